@@ -1,0 +1,244 @@
+-- The current schema. On an empty database:  psql -U semg -d sensordb -f db/postgres.sql
+-- A change here comes with a numbered file in db/migrations/ and its number below; a test proves both give the same.
+
+BEGIN;
+
+CREATE TABLE schema_migrations (
+    number      integer PRIMARY KEY,
+    applied_at  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE schema_migrations IS 'Which files of db/migrations this database already contains';
+
+-- People and their devices ------------------------------------------------------------------------------------------
+
+CREATE TABLE accounts (
+    account_id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    login                text NOT NULL UNIQUE CHECK (login <> ''),
+    password_hash        text NOT NULL,
+    role                 text NOT NULL DEFAULT 'admin' CHECK (role IN ('admin', 'researcher', 'viewer')),
+    created_at           timestamptz NOT NULL DEFAULT now(),
+    password_changed_at  timestamptz NOT NULL DEFAULT now(),
+    failed_logins        integer NOT NULL DEFAULT 0,
+    locked_until         timestamptz
+);
+COMMENT ON TABLE accounts IS 'Who logs in; argon2id hashes';
+
+CREATE TABLE profiles (
+    user_id          bigint GENERATED ALWAYS AS IDENTITY (START WITH 21) PRIMARY KEY,
+    name             text NOT NULL UNIQUE CHECK (name <> '' AND length(name) <= 200),
+    handedness       text CHECK (handedness IN ('left', 'right', 'both')),
+    notes            text NOT NULL DEFAULT '',
+    consent_at       timestamptz,
+    channels_used    text[] CHECK (cardinality(channels_used) BETWEEN 1 AND 16),
+    vote_n           integer NOT NULL DEFAULT 3 CHECK (vote_n BETWEEN 1 AND 99),
+    min_confidence   real NOT NULL DEFAULT 0.4 CHECK (min_confidence BETWEEN 0 AND 1),
+    created_at       timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE profiles IS 'Whose muscles are recorded; numbers start with the sketch''s default and are never used again';
+
+CREATE TABLE devices (
+    device_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id     bigint UNIQUE REFERENCES profiles ON DELETE CASCADE,
+    channels    text[] NOT NULL CHECK (cardinality(channels) BETWEEN 1 AND 16),
+    rate_hz     double precision NOT NULL CHECK (rate_hz BETWEEN 50 AND 2000),
+    sensor      text NOT NULL CHECK (sensor IN ('raw', 'envelope')),
+    adc_min     double precision NOT NULL,
+    adc_max     double precision NOT NULL CHECK (adc_max > adc_min),
+    mains_hz    double precision NOT NULL DEFAULT 50 CHECK (mains_hz IN (0, 50, 60)),
+    allow_v1    boolean NOT NULL DEFAULT true
+);
+COMMENT ON TABLE devices IS 'The sensor that a profile wears: channel names and order, rate, raw EMG or envelope';
+
+CREATE TABLE gestures (
+    gesture_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id      bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
+    name         text NOT NULL CHECK (name <> '' AND length(name) <= 100),
+    description  text NOT NULL DEFAULT '',
+    position     integer NOT NULL DEFAULT 0,
+    UNIQUE (user_id, name)
+);
+COMMENT ON TABLE gestures IS 'The gesture bank of a profile; rest is always in it';
+
+-- Recordings --------------------------------------------------------------------------------------------------------
+
+CREATE TABLE sessions (
+    session_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id     bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
+    name        text NOT NULL CHECK (name <> '' AND length(name) <= 200),
+    origin      text NOT NULL CHECK (origin IN ('capture', 'import')),
+    status      text NOT NULL CHECK (status IN ('recording', 'completed', 'aborted')),
+    started_at  timestamptz NOT NULL,
+    ended_at    timestamptz CHECK (ended_at >= started_at),
+    channels    text[] NOT NULL CHECK (cardinality(channels) BETWEEN 1 AND 16),
+    rate_hz     double precision NOT NULL CHECK (rate_hz BETWEEN 50 AND 2000),
+    sensor      text NOT NULL CHECK (sensor IN ('raw', 'envelope')),
+    mains_hz    double precision NOT NULL CHECK (mains_hz IN (0, 50, 60)),
+    plan        jsonb,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    CHECK ((status = 'recording') = (ended_at IS NULL))
+);
+CREATE INDEX sessions_by_profile ON sessions (user_id, started_at);
+CREATE UNIQUE INDEX sessions_one_recording ON sessions (user_id) WHERE status = 'recording';
+COMMENT ON TABLE sessions IS 'One sitting with one placement of the electrodes; device properties as they were then';
+
+CREATE TABLE repetitions (
+    repetition_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    session_id      bigint NOT NULL REFERENCES sessions ON DELETE CASCADE,
+    gesture_id      bigint NOT NULL REFERENCES gestures ON DELETE CASCADE,
+    number          integer NOT NULL CHECK (number >= 0),
+    started_at      timestamptz NOT NULL,
+    ended_at        timestamptz NOT NULL CHECK (ended_at > started_at),
+    excluded        boolean NOT NULL DEFAULT false,
+    exclude_reason  text NOT NULL DEFAULT '',
+    UNIQUE (session_id, started_at)
+);
+CREATE INDEX repetitions_by_gesture ON repetitions (gesture_id);
+COMMENT ON TABLE repetitions IS 'One performance of a gesture, written when it has been performed';
+
+-- Samples: one row per block of consecutive samples -----------------------------------------------------------------
+
+CREATE TABLE sample_blocks (
+    user_id          bigint NOT NULL,
+    session_id       bigint,
+    started_at       timestamptz NOT NULL,
+    segment_id       bigint NOT NULL,
+    starts_run       boolean NOT NULL,
+    late             boolean NOT NULL,
+    clock_offset_us  bigint NOT NULL,
+    device_us        bigint[] NOT NULL,
+    received_us      bigint[] NOT NULL,
+    samples          real[] NOT NULL
+) PARTITION BY RANGE (started_at);
+ALTER TABLE sample_blocks ALTER COLUMN device_us SET STORAGE EXTERNAL;
+ALTER TABLE sample_blocks ALTER COLUMN received_us SET STORAGE EXTERNAL;
+ALTER TABLE sample_blocks ALTER COLUMN samples SET STORAGE EXTERNAL;
+CREATE INDEX sample_blocks_by_profile ON sample_blocks (user_id, started_at);
+CREATE INDEX sample_blocks_by_session ON sample_blocks (session_id, started_at) WHERE session_id IS NOT NULL;
+COMMENT ON TABLE sample_blocks IS 'Samples (n × channels) with device time, arrival, and the clock fit; session_id only for imported files';
+COMMENT ON COLUMN sample_blocks.started_at IS 'Server time of the first sample';
+COMMENT ON COLUMN sample_blocks.starts_run IS 'A boot, a wrap or a gap lies before the first sample; conditioning is reset here';
+COMMENT ON COLUMN sample_blocks.late IS 'Arrived after its place in time had been passed; never used in a window';
+
+CREATE TABLE sample_blocks_default PARTITION OF sample_blocks DEFAULT;
+
+CREATE FUNCTION ensure_sample_partition(day date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+    partition text := 'sample_blocks_' || to_char(day, 'YYYYMMDD');
+BEGIN
+    IF to_regclass(partition) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext(partition));
+    IF to_regclass(partition) IS NULL THEN
+        EXECUTE format(
+            'CREATE TABLE %I PARTITION OF sample_blocks FOR VALUES FROM (%L) TO (%L)',
+            partition, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION ensure_sample_partition IS 'Makes the partition of a day (UTC); retention drops such partitions';
+
+CREATE VIEW user_sensor AS
+SELECT b.user_id AS userid,
+       b.session_id,
+       timestamptz 'epoch' + (s.device_us + b.clock_offset_us) * interval '1 microsecond' AS server_at,
+       s.device_us / 1000.0 AS device_ms,
+       timestamptz 'epoch' + b.received_us[s.i] * interval '1 microsecond' AS received_at,
+       b.late,
+       b.samples[s.i][1] AS a0, b.samples[s.i][2] AS a1, b.samples[s.i][3] AS a2, b.samples[s.i][4] AS a3,
+       b.samples[s.i][5] AS a4, b.samples[s.i][6] AS a5, b.samples[s.i][7] AS a6, b.samples[s.i][8] AS a7,
+       b.samples[s.i][9] AS a8, b.samples[s.i][10] AS a9, b.samples[s.i][11] AS a10, b.samples[s.i][12] AS a11,
+       b.samples[s.i][13] AS a12, b.samples[s.i][14] AS a13, b.samples[s.i][15] AS a14, b.samples[s.i][16] AS a15
+FROM sample_blocks b
+CROSS JOIN LATERAL unnest(b.device_us) WITH ORDINALITY AS s(device_us, i);
+COMMENT ON VIEW user_sensor IS 'One row per sample, for people who query by SQL; channels by position';
+
+CREATE TABLE journal_progress (
+    stream      text NOT NULL,
+    partition   integer NOT NULL,
+    created_at  timestamptz NOT NULL,
+    sequence    bigint NOT NULL,
+    PRIMARY KEY (stream, partition)
+);
+COMMENT ON TABLE journal_progress IS 'Last journal message that is in sample_blocks, saved in the same transaction';
+
+-- Training and models -----------------------------------------------------------------------------------------------
+
+CREATE TABLE jobs (
+    job_id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id           bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
+    session_ids       bigint[] NOT NULL CHECK (cardinality(session_ids) >= 1),
+    classifier        text NOT NULL CHECK (classifier IN ('cnn', 'logcov_lda', 'td_lda')),
+    options           jsonb NOT NULL DEFAULT '{}',
+    status            text NOT NULL DEFAULT 'scheduled'
+                      CHECK (status IN ('scheduled', 'in-progress', 'completed', 'failed', 'canceled')),
+    scheduled_at      timestamptz NOT NULL DEFAULT now(),
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    started_at        timestamptz,
+    ended_at          timestamptz,
+    progress          real NOT NULL DEFAULT 0 CHECK (progress BETWEEN 0 AND 100),
+    epoch             integer NOT NULL DEFAULT 0,
+    epochs            integer NOT NULL DEFAULT 0,
+    log               text NOT NULL DEFAULT '',
+    error             text NOT NULL DEFAULT '',
+    cancel_requested  boolean NOT NULL DEFAULT false,
+    runner            text NOT NULL DEFAULT '',
+    heartbeat_at      timestamptz
+);
+CREATE INDEX jobs_by_profile ON jobs (user_id, created_at);
+CREATE INDEX jobs_waiting ON jobs (scheduled_at) WHERE status IN ('scheduled', 'in-progress');
+COMMENT ON TABLE jobs IS 'Training runs; a runner claims a scheduled one by one UPDATE';
+
+CREATE TABLE models (
+    model_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id     bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
+    version     integer NOT NULL CHECK (version >= 1),
+    job_id      bigint REFERENCES jobs ON DELETE SET NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    artifact    bytea NOT NULL,
+    metadata    jsonb NOT NULL,
+    report      jsonb NOT NULL,
+    UNIQUE (user_id, version),
+    UNIQUE (user_id, model_id)
+);
+CREATE INDEX models_by_job ON models (job_id);
+COMMENT ON TABLE models IS 'Classifier versions: safetensors bytes, their description, the report of the training';
+
+CREATE TABLE active_models (
+    user_id       bigint PRIMARY KEY REFERENCES profiles ON DELETE CASCADE,
+    model_id      bigint NOT NULL UNIQUE,
+    activated_at  timestamptz NOT NULL DEFAULT now(),
+    FOREIGN KEY (user_id, model_id) REFERENCES models (user_id, model_id) ON DELETE CASCADE
+);
+COMMENT ON TABLE active_models IS 'Which version decides for a profile; rollback is activating an older one';
+
+CREATE TABLE api_responses (
+    user_id           bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
+    decided_at        timestamptz NOT NULL,
+    label             text,
+    confidence        real NOT NULL,
+    model_version     integer NOT NULL,
+    window_end_device_ms  double precision NOT NULL,
+    window_end_at     timestamptz NOT NULL,
+    received_at       timestamptz NOT NULL
+);
+CREATE INDEX api_responses_by_profile ON api_responses (user_id, decided_at);
+COMMENT ON TABLE api_responses IS 'Decisions as they were published; no label: the vote was rejected';
+
+-- Operation ---------------------------------------------------------------------------------------------------------
+
+CREATE TABLE services (
+    service     text NOT NULL,
+    instance    text NOT NULL,
+    pid         integer NOT NULL,
+    started_at  timestamptz NOT NULL,
+    seen_at     timestamptz NOT NULL,
+    metrics     jsonb NOT NULL DEFAULT '{}',
+    PRIMARY KEY (service, instance)
+);
+COMMENT ON TABLE services IS 'Last sign of life of every service, with its counters';
+
+INSERT INTO schema_migrations (number) VALUES (1);
+
+COMMIT;

@@ -1,0 +1,96 @@
+"""NATS and JetStream: connect, make the journal, publish."""
+
+from __future__ import annotations
+
+import logging
+
+import nats
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError
+
+from semg.errors import BusError
+from semg.settings import Settings
+from semg.wire import messages
+
+logger = logging.getLogger(__name__)
+
+
+async def connect(settings: Settings, name: str, *, forever: bool = True) -> Client:
+    """Connect to NATS and stay connected.
+
+    Parameters
+    ----------
+    name
+        Shown by the server's monitoring.
+    forever
+        Keep reconnecting after a lost connection (services); otherwise give up after a few tries (tools).
+
+    Raises
+    ------
+    BusError
+        The first connection failed; the message names the setting to look at.
+    """
+
+    async def on_error(exc: Exception) -> None:
+        logger.warning("bus: %s", exc)
+
+    async def on_disconnected() -> None:
+        logger.warning("bus: disconnected")
+
+    async def on_reconnected() -> None:
+        logger.info("bus: reconnected")
+
+    try:
+        return await nats.connect(
+            settings.nats_urls,
+            name=name,
+            user=settings.nats_user or None,
+            password=settings.nats_password.get_secret_value() or None,
+            error_cb=on_error,
+            disconnected_cb=on_disconnected,
+            reconnected_cb=on_reconnected,
+            allow_reconnect=True,
+            connect_timeout=2,
+            reconnect_time_wait=0.2,
+            max_reconnect_attempts=-1 if forever else 3,
+            max_outstanding_pings=3,
+            ping_interval=5,
+            drain_timeout=3,
+        )
+    except (NatsError, OSError, TimeoutError) as exc:
+        where = ", ".join(settings.nats_urls)
+        raise BusError(f"NATS at {where} cannot be reached ({exc}); look at NATS_SERVER, NATS_USER, NATS_PASSWORD") from exc
+
+
+async def ensure_journal(client: Client, settings: Settings) -> JetStreamContext:
+    """Make the journal's stream unless it is there, and give the JetStream context.
+
+    The stream holds at most a day and ``JOURNAL_MAX_BYTES``; the oldest messages go first.
+
+    Raises
+    ------
+    BusError
+        JetStream is off on this server, or its limits do not allow the stream.
+    """
+    js = client.jetstream(timeout=5)
+    config = StreamConfig(
+        name=messages.JOURNAL_STREAM,
+        subjects=[messages.JOURNAL_SUBJECTS],
+        storage=StorageType.FILE,
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.OLD,
+        max_age=settings.journal_max_age_s,
+        max_bytes=settings.journal_max_bytes,
+        duplicate_window=120,
+    )
+    try:
+        try:
+            await js.add_stream(config)
+        except BadRequestError:
+            await js.update_stream(config)
+    except (NatsError, TimeoutError) as exc:
+        raise BusError(f"JetStream cannot hold the journal ({exc}); is it enabled, and is JOURNAL_MAX_BYTES free?") from exc
+    return js

@@ -1,0 +1,320 @@
+"""What the layers hand to each other: frozen dataclasses, no behaviour beyond derived values.
+
+Time bases: ``*_us`` of a device counts from the device's boot (or the epoch, if the device knows it); ``*_at`` is
+aware UTC; ``received_us`` and ``server_us`` count microseconds from the Unix epoch on the server's clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Sensor = Literal["raw", "envelope"]
+JobStatus = Literal["scheduled", "in-progress", "completed", "failed", "canceled"]
+SessionStatus = Literal["recording", "completed", "aborted"]
+ClassifierKind = Literal["cnn", "logcov_lda", "td_lda"]
+
+REST = "rest"
+MAX_CHANNELS = 16
+MIN_RATE_HZ, MAX_RATE_HZ = 50.0, 2000.0
+
+
+def utc_from_us(us: int) -> datetime:
+    """Give the aware UTC time of microseconds since the epoch."""
+    return datetime.fromtimestamp(us / 1e6, tz=UTC)
+
+
+def us_from_utc(at: datetime) -> int:
+    """Give microseconds since the epoch of an aware time."""
+    delta = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The sensor that a profile wears.
+
+    Attributes
+    ----------
+    channels
+        Channel names in the order of the datagram's columns.
+    rate_hz
+        Nominal sampling rate.
+    sensor
+        ``raw`` EMG, or the ``envelope`` that a sensor board has already rectified and smoothed.
+    adc_min, adc_max
+        Range of the values; quality checks call values at its ends saturated.
+    mains_hz
+        Frequency of the power line: 50, 60, or 0 for none.
+    allow_v1
+        Whether unauthenticated text datagrams are accepted for the profile.
+    """
+
+    user_id: int
+    channels: tuple[str, ...]
+    rate_hz: float
+    sensor: Sensor = "raw"
+    adc_min: float = 0.0
+    adc_max: float = 4095.0
+    mains_hz: float = 50.0
+    allow_v1: bool = True
+
+    @property
+    def n_channels(self) -> int:
+        """How many channels a sample has."""
+        return len(self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive samples of one profile, within one segment and without a gap.
+
+    Attributes
+    ----------
+    segment_id
+        A device boot (or a wrap of its 32-bit counter) as microseconds of the server clock at its first sample;
+        grows from segment to segment of a profile.
+    starts_run
+        True when the samples do not continue the profile's previous block: a boot, a wrap or a gap lies between.
+        Conditioning is reset there, live and offline.
+    late
+        True for samples whose place in time had already been passed. They are stored and shown, never used in
+        a window.
+    device_us
+        int64 ``(n,)``, the device's clock.
+    received_us
+        int64 ``(n,)``, arrival at the server.
+    clock_offset_us
+        ``server_us = device_us + clock_offset_us``: the robust fit at this block.
+    samples
+        float32 ``(n, n_channels)``.
+    """
+
+    user_id: int
+    segment_id: int
+    starts_run: bool
+    late: bool
+    clock_offset_us: int
+    device_us: NDArray[np.int64]
+    received_us: NDArray[np.int64]
+    samples: NDArray[np.float32]
+
+    @property
+    def n_samples(self) -> int:
+        """How many samples the block has."""
+        return int(self.samples.shape[0])
+
+    @property
+    def server_us(self) -> NDArray[np.int64]:
+        """Server time of each sample, int64 ``(n,)``."""
+        return self.device_us + self.clock_offset_us
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """How a stream is cut into windows. Durations in ms; samples only through the ``*_samples`` properties."""
+
+    rate_hz: float
+    window_ms: float = 250.0
+    hop_ms: float = 50.0
+    settle_ms: float = 100.0
+
+    @property
+    def window_samples(self) -> int:
+        """Samples in a window."""
+        return max(1, round(self.window_ms * self.rate_hz / 1000))
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples between two window starts."""
+        return max(1, round(self.hop_ms * self.rate_hz / 1000))
+
+    @property
+    def settle_samples(self) -> int:
+        """Samples after a reset of the conditioning that belong to no window."""
+        return max(0, round(self.settle_ms * self.rate_hz / 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class ConditioningSpec:
+    """How raw values become what windows are cut from; see ``semg.signals.conditioning``."""
+
+    sensor: Sensor
+    rate_hz: float
+    mains_hz: float = 50.0
+    high_pass_hz: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionSpec:
+    """How predictions become decisions: a majority over ``vote_n`` windows, then rejection."""
+
+    vote_n: int = 3
+    min_confidence: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the platform says a person does.
+
+    ``label`` is None when the vote was rejected; ``confidence`` is then the confidence that was too low.
+    """
+
+    user_id: int
+    label: str | None
+    confidence: float
+    model_version: int
+    window_end_device_us: int
+    window_end_us: int
+    received_us: int
+    decided_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A person whose muscles are recorded. ``channels_used`` is None for all channels of the device."""
+
+    user_id: int
+    name: str
+    handedness: str | None
+    notes: str
+    consent_at: datetime | None
+    channels_used: tuple[str, ...] | None
+    created_at: datetime
+    device: Device
+    decision: DecisionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Gesture:
+    """What a person wants recognised; ``rest`` is always one of them."""
+
+    gesture_id: int
+    user_id: int
+    name: str
+    description: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One sitting with one placement of the electrodes.
+
+    ``origin`` is ``capture`` (its samples came from the live stream in the session's time) or ``import`` (its
+    samples came from a file and carry the session's id). The device's properties are those of the recording.
+    """
+
+    session_id: int
+    user_id: int
+    name: str
+    origin: Literal["capture", "import"]
+    status: SessionStatus
+    started_at: datetime
+    ended_at: datetime | None
+    channels: tuple[str, ...]
+    rate_hz: float
+    sensor: Sensor
+    mains_hz: float
+    plan: CapturePlan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """One performance of a gesture inside a session, from ``started_at`` until before ``ended_at``."""
+
+    repetition_id: int
+    session_id: int
+    gesture: str
+    number: int
+    started_at: datetime
+    ended_at: datetime
+    excluded: bool = False
+    exclude_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One interval of a capture plan; times count from the session's start. No gesture: preparation."""
+
+    gesture: str | None
+    number: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CapturePlan:
+    """The prompted intervals of a session, in time order."""
+
+    steps: tuple[PlanStep, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the whole plan."""
+        return self.steps[-1].end_s if self.steps else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training run."""
+
+    job_id: int
+    user_id: int
+    session_ids: tuple[int, ...]
+    classifier: ClassifierKind
+    options: dict[str, Any]
+    status: JobStatus
+    scheduled_at: datetime
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    progress: float = 0.0
+    epoch: int = 0
+    epochs: int = 0
+    log: str = ""
+    error: str = ""
+    cancel_requested: bool = False
+    runner: str = ""
+    model_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A stored classifier version without its bytes."""
+
+    model_id: int
+    user_id: int
+    version: int
+    job_id: int | None
+    created_at: datetime
+    active: bool
+    model_bytes: int
+    metadata: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Someone who logs in."""
+
+    account_id: int
+    login: str
+    password_hash: str
+    role: str
+    password_changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """The last sign of life of a service, with its counters."""
+
+    service: str
+    instance: str
+    pid: int
+    started_at: datetime
+    seen_at: datetime
+    metrics: dict[str, Any]

@@ -1,0 +1,64 @@
+"""The exceptions that services raise on purpose.
+
+A message says what was expected, what arrived and what to do about it; it is fit to be shown to a researcher.
+"""
+
+
+class SemgError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class SettingsError(SemgError):
+    """A setting is missing, contradicts another one, or names something that is not there."""
+
+
+class StoreError(SemgError):
+    """PostgreSQL refused or lost a statement."""
+
+
+class StoreUnavailableError(StoreError):
+    """PostgreSQL cannot be reached now; the same call may work later."""
+
+
+class NotFoundError(StoreError):
+    """A row that was asked for by its id does not exist."""
+
+
+class ConflictError(StoreError):
+    """A row would contradict another one (a name taken twice, a deleted parent)."""
+
+
+class BusError(SemgError):
+    """NATS or JetStream refused or lost a message."""
+
+
+class WireError(SemgError):
+    """Bytes that crossed a process border do not have the documented form.
+
+    Parameters
+    ----------
+    reason
+        Short stable word, used as the counter's name (``channel_count``, ``not_finite``, …).
+    message
+        What was expected and what arrived.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class RecordingError(SemgError):
+    """A recording file cannot be read, or its content makes no sense."""
+
+
+class TrainingError(SemgError):
+    """The data of a job cannot give a classifier; the message tells a researcher why and what to do."""
+
+
+class ArtifactError(SemgError):
+    """Stored model bytes are damaged or of an unknown form."""
+
+
+class PlatformError(SemgError):
+    """A service or an embedded server could not be started or stopped."""

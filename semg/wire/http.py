@@ -1,0 +1,63 @@
+"""JSON bodies of the API. OpenAPI is made from these models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from semg.domain import MAX_CHANNELS
+
+Value = Annotated[float, Field(allow_inf_nan=False, ge=-(1 << 24), le=1 << 24)]
+SampleRow = Annotated[list[Value], Field(min_length=1, max_length=MAX_CHANNELS)]
+
+
+class PredictRequest(BaseModel):
+    """Raw samples of one profile, in time order at the device's rate, columns in the device's channel order."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"userid": 21, "data": [[12, -3, 0, 5], [10, -1, 2, 4]]}]},
+    )
+
+    userid: int = Field(ge=0)
+    data: list[SampleRow] = Field(min_length=1)
+
+
+class Prediction(BaseModel):
+    """The model's raw output for the window that ends with sample ``end_index`` of the request."""
+
+    label: str
+    confidence: float
+    end_index: int
+
+
+class PredictResponse(BaseModel):
+    """Predictions of every window in the request, oldest first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "userid": 21,
+                    "model_version": 3,
+                    "classes": ["fist", "rest"],
+                    "predictions": [{"label": "fist", "confidence": 0.94, "end_index": 69}],
+                }
+            ]
+        }
+    )
+
+    userid: int
+    model_version: int
+    classes: list[str]
+    predictions: list[Prediction]
+
+
+class Problem(BaseModel):
+    """What a refused request gets: a sentence, and the field that it is about where there is one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"detail": "profile 21 has no active model", "field": "userid"}]})
+
+    detail: str
+    field: str | None = None

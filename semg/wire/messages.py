@@ -1,0 +1,150 @@
+"""JSON messages on the bus and the WebSocket, and the names of the subjects."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from semg.domain import Block, Decision, us_from_utc, utc_from_us
+from semg.errors import WireError
+
+JOURNAL_STREAM = "SEMG_JOURNAL"
+JOURNAL_SUBJECTS = "semg.journal.*"
+PROFILES_SUBJECT = "semg.profiles"
+
+
+def samples_subject(user_id: int) -> str:
+    """Subject of a profile's live blocks."""
+    return f"semg.samples.{user_id}"
+
+
+def journal_subject(partition: int) -> str:
+    """Subject of a partition of the journal."""
+    return f"semg.journal.{partition}"
+
+
+def partition_of(user_id: int, partitions: int) -> int:
+    """Partition that carries a profile; the publisher chooses it, so that a server needs no configuration."""
+    return user_id % partitions
+
+
+def decisions_subject(user_id: int) -> str:
+    """Subject of a profile's decisions."""
+    return f"semg.decisions.{user_id}"
+
+
+def models_subject(user_id: int | str) -> str:
+    """Subject that tells of a profile's newly activated model (``*`` for all)."""
+    return f"semg.models.{user_id}"
+
+
+def sessions_subject(user_id: int | str) -> str:
+    """Subject that tells of a session's edges (``*`` for all)."""
+    return f"semg.sessions.{user_id}"
+
+
+class Message(BaseModel):
+    """Base of the JSON messages: unknown fields are refused, so that a typing slip is seen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def to_bytes(self) -> bytes:
+        """Give the JSON text."""
+        return self.model_dump_json().encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Any:
+        """Read the JSON text.
+
+        Raises
+        ------
+        WireError
+            With reason ``message``.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            raise WireError("message", f"{cls.__name__}: {first['loc']}: {first['msg']}") from exc
+
+
+class ModelActivated(Message):
+    """A model version became the one that decides."""
+
+    userid: int
+    model_version: int
+
+
+class ProfileChanged(Message):
+    """A profile or its device was made, changed or deleted; listeners read it again."""
+
+    userid: int
+
+
+class SessionEdge(Message):
+    """A session starts or ends at a server time; conditioning is reset at the first sample from then on."""
+
+    userid: int
+    session_id: int
+    at: datetime
+
+
+class DecisionMessage(Message):
+    """A decision as other programs see it. ``label`` is null when the vote was rejected."""
+
+    type: Literal["decision"] = "decision"
+    userid: int
+    label: str | None
+    confidence: float
+    model_version: int
+    window_end_device_ms: float
+    window_end_at: datetime
+    received_at: datetime
+    decided_at: datetime
+
+    @classmethod
+    def from_decision(cls, decision: Decision) -> DecisionMessage:
+        """Give the message of a decision."""
+        return cls(
+            userid=decision.user_id,
+            label=decision.label,
+            confidence=decision.confidence,
+            model_version=decision.model_version,
+            window_end_device_ms=decision.window_end_device_us / 1000,
+            window_end_at=utc_from_us(decision.window_end_us),
+            received_at=utc_from_us(decision.received_us),
+            decided_at=utc_from_us(decision.decided_us),
+        )
+
+    def to_decision(self) -> Decision:
+        """Give the decision of the message."""
+        return Decision(
+            user_id=self.userid,
+            label=self.label,
+            confidence=self.confidence,
+            model_version=self.model_version,
+            window_end_device_us=round(self.window_end_device_ms * 1000),
+            window_end_us=us_from_utc(self.window_end_at),
+            received_us=us_from_utc(self.received_at),
+            decided_us=us_from_utc(self.decided_at),
+        )
+
+
+def samples_json(block: Block, channels: tuple[str, ...]) -> bytes:
+    """Give the WebSocket's ``{"type": "samples"}`` message of a block: times in ms, ``values`` per sample."""
+    return orjson.dumps(
+        {
+            "type": "samples",
+            "userid": block.user_id,
+            "channels": channels,
+            "starts_run": block.starts_run,
+            "device_ms": block.device_us / 1000,
+            "server_ms": block.server_us / 1000,
+            "received_ms": block.received_us / 1000,
+            "values": block.samples,
+        },
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )
