@@ -62,7 +62,9 @@ async def connect(settings: Settings, name: str, *, forever: bool = True) -> Cli
         )
     except (NatsError, OSError, TimeoutError) as exc:
         where = ", ".join(settings.nats_urls)
-        raise BusError(f"NATS at {where} cannot be reached ({exc}); look at NATS_SERVER, NATS_USER, NATS_PASSWORD") from exc
+        raise BusError(
+            f"NATS at {where} cannot be reached ({exc}); look at NATS_SERVER, NATS_USER, NATS_PASSWORD"
+        ) from exc
 
 
 async def ensure_journal(client: Client, settings: Settings) -> JetStreamContext:
@@ -92,5 +94,7 @@ async def ensure_journal(client: Client, settings: Settings) -> JetStreamContext
         except BadRequestError:
             await js.update_stream(config)
     except (NatsError, TimeoutError) as exc:
-        raise BusError(f"JetStream cannot hold the journal ({exc}); is it enabled, and is JOURNAL_MAX_BYTES free?") from exc
+        raise BusError(
+            f"JetStream cannot hold the journal ({exc}); is it enabled, and is JOURNAL_MAX_BYTES free?"
+        ) from exc
     return js

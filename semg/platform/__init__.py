@@ -1,0 +1,1 @@
+"""What starts, supervises and stops the services, and the embedded PostgreSQL and NATS beneath them."""

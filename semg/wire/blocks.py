@@ -38,16 +38,16 @@ def encoded_size(block: Block) -> int:
 
 def encode_blocks(blocks: Sequence[Block]) -> bytes:
     """Give the message that carries the blocks in this order. A block has at least one sample."""
-    rows = np.zeros(len(blocks), _ROW)
-    device, received, samples = [], [], []
-    for row, block in zip(rows, blocks, strict=True):
+    table, device, received, samples = [], [], [], []
+    for block in blocks:
         flags = STARTS_RUN * block.starts_run | LATE * block.late
         first_device, first_received = block.device_us[0], block.received_us[0]
-        shape = (block.n_samples, block.samples.shape[1])
-        row[()] = (block.user_id, block.segment_id, block.clock_offset_us, first_device, first_received, *shape, flags)
+        clock = (block.segment_id, block.clock_offset_us, first_device, first_received)
+        table.append((block.user_id, *clock, *block.samples.shape, flags))
         device.append((block.device_us - first_device).astype("<i4"))
         received.append((block.received_us - first_received).astype("<i4"))
         samples.append(np.ascontiguousarray(block.samples, "<f4").ravel())
+    rows = np.array(table, _ROW)
     total = int(rows["n_samples"].sum())
     columns = [np.concatenate(column).tobytes() for column in (device, received, samples)] if blocks else []
     return b"".join([_HEADER.pack(MAGIC, len(blocks), total, 0), rows.tobytes(), *columns])

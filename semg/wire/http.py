@@ -57,7 +57,9 @@ class PredictResponse(BaseModel):
 class Problem(BaseModel):
     """What a refused request gets: a sentence, and the field that it is about where there is one."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"detail": "profile 21 has no active model", "field": "userid"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"detail": "profile 21 has no active model", "field": "userid"}]}
+    )
 
     detail: str
     field: str | None = None

@@ -33,7 +33,11 @@ def read_token(secret: str, purpose: str, token: str) -> tuple[str, float]:
     """
     try:
         claims = jwt.decode(
-            token, _key(secret), ["HS256"], audience=purpose, options={"require": ["exp", "iat", "sub", "aud"]}
+            token,
+            _key(secret),
+            ["HS256"],
+            audience=purpose,
+            options={"require": ["exp", "iat", "sub", "aud"]},
         )
         return str(claims["sub"]), float(claims["iat"])
     except jwt.InvalidTokenError as exc:

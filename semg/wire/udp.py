@@ -22,7 +22,7 @@ MAX_ABS_VALUE = float(1 << 24)
 """Largest magnitude of a channel value: integers up to here are exact in float32."""
 
 _INTEGER = re.compile(rb"[0-9]{1,19}\Z")
-_NUMBER = re.compile(rb"[+-]?(?:[0-9]{1,19}(?:\.[0-9]{0,19})?|\.[0-9]{1,19})(?:[eE][+-]?[0-9]{1,3})?\Z")
+_NUMBER = re.compile(rb"[+-]?(?:[0-9]{1,19}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?\Z")
 
 
 @dataclass(frozen=True, slots=True)

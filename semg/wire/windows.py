@@ -22,7 +22,13 @@ REQUEST_MAGIC, ANSWER_MAGIC = b"SEW1", b"SEP1"
 MAX_WINDOW_SAMPLES = 1 << 16
 _HEADER = struct.Struct("<4sI")
 _REQUEST_ROW = np.dtype(
-    [("user_id", "<i8"), ("model_version", "<u4"), ("n_channels", "<u2"), ("reserved", "<u2"), ("n_samples", "<u4")]
+    [
+        ("user_id", "<i8"),
+        ("model_version", "<u4"),
+        ("n_channels", "<u2"),
+        ("reserved", "<u2"),
+        ("n_samples", "<u4"),
+    ]
 )
 _ANSWER_ROW = np.dtype([("user_id", "<i8"), ("model_version", "<u4"), ("status", "<u2"), ("n_classes", "<u2")])
 
@@ -58,9 +64,10 @@ class WindowAnswer:
 
 def encode_request(windows: Sequence[WindowRequest]) -> bytes:
     """Give the request body."""
-    rows = np.zeros(len(windows), _REQUEST_ROW)
-    for row, item in zip(rows, windows, strict=True):
-        row[()] = (item.user_id, item.model_version, item.window.shape[0], 0, item.window.shape[1])
+    rows = np.array(
+        [(item.user_id, item.model_version, item.window.shape[0], 0, item.window.shape[1]) for item in windows],
+        _REQUEST_ROW,
+    )
     data = [np.ascontiguousarray(item.window, "<f4").tobytes() for item in windows]
     return b"".join([_HEADER.pack(REQUEST_MAGIC, len(windows)), rows.tobytes(), *data])
 
@@ -92,9 +99,10 @@ def decode_request(body: bytes) -> list[WindowRequest]:
 
 def encode_answer(answers: Sequence[WindowAnswer]) -> bytes:
     """Give the answer body."""
-    rows = np.zeros(len(answers), _ANSWER_ROW)
-    for row, item in zip(rows, answers, strict=True):
-        row[()] = (item.user_id, item.model_version, int(item.status), item.probabilities.size)
+    rows = np.array(
+        [(item.user_id, item.model_version, int(item.status), item.probabilities.size) for item in answers],
+        _ANSWER_ROW,
+    )
     data = [np.ascontiguousarray(item.probabilities, "<f4").tobytes() for item in answers]
     return b"".join([_HEADER.pack(ANSWER_MAGIC, len(answers)), rows.tobytes(), *data])
 

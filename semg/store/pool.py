@@ -1,0 +1,137 @@
+"""Connections to PostgreSQL: a bounded pool that hands out transactions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import psycopg2
+import psycopg2.extensions
+import psycopg2.extras
+
+from semg.errors import ConflictError, StoreError, StoreUnavailableError
+from semg.settings import Settings
+
+Transaction: TypeAlias = psycopg2.extensions.connection
+"""An open transaction; what every store function takes first."""
+
+
+class Pool:
+    """At most ``size`` connections, made when needed, kept for the next use. Safe to use from threads.
+
+    Parameters
+    ----------
+    settings
+        Where the server is.
+    size
+        More callers than this wait for one another.
+    name
+        Shown by the server (``application_name``).
+    """
+
+    def __init__(self, settings: Settings, *, size: int = 4, name: str = "semg") -> None:
+        self._settings = settings
+        self._name = name
+        self._slots = threading.BoundedSemaphore(size)
+        self._idle: list[psycopg2.extensions.connection] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Give a transaction: committed at the end of the block, rolled back when the block raises.
+
+        Raises
+        ------
+        StoreUnavailableError
+            The server cannot be reached, or went away.
+        ConflictError
+            A uniqueness or foreign-key rule was broken.
+        StoreError
+            Any other refusal of the server.
+        """
+        with self._slots:
+            connection = self._take()
+            try:
+                with connection:
+                    yield connection
+            except psycopg2.Error as exc:
+                self._give_back(connection)
+                raise _wrapped(exc) from exc
+            except BaseException:
+                self._give_back(connection)
+                raise
+            self._give_back(connection)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self) -> psycopg2.extensions.connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        host, port = self._settings.postgres_address
+        try:
+            connection = psycopg2.connect(
+                host=host,
+                port=port,
+                dbname=self._settings.postgres_db,
+                user=self._settings.postgres_user,
+                password=self._settings.postgres_password.get_secret_value(),
+                application_name=self._name,
+                connect_timeout=3,
+                options="-c timezone=UTC -c statement_timeout=60000 -c search_path=public",
+            )
+        except psycopg2.OperationalError as exc:
+            raise StoreUnavailableError(
+                f"PostgreSQL at {host}:{port} cannot be used ({str(exc).strip()}); "
+                "look at POSTGRES_HOST, POSTGRES_PORT, POSTGRES_USER, POSTGRES_PASSWORD"
+            ) from exc
+        psycopg2.extras.register_default_jsonb(connection)
+        return connection
+
+    def _give_back(self, connection: psycopg2.extensions.connection) -> None:
+        usable = (
+            not connection.closed and connection.get_transaction_status() == psycopg2.extensions.TRANSACTION_STATUS_IDLE
+        )
+        if usable:
+            with self._lock:
+                self._idle.append(connection)
+        else:
+            connection.close()
+
+
+def rows(tx: Transaction, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
+    """Run a query and give its rows as named tuples."""
+    with tx.cursor(cursor_factory=psycopg2.extras.NamedTupleCursor) as cursor:
+        cursor.execute(query, parameters)
+        return cursor.fetchall()
+
+
+def one(tx: Transaction, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> Any | None:
+    """Run a query and give its first row as a named tuple, or None."""
+    with tx.cursor(cursor_factory=psycopg2.extras.NamedTupleCursor) as cursor:
+        cursor.execute(query, parameters)
+        return cursor.fetchone()
+
+
+def execute(tx: Transaction, statement: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> int:
+    """Run a statement and give the number of rows that it changed."""
+    with tx.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.rowcount
+
+
+def _wrapped(exc: psycopg2.Error) -> StoreError:
+    """Give the project's error for a driver's error."""
+    text = str(exc).strip() or type(exc).__name__
+    if isinstance(exc, psycopg2.IntegrityError):
+        return ConflictError(text)
+    if isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError):
+        return StoreUnavailableError(text)
+    return StoreError(text)

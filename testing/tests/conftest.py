@@ -1,0 +1,120 @@
+"""Throw-away PostgreSQL and NATS on free ports, and what every test area shares."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from semg.platform import embedded, nats, postgres
+from semg.settings import PROJECT_DIR, Settings
+from semg.store.pool import Pool
+
+TEMPLATE = "semg_template"
+API_TOKEN = "test-token-" + "0" * 24
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip a layer that this machine cannot run; under ``REQUIRE_ALL=1`` that is a failure."""
+    if os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(f"REQUIRE_ALL=1, but {reason}")
+    pytest.skip(reason)
+
+
+def admin_execute(server: postgres.PostgresServer, statement: str, database: str = "postgres") -> None:
+    """Run statements outside a transaction, as the owner."""
+    connection = psycopg2.connect(
+        host="127.0.0.1", port=server.port, user=server.user, password=server.password, dbname=database
+    )
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.PostgresServer]:
+    """A PostgreSQL of this test run, with a template database that has the schema."""
+    folder = tmp_path_factory.mktemp("postgres")
+    for parent in (folder, *folder.parents):
+        if parent.owner() == folder.owner() and parent != Path("/") and "pytest" in str(parent):
+            parent.chmod(0o755)  # so that `nobody` reaches the cluster when root runs the tests
+    data = postgres.data_folder(folder)
+    server = postgres.start(
+        data,
+        embedded.free_port(),
+        "semg",
+        secrets.token_urlsafe(16),
+        TEMPLATE,
+        folder / "postgres.log",
+        durable=False,
+    )
+    try:
+        admin_execute(server, (PROJECT_DIR / "db" / "postgres.sql").read_text(), TEMPLATE)
+        yield server
+    finally:
+        server.stop()
+
+
+@dataclass
+class Servers:
+    """Where a test's own database and bus are."""
+
+    postgres: postgres.PostgresServer
+    nats: nats.NatsServer
+    settings: Settings
+
+
+@pytest.fixture
+def settings(postgres_server: postgres.PostgresServer, tmp_path: Path) -> Iterator[Settings]:
+    """Settings with an own, empty database (schema applied), free ports, and no bus."""
+    database = f"test_{secrets.token_hex(6)}"
+    admin_execute(postgres_server, f"CREATE DATABASE {database} TEMPLATE {TEMPLATE}")
+    yield Settings(
+        _env_file=None,
+        postgres_host="127.0.0.1",
+        postgres_port=postgres_server.port,
+        postgres_db=database,
+        postgres_user=postgres_server.user,
+        postgres_password=postgres_server.password,
+        nats_user="semg",
+        nats_password="nats-secret",
+        api_port=embedded.free_port(),
+        udp_host="127.0.0.1",
+        udp_port=embedded.free_port(kind=2),
+        streamlit_port=embedded.free_port(),
+        data_dir=tmp_path / "data",
+        log_dir=tmp_path / "logs",
+        secret_key="k" * 48,
+        semg_api_token=API_TOKEN,
+    )
+    admin_execute(postgres_server, f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+
+@pytest.fixture
+def pool(settings: Settings) -> Iterator[Pool]:
+    """A pool on the test's own database."""
+    made = Pool(settings, name="test")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def servers(postgres_server: postgres.PostgresServer, settings: Settings, tmp_path: Path) -> Iterator[Servers]:
+    """The test's own database and an own NATS with JetStream."""
+    port = embedded.free_port()
+    config = tmp_path / "nats.conf"
+    nats.write_config(config, tmp_path / "jetstream", port, "semg", "nats-secret", 1 << 30, sync_always=False)
+    server = nats.start(config, port, tmp_path / "nats.log")
+    try:
+        bus = {"nats_server": f"nats://127.0.0.1:{port}", "journal_max_bytes": 256 << 20}
+        yield Servers(postgres_server, server, settings.model_copy(update=bus))
+    finally:
+        server.stop()
