@@ -1,0 +1,106 @@
+"""How raw values become what windows are cut from, live and offline by the same code.
+
+Raw EMG passes causal IIR filters derived from the sampling rate: a high-pass against electrode drift and ADC
+offset, a notch at the mains frequency, and a band limit at the upper end of surface EMG. An envelope has been
+rectified and smoothed by its sensor board and passes through.
+
+The filters run sample by sample in float64 with their state kept between calls, so that the output does not
+depend, in any bit, on how a stream is cut into chunks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from semg.domain import ConditioningSpec
+
+BAND_LIMIT_HZ = 450.0
+"""Surface EMG holds next to no power above 400-500 Hz (De Luca et al., J. Biomech. 43 (2010) 1573)."""
+NOTCH_QUALITY = 12.0
+"""A notch about 4 Hz wide at 50 Hz: the mains wanders by some tenths of a hertz, and a narrower one rings on."""
+
+
+def design_filters(spec: ConditioningSpec) -> NDArray[np.float64] | None:
+    """Give the second-order sections of a conditioning.
+
+    Parameters
+    ----------
+    spec
+        ``high_pass_hz`` 0 leaves the high-pass out, ``mains_hz`` 0 the notch. A high-pass above a tenth of the
+        rate is lowered to it, because at slow rates it would remove the signal as well.
+
+    Returns
+    -------
+    Float64 ``(n_sections, 6)`` in scipy's order, or None when nothing is to be filtered.
+    """
+    if spec.sensor == "envelope":
+        return None
+    nyquist_hz = spec.rate_hz / 2
+    sections: list[NDArray[np.float64]] = []
+    if spec.high_pass_hz > 0:
+        cutoff_hz = min(spec.high_pass_hz, spec.rate_hz / 10)
+        sections.append(signal.butter(2, cutoff_hz, "highpass", fs=spec.rate_hz, output="sos"))
+    if 0 < spec.mains_hz < 0.9 * nyquist_hz:
+        b, a = signal.iirnotch(spec.mains_hz, NOTCH_QUALITY, fs=spec.rate_hz)
+        sections.append(np.concatenate([b, a])[None, :])
+    if nyquist_hz > 1.05 * BAND_LIMIT_HZ:
+        sections.append(signal.butter(4, BAND_LIMIT_HZ, "lowpass", fs=spec.rate_hz, output="sos"))
+    return np.ascontiguousarray(np.vstack(sections), dtype=np.float64) if sections else None
+
+
+class Conditioner:
+    """The streaming conditioning of one profile; one thread at a time.
+
+    Parameters
+    ----------
+    spec
+        What to filter out.
+    n_channels
+        Columns of the samples it will get.
+    """
+
+    def __init__(self, spec: ConditioningSpec, n_channels: int) -> None:
+        self.spec = spec
+        self.n_channels = n_channels
+        self._sections = design_filters(spec)
+        # State after an endless constant input of 1: scaled by the first sample, an ADC offset gives no step.
+        self._rest_state = None if self._sections is None else signal.sosfilt_zi(self._sections)
+        self._state: NDArray[np.float64] | None = None
+
+    def reset(self) -> None:
+        """Forget the past: the next sample is the first of a new run."""
+        self._state = None
+
+    def process(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give the conditioned form of the samples that follow those of the previous call.
+
+        Parameters
+        ----------
+        samples
+            Float32 ``(n, n_channels)``, in the sensor's own unit.
+
+        Returns
+        -------
+        Float32 ``(n, n_channels)``, never a view of the input.
+
+        Raises
+        ------
+        ValueError
+            When the number of columns is not ``n_channels``.
+        """
+        if samples.ndim != 2 or samples.shape[1] != self.n_channels:
+            raise ValueError(f"samples must be (n, {self.n_channels}), got {samples.shape}")
+        if self._sections is None or self._rest_state is None or len(samples) == 0:
+            return np.array(samples, dtype=np.float32)
+        raw = samples.astype(np.float64)
+        if self._state is None:
+            self._state = self._rest_state[:, :, None] * raw[0]
+        filtered, self._state = signal.sosfilt(self._sections, raw, axis=0, zi=self._state)
+        return np.asarray(filtered, dtype=np.float32)
+
+
+def condition(spec: ConditioningSpec, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give one uninterrupted run of samples conditioned from a reset state; shapes as ``Conditioner.process``."""
+    return Conditioner(spec, samples.shape[1]).process(samples)

@@ -1,0 +1,218 @@
+"""Labelled samples of a session, and the windows that training and evaluation take from them.
+
+The signal is conditioned continuously and cut on one grid from each reset on, exactly as live; a window counts
+as labelled only when it lies wholly inside one stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.domain import ConditioningSpec, Sensor, WindowSpec
+from semg.signals.windows import WindowStream
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive samples of one gesture's one repetition in one session."""
+
+    label: str
+    repetition: int
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSamples:
+    """One session's samples in time order.
+
+    Attributes
+    ----------
+    samples
+        Float32 ``(n, C)``, in the sensor's own unit.
+    starts_run
+        Bool ``(n,)``: the sample does not continue the one before it (a boot, a gap). The first sample always
+        starts a run, whatever its flag says.
+    stretch
+        Int32 ``(n,)``: index into ``stretches``, -1 where nothing is labelled. A stretch's samples are consecutive.
+    """
+
+    samples: NDArray[np.float32]
+    starts_run: NDArray[np.bool_]
+    stretch: NDArray[np.int32]
+    stretches: tuple[Stretch, ...]
+    channels: tuple[str, ...]
+    rate_hz: float
+    sensor: Sensor = "raw"
+    mains_hz: float = 50.0
+
+    def __post_init__(self) -> None:
+        n, n_channels = len(self.samples), len(self.channels)
+        if self.samples.shape != (n, n_channels):
+            raise ValueError(f"samples must be (n, {n_channels}), got {self.samples.shape}")
+        if self.starts_run.shape != (n,) or self.stretch.shape != (n,):
+            raise ValueError(f"starts_run and stretch must have {n} values")
+        if n and not -1 <= int(self.stretch.min()) <= int(self.stretch.max()) < len(self.stretches):
+            raise ValueError(f"stretch must lie between -1 and {len(self.stretches) - 1}")
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSet:
+    """Labelled windows of one or more sessions.
+
+    Attributes
+    ----------
+    windows
+        Float32 ``(N, C, T)``, conditioned.
+    stretch
+        Int32 ``(N,)``: index into ``stretches``, which hold those of all sessions.
+    into_stretch_ms
+        Float32 ``(N,)``: time from the stretch's first sample to the window's first sample.
+    stretch_ms
+        Float32 ``(N,)``: length of the window's stretch.
+    end_index
+        Int64 ``(N,)``: the window's last sample, counted in its own session.
+    session_index
+        Int32 ``(N,)``: which of the given sessions the window comes from.
+    """
+
+    windows: NDArray[np.float32]
+    stretch: NDArray[np.int32]
+    stretches: tuple[Stretch, ...]
+    into_stretch_ms: NDArray[np.float32]
+    stretch_ms: NDArray[np.float32]
+    end_index: NDArray[np.int64]
+    session_index: NDArray[np.int32]
+
+    @property
+    def labels(self) -> NDArray[np.str_]:
+        """Label of each window, ``(N,)`` of str."""
+        names = np.array([stretch.label for stretch in self.stretches] or [""])
+        return names[self.stretch]
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def select(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> WindowSet:
+        """Give the windows of a mask or of indices, with all stretches kept."""
+        return WindowSet(
+            self.windows[chosen],
+            self.stretch[chosen],
+            self.stretches,
+            self.into_stretch_ms[chosen],
+            self.stretch_ms[chosen],
+            self.end_index[chosen],
+            self.session_index[chosen],
+        )
+
+
+def channel_columns(available: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Give the column of each wanted channel.
+
+    Raises
+    ------
+    KeyError
+        Naming the first channel that is not there.
+    """
+    column = {name: index for index, name in enumerate(available)}
+    return [column[name] for name in wanted]
+
+
+def grid_windows(
+    labelled: LabelledSamples, channels: Sequence[str], conditioning: ConditioningSpec, spec: WindowSpec
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Give every window of the grid, labelled or not, edges crossed or not: what a live stream would see.
+
+    Returns
+    -------
+    windows
+        Float32 ``(N, C, T)``.
+    ends
+        Int64 ``(N,)``: index into the session's samples of each window's last sample.
+    """
+    stream = WindowStream(conditioning, spec, channel_columns(labelled.channels, channels))
+    starts = np.union1d(np.flatnonzero(labelled.starts_run), [0]).astype(np.int64)
+    stops = np.append(starts[1:], len(labelled.samples))
+    pieces, ends = [], []
+    for start, stop in zip(starts, stops, strict=True):
+        windows, run_ends = stream.push(labelled.samples[start:stop], starts_run=True)
+        pieces.append(windows)
+        ends.append(run_ends + start)
+    return np.concatenate(pieces), np.concatenate(ends)
+
+
+def make_windows(
+    sessions: Sequence[LabelledSamples],
+    channels: Sequence[str],
+    conditioning: ConditioningSpec,
+    spec: WindowSpec,
+) -> WindowSet:
+    """Give the windows of the grid that lie wholly inside one stretch.
+
+    Parameters
+    ----------
+    sessions
+        In order; their stretches are numbered on from session to session.
+    channels
+        Names of the channels to use, in order.
+    """
+    parts: list[WindowSet] = []
+    stretches: list[Stretch] = []
+    for index, session in enumerate(sessions):
+        part = _session_windows(session, channels, conditioning, spec)
+        offset = len(stretches)
+        stretches.extend(session.stretches)
+        parts.append(
+            WindowSet(
+                part.windows,
+                part.stretch + np.int32(offset),
+                (),
+                part.into_stretch_ms,
+                part.stretch_ms,
+                part.end_index,
+                np.full(len(part), index, np.int32),
+            )
+        )
+    if not parts:
+        raise ValueError("make_windows needs at least one session")
+    return WindowSet(
+        np.concatenate([part.windows for part in parts]),
+        np.concatenate([part.stretch for part in parts]),
+        tuple(stretches),
+        np.concatenate([part.into_stretch_ms for part in parts]),
+        np.concatenate([part.stretch_ms for part in parts]),
+        np.concatenate([part.end_index for part in parts]),
+        np.concatenate([part.session_index for part in parts]),
+    )
+
+
+def _session_windows(
+    session: LabelledSamples,
+    channels: Sequence[str],
+    conditioning: ConditioningSpec,
+    spec: WindowSpec,
+) -> WindowSet:
+    windows, ends = grid_windows(session, channels, conditioning, spec)
+    first = ends - (spec.window_samples - 1)
+    # Equal ids at both ends mean one stretch throughout, because a stretch's samples are consecutive.
+    inside = (session.stretch[ends] >= 0) & (session.stretch[first] == session.stretch[ends])
+    ids = session.stretch[ends]
+    begin = np.zeros(max(1, len(session.stretches)), np.int64)
+    length = np.zeros(max(1, len(session.stretches)), np.int64)
+    present, begin_at, count = np.unique(session.stretch, return_index=True, return_counts=True)
+    labelled = present >= 0
+    begin[present[labelled]], length[present[labelled]] = begin_at[labelled], count[labelled]
+    sample_ms = 1000.0 / session.rate_hz
+    into_ms, stretch_ms = (first - begin[ids]) * sample_ms, length[ids] * sample_ms
+    return WindowSet(
+        windows[inside],
+        ids[inside].astype(np.int32),
+        session.stretches,
+        into_ms[inside].astype(np.float32),
+        stretch_ms[inside].astype(np.float32),
+        ends[inside],
+        np.zeros(int(inside.sum()), np.int32),
+    )

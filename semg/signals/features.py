@@ -1,0 +1,69 @@
+"""What the closed-form branches look at: log-covariance and time-domain features of windows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOADING = 1e-3
+"""Part of the mean channel power that is added to every covariance's diagonal, so that a dead channel or fewer
+samples than channels still give a logarithm."""
+
+
+def log_covariance(windows: NDArray[np.float32], *, with_mean: bool = False) -> NDArray[np.float32]:
+    """Give the matrix logarithm of each window's channel covariance, its upper triangle as a vector.
+
+    Distances between such vectors are those of the log-Euclidean metric of Arsigny et al. (SIAM J. Matrix Anal.
+    Appl. 29 (2007) 328): a gain on a channel becomes a shift, which a linear classifier can absorb.
+
+    Parameters
+    ----------
+    windows
+        Float32 ``(N, C, T)``, scaled to comparable channels.
+    with_mean
+        For envelopes, whose level is the signal: the covariance is that of the channels and a constant 1, which
+        holds the mean as well as the spread.
+
+    Returns
+    -------
+    Float32 ``(N, C (C + 1) / 2)``, with ``C + 1`` in place of ``C`` when ``with_mean``; off-diagonal entries are
+    multiplied by the root of 2, so that the vector's length is the matrix's norm.
+    """
+    n, n_channels, length = windows.shape
+    if with_mean:
+        windows = np.concatenate([windows, np.ones((n, 1, length), np.float32)], axis=1)
+        n_channels += 1
+    covariance = (windows @ windows.transpose(0, 2, 1)).astype(np.float64) / length
+    diagonal = np.arange(n_channels)
+    power = covariance[:, diagonal, diagonal].mean(axis=1)
+    covariance[:, diagonal, diagonal] += (LOADING * power + 1e-9)[:, None]
+    values, vectors = np.linalg.eigh(covariance)
+    logs = (vectors * np.log(np.maximum(values, 1e-12))[:, None, :]) @ vectors.transpose(0, 2, 1)
+    rows, columns = np.triu_indices(n_channels)
+    factor = np.where(rows == columns, 1.0, np.sqrt(2.0))
+    return np.asarray(logs[:, rows, columns] * factor, dtype=np.float32)
+
+
+def time_domain(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the features of Hudgins et al. (IEEE Trans. Biomed. Eng. 40 (1993) 82) for each channel.
+
+    Mean absolute value, waveform length, zero crossings and slope sign changes; the first two as logarithms, the
+    last two per sample.
+
+    Parameters
+    ----------
+    windows
+        Float32 ``(N, C, T)``, scaled to comparable channels.
+
+    Returns
+    -------
+    Float32 ``(N, 4 C)``.
+    """
+    step = np.diff(windows, axis=2)
+    length = windows.shape[2]
+    floor = np.float32(1e-3)
+    level = np.log(np.abs(windows).mean(axis=2) + floor)
+    path = np.log(np.abs(step).sum(axis=2) / length + floor)
+    crossings = (windows[:, :, 1:] * windows[:, :, :-1] < 0).sum(axis=2) / length
+    turns = (step[:, :, 1:] * step[:, :, :-1] < 0).sum(axis=2) / length
+    return np.concatenate([level, path, crossings, turns], axis=1).astype(np.float32)

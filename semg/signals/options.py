@@ -1,0 +1,83 @@
+"""What a training can be told, and how it is read from the JSON of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from semg.errors import TrainingError
+
+_LIMITS: dict[str, tuple[float, float]] = {
+    "window_ms": (50, 1000),
+    "hop_ms": (5, 1000),
+    "settle_ms": (0, 5000),
+    "skip_start_ms": (0, 5000),
+    "epochs": (1, 200),
+    "vote_n": (1, 50),
+    "min_confidence": (0, 1),
+    "high_pass_hz": (0, 500),
+    "seed": (0, 2**31 - 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """How a classifier is trained and how it will decide.
+
+    Attributes
+    ----------
+    channels
+        Names of the channels to use, in order; all that the sessions have when None.
+    window_ms, hop_ms, settle_ms
+        See ``WindowSpec``.
+    skip_start_ms
+        What is left out at the start of every training stretch, at most a fifth of it, because a prompt's clock
+        runs ahead of the hand (0.3 to 0.6 s in recordings prompted every 5 s).
+    high_pass_hz
+        Takes the place of the default of ``ConditioningSpec``; 0 for none.
+    """
+
+    channels: tuple[str, ...] | None = None
+    window_ms: float = 250.0
+    hop_ms: float = 50.0
+    settle_ms: float = 100.0
+    skip_start_ms: float = 500.0
+    epochs: int = 14
+    vote_n: int = 3
+    min_confidence: float = 0.4
+    high_pass_hz: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _LIMITS.items():
+            value = getattr(self, name)
+            if value is None and name == "high_pass_hz":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise TrainingError(f"The option {name} must lie between {low:g} and {high:g}, got {value!r}.")
+
+    @staticmethod
+    def from_mapping(values: Mapping[str, Any]) -> TrainingOptions:
+        """Give the options of a job's JSON object; names that are not given keep their defaults.
+
+        Raises
+        ------
+        TrainingError
+            Naming the option that is unknown or out of bounds.
+        """
+        known = [field.name for field in fields(TrainingOptions)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise TrainingError(f"Unknown training option {', '.join(unknown)}; known are {', '.join(known)}.")
+        given = dict(values)
+        if given.get("channels") is not None:
+            if isinstance(given["channels"], str) or not all(isinstance(c, str) for c in given["channels"]):
+                raise TrainingError("The option channels must be a list of channel names.")
+            given["channels"] = tuple(given["channels"])
+        for name in ("epochs", "vote_n", "seed"):
+            if isinstance(given.get(name), float) and given[name].is_integer():
+                given[name] = int(given[name])
+            if name in given and not isinstance(given[name], int):
+                raise TrainingError(f"The option {name} must be a whole number, got {given[name]!r}.")
+        return TrainingOptions(**given)

@@ -1,0 +1,105 @@
+"""The forward pass of every kind of classifier in numpy: what the predictor and every evaluation run.
+
+Training uses torch; serving does not, because batch-1 calls of small networks are mostly call overhead
+there. A test holds both forms equal within 1e-5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.signals.features import log_covariance, time_domain
+
+Arrays = Mapping[str, NDArray[np.float32]]
+BATCH = 512
+"""Windows per pass: bounds the memory of an evaluation, and keeps the unfolded input inside the cache."""
+
+
+def softmax(scores: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Give probabilities of scores ``(N, K)``, each row summing to 1."""
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def log_softmax(scores: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Give the logarithms of the probabilities of scores ``(N, K)``."""
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def scale(arrays: Arrays, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give windows ``(N, C, T)`` with the training data's offset and spread taken from each channel."""
+    return (windows - arrays["scale_offset"][:, None]) * arrays["scale_gain"][:, None]
+
+
+def branch_features(kind: str, scaled: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
+    """Give the features of the closed-form branch, float32 ``(N, F)``."""
+    if kind == "td_lda":
+        return time_domain(scaled)
+    return log_covariance(scaled, with_mean=envelope)
+
+
+def linear_scores(arrays: Arrays, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the discriminant scores ``(N, K)`` of the closed-form branch."""
+    return features @ arrays["lda_coef"].T + arrays["lda_intercept"]
+
+
+def network_scores(arrays: Arrays, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the logits ``(N, K)`` of the convolutional branch.
+
+    Layers ``conv0, conv1, …`` (weight ``(width * inputs, outputs)``, taps in time order) are valid convolutions
+    with a stride, each followed by a rectifier; then mean and spread over time, and a linear layer.
+    """
+    held = np.ascontiguousarray(scaled.transpose(0, 2, 1))  # (N, C, T) -> (N, T, C)
+    layer = 0
+    while f"conv{layer}_weight" in arrays:
+        held = _convolve(
+            held, arrays[f"conv{layer}_weight"], arrays[f"conv{layer}_bias"], int(arrays[f"conv{layer}_stride"][0])
+        )
+        layer += 1
+    mean = held.mean(axis=1)
+    spread = np.sqrt(np.square(held).mean(axis=1) + np.float32(1e-6))
+    pooled = np.concatenate([mean, spread], axis=1)
+    return pooled @ arrays["head_weight"].T + arrays["head_bias"]
+
+
+def _convolve(
+    held: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32], stride: int
+) -> NDArray[np.float32]:
+    """Give the rectified convolution of ``(N, T, inputs)`` as ``(N, T', outputs)``, unfolded into one product."""
+    n, length, inputs = held.shape
+    width = weight.shape[0] // inputs
+    steps = (length - width) // stride + 1
+    step_n, step_t, step_c = held.strides
+    unfolded = np.lib.stride_tricks.as_strided(
+        held, (n, steps, width * inputs), (step_n, stride * step_t, step_c), writeable=False
+    )
+    out = np.ascontiguousarray(unfolded).reshape(n * steps, width * inputs) @ weight
+    out += bias
+    np.maximum(out, 0, out=out)
+    return np.asarray(out.reshape(n, steps, -1), dtype=np.float32)
+
+
+def scores(kind: str, arrays: Arrays, windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
+    """Give the scores ``(N, K)`` whose softmax is the classifier's probability."""
+    scaled = scale(arrays, windows)
+    linear = linear_scores(arrays, branch_features(kind, scaled, envelope))
+    if kind != "cnn":
+        return linear * arrays["mix"][1]
+    network = network_scores(arrays, scaled)
+    share, sharpness = arrays["mix"]
+    return np.asarray(sharpness * (share * log_softmax(network) + (1 - share) * log_softmax(linear)), dtype=np.float32)
+
+
+def probabilities(kind: str, arrays: Arrays, windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
+    """Give the probabilities ``(N, K)`` of windows ``(N, C, T)``, in bounded memory."""
+    parts = [
+        softmax(scores(kind, arrays, windows[start : start + BATCH], envelope))
+        for start in range(0, max(1, len(windows)), BATCH)
+        if len(windows)
+    ]
+    n_classes = len(arrays["lda_intercept"])
+    return np.concatenate(parts) if parts else np.empty((0, n_classes), np.float32)
