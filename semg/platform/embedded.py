@@ -1,7 +1,8 @@
-"""What the embedded servers share: free ports, waiting for readiness, an account that is not root."""
+"""What the embedded servers share: ports, waiting for readiness, an account that is not root."""
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import shutil
@@ -23,18 +24,31 @@ def free_port(host: str = "127.0.0.1", kind: int = socket.SOCK_STREAM) -> int:
 
 def port_is_free(host: str, port: int, kind: int = socket.SOCK_STREAM) -> bool:
     """Tell whether a server could listen on the port now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
+    return port_trouble(host, port, kind) is None
+
+
+def port_trouble(host: str, port: int, kind: int = socket.SOCK_STREAM) -> str | None:
+    """Give why no server could listen on the port now, or None if one could."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host or None, port, type=kind, flags=socket.AI_PASSIVE)[0]
+    except socket.gaierror as exc:
+        return f"is no address of this machine ({exc.strerror})"
+    with socket.socket(family, kind) as probe:
         if kind == socket.SOCK_STREAM:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True
+            probe.bind(address)
+        except OSError as exc:
+            if exc.errno == errno.EADDRINUSE:
+                return "is taken by another program"
+            if exc.errno == errno.EADDRNOTAVAIL:
+                return "is no address of this machine"
+            return f"may not be used ({exc.strerror})"
+    return None
 
 
 def wait_until(
-    ready: Callable[[], bool], process: subprocess.Popen[bytes], what: str, log: Path, timeout_s: float = 30.0
+    ready: Callable[[], bool], process: subprocess.Popen[bytes], what: str, log: Path, timeout_s: float = 60.0
 ) -> None:
     """Wait until a server answers.
 
@@ -53,14 +67,19 @@ def wait_until(
     raise PlatformError(f"{what} did not answer within {timeout_s:.0f} s: {log_tail(log)}")
 
 
+def log_lines(log: Path, n_lines: int) -> list[str]:
+    """Give the last lines of a log that are not empty."""
+    if not log.exists():
+        return []
+    with log.open("rb") as handle:
+        handle.seek(max(0, log.stat().st_size - 16384))
+        lines = handle.read().decode("utf-8", "replace").splitlines()
+    return [line.rstrip() for line in lines if line.strip()][-n_lines:]
+
+
 def log_tail(log: Path, n_lines: int = 4) -> str:
     """Give the last lines of a log as one line of text."""
-    if not log.exists():
-        return "no log"
-    with log.open("rb") as handle:
-        handle.seek(max(0, log.stat().st_size - 4096))
-        lines = handle.read().decode("utf-8", "replace").splitlines()
-    return " | ".join(line.strip() for line in lines[-n_lines:] if line.strip()) or "its log is empty"
+    return " | ".join(line.strip() for line in log_lines(log, n_lines)) or "its log is empty"
 
 
 def unprivileged() -> dict[str, object]:

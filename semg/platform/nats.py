@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,8 +79,13 @@ def write_config(
         handle.write("\n".join(lines) + "\n")
 
 
-def start(config: Path, port: int, log: Path) -> NatsServer:
+def start(config: Path, port: int, log: Path, *, environment: Mapping[str, str] | None = None) -> NatsServer:
     """Start the server and wait until it accepts connections.
+
+    Parameters
+    ----------
+    environment
+        The server's environment variables; None: those of this process.
 
     Raises
     ------
@@ -87,7 +93,7 @@ def start(config: Path, port: int, log: Path) -> NatsServer:
         The port is taken, or the server ended at once.
     """
     if not embedded.port_is_free("127.0.0.1", port):
-        raise PlatformError(f"port {port} for NATS is taken: set NATS_PORT to a free one")
+        raise PlatformError(f"port {port} for NATS is taken: set NATS_PORT in .env to a free one")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
         process = subprocess.Popen(
@@ -96,6 +102,7 @@ def start(config: Path, port: int, log: Path) -> NatsServer:
             stdout=out,
             stderr=out,
             start_new_session=True,
+            env=environment,
         )
     server = NatsServer(process, port)
     try:

