@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, Sensor
 from semg.errors import RecordingError
-from semg.signals.dataset import LabelledSamples, Stretch
+from semg.signals.dataset import LabelledSamples, Stretch, number_stretches
 
 MAX_FILE_BYTES = 512 * 2**20
 MAX_TEXT_BYTES = 2 * 2**30
@@ -218,9 +218,4 @@ def _stretches(path: Path, table: pd.DataFrame) -> tuple[NDArray[np.int32], tupl
     repetitions = np.zeros(len(table), np.int64)
     if labelled.any():
         repetitions[labelled] = _numbers(path, table[labelled].reset_index(drop=True), "repetition").astype(np.int64)
-    changes = np.concatenate([[True], (gestures[1:] != gestures[:-1]) | (repetitions[1:] != repetitions[:-1])])
-    firsts = np.flatnonzero(changes & labelled)
-    number = np.cumsum(changes & labelled) - 1
-    stretch = np.where(labelled, number, -1).astype(np.int32)
-    session = path.name.removesuffix(".gz").removesuffix(".csv")
-    return stretch, tuple(Stretch(str(gestures[i]), int(repetitions[i]), session) for i in firsts)
+    return number_stretches(gestures, repetitions, path.name.removesuffix(".gz").removesuffix(".csv"))

@@ -1,0 +1,70 @@
+"""Train on some recordings and report on others, with the product's own code; needs no database and no server.
+
+Run it from anywhere: ``python ml_model/evaluate.py --train A.csv.gz,B.csv.gz --test C.csv.gz [--out report.json]``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import fire
+
+if __package__ in (None, ""):  # started as a file: from this folder or from the root
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from semg.errors import SemgError
+from semg.evaluation import evaluate_recordings, paths_from_argument
+
+
+def main(
+    train: str | tuple[str, ...],
+    test: str | tuple[str, ...],
+    out: str = "",
+    sensor: str = "raw",
+    rate_hz: float | None = None,
+    mains_hz: float = 50.0,
+    classifier: str = "cnn",
+    seed: int = 0,
+) -> None:
+    """Print the report as JSON, and write it to a file when one is named.
+
+    Parameters
+    ----------
+    train, test
+        Recordings (gzip CSV ``millis,a0,…,aN,gesture,repetition``), comma separated.
+    out
+        File for the report.
+    sensor
+        raw or envelope.
+    rate_hz
+        Sampling rate; found from the column millis when not given.
+    mains_hz
+        Frequency of the power line, 0 for none.
+    classifier
+        cnn, logcov_lda or td_lda.
+    seed
+        Of everything random in the training.
+    """
+    try:
+        report = evaluate_recordings(
+            paths_from_argument(train, "--train"),
+            paths_from_argument(test, "--test"),
+            sensor=sensor,
+            rate_hz=rate_hz,
+            mains_hz=mains_hz,
+            kind=classifier,
+            seed=seed,
+        )
+        text = json.dumps(report, indent=2, ensure_ascii=False)
+        if out:
+            Path(str(out)).write_text(text + "\n", encoding="utf-8")
+    except (SemgError, OSError) as exc:
+        print(exc, file=sys.stderr)
+        sys.exit(2)
+    print(text)
+
+
+if __name__ == "__main__":
+    fire.Fire(main)
