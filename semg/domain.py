@@ -306,6 +306,8 @@ class Account:
     password_hash: str
     role: str
     password_changed_at: datetime
+    failed_logins: int = 0
+    locked_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,26 @@ class ConflictError(StoreError):
     """A row would contradict another one (a name taken twice, a deleted parent)."""
 
 
+class InvalidValueError(StoreError):
+    """A value may not be stored.
+
+    Parameters
+    ----------
+    field
+        Name of the field, for a form or a 422.
+    message
+        What was expected and what arrived.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class LoginError(SemgError):
+    """Nobody is logged in; one sentence for every cause, so that it does not tell which logins exist."""
+
+
 class BusError(SemgError):
     """NATS or JetStream refused or lost a message."""
 

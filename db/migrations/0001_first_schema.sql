@@ -30,8 +30,10 @@ CREATE TABLE profiles (
     channels_used    text[] CHECK (cardinality(channels_used) BETWEEN 1 AND 16),
     vote_n           integer NOT NULL DEFAULT 3 CHECK (vote_n BETWEEN 1 AND 99),
     min_confidence   real NOT NULL DEFAULT 0.4 CHECK (min_confidence BETWEEN 0 AND 1),
+    last_model_version  integer NOT NULL DEFAULT 0,
     created_at       timestamptz NOT NULL DEFAULT now()
 );
+COMMENT ON COLUMN profiles.last_model_version IS 'Newest version ever made; a deleted model''s number is not used again';
 COMMENT ON TABLE profiles IS 'Whose muscles are recorded; numbers start with the sketch''s default and are never used again';
 
 CREATE TABLE devices (
@@ -105,7 +107,8 @@ CREATE TABLE sample_blocks (
     clock_offset_us  bigint NOT NULL,
     device_us        bigint[] NOT NULL,
     received_us      bigint[] NOT NULL,
-    samples          real[] NOT NULL
+    samples          real[] NOT NULL,
+    n_samples        integer NOT NULL GENERATED ALWAYS AS (cardinality(device_us)) STORED
 ) PARTITION BY RANGE (started_at);
 ALTER TABLE sample_blocks ALTER COLUMN device_us SET STORAGE EXTERNAL;
 ALTER TABLE sample_blocks ALTER COLUMN received_us SET STORAGE EXTERNAL;
@@ -115,6 +118,7 @@ CREATE INDEX sample_blocks_by_session ON sample_blocks (session_id, started_at) 
 COMMENT ON TABLE sample_blocks IS 'Samples (n × channels) with device time, arrival, and the clock fit; session_id only for imported files';
 COMMENT ON COLUMN sample_blocks.started_at IS 'Server time of the first sample';
 COMMENT ON COLUMN sample_blocks.starts_run IS 'A boot, a wrap or a gap lies before the first sample; conditioning is reset here';
+COMMENT ON COLUMN sample_blocks.n_samples IS 'Counted at the insert: counting later would read the arrays back from TOAST';
 COMMENT ON COLUMN sample_blocks.late IS 'Arrived after its place in time had been passed; never used in a window';
 
 CREATE TABLE sample_blocks_default PARTITION OF sample_blocks DEFAULT;

@@ -1,0 +1,47 @@
+"""Logging in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from semg.domain import Account
+from semg.errors import LoginError
+from semg.passwords import verify_password
+from semg.store import accounts
+from semg.store.pool import Pool
+
+REFUSED = (
+    "Login or password is wrong, or there were too many wrong tries; "
+    "after five of them a login is locked for a while, at most 15 minutes."
+)
+
+
+def log_in(pool: Pool, login: str, password: str, now: datetime) -> Account:
+    """Give the account of a login whose password is right.
+
+    A try takes the time of one argon2id verification whether the login exists or not; no connection is held
+    meanwhile.
+
+    Parameters
+    ----------
+    now
+        Aware UTC; what the lock after failed tries is measured with.
+
+    Raises
+    ------
+    LoginError
+        Unknown login, wrong password, or locked: always the same sentence.
+    """
+    with pool.transaction() as tx:
+        account = accounts.record_failed_login(tx, login, now)
+    right, new_hash = verify_password(account.password_hash if account is not None else None, password)
+    if account is None or not right:
+        raise LoginError(REFUSED)
+    with pool.transaction() as tx:
+        accounts.record_successful_login(tx, account.account_id)
+        if new_hash is not None:
+            accounts.update_password(tx, account.account_id, new_hash, rehash=True)
+        found = accounts.find_account(tx, account.login)
+    if found is None:
+        raise LoginError(REFUSED)
+    return found

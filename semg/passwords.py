@@ -1,0 +1,58 @@
+"""Passwords: argon2id hashes, and generated ones."""
+
+from __future__ import annotations
+
+import secrets
+from functools import lru_cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from semg.errors import InvalidValueError
+
+MIN_LENGTH = 8
+MAX_LENGTH = 1024
+_READABLE = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+_HASHER = PasswordHasher()
+"""argon2id with the library's parameters: the second recommended set of RFC 9106 (64 MiB, 3 passes, 4 lanes)."""
+
+
+def hash_password(password: str) -> str:
+    """Give the argon2id hash of a password, with its salt and parameters.
+
+    Raises
+    ------
+    InvalidValueError
+        The password is too short or too long.
+    """
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        raise InvalidValueError("password", f"expected {MIN_LENGTH} to {MAX_LENGTH} characters, got {len(password)}")
+    return _HASHER.hash(password.encode("utf-8", "replace"))
+
+
+def verify_password(password_hash: str | None, password: str) -> tuple[bool, str | None]:
+    """Tell whether the password is right; without a hash the same work is done and the answer is no.
+
+    Returns
+    -------
+    tuple
+        ``(right, new_hash)``; ``new_hash`` is set when the parameters have changed since the hash was made.
+    """
+    secret = password[:MAX_LENGTH].encode("utf-8", "replace")
+    try:
+        _HASHER.verify(password_hash or _hash_of_nobody(), secret)
+    except (VerificationError, InvalidHashError):
+        return False, None
+    if password_hash is None or len(password) > MAX_LENGTH:
+        return False, None
+    return True, _HASHER.hash(secret) if _HASHER.check_needs_rehash(password_hash) else None
+
+
+def generate_password(length: int = 16) -> str:
+    """Give a random password without characters that look alike (5.8 bits a character)."""
+    return "".join(secrets.choice(_READABLE) for _ in range(length))
+
+
+@lru_cache(maxsize=1)
+def _hash_of_nobody() -> str:
+    return _HASHER.hash(secrets.token_bytes(32))

@@ -1,0 +1,130 @@
+"""Accounts and the throttle of their logins."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from semg.domain import Account
+from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.store import checks
+from semg.store.pool import Transaction, execute, one
+
+FREE_TRIES = 4
+"""The next failure after these locks the account."""
+FIRST_LOCK_S = 15.0
+MAX_LOCK_S = 900.0
+"""Every further failure doubles the lock up to this: guessing is slow, the owner is never shut out for long."""
+
+ROLES = ("admin", "researcher", "viewer")
+_COLUMNS = "account_id, login, password_hash, role, password_changed_at, failed_logins, locked_until"
+
+
+def find_account(tx: Transaction, login: str) -> Account | None:
+    """Give the account of a login, or None."""
+    row = one(tx, f"SELECT {_COLUMNS} FROM accounts WHERE login = %s", (checks.storable(login),))  # noqa: S608
+    return None if row is None else _account(row)
+
+
+def count_accounts(tx: Transaction) -> int:
+    """Give how many accounts there are."""
+    row = one(tx, "SELECT count(*) AS n FROM accounts")
+    return 0 if row is None else int(row.n)
+
+
+def insert_account(tx: Transaction, login: str, password_hash: str, role: str = "admin") -> int:
+    """Make an account, and give its number.
+
+    Raises
+    ------
+    InvalidValueError
+        The login or the role does not fit.
+    ConflictError
+        The login is taken.
+    """
+    login = checks.name("login", login, 100)
+    if role not in ROLES:
+        raise InvalidValueError("role", f"expected {', '.join(ROLES)}, got {role!r}")
+    made = one(
+        tx,
+        """
+        INSERT INTO accounts (login, password_hash, role) VALUES (%s, %s, %s)
+        ON CONFLICT (login) DO NOTHING RETURNING account_id
+        """,
+        (login, password_hash, role),
+    )
+    if made is None:
+        raise ConflictError(f"login: {login!r} exists already; choose another one")
+    return int(made.account_id)
+
+
+def update_password(tx: Transaction, account_id: int, password_hash: str, *, rehash: bool = False) -> None:
+    """Store a new hash; a new password also ends a lock.
+
+    Parameters
+    ----------
+    rehash
+        The same password with newer parameters: logins made with it stay valid.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such account.
+    """
+    changed = execute(
+        tx,
+        """
+        UPDATE accounts SET password_hash = %(hash)s,
+            password_changed_at = CASE WHEN %(rehash)s THEN password_changed_at ELSE clock_timestamp() END,
+            failed_logins = CASE WHEN %(rehash)s THEN failed_logins ELSE 0 END,
+            locked_until = CASE WHEN %(rehash)s THEN locked_until END
+        WHERE account_id = %(account)s
+        """,
+        {"hash": password_hash, "rehash": rehash, "account": account_id},
+    )
+    if changed == 0:
+        raise NotFoundError(f"there is no account {account_id}")
+
+
+def record_failed_login(tx: Transaction, login: str, now: datetime) -> Account | None:
+    """Count a try as failed, and give its account; None when there is none, or it is locked.
+
+    Called before the password is looked at, and undone by ``record_successful_login``: many tries at the same
+    moment cannot slip under the throttle together.
+    """
+    row = one(
+        tx,
+        f"""
+        UPDATE accounts SET failed_logins = failed_logins + 1,
+            locked_until = CASE WHEN failed_logins >= %(free)s
+                THEN %(now)s + interval '1 second'
+                     * least(%(most)s, %(first)s * 2 ^ least(failed_logins - %(free)s, 30)) END
+        WHERE login = %(login)s AND (locked_until IS NULL OR locked_until <= %(now)s)
+        RETURNING {_COLUMNS}
+        """,  # noqa: S608
+        {
+            "login": checks.storable(login),
+            "now": checks.aware("now", now),
+            "free": FREE_TRIES,
+            "first": FIRST_LOCK_S,
+            "most": MAX_LOCK_S,
+        },
+    )
+    return None if row is None else _account(row)
+
+
+def record_successful_login(tx: Transaction, account_id: int) -> None:
+    """Forget the failed tries of an account."""
+    execute(tx, "UPDATE accounts SET failed_logins = 0, locked_until = NULL WHERE account_id = %s", (account_id,))
+
+
+def _account(row: Any) -> Account:
+    return Account(
+        account_id=row.account_id,
+        login=row.login,
+        password_hash=row.password_hash,
+        role=row.role,
+        password_changed_at=row.password_changed_at,
+        failed_logins=row.failed_logins,
+        locked_until=row.locked_until,
+    )

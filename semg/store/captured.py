@@ -1,0 +1,55 @@
+"""Erasing live samples by time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from semg.store.pool import Transaction, one
+
+MAX_BLOCK_S = 60.0
+"""No stored block spans more time than this; how far back a block that reaches into an interval can start."""
+
+
+def delete_captured(tx: Transaction, user_id: int, started_at: datetime, ended_at: datetime) -> int:
+    """Remove the live samples of an interval; what lies outside it in a block at its edge is stored again."""
+    window = {"user": user_id, "start": started_at, "end": ended_at, "reach_s": MAX_BLOCK_S}
+    removed = one(
+        tx,
+        """
+        WITH touched AS (
+            DELETE FROM sample_blocks
+            WHERE user_id = %(user)s AND session_id IS NULL
+              AND started_at >= %(start)s - %(reach_s)s * interval '1 second' AND started_at < %(end)s
+              AND timestamptz 'epoch' + (device_us[n_samples] + clock_offset_us) * interval '1 microsecond' >= %(start)s
+            RETURNING *
+        ), counted AS (
+            SELECT t.*, c.head, c.tail FROM touched t CROSS JOIN LATERAL (
+                SELECT count(*) FILTER (WHERE s.at < %(start)s)::int AS head,
+                       count(*) FILTER (WHERE s.at >= %(end)s)::int AS tail
+                FROM unnest(t.device_us) AS d(us), LATERAL (
+                    SELECT timestamptz 'epoch' + (d.us + t.clock_offset_us) * interval '1 microsecond' AS at
+                ) s
+            ) c
+        ), kept AS (
+            SELECT user_id, segment_id, starts_run, late, clock_offset_us, 1 AS first, head AS last,
+                   device_us, received_us, samples
+            FROM counted WHERE head > 0
+            UNION ALL
+            SELECT user_id, segment_id, true, late, clock_offset_us, n_samples - tail + 1, n_samples,
+                   device_us, received_us, samples
+            FROM counted WHERE tail > 0
+        ), stored AS (
+            INSERT INTO sample_blocks (user_id, started_at, segment_id, starts_run, late, clock_offset_us, device_us,
+                                       received_us, samples)
+            SELECT user_id,
+                   timestamptz 'epoch' + (device_us[first] + clock_offset_us) * interval '1 microsecond',
+                   segment_id, starts_run, late, clock_offset_us, device_us[first:last], received_us[first:last],
+                   samples[first:last][:]
+            FROM kept RETURNING n_samples
+        )
+        SELECT coalesce((SELECT sum(n_samples) FROM touched), 0) - coalesce((SELECT sum(n_samples) FROM stored), 0) AS n
+        """,
+        window,
+    )
+    assert removed is not None
+    return int(removed.n)

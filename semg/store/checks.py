@@ -1,0 +1,181 @@
+"""What may be stored: every rule about values in one place, each with a message that names the field."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import psycopg2.errors
+
+from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, DecisionSpec, Device
+from semg.errors import ConflictError, InvalidValueError
+
+MAX_ADC = 1e9
+HANDEDNESS = ("left", "right", "both")
+MAINS_HZ = (0.0, 50.0, 60.0)
+MAX_NOTES = 20_000
+_CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+_RECORDING_COLUMNS = frozenset({"millis", "gesture", "repetition"})
+
+
+def name(field: str, value: str, max_length: int) -> str:
+    """Give a name without surrounding blanks.
+
+    Raises
+    ------
+    InvalidValueError
+        It is empty, too long, or has a character that does not show.
+    """
+    stripped = value.strip()
+    if not 1 <= len(stripped) <= max_length:
+        raise InvalidValueError(field, f"expected 1 to {max_length} characters, got {len(stripped)}")
+    if not stripped.isprintable():
+        raise InvalidValueError(field, f"expected printable characters on one line, got {stripped!r}")
+    return stripped
+
+
+def text(field: str, value: str, max_length: int = MAX_NOTES) -> str:
+    """Give a text; line breaks are allowed.
+
+    Raises
+    ------
+    InvalidValueError
+        It is too long.
+    """
+    if len(value) > max_length:
+        raise InvalidValueError(field, f"expected at most {max_length:,} characters, got {len(value):,}")
+    return storable(value)
+
+
+def storable(value: str) -> str:
+    """Give a text that PostgreSQL takes: it refuses NUL, and UTF-8 has no lone surrogates."""
+    return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def aware(field: str, value: datetime) -> datetime:
+    """Give the time.
+
+    Raises
+    ------
+    InvalidValueError
+        It has no time zone; the server would take it for its own.
+    """
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise InvalidValueError(field, f"expected a time with its zone (UTC), got {value.isoformat()}")
+    return value
+
+
+def interval(started_at: datetime, ended_at: datetime) -> None:
+    """Accept an interval that has a length.
+
+    Raises
+    ------
+    InvalidValueError
+        A time has no zone, or the end is not after the start.
+    """
+    if aware("ended_at", ended_at) - aware("started_at", started_at) <= timedelta(0):
+        raise InvalidValueError(
+            "ended_at", f"expected a time after the start {started_at.isoformat()}, got {ended_at.isoformat()}"
+        )
+
+
+def device(value: Device) -> None:
+    """Accept a device that the whole platform can work with.
+
+    Raises
+    ------
+    InvalidValueError
+        The message names the first wrong field.
+    """
+    channels(value.channels)
+    if not MIN_RATE_HZ <= value.rate_hz <= MAX_RATE_HZ:
+        raise InvalidValueError(
+            "rate_hz", f"expected {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} samples per second, got {value.rate_hz:g}"
+        )
+    if value.sensor not in ("raw", "envelope"):
+        raise InvalidValueError("sensor", f"expected raw or envelope, got {value.sensor!r}")
+    for field, limit in (("adc_min", value.adc_min), ("adc_max", value.adc_max)):
+        if not math.isfinite(limit) or abs(limit) > MAX_ADC:
+            raise InvalidValueError(field, f"expected a number within ±{MAX_ADC:g}, got {limit:g}")
+    if value.adc_min >= value.adc_max:
+        raise InvalidValueError("adc_max", f"expected more than adc_min {value.adc_min:g}, got {value.adc_max:g}")
+    if value.mains_hz not in MAINS_HZ:
+        raise InvalidValueError("mains_hz", f"expected 50, 60 or 0 (none), got {value.mains_hz:g}")
+
+
+def channels(names: Sequence[str]) -> None:
+    """Accept the channel names of a device.
+
+    Raises
+    ------
+    InvalidValueError
+        There are none or too many, one comes twice, or one could not be the column of a recording file.
+    """
+    if not 1 <= len(names) <= MAX_CHANNELS:
+        raise InvalidValueError("channels", f"expected 1 to {MAX_CHANNELS} names, got {len(names)}")
+    for channel in names:
+        if not _CHANNEL.fullmatch(channel):
+            raise InvalidValueError(
+                "channels", f"expected letters, digits, '_', '-' or '.', at most 32 in a name, got {channel!r}"
+            )
+        if channel.lower() in _RECORDING_COLUMNS:
+            raise InvalidValueError("channels", f"{channel!r} is another column of recordings; choose another name")
+    if len(set(names)) != len(names):
+        raise InvalidValueError("channels", f"expected different names, got {', '.join(names)}")
+
+
+def channels_used(chosen: Sequence[str] | None, available: Sequence[str]) -> tuple[str, ...] | None:
+    """Give the chosen channels in the device's order; None stays None (all of them).
+
+    Raises
+    ------
+    InvalidValueError
+        None is chosen, or one that the device does not have.
+    """
+    if chosen is None:
+        return None
+    if not chosen:
+        raise InvalidValueError("channels_used", "expected at least one channel, or no choice for all of them")
+    unknown = [channel for channel in chosen if channel not in available]
+    if unknown:
+        raise InvalidValueError("channels_used", f"the device has {', '.join(available)}, but not {', '.join(unknown)}")
+    return tuple(channel for channel in available if channel in chosen)
+
+
+def decision(value: DecisionSpec) -> None:
+    """Accept how predictions become decisions.
+
+    Raises
+    ------
+    InvalidValueError
+        A field is out of its range.
+    """
+    if not 1 <= value.vote_n <= 99:
+        raise InvalidValueError("vote_n", f"expected 1 to 99 windows, got {value.vote_n}")
+    if not 0 <= value.min_confidence <= 1:
+        raise InvalidValueError("min_confidence", f"expected 0 to 1, got {value.min_confidence:g}")
+
+
+def handedness(value: str | None) -> str | None:
+    """Give the handedness.
+
+    Raises
+    ------
+    InvalidValueError
+        It is none of ``HANDEDNESS`` and not None.
+    """
+    if value is not None and value not in HANDEDNESS:
+        raise InvalidValueError("handedness", f"expected {', '.join(HANDEDNESS)} or nothing, got {value!r}")
+    return value
+
+
+@contextmanager
+def refused_as(message: str) -> Iterator[None]:
+    """Raise ``ConflictError`` with this sentence when the statement in the block breaks a uniqueness rule."""
+    try:
+        yield
+    except psycopg2.errors.UniqueViolation as exc:
+        raise ConflictError(message) from exc

@@ -1,0 +1,83 @@
+"""Published decisions (table ``api_responses``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from semg.domain import Decision, us_from_utc
+from semg.store import checks
+from semg.store.pool import Transaction, execute, rows
+
+
+def insert_decisions(tx: Transaction, decisions: Sequence[Decision]) -> int:
+    """Store decisions in one statement, and give how many; those of profiles that are gone are left out.
+
+    ``confidence`` is stored as a 32-bit number.
+    """
+    if not decisions:
+        return 0
+    columns: list[list[Any]] = [
+        [decision.user_id for decision in decisions],
+        [decision.decided_us for decision in decisions],
+        [decision.label for decision in decisions],
+        [decision.confidence for decision in decisions],
+        [decision.model_version for decision in decisions],
+        [decision.window_end_device_us for decision in decisions],
+        [decision.window_end_us for decision in decisions],
+        [decision.received_us for decision in decisions],
+    ]
+    return execute(
+        tx,
+        """
+        INSERT INTO api_responses (user_id, decided_at, label, confidence, model_version, window_end_device_ms,
+                                   window_end_at, received_at)
+        SELECT d.user_id, timestamptz 'epoch' + d.decided_us * interval '1 microsecond', d.label, d.confidence,
+               d.model_version, d.device_us / 1000.0, timestamptz 'epoch' + d.end_us * interval '1 microsecond',
+               timestamptz 'epoch' + d.received_us * interval '1 microsecond'
+        FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::real[], %s::integer[], %s::bigint[], %s::bigint[],
+                    %s::bigint[])
+             AS d(user_id, decided_us, label, confidence, model_version, device_us, end_us, received_us)
+        JOIN (SELECT user_id FROM profiles WHERE user_id = ANY(%s::bigint[]) ORDER BY user_id FOR KEY SHARE) p
+             USING (user_id)
+        """,
+        (*columns, sorted(set(columns[0]))),
+    )
+
+
+def list_decisions(
+    tx: Transaction,
+    user_id: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 10_000,
+) -> list[Decision]:
+    """Give the newest ``limit`` decisions with ``since <= decided_at < until``, in time order."""
+    for field, at in (("since", since), ("until", until)):
+        if at is not None:
+            checks.aware(field, at)
+    found = rows(
+        tx,
+        """
+        SELECT user_id, decided_at, label, confidence, model_version, window_end_device_ms, window_end_at, received_at
+        FROM api_responses
+        WHERE user_id = %s AND decided_at >= coalesce(%s, timestamptz '-infinity')
+          AND decided_at < coalesce(%s, timestamptz 'infinity')
+        ORDER BY decided_at DESC LIMIT %s
+        """,
+        (user_id, since, until, limit),
+    )
+    return [
+        Decision(
+            user_id=row.user_id,
+            label=row.label,
+            confidence=row.confidence,
+            model_version=row.model_version,
+            window_end_device_us=round(row.window_end_device_ms * 1000),
+            window_end_us=us_from_utc(row.window_end_at),
+            received_us=us_from_utc(row.received_at),
+            decided_us=us_from_utc(row.decided_at),
+        )
+        for row in reversed(found)
+    ]

@@ -1,0 +1,179 @@
+"""The gesture bank of a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from semg.domain import REST, Gesture
+from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.store import checks
+from semg.store.pool import Transaction, execute, one, rows
+
+_MAX_NAME = 100
+_MAX_DESCRIPTION = 2000
+_SELECT = "SELECT gesture_id, user_id, name, description, position FROM gestures"
+
+
+def list_gestures(tx: Transaction, user_id: int) -> list[Gesture]:
+    """Give the gesture bank in its order."""
+    return [
+        _gesture(row) for row in rows(tx, _SELECT + " WHERE user_id = %s ORDER BY position, gesture_id", (user_id,))
+    ]
+
+
+def get_gesture(tx: Transaction, gesture_id: int) -> Gesture:
+    """Give a gesture.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number.
+    """
+    row = one(tx, _SELECT + " WHERE gesture_id = %s", (gesture_id,))
+    if row is None:
+        raise NotFoundError(f"there is no gesture {gesture_id}; it may have been deleted")
+    return _gesture(row)
+
+
+def insert_gesture(tx: Transaction, user_id: int, name: str, description: str = "") -> int:
+    """Add a gesture at the end of the bank, and give its number.
+
+    Raises
+    ------
+    InvalidValueError
+        The name or the description does not fit.
+    ConflictError
+        The bank has the name already, or there is no such profile.
+    """
+    name = checks.name("name", name, _MAX_NAME)
+    _lock_bank(tx, user_id)
+    made = one(
+        tx,
+        """
+        INSERT INTO gestures (user_id, name, description, position)
+        SELECT %(user)s, %(name)s, %(text)s, coalesce(max(position), 0) + 1 FROM gestures WHERE user_id = %(user)s
+        ON CONFLICT (user_id, name) DO NOTHING RETURNING gesture_id
+        """,
+        {"user": user_id, "name": name, "text": checks.text("description", description, _MAX_DESCRIPTION)},
+    )
+    if made is None:
+        raise _name_taken(name)
+    return int(made.gesture_id)
+
+
+def ensure_gestures(tx: Transaction, user_id: int, names: Sequence[str]) -> dict[str, int]:
+    """Add those gestures that the bank does not have, and give the number of each name."""
+    known = {gesture.name: gesture.gesture_id for gesture in list_gestures(tx, user_id)}
+    for name in dict.fromkeys(names):
+        if name not in known:
+            known[name] = insert_gesture(tx, user_id, name)
+    return {name: known[name] for name in names}
+
+
+def update_gesture(
+    tx: Transaction,
+    gesture_id: int,
+    name: str | None = None,
+    description: str | None = None,
+    position: int | None = None,
+) -> None:
+    """Change the given fields of a gesture.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such gesture.
+    ConflictError
+        It is rest, which keeps its name, or the bank has the name already.
+    """
+    gesture = get_gesture(tx, gesture_id)
+    name = gesture.name if name is None else checks.name("name", name, _MAX_NAME)
+    if gesture.name == REST and name != REST:
+        raise ConflictError("name: rest keeps its name; training and decisions rely on it")
+    description = gesture.description if description is None else description
+    with checks.refused_as(str(_name_taken(name))):
+        execute(
+            tx,
+            "UPDATE gestures SET name = %s, description = %s, position = %s WHERE gesture_id = %s",
+            (
+                name,
+                checks.text("description", description, _MAX_DESCRIPTION),
+                gesture.position if position is None else position,
+                gesture_id,
+            ),
+        )
+
+
+def delete_gesture(tx: Transaction, gesture_id: int, *, force: bool = False) -> int:
+    """Remove a gesture, and give how many repetitions went with it.
+
+    Parameters
+    ----------
+    force
+        Remove it together with its repetitions; the samples stay, without that label.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such gesture.
+    ConflictError
+        It is rest, or has repetitions and ``force`` is not set.
+    """
+    gesture = get_gesture(tx, gesture_id)
+    if gesture.name == REST:
+        raise ConflictError("rest is in every gesture bank and cannot be deleted")
+    found = one(tx, "SELECT count(*) AS n FROM repetitions WHERE gesture_id = %s", (gesture_id,))
+    n_repetitions = int(found.n) if found is not None else 0
+    if n_repetitions and not force:
+        raise ConflictError(
+            f"{gesture.name!r} has {n_repetitions} recorded repetitions, which would lose their label; "
+            "delete them first, or confirm that they go too"
+        )
+    execute(tx, "DELETE FROM gestures WHERE gesture_id = %s", (gesture_id,))
+    return n_repetitions
+
+
+def reorder_gestures(tx: Transaction, user_id: int, gesture_ids: Sequence[int]) -> None:
+    """Put the bank into this order.
+
+    Raises
+    ------
+    InvalidValueError
+        The numbers are not exactly those of the bank.
+    """
+    _lock_bank(tx, user_id)
+    bank = {gesture.gesture_id for gesture in list_gestures(tx, user_id)}
+    if len(gesture_ids) != len(bank) or set(gesture_ids) != bank:
+        raise InvalidValueError("gesture_ids", f"expected each of {sorted(bank)} once, got {list(gesture_ids)}")
+    execute(
+        tx,
+        """
+        UPDATE gestures g SET position = o.position
+        FROM unnest(%s::bigint[]) WITH ORDINALITY AS o(gesture_id, position) WHERE g.gesture_id = o.gesture_id
+        """,
+        (list(gesture_ids),),
+    )
+
+
+def copy_bank(tx: Transaction, from_user_id: int, to_user_id: int) -> int:
+    """Add to one bank the gestures of another that it does not have, and give how many were added."""
+    known = {gesture.name for gesture in list_gestures(tx, to_user_id)}
+    missing = [gesture for gesture in list_gestures(tx, from_user_id) if gesture.name not in known]
+    for gesture in missing:
+        insert_gesture(tx, to_user_id, gesture.name, gesture.description)
+    return len(missing)
+
+
+def _lock_bank(tx: Transaction, user_id: int) -> None:
+    """Let one change of a bank at a time number its gestures."""
+    if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE", (user_id,)) is None:
+        raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
+
+
+def _name_taken(name: str) -> ConflictError:
+    return ConflictError(f"name: the gesture bank has {name!r} already; choose another name")
+
+
+def _gesture(row: Any) -> Gesture:
+    return Gesture(row.gesture_id, row.user_id, row.name, row.description, row.position)

@@ -1,0 +1,270 @@
+"""Training jobs: made by people, claimed by runners, reported on by the training process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg2.extras import Json
+
+from semg.domain import ClassifierKind, Job
+from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.store import checks
+from semg.store.pool import Transaction, execute, one, rows
+
+MAX_LOG_CHARACTERS = 64_000
+MAX_ERROR_CHARACTERS = 4_000
+_COLUMNS = """
+    j.job_id, j.user_id, j.session_ids, j.classifier, j.options, j.status, j.scheduled_at, j.created_at,
+    j.started_at, j.ended_at, j.progress, j.epoch, j.epochs, j.error, j.cancel_requested, j.runner,
+    (SELECT max(m.version) FROM models m WHERE m.job_id = j.job_id) AS model_version
+"""
+_WITH_LOG = f"SELECT {_COLUMNS}, j.log FROM jobs j"  # noqa: S608
+_WITHOUT_LOG = f"SELECT {_COLUMNS}, '' AS log FROM jobs j"  # noqa: S608
+
+
+def insert_job(
+    tx: Transaction,
+    user_id: int,
+    session_ids: Sequence[int],
+    classifier: ClassifierKind,
+    options: dict[str, Any],
+    scheduled_at: datetime | None = None,
+) -> int:
+    """Schedule a training run, and give its number.
+
+    Parameters
+    ----------
+    scheduled_at
+        When a runner may start it; now when not given.
+
+    Raises
+    ------
+    InvalidValueError
+        No session is named, or one that is not the profile's or still being recorded.
+    """
+    wanted = list(dict.fromkeys(session_ids))
+    if not wanted:
+        raise InvalidValueError("session_ids", "expected at least one session to train on, got none")
+    if classifier not in ("cnn", "logcov_lda", "td_lda"):
+        raise InvalidValueError("classifier", f"expected cnn, logcov_lda or td_lda, got {classifier!r}")
+    query = "SELECT session_id, status FROM sessions WHERE user_id = %s AND session_id = ANY(%s::bigint[])"
+    status = {row.session_id: row.status for row in rows(tx, query, (user_id, wanted))}
+    foreign = [session_id for session_id in wanted if session_id not in status]
+    if foreign:
+        raise InvalidValueError("session_ids", f"profile {user_id} has no session {', '.join(map(str, foreign))}")
+    recording = [session_id for session_id in wanted if status[session_id] == "recording"]
+    if recording:
+        raise InvalidValueError("session_ids", f"session {recording[0]} is still being recorded; finish it first")
+    made = one(
+        tx,
+        """
+        INSERT INTO jobs (user_id, session_ids, classifier, options, scheduled_at)
+        VALUES (%s, %s, %s, %s, coalesce(%s, now())) RETURNING job_id
+        """,
+        (
+            user_id,
+            wanted,
+            classifier,
+            Json(options),
+            None if scheduled_at is None else checks.aware("scheduled_at", scheduled_at),
+        ),
+    )
+    assert made is not None
+    return int(made.job_id)
+
+
+def get_job(tx: Transaction, job_id: int) -> Job:
+    """Give a job with its log.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number (its profile may have been deleted).
+    """
+    row = one(tx, _WITH_LOG + " WHERE j.job_id = %s", (job_id,))
+    if row is None:
+        raise _missing(job_id)
+    return _job(row)
+
+
+def list_jobs(tx: Transaction, user_id: int | None = None, limit: int = 100) -> list[Job]:
+    """Give jobs without their logs, newest first; of all profiles when none is named."""
+    query = _WITHOUT_LOG + " WHERE %(user)s::bigint IS NULL OR j.user_id = %(user)s ORDER BY j.job_id DESC LIMIT %(n)s"
+    return [_job(row) for row in rows(tx, query, {"user": user_id, "n": limit})]
+
+
+def list_running(tx: Transaction, runner: str | None = None) -> list[Job]:
+    """Give the jobs in progress without their logs, oldest first; of all runners when none is named."""
+    query = (
+        _WITHOUT_LOG + " WHERE j.status = 'in-progress' AND (%(r)s::text IS NULL OR j.runner = %(r)s) ORDER BY j.job_id"
+    )
+    return [_job(row) for row in rows(tx, query, {"r": runner})]
+
+
+def claim_due_job(tx: Transaction, runner: str, now: datetime | None = None) -> Job | None:
+    """Give the job that has been due longest, now in progress and this runner's, or None.
+
+    Concurrent runners never get the same job: a row that another one is claiming is passed over.
+    """
+    now = datetime.now(UTC) if now is None else checks.aware("now", now)
+    row = one(
+        tx,
+        """
+        UPDATE jobs SET status = 'in-progress', runner = %(runner)s, started_at = %(now)s, heartbeat_at = now()
+        WHERE job_id = (SELECT job_id FROM jobs WHERE status = 'scheduled' AND scheduled_at <= %(now)s
+                        ORDER BY scheduled_at, job_id LIMIT 1 FOR UPDATE SKIP LOCKED)
+        RETURNING job_id
+        """,
+        {"runner": runner, "now": now},
+    )
+    return None if row is None else get_job(tx, row.job_id)
+
+
+def update_progress(
+    tx: Transaction,
+    job_id: int,
+    progress: float,
+    epoch: int = 0,
+    epochs: int = 0,
+    line: str | None = None,
+) -> bool:
+    """Report on a job in progress, which is also its sign of life, and tell whether it has to stop.
+
+    Parameters
+    ----------
+    progress
+        Percent.
+    line
+        Added to the log with the time; the log keeps its newest ``MAX_LOG_CHARACTERS``.
+
+    Returns
+    -------
+    bool
+        True when the job shall be canceled, or is not in progress any more (marked as failed, or erased with its
+        profile).
+    """
+    row = one(
+        tx,
+        """
+        UPDATE jobs SET progress = %(progress)s, epoch = %(epoch)s, epochs = %(epochs)s, heartbeat_at = now(),
+            log = CASE WHEN length(log) + length(%(line)s) <= %(limit)s THEN log || %(line)s
+                       ELSE regexp_replace(right(log || %(line)s, %(limit)s), '^[^\\n]*\\n', '') END
+        WHERE job_id = %(job)s AND status = 'in-progress'
+        RETURNING cancel_requested
+        """,
+        {
+            "job": job_id,
+            "progress": min(100.0, max(0.0, progress)),
+            "epoch": epoch,
+            "epochs": epochs,
+            "line": "" if line is None else _log_line(line),
+            "limit": MAX_LOG_CHARACTERS,
+        },
+    )
+    return True if row is None else bool(row.cancel_requested)
+
+
+def complete_job(tx: Transaction, job_id: int) -> None:
+    """Mark a job in progress as completed; call it in the transaction that stores the model.
+
+    Raises
+    ------
+    NotFoundError, ConflictError
+        The job is gone or not in progress any more; the transaction must not store a model.
+    """
+    _end(tx, job_id, "UPDATE jobs SET status = 'completed', progress = 100, ended_at = now(), heartbeat_at = now()")
+
+
+def fail_job(tx: Transaction, job_id: int, error: str) -> None:
+    """Mark a job in progress as failed; errors as ``complete_job``."""
+    _end(tx, job_id, "UPDATE jobs SET status = 'failed', error = %(error)s, ended_at = now()", error)
+
+
+def cancel_job(tx: Transaction, job_id: int) -> None:
+    """Mark a job in progress as canceled, when its process has ended; errors as ``complete_job``."""
+    _end(tx, job_id, "UPDATE jobs SET status = 'canceled', ended_at = now()")
+
+
+def request_cancel(tx: Transaction, job_id: int) -> Job:
+    """Cancel a scheduled job at once, ask a running one to stop, and give the job as it is then.
+
+    A job that has ended stays as it is.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such job.
+    """
+    execute(
+        tx,
+        """
+        UPDATE jobs SET cancel_requested = true,
+            status = CASE status WHEN 'scheduled' THEN 'canceled' ELSE status END,
+            ended_at = CASE status WHEN 'scheduled' THEN now() END
+        WHERE job_id = %s AND status IN ('scheduled', 'in-progress')
+        """,
+        (job_id,),
+    )
+    return get_job(tx, job_id)
+
+
+def retry_job(tx: Transaction, job_id: int) -> int:
+    """Schedule a job like this one now, and give its number; errors as ``get_job`` and ``insert_job``."""
+    job = get_job(tx, job_id)
+    return insert_job(tx, job.user_id, job.session_ids, job.classifier, job.options)
+
+
+def fail_stale_jobs(tx: Transaction, stale_s: float, reason: str) -> list[int]:
+    """Mark the jobs in progress without a sign of life for ``stale_s`` seconds as failed, and give their numbers."""
+    failed = rows(
+        tx,
+        """
+        UPDATE jobs SET status = 'failed', error = %s, ended_at = now()
+        WHERE status = 'in-progress'
+          AND coalesce(heartbeat_at, started_at, created_at) < now() - %s * interval '1 second'
+        RETURNING job_id
+        """,
+        (checks.storable(reason)[:MAX_ERROR_CHARACTERS], stale_s),
+    )
+    return sorted(row.job_id for row in failed)
+
+
+def _end(tx: Transaction, job_id: int, update: str, error: str = "") -> None:
+    parameters = {"job": job_id, "error": checks.storable(error)[:MAX_ERROR_CHARACTERS]}
+    if execute(tx, update + " WHERE job_id = %(job)s AND status = 'in-progress'", parameters) == 0:
+        job = get_job(tx, job_id)
+        raise ConflictError(f"job {job_id} is {job.status}; only a job in progress can be ended")
+
+
+def _log_line(line: str) -> str:
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{stamp} {' '.join(checks.storable(line).splitlines())[: MAX_LOG_CHARACTERS // 8]}\n"
+
+
+def _missing(job_id: int) -> NotFoundError:
+    return NotFoundError(f"there is no job {job_id}; its profile may have been deleted")
+
+
+def _job(row: Any) -> Job:
+    return Job(
+        job_id=row.job_id,
+        user_id=row.user_id,
+        session_ids=tuple(row.session_ids),
+        classifier=row.classifier,
+        options=row.options,
+        status=row.status,
+        scheduled_at=row.scheduled_at,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        progress=row.progress,
+        epoch=row.epoch,
+        epochs=row.epochs,
+        log=row.log,
+        error=row.error,
+        cancel_requested=row.cancel_requested,
+        runner=row.runner,
+        model_version=row.model_version,
+    )

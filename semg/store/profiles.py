@@ -1,0 +1,302 @@
+"""Profiles and their devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypedDict, Unpack
+
+from semg.domain import REST, DecisionSpec, Device, Profile, Sensor
+from semg.errors import ConflictError, NotFoundError
+from semg.store import checks
+from semg.store.pool import Transaction, execute, one, rows
+
+_SELECT = """
+    SELECT p.user_id, p.name, p.handedness, p.notes, p.consent_at, p.channels_used, p.vote_n, p.min_confidence,
+           p.created_at, d.channels, d.rate_hz, d.sensor, d.adc_min, d.adc_max, d.mains_hz, d.allow_v1
+    FROM profiles p JOIN devices d ON d.user_id = p.user_id
+"""
+_MAX_NAME = 200
+
+
+class ProfileChanges(TypedDict, total=False):
+    """Fields of a profile that ``update_profile`` can change; a field that is left out stays as it is."""
+
+    name: str
+    handedness: str | None
+    notes: str
+    consent_at: datetime | None
+    channels_used: Sequence[str] | None
+    decision: DecisionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedCounts:
+    """What hangs on a profile: erased by ``delete_profile``, foretold by ``count_profile``."""
+
+    blocks: int
+    samples: int
+    sessions: int
+    repetitions: int
+    models: int
+    jobs: int
+    decisions: int
+
+
+def list_profiles(tx: Transaction) -> list[Profile]:
+    """Give all profiles by name."""
+    return [_profile(row) for row in rows(tx, _SELECT + " ORDER BY lower(p.name), p.user_id")]
+
+
+def get_profile(tx: Transaction, user_id: int) -> Profile:
+    """Give a profile.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number.
+    """
+    row = one(tx, _SELECT + " WHERE p.user_id = %s", (user_id,))
+    if row is None:
+        raise _missing(user_id)
+    return _profile(row)
+
+
+def find_profile_by_name(tx: Transaction, name: str) -> Profile | None:
+    """Give the profile of a name, or None."""
+    row = one(tx, _SELECT + " WHERE p.name = %s", (checks.storable(name).strip(),))
+    return None if row is None else _profile(row)
+
+
+def list_devices(tx: Transaction) -> list[Device]:
+    """Give the devices of all profiles, by profile."""
+    found = rows(
+        tx,
+        """
+        SELECT user_id, channels, rate_hz, sensor, adc_min, adc_max, mains_hz, allow_v1
+        FROM devices WHERE user_id IS NOT NULL ORDER BY user_id
+        """,
+    )
+    return [_device(row) for row in found]
+
+
+def lock_existing(tx: Transaction, user_ids: Sequence[int]) -> set[int]:
+    """Give those of the numbers that are profiles, and keep them from being deleted until the transaction ends.
+
+    Whoever writes ``sample_blocks`` calls this first: that table has no foreign key, and ``delete_profile`` waits
+    for this lock, so that no block of an erased profile is left behind.
+    """
+    query = "SELECT user_id FROM profiles WHERE user_id = ANY(%s::bigint[]) ORDER BY user_id FOR KEY SHARE"
+    return {row.user_id for row in rows(tx, query, (list(user_ids),))}
+
+
+def insert_profile(
+    tx: Transaction,
+    name: str,
+    *,
+    channels: Sequence[str],
+    rate_hz: float,
+    sensor: Sensor = "raw",
+    adc_min: float = 0.0,
+    adc_max: float = 4095.0,
+    mains_hz: float = 50.0,
+    allow_v1: bool = True,
+    handedness: str | None = None,
+    notes: str = "",
+    consent_at: datetime | None = None,
+) -> int:
+    """Make a profile with its device and the gesture ``rest``, and give its number.
+
+    Raises
+    ------
+    InvalidValueError
+        A value is out of its range; the message names the field.
+    ConflictError
+        The name is taken.
+    """
+    name = checks.name("name", name, _MAX_NAME)
+    device = Device(0, tuple(channels), rate_hz, sensor, adc_min, adc_max, mains_hz, allow_v1)
+    checks.device(device)
+    made = one(
+        tx,
+        """
+        INSERT INTO profiles (name, handedness, notes, consent_at) VALUES (%s, %s, %s, %s)
+        ON CONFLICT (name) DO NOTHING RETURNING user_id
+        """,
+        (
+            name,
+            checks.handedness(handedness),
+            checks.text("notes", notes),
+            None if consent_at is None else checks.aware("consent_at", consent_at),
+        ),
+    )
+    if made is None:
+        raise _name_taken(name)
+    execute(
+        tx,
+        """
+        INSERT INTO devices (user_id, channels, rate_hz, sensor, adc_min, adc_max, mains_hz, allow_v1)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+        """,
+        (made.user_id, list(device.channels), rate_hz, sensor, adc_min, adc_max, mains_hz, allow_v1),
+    )
+    execute(tx, "INSERT INTO gestures (user_id, name) VALUES (%s, %s)", (made.user_id, REST))
+    return int(made.user_id)
+
+
+def update_profile(tx: Transaction, user_id: int, **changes: Unpack[ProfileChanges]) -> Profile:
+    """Change the given fields of a profile, and give it as it is then.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such profile.
+    InvalidValueError
+        A value is out of its range; the message names the field.
+    ConflictError
+        The name is taken.
+    """
+    _lock(tx, user_id)
+    profile = replace(get_profile(tx, user_id), **changes)  # type: ignore[arg-type]
+    name = checks.name("name", profile.name, _MAX_NAME)
+    checks.decision(profile.decision)
+    used = checks.channels_used(profile.channels_used, profile.device.channels)
+    with checks.refused_as(str(_name_taken(name))):
+        execute(
+            tx,
+            """
+            UPDATE profiles SET name = %s, handedness = %s, notes = %s, consent_at = %s, channels_used = %s,
+                                vote_n = %s, min_confidence = %s
+            WHERE user_id = %s
+            """,
+            (
+                name,
+                checks.handedness(profile.handedness),
+                checks.text("notes", profile.notes),
+                None if profile.consent_at is None else checks.aware("consent_at", profile.consent_at),
+                None if used is None else list(used),
+                profile.decision.vote_n,
+                profile.decision.min_confidence,
+                user_id,
+            ),
+        )
+    return get_profile(tx, user_id)
+
+
+def update_device(tx: Transaction, device: Device) -> None:
+    """Change the device that a profile wears.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such profile.
+    InvalidValueError
+        A value is out of its range, or a channel that the profile uses would be gone.
+    """
+    checks.device(device)
+    _lock(tx, device.user_id)
+    checks.channels_used(get_profile(tx, device.user_id).channels_used, device.channels)
+    execute(
+        tx,
+        """
+        UPDATE devices SET channels = %s, rate_hz = %s, sensor = %s, adc_min = %s, adc_max = %s, mains_hz = %s,
+                           allow_v1 = %s
+        WHERE user_id = %s
+        """,
+        (
+            list(device.channels),
+            device.rate_hz,
+            device.sensor,
+            device.adc_min,
+            device.adc_max,
+            device.mains_hz,
+            device.allow_v1,
+            device.user_id,
+        ),
+    )
+
+
+def count_profile(tx: Transaction, user_id: int) -> ErasedCounts:
+    """Tell what deleting the profile would erase.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such profile.
+    """
+    get_profile(tx, user_id)
+    found = one(
+        tx,
+        """
+        SELECT b.blocks, b.samples,
+               (SELECT count(*) FROM sessions WHERE user_id = %(user)s) AS sessions,
+               (SELECT count(*) FROM repetitions JOIN sessions USING (session_id) WHERE user_id = %(user)s)
+                   AS repetitions,
+               (SELECT count(*) FROM models WHERE user_id = %(user)s) AS models,
+               (SELECT count(*) FROM jobs WHERE user_id = %(user)s) AS jobs,
+               (SELECT count(*) FROM api_responses WHERE user_id = %(user)s) AS decisions
+        FROM (SELECT count(*) AS blocks, coalesce(sum(n_samples), 0) AS samples
+              FROM sample_blocks WHERE user_id = %(user)s) b
+        """,
+        {"user": user_id},
+    )
+    assert found is not None
+    return ErasedCounts(*(int(value) for value in found))
+
+
+def delete_profile(tx: Transaction, user_id: int) -> ErasedCounts:
+    """Erase a profile and everything that hangs on it; a running job ends because its row is gone.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such profile.
+    """
+    if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR UPDATE", (user_id,)) is None:
+        raise _missing(user_id)
+    counts = count_profile(tx, user_id)
+    execute(tx, "DELETE FROM sample_blocks WHERE user_id = %s", (user_id,))
+    execute(tx, "DELETE FROM profiles WHERE user_id = %s", (user_id,))
+    return counts
+
+
+def _lock(tx: Transaction, user_id: int) -> None:
+    """Keep other changes of the profile out; readers, and rows that refer to it, go on."""
+    if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE", (user_id,)) is None:
+        raise _missing(user_id)
+
+
+def _missing(user_id: int) -> NotFoundError:
+    return NotFoundError(f"there is no profile {user_id}; it may have been deleted")
+
+
+def _name_taken(name: str) -> ConflictError:
+    return ConflictError(f"name: a profile called {name!r} exists already; choose another name")
+
+
+def _device(row: Any) -> Device:
+    return Device(
+        user_id=row.user_id,
+        channels=tuple(row.channels),
+        rate_hz=row.rate_hz,
+        sensor=row.sensor,
+        adc_min=row.adc_min,
+        adc_max=row.adc_max,
+        mains_hz=row.mains_hz,
+        allow_v1=row.allow_v1,
+    )
+
+
+def _profile(row: Any) -> Profile:
+    return Profile(
+        user_id=row.user_id,
+        name=row.name,
+        handedness=row.handedness,
+        notes=row.notes,
+        consent_at=row.consent_at,
+        channels_used=None if row.channels_used is None else tuple(row.channels_used),
+        created_at=row.created_at,
+        device=_device(row),
+        decision=DecisionSpec(row.vote_n, row.min_confidence),
+    )

@@ -1,0 +1,202 @@
+"""Repetitions of gestures inside sessions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from semg.domain import Repetition
+from semg.errors import ConflictError, NotFoundError
+from semg.store import checks
+from semg.store.pool import Transaction, execute, one, rows
+
+_SELECT = """
+    SELECT r.repetition_id, r.session_id, g.name AS gesture, r.number, r.started_at, r.ended_at, r.excluded,
+           r.exclude_reason
+    FROM repetitions r JOIN gestures g USING (gesture_id)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GestureCount:
+    """What a session holds of one gesture; excluded repetitions count in ``excluded`` only."""
+
+    gesture: str
+    repetitions: int
+    excluded: int
+    seconds: float
+
+
+def insert_repetition(
+    tx: Transaction, session_id: int, gesture_id: int, number: int, started_at: datetime, ended_at: datetime
+) -> int:
+    """Write a performed repetition, and give its number; one that begins at the same time is kept and given.
+
+    Raises
+    ------
+    InvalidValueError
+        The interval has no length.
+    NotFoundError
+        There is no such session, or its profile's bank has no such gesture.
+    ConflictError
+        Another repetition of the session lies in this time.
+    """
+    checks.interval(started_at, ended_at)
+    _check_gesture(tx, session_id, gesture_id)
+    made = one(
+        tx,
+        """
+        INSERT INTO repetitions (session_id, gesture_id, number, started_at, ended_at) VALUES (%s, %s, %s, %s, %s)
+        ON CONFLICT (session_id, started_at) DO NOTHING RETURNING repetition_id
+        """,
+        (session_id, gesture_id, number, started_at, ended_at),
+    )
+    if made is not None:
+        _refuse_overlap(tx, made.repetition_id)
+        return int(made.repetition_id)
+    query = "SELECT repetition_id FROM repetitions WHERE session_id = %s AND started_at = %s"
+    there = one(tx, query, (session_id, started_at))
+    if there is None:
+        raise ConflictError(f"a repetition of session {session_id} was deleted at this moment; try again")
+    return int(there.repetition_id)
+
+
+def list_repetitions(tx: Transaction, session_ids: int | Sequence[int]) -> list[Repetition]:
+    """Give the repetitions of one or more sessions, by session and time."""
+    wanted = [session_ids] if isinstance(session_ids, int) else list(session_ids)
+    query = _SELECT + " WHERE r.session_id = ANY(%s::bigint[]) ORDER BY r.session_id, r.started_at"
+    return [_repetition(row) for row in rows(tx, query, (wanted,))]
+
+
+def get_repetition(tx: Transaction, repetition_id: int) -> Repetition:
+    """Give a repetition.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number.
+    """
+    row = one(tx, _SELECT + " WHERE r.repetition_id = %s", (repetition_id,))
+    if row is None:
+        raise NotFoundError(f"there is no repetition {repetition_id}; it may have been deleted")
+    return _repetition(row)
+
+
+def update_repetition(
+    tx: Transaction,
+    repetition_id: int,
+    *,
+    excluded: bool | None = None,
+    reason: str | None = None,
+    started_at: datetime | None = None,
+    ended_at: datetime | None = None,
+    gesture_id: int | None = None,
+) -> Repetition:
+    """Change the given fields of a repetition, and give it as it is then.
+
+    Parameters
+    ----------
+    excluded
+        True keeps it out of training; False also clears the reason.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such repetition, or its profile's bank has no such gesture.
+    InvalidValueError, ConflictError
+        As for ``insert_repetition``.
+    """
+    repetition = get_repetition(tx, repetition_id)
+    started_at = repetition.started_at if started_at is None else started_at
+    ended_at = repetition.ended_at if ended_at is None else ended_at
+    checks.interval(started_at, ended_at)
+    if gesture_id is not None:
+        _check_gesture(tx, repetition.session_id, gesture_id)
+    reason = repetition.exclude_reason if reason is None else checks.text("reason", reason, 1000)
+    excluded = repetition.excluded if excluded is None else excluded
+    with checks.refused_as("another repetition of the session begins at this time"):
+        execute(
+            tx,
+            """
+            UPDATE repetitions SET excluded = %s, exclude_reason = %s, started_at = %s, ended_at = %s,
+                                   gesture_id = coalesce(%s, gesture_id)
+            WHERE repetition_id = %s
+            """,
+            (excluded, reason if excluded else "", started_at, ended_at, gesture_id, repetition_id),
+        )
+    _refuse_overlap(tx, repetition_id)
+    return get_repetition(tx, repetition_id)
+
+
+def delete_repetition(tx: Transaction, repetition_id: int) -> None:
+    """Remove a repetition; its samples stay, without a label.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number.
+    """
+    if execute(tx, "DELETE FROM repetitions WHERE repetition_id = %s", (repetition_id,)) == 0:
+        raise NotFoundError(f"there is no repetition {repetition_id}; it may have been deleted")
+
+
+def count_gestures(tx: Transaction, session_ids: Sequence[int]) -> dict[int, tuple[GestureCount, ...]]:
+    """Give what each session holds of each gesture, in the order of the gesture bank."""
+    counts: dict[int, list[GestureCount]] = defaultdict(list)
+    for row in rows(
+        tx,
+        """
+        SELECT r.session_id, g.name, count(*) FILTER (WHERE NOT r.excluded) AS kept,
+               count(*) FILTER (WHERE r.excluded) AS excluded,
+               coalesce(sum(extract(epoch FROM r.ended_at - r.started_at)) FILTER (WHERE NOT r.excluded), 0) AS seconds
+        FROM repetitions r JOIN gestures g USING (gesture_id)
+        WHERE r.session_id = ANY(%s::bigint[])
+        GROUP BY r.session_id, g.gesture_id ORDER BY r.session_id, g.position, g.gesture_id
+        """,
+        (list(session_ids),),
+    ):
+        counts[row.session_id].append(GestureCount(row.name, row.kept, row.excluded, float(row.seconds)))
+    return {session_id: tuple(found) for session_id, found in counts.items()}
+
+
+def _check_gesture(tx: Transaction, session_id: int, gesture_id: int) -> None:
+    session = one(tx, "SELECT user_id FROM sessions WHERE session_id = %s FOR KEY SHARE", (session_id,))
+    if session is None:
+        raise NotFoundError(f"there is no session {session_id}; it may have been deleted")
+    query = "SELECT 1 FROM gestures WHERE gesture_id = %s AND user_id = %s"
+    if one(tx, query, (gesture_id, session.user_id)) is None:
+        raise NotFoundError(f"the gesture bank of profile {session.user_id} has no gesture {gesture_id}")
+
+
+def _refuse_overlap(tx: Transaction, repetition_id: int) -> None:
+    """Raise when a sample would have two labels; the caller's transaction is rolled back by that."""
+    other = one(
+        tx,
+        """
+        SELECT o.repetition_id, o.started_at, o.ended_at FROM repetitions r JOIN repetitions o USING (session_id)
+        WHERE r.repetition_id = %s AND o.repetition_id <> r.repetition_id
+          AND o.started_at < r.ended_at AND r.started_at < o.ended_at LIMIT 1
+        """,
+        (repetition_id,),
+    )
+    if other is not None:
+        raise ConflictError(
+            f"repetition {other.repetition_id} of the same session lies in this time "
+            f"({other.started_at.isoformat()} to {other.ended_at.isoformat()}); move or delete it first"
+        )
+
+
+def _repetition(row: Any) -> Repetition:
+    return Repetition(
+        repetition_id=row.repetition_id,
+        session_id=row.session_id,
+        gesture=row.gesture,
+        number=row.number,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        excluded=row.excluded,
+        exclude_reason=row.exclude_reason,
+    )

@@ -1,0 +1,297 @@
+"""Recording sessions: one sitting with one placement of the electrodes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from psycopg2.extras import Json
+
+from semg.domain import CapturePlan, Device, PlanStep, Session, SessionStatus
+from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.store import checks
+from semg.store.captured import delete_captured
+from semg.store.pool import Transaction, execute, one, rows
+from semg.store.repetitions import (
+    GestureCount,
+    count_gestures,
+    delete_repetition,
+    get_repetition,
+    insert_repetition,
+    list_repetitions,
+    update_repetition,
+)
+
+__all__ = [
+    "SessionSummary",
+    "delete_repetition",
+    "delete_session",
+    "finish_session",
+    "get_repetition",
+    "get_session",
+    "insert_repetition",
+    "insert_session",
+    "list_recording_sessions",
+    "list_repetitions",
+    "list_sessions",
+    "session_summaries",
+    "update_repetition",
+    "update_session",
+]
+
+_MAX_NAME = 200
+_COLUMNS = "session_id, user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor, mains_hz, plan"
+_SELECT = f"SELECT {_COLUMNS} FROM sessions"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """A session as a list shows it.
+
+    Attributes
+    ----------
+    gestures
+        In the order of the gesture bank; gestures without a repetition are left out.
+    n_samples
+        Samples stored for the session, blocks counted by their start: at an edge it may be off by a block.
+    """
+
+    session: Session
+    gestures: tuple[GestureCount, ...]
+    n_samples: int
+
+    @property
+    def repetitions(self) -> int:
+        """How many repetitions can be trained on."""
+        return sum(count.repetitions for count in self.gestures)
+
+    @property
+    def labelled_s(self) -> float:
+        """How many seconds can be trained on."""
+        return sum(count.seconds for count in self.gestures)
+
+
+def insert_session(
+    tx: Transaction,
+    user_id: int,
+    name: str,
+    origin: Literal["capture", "import"],
+    started_at: datetime,
+    ended_at: datetime | None = None,
+    *,
+    status: SessionStatus,
+    plan: CapturePlan | None = None,
+    device: Device,
+) -> int:
+    """Make a session with the device's properties as they are now, and give its number.
+
+    Parameters
+    ----------
+    ended_at
+        None exactly when ``status`` is ``recording``.
+
+    Raises
+    ------
+    InvalidValueError
+        A value is out of its range, or ``ended_at`` does not fit ``status``; the message names the field.
+    NotFoundError
+        There is no such profile.
+    ConflictError
+        The profile is recording another session.
+    """
+    name = checks.name("name", name, _MAX_NAME)
+    checks.aware("started_at", started_at)
+    checks.device(device)
+    _check_end(status, started_at, ended_at)
+    if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR KEY SHARE", (user_id,)) is None:
+        raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
+    with checks.refused_as(f"profile {user_id} is recording a session already; finish or abort it first"):
+        made = one(
+            tx,
+            """
+            INSERT INTO sessions (user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor,
+                                  mains_hz, plan)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING session_id
+            """,
+            (
+                user_id,
+                name,
+                origin,
+                status,
+                started_at,
+                ended_at,
+                list(device.channels),
+                device.rate_hz,
+                device.sensor,
+                device.mains_hz,
+                None if plan is None else Json(asdict(plan)),
+            ),
+        )
+    assert made is not None
+    return int(made.session_id)
+
+
+def get_session(tx: Transaction, session_id: int) -> Session:
+    """Give a session.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number.
+    """
+    row = one(tx, _SELECT + " WHERE session_id = %s", (session_id,))
+    if row is None:
+        raise NotFoundError(f"there is no session {session_id}; it may have been deleted")
+    return _session(row)
+
+
+def list_sessions(tx: Transaction, user_id: int, limit: int = 1000, offset: int = 0) -> list[Session]:
+    """Give a profile's sessions, newest first."""
+    query = _SELECT + " WHERE user_id = %s ORDER BY started_at DESC, session_id DESC LIMIT %s OFFSET %s"
+    return [_session(row) for row in rows(tx, query, (user_id, limit, offset))]
+
+
+def list_recording_sessions(tx: Transaction) -> list[Session]:
+    """Give the sessions of all profiles that are being recorded now, oldest first."""
+    return [_session(row) for row in rows(tx, _SELECT + " WHERE status = 'recording' ORDER BY session_id")]
+
+
+def update_session(
+    tx: Transaction,
+    session_id: int,
+    *,
+    name: str | None = None,
+    status: SessionStatus | None = None,
+    started_at: datetime | None = None,
+    ended_at: datetime | None = None,
+) -> Session:
+    """Change the given fields of a session, and give it as it is then.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such session.
+    InvalidValueError, ConflictError
+        As for ``insert_session``.
+    """
+    if one(tx, "SELECT 1 FROM sessions WHERE session_id = %s FOR NO KEY UPDATE", (session_id,)) is None:
+        raise NotFoundError(f"there is no session {session_id}; it may have been deleted")
+    session = get_session(tx, session_id)
+    name = session.name if name is None else checks.name("name", name, _MAX_NAME)
+    status = session.status if status is None else status
+    started_at = session.started_at if started_at is None else checks.aware("started_at", started_at)
+    ended_at = session.ended_at if ended_at is None else ended_at
+    _check_end(status, started_at, ended_at)
+    with checks.refused_as(f"profile {session.user_id} is recording a session already; finish or abort it first"):
+        execute(
+            tx,
+            "UPDATE sessions SET name = %s, status = %s, started_at = %s, ended_at = %s WHERE session_id = %s",
+            (name, status, started_at, ended_at, session_id),
+        )
+    return get_session(tx, session_id)
+
+
+def finish_session(tx: Transaction, session_id: int, ended_at: datetime, *, aborted: bool = False) -> Session:
+    """End a session that is being recorded, and give it as it is then.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such session.
+    ConflictError
+        It has ended already.
+    """
+    session = get_session(tx, session_id)
+    if session.status != "recording":
+        raise ConflictError(f"session {session_id} is {session.status} already")
+    return update_session(tx, session_id, status="aborted" if aborted else "completed", ended_at=ended_at)
+
+
+def delete_session(tx: Transaction, session_id: int) -> int:
+    """Remove a session, its repetitions and its samples, and give how many samples went.
+
+    Imported samples carry the session's number. Captured ones are those of the profile in the session's time; a
+    block that crosses an edge of the session keeps the samples outside.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such session.
+    ConflictError
+        It is being recorded, or a job that waits or runs needs it.
+    """
+    session = get_session(tx, session_id)
+    if session.ended_at is None:
+        raise ConflictError(f"session {session_id} is being recorded; finish or abort it first")
+    waiting = one(
+        tx,
+        """
+        SELECT job_id FROM jobs WHERE user_id = %s AND %s = ANY(session_ids) AND status IN ('scheduled', 'in-progress')
+        LIMIT 1
+        """,
+        (session.user_id, session_id),
+    )
+    if waiting is not None:
+        raise ConflictError(f"job {waiting.job_id} trains on session {session_id}; cancel it, or wait for its end")
+    if session.origin == "import":
+        removed = rows(tx, "DELETE FROM sample_blocks WHERE session_id = %s RETURNING n_samples", (session_id,))
+        n_removed = sum(row.n_samples for row in removed)
+    else:
+        n_removed = delete_captured(tx, session.user_id, session.started_at, session.ended_at)
+    execute(tx, "DELETE FROM sessions WHERE session_id = %s", (session_id,))
+    return int(n_removed)
+
+
+def session_summaries(tx: Transaction, user_id: int, limit: int = 1000) -> list[SessionSummary]:
+    """Give a profile's sessions with what they hold, newest first."""
+    sessions = list_sessions(tx, user_id, limit)
+    ids = [session.session_id for session in sessions]
+    counts = count_gestures(tx, ids)
+    stored = {
+        row.session_id: int(row.n)
+        for row in rows(
+            tx,
+            """
+            SELECT s.session_id, CASE s.origin
+                WHEN 'import' THEN (SELECT sum(b.n_samples) FROM sample_blocks b WHERE b.session_id = s.session_id)
+                ELSE (SELECT sum(b.n_samples) FROM sample_blocks b
+                      WHERE b.user_id = s.user_id AND b.session_id IS NULL
+                        AND b.started_at >= s.started_at AND b.started_at < coalesce(s.ended_at, 'infinity'))
+                END AS n
+            FROM sessions s WHERE s.session_id = ANY(%s::bigint[])
+            """,
+            (ids,),
+        )
+        if row.n is not None
+    }
+    return [
+        SessionSummary(session, counts.get(session.session_id, ()), stored.get(session.session_id, 0))
+        for session in sessions
+    ]
+
+
+def _check_end(status: SessionStatus, started_at: datetime, ended_at: datetime | None) -> None:
+    if (status == "recording") != (ended_at is None):
+        rule = "has no end yet" if status == "recording" else "needs an end"
+        raise InvalidValueError("ended_at", f"a session that is {status} {rule}, got {ended_at}")
+    if ended_at is not None:
+        checks.interval(started_at, ended_at)
+
+
+def _session(row: Any) -> Session:
+    """Give the session of a row that has its columns."""
+    return Session(
+        session_id=row.session_id,
+        user_id=row.user_id,
+        name=row.name,
+        origin=row.origin,
+        status=row.status,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        channels=tuple(row.channels),
+        rate_hz=row.rate_hz,
+        sensor=row.sensor,
+        mains_hz=row.mains_hz,
+        plan=None if row.plan is None else CapturePlan(tuple(PlanStep(**step) for step in row.plan["steps"])),
+    )

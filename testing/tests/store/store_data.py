@@ -1,0 +1,70 @@
+"""Rows for the store's tests: a fixed moment, and a profile with everything that can hang on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from semg.domain import CapturePlan, Decision, PlanStep, us_from_utc
+from semg.store import decisions, gestures, jobs, models, profiles, sessions
+from semg.store.pool import Transaction, execute
+
+T0 = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
+PLAN = CapturePlan((PlanStep(None, 0, 0.0, 2.0), PlanStep("fist", 1, 2.0, 5.0), PlanStep("rest", 1, 5.0, 8.0)))
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Numbers of a profile that has a row in every table."""
+
+    user_id: int
+    session_id: int
+    imported_id: int
+    job_id: int
+    version: int
+
+
+def insert_block(
+    tx: Transaction, user_id: int, at: datetime, n_samples: int, session_id: int | None = None, step_us: int = 5000
+) -> None:
+    """Store a block of one channel whose values count from 0; device time is server time."""
+    first_us = us_from_utc(at)
+    device_us = [first_us + step_us * i for i in range(n_samples)]
+    execute(
+        tx,
+        """
+        INSERT INTO sample_blocks (user_id, session_id, started_at, segment_id, starts_run, late, clock_offset_us,
+                                   device_us, received_us, samples)
+        VALUES (%s, %s, %s, 1, false, false, 0, %s, %s, %s)
+        """,
+        (user_id, session_id, at, device_us, device_us, [[float(i), -float(i)] for i in range(n_samples)]),
+    )
+
+
+def decision(user_id: int, at: datetime, label: str | None = "fist") -> Decision:
+    """A decision of version 1 at a time."""
+    us = us_from_utc(at)
+    return Decision(user_id, label, 0.75, 1, 123_456_789, us - 20_000, us - 15_000, us)
+
+
+def fill(tx: Transaction, name: str) -> Filled:
+    """Make a profile with a row in every table that belongs to profiles."""
+    user_id = profiles.insert_profile(tx, name, channels=("a0", "a1"), rate_hz=200)
+    device = profiles.get_profile(tx, user_id).device
+    numbers = gestures.ensure_gestures(tx, user_id, ["fist", "rest"])
+    captured = sessions.insert_session(
+        tx, user_id, "morning", "capture", T0, T0 + timedelta(seconds=8), status="completed", plan=PLAN, device=device
+    )
+    imported = sessions.insert_session(
+        tx, user_id, "file", "import", T0, T0 + timedelta(seconds=8), status="completed", device=device
+    )
+    for session_id in (captured, imported):
+        start = T0 + timedelta(seconds=2)
+        sessions.insert_repetition(tx, session_id, numbers["fist"], 1, start, start + timedelta(seconds=3))
+    insert_block(tx, user_id, T0 + timedelta(seconds=1), 100)
+    insert_block(tx, user_id, T0 + timedelta(seconds=1), 60, imported)
+    job_id = jobs.insert_job(tx, user_id, [captured, imported], "cnn", {"seed": 1})
+    _, version = models.insert_model(tx, user_id, job_id, b"weights", {"classes": ["fist"]}, {"accuracy": 0.9}, 1000)
+    models.activate_model(tx, user_id, version)
+    decisions.insert_decisions(tx, [decision(user_id, T0), decision(user_id, T0 + timedelta(seconds=1), None)])
+    return Filled(user_id, captured, imported, job_id, version)
