@@ -1,0 +1,50 @@
+"""Does one training job: python TrainMLJob.py --job_id N (job_runner.py starts it)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+import fire
+
+from semg import bus, log
+from semg.errors import BusError
+from semg.jobs.training import Finished, run_job
+from semg.settings import Settings, get_settings
+from semg.store.pool import Pool
+from semg.wire import messages
+
+logger = logging.getLogger(__name__)
+
+
+async def _announce(settings: Settings, finished: Finished) -> None:
+    """Tell the predictor at once; it would find out by itself within a second."""
+    client = await bus.connect(settings, "TrainMLJob", forever=False)
+    message = messages.ModelActivated(userid=finished.user_id, model_version=finished.version)
+    await client.publish(messages.models_subject(finished.user_id), message.to_bytes())
+    await client.drain()
+
+
+def main(job_id: int) -> None:
+    """Train the classifier of a job, store it as a new model version and activate it.
+
+    Parameters
+    ----------
+    job_id
+        A job in progress (``job_runner.py`` has claimed it).
+    """
+    settings = get_settings()
+    log.configure("TrainMLJob", settings.log_level)
+    pool = Pool(settings, size=2, name=f"TrainMLJob {job_id}")
+    finished = run_job(settings, pool, job_id)
+    if finished is None:
+        sys.exit(1)
+    try:
+        asyncio.run(_announce(settings, finished))
+    except BusError as exc:
+        logger.warning("activation not announced: %s", exc, extra={"job_id": job_id})
+
+
+if __name__ == "__main__":
+    fire.Fire(main)

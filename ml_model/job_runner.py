@@ -1,0 +1,38 @@
+"""Runs training jobs and conducts captures: cd ml_model && python job_runner.py."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+from semg import log
+from semg.heartbeat import Heartbeat
+from semg.jobs.runner import JobRunner, conduct_captures
+from semg.service import announce_ready, wait_for_store
+from semg.settings import get_settings
+from semg.store.pool import Pool
+
+
+def main() -> None:
+    """Work until SIGTERM or SIGINT."""
+    settings = get_settings()
+    log.configure("job_runner", settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    pool = Pool(settings, name="job_runner")
+    wait_for_store(pool, stop)
+    runner = JobRunner(settings, pool)
+    heartbeat = Heartbeat(pool, "job_runner", runner.metrics)
+    heartbeat.start()
+    conductor = threading.Thread(target=conduct_captures, args=(pool, stop), name="captures")
+    conductor.start()
+    announce_ready(settings)
+    runner.run(stop)
+    conductor.join()
+    heartbeat.stop()
+    pool.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The inference worker: cd ml_model && python nat_inference.py."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+
+import httpx
+import uvloop
+
+from semg import bus, log
+from semg.heartbeat import Heartbeat
+from semg.inference.directory import Directory
+from semg.inference.worker import InferenceWorker
+from semg.service import announce_ready, verification
+from semg.settings import Settings, get_settings
+from semg.store.pool import Pool
+
+
+async def serve(settings: Settings) -> None:
+    """Turn live samples into decisions until SIGTERM or SIGINT."""
+    pool = Pool(settings, name="nat_inference")
+    client = await bus.connect(settings, "nat_inference")
+    async with httpx.AsyncClient(timeout=settings.inference_timeout_s, verify=verification(settings)) as http:
+        worker = InferenceWorker(settings, client, http, pool, Directory(pool))
+        await worker.subscribe()
+        running = asyncio.create_task(worker.run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, running.cancel)
+        heartbeat = Heartbeat(pool, "nat_inference", worker.metrics)
+        heartbeat.start()
+        ready = asyncio.create_task(worker.directory.loaded.wait())
+        await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
+        announce_ready(settings)
+        with suppress(asyncio.CancelledError):
+            await running
+        await asyncio.to_thread(heartbeat.stop)
+        await client.close()
+    pool.close()
+
+
+if __name__ == "__main__":
+    configured = get_settings()
+    log.configure("nat_inference", configured.log_level)
+    uvloop.run(serve(configured))

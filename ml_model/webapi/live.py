@@ -1,0 +1,70 @@
+"""The WebSocket that shows a profile's samples and decisions as they come."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocketDisconnect
+
+from semg.domain import Profile
+from semg.errors import NotFoundError
+from semg.live import Viewer
+from semg.store import profiles
+from semg.wire import tokens
+from webapi.access import may_watch
+from webapi.services import Services, services_of
+
+NOT_LET_IN, NO_PROFILE, TOO_SLOW = 4401, 4404, 1013
+SEND_TIMEOUT_S = 10.0
+live_routes = APIRouter()
+
+
+@live_routes.websocket("/ws/live/{userid}")
+async def live(websocket: WebSocket, userid: int) -> None:
+    """Send sample blocks and decisions of a profile until the viewer leaves."""
+    offered = websocket.scope.get("subprotocols", [])
+    await websocket.accept(subprotocol=tokens.SUBPROTOCOL if tokens.SUBPROTOCOL in offered else None)
+    if not may_watch(websocket, userid):
+        await websocket.close(NOT_LET_IN, "token or origin refused")
+        return
+    services = services_of(websocket)
+    try:
+        profile = await asyncio.to_thread(_profile, services, userid)
+    except NotFoundError:
+        await websocket.close(NO_PROFILE, f"there is no profile {userid}")
+        return
+    async with services.hub.watch(userid, profile.device.channels) as viewer:
+        sender = asyncio.create_task(_send(websocket, viewer))
+        reader = asyncio.create_task(_read_until_closed(websocket))
+        done, pending = await asyncio.wait({sender, reader}, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*done, *pending, return_exceptions=True)
+
+
+async def _send(websocket: WebSocket, viewer: Viewer) -> None:
+    """Send until the viewer leaves or reads too slowly."""
+    while True:
+        for message in await viewer.next_messages():
+            try:
+                await asyncio.wait_for(websocket.send_text(message.decode()), SEND_TIMEOUT_S)
+            except TimeoutError:
+                await websocket.close(TOO_SLOW, "the viewer reads too slowly")
+                return
+            except (WebSocketDisconnect, RuntimeError):
+                return
+
+
+async def _read_until_closed(websocket: WebSocket) -> None:
+    """Viewers have nothing to say; reading notices that they leave."""
+    try:
+        while True:
+            await websocket.receive()
+    except (WebSocketDisconnect, RuntimeError):
+        return
+
+
+def _profile(services: Services, user_id: int) -> Profile:
+    with services.pool.transaction() as tx:
+        return profiles.get_profile(tx, user_id)

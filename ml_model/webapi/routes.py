@@ -1,0 +1,100 @@
+"""The HTTP calls."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from semg.errors import StoreError
+from semg.prediction import InputError
+from semg.store.schema import current_number
+from semg.wire.http import PredictRequest, PredictResponse, Problem
+from semg.wire.windows import CONTENT_TYPE, decode_request, encode_answer
+from webapi.access import require_token
+from webapi.services import Services, services_of
+
+WithServices = Annotated[Services, Depends(services_of)]
+open_routes = APIRouter(tags=["health"])
+guarded_routes = APIRouter(dependencies=[Depends(require_token)], responses={401: {"model": Problem}})
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "No such profile, or it has no active model"},
+    413: {"model": Problem, "description": "Body too large"},
+    422: {"model": Problem, "description": "The field that is wrong"},
+    503: {"model": Problem, "description": "The database is away"},
+}
+
+
+@open_routes.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Tell that the process runs."""
+    return {"status": "ok"}
+
+
+@open_routes.get("/readyz", responses={503: {"model": Problem}})
+async def readyz(services: WithServices) -> Response:
+    """Tell whether the database and the bus answer."""
+    missing = []
+    if not services.bus.is_connected:
+        missing.append("NATS")
+    try:
+        await asyncio.to_thread(_ask_database, services)
+    except StoreError:
+        missing.append("PostgreSQL")
+    if missing:
+        return JSONResponse(Problem(detail=f"waiting for {' and '.join(missing)}").model_dump(), 503)
+    return JSONResponse({"status": "ready"})
+
+
+@guarded_routes.get("/metrics", tags=["health"])
+async def metrics(services: WithServices) -> Response:
+    """Counters in Prometheus' text format."""
+    return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@guarded_routes.post("/predict", tags=["prediction"], responses=_REFUSALS)
+async def predict(request: PredictRequest, services: WithServices) -> PredictResponse:
+    """Predict every window of raw samples of one profile.
+
+    The samples are conditioned from a reset state, so the first ``settle_ms`` and the first window's length give no
+    prediction. Channels are chosen by name.
+    """
+    if len(request.data) > services.settings.predict_max_samples:
+        limit = services.settings.predict_max_samples
+        raise InputError("data", f"expected at most {limit} samples (PREDICT_MAX_SAMPLES), got {len(request.data)}")
+    width = len(request.data[0])
+    for index, row in enumerate(request.data):
+        if len(row) != width:
+            raise InputError(f"data.{index}", f"expected {width} channels as in the first row, got {len(row)}")
+    data = np.array(request.data, np.float32)
+    response = await asyncio.to_thread(services.predictor.predict, request.userid, data)
+    services.metrics.windows.inc(len(response.predictions))
+    return response
+
+
+@guarded_routes.post(
+    "/predict/windows",
+    tags=["prediction"],
+    responses={200: {"content": {CONTENT_TYPE: {}}}, **_REFUSALS},
+    openapi_extra={"requestBody": {"required": True, "content": {CONTENT_TYPE: {"schema": {"format": "binary"}}}}},
+)
+async def predict_windows(request: Request, services: WithServices) -> Response:
+    """Predict conditioned windows of several profiles (binary; docs/wire.md, "Windows")."""
+    started = time.perf_counter()
+    windows = decode_request(await request.body())
+    answers = await asyncio.to_thread(services.predictor.predict_windows, windows)
+    services.metrics.windows.inc(len(answers))
+    services.metrics.n_windows += len(answers)
+    services.metrics.predict_seconds.observe(time.perf_counter() - started)
+    return Response(encode_answer(answers), media_type=CONTENT_TYPE)
+
+
+def _ask_database(services: Services) -> None:
+    with services.pool.transaction() as tx:
+        current_number(tx)

@@ -1,0 +1,105 @@
+"""What the routes work with: made when the application starts, closed when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from fastapi import Request, WebSocket
+from nats.aio.client import Client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from semg import bus
+from semg.errors import ArtifactError, StoreError
+from semg.heartbeat import Heartbeat
+from semg.live import LiveHub
+from semg.prediction import Predictor
+from semg.settings import Settings
+from semg.store.pool import Pool
+from semg.wire import messages
+
+logger = logging.getLogger(__name__)
+REFRESH_EVERY_S = 0.5
+
+
+class Metrics:
+    """The counters that ``/metrics`` shows, in a registry of their own."""
+
+    def __init__(self, hub: LiveHub) -> None:
+        self.registry = CollectorRegistry()
+        self.windows = Counter("semg_windows", "Windows predicted", registry=self.registry)
+        self.requests = Counter("semg_requests", "Answered requests", ["path", "status"], registry=self.registry)
+        self.predict_seconds = Histogram(
+            "semg_predict_windows_seconds",
+            "Time of one /predict/windows request",
+            registry=self.registry,
+            buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1),
+        )
+        viewers = Gauge("semg_live_viewers", "Open WebSockets", registry=self.registry)
+        viewers.set_function(lambda: hub.n_viewers)
+        self.n_windows = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The connections of a running application."""
+
+    settings: Settings
+    pool: Pool
+    bus: Client
+    predictor: Predictor
+    hub: LiveHub
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Services]:
+    """Connect, keep the cached models current, and close everything at the end of the block."""
+    pool = Pool(settings, size=8, name="api")
+    client = await bus.connect(settings, "api")
+    hub = LiveHub(client, settings.websocket_max_queue)
+    predictor = Predictor(pool, settings.model_cache_size)
+    services = Services(settings, pool, client, predictor, hub, Metrics(hub))
+    wake = asyncio.Event()
+
+    async def on_activated(_: object) -> None:
+        wake.set()
+
+    await client.subscribe(messages.models_subject("*"), cb=on_activated)
+    refresher = asyncio.create_task(_keep_current(predictor, wake))
+    heartbeat = Heartbeat(pool, "api", lambda: {"windows": services.metrics.n_windows, "viewers": hub.n_viewers})
+    heartbeat.start()
+    try:
+        yield services
+    finally:
+        await asyncio.to_thread(heartbeat.stop)
+        refresher.cancel()
+        with suppress(asyncio.CancelledError):
+            await refresher
+        await client.close()
+        pool.close()
+
+
+def services_of(connection: Request | WebSocket) -> Services:
+    """Give the running application's services."""
+    services: Services = connection.app.state.services
+    return services
+
+
+async def _keep_current(predictor: Predictor, wake: asyncio.Event) -> None:
+    """Look for newly activated versions twice a second, and at once when the bus says so."""
+    failing = False
+    while True:
+        wake.clear()
+        try:
+            await asyncio.to_thread(predictor.refresh)
+            failing = False
+        except (StoreError, ArtifactError) as exc:
+            if not failing:
+                logger.warning("cached models stay as they are: %s", exc)
+            failing = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(wake.wait(), REFRESH_EVERY_S)

@@ -1,0 +1,146 @@
+"""One profile's live stream: blocks in, due windows out, predictions in, decisions out. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.domain import Block, Decision, DecisionSpec
+from semg.signals.classifier import ClassifierSpec
+from semg.signals.decisions import Voter
+from semg.signals.windows import WindowStream
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveModel:
+    """What inference must know of a profile's active model, without its weights.
+
+    ``columns`` are the places of the model's channels, found by name, in a sample of the profile's device.
+    """
+
+    user_id: int
+    version: int
+    spec: ClassifierSpec
+    columns: tuple[int, ...]
+    n_device_channels: int
+    decision: DecisionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class DueWindow:
+    """A window that wants a prediction; ``window`` is float32 ``(n_channels, n_samples)``, conditioned."""
+
+    user_id: int
+    model_version: int
+    window: NDArray[np.float32]
+    end_device_us: int
+    end_server_us: int
+    end_received_us: int
+    starts_run: bool
+    """True for the first window after a reset: earlier predictions take no part in its vote."""
+
+
+class ProfileStream:
+    """The buffers of one profile. One thread at a time.
+
+    Parameters
+    ----------
+    model
+        The profile's active model when the stream begins.
+    """
+
+    def __init__(self, model: ActiveModel) -> None:
+        self.model = model
+        self._windows = _window_stream(model)
+        self._voter = Voter(model.decision, len(model.spec.classes))
+        self._last: tuple[int, int] | None = None  # segment and device time of the newest sample seen
+        self._last_server_us = -1
+        self._edges: list[int] = []
+        self._fresh_run = True
+
+    def change_model(self, model: ActiveModel) -> None:
+        """Go on with another version; the buffers stay when it wants the same windows."""
+        previous, self.model = self.model, model
+        if (model.spec.window, model.spec.conditioning, model.columns) != (
+            previous.spec.window,
+            previous.spec.conditioning,
+            previous.columns,
+        ):
+            self._windows = _window_stream(model)
+        self._voter = Voter(model.decision, len(model.spec.classes))
+
+    def add_edge(self, server_us: int) -> None:
+        """Reset conditioning at the first sample from this server time on: a session starts or ends there."""
+        if server_us > self._last_server_us and server_us not in self._edges:
+            self._edges = sorted([*self._edges, server_us])[-16:]
+
+    def push(self, block: Block) -> list[DueWindow]:
+        """Give the windows that become due with a block; a block that was seen before gives none.
+
+        The bus may deliver a block again when a publish was retried.
+        """
+        newest = (block.segment_id, int(block.device_us[-1]))
+        if block.late or (self._last is not None and newest <= self._last):
+            return []
+        if block.samples.shape[1] != self.model.n_device_channels:
+            return []
+        due: list[DueWindow] = []
+        for part, starts_run in self._split_at_edges(block):
+            due += self._cut(block, part, starts_run)
+        self._last, self._last_server_us = newest, int(block.server_us[-1])
+        return due
+
+    def decide(self, window: DueWindow, probabilities: NDArray[np.float32], decided_us: int) -> Decision:
+        """Give the decision after a window's prediction; windows come in their order."""
+        if window.starts_run:
+            self._voter.reset()
+        index, confidence = self._voter.push(probabilities)
+        return Decision(
+            user_id=window.user_id,
+            label=None if index is None else self.model.spec.classes[index],
+            confidence=confidence,
+            model_version=window.model_version,
+            window_end_device_us=window.end_device_us,
+            window_end_us=window.end_server_us,
+            received_us=window.end_received_us,
+            decided_us=decided_us,
+        )
+
+    def _split_at_edges(self, block: Block) -> Iterator[tuple[slice, bool]]:
+        """Give the parts of a block between session edges, and whether conditioning starts anew before each."""
+        first, starts_run = 0, block.starts_run
+        server_us = block.server_us
+        while self._edges and self._edges[0] <= server_us[-1]:
+            at = int(np.searchsorted(server_us, self._edges.pop(0)))
+            if at > first:
+                yield slice(first, at), starts_run
+            first, starts_run = at, True
+        yield slice(first, block.n_samples), starts_run
+
+    def _cut(self, block: Block, part: slice, starts_run: bool) -> list[DueWindow]:
+        self._fresh_run |= starts_run
+        windows, ends = self._windows.push(block.samples[part], starts_run)
+        due = []
+        for window, end in zip(windows, ends.tolist(), strict=True):
+            at = part.start + end
+            device_us = int(block.device_us[at])
+            due.append(
+                DueWindow(
+                    user_id=block.user_id,
+                    model_version=self.model.version,
+                    window=window,
+                    end_device_us=device_us,
+                    end_server_us=device_us + block.clock_offset_us,
+                    end_received_us=int(block.received_us[at]),
+                    starts_run=self._fresh_run,
+                )
+            )
+            self._fresh_run = False
+        return due
+
+
+def _window_stream(model: ActiveModel) -> WindowStream:
+    return WindowStream(model.spec.conditioning, model.spec.window, model.columns)

@@ -1,0 +1,189 @@
+"""Starts, watches and ends the processes that do training jobs. Several runners may share a database."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from semg.capture import conduct
+from semg.domain import Job
+from semg.errors import ConflictError, NotFoundError, StoreError
+from semg.settings import PROJECT_DIR, Settings, child_environment, thread_limits
+from semg.store import jobs
+from semg.store.pool import Pool
+
+logger = logging.getLogger(__name__)
+
+TRAINER = PROJECT_DIR / "ml_model" / "TrainMLJob.py"
+CANCEL_GRACE_S = 10.0
+STALE_CHECK_EVERY_S = 5.0
+
+
+@dataclass(slots=True)
+class _Running:
+    job: Job
+    process: subprocess.Popen[bytes]
+    deadline: float
+    cancel_seen_at: float | None = None
+
+
+class JobRunner:
+    """Claims due jobs one at a time and does each in a process of its own.
+
+    Parameters
+    ----------
+    name
+        Unique among runners; written to the rows of the jobs it claims.
+    trainer
+        The script that does one job; called with ``--job_id N``.
+    """
+
+    def __init__(
+        self, settings: Settings, pool: Pool, *, name: str | None = None, trainer: Path = TRAINER, max_running: int = 1
+    ) -> None:
+        self._settings = settings
+        self._pool = pool
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self._trainer = trainer
+        self._max_running = max_running
+        self._running: list[_Running] = []
+        self._stale_checked_at = 0.0
+        self.finished = 0
+
+    def metrics(self) -> dict[str, object]:
+        """Give what the runner does now."""
+        return {"running": [r.job.job_id for r in self._running], "finished": self.finished}
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop; then running jobs are ended and scheduled again by nobody: they fail with why."""
+        failing = False
+        while not stop.is_set():
+            try:
+                self.step()
+                failing = False
+            except StoreError as exc:
+                if not failing:
+                    logger.warning("the store is away, running jobs go on: %s", exc)
+                failing = True
+            stop.wait(self._settings.job_poll_s)
+        self._end_all()
+
+    def step(self) -> None:
+        """Look after running processes, then claim what is due."""
+        for running in list(self._running):
+            self._look_after(running)
+        if time.monotonic() - self._stale_checked_at > STALE_CHECK_EVERY_S:
+            self._stale_checked_at = time.monotonic()
+            self._fail_stale()
+        while len(self._running) < self._max_running:
+            with self._pool.transaction() as tx:
+                job = jobs.claim_due_job(tx, self.name)
+            if job is None:
+                return
+            self._start(job)
+
+    def _start(self, job: Job) -> None:
+        logger.info("starting", extra={"job_id": job.job_id, "user_id": job.user_id})
+        process = subprocess.Popen(
+            [sys.executable, str(self._trainer), "--job_id", str(job.job_id)],
+            stdin=subprocess.DEVNULL,
+            cwd=self._trainer.parent,
+            env=child_environment(**thread_limits(self._settings.training_threads)),
+            start_new_session=True,
+        )
+        self._running.append(_Running(job, process, time.monotonic() + self._settings.job_max_s))
+
+    def _look_after(self, running: _Running) -> None:
+        code = running.process.poll()
+        if code is not None:
+            self._running.remove(running)
+            self.finished += 1
+            self._fail(running.job, _died(code))
+            return
+        if time.monotonic() > running.deadline:
+            self._kill(running)
+            self._fail(running.job, f"stopped after {self._settings.job_max_s:.0f} s (JOB_MAX_S)")
+            return
+        if running.cancel_seen_at is None:
+            try:
+                with self._pool.transaction() as tx:
+                    asked = jobs.get_job(tx, running.job.job_id).cancel_requested
+            except NotFoundError:
+                asked = True
+            running.cancel_seen_at = time.monotonic() if asked else None
+        elif time.monotonic() - running.cancel_seen_at > CANCEL_GRACE_S:
+            self._kill(running)
+            self._cancel(running.job)
+
+    def _fail(self, job: Job, reason: str) -> None:
+        """Write that a job failed, unless its process has written how it ended."""
+        try:
+            with self._pool.transaction() as tx:
+                jobs.fail_job(tx, job.job_id, reason)
+            logger.warning("failed: %s", reason, extra={"job_id": job.job_id})
+        except (ConflictError, NotFoundError):
+            logger.info("ended", extra={"job_id": job.job_id})
+
+    def _cancel(self, job: Job) -> None:
+        try:
+            with self._pool.transaction() as tx:
+                jobs.cancel_job(tx, job.job_id)
+        except (ConflictError, NotFoundError):
+            logger.info("ended", extra={"job_id": job.job_id})
+
+    def _fail_stale(self) -> None:
+        with self._pool.transaction() as tx:
+            failed = jobs.fail_stale_jobs(
+                tx,
+                self._settings.job_stale_s,
+                f"the process of this job died without a word (no sign of life for {self._settings.job_stale_s:.0f} s)"
+                ": start it again",
+            )
+        for job_id in failed:
+            logger.warning("no sign of life, marked as failed", extra={"job_id": job_id})
+
+    def _kill(self, running: _Running) -> None:
+        """End a job's process and all that it started."""
+        os.killpg(running.process.pid, signal.SIGKILL)
+        running.process.wait()
+        self._running.remove(running)
+        self.finished += 1
+
+    def _end_all(self) -> None:
+        for running in list(self._running):
+            self._kill(running)
+            try:
+                self._fail(running.job, "the job runner was stopped while the job ran: start it again")
+            except StoreError as exc:
+                logger.warning("the job's end is not written: %s", exc, extra={"job_id": running.job.job_id})
+
+
+def conduct_captures(pool: Pool, stop: threading.Event, every_s: float = 0.2) -> None:
+    """Write the repetitions of running captures when they have been performed, until told to stop."""
+    failing = False
+    while not stop.wait(every_s):
+        try:
+            conduct(pool, datetime.now(UTC))
+            failing = False
+        except StoreError as exc:
+            if not failing:
+                logger.warning("captures wait for the store: %s", exc)
+            failing = True
+
+
+def _died(code: int) -> str:
+    """Say in a sentence how a process ended that did not write its job's end."""
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = ", probably for lack of memory" if -code == signal.SIGKILL else ""
+        return f"the training process was killed ({name}{hint}): start the job again"
+    return f"the training process ended with exit code {code} before the job was done; logs/job_runner.log has more"

@@ -1,0 +1,44 @@
+"""What every service does at its start and its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import threading
+
+from semg.errors import StoreUnavailableError
+from semg.settings import Settings
+from semg.store.pool import Pool, one
+
+logger = logging.getLogger(__name__)
+
+
+def announce_ready(settings: Settings) -> None:
+    """Tell the supervisor that this service is ready: write the pid to the file that it named, if it named one."""
+    path = settings.semg_ready_file
+    if path is not None:
+        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        partial.write_text(str(os.getpid()))
+        partial.replace(path)
+    logger.info("ready")
+
+
+def wait_for_store(pool: Pool, stop: threading.Event, every_s: float = 0.5) -> None:
+    """Wait until the database has its schema and answers, or until told to stop."""
+    told = False
+    while not stop.is_set():
+        try:
+            with pool.transaction() as tx:
+                one(tx, "SELECT number FROM schema_migrations LIMIT 1")
+            return
+        except StoreUnavailableError as exc:
+            if not told:
+                logger.warning("waiting for the store: %s", exc)
+            told = True
+            stop.wait(every_s)
+
+
+def verification(settings: Settings) -> ssl.SSLContext | bool:
+    """Give what a client on this machine verifies the API's certificate with: the configured one, or the usual."""
+    return ssl.create_default_context(cafile=settings.tls_cert) if settings.tls_cert else True

@@ -1,0 +1,74 @@
+"""Sessions as training and review see them: stored blocks and repetitions made into labelled samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.domain import Block, Repetition, Session, us_from_utc
+from semg.errors import TrainingError
+from semg.signals.dataset import LabelledSamples, Stretch
+from semg.store import blocks as blocks_store
+from semg.store import repetitions as repetitions_store
+from semg.store.pool import Transaction
+
+
+def load_session(tx: Transaction, session: Session, *, with_excluded: bool = False) -> LabelledSamples:
+    """Give a session's samples, labelled by its repetitions.
+
+    Late samples are left out: they were no part of the live signal either.
+
+    Raises
+    ------
+    TrainingError
+        The session has no samples, or samples of another number of channels.
+    """
+    blocks = [block for block in blocks_store.list_session_blocks(tx, session) if not block.late]
+    repetitions = repetitions_store.list_repetitions(tx, session.session_id)
+    chosen = [repetition for repetition in repetitions if with_excluded or not repetition.excluded]
+    return label_blocks(session, blocks, chosen)
+
+
+def label_blocks(session: Session, blocks: Sequence[Block], repetitions: Sequence[Repetition]) -> LabelledSamples:
+    """Give blocks in time order as labelled samples; a repetition holds those in [start, end).
+
+    A sample that several repetitions claim belongs to the one that started last.
+
+    Raises
+    ------
+    TrainingError
+        There are no samples, or they have another number of channels than the session.
+    """
+    if not blocks:
+        raise TrainingError(f"session “{session.name}” has no samples: was the device streaming during the capture?")
+    widths = {block.samples.shape[1] for block in blocks}
+    if widths != {len(session.channels)}:
+        raise TrainingError(
+            f"session “{session.name}” has samples of {sorted(widths)} channels, expected {len(session.channels)}: "
+            "the device was changed during the capture; leave this session out"
+        )
+    server_us = np.concatenate([block.server_us for block in blocks])
+    starts_run = np.zeros(len(server_us), bool)
+    firsts = np.cumsum([0, *(block.n_samples for block in blocks[:-1])])
+    starts_run[firsts] = [block.starts_run for block in blocks]
+    starts_run[0] = True
+    return LabelledSamples(
+        samples=np.concatenate([block.samples for block in blocks]),
+        starts_run=starts_run,
+        stretch=_stretch_of(server_us, repetitions),
+        stretches=tuple(Stretch(r.gesture, r.number, session.name) for r in repetitions),
+        channels=session.channels,
+        rate_hz=session.rate_hz,
+        sensor=session.sensor,
+        mains_hz=session.mains_hz,
+    )
+
+
+def _stretch_of(server_us: NDArray[np.int64], repetitions: Sequence[Repetition]) -> NDArray[np.int32]:
+    stretch = np.full(len(server_us), -1, np.int32)
+    for index in sorted(range(len(repetitions)), key=lambda i: repetitions[i].started_at):
+        started, ended = (us_from_utc(at) for at in (repetitions[index].started_at, repetitions[index].ended_at))
+        stretch[(server_us >= started) & (server_us < ended)] = index
+    return stretch
