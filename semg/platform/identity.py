@@ -6,12 +6,14 @@ process starts. A pid, a name or a command line is never enough: another checkou
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -19,6 +21,24 @@ import psutil
 INSTALLATION_VARIABLE = "SEMG_INSTALLATION"
 SERVICE_VARIABLE = "SEMG_SERVICE"
 SUPERVISOR = "supervisor"
+
+
+@contextmanager
+def folder_lock(folder: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold a lock on a folder; the kernel releases it with the process, and no lock file is left.
+
+    Gives whether the lock was obtained, which with ``wait`` is always so.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
 
 
 def find_installation(data_dir: Path) -> str | None:

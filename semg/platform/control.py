@@ -1,0 +1,269 @@
+"""Start, stop and look at the platform from the command line."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from semg.errors import PlatformError
+from semg.platform import checks, embedded, env_file, identity, postgres, services, state
+from semg.platform.first_login import ensure_admin
+from semg.platform.services import Service
+from semg.settings import PROJECT_DIR, Settings, child_environment, load_settings
+from semg.settings import env_file as env_file_path
+
+SUPERVISOR_STOP_S = 120.0
+MAX_EARLY_EXITS = 3
+"""A service that ended this often without having been ready once will not get ready by waiting."""
+
+Say = Callable[[str], None]
+
+
+class StartError(PlatformError):
+    """A service did not get ready.
+
+    Parameters
+    ----------
+    details
+        The last lines of its log.
+    """
+
+    def __init__(self, message: str, details: list[str]) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A running platform. ``password`` is that of a login which was just made, else None."""
+
+    settings: Settings
+    state: state.State
+    password: str | None
+
+
+def start(say: Say, table: Path | None = None, *, reset_admin: bool = False) -> Started:
+    """Start what does not run, and wait until everything is ready.
+
+    Parameters
+    ----------
+    say
+        Gets the lines for the person who waits.
+    table
+        File with another table of services than the platform's own.
+    reset_admin
+        Give the admin account a new password; without it a login is made only if there is none.
+
+    Raises
+    ------
+    PlatformError
+        Something is wrong; nothing that this call has started is left running.
+    """
+    settings = load_settings()
+    checks.check_tls(settings)
+    checks.check_folders(settings)
+    with _control_lock(settings, say):
+        made = env_file.complete(env_file_path(), settings)
+        if made:
+            say(f"Generated {', '.join(made)} in {env_file_path()}.")
+        settings = load_settings()
+        installation = identity.make_installation(settings.data_dir)
+        supervisor = identity.find_supervisor(installation)
+        if supervisor is not None:
+            services.ask_to_match(supervisor)
+            ready = _wait_ready(settings, supervisor)
+            return Started(settings, ready, ensure_admin(settings, reset=reset_admin))
+        sweep(settings, installation)
+        checks.check_ports(settings)
+        checks.check_named_servers(settings)
+        say("Starting the services …")
+        state.state_file(settings.data_dir).unlink(missing_ok=True)
+        process = _spawn_supervisor(settings, installation, table)
+        try:
+            ready = _wait_ready(settings, psutil.Process(process.pid), process)
+            return Started(settings, ready, ensure_admin(settings, reset=reset_admin))
+        except BaseException:
+            _end_all(settings, installation)
+            raise
+
+
+def stop(say: Say) -> bool:
+    """Stop everything of this installation.
+
+    Returns
+    -------
+    bool
+        Whether anything ran.
+
+    Raises
+    ------
+    PlatformError
+        A process does not end.
+    """
+    settings = load_settings()
+    installation = identity.find_installation(settings.data_dir)
+    if installation is None:
+        return False
+    with _control_lock(settings, say):
+        return _end_all(settings, installation)
+
+
+def status(settings: Settings) -> tuple[state.State | None, list[int]]:
+    """Give the state of a running platform (or None), and the pids that an ended supervisor left behind."""
+    current = state.read(state.state_file(settings.data_dir))
+    if current is not None and current.is_current:
+        return current, []
+    installation = identity.find_installation(settings.data_dir)
+    if installation is None:
+        return None, []
+    return None, sorted(process.pid for process in identity.processes(installation))
+
+
+def add_service(settings: Settings, service: Service) -> state.State:
+    """Let the running supervisor keep one more service running, until the platform is stopped.
+
+    A service of the same name and another definition is replaced.
+
+    Raises
+    ------
+    PlatformError
+        The platform does not run, or the service does not get ready.
+    """
+    installation = identity.find_installation(settings.data_dir)
+    with _control_lock(settings, lambda line: None):
+        supervisor = None if installation is None else identity.find_supervisor(installation)
+        if supervisor is None:
+            raise PlatformError(f"{service.name} needs the running platform: start it with ./start_all.sh")
+        path = services.extra_file(settings)
+        others = [other for other in services.load(path) if other.name != service.name]
+        services.save(path, [*others, service])
+        services.ask_to_match(supervisor)
+        return _wait_ready(settings, supervisor, expected=service.name)
+
+
+def sweep(settings: Settings, installation: str) -> bool:
+    """End every process of this installation, services first, servers last.
+
+    Returns
+    -------
+    bool
+        Whether there was any.
+
+    Raises
+    ------
+    PlatformError
+        A process does not end.
+    """
+    servers = {p for name in ("nats", "postgres") for p in identity.processes(installation, name)}
+    others = [process for process in identity.processes(installation) if process not in servers]
+    identity.end(others)
+    identity.end(identity.processes(installation, "nats"))
+    cluster = postgres.data_folder(settings.data_dir)
+    backends = postgres.cluster_processes(cluster)
+    postgres.end_stale(cluster)
+    alive = identity.end(identity.processes(installation))  # what those had started while they were ended
+    if alive:
+        raise PlatformError(f"process {alive[0].pid} of this installation does not end: look at it with ps")
+    return bool(servers or others or backends)
+
+
+@contextmanager
+def _control_lock(settings: Settings, say: Say) -> Iterator[None]:
+    """Let one start or stop work at a time."""
+    folder = settings.data_dir / "run"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with identity.folder_lock(folder, wait=False) as held:
+        if held:
+            yield
+            return
+    say("Another start or stop is at work; waiting for it …")
+    with identity.folder_lock(folder, wait=True):
+        yield
+
+
+def _spawn_supervisor(settings: Settings, installation: str, table: Path | None) -> subprocess.Popen[bytes]:
+    marks = {identity.INSTALLATION_VARIABLE: installation, identity.SERVICE_VARIABLE: identity.SUPERVISOR}
+    command = [sys.executable, "-m", "semg.platform", "supervise"]
+    if table is not None:
+        command += ["--services", str(table.resolve())]
+    # SIGHUP asks it to look again; until it listens for that, the signal must not end it.
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with (settings.log_dir / "supervisor.log").open("ab") as out:
+            return subprocess.Popen(
+                command,
+                cwd=PROJECT_DIR,
+                env=child_environment(PYTHONPATH=str(PROJECT_DIR), **marks),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+
+
+def _wait_ready(
+    settings: Settings,
+    supervisor: psutil.Process,
+    child: subprocess.Popen[bytes] | None = None,
+    expected: str | None = None,
+) -> state.State:
+    """Wait until the supervisor tells that everything (and ``expected`` among it) is ready."""
+    path = state.state_file(settings.data_dir)
+    deadline = time.monotonic() + settings.start_timeout_s
+    early_exits: dict[str, int] = {}
+    while True:
+        if child is not None:
+            child.poll()  # collects it when it has ended; it would look alive otherwise
+        runs = identity.is_alive(supervisor)
+        current = state.read(path)
+        if current is not None and current.pid == supervisor.pid:
+            if current.phase == "failed":
+                raise PlatformError(current.error)
+            names = {unit.name for unit in current.units}
+            if current.is_ready and (expected is None or expected in names):
+                return current
+            for unit in current.units:
+                before = 0 if child is not None else early_exits.setdefault(unit.name, unit.exits_unready)
+                if unit.exits_unready - before >= MAX_EARLY_EXITS:
+                    raise _not_ready(settings, unit, f"ends at once ({unit.last_exit})")
+        if not runs:
+            tail = embedded.log_lines(settings.log_dir / "supervisor.log", 10)
+            raise StartError(f"the supervisor ended: see {settings.log_dir / 'supervisor.log'}", tail)
+        if time.monotonic() > deadline:
+            waited = f"was not ready within {settings.start_timeout_s:.0f} s (START_TIMEOUT_S)"
+            for unit in current.units if current is not None else ():
+                if not unit.is_ready:
+                    raise _not_ready(settings, unit, waited)
+            raise PlatformError(f"the platform {waited}")
+        time.sleep(0.1)
+
+
+def _not_ready(settings: Settings, unit: state.UnitStatus, what: str) -> StartError:
+    log = settings.log_dir / f"{unit.name}.log"
+    reason = f": {unit.error}" if unit.error else f"; the end of {log}:"
+    return StartError(f"{unit.name} {what}{reason}", [] if unit.error else embedded.log_lines(log, 12))
+
+
+def _end_all(settings: Settings, installation: str) -> bool:
+    supervisor = identity.find_supervisor(installation)
+    if supervisor is not None:
+        supervisor.terminate()
+        for late in identity.wait_gone([supervisor], SUPERVISOR_STOP_S):
+            late.kill()
+    swept = sweep(settings, installation)
+    run = settings.data_dir / "run"
+    for name in ("state.json", "extra_services.json"):
+        (run / name).unlink(missing_ok=True)
+    shutil.rmtree(run / "ready", ignore_errors=True)
+    return supervisor is not None or swept

@@ -1,0 +1,61 @@
+"""The generated secrets in ``.env``."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from pathlib import Path
+
+from semg import settings as settings_module
+from semg.platform.identity import write_atomically
+from semg.settings import Settings
+
+HEADER = "# Settings of this installation; .env.example lists all of them. Keep this file secret.\n"
+TOKEN_BYTES = 32
+
+
+def complete(path: Path, settings: Settings) -> list[str]:
+    """Give every secret that is still missing a random value in ``.env``, and close the file to other users.
+
+    What the file or the environment already gives is left as it is. A password is made for an embedded server
+    only: that of a named server is known to its owner alone.
+
+    Parameters
+    ----------
+    path
+        The file; made if it is not there.
+    settings
+        What file and environment give now.
+
+    Returns
+    -------
+    list of str
+        Names of the settings that were generated.
+    """
+    wanted = {"SECRET_KEY": settings.secret_key, "SEMG_API_TOKEN": settings.semg_api_token}
+    if settings.embedded_postgres:
+        wanted["POSTGRES_PASSWORD"] = settings.postgres_password
+    if settings.embedded_nats:
+        wanted["NATS_PASSWORD"] = settings.nats_password
+    names = [
+        name
+        for name, value in wanted.items()
+        if not value.get_secret_value() and not settings_module.is_in_environment(name)
+    ]
+    if names:
+        text = path.read_text(encoding="utf-8") if path.exists() else HEADER
+        for name in names:
+            text = _with_value(text, name, secrets.token_urlsafe(TOKEN_BYTES))
+        write_atomically(path, text)
+    if path.exists() and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+    return names
+
+
+def _with_value(text: str, name: str, value: str) -> str:
+    """Fill the setting's empty line, or add a line."""
+    empty = re.compile(rf"^[ \t]*(?:export[ \t]+)?{name}[ \t]*=[ \t]*(?:''|\"\")?[ \t]*$", re.MULTILINE | re.IGNORECASE)
+    filled, count = empty.subn(f"{name}={value}", text, count=1)
+    if count:
+        return filled
+    return text + ("" if text.endswith("\n") or not text else "\n") + f"{name}={value}\n"

@@ -1,0 +1,44 @@
+"""The first account of a new installation."""
+
+from __future__ import annotations
+
+from semg.passwords import generate_password, hash_password
+from semg.settings import Settings
+from semg.store import accounts
+from semg.store.pool import Pool
+
+LOGIN = "admin"
+
+
+def ensure_admin(settings: Settings, *, reset: bool = False) -> str | None:
+    """Make the first admin if there is no account at all.
+
+    Parameters
+    ----------
+    reset
+        Give ``admin`` a new password in any case; the account is made if it is not there.
+
+    Returns
+    -------
+    str or None
+        The password, shown once and stored only as a hash; None if nothing was changed.
+
+    Raises
+    ------
+    StoreError
+        The database does not answer.
+    """
+    pool = Pool(settings, size=1, name="start")
+    try:
+        with pool.transaction() as tx:
+            if accounts.count_accounts(tx) > 0 and not reset:
+                return None
+            password = generate_password()
+            account = accounts.find_account(tx, LOGIN)
+            if account is None:
+                accounts.insert_account(tx, LOGIN, hash_password(password), "admin")
+            else:
+                accounts.update_password(tx, account.account_id, hash_password(password))
+            return password
+    finally:
+        pool.close()

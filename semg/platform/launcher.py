@@ -1,0 +1,145 @@
+"""How each supervised process is started: the embedded servers and the services."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from semg.errors import PlatformError
+from semg.platform import identity, nats, postgres
+from semg.platform.services import Service
+from semg.platform.unit import Unit, url_answers
+from semg.settings import PROJECT_DIR, Settings, child_environment
+
+NATS_SPARE_BYTES = 64 << 20
+"""What JetStream may keep beside the journal."""
+
+
+class Launcher:
+    """Makes the units of an installation.
+
+    Parameters
+    ----------
+    installation
+        The id that every started process carries.
+    workers
+        Where the units start and look at their processes.
+    """
+
+    def __init__(self, settings: Settings, installation: str, workers: ThreadPoolExecutor) -> None:
+        self._settings, self._installation, self._workers = settings, installation, workers
+        self._ready_dir = settings.data_dir / "run" / "ready"
+        self._ready_dir.mkdir(parents=True, exist_ok=True)
+        settings.log_dir.mkdir(parents=True, exist_ok=True)
+
+    def servers(self) -> list[Unit]:
+        """Give the units of the servers that no setting names. Their start waits until they answer."""
+        units = []
+        if self._settings.embedded_postgres:
+            cluster = postgres.data_folder(self._settings.data_dir)
+            units.append(
+                self._unit(
+                    "postgres",
+                    self._launch_postgres,
+                    lambda: True,
+                    lambda: postgres.end_stale(cluster),
+                    stop_signal=signal.SIGINT,
+                    grace_s=20.0,
+                )
+            )
+        if self._settings.embedded_nats:
+            units.append(self._unit("nats", self._launch_nats, lambda: True))
+        return units
+
+    def service(self, service: Service) -> Unit:
+        """Give the unit of a service."""
+        ready_file = self._ready_dir / service.name
+        url = service.ready_url
+
+        def launch() -> subprocess.Popen[bytes]:
+            self._end_leftovers(service.name)
+            ready_file.unlink(missing_ok=True)
+            environment = self._environment(service.name) | {
+                "SEMG_READY_FILE": str(ready_file),
+                "PYTHONPATH": str(PROJECT_DIR),
+                "PYTHONUNBUFFERED": "1",
+            }
+            environment.setdefault("OMP_NUM_THREADS", "1")  # small matrices: more threads only wait for each other
+            with self._log(service.name).open("ab") as out:
+                return subprocess.Popen(
+                    service.argv,
+                    cwd=service.cwd,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    start_new_session=True,
+                )
+
+        probe = ready_file.exists if url is None else (lambda: url_answers(url))
+        return self._unit(service.name, launch, probe, grace_s=service.grace_s)
+
+    def _launch_postgres(self) -> subprocess.Popen[bytes]:
+        settings = self._settings
+        return postgres.start(
+            postgres.data_folder(settings.data_dir),
+            settings.postgres_port,
+            settings.postgres_user,
+            settings.postgres_password.get_secret_value(),
+            settings.postgres_db,
+            self._log("postgres"),
+            environment=self._environment("postgres"),
+        ).process
+
+    def _launch_nats(self) -> subprocess.Popen[bytes]:
+        settings = self._settings
+        self._end_leftovers("nats")
+        folder = settings.data_dir / "nats"
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "nats.conf"
+        nats.write_config(
+            config,
+            folder / "jetstream",
+            settings.nats_port,
+            settings.nats_user,
+            settings.nats_password.get_secret_value(),
+            settings.journal_max_bytes + NATS_SPARE_BYTES,
+        )
+        return nats.start(config, settings.nats_port, self._log("nats"), environment=self._environment("nats")).process
+
+    def _unit(
+        self,
+        name: str,
+        launch: Callable[[], subprocess.Popen[bytes]],
+        probe: Callable[[], bool],
+        clean: Callable[[], None] | None = None,
+        *,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        grace_s: float = 10.0,
+    ) -> Unit:
+        return Unit(
+            name,
+            launch,
+            probe,
+            clean or (lambda: self._end_leftovers(name)),
+            self._workers,
+            stop_signal=stop_signal,
+            grace_s=grace_s,
+            delay_s=self._settings.restart_delay_s,
+            delay_max_s=self._settings.restart_delay_max_s,
+        )
+
+    def _end_leftovers(self, name: str) -> None:
+        alive = identity.end(identity.processes(self._installation, name))
+        if alive:
+            raise PlatformError(f"{name}: an earlier process (pid {alive[0].pid}) does not end")
+
+    def _environment(self, name: str) -> dict[str, str]:
+        marks = {identity.INSTALLATION_VARIABLE: self._installation, identity.SERVICE_VARIABLE: name}
+        return child_environment(**marks)
+
+    def _log(self, name: str) -> Path:
+        return self._settings.log_dir / f"{name}.log"
