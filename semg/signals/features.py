@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,15 +35,21 @@ def log_covariance(windows: NDArray[np.float32], *, with_mean: bool = False) -> 
     if with_mean:
         windows = np.concatenate([windows, np.ones((n, 1, length), np.float32)], axis=1)
         n_channels += 1
-    covariance = (windows @ windows.transpose(0, 2, 1)).astype(np.float64) / length
-    diagonal = np.arange(n_channels)
-    power = covariance[:, diagonal, diagonal].mean(axis=1)
-    covariance[:, diagonal, diagonal] += (LOADING * power + 1e-9)[:, None]
+    covariance = (windows @ windows.transpose(0, 2, 1)).astype(np.float64)
+    covariance *= 1.0 / length
+    diagonal = covariance.reshape(n, -1)[:, :: n_channels + 1]  # a view
+    diagonal += LOADING / n_channels * diagonal.sum(axis=1, keepdims=True) + 1e-9
     values, vectors = np.linalg.eigh(covariance)
     logs = (vectors * np.log(np.maximum(values, 1e-12))[:, None, :]) @ vectors.transpose(0, 2, 1)
-    rows, columns = np.triu_indices(n_channels)
-    factor = np.where(rows == columns, 1.0, np.sqrt(2.0))
-    return np.asarray(logs[:, rows, columns] * factor, dtype=np.float32)
+    places, factor = _upper_triangle(n_channels)
+    return np.asarray(logs.reshape(n, -1)[:, places] * factor, dtype=np.float32)
+
+
+@lru_cache(maxsize=32)
+def _upper_triangle(size: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Give the places of a flat matrix's upper triangle, and the factor that keeps its norm."""
+    rows, columns = np.triu_indices(size)
+    return rows * size + columns, np.where(rows == columns, 1.0, np.sqrt(2.0))
 
 
 def time_domain(windows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -73,9 +73,10 @@ def _convolve(
     n, length, inputs = held.shape
     width = weight.shape[0] // inputs
     steps = (length - width) // stride + 1
-    step_n, step_t, step_c = held.strides
+    # Reckoned, not read from held.strides: numpy leaves the stride of an axis of length 1 undefined.
+    step = held.itemsize * inputs
     unfolded = np.lib.stride_tricks.as_strided(
-        held, (n, steps, width * inputs), (step_n, stride * step_t, step_c), writeable=False
+        held, (n, steps, width * inputs), (length * step, stride * step, held.itemsize), writeable=False
     )
     out = np.ascontiguousarray(unfolded).reshape(n * steps, width * inputs) @ weight
     out += bias
