@@ -1,0 +1,218 @@
+"""Blocks to the journal: what JetStream has acknowledged is received for ever.
+
+Blocks wait in a bounded buffer per partition, the older ones already as messages. One publisher per partition sends
+the next message when the last one is acknowledged, and repeats it under the same id until it is: neither a retry nor
+a reconnect can lose, double or reorder blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.errors import NoStreamResponseError, NotFoundError
+
+from semg import bus
+from semg.domain import Block
+from semg.errors import BusError
+from semg.ingest.counters import Counters
+from semg.ingest.merging import merge_blocks
+from semg.settings import Settings
+from semg.wire.blocks import encode_blocks, encoded_size
+from semg.wire.messages import JOURNAL_STREAM, journal_subject, partition_of
+
+logger = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES = 900_000
+"""NATS refuses more than 1 MB (its default ``max_payload``); headers and one block more fit in between."""
+
+ACK_TIMEOUT_S = 2.0
+RETRY_S = (0.05, 1.0)
+FORGOTTEN_AFTER_S = 60.0
+"""From here on a retry first looks whether the message arrived: JetStream remembers ids for 120 s only."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    message_id: str
+    payload: bytes
+    n_samples: int
+
+
+class JournalBuffer:
+    """Blocks of one partition on their way to the journal, oldest first."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._numbered = 0
+        self._sealed: deque[_Message] = deque()
+        self._open: list[Block] = []
+        self._open_bytes = 0
+        self._filled = asyncio.Event()
+
+    def add(self, block: Block) -> None:
+        """Take in a block."""
+        size = encoded_size(block)
+        if self._open_bytes + size > MAX_MESSAGE_BYTES:
+            self._seal()
+        self._open.append(block)
+        self._open_bytes += size
+        self._filled.set()
+
+    async def oldest(self) -> _Message:
+        """Give the oldest message, made of all that waits when nothing older does; wait for one."""
+        while not self._sealed:
+            if self._open:
+                self._seal()
+            else:
+                self._filled.clear()
+                await self._filled.wait()
+        return self._sealed[0]
+
+    def remove_oldest(self) -> None:
+        """Forget the oldest message: it is in the journal."""
+        self._sealed.popleft()
+
+    def _seal(self) -> None:
+        if not self._open:
+            return
+        blocks, self._open, self._open_bytes = merge_blocks(self._open), [], 0
+        self._numbered += 1
+        n_samples = sum(block.n_samples for block in blocks)
+        self._sealed.append(_Message(f"{self._name}-{self._numbered}", encode_blocks(blocks), n_samples))
+
+
+class Journal:
+    """Publishes blocks to the journal's stream.
+
+    Parameters
+    ----------
+    instance
+        Unique for this run of the process; message ids start with it.
+    counters
+        Counted up here, and ``journal_pending`` kept.
+    """
+
+    def __init__(
+        self, client: Client, js: JetStreamContext, settings: Settings, instance: str, counters: Counters
+    ) -> None:
+        self._client = client
+        self._js = js
+        self._settings = settings
+        self._counters = counters
+        self._buffers = [JournalBuffer(f"{instance}-{number}") for number in range(settings.journal_partitions)]
+        self._broken: set[int] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._told_at = 0.0
+
+    def start(self) -> None:
+        """Start one publisher per partition."""
+        self._tasks = [
+            asyncio.create_task(self._publish_partition(number), name=f"journal-{number}")
+            for number in range(len(self._buffers))
+        ]
+
+    def offer(self, blocks: Iterable[Block]) -> list[Block]:
+        """Take in blocks, and give those that were taken.
+
+        When the buffer is full, a block is dropped and counted as ``journal_overflow``; the profile's next one
+        starts a run, in what is given as well.
+        """
+        taken = []
+        for block in blocks:
+            n = block.n_samples
+            if self._counters.journal_pending + n > self._settings.ingest_max_pending:
+                self._counters.dropped["journal_overflow"] += n
+                self._broken.add(block.user_id)
+                continue
+            if block.user_id in self._broken and not block.late:
+                self._broken.discard(block.user_id)
+                block = replace(block, starts_run=True)
+            self._counters.journal_pending += n
+            self._buffers[partition_of(block.user_id, len(self._buffers))].add(block)
+            taken.append(block)
+        if taken:
+            self._empty.clear()
+        return taken
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Wait until all is acknowledged, then stop; tell whether it was in time."""
+        try:
+            await asyncio.wait_for(self._empty.wait(), timeout_s)
+        except TimeoutError:
+            logger.error("journal: stopped with %d samples unacknowledged", self._counters.journal_pending)
+        await self.stop()
+        return self._empty.is_set()
+
+    async def stop(self) -> None:
+        """Stop the publishers."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def failed(self) -> Sequence[asyncio.Task[None]]:
+        """Give the publishers, which end only by an error."""
+        return self._tasks
+
+    async def _publish_partition(self, partition: int) -> None:
+        subject, buffer, counters = journal_subject(partition), self._buffers[partition], self._counters
+        while True:
+            message = await buffer.oldest()
+            await self._publish(subject, message)
+            buffer.remove_oldest()
+            counters.journalled += message.n_samples
+            counters.journal_messages += 1
+            counters.journal_pending -= message.n_samples
+            if counters.journal_pending == 0:
+                self._empty.set()
+
+    async def _publish(self, subject: str, message: _Message) -> None:
+        """Send a message until it is acknowledged."""
+        first_at, pause_s = time.monotonic(), RETRY_S[0]
+        headers = {"Nats-Msg-Id": message.message_id}
+        while True:
+            try:
+                if not self._client.is_connected:
+                    raise BusError("not connected")
+                if time.monotonic() - first_at > FORGOTTEN_AFTER_S and await self._arrived(subject, message):
+                    return
+                await self._js.publish(subject, message.payload, ACK_TIMEOUT_S, JOURNAL_STREAM, dict(headers))
+                return
+            except (NatsError, BusError, TimeoutError, OSError) as exc:
+                self._counters.journal_retries += 1
+                self._tell(exc)
+                if isinstance(exc, NoStreamResponseError | NotFoundError) and self._client.is_connected:
+                    await self._make_stream()
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, RETRY_S[1])
+
+    async def _arrived(self, subject: str, message: _Message) -> bool:
+        """Tell whether the subject's last message is this one. This process is the subject's only publisher."""
+        try:
+            last = await self._js.get_last_msg(JOURNAL_STREAM, subject)
+        except NotFoundError:
+            return False
+        return (last.headers or {}).get("Nats-Msg-Id") == message.message_id
+
+    async def _make_stream(self) -> None:
+        """Make the stream anew; it was deleted, or its server lost its disk."""
+        try:
+            await bus.ensure_journal(self._client, self._settings)
+        except BusError as exc:
+            self._tell(exc)
+
+    def _tell(self, exc: Exception) -> None:
+        now = time.monotonic()
+        if now - self._told_at >= 1.0:
+            self._told_at = now
+            reason = str(exc) or type(exc).__name__
+            logger.warning("journal: %s; %d samples wait", reason, self._counters.journal_pending)

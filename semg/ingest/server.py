@@ -1,0 +1,192 @@
+"""The ingest service: the socket, and the tasks between it, the bus and the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+from nats.aio.client import Client
+
+from semg import bus
+from semg.errors import BusError, SemgError
+from semg.heartbeat import Heartbeat
+from semg.ingest.counters import Counters
+from semg.ingest.journal import Journal
+from semg.ingest.live import LivePublisher
+from semg.ingest.pipeline import Pipeline
+from semg.ingest.receiver import READ_BYTES, Receiver, kernel_drops, now_us, open_socket, read_left_over
+from semg.ingest.registry import Registry
+from semg.ingest.storing import StoreTask
+from semg.service import announce_ready
+from semg.settings import Settings
+from semg.store.pool import Pool
+
+logger = logging.getLogger(__name__)
+
+SUMMARY_S = 1.0
+CONNECT_AGAIN_S = 0.5
+JOURNAL_DRAIN_S = 5.0
+STORE_DRAIN_S = 5.0
+
+
+class IngestServer:
+    """Receives, journals and stores until told to stop.
+
+    Attributes
+    ----------
+    counters
+        What was counted since the start.
+    ready
+        Set when datagrams are accepted, the bus is connected and the registry is loaded.
+    """
+
+    def __init__(self, settings: Settings, pool: Pool) -> None:
+        self.counters = Counters()
+        self.ready = asyncio.Event()
+        self._settings = settings
+        self._pool = pool
+        self._pipeline = Pipeline(round(settings.reorder_wait_ms * 1000), self.counters)
+        self._receiver = Receiver()
+        self._snapshot: dict[str, Any] = {}
+        self._told: Counter[str] = Counter()
+
+    def metrics(self) -> dict[str, Any]:
+        """Give the counters and the table of senders as of the last second. Safe from any thread."""
+        return self._snapshot
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop`` is set; then hand over what was received, and end.
+
+        Raises
+        ------
+        SettingsError
+            The UDP address cannot be bound.
+        BusError
+            JetStream cannot hold the journal.
+        """
+        receiving = open_socket(self._settings)
+        left_over = receiving.dup()
+        try:
+            client = await self._connect(stop)
+            if client is None:
+                receiving.close()
+                return
+            try:
+                await self._serve(receiving, left_over, client, stop)
+            finally:
+                await client.close()
+        finally:
+            left_over.close()
+
+    async def _connect(self, stop: asyncio.Event) -> Client | None:
+        """Give the bus; a server that is not there yet is waited for."""
+        told = False
+        while not stop.is_set():
+            try:
+                return await bus.connect(self._settings, "udpserver")
+            except BusError as exc:
+                if not told:
+                    logger.warning("waiting for the bus: %s", exc)
+                told = True
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), CONNECT_AGAIN_S)
+        return None
+
+    async def _serve(
+        self, receiving: socket.socket, left_over: socket.socket, client: Client, stop: asyncio.Event
+    ) -> None:
+        js = await bus.ensure_journal(client, self._settings)
+        journal = Journal(client, js, self._settings, secrets.token_hex(8), self.counters)
+        live = LivePublisher(client, self.counters)
+        registry = Registry(self._pool, self._pipeline.set_devices)
+        await registry.subscribe(client)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: self._receiver, sock=receiving)
+        with suppress(AttributeError):  # uvloop has a buffer of its own
+            transport.max_size = READ_BYTES  # type: ignore[attr-defined]
+        stores = self._stores(client)
+        flushing = asyncio.Event()
+        flusher = asyncio.create_task(self._flush_until(flushing, journal, live), name="flush")
+        store_tasks = [asyncio.create_task(store.run(), name="store") for store in stores]
+        others = [
+            asyncio.create_task(registry.run(), name="registry"),
+            asyncio.create_task(self._summarise(left_over), name="summary"),
+            asyncio.create_task(self._announce(registry), name="announce"),
+        ]
+        journal.start()
+        heartbeat = Heartbeat(self._pool, "udpserver", self.metrics)
+        heartbeat.start()
+        try:
+            await _until(stop, [flusher, *store_tasks, *others[:2], *journal.failed()])
+        finally:
+            transport.close()
+            flushing.set()
+            self._receiver.arrived.set()
+            await asyncio.gather(flusher, return_exceptions=True)
+            await self._hand_over(self._receiver.take() + read_left_over(left_over), journal, live, last=True)
+            await journal.drain(JOURNAL_DRAIN_S)
+            await asyncio.gather(*(store.stop(STORE_DRAIN_S) for store in stores))
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*store_tasks, *others, return_exceptions=True)
+            await asyncio.to_thread(heartbeat.stop)
+            logger.info("stopped: %s", self.counters.as_metrics())
+
+    def _stores(self, client: Client) -> list[StoreTask]:
+        if not self._settings.run_store_task:
+            return []
+        partitions = range(self._settings.journal_partitions)
+        return [StoreTask(client, self._pool, self._settings, number, self.counters) for number in partitions]
+
+    async def _flush_until(self, ending: asyncio.Event, journal: Journal, live: LivePublisher) -> None:
+        """Hand over what has arrived every ``FLUSH_MS`` while something arrives or is held."""
+        while not ending.is_set():
+            if not self._pipeline.holds:
+                await self._receiver.arrived.wait()
+            await asyncio.sleep(self._settings.flush_ms / 1000)
+            await self._hand_over(self._receiver.take(), journal, live)
+
+    async def _hand_over(self, batch: list[Any], journal: Journal, live: LivePublisher, *, last: bool = False) -> None:
+        blocks = self._pipeline.process(batch, now_us())
+        if last:
+            blocks += self._pipeline.finish(now_us())
+        if blocks:
+            await live.publish(journal.offer(blocks))
+
+    async def _announce(self, registry: Registry) -> None:
+        await registry.loaded.wait()
+        self.ready.set()
+        announce_ready(self._settings)
+
+    async def _summarise(self, socket_: socket.socket) -> None:
+        """Once a second: the snapshot for the heartbeat, and one log line if something was dropped."""
+        while True:
+            self.counters.kernel_drops = kernel_drops(socket_)
+            self._snapshot = self.counters.as_metrics() | {
+                "profiles": self._pipeline.n_devices,
+                "sources": self._pipeline.sources.table(now_us()),
+            }
+            total = Counter(self.counters.dropped)
+            total["kernel"] = self.counters.kernel_drops
+            news = total - self._told
+            if news:
+                logger.warning("dropped in the last second: %s", dict(sorted(news.items())))
+            self._told = total
+            await asyncio.sleep(SUMMARY_S)
+
+
+async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Wait until told to stop. A task that ends before that has failed: its error is raised."""
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    if stopping in done:
+        return
+    stopping.cancel()
+    for task in done:
+        task.result()
+        raise SemgError(f"the task {task.get_name()} of the ingest service ended by itself")

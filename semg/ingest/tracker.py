@@ -1,0 +1,301 @@
+"""One profile's stream put in order: boots, gaps, duplicates, late samples.
+
+The rules are those of ``docs/wire.md``, "How the server reads a device's time". Decisions depend only on the device
+times and the moments of arrival of the samples, not on how they are cut into batches.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from operator import itemgetter
+from typing import TypeAlias
+
+import numpy as np
+
+from semg.domain import Block
+from semg.ingest.clock import ClockFit
+from semg.ingest.counters import Counters
+from semg.wire.udp import EPOCH_MS_FROM
+
+Sample: TypeAlias = tuple[int, int, tuple[float, ...]]
+"""``(device_us, received_us, values)``."""
+
+BACK_US = 500_000
+"""A larger step back is a boot or a wrap of the counter."""
+
+MISMATCH_US = 2_000_000
+MISMATCH_SHARE = 0.1
+"""How far a forward step may differ from the time between the arrivals before it is another boot."""
+
+STREAK = 16
+"""So many late samples in a row with growing device time are a board that has started anew."""
+
+RECENT_US = 600_000
+MAX_RECENT = 4096
+MAX_HELD = 4096
+MAX_BLOCK_US = 1_000_000
+
+
+class _Segment:
+    """A boot: its clock, its newest sample, and what was recently seen of it."""
+
+    __slots__ = ("clock", "emitted_us", "epoch", "keys", "newest_received_us", "newest_us", "recent", "segment_id")
+
+    def __init__(self, segment_id: int, epoch: bool, device_us: int, received_us: int) -> None:
+        self.segment_id = segment_id
+        self.epoch = epoch
+        self.clock = ClockFit()
+        self.newest_us = device_us
+        self.newest_received_us = received_us
+        self.emitted_us = device_us
+        self.recent: deque[tuple[int, tuple[float, ...]]] = deque()
+        self.keys: set[tuple[int, tuple[float, ...]]] = set()
+
+    def remember(self, key: tuple[int, tuple[float, ...]]) -> None:
+        """Keep a sample's time and values, so that its repetition is known."""
+        recent, keys = self.recent, self.keys
+        recent.append(key)
+        keys.add(key)
+        oldest = self.newest_us - RECENT_US
+        while recent[0][0] < oldest or len(recent) > MAX_RECENT:
+            keys.discard(recent.popleft())
+
+
+class _Group:
+    """Samples that will make one block."""
+
+    __slots__ = ("late", "samples", "segment", "starts_run", "width")
+
+    def __init__(self, segment: _Segment, starts_run: bool, late: bool, sample: Sample) -> None:
+        self.segment = segment
+        self.starts_run = starts_run
+        self.late = late
+        self.width = len(sample[2])
+        self.samples = [sample]
+
+    def takes(self, segment: _Segment, sample: Sample) -> bool:
+        """Tell whether the sample continues the group's block."""
+        return (
+            self.segment is segment
+            and len(sample[2]) == self.width
+            and sample[0] >= self.samples[-1][0]
+            and sample[0] - self.samples[0][0] < MAX_BLOCK_US
+        )
+
+
+class Tracker:
+    """Turns a profile's samples, as they arrive, into blocks.
+
+    Parameters
+    ----------
+    user_id
+        The profile.
+    rate_hz
+        The device's nominal rate: a step of 1.5 periods + 1 ms or more is a gap.
+    wait_us
+        How long a gap is held open for samples that another one overtook.
+    counters
+        Counted up here.
+    """
+
+    def __init__(self, user_id: int, rate_hz: float, wait_us: int, counters: Counters) -> None:
+        self.user_id = user_id
+        self.seen_us = 0
+        self._wait_us = wait_us
+        self._counters = counters
+        self._segment: _Segment | None = None
+        self._previous: _Segment | None = None
+        self._held: list[Sample] = []
+        self._deadline_us = 0
+        self._groups: list[_Group] = []
+        self._open: _Group | None = None
+        self._open_late: _Group | None = None
+        self._broken = True
+        self._streak = 0
+        self._streak_from = (0, 0)
+        self._streak_us = 0
+        self.set_rate(rate_hz)
+
+    @property
+    def holds(self) -> bool:
+        """Whether samples wait for a gap to be filled."""
+        return bool(self._held)
+
+    @property
+    def error_bound_us(self) -> float:
+        """How far the server times may be off, see ``ClockFit``; infinite before the first block."""
+        return float("inf") if self._segment is None else self._segment.clock.error_bound_us
+
+    def set_rate(self, rate_hz: float) -> None:
+        """Take over a changed device: what follows starts a run."""
+        if self._held:
+            self._release(0, everything=True)
+        self._period_us = 1e6 / rate_hz
+        self._gap_us = 1.5 * self._period_us + 1000
+        self._broken = True
+
+    def push(self, device_ms: int, received_us: int, values: tuple[float, ...]) -> None:
+        """Take in a sample as its datagram says it, at its moment of arrival."""
+        self.seen_us = received_us
+        if self._held and received_us >= self._deadline_us:
+            self._release(received_us)
+        device_us = device_ms * 1000
+        key = (device_us, values)
+        segment = self._segment
+        if segment is not None and key in segment.keys:
+            self._counters.dropped["duplicate"] += 1
+            return
+        epoch = device_ms >= EPOCH_MS_FROM
+        sample = (device_us, received_us, values)
+        if segment is None or not self._continues(segment, epoch, device_us, received_us):
+            if not self._belongs_to_previous(sample, epoch):
+                segment = self._begin(sample, epoch)
+                self._emit(segment, sample)
+            return
+        if device_us < segment.emitted_us:
+            self._take_late(segment, sample)
+            return
+        self._accept(segment, sample)
+
+    def release(self, now_us: int, *, everything: bool = False) -> None:
+        """Stop waiting for missing samples whose time is over (``everything``: at once)."""
+        if self._held:
+            self._release(now_us, everything=everything)
+
+    def take(self) -> list[Block]:
+        """Give the blocks that are ready, in order; late ones among them."""
+        groups, self._groups = self._groups, []
+        self._open = self._open_late = None
+        return [self._block(group) for group in groups]
+
+    def _continues(self, segment: _Segment, epoch: bool, device_us: int, received_us: int) -> bool:
+        """Tell whether a sample belongs to the boot that runs."""
+        step = device_us - segment.newest_us
+        if epoch != segment.epoch or step < -BACK_US:
+            return False
+        if step < self._gap_us:
+            return True
+        arrivals = received_us - segment.newest_received_us
+        return abs(step - arrivals) <= MISMATCH_US + MISMATCH_SHARE * max(step, arrivals)
+
+    def _belongs_to_previous(self, sample: Sample, epoch: bool) -> bool:
+        """Deal with a sample that the first ones of a new boot have overtaken."""
+        previous = self._previous
+        if previous is None or epoch != previous.epoch or sample[1] - previous.newest_received_us > MISMATCH_US:
+            return False
+        if abs(sample[0] - previous.newest_us) > BACK_US:
+            return False
+        if (sample[0], sample[2]) in previous.keys:
+            self._counters.dropped["duplicate"] += 1
+        else:
+            previous.remember((sample[0], sample[2]))
+            self._emit_late(previous, sample)
+        return True
+
+    def _begin(self, sample: Sample, epoch: bool) -> _Segment:
+        self._release(sample[1], everything=True)
+        device_us, received_us, values = sample
+        last_id = self._segment.segment_id if self._segment is not None else 0
+        self._previous = self._segment
+        segment = self._segment = _Segment(max(received_us, last_id + 1), epoch, device_us, received_us)
+        segment.remember((device_us, values))
+        segment.clock.add(device_us, received_us)
+        self._broken = True
+        self._streak = 0
+        self._counters.segments += 1
+        return segment
+
+    def _accept(self, segment: _Segment, sample: Sample) -> None:
+        """Take a sample whose place has not been passed."""
+        device_us, received_us, values = sample
+        self._streak = 0
+        if device_us >= segment.newest_us:
+            segment.newest_us, segment.newest_received_us = device_us, received_us
+        segment.remember((device_us, values))
+        segment.clock.add(device_us, received_us)
+        held = self._held
+        if not held:
+            if device_us - segment.emitted_us < self._gap_us:
+                self._emit(segment, sample)
+                return
+            self._deadline_us = received_us + self._wait_us
+        insort(held, sample, key=itemgetter(0))
+        self._drain(segment)
+        if len(held) > MAX_HELD:
+            self._release(received_us, everything=True)
+
+    def _take_late(self, segment: _Segment, sample: Sample) -> None:
+        """Take a sample whose place has been passed; enough of them in a row are a new boot."""
+        device_us, received_us, values = sample
+        if self._streak and device_us >= self._streak_us:
+            self._streak += 1
+        else:
+            self._streak, self._streak_from = 1, (device_us, received_us)
+        self._streak_us = device_us
+        first_us, first_received_us = self._streak_from
+        # A delayed bunch of packets also comes in order, but at once; a board that runs comes at its pace.
+        at_pace = received_us - first_received_us >= (device_us - first_us) // 2
+        if self._streak >= STREAK and device_us > first_us and at_pace:
+            self._emit(self._begin(sample, segment.epoch), sample)
+            return
+        segment.remember((device_us, values))
+        self._emit_late(segment, sample)
+
+    def _drain(self, segment: _Segment) -> None:
+        """Emit held samples as far as they continue what was emitted."""
+        held, n = self._held, 0
+        while n < len(held) and held[n][0] - segment.emitted_us < self._gap_us:
+            self._emit(segment, held[n])
+            n += 1
+        del held[:n]
+
+    def _release(self, now_us: int, *, everything: bool = False) -> None:
+        """Go on behind a gap whose time is over; a server clock that was set back ends the wait as well."""
+        segment, held = self._segment, self._held
+        while segment is not None and held:
+            since = min(sample[1] for sample in held)
+            self._deadline_us = since + self._wait_us
+            if not everything and since <= now_us < self._deadline_us:
+                return
+            step = held[0][0] - segment.emitted_us
+            self._counters.missing += max(0, round(step / self._period_us) - 1)
+            self._broken = True
+            self._emit(segment, held.pop(0))
+            self._drain(segment)
+
+    def _emit(self, segment: _Segment, sample: Sample) -> None:
+        segment.emitted_us = sample[0]
+        group = self._open
+        if group is not None and not self._broken and group.takes(segment, sample):
+            group.samples.append(sample)
+            return
+        if group is not None and group.width != len(sample[2]):
+            self._broken = True
+        group = self._open = _Group(segment, self._broken, False, sample)
+        self._counters.runs += self._broken
+        self._broken = False
+        self._groups.append(group)
+
+    def _emit_late(self, segment: _Segment, sample: Sample) -> None:
+        self._counters.late += 1
+        if self._open_late is not None and self._open_late.takes(segment, sample):
+            self._open_late.samples.append(sample)
+            return
+        self._open_late = _Group(segment, False, True, sample)
+        self._groups.append(self._open_late)
+
+    def _block(self, group: _Group) -> Block:
+        device, received, values = zip(*group.samples, strict=True)
+        clock = group.segment.clock
+        offset = clock.last_offset_us() if group.late else clock.block_offset_us(device[0], device[-1])
+        return Block(
+            user_id=self.user_id,
+            segment_id=group.segment.segment_id,
+            starts_run=group.starts_run,
+            late=group.late,
+            clock_offset_us=offset,
+            device_us=np.array(device, np.int64),
+            received_us=np.array(received, np.int64),
+            samples=np.array(values, np.float32),
+        )
