@@ -36,7 +36,7 @@ class Supervisor:
     """
 
     def __init__(
-        self, settings: Settings, table: Sequence[Service], bring_up_to_date: Callable[[Settings], None]
+        self, settings: Settings, table: Sequence[Service], bring_up_to_date: Callable[[Settings], object]
     ) -> None:
         self._settings, self._table, self._bring_up_to_date = settings, list(table), bring_up_to_date
         self._workers = ThreadPoolExecutor(max_workers=16, thread_name_prefix="supervise")

@@ -1,0 +1,171 @@
+"""Makes ``.venv`` and installs the requirements into it, when that is needed.
+
+Run by ``start_all.sh`` and ``testing/run_tests.sh`` with the system's Python: only the standard library is used.
+A stamp in ``.venv`` tells which requirements are installed; it is written last, so that an installation that was
+cut short is completed by the next start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NETWORK_WORDS = (
+    "NewConnectionError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "NameResolutionError",
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+    "Connection refused",
+    "ProxyError",
+    "No matching distribution found",
+)
+
+
+class BootstrapError(Exception):
+    """The environment could not be made; the message is for the person who started it."""
+
+
+def main() -> int:
+    """Make the environment ready and give the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--also", type=Path, action="append", default=[], help="a further requirements file")
+    options = parser.parse_args()
+    log = ROOT / "logs" / "pip.log"
+    try:
+        log.parent.mkdir(exist_ok=True)
+        with _lock(ROOT):
+            prepare(ROOT, ROOT / ".venv", [ROOT / "requirements.txt", *options.also], log)
+    except BootstrapError as exc:
+        sys.stderr.write(f"Not started: {exc}\n")
+        return 1
+    except OSError as exc:
+        sys.stderr.write(f"Not started: {_sentence(exc)}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted; the next start completes .venv.\n")
+        return 130
+    return 0
+
+
+class _lock:  # noqa: N801
+    """Hold a lock on a folder, so that starts at the same time do not install into each other's files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        self._descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.stdout.write("Another start installs .venv; waiting for it …\n")
+            sys.stdout.flush()
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def __exit__(self, *details: object) -> None:
+        os.close(self._descriptor)
+
+
+def prepare(root: Path, venv: Path, requirements: list[Path], log: Path) -> None:
+    """Make the environment and install each requirements file whose content is not installed yet.
+
+    Raises
+    ------
+    BootstrapError
+        Something could not be made or installed.
+    """
+    missing = [(path, stamp) for path, stamp in _stamps(venv, requirements) if not stamp.exists()]
+    works = _works(venv)
+    if works and not missing:
+        return
+    sys.stdout.write(f"Installing into {venv}: a few minutes at the first start (details in {log}) …\n")
+    sys.stdout.flush()
+    log.write_bytes(b"")
+    if not works:
+        _make(venv, log)
+        missing = _stamps(venv, requirements)
+    for path, stamp in missing:
+        _install(root, venv, path, log)
+        for old in venv.glob(f".installed-{path.parent.name}-{path.stem}-*"):
+            old.unlink()
+        stamp.touch()
+
+
+def _stamps(venv: Path, requirements: list[Path]) -> list[tuple[Path, Path]]:
+    """Give each requirements file with the stamp that tells that its present content is installed here."""
+    return [
+        (path, venv / f".installed-{path.resolve().parent.name}-{path.stem}-{_digest(venv, path)}")
+        for path in (path.resolve() for path in requirements)
+    ]
+
+
+def _digest(venv: Path, path: Path) -> str:
+    # The place belongs to it: scripts and the editable install hold absolute paths, which a moved checkout breaks.
+    return hashlib.sha256(path.read_bytes() + str(venv).encode()).hexdigest()[:16]
+
+
+def _works(venv: Path) -> bool:
+    """Tell whether the environment has a Python that runs, here, with pip."""
+    python = venv / "bin" / "python"
+    if not os.access(python, os.X_OK):
+        return False
+    code = "import sys, pip; sys.exit(sys.version_info < (3, 11) or sys.prefix == sys.base_prefix)"
+    try:
+        return subprocess.run([python, "-I", "-c", code], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _make(venv: Path, log: Path) -> None:
+    """Make the environment; what a start that was cut short or a Python that is gone left behind is replaced."""
+    command = [sys.executable, "-m", "venv", "--clear", str(venv)]
+    if _run(command, venv.parent, log) != 0:
+        raise BootstrapError(f"{venv} cannot be made: {_reason(log)}")
+
+
+def _install(root: Path, venv: Path, path: Path, log: Path) -> None:
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    if _run([*pip, "install", "--progress-bar", "off", "-r", str(path)], root, log) != 0:
+        raise BootstrapError(f"{path.relative_to(root)} cannot be installed: {_reason(log)}")
+
+
+def _run(command: list[str], cwd: Path, log: Path) -> int:
+    with log.open("ab") as out:
+        return subprocess.run(
+            command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False
+        ).returncode
+
+
+def _reason(log: Path) -> str:
+    """Give the cause that a log shows, in one sentence."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    if "No space left on device" in text or "Disk quota exceeded" in text:
+        free_mb = shutil.disk_usage(ROOT).free >> 20
+        return f"the disk is full ({free_mb} MB left; about 3000 are needed); free some space and start again"
+    if any(word in text for word in NETWORK_WORDS):
+        return (
+            "the package index does not answer or lacks a package; see to the network (PIP_INDEX_URL names another "
+            f"index) and start again; details in {log}"
+        )
+    errors = [line.strip() for line in text.splitlines() if "error" in line.lower()]
+    return f"{errors[-1] if errors else 'pip gave no reason'}; details in {log}"
+
+
+def _sentence(exc: OSError) -> str:
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full; free some space below {ROOT} and start again"
+    return f"{exc.filename or ROOT}: {exc.strerror}; the folder of the project must be writable for this user"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
