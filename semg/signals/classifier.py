@@ -107,10 +107,11 @@ class Classifier:
         }
 
     def to_bytes(self) -> bytes:
-        """Give the stored form: safetensors, the metadata as JSON in its header, and a digest over both."""
+        """Give the stored form: safetensors, with the metadata as JSON and a digest of all in its header."""
         arrays = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in self.arrays.items()}
         text = json.dumps(self.metadata(), sort_keys=True, allow_nan=False)
-        return bytes(save(arrays, metadata={"semg": text, "sha256": _digest(text, arrays)}))
+        # One key only: safetensors writes several in an order that changes from call to call.
+        return bytes(save(arrays, metadata={"semg": _digest(text, arrays) + text}))
 
     @staticmethod
     def from_bytes(data: bytes) -> Classifier:
@@ -126,7 +127,7 @@ class Classifier:
         try:
             arrays = load(data)
             header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-            text, digest = header["semg"], header["sha256"]
+            digest, text = header["semg"][:64], header["semg"][64:]
             if digest != _digest(text, arrays):
                 raise ArtifactError("The classifier's digest does not match its content: the bytes were altered.")
             described = json.loads(text)
