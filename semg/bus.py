@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import nats
 from nats.aio.client import Client
@@ -16,6 +17,9 @@ from semg.settings import Settings
 from semg.wire import messages
 
 logger = logging.getLogger(__name__)
+
+ERROR_EVERY_S = 10.0
+"""The same error is logged at most this often: while NATS is away, every attempt to reconnect (5 a second) fails."""
 
 
 async def connect(settings: Settings, name: str, *, forever: bool = True) -> Client:
@@ -31,11 +35,19 @@ async def connect(settings: Settings, name: str, *, forever: bool = True) -> Cli
     Raises
     ------
     BusError
-        The first connection failed; the message names the setting to look at.
+        The first connection failed; the message names the setting to look at. With ``forever`` a server that is
+        not there yet is waited for instead.
     """
 
+    where = ", ".join(settings.nats_urls)
+    told: dict[str, float] = {}
+
     async def on_error(exc: Exception) -> None:
-        logger.warning("bus: %s", exc)
+        text, now = str(exc) or type(exc).__name__, time.monotonic()
+        if now - told.get(text, -ERROR_EVERY_S) >= ERROR_EVERY_S:
+            told.clear()
+            told[text] = now
+            logger.warning("bus: NATS at %s: %s", where, text)
 
     async def on_disconnected() -> None:
         logger.warning("bus: disconnected")
@@ -61,7 +73,6 @@ async def connect(settings: Settings, name: str, *, forever: bool = True) -> Cli
             drain_timeout=3,
         )
     except (NatsError, OSError, TimeoutError) as exc:
-        where = ", ".join(settings.nats_urls)
         raise BusError(
             f"NATS at {where} cannot be reached ({exc}); look at NATS_SERVER, NATS_USER, NATS_PASSWORD"
         ) from exc

@@ -84,18 +84,24 @@ class IngestServer:
             left_over.close()
 
     async def _connect(self, stop: asyncio.Event) -> Client | None:
-        """Give the bus; a server that is not there yet is waited for."""
-        told = False
-        while not stop.is_set():
-            try:
-                return await bus.connect(self._settings, "udpserver")
-            except BusError as exc:
-                if not told:
+        """Give the bus; a server that is not there yet is waited for, until told to stop."""
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                connecting = asyncio.create_task(bus.connect(self._settings, "udpserver"))
+                await asyncio.wait([connecting, stopping], return_when=asyncio.FIRST_COMPLETED)
+                if not connecting.done():
+                    connecting.cancel()
+                    await asyncio.gather(connecting, return_exceptions=True)
+                    break
+                try:
+                    return connecting.result()
+                except BusError as exc:
                     logger.warning("waiting for the bus: %s", exc)
-                told = True
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), CONNECT_AGAIN_S)
-        return None
+                await asyncio.wait([stopping], timeout=CONNECT_AGAIN_S)
+            return None
+        finally:
+            stopping.cancel()
 
     async def _serve(
         self, receiving: socket.socket, left_over: socket.socket, client: Client, stop: asyncio.Event
