@@ -1,0 +1,272 @@
+"""Sends the samples of simulated devices in real time, on one absolute schedule."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from simulation import Chunk, Encoder, Network, SimulationError, Source, encode_text
+
+from semg.errors import SemgError
+
+SLICE_SAMPLES = 32
+"""Samples of a user that are encoded at a time: about 0.2 ms, for which the other users' datagrams may wait."""
+
+LOOKAHEAD_S = 0.5
+SHORTEST_SLEEP_S = 0.0005
+LONGEST_SLEEP_S = 0.05
+LATENESS_STEP_S = 1e-5
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a sender did. Lateness is the time from a datagram's due moment to its sending."""
+
+    sent: int = 0
+    dropped_on_purpose: int = 0
+    seconds: float = 0.0
+    late_counts: list[int] = field(default_factory=lambda: [0] * 10_001)
+    late_max_s: float = 0.0
+
+    def count(self, late_s: float) -> None:
+        """Count a datagram that was just sent."""
+        self.sent += 1
+        self.late_counts[min(int(late_s / LATENESS_STEP_S), 10_000)] += 1
+        self.late_max_s = max(self.late_max_s, late_s)
+
+    def late_ms(self, quantile: float) -> float:
+        """Give a quantile of the lateness, to 10 µs; the last class holds everything from 100 ms."""
+        wanted = quantile * self.sent
+        cumulated = itertools.accumulate(self.late_counts)
+        position = next((i for i, total in enumerate(cumulated) if total >= wanted), 0)
+        return round(position * LATENESS_STEP_S * 1000, 2)
+
+    def as_json(self, users: Sequence[int]) -> dict[str, Any]:
+        """Give the summary that the simulators print; ``rate`` is datagrams per second of all users together."""
+        return {
+            "users": list(users),
+            "sent": self.sent,
+            "dropped_on_purpose": self.dropped_on_purpose,
+            "seconds": round(self.seconds, 3),
+            "rate": round(self.sent / self.seconds, 2) if self.seconds > 0 else 0.0,
+            "late_ms": {
+                "p50": self.late_ms(0.5),
+                "p99": self.late_ms(0.99),
+                "max": round(self.late_max_s * 1000, 2),
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """Datagrams of one device with the moments when they leave, and the undelayed moment of the last sample."""
+
+    due_s: list[float]
+    datagrams: list[bytes]
+    lost: int
+    last_s: float
+
+
+class _Feed:
+    """One device's datagrams, a few at a time."""
+
+    def __init__(
+        self, user_id: int, source: Source, network: Network, encode: Encoder, until_s: float, shift_s: float
+    ) -> None:
+        self.user_id, self.shift_s, self.until_s = user_id, shift_s, until_s
+        self._source, self._network, self._encode = source, network, encode
+        self._rng = np.random.default_rng([network.seed, user_id])
+        self._chunk = Chunk(np.empty(0), np.empty(0, np.int64), np.empty((0, 1)))
+        self._at = 0
+
+    def next_slice(self) -> _Slice | None:
+        """Give the next samples, or None when the source or its time has ended."""
+        while self._at >= len(self._chunk.device_ms):
+            chunk = next(self._source, None)
+            if chunk is None:
+                return None
+            self._chunk, self._at = chunk, 0
+        part = slice(self._at, self._at + SLICE_SAMPLES)
+        count = int(np.searchsorted(self._chunk.offset_s[part], self.until_s))
+        if count == 0:
+            return None
+        part = slice(self._at, self._at + count)
+        self._at = part.stop
+        return self._through_network(
+            Chunk(self._chunk.offset_s[part], self._chunk.device_ms[part], self._chunk.samples[part])
+        )
+
+    def _through_network(self, chunk: Chunk) -> _Slice:
+        # Three numbers a sample whatever is switched on: a seed loses the same samples at any jitter.
+        chance = self._rng.random((len(chunk.device_ms), 3))
+        due_s = chunk.offset_s + self.shift_s + chance[:, 0] * (self._network.jitter_ms / 1000.0)
+        swap = (chance[:-1, 1] < self._network.reorder).tolist()
+        for index in itertools.compress(range(len(swap)), swap):
+            due_s[[index, index + 1]] = due_s[[index + 1, index]]
+        kept = chance[:, 2] >= self._network.loss
+        datagrams = list(itertools.compress(self._encode(self.user_id, chunk), kept.tolist()))
+        lost = int(np.count_nonzero(~kept))
+        return _Slice(due_s[kept].tolist(), datagrams, lost, float(chunk.offset_s[-1]) + self.shift_s)
+
+
+class _Schedule:
+    """The datagrams of all devices in the order in which they leave."""
+
+    def __init__(self, feeds: Sequence[_Feed]) -> None:
+        self.lost = 0
+        self._feeds = feeds
+        self._pending: list[tuple[float, int, bytes]] = []
+        self._order = itertools.count()
+        # When each feed must have been read again; the index makes equal moments comparable.
+        self._horizons = [(feed.shift_s, index) for index, feed in enumerate(feeds)]
+        for _ in feeds:
+            self.read_feed()
+
+    @property
+    def next_due_s(self) -> float:
+        """When the next datagram leaves."""
+        return self._pending[0][0] if self._pending else np.inf
+
+    @property
+    def next_horizon_s(self) -> float:
+        """When a feed must have been read."""
+        return self._horizons[0][0] if self._horizons else np.inf
+
+    def read_feed(self) -> None:
+        """Take the next slice of the feed that needs it first."""
+        index = self._horizons[0][1]
+        got = self._feeds[index].next_slice()
+        if got is None:
+            heapq.heappop(self._horizons)
+            return
+        heapq.heapreplace(self._horizons, (got.last_s, index))
+        self.lost += got.lost
+        for due_s, datagram in zip(got.due_s, got.datagrams, strict=True):
+            heapq.heappush(self._pending, (due_s, next(self._order), datagram))
+
+    def pop(self) -> tuple[float, bytes]:
+        """Take the next datagram and its moment."""
+        due_s, _, datagram = heapq.heappop(self._pending)
+        return due_s, datagram
+
+
+def stream(
+    sources: Mapping[int, Source],
+    send: Callable[[bytes], Any],
+    *,
+    network: Network | None = None,
+    encode: Encoder = encode_text,
+    seconds: float | None = None,
+    spread_s: float = 0.0,
+    stop: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Any] = time.sleep,
+) -> Tally:
+    """Send the sources' samples in real time until they end, ``seconds`` have been sent, or ``stop`` says so.
+
+    Every datagram has its moment on one absolute schedule: no drift, and after a stall exactly what has become due
+    is sent at once.
+
+    Parameters
+    ----------
+    sources
+        Per userid its samples, times in seconds from the start.
+    send
+        Sends one datagram.
+    seconds
+        Samples from then on are not sent.
+    spread_s
+        The users' starts are spread evenly over this time: devices do not sample at the same instant.
+    stop
+        Asked at least every 50 ms.
+    clock, sleep
+        Seconds of a monotonic clock, and how to wait.
+
+    Returns
+    -------
+    Tally
+        Counts of all users together.
+    """
+    network = network or Network()
+    until_s = np.inf if seconds is None else seconds
+    step_s = spread_s / max(1, len(sources))
+    schedule = _Schedule(
+        [
+            _Feed(user_id, source, network, encode, until_s, index * step_s)
+            for index, (user_id, source) in enumerate(sources.items())
+        ]
+    )
+    tally = Tally()
+    started = clock()
+    while not stop() and min(schedule.next_due_s, schedule.next_horizon_s) < np.inf:
+        now_s = clock() - started
+        while schedule.next_horizon_s <= now_s:
+            schedule.read_feed()
+        while schedule.next_due_s <= now_s:
+            due_s, datagram = schedule.pop()
+            send(datagram)
+            tally.count(clock() - started - due_s)
+        if schedule.next_horizon_s < now_s + LOOKAHEAD_S:
+            schedule.read_feed()
+            continue
+        wait_s = min(schedule.next_due_s, schedule.next_horizon_s - LOOKAHEAD_S) - (clock() - started)
+        if 0 < wait_s < np.inf:
+            sleep(min(max(wait_s, SHORTEST_SLEEP_S), LONGEST_SLEEP_S))
+    tally.seconds = clock() - started
+    tally.dropped_on_purpose = schedule.lost
+    return tally
+
+
+def open_socket(host: str, port: int) -> Callable[[bytes], Any]:
+    """Give a function that sends a datagram to an address; name look-up happens once, here.
+
+    Not connected on purpose: a connected socket reports that nobody listens by refusing the *next* datagram.
+
+    Raises
+    ------
+    SimulationError
+        The host is unknown.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    except (OSError, UnicodeError) as exc:
+        raise SimulationError(f"host {host!r} cannot be found ({exc}); give --host or set DEST_IP") from exc
+    opened = socket.socket(family, socket.SOCK_DGRAM)
+
+    def send(datagram: bytes) -> None:
+        try:
+            opened.sendto(datagram, address)
+        except OSError as exc:
+            raise SimulationError(f"sending to {host}:{port} failed: {exc.strerror or exc}") from exc
+
+    return send
+
+
+def run_command_line(
+    program: str, make_sources: Callable[[], Mapping[int, Source]], host: str, port: int, **options: Any
+) -> int:
+    """Stream until the end, Ctrl-C or SIGTERM; print the summary as one line of JSON and give the exit status.
+
+    ``options`` go to ``stream``. What cannot be done is one sentence on standard error and status 2.
+    """
+    stopped: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: stopped.append(received))
+    try:
+        send = open_socket(host, port)
+        sources = make_sources()
+        tally = stream(sources, send, stop=lambda: bool(stopped), **options)
+    except (SemgError, ValueError) as exc:
+        print(f"{program}: {' '.join(str(exc).split())}", file=sys.stderr)
+        return 2
+    print(json.dumps(tally.as_json(list(sources))))
+    return 0

@@ -1,0 +1,111 @@
+"""Simulated sensors: streams a recording, or a synthetic arm, over UDP in real time (text v1).
+
+    python udpsim.py                                   one synthetic arm for USER_ID until Ctrl-C
+    python udpsim.py --recording A.csv.gz --loop       a recording, again and again, millis going on
+    python udpsim.py --users 50 --seconds 60           50 arms for USER_ID, USER_ID + 1, …
+    python udpsim.py --loss 0.01 --jitter-ms 20        a bad network, the same for the same seed
+
+Prints one line of JSON at the end: sent, dropped_on_purpose, seconds, rate, and how late datagrams left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from sending import run_command_line
+from simulation import Network, SimulationError, Source, from_arrays, from_recording
+
+from semg.recordings import load_recording
+from semg.settings import Settings, get_settings
+from semg.signals.synthesis import SyntheticArm
+
+BLOCK_SAMPLES = 1024
+
+
+def user_ids(first: int, users: str) -> list[int]:
+    """Give the profiles to send for: ``users`` is how many from ``first`` on, or a list such as ``21,34``.
+
+    Raises
+    ------
+    SimulationError
+        Neither a count nor a list of different numbers.
+    """
+    try:
+        numbers = [int(entry) for entry in users.split(",") if entry.strip()]
+    except ValueError as exc:
+        raise SimulationError(f"--users is a count (50) or a list of profiles (21,34), got {users!r}") from exc
+    if "," not in users:
+        numbers = [first + index for index in range(numbers[0] if numbers else 0)]
+    if not numbers or len(set(numbers)) < len(numbers) or min(numbers) < 0:
+        raise SimulationError(f"--users is a count from 1 on or a list of different profiles, got {users!r}")
+    return numbers
+
+
+def make_sources(options: argparse.Namespace, ids: Sequence[int]) -> dict[int, Source]:
+    """Give each profile its samples: the same recording, or synthetic people with the seeds from ``seed`` on."""
+    if options.recording:
+        recording = load_recording(options.recording)
+        settings = {"loop": options.loop, "channels": options.channels, "rate_hz": options.rate_hz}
+        return {user_id: from_recording(recording, **settings) for user_id in ids}
+    return {
+        user_id: synthetic_source(options.seed + index, options.channels or 8, options.rate_hz or 200.0, options.sensor)
+        for index, user_id in enumerate(ids)
+    }
+
+
+def synthetic_source(seed: int, channels: int, rate_hz: float, sensor: str, start_ms: int = 0) -> Source:
+    """Give the endless samples of a synthetic person with a 12-bit converter."""
+    arm = SyntheticArm(seed, channels, rate_hz, "envelope" if sensor == "envelope" else "raw")
+    return from_arrays((part.samples for part in arm.stream(chunk_samples=BLOCK_SAMPLES)), rate_hz, start_ms)
+
+
+def parse_arguments(settings: Settings, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; settings give the defaults."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recording", metavar="FILE", help="CSV millis,a0,…,gesture,repetition; synthetic without")
+    parser.add_argument("--user-id", type=int, default=settings.user_id, help="first profile (USER_ID, %(default)s)")
+    parser.add_argument("--users", default="1", help="how many profiles from --user-id on, or a list: 21,34")
+    parser.add_argument("--rate-hz", type=float, help="default: the recording's own, or 200")
+    parser.add_argument("--channels", type=int, help="default: all of the recording, or 8")
+    parser.add_argument("--sensor", choices=["raw", "envelope"], default="raw", help="of the synthetic arm")
+    parser.add_argument("--seconds", type=float, help="stop after this long; default: the recording's end, or never")
+    parser.add_argument("--loop", action="store_true", help="start the recording again at its end")
+    parser.add_argument("--seed", type=int, default=0, help="the synthetic person, and what the network does")
+    parser.add_argument("--loss", type=float, default=0.0, help="probability that a datagram is not sent")
+    parser.add_argument("--jitter-ms", type=float, default=0.0, help="longest random delay of a datagram")
+    parser.add_argument("--reorder", type=float, default=0.0, help="probability of changing places with the next")
+    parser.add_argument("--host", default=settings.dest_ip, help="where udpserver is (DEST_IP, %(default)s)")
+    parser.add_argument("--port", type=int, default=settings.udp_port, help="its UDP port (UDP_PORT, %(default)s)")
+    options = parser.parse_args(arguments)
+    for name, low, high in (("port", 1, 65535), ("rate_hz", 50, 2000), ("channels", 1, 16), ("seconds", 0, 1e9)):
+        value = getattr(options, name)
+        if value is not None and not low <= value <= high:
+            parser.error(f"--{name.replace('_', '-')} must lie between {low} and {high:g}, got {value}")
+    if options.seed < 0 or options.user_id < 0:
+        parser.error("--seed and --user-id must not be negative")
+    try:
+        options.ids = user_ids(options.user_id, options.users)
+        options.network = Network(options.loss, options.jitter_ms, options.reorder, options.seed)
+    except SimulationError as exc:
+        parser.error(str(exc))
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Stream what the command line asks for."""
+    options = parse_arguments(get_settings(), arguments)
+    return run_command_line(
+        "udpsim",
+        lambda: make_sources(options, options.ids),
+        options.host,
+        options.port,
+        network=options.network,
+        seconds=options.seconds,
+        spread_s=1.0 / (options.rate_hz or 200.0),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
