@@ -99,10 +99,12 @@ class LiveHub:
         async def on_decision(message: Msg) -> None:
             self._offer(user_id, message.data)
 
-        return [
+        made = [
             await self._bus.subscribe(messages.samples_subject(user_id), cb=on_samples),
             await self._bus.subscribe(messages.decisions_subject(user_id), cb=on_decision),
         ]
+        await self._bus.flush()  # the server knows of them now
+        return made
 
     def _offer(self, user_id: int, message: bytes) -> None:
         for viewer in self._viewers.get(user_id, ()):

@@ -23,24 +23,34 @@ live_routes = APIRouter()
 @live_routes.websocket("/ws/live/{userid}")
 async def live(websocket: WebSocket, userid: int) -> None:
     """Send sample blocks and decisions of a profile until the viewer leaves."""
-    offered = websocket.scope.get("subprotocols", [])
-    await websocket.accept(subprotocol=tokens.SUBPROTOCOL if tokens.SUBPROTOCOL in offered else None)
     if not may_watch(websocket, userid):
-        await websocket.close(NOT_LET_IN, "token or origin refused")
+        await _refuse(websocket, NOT_LET_IN, "token or origin refused")
         return
     services = services_of(websocket)
     try:
         profile = await asyncio.to_thread(_profile, services, userid)
     except NotFoundError:
-        await websocket.close(NO_PROFILE, f"there is no profile {userid}")
+        await _refuse(websocket, NO_PROFILE, f"there is no profile {userid}")
         return
     async with services.hub.watch(userid, profile.device.channels) as viewer:
+        await _accept(websocket)  # not before: who is connected misses nothing that comes from now on
         sender = asyncio.create_task(_send(websocket, viewer))
         reader = asyncio.create_task(_read_until_closed(websocket))
         done, pending = await asyncio.wait({sender, reader}, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
         await asyncio.gather(*done, *pending, return_exceptions=True)
+
+
+async def _accept(websocket: WebSocket) -> None:
+    offered = websocket.scope.get("subprotocols", [])
+    await websocket.accept(subprotocol=tokens.SUBPROTOCOL if tokens.SUBPROTOCOL in offered else None)
+
+
+async def _refuse(websocket: WebSocket, code: int, reason: str) -> None:
+    """Close with a code; a browser sees it only on a connection that was accepted."""
+    await _accept(websocket)
+    await websocket.close(code, reason)
 
 
 async def _send(websocket: WebSocket, viewer: Viewer) -> None:

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from fastapi import Request, WebSocket
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.requests import HTTPConnection
 
 from semg import bus
 from semg.errors import ArtifactError, StoreError
@@ -83,7 +83,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         pool.close()
 
 
-def services_of(connection: Request | WebSocket) -> Services:
+def services_of(connection: HTTPConnection) -> Services:
     """Give the running application's services."""
     services: Services = connection.app.state.services
     return services
