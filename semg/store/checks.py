@@ -7,8 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
+import orjson
 import psycopg2.errors
+from psycopg2.extras import Json
 
 from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, DecisionSpec, Device
 from semg.errors import ConflictError, InvalidValueError
@@ -53,6 +56,12 @@ def text(field: str, value: str, max_length: int = MAX_NOTES) -> str:
 def storable(value: str) -> str:
     """Give a text that PostgreSQL takes: it refuses NUL, and UTF-8 has no lone surrogates."""
     return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def as_json(value: Any) -> Json:
+    """Give a parameter for a ``jsonb`` column; numpy values become numbers, NaN and infinity become null."""
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    return Json(value, dumps=lambda content: orjson.dumps(content, option=options).decode())
 
 
 def aware(field: str, value: datetime) -> datetime:

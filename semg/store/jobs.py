@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from psycopg2.extras import Json
-
 from semg.domain import ClassifierKind, Job
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.store import checks
@@ -67,7 +65,7 @@ def insert_job(
             user_id,
             wanted,
             classifier,
-            Json(options),
+            checks.as_json(options),
             None if scheduled_at is None else checks.aware("scheduled_at", scheduled_at),
         ),
     )

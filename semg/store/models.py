@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from psycopg2.extras import Json
-
 from semg.domain import Model
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
 
 _COLUMNS = """
@@ -61,7 +60,7 @@ def insert_model(
         INSERT INTO models (user_id, version, job_id, artifact, metadata, report) VALUES (%s, %s, %s, %s, %s, %s)
         RETURNING model_id
         """,
-        (user_id, version.number, job_id, artifact, Json(metadata), Json(report)),
+        (user_id, version.number, job_id, artifact, checks.as_json(metadata), checks.as_json(report)),
     )
     assert made is not None
     return int(made.model_id), int(version.number)
@@ -139,7 +138,7 @@ def list_models(tx: Transaction, user_id: int) -> list[Model]:
 def update_report(tx: Transaction, user_id: int, version: int, report: dict[str, Any]) -> None:
     """Replace a version's report; errors as ``get_model``."""
     query = "UPDATE models SET report = %s WHERE user_id = %s AND version = %s"
-    if execute(tx, query, (Json(report), user_id, version)) == 0:
+    if execute(tx, query, (checks.as_json(report), user_id, version)) == 0:
         raise _missing(user_id, version)
 
 

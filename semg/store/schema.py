@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import IO
 
 from psycopg2 import sql
 
@@ -64,7 +64,7 @@ def insert_number(tx: Transaction, number: int) -> None:
     execute(tx, "INSERT INTO schema_migrations (number) VALUES (%s)", (number,))
 
 
-def copy_table_out(tx: Transaction, table: str, target: BinaryIO) -> None:
+def copy_table_out(tx: Transaction, table: str, target: IO[bytes]) -> None:
     """Write a table with its partitions to a file as CSV with a header line."""
     with tx.cursor() as cursor:
         query = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT WITH (FORMAT csv, HEADER)").format(sql.Identifier(table))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from psycopg2.extras import Json
-
 from semg.domain import ServiceStatus
 from semg.store import checks
 from semg.store.pool import Transaction, execute, rows
@@ -23,7 +21,7 @@ def upsert_service(
         ON CONFLICT (service, instance) DO UPDATE
         SET pid = EXCLUDED.pid, started_at = EXCLUDED.started_at, seen_at = EXCLUDED.seen_at, metrics = EXCLUDED.metrics
         """,
-        (service, instance, pid, checks.aware("started_at", started_at), Json(metrics)),
+        (service, instance, pid, checks.aware("started_at", started_at), checks.as_json(metrics)),
     )
 
 

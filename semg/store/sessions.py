@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from psycopg2.extras import Json
-
 from semg.domain import CapturePlan, Device, PlanStep, Session, SessionStatus
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.store import checks
@@ -125,7 +123,7 @@ def insert_session(
                 device.rate_hz,
                 device.sensor,
                 device.mains_hz,
-                None if plan is None else Json(asdict(plan)),
+                None if plan is None else checks.as_json(asdict(plan)),
             ),
         )
     assert made is not None

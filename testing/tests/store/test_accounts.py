@@ -1,0 +1,174 @@
+"""Accounts: argon2id, one sentence for every refusal, guessing is throttled."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from argon2 import PasswordHasher
+
+import semg.accounts
+from semg import passwords
+from semg.accounts import log_in
+from semg.errors import ConflictError, InvalidValueError, LoginError, NotFoundError
+from semg.settings import Settings
+from semg.store import accounts
+from semg.store.pool import Pool
+
+NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def account_id(pool: Pool) -> int:
+    with pool.transaction() as tx:
+        return accounts.insert_account(tx, "admin", passwords.hash_password(PASSWORD))
+
+
+def refused(pool: Pool, login: str, password: str, now: datetime = NOW) -> str:
+    with pytest.raises(LoginError) as caught:
+        log_in(pool, login, password, now)
+    return str(caught.value)
+
+
+def test_hashes_are_argon2id_and_salted() -> None:
+    first, second = passwords.hash_password(PASSWORD), passwords.hash_password(PASSWORD)
+    assert first.startswith("$argon2id$")
+    assert first != second
+    assert passwords.verify_password(first, PASSWORD) == (True, None)
+    assert passwords.verify_password(first, PASSWORD + " ") == (False, None)
+
+
+@pytest.mark.parametrize("stored", [None, "", "not a hash"])
+def test_without_a_hash_no_password_is_right(stored: str | None) -> None:
+    assert passwords.verify_password(stored, "") == (False, None)
+    assert passwords.verify_password(stored, PASSWORD) == (False, None)
+
+
+def test_password_longer_than_the_limit_is_not_right_by_its_beginning() -> None:
+    stored = passwords.hash_password("x" * passwords.MAX_LENGTH)
+    assert passwords.verify_password(stored, "x" * (passwords.MAX_LENGTH + 1)) == (False, None)
+
+
+@pytest.mark.parametrize("password", ["short", "x" * (passwords.MAX_LENGTH + 1)])
+def test_password_of_wrong_length_is_refused(password: str) -> None:
+    with pytest.raises(InvalidValueError, match="^password: "):
+        passwords.hash_password(password)
+
+
+def test_generated_passwords_differ_and_have_no_look_alikes() -> None:
+    made = {passwords.generate_password() for _ in range(100)}
+    assert len(made) == 100
+    assert not set("".join(made)) & set("iIl1oO0")
+    assert all(len(password) == 16 for password in made)
+
+
+def test_right_password_gives_the_account(pool: Pool, account_id: int) -> None:
+    account = log_in(pool, "admin", PASSWORD, NOW)
+    assert (account.account_id, account.login, account.role) == (account_id, "admin", "admin")
+    assert (account.failed_logins, account.locked_until) == (0, None)
+
+
+def test_unknown_login_and_wrong_password_get_the_same_sentence(pool: Pool, account_id: int) -> None:
+    assert refused(pool, "nobody", PASSWORD) == refused(pool, "admin", "wrong") == semg.accounts.REFUSED
+    assert refused(pool, "ad\x00min\ud800", PASSWORD) == semg.accounts.REFUSED
+
+
+def test_unknown_login_does_the_work_of_a_known_one(
+    pool: Pool, account_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified = []
+
+    class Counting(PasswordHasher):
+        def verify(self, stored, password):
+            verified.append(stored)
+            return super().verify(stored, password)
+
+    monkeypatch.setattr(passwords, "_HASHER", Counting())
+    refused(pool, "admin", "wrong")
+    refused(pool, "nobody", "wrong")
+    assert len(verified) == 2
+    assert verified[0].split("$")[1:4] == verified[1].split("$")[1:4], "the same parameters, so the same time"
+
+
+def test_fifth_wrong_try_locks_even_the_right_password_out(pool: Pool, account_id: int) -> None:
+    for _ in range(accounts.FREE_TRIES):
+        refused(pool, "admin", "wrong")
+    log_in(pool, "admin", PASSWORD, NOW)  # forgets them
+    for _ in range(accounts.FREE_TRIES + 1):
+        refused(pool, "admin", "wrong")
+    assert refused(pool, "admin", PASSWORD, NOW + timedelta(seconds=accounts.FIRST_LOCK_S - 1)) == semg.accounts.REFUSED
+    assert log_in(pool, "admin", PASSWORD, NOW + timedelta(seconds=accounts.FIRST_LOCK_S)).failed_logins == 0
+
+
+def test_lock_doubles_up_to_its_limit(pool: Pool, account_id: int) -> None:
+    now, locks = NOW, []
+    for _ in range(accounts.FREE_TRIES + 10):
+        with pool.transaction() as tx:
+            account = accounts.record_failed_login(tx, "admin", now)
+        if account.locked_until is not None:
+            locks.append((account.locked_until - now).total_seconds())
+            now = account.locked_until
+    expected = [min(accounts.MAX_LOCK_S, accounts.FIRST_LOCK_S * 2**i) for i in range(10)]
+    assert locks == expected
+    with pool.transaction() as tx:
+        for _ in range(100):
+            accounts.record_failed_login(tx, "admin", now)
+            now += timedelta(seconds=accounts.MAX_LOCK_S)
+
+
+def test_tries_at_the_same_moment_do_not_slip_under_the_throttle(
+    pool: Pool, settings: Settings, account_id: int
+) -> None:
+    wide = Pool(settings, size=8)
+    looked_at: list[bool] = []
+    together = threading.Barrier(20)
+
+    def guess() -> None:
+        together.wait(10)
+        with wide.transaction() as tx:
+            looked_at.append(accounts.record_failed_login(tx, "admin", NOW) is not None)
+
+    threads = [threading.Thread(target=guess) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    wide.close()
+    assert len(looked_at) == 20
+    assert sum(looked_at) == accounts.FREE_TRIES + 1
+
+
+def test_new_password_ends_a_lock_and_dates_itself(pool: Pool, account_id: int) -> None:
+    before = log_in(pool, "admin", PASSWORD, NOW)
+    for _ in range(accounts.FREE_TRIES + 1):
+        refused(pool, "admin", "wrong")
+    with pool.transaction() as tx:
+        accounts.update_password(tx, account_id, passwords.hash_password("another one"))
+    after = log_in(pool, "admin", "another one", NOW)
+    assert after.password_changed_at > before.password_changed_at
+    refused(pool, "admin", PASSWORD)
+
+
+def test_outdated_hash_is_renewed_at_a_login_without_ending_logins(pool: Pool) -> None:
+    weak = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
+    with pool.transaction() as tx:
+        accounts.insert_account(tx, "admin", weak)
+        before = accounts.find_account(tx, "admin")
+    after = log_in(pool, "admin", PASSWORD, NOW)
+    assert after.password_hash != weak
+    assert passwords.verify_password(after.password_hash, PASSWORD) == (True, None)
+    assert after.password_changed_at == before.password_changed_at
+
+
+def test_account_rules(pool: Pool, account_id: int) -> None:
+    with pool.transaction() as tx:
+        assert accounts.count_accounts(tx) == 1
+        assert accounts.find_account(tx, "nobody") is None
+    with pytest.raises(ConflictError, match="'admin' exists already"), pool.transaction() as tx:
+        accounts.insert_account(tx, "admin", "x")
+    with pytest.raises(InvalidValueError, match="^role: "), pool.transaction() as tx:
+        accounts.insert_account(tx, "other", "x", role="king")
+    with pytest.raises(NotFoundError), pool.transaction() as tx:
+        accounts.update_password(tx, account_id + 1, "x")

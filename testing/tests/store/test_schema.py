@@ -1,0 +1,272 @@
+"""The schema: one file and all migrations give the same; migrating is safe."""
+
+from __future__ import annotations
+
+import gzip
+import secrets
+import shutil
+import subprocess
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from semg.errors import PlatformError, SettingsError, StoreError
+from semg.platform import backup
+from semg.platform import schema as runner
+from semg.platform.postgres import PostgresServer
+from semg.settings import Settings
+from semg.store import profiles, schema
+from semg.store.pool import Pool, one, rows
+from testing.tests.conftest import admin_execute
+
+DUMP = {
+    "columns": """
+        SELECT table_name, column_name, ordinal_position, column_default, is_nullable, data_type, udt_name,
+               identity_generation, identity_start, is_generated, generation_expression
+        FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 3
+    """,
+    "storage": """
+        SELECT attrelid::regclass::text, attname, attstorage, attcompression FROM pg_attribute
+        JOIN pg_class c ON c.oid = attrelid
+        WHERE relnamespace = 'public'::regnamespace AND attnum > 0 ORDER BY 1, attnum
+    """,
+    "constraints": """
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2
+    """,
+    "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2",
+    "relations": """
+        SELECT relname, relkind, pg_get_expr(relpartbound, oid) AS bound FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace ORDER BY 1
+    """,
+    "views": "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public' ORDER BY 1",
+    "functions": """
+        SELECT proname, pg_get_functiondef(oid) FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace ORDER BY 1, 2
+    """,
+    "triggers": "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+    "comments": """
+        SELECT classoid::regclass::text, pg_describe_object(classoid, objoid, objsubid) AS object, description
+        FROM pg_description d
+        WHERE pg_describe_object(classoid, objoid, objsubid) !~ 'pg_|information_schema'
+          AND ((classoid = 'pg_class'::regclass AND objoid IN
+                (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace))
+            OR (classoid = 'pg_proc'::regclass AND objoid IN
+                (SELECT oid FROM pg_proc WHERE pronamespace = 'public'::regnamespace)))
+        ORDER BY 1, 2
+    """,
+    "numbers": "SELECT number FROM schema_migrations ORDER BY 1",
+}
+
+
+def dump(settings: Settings) -> dict[str, list[tuple]]:
+    pool = Pool(settings)
+    try:
+        with pool.transaction() as tx:
+            return {what: [tuple(row) for row in rows(tx, query)] for what, query in DUMP.items()}
+    finally:
+        pool.close()
+
+
+@pytest.fixture
+def empty(settings: Settings, postgres_server: PostgresServer) -> Iterator[Callable[[], Settings]]:
+    """Make empty databases."""
+    made: list[str] = []
+
+    def make() -> Settings:
+        made.append(f"test_{secrets.token_hex(6)}")
+        admin_execute(postgres_server, f"CREATE DATABASE {made[-1]}")
+        return settings.model_copy(update={"postgres_db": made[-1]})
+
+    yield make
+    for database in made:
+        admin_execute(postgres_server, f"DROP DATABASE {database} WITH (FORCE)")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of ``db`` with one more migration than ``postgres.sql`` has."""
+    copy = tmp_path / "db"
+    shutil.copytree(runner.FOLDER, copy)
+    (copy / "migrations" / "9001_add_colour.sql").write_text("ALTER TABLE profiles ADD COLUMN colour text;\n")
+    return copy
+
+
+def apply_migrations_only(settings: Settings) -> None:
+    pool = Pool(settings)
+    for number, path in runner.list_migrations().items():
+        with pool.transaction() as tx:
+            schema.run_script(tx, path.read_text())
+            schema.insert_number(tx, number)
+    pool.close()
+
+
+def test_schema_file_equals_all_migrations(empty) -> None:
+    by_file, by_migrations = empty(), empty()
+    assert runner.bring_up_to_date(by_file) == list(runner.list_migrations())
+    apply_migrations_only(by_migrations)
+    expected, found = dump(by_file), dump(by_migrations)
+    assert len(expected["columns"]) > 100, "the dump sees the tables"
+    assert len(expected["comments"]) > 10, "the dump sees the comments"
+    for what in DUMP:
+        assert found[what] == expected[what], what
+
+
+def test_the_comparison_sees_a_difference(empty) -> None:
+    first, second = empty(), empty()
+    for settings in (first, second):
+        runner.bring_up_to_date(settings)
+    pool = Pool(second)
+    with pool.transaction() as tx:
+        schema.run_script(tx, "ALTER TABLE jobs ALTER COLUMN epochs SET DEFAULT 1; COMMENT ON VIEW user_sensor IS 'x'")
+    pool.close()
+    before, after = dump(first), dump(second)
+    assert {what for what in DUMP if before[what] != after[what]} == {"columns", "comments"}
+
+
+def test_no_migration_ends_its_transaction_itself() -> None:
+    for path in runner.list_migrations().values():
+        words = path.read_text().upper().replace(";", " ; ").split()
+        statements = " ".join(words).split(" ; ")
+        assert not {"BEGIN", "COMMIT", "ROLLBACK"} & {statement.strip() for statement in statements}, path.name
+
+
+def test_second_call_changes_nothing(empty) -> None:
+    settings = empty()
+    assert runner.bring_up_to_date(settings)
+    before = dump(settings)
+    assert runner.bring_up_to_date(settings) == []
+    assert dump(settings) == before
+
+
+def test_two_starts_at_the_same_moment_make_the_schema_once(empty) -> None:
+    settings = empty()
+    results: list[list[int]] = []
+    together = threading.Barrier(4)
+
+    def start() -> None:
+        together.wait(10)
+        results.append(runner.bring_up_to_date(settings))
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(results) == [[], [], [], list(runner.list_migrations())]
+
+
+def test_database_with_rows_is_backed_up_before_a_migration(settings: Settings, pool: Pool, folder: Path) -> None:
+    with pool.transaction() as tx:
+        profiles.insert_profile(tx, "Ada of the backup", channels=("a0",), rate_hz=200)
+    assert runner.bring_up_to_date(settings, folder=folder) == [9001]
+    (written,) = (settings.data_dir / "backups").iterdir()
+    content = gzip.decompress(written.read_bytes()).decode()
+    assert "Ada of the backup" in content
+    assert "colour" not in content, "the backup is from before the migration"
+    assert written.stat().st_mode & 0o077 == 0
+    with pool.transaction() as tx:
+        assert one(tx, "SELECT colour FROM profiles").colour is None
+        assert schema.current_number(tx) == 9001
+
+
+def test_backup_restores_to_the_same_database(settings: Settings, pool: Pool, empty) -> None:
+    with pool.transaction() as tx:
+        profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=200)
+    other = empty()
+    script = gzip.decompress(backup.back_up(settings).read_bytes()).decode()
+    statements = "\n".join(line for line in script.splitlines() if not line.startswith("\\"))
+    assert "COPY public.profiles" in statements
+    programs = [path.with_name("psql") for path in backup.dump_programs() if path.with_name("psql").exists()]
+    host, port = other.postgres_address
+    done = subprocess.run(
+        [programs[0], "-q", "-v", "ON_ERROR_STOP=1", "-h", host, "-p", str(port), "-U", other.postgres_user,
+         "-d", other.postgres_db],
+        input=script, text=True, capture_output=True, check=False,
+        env={"PGPASSWORD": other.postgres_password.get_secret_value()},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert dump(other) == dump(settings)
+    restored = Pool(other)
+    with restored.transaction() as tx, pool.transaction() as original:
+        assert profiles.list_profiles(tx) == profiles.list_profiles(original)
+    restored.close()
+
+
+def test_empty_database_is_migrated_without_a_backup(settings: Settings, folder: Path) -> None:
+    def unexpected(_: Settings) -> Path:
+        raise AssertionError("nothing to back up")
+
+    assert runner.bring_up_to_date(settings, unexpected, folder=folder) == [9001]
+
+
+def test_failed_backup_stops_the_migration(settings: Settings, pool: Pool, folder: Path) -> None:
+    with pool.transaction() as tx:
+        profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=200)
+    settings.data_dir.mkdir()
+    (settings.data_dir / "backups").write_text("a file where the folder should be")
+    with pytest.raises(PlatformError, match="DATA_DIR"):
+        runner.bring_up_to_date(settings, folder=folder)
+    with pool.transaction() as tx:
+        assert 9001 not in schema.list_applied(tx)
+
+
+def test_backup_without_pg_dump_is_a_file_per_table(settings: Settings, pool: Pool) -> None:
+    with pool.transaction() as tx:
+        profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=200)
+        tables = schema.list_tables(tx)
+    written = backup.back_up(settings, programs=[Path("/bin/false")])
+    with tarfile.open(written) as archive:
+        assert sorted(archive.getnames()) == sorted(f"{table}.csv" for table in tables)
+        content = archive.extractfile("profiles.csv")
+        assert content is not None
+        header, row = content.read().decode().splitlines()
+    assert header.startswith("user_id,name,")
+    assert ",Ada," in row
+    assert [path.name for path in written.parent.iterdir()] == [written.name], "no partial file is left"
+
+
+def test_only_the_newest_backups_are_kept(settings: Settings) -> None:
+    written = [backup.back_up(settings, programs=[]) for _ in range(backup.KEPT + 2)]
+    assert sorted(written[0].parent.iterdir()) == written[2:]
+
+
+def test_failing_migration_leaves_nothing_behind(settings: Settings, pool: Pool, folder: Path) -> None:
+    (folder / "migrations" / "9002_breaks.sql").write_text(
+        "ALTER TABLE profiles ADD COLUMN half text; ALTER TABLE nothing ADD COLUMN x text;"
+    )
+    with pytest.raises(StoreError, match="nothing"):
+        runner.bring_up_to_date(settings, folder=folder)
+    with pool.transaction() as tx:
+        assert schema.current_number(tx) == 9001
+        found = one(tx, "SELECT count(*) AS n FROM information_schema.columns WHERE column_name = 'half'")
+        assert found.n == 0
+
+
+def test_newer_database_is_refused(settings: Settings, folder: Path) -> None:
+    runner.bring_up_to_date(settings, folder=folder)
+    with pytest.raises(SettingsError, match="contains migration 9001"):
+        runner.bring_up_to_date(settings)
+
+
+def test_database_of_something_else_is_refused(empty) -> None:
+    settings = empty()
+    pool = Pool(settings)
+    with pool.transaction() as tx:
+        schema.run_script(tx, "CREATE TABLE invoices (number integer)")
+        assert schema.current_number(tx) == 0
+    pool.close()
+    with pytest.raises(SettingsError, match=r"tables \(invoices.*not this project's"):
+        runner.bring_up_to_date(settings)
+
+
+def test_names_of_migrations_are_numbers_that_come_once(folder: Path) -> None:
+    (folder / "migrations" / "9001_again.sql").write_text("")
+    with pytest.raises(SettingsError, match="same number"):
+        runner.list_migrations(folder)
+    (folder / "migrations" / "9001_again.sql").rename(folder / "migrations" / "again.sql")
+    with pytest.raises(SettingsError, match="begins with its number"):
+        runner.list_migrations(folder)
