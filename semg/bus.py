@@ -38,7 +38,6 @@ async def connect(settings: Settings, name: str, *, forever: bool = True) -> Cli
         The first connection failed; the message names the setting to look at. With ``forever`` a server that is
         not there yet is waited for instead.
     """
-
     where = ", ".join(settings.nats_urls)
     told: dict[str, float] = {}
 
