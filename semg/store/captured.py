@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from semg.store.blocks import MAX_ROW_US
 from semg.store.pool import Transaction, one
-
-MAX_BLOCK_S = 60.0
-"""No stored block spans more time than this; how far back a block that reaches into an interval can start."""
 
 
 def delete_captured(tx: Transaction, user_id: int, started_at: datetime, ended_at: datetime) -> int:
     """Remove the live samples of an interval; what lies outside it in a block at its edge is stored again."""
-    window = {"user": user_id, "start": started_at, "end": ended_at, "reach_s": MAX_BLOCK_S}
+    window = {"user": user_id, "start": started_at, "end": ended_at, "reach_us": MAX_ROW_US}
     removed = one(
         tx,
         """
         WITH touched AS (
             DELETE FROM sample_blocks
             WHERE user_id = %(user)s AND session_id IS NULL
-              AND started_at >= %(start)s - %(reach_s)s * interval '1 second' AND started_at < %(end)s
+              AND started_at >= %(start)s - %(reach_us)s * interval '1 microsecond' AND started_at < %(end)s
               AND timestamptz 'epoch' + (device_us[n_samples] + clock_offset_us) * interval '1 microsecond' >= %(start)s
             RETURNING *
         ), counted AS (
