@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +41,16 @@ def admin_execute(server: postgres.PostgresServer, statement: str, database: str
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.PostgresServer]:
+def postgres_server() -> Iterator[postgres.PostgresServer]:
     """A PostgreSQL of this test run, with a template database that has the schema."""
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents):
-        if parent.owner() == folder.owner() and parent != Path("/") and "pytest" in str(parent):
-            parent.chmod(0o755)  # so that `nobody` reaches the cluster when root runs the tests
+    # Not below pytest's own folder: any other pytest that starts closes that one to `nobody`, who runs the server.
+    with tempfile.TemporaryDirectory(prefix="semg-test-postgres-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield from _serve(folder)
+
+
+def _serve(folder: Path) -> Iterator[postgres.PostgresServer]:
     data = postgres.data_folder(folder)
     server = postgres.start(
         data,
