@@ -131,6 +131,7 @@ class Unit:
                 process.wait()
         self._clean()
         self._enter("stopped")
+        logger.info("%s stopped", self.name)
 
     def _begin(self) -> None:
         self._enter("launching")

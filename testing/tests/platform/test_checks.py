@@ -1,0 +1,63 @@
+"""What is refused before anything starts."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from semg.errors import PlatformError
+from semg.platform import checks, embedded
+from semg.settings import Settings, load_settings
+
+
+@pytest.fixture
+def free(tmp_path: Path) -> Settings:
+    ports = {name: embedded.free_port() for name in ("api_port", "streamlit_port", "postgres_port", "nats_port")}
+    folders = {"data_dir": tmp_path / "data", "log_dir": tmp_path / "logs"}
+    udp = {"udp_port": embedded.free_port(kind=socket.SOCK_DGRAM), "postgres_host": "", "nats_server": ""}
+    return load_settings(None).model_copy(update=ports | folders | udp)
+
+
+def test_free_ports_and_folders_pass(free: Settings) -> None:
+    checks.check_ports(free)
+    checks.check_folders(free)
+    checks.check_tls(free)
+
+
+def test_disk_without_room_names_the_settings(free: Settings) -> None:
+    with pytest.raises(PlatformError, match="disk is full.*MIN_FREE_DISK_MB.*DATA_DIR"):
+        checks.check_folders(free.model_copy(update={"min_free_disk_mb": 1 << 40}))
+
+
+def test_folder_that_cannot_be_made_names_the_setting(free: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PlatformError, match="set DATA_DIR"):
+        checks.check_folders(free.model_copy(update={"data_dir": tmp_path / "file" / "data"}))
+
+
+def test_two_settings_with_one_port_are_named(free: Settings) -> None:
+    with pytest.raises(PlatformError, match="API_PORT and STREAMLIT_PORT are both"):
+        checks.check_ports(free.model_copy(update={"streamlit_port": free.api_port}))
+
+
+def test_udp_and_tcp_may_share_a_number(free: Settings) -> None:
+    checks.check_ports(free.model_copy(update={"udp_port": free.api_port}))
+
+
+def test_address_of_another_machine_names_the_host_setting(free: Settings) -> None:
+    with pytest.raises(PlatformError, match="API_HOST 192.0.2.1 is no address of this machine"):
+        checks.check_ports(free.model_copy(update={"api_host": "192.0.2.1"}))  # RFC 5737: never assigned
+
+
+def test_port_on_one_address_is_taken_by_a_server_on_all(free: Settings) -> None:
+    with socket.create_server(("0.0.0.0", free.api_port)), pytest.raises(PlatformError, match="set API_PORT"):
+        checks.check_ports(free)
+
+
+def test_certificate_without_key_is_refused(free: Settings, tmp_path: Path) -> None:
+    with pytest.raises(PlatformError, match="belong together"):
+        checks.check_tls(free.model_copy(update={"tls_cert": "x.pem"}))
+    with pytest.raises(PlatformError, match="TLS_CERT names"):
+        checks.check_tls(free.model_copy(update={"tls_cert": str(tmp_path / "x"), "tls_key": str(tmp_path / "y")}))

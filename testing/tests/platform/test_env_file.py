@@ -1,0 +1,78 @@
+"""The generated secrets: made once, completed, never replaced, closed to others."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from semg.platform import env_file
+from semg.settings import PROJECT_DIR, Settings, load_settings
+
+SECRETS = ("SECRET_KEY", "SEMG_API_TOKEN", "POSTGRES_PASSWORD", "NATS_PASSWORD")
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return tmp_path / ".env"
+
+
+def lines_of(path: Path) -> dict[str, str]:
+    pairs = (line.split("=", 1) for line in path.read_text().splitlines() if line and not line.startswith("#"))
+    return dict(pairs)  # type: ignore[arg-type]
+
+
+def test_first_use_makes_every_secret_in_a_file_for_its_owner_only(path: Path) -> None:
+    assert env_file.complete(path, load_settings(path)) == list(SECRETS)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    made = lines_of(path)
+    assert set(made) == set(SECRETS)
+    assert len(set(made.values())) == len(SECRETS)
+    assert all(len(value) >= 40 for value in made.values())
+    assert load_settings(path).secret_key.get_secret_value() == made["SECRET_KEY"]
+
+
+def test_second_use_changes_nothing(path: Path) -> None:
+    env_file.complete(path, load_settings(path))
+    before = path.read_bytes()
+    assert env_file.complete(path, load_settings(path)) == []
+    assert path.read_bytes() == before
+
+
+def test_existing_file_is_completed_and_closed(path: Path) -> None:
+    path.write_text("# mine\nAPI_PORT=9000\nSECRET_KEY=chosen-by-me\nSEMG_API_TOKEN=\nUSER_ID=7")
+    path.chmod(0o644)
+    made = env_file.complete(path, load_settings(path))
+    assert made == ["SEMG_API_TOKEN", "POSTGRES_PASSWORD", "NATS_PASSWORD"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text().startswith("# mine\nAPI_PORT=9000\nSECRET_KEY=chosen-by-me\nSEMG_API_TOKEN=")
+    settings = load_settings(path)
+    assert settings.secret_key.get_secret_value() == "chosen-by-me"
+    assert len(settings.semg_api_token.get_secret_value()) >= 40
+    assert settings.user_id == 7
+
+
+def test_secret_of_the_environment_is_not_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMG_API_TOKEN", "from-outside")
+    assert "SEMG_API_TOKEN" not in env_file.complete(path, load_settings(path))
+    assert load_settings(path).semg_api_token.get_secret_value() == "from-outside"
+
+
+def test_password_of_a_named_server_is_not_invented(path: Path) -> None:
+    path.write_text("POSTGRES_HOST=db.example\nNATS_SERVER=nats://bus.example:4222\n")
+    assert env_file.complete(path, load_settings(path)) == ["SECRET_KEY", "SEMG_API_TOKEN"]
+
+
+def test_example_lists_every_setting_and_changes_none(path: Path) -> None:
+    example = (PROJECT_DIR / ".env.example").read_text()
+    listed = {line.lstrip("# ").split("=", 1)[0] for line in example.splitlines() if "=" in line.split(" ")[0]}
+    listed |= {
+        line.lstrip("#").split("=", 1)[0] for line in example.splitlines() if line.startswith("#") and "=" in line
+    }
+    missing = {name.upper() for name in Settings.model_fields} - listed - {"SEMG_READY_FILE"}
+    assert missing == set()
+    path.write_text(example)
+    assert load_settings(path) == load_settings(None)

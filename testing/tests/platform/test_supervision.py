@@ -1,0 +1,321 @@
+"""Start, crash, kill, stop: with real processes, the embedded PostgreSQL and NATS among them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from semg.platform import control, identity, services, state
+from semg.platform.services import Service
+from semg.settings import load_settings
+
+from .conftest import SERVICE_PROGRAM, Installation, wait_for
+
+pytestmark = pytest.mark.servers
+
+SERVICES = {"supervisor": 1, "one": 2, "two": 2}
+"""Each service program has one child of its own."""
+EVERYTHING = SERVICES | {"postgres": 1, "nats": 1}
+
+
+def test_start_is_ready_prints_the_first_login_and_stop_leaves_nothing(embedded_installation: Installation) -> None:
+    installation = embedded_installation
+    started = installation.run("start")
+    assert started.returncode == 0, started.stderr
+    assert "Login   admin   password " in started.stdout
+    assert installation.census() == EVERYTHING
+    assert installation.state().is_ready
+    assert installation.run("status").returncode == 0
+    stopped = installation.run("stop")
+    assert (stopped.returncode, stopped.stdout) == (0, "Stopped.\n")
+    assert installation.processes() == []
+    assert sorted(path.name for path in (installation.data_dir / "run").iterdir()) == []
+    assert installation.run("status").returncode == 3
+    assert installation.run("stop").stdout == "Nothing runs.\n"
+
+
+def test_second_start_is_harmless_and_shows_no_new_login(installation: Installation) -> None:
+    assert installation.run("start").returncode == 0
+    before = {unit.name: unit.pid for unit in installation.state().units}
+    secrets_before = installation.env_file.read_text()
+    again = installation.run("start")
+    assert again.returncode == 0, again.stderr
+    assert f"API     http://127.0.0.1:{installation.values['API_PORT']}" in again.stdout
+    assert "password" not in again.stdout
+    assert {unit.name: unit.pid for unit in installation.state().units} == before
+    assert installation.env_file.read_text() == secrets_before
+    reset = installation.run("start", "--reset-admin")
+    assert "Login   admin   password " in reset.stdout
+
+
+def test_starts_at_the_same_time_give_one_of_each(embedded_installation: Installation) -> None:
+    installation = embedded_installation
+    environment = {**os.environ, "SEMG_ENV_FILE": str(installation.env_file)}
+    command = [sys.executable, "-m", "semg.platform", "start", "--services", str(installation.folder / "table.json")]
+    both = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=100) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert sum("password" in out for out, _ in outputs) == 1
+    assert installation.census() == EVERYTHING
+
+
+def test_killed_process_is_started_again_without_leftovers(embedded_installation: Installation) -> None:
+    installation = embedded_installation
+    assert installation.run("start").returncode == 0
+    for name in ("one", "nats", "postgres"):
+        killed = psutil.Process(installation.pid(name))
+        children = killed.children(recursive=True)
+        killed.kill()
+        wait_for(lambda: is_back(installation, name, killed.pid), f"{name} is back")  # noqa: B023
+        assert not any(identity.is_alive(child) for child in children)
+        unit = next(unit for unit in installation.state().units if unit.name == name)
+        assert (unit.restarts, unit.last_exit) == (1, "killed by SIGKILL")
+    assert installation.census() == EVERYTHING
+
+
+def is_back(installation: Installation, name: str, old_pid: int) -> bool:
+    unit = next(unit for unit in installation.state().units if unit.name == name)
+    return unit.is_ready and unit.pid != old_pid
+
+
+def test_start_after_a_killed_supervisor_gives_exactly_one_of_each(embedded_installation: Installation) -> None:
+    installation = embedded_installation
+    assert installation.run("start").returncode == 0
+    before = installation.processes()
+    supervisor = psutil.Process(installation.state().pid)
+    supervisor.kill()
+    identity.wait_gone([supervisor], 5)
+    assert "left processes" in installation.run("status").stdout
+    again = installation.run("start")
+    assert again.returncode == 0, again.stderr
+    assert installation.census() == EVERYTHING
+    assert not any(identity.is_alive(process) for process in before)
+
+
+def test_start_after_everything_was_killed_gives_exactly_one_of_each(embedded_installation: Installation) -> None:
+    installation = embedded_installation
+    assert installation.run("start").returncode == 0
+    for process in installation.processes():
+        process.kill()
+    again = installation.run("start")
+    assert again.returncode == 0, again.stderr
+    assert installation.census() == EVERYTHING
+
+
+def test_stop_after_a_killed_supervisor_leaves_nothing(installation: Installation) -> None:
+    assert installation.run("start").returncode == 0
+    psutil.Process(installation.state().pid).kill()
+    assert installation.run("stop").stdout == "Stopped.\n"
+    assert installation.processes() == []
+
+
+def test_service_survives_the_death_of_its_supervisor_while_it_logs(installation: Installation) -> None:
+    talker = """
+import os, time
+from pathlib import Path
+Path(os.environ["SEMG_READY_FILE"]).write_text("")
+while True:
+    print("x" * 1000, flush=True)
+    time.sleep(0.001)
+"""
+    installation.table = [installation.program("talker", talker)]
+    installation.write()
+    assert installation.run("start").returncode == 0
+    talking = psutil.Process(installation.pid("talker"))
+    psutil.Process(installation.state().pid).kill()
+    log = installation.log_dir / "talker.log"
+    size = log.stat().st_size
+    wait_for(lambda: log.stat().st_size > size + 100_000, "more than a pipe holds is written")
+    assert identity.is_alive(talking)
+
+
+def test_logs_rotate_while_the_service_writes(installation: Installation) -> None:
+    talker = """
+import os, time
+from pathlib import Path
+Path(os.environ["SEMG_READY_FILE"]).write_text("")
+while True:
+    print("x" * 1000, flush=True)
+    time.sleep(0.001)
+"""
+    installation.table = [installation.program("talker", talker)]
+    installation.values |= {"LOG_MAX_BYTES": "50000", "LOG_BACKUPS": "2"}
+    installation.write()
+    assert installation.run("start").returncode == 0
+    wait_for((installation.log_dir / "talker.log.2").exists, "the second rotation")
+    log = installation.log_dir / "talker.log"
+    assert log.read_bytes()[:1] != b"\0"  # the service appends: no hole where the file was emptied
+
+
+def test_service_that_never_gets_ready_stops_everything(installation: Installation) -> None:
+    sleeper = "import time\nprint('I wait for something', flush=True)\ntime.sleep(600)\n"
+    installation.table.append(installation.program("sleeper", sleeper))
+    installation.values["START_TIMEOUT_S"] = "4"
+    installation.write()
+    started = installation.run("start")
+    assert started.returncode == 1
+    assert "sleeper was not ready within 4 s (START_TIMEOUT_S)" in started.stderr
+    assert "I wait for something" in started.stderr
+    assert installation.processes() == []
+
+
+def test_service_that_crashes_at_once_fails_the_start_early(installation: Installation) -> None:
+    installation.table.append(installation.program("broken", "raise RuntimeError('no good')\n"))
+    installation.values["RESTART_DELAY_S"] = "0.05"
+    installation.write()
+    started = installation.run("start")
+    assert started.returncode == 1
+    assert "broken ends at once (exit 1)" in started.stderr
+    assert "RuntimeError: no good" in started.stderr
+    assert installation.processes() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("API_PORT", socket.SOCK_STREAM),
+        ("STREAMLIT_PORT", socket.SOCK_STREAM),
+        ("UDP_PORT", socket.SOCK_DGRAM),
+        ("POSTGRES_PORT", socket.SOCK_STREAM),
+        ("NATS_PORT", socket.SOCK_STREAM),
+    ],
+)
+def test_taken_port_gives_one_sentence_and_leaves_nothing(
+    embedded_installation: Installation, name: str, kind: socket.SocketKind
+) -> None:
+    installation = embedded_installation
+    with socket.socket(socket.AF_INET, kind) as other:
+        other.bind(("127.0.0.1", int(installation.values[name])))
+        if kind == socket.SOCK_STREAM:
+            other.listen()
+        started = installation.run("start")
+    assert started.returncode == 1
+    assert started.stderr.count("\n") == 1
+    assert f"port {installation.values[name]} is taken by another program: set {name} in .env" in started.stderr
+    assert installation.processes() == []
+
+
+def test_wrong_password_of_the_embedded_database_gives_one_sentence(embedded_installation: Installation) -> None:
+    installation = embedded_installation
+    assert installation.run("start").returncode == 0
+    assert installation.run("stop").returncode == 0
+    text = installation.env_file.read_text()
+    lines = ["POSTGRES_PASSWORD=wrong" if line.startswith("POSTGRES_PASSWORD=") else line for line in text.splitlines()]
+    installation.env_file.write_text("\n".join(lines) + "\n")
+    started = installation.run("start")
+    assert started.returncode == 1
+    assert started.stderr.count("\n") == 1
+    assert "refuses POSTGRES_PASSWORD" in started.stderr
+    assert installation.processes() == []
+
+
+def test_added_service_is_kept_running_until_the_stop(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert installation.run("start").returncode == 0
+    monkeypatch.setenv("SEMG_ENV_FILE", str(installation.env_file))
+    line = installation.program("stream", SERVICE_PROGRAM)
+    extra = Service("stream", tuple(line["argv"]), str(installation.folder))  # type: ignore[arg-type]
+    control.add_service(load_settings(), extra)
+    assert installation.census() == SERVICES | {"stream": 2}
+    psutil.Process(installation.state().pid).kill()
+    assert installation.run("start").returncode == 0
+    assert installation.census() == SERVICES | {"stream": 2}
+    installation.run("stop")
+    assert installation.run("start").returncode == 0
+    assert installation.census() == SERVICES
+
+
+def test_interrupted_start_leaves_nothing(installation: Installation) -> None:
+    installation.table.append(installation.program("sleeper", "import time\ntime.sleep(600)\n"))
+    installation.write()
+    environment = {**os.environ, "SEMG_ENV_FILE": str(installation.env_file)}
+    command = [sys.executable, "-m", "semg.platform", "start", "--services", str(installation.folder / "table.json")]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as starting:
+        wait_for(lambda: (installation.log_dir / "sleeper.log").exists(), "the services are started")
+        starting.send_signal(signal.SIGTERM)
+        assert starting.wait(60) == 130
+    assert installation.processes() == []
+
+
+def test_stop_spares_the_shell_that_carries_the_same_identity(installation: Installation) -> None:
+    assert installation.run("start").returncode == 0
+    marks = {identity.INSTALLATION_VARIABLE: str(identity.find_installation(installation.data_dir))}
+    environment = {**os.environ, **marks, "SEMG_ENV_FILE": str(installation.env_file)}
+    script = f"{sys.executable} -m semg.platform stop && echo alive"
+    done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "Stopped.\nalive\n", done.stderr
+
+
+def test_status_tells_a_service_that_waits_for_its_next_try(installation: Installation) -> None:
+    flag = installation.folder / "broken"
+    source = SERVICE_PROGRAM.replace("child =", f"if Path({str(flag)!r}).exists():\n    sys.exit(7)\n\nchild =", 1)
+    installation.table = [installation.program("one", source)]
+    installation.values |= {"RESTART_DELAY_S": "20", "RESTART_DELAY_MAX_S": "20"}
+    installation.write()
+    assert installation.run("start").returncode == 0
+    psutil.Process(installation.pid("one")).kill()
+    wait_for(lambda: installation.state().units[-1].state == "waiting", "the crash is noticed")
+    told = installation.run("status")
+    assert told.returncode == 3
+    assert "waiting" in told.stdout
+    again = installation.run("start", timeout_s=15)  # does not wait out the pause
+    assert again.returncode == 0, again.stderr
+
+
+def test_state_file_of_another_process_is_not_taken_for_the_supervisor(installation: Installation) -> None:
+    folder = installation.data_dir / "run"
+    folder.mkdir(parents=True)
+    stale = {"pid": os.getpid(), "create_time": 1.0, "phase": "running", "error": "", "addresses": {}, "units": []}
+    (folder / "state.json").write_text(json.dumps(stale))
+    assert state.read(state.state_file(installation.data_dir)) is not None
+    assert installation.run("status").returncode == 3
+    assert installation.run("start").returncode == 0
+
+
+def test_named_servers_are_used_and_nothing_embedded_starts(installation: Installation) -> None:
+    started = installation.run("start")
+    assert started.returncode == 0, started.stderr
+    assert installation.census() == SERVICES
+    assert not (installation.data_dir / "postgres").exists()
+    assert "PASSWORD" not in started.stdout  # only secrets of this platform are generated
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "told"),
+    [
+        ("POSTGRES_PASSWORD", "wrong", "set POSTGRES_USER and POSTGRES_PASSWORD"),
+        ("POSTGRES_DB", "absent", "set POSTGRES_DB"),
+        ("POSTGRES_PORT", "1", "set POSTGRES_HOST and POSTGRES_PORT"),
+        ("NATS_PASSWORD", "wrong", "set NATS_USER and NATS_PASSWORD"),
+        ("NATS_SERVER", "nats://127.0.0.1:1", "set NATS_SERVER"),
+    ],
+)
+def test_named_server_that_refuses_gives_one_sentence(
+    installation: Installation, name: str, wrong: str, told: str
+) -> None:
+    installation.values[name] = wrong
+    installation.write()
+    refused = installation.run("start")
+    assert refused.returncode == 1
+    assert told in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert installation.processes() == []
+
+
+def test_table_names_the_ports_of_the_settings() -> None:
+    settings = load_settings(None).model_copy(update={"api_port": 7001, "streamlit_port": 7002})
+    table = {service.name: service for service in services.table(settings)}
+    assert list(table) == ["api", "nat_inference", "job_runner", "udpserver", "streamlit"]
+    assert table["api"].ready_url == "http://127.0.0.1:7001/readyz"
+    assert table["streamlit"].ready_url == "http://127.0.0.1:7002/_stcore/health"
