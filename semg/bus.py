@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import BadRequestError
+from nats.js.errors import NotFoundError
 
 from semg.errors import BusError
 from semg.settings import Settings
@@ -100,9 +100,11 @@ async def ensure_journal(client: Client, settings: Settings) -> JetStreamContext
     )
     try:
         try:
-            await js.add_stream(config)
-        except BadRequestError:
+            # Asked first: add_stream reserves the space a second time, which a full server refuses.
+            await js.stream_info(messages.JOURNAL_STREAM)
             await js.update_stream(config)
+        except NotFoundError:
+            await js.add_stream(config)
     except (NatsError, TimeoutError) as exc:
         raise BusError(
             f"JetStream cannot hold the journal ({exc}); is it enabled, and is JOURNAL_MAX_BYTES free?"

@@ -143,7 +143,7 @@ async def test_decisions_reach_websocket_and_store_with_their_times(
     origin = servers.settings.app_url
     async with (
         worker_running(servers.settings, pool) as (worker, _),
-        connect(url, subprotocols=protocols, additional_headers={"Origin": origin}) as socket,
+        connect(url, subprotocols=protocols, additional_headers={"Origin": origin}, max_queue=None) as socket,
     ):
         assert socket.subprotocol == tokens.SUBPROTOCOL
         blocks = blocks_of(user_id, recording, 300)
