@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 900_000
 """NATS refuses more than 1 MB (its default ``max_payload``); headers and one block more fit in between."""
 
+ROOM_SHARE = 0.9
+"""A buffer that was full takes blocks again below this share: one long gap instead of many short runs."""
+
 ACK_TIMEOUT_S = 2.0
 RETRY_S = (0.05, 1.0)
 FORGOTTEN_AFTER_S = 60.0
@@ -108,6 +111,7 @@ class Journal:
         self._settings = settings
         self._counters = counters
         self._buffers = [JournalBuffer(f"{instance}-{number}") for number in range(settings.journal_partitions)]
+        self._full = False
         self._broken: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._empty = asyncio.Event()
@@ -124,13 +128,16 @@ class Journal:
     def offer(self, blocks: Iterable[Block]) -> list[Block]:
         """Take in blocks, and give those that were taken.
 
-        When the buffer is full, a block is dropped and counted as ``journal_overflow``; the profile's next one
-        starts a run, in what is given as well.
+        When the buffer is full, blocks are dropped and counted as ``journal_overflow`` until there is some room
+        again; a profile's next one starts a run, in what is given as well.
         """
         taken = []
+        room = self._settings.ingest_max_pending
         for block in blocks:
             n = block.n_samples
-            if self._counters.journal_pending + n > self._settings.ingest_max_pending:
+            limit = ROOM_SHARE * room if self._full else room
+            self._full = self._counters.journal_pending + n > limit
+            if self._full:
                 self._counters.dropped["journal_overflow"] += n
                 self._broken.add(block.user_id)
                 continue

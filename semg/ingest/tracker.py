@@ -182,12 +182,14 @@ class Tracker:
     def _belongs_to_previous(self, sample: Sample, epoch: bool) -> bool:
         """Deal with a sample that the first ones of a new boot have overtaken."""
         previous = self._previous
-        if previous is None or epoch != previous.epoch or sample[1] - previous.newest_received_us > MISMATCH_US:
+        if previous is None or epoch != previous.epoch:
             return False
-        if abs(sample[0] - previous.newest_us) > BACK_US:
+        if max(abs(sample[0] - previous.newest_us), sample[1] - previous.newest_received_us) > BACK_US:
             return False
         if (sample[0], sample[2]) in previous.keys:
             self._counters.dropped["duplicate"] += 1
+        elif self._is_boot(sample):
+            return False
         else:
             previous.remember((sample[0], sample[2]))
             self._emit_late(previous, sample)
@@ -227,7 +229,15 @@ class Tracker:
 
     def _take_late(self, segment: _Segment, sample: Sample) -> None:
         """Take a sample whose place has been passed; enough of them in a row are a new boot."""
-        device_us, received_us, values = sample
+        if self._is_boot(sample):
+            self._emit(self._begin(sample, segment.epoch), sample)
+            return
+        segment.remember((sample[0], sample[2]))
+        self._emit_late(segment, sample)
+
+    def _is_boot(self, sample: Sample) -> bool:
+        """Tell whether so many late samples in a row, this one among them, are those of a board that started anew."""
+        device_us, received_us, _ = sample
         if self._streak and device_us >= self._streak_us:
             self._streak += 1
         else:
@@ -236,11 +246,7 @@ class Tracker:
         first_us, first_received_us = self._streak_from
         # A delayed bunch of packets also comes in order, but at once; a board that runs comes at its pace.
         at_pace = received_us - first_received_us >= (device_us - first_us) // 2
-        if self._streak >= STREAK and device_us > first_us and at_pace:
-            self._emit(self._begin(sample, segment.epoch), sample)
-            return
-        segment.remember((device_us, values))
-        self._emit_late(segment, sample)
+        return self._streak >= STREAK and device_us > first_us and at_pace
 
     def _drain(self, segment: _Segment) -> None:
         """Emit held samples as far as they continue what was emitted."""

@@ -1,0 +1,172 @@
+"""Blocks written and read back: every bit, every time range."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from semg.domain import Block, utc_from_us
+from semg.errors import NotFoundError
+from semg.store import blocks as store
+from semg.store.pool import Pool, execute, one, rows
+
+pytestmark = pytest.mark.servers
+
+T0 = datetime(2026, 5, 4, 23, 59, 58, tzinfo=UTC)
+T0_US = round(T0.timestamp() * 1e6)
+CREATED = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def stream(n_blocks: int = 40, n: int = 20, user_id: int = 21) -> list[Block]:
+    """Blocks at 200 Hz from T0 on, over midnight."""
+    rng = np.random.default_rng(user_id)
+    made = []
+    for number in range(n_blocks):
+        device = (number * n + np.arange(n, dtype=np.int64)) * 5000
+        samples = rng.normal(0, 1e3, (n, 3)).astype(np.float32)
+        made.append(Block(user_id, T0_US, number == 0, False, T0_US, device, device + T0_US + 1234, samples))
+    return made
+
+
+def write(pool: Pool, blocks: list[Block], session_id: int | None = None) -> int:
+    with pool.transaction() as tx:
+        return store.copy_blocks(tx, blocks, session_id)
+
+
+def read(pool: Pool, since: datetime, until: datetime, user_id: int = 21) -> list[Block]:
+    with pool.transaction() as tx:
+        return store.list_blocks(tx, user_id, since, until)
+
+
+def same(found: Block, expected: Block) -> bool:
+    scalars = ("user_id", "segment_id", "starts_run", "late", "clock_offset_us")
+    arrays = ("device_us", "received_us", "samples")
+    return all(getattr(found, name) == getattr(expected, name) for name in scalars) and all(
+        np.array_equal(getattr(found, name), getattr(expected, name), equal_nan=True)
+        and getattr(found, name).dtype == getattr(expected, name).dtype
+        for name in arrays
+    )
+
+
+def test_what_is_read_equals_what_was_written(pool: Pool) -> None:
+    written = stream()
+    assert write(pool, written) == len(written)
+    found = read(pool, T0, T0 + timedelta(hours=1))
+    assert len(found) == len(written)
+    assert all(same(*pair) for pair in zip(found, written, strict=True))
+    with pool.transaction() as tx:
+        assert store.count_samples(tx, 21) == 800
+        assert store.last_sample_at(tx, 21) == T0 + timedelta(milliseconds=799 * 5)
+        assert store.last_sample_at(tx, 22) is None
+
+
+def test_float32_values_come_back_bit_for_bit(pool: Pool) -> None:
+    bits = np.random.default_rng(3).integers(0, 1 << 32, 400, dtype=np.uint32).view(np.float32)
+    extremes = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, 3.4e38, 1 / 3], np.float32)
+    values = np.concatenate([extremes, bits])[:, None]
+    device = np.arange(len(values), dtype=np.int64) * 1000
+    write(pool, [Block(21, 1, True, False, T0_US, device, device, values)])
+    (found,) = read(pool, T0, T0 + timedelta(hours=1))
+    assert found.samples.tobytes() == values.tobytes()
+
+
+def test_rows_of_two_days_lie_in_the_partitions_of_these_days(pool: Pool) -> None:
+    write(pool, stream())
+    with pool.transaction() as tx:
+        used = {row.name for row in rows(tx, "SELECT DISTINCT tableoid::regclass::text AS name FROM sample_blocks")}
+    assert used == {"sample_blocks_20260504", "sample_blocks_20260505"}
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(-100, 4200), st.integers(-100, 4200))
+def test_a_time_range_gives_exactly_its_samples(pool: Pool, since_ms: int, until_ms: int) -> None:
+    with pool.transaction() as tx:
+        if one(tx, "SELECT 1 AS n FROM sample_blocks LIMIT 1") is None:
+            store.copy_blocks(tx, stream())
+    since, until = T0 + timedelta(milliseconds=since_ms), T0 + timedelta(milliseconds=until_ms)
+    found = read(pool, since, until)
+    times = [int(us) // 1000 for block in found for us in block.device_us]
+    assert times == [ms for ms in range(0, 4000, 5) if since_ms <= ms < until_ms]
+    assert all(not block.starts_run or block.device_us[0] == 0 for block in found)
+
+
+def test_long_and_disordered_blocks_become_rows_of_at_most_a_second(pool: Pool) -> None:
+    device = np.concatenate([np.arange(0, 5000, 5), np.arange(100, 200, 5)]).astype(np.int64) * 1000
+    samples = np.arange(device.size, dtype=np.float32)[:, None]
+    assert write(pool, [Block(21, 1, True, False, T0_US, device, device, samples)]) == 6
+    found = read(pool, T0, T0 + timedelta(hours=1))
+    assert sorted(int(value) for block in found for value in block.samples[:, 0]) == list(range(device.size))
+    assert [block.starts_run for block in found] == [True] + [False] * 5
+    (row,) = read(pool, T0 + timedelta(milliseconds=4500), T0 + timedelta(milliseconds=4505))
+    assert row.samples[:, 0].tolist() == [900.0]
+
+
+def test_profiles_and_imported_sessions_are_kept_apart(pool: Pool) -> None:
+    write(pool, stream(user_id=21))
+    write(pool, stream(user_id=22))
+    write(pool, stream(n_blocks=3), session_id=7)
+    assert sum(block.n_samples for block in read(pool, T0, T0 + timedelta(hours=1))) == 800
+    assert {block.user_id for block in read(pool, T0, T0 + timedelta(hours=1), 22)} == {22}
+    with pool.transaction() as tx:
+        assert store.delete_session_blocks(tx, 7) == 3
+        assert store.delete_blocks(tx, 21) == 40
+        assert store.count_samples(tx, 21) == 0
+        assert store.count_samples(tx, 22) == 800
+
+
+def test_rows_that_sql_wrote_are_read_as_well(pool: Pool) -> None:
+    with pool.transaction() as tx:
+        execute(
+            tx,
+            "INSERT INTO sample_blocks (user_id, started_at, segment_id, starts_run, late, clock_offset_us, device_us, "
+            "received_us, samples) VALUES (21, %s, 1, true, false, %s, '{0,5000}', '{1,2}', '{{1,2},{3,4.5}}')",
+            (T0, T0_US),
+        )
+    (found,) = read(pool, T0, T0 + timedelta(seconds=1))
+    assert found.samples.tolist() == [[1.0, 2.0], [3.0, 4.5]]
+
+
+def test_nothing_to_write_and_nothing_to_read(pool: Pool) -> None:
+    assert write(pool, []) == 0
+    assert read(pool, T0, T0 + timedelta(hours=1)) == []
+
+
+def test_late_blocks_are_read_with_their_flag(pool: Pool) -> None:
+    first, second = stream(2)
+    write(pool, [first, second, replace(first, starts_run=False, late=True)])
+    found = read(pool, T0, T0 + timedelta(hours=1))
+    assert [block.late for block in found].count(True) == 1
+    with pool.transaction() as tx:
+        assert store.last_sample_at(tx, 21) == utc_from_us(int(second.server_us[-1]))
+
+
+def test_progress_belongs_to_one_stream(pool: Pool) -> None:
+    with pool.transaction() as tx:
+        assert store.lock_progress(tx, "S", 0, CREATED) == 0
+        store.save_progress(tx, "S", 0, CREATED, 41)
+        assert store.lock_progress(tx, "S", 0, CREATED) == 41
+        assert store.read_progress(tx, "S", 1, CREATED) == 0
+    newer = CREATED + timedelta(days=1)
+    with pool.transaction() as tx:
+        assert store.lock_progress(tx, "S", 0, newer) == 0
+        store.save_progress(tx, "S", 0, newer, 5)
+    with pool.transaction() as tx:
+        assert store.read_progress(tx, "S", 0, newer) == 5
+        with pytest.raises(NotFoundError, match="replaced"):
+            store.lock_progress(tx, "S", 0, CREATED)
+
+
+def test_progress_is_not_saved_when_the_samples_are_not(pool: Pool) -> None:
+    with pytest.raises(RuntimeError), pool.transaction() as tx:
+        store.lock_progress(tx, "S", 0, CREATED)
+        store.copy_blocks(tx, stream(2))
+        store.save_progress(tx, "S", 0, CREATED, 9)
+        raise RuntimeError("killed before the commit")
+    with pool.transaction() as tx:
+        assert store.read_progress(tx, "S", 0, CREATED) == 0
+        assert store.count_samples(tx, 21) == 0
