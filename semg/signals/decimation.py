@@ -1,0 +1,107 @@
+"""A long signal as a screen can show it: lowest and highest value of every pixel column, and where it has gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.domain import Block
+
+GAP_PERIODS = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A signal ready to be drawn as lines.
+
+    Attributes
+    ----------
+    server_us
+        int64 ``(m,)``, growing.
+    values
+        float32 ``(m, n_channels)``; a row of NaN breaks the lines at a gap.
+    gaps
+        ``(from_us, to_us)`` of the places without samples, however short.
+    rms, low, high
+        float64 ``(n_channels,)`` of all samples; RMS is about the mean.
+    n_samples
+        How many samples stand behind it.
+    """
+
+    server_us: NDArray[np.int64]
+    values: NDArray[np.float32]
+    gaps: tuple[tuple[int, int], ...]
+    rms: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    n_samples: int
+
+
+def decimate(blocks: Sequence[Block], rate_hz: float, since_us: int, until_us: int, n_columns: int) -> Drawn | None:
+    """Give blocks in time order as at most ``2 · n_columns`` points and the breaks of gaps; None without samples.
+
+    No peak is lost: each column of the picture keeps its lowest and its highest value. A signal that has no more
+    samples than that is given whole.
+
+    Parameters
+    ----------
+    blocks
+        Of one number of channels, without late ones.
+    rate_hz
+        Nominal rate; a step of more than 1.5 periods is a gap.
+    since_us, until_us
+        What the columns divide.
+    """
+    if not blocks:
+        return None
+    times = np.concatenate([block.server_us for block in blocks])
+    samples = np.concatenate([block.samples for block in blocks])
+    steps = np.diff(times)
+    breaks = np.flatnonzero(steps > GAP_PERIODS * 1e6 / rate_hz)
+    gaps = tuple((int(times[i]), int(times[i + 1])) for i in breaks)
+    centred = samples.astype(np.float64) - samples.mean(axis=0, dtype=np.float64)
+    rms = np.sqrt(np.mean(centred**2, axis=0))
+    low, high = samples.min(axis=0).astype(np.float64), samples.max(axis=0).astype(np.float64)
+    if len(times) > 2 * n_columns:
+        shown_us, shown = _columns(times, samples, since_us, until_us, n_columns)
+    else:
+        shown_us, shown = times, samples
+    shown_us, shown = _broken(shown_us, shown, gaps)
+    return Drawn(shown_us, shown, gaps, rms, low, high, len(times))
+
+
+def _columns(
+    times: NDArray[np.int64], samples: NDArray[np.float32], since_us: int, until_us: int, n_columns: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    width_us = max(1, until_us - since_us) / n_columns
+    column = np.clip(((times - since_us) / width_us).astype(np.int64), 0, n_columns - 1)
+    # A step back of the clock fit between two blocks must not open an earlier column again.
+    column = np.maximum.accumulate(column)
+    first = np.flatnonzero(np.r_[True, np.diff(column) > 0])
+    last = np.r_[first[1:], len(column)] - 1
+    shown_us = np.empty(2 * len(first), np.int64)
+    shown_us[0::2], shown_us[1::2] = times[first], np.maximum(times[last], times[first])
+    shown = np.empty((2 * len(first), samples.shape[1]), np.float32)
+    shown[0::2] = np.minimum.reduceat(samples, first, axis=0)
+    shown[1::2] = np.maximum.reduceat(samples, first, axis=0)
+    return shown_us, shown
+
+
+def _broken(
+    shown_us: NDArray[np.int64], shown: NDArray[np.float32], gaps: Sequence[tuple[int, int]]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Put a row of NaN into every gap that lies between two points."""
+    if not gaps:
+        return shown_us, shown
+    begins = np.array([begin for begin, _ in gaps], np.int64)
+    ends = np.array([end for _, end in gaps], np.int64)
+    place = np.searchsorted(shown_us, ends, side="left")
+    inside = place < len(shown_us)
+    place, begins, ends = place[inside], begins[inside], ends[inside]
+    apart = np.r_[True, np.diff(place) > 0] if len(place) else np.zeros(0, bool)
+    place, middles = place[apart], ((begins + ends) // 2)[apart]
+    rows = np.full((len(place), shown.shape[1]), np.nan, np.float32)
+    return np.insert(shown_us, place, middles), np.insert(shown, place, rows, axis=0)

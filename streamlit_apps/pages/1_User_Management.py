@@ -1,0 +1,152 @@
+"""Profiles: whose muscles are recorded, and with which sensor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from semg.domain import Profile
+from semg.store import profiles
+from ui import errors, pick, times
+from ui.page import flash, page
+from ui.profile_form import PRESETS, device_fields, person_fields
+from ui.runtime import App
+
+SHOWN = 200
+
+
+def list_and_edit(app: App) -> None:
+    """Show the profiles, and the chosen one for editing."""
+    with app.pool.transaction() as tx:
+        known = profiles.list_profiles(tx)
+    if not known:
+        st.info("No profile yet. Create the first one under “New profile”.")
+        return
+    wanted = st.text_input("Search", placeholder="Part of a name or of the notes", key="search").strip().lower()
+    found = [one for one in known if wanted in one.name.lower() or wanted in one.notes.lower()]
+    if not found:
+        st.info(f"No profile matches “{wanted}”.")
+        return
+    st.dataframe(
+        [
+            {
+                "Name": one.name,
+                "Number": one.user_id,
+                "Sensor": f"{one.device.n_channels} × {one.device.sensor}, {one.device.rate_hz:g} Hz",
+                "Handedness": one.handedness or "—",
+                "Consent": times.shown(one.consent_at),
+                "Created": times.shown(one.created_at),
+            }
+            for one in found[:SHOWN]
+        ],
+        hide_index=True,
+        width="stretch",
+        height=min(38 * (len(found) + 1), 260),
+        column_config={"Number": st.column_config.NumberColumn(help="The userid that the device sends", format="%d")},
+    )
+    by_id = {one.user_id: one for one in found}
+    chosen = st.session_state.get(pick.CHOSEN)
+    ids = list(by_id)
+    index = ids.index(chosen) if chosen in by_id else 0
+    user_id = st.selectbox("Edit", ids, index, format_func=lambda one: by_id[one].name, key="edit-choice")
+    st.session_state[pick.CHOSEN] = user_id
+    edit(app, by_id[user_id])
+    delete(app, by_id[user_id])
+
+
+def edit(app: App, profile: Profile) -> None:
+    """Show a profile's fields for editing."""
+    with st.form(f"edit-{profile.user_id}"):
+        st.caption(f"The device of this profile sends the userid **{profile.user_id}**.")
+        person = person_fields(profile, f"p{profile.user_id}")
+        device = device_fields(profile.device, f"d{profile.user_id}")
+        if st.form_submit_button("Save", type="primary"):
+            with errors.attempt():
+                kept = None
+                if profile.channels_used is not None:
+                    kept = [name for name in profile.channels_used if name in device.channels] or None
+                with app.pool.transaction() as tx:
+                    # A channel that the device loses must leave the choice before the device changes.
+                    profiles.update_profile(
+                        tx,
+                        profile.user_id,
+                        name=person.name,
+                        handedness=person.handedness,
+                        notes=person.notes,
+                        consent_at=person.consent_at,
+                        channels_used=kept,
+                    )
+                    profiles.update_device(tx, replace(device, user_id=profile.user_id))
+                flash(f"{person.name.strip()} saved")
+                st.rerun()
+
+
+def delete(app: App, profile: Profile) -> None:
+    """Offer to erase a profile; the name has to be typed."""
+    with st.expander("Delete this profile", icon=":material/delete:"):
+        if not st.toggle("Show what would be erased", key=f"count-{profile.user_id}"):
+            return
+        with app.pool.transaction() as tx:
+            counts = profiles.count_profile(tx, profile.user_id)
+        st.markdown(
+            f"This erases **{profile.name}** for ever: {counts.samples:,} samples, {counts.sessions:,} sessions with "
+            f"{counts.repetitions:,} repetitions, {counts.jobs:,} training jobs, {counts.models:,} models and "
+            f"{counts.decisions:,} decisions. Other profiles keep everything."
+        )
+        typed = st.text_input("Type the name to confirm", key=f"confirm-{profile.user_id}")
+        if st.button(
+            "Erase for ever", type="primary", disabled=typed.strip() != profile.name, icon=":material/delete:"
+        ):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    profiles.delete_profile(tx, profile.user_id)
+                st.session_state.pop(pick.CHOSEN, None)
+                flash(f"{profile.name} was erased")
+                st.rerun()
+
+
+def create(app: App) -> None:
+    """Show the form of a new profile."""
+    labels = [preset.label for preset in PRESETS]
+    label = st.selectbox("Sensor", labels, key="preset", help="Fills the fields below; everything can be changed.")
+    index = labels.index(label)
+    with st.form("new-profile", clear_on_submit=False):
+        person = person_fields(None, "new")
+        device = device_fields(PRESETS[index].device, f"new{index}")
+        if st.form_submit_button("Create profile", type="primary"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    user_id = profiles.insert_profile(
+                        tx,
+                        person.name,
+                        channels=device.channels,
+                        rate_hz=device.rate_hz,
+                        sensor=device.sensor,
+                        adc_min=device.adc_min,
+                        adc_max=device.adc_max,
+                        mains_hz=device.mains_hz,
+                        allow_v1=device.allow_v1,
+                        handedness=person.handedness,
+                        notes=person.notes,
+                        consent_at=person.consent_at,
+                    )
+                st.session_state[pick.CHOSEN] = user_id
+                st.session_state["created"] = (user_id, person.name.strip())
+                st.rerun()
+
+
+with page("User Management", "A profile is a person together with the sensor that the person wears.") as app:
+    made = st.session_state.pop("created", None)
+    if made is not None:
+        with st.container(border=True):
+            st.markdown(
+                f":material/check_circle: **{made[1]}** was created. Its device sends the userid **{made[0]}**. "
+                "Next, say which gestures shall be recognised."
+            )
+            st.page_link("pages/2_Gesture_Management.py", label="Add gestures", icon=":material/arrow_forward:")
+    profiles_tab, new_tab = st.tabs(["Profiles", "New profile"])
+    with profiles_tab:
+        list_and_edit(app)
+    with new_tab:
+        create(app)

@@ -1,0 +1,168 @@
+"""The gesture bank of a profile, and the channels that are used for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import streamlit as st
+
+from semg.domain import REST, Gesture, Profile
+from semg.store import gestures, profiles, repetitions, sessions
+from ui import errors, palette
+from ui.banks import BANKS
+from ui.page import flash, page
+from ui.pick import pick_profile
+from ui.runtime import App
+
+
+def bank(app: App, profile: Profile, known: list[Gesture], counts: Counter[str]) -> None:
+    """Show the gestures in their order, each with what can be done to it."""
+    colours = palette.gesture_colours([gesture.name for gesture in known])
+    for index, gesture in enumerate(known):
+        with st.container(border=True):
+            text, up, down, change = st.columns([8, 0.6, 0.6, 1.4], vertical_alignment="center")
+            n = counts[gesture.name]
+            recorded = f" · {n} repetition{'s' if n != 1 else ''}" if n else ""
+            description = gesture.description or ("always there" if gesture.name == REST else "no description")
+            text.html(
+                f'<span style="display:inline-block;width:.8rem;height:.8rem;border-radius:.2rem;'
+                f'background:{colours[gesture.name]};margin-right:.6rem"></span>'
+                f"<b>{_escaped(gesture.name)}</b> "
+                f'<span style="color:#51606c">— {_escaped(description)}{recorded}</span>'
+            )
+            if up.button("", icon=":material/arrow_upward:", key=f"up-{gesture.gesture_id}", help="Earlier",
+                         disabled=index == 0):  # fmt: skip
+                move(app, profile, known, index, index - 1)
+            if down.button("", icon=":material/arrow_downward:", key=f"down-{gesture.gesture_id}", help="Later",
+                           disabled=index == len(known) - 1):  # fmt: skip
+                move(app, profile, known, index, index + 1)
+            with change.popover("Change", width="stretch"):
+                edit(app, gesture, n)
+
+
+def move(app: App, profile: Profile, known: list[Gesture], index: int, to: int) -> None:
+    """Put a gesture in another place of the order."""
+    ids = [gesture.gesture_id for gesture in known]
+    ids.insert(to, ids.pop(index))
+    with errors.attempt():
+        with app.pool.transaction() as tx:
+            gestures.reorder_gestures(tx, profile.user_id, ids)
+        st.rerun()
+
+
+def edit(app: App, gesture: Gesture, n_repetitions: int) -> None:
+    """Show a gesture's fields, and what deleting it would take away."""
+    number = gesture.gesture_id
+    with st.form(f"gesture-{number}", border=False):
+        name = st.text_input("Name", gesture.name, disabled=gesture.name == REST, max_chars=100, key=f"name-{number}")
+        text = st.text_area("Description, shown with the prompt", gesture.description, key=f"text-{number}")
+        if st.form_submit_button("Save", type="primary"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    gestures.update_gesture(tx, number, name=name, description=text)
+                flash(f"{name} saved")
+                st.rerun()
+    if gesture.name == REST:
+        st.caption("Rest is part of every bank: without it, every moment would be some gesture.")
+        return
+    sure = True
+    if n_repetitions:
+        sure = st.checkbox(f"{n_repetitions} recorded repetitions lose their label", key=f"sure-{number}")
+    if st.button("Delete", icon=":material/delete:", key=f"delete-{number}", disabled=not sure):
+        with errors.attempt():
+            with app.pool.transaction() as tx:
+                gestures.delete_gesture(tx, number, force=bool(n_repetitions))
+            flash(f"{gesture.name} deleted")
+            st.rerun()
+
+
+def add(app: App, profile: Profile) -> None:
+    """Show the three ways to add gestures."""
+    with st.form("add-gesture", clear_on_submit=True):
+        st.markdown("**Add a gesture**")
+        name = st.text_input("Name", key="new-name", max_chars=100, placeholder="for example: fist")
+        text = st.text_input("Description", key="new-text", placeholder="How to perform it; shown with the prompt")
+        if st.form_submit_button("Add", type="primary", icon=":material/add:"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    gestures.insert_gesture(tx, profile.user_id, name, text)
+                flash(f"{name} added")
+                st.rerun()
+    with st.container(border=True):
+        st.markdown("**Add a ready-made bank**")
+        chosen = st.selectbox("Bank", list(BANKS), key="ready-made", label_visibility="collapsed")
+        st.caption(", ".join(name for name, _ in BANKS[chosen]))
+        if st.button("Add these", key="add-ready-made"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    there = {gesture.name for gesture in gestures.list_gestures(tx, profile.user_id)}
+                    missing = [(name, text) for name, text in BANKS[chosen] if name not in there]
+                    for name, text in missing:
+                        gestures.insert_gesture(tx, profile.user_id, name, text)
+                flash(f"{len(missing)} gestures added")
+                st.rerun()
+    copy(app, profile)
+
+
+def copy(app: App, profile: Profile) -> None:
+    """Offer to take over another profile's bank."""
+    with app.pool.transaction() as tx:
+        others = {one.user_id: one.name for one in profiles.list_profiles(tx) if one.user_id != profile.user_id}
+    if not others:
+        return
+    with st.container(border=True):
+        st.markdown("**Copy from another profile**")
+        source = st.selectbox("From", list(others), format_func=others.__getitem__, key="copy-from")
+        if st.button("Copy its gestures", key="copy"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    n = gestures.copy_bank(tx, source, profile.user_id)
+                flash(f"{n} gestures copied" if n else "Nothing to copy: the bank has them all")
+                st.rerun()
+
+
+def channels(app: App, profile: Profile) -> None:
+    """Let the channels be chosen that gestures are recognised from."""
+    with st.form("channels-used"):
+        st.markdown("**Channels used**")
+        chosen = st.multiselect(
+            "Channels",
+            list(profile.device.channels),
+            list(profile.channels_used or profile.device.channels),
+            label_visibility="collapsed",
+            key=f"channels-{profile.user_id}",
+        )
+        st.caption("All channels are recorded; the next training uses these.")
+        if st.form_submit_button("Save"):
+            with errors.attempt():
+                used = None if set(chosen) == set(profile.device.channels) else chosen
+                with app.pool.transaction() as tx:
+                    profiles.update_profile(tx, profile.user_id, channels_used=used)
+                flash("Channels saved")
+                st.rerun()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+with page("Gesture Management", "The gestures that shall be recognised, in the order in which they are shown.") as app:
+    profile = pick_profile(app)
+    with app.pool.transaction() as tx:
+        known = gestures.list_gestures(tx, profile.user_id)
+        ids = [session.session_id for session in sessions.list_sessions(tx, profile.user_id)]
+        found = repetitions.count_gestures(tx, ids)
+    n_repetitions: Counter[str] = Counter()
+    for counts in found.values():
+        for count in counts:
+            n_repetitions[count.gesture] += count.repetitions + count.excluded
+    left, right = st.columns([1.7, 1], gap="large")
+    with left:
+        if len(known) == 1:
+            st.info("Only rest so far. Add gestures on the right, or take a ready-made bank.")
+        bank(app, profile, known, n_repetitions)
+        if len(known) > 1:
+            st.page_link("pages/3_Training_Data_Capture.py", label="Record them", icon=":material/arrow_forward:")
+    with right:
+        add(app, profile)
+        channels(app, profile)

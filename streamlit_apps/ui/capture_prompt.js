@@ -1,0 +1,119 @@
+// Shows a running capture by the server's clock: what to perform now, what comes next, how far the plan is.
+// The labels are written on the server by the same plan; this only shows it, so that any number of tabs may.
+
+const el = (tag, className, text) => {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+};
+
+const clockText = (seconds) => {
+  const whole = Math.max(0, Math.ceil(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+};
+
+class Prompt {
+  constructor(mount) {
+    this.mount = mount;
+    this.offsetMs = -Infinity;
+    mount.replaceChildren();
+    this.card = el("div", "card");
+    this.kind = el("div", "kind");
+    this.name = el("div", "name");
+    this.name.setAttribute("aria-live", "assertive");
+    this.about = el("div", "about");
+    this.count = el("div", "count");
+    this.stepBar = el("i");
+    const bar = el("div", "step");
+    bar.append(this.stepBar);
+    const words = el("div", "words");
+    words.append(this.kind, this.name, this.about);
+    const row = el("div", "row");
+    row.append(words, this.count);
+    this.card.append(row, bar);
+    this.next = el("div", "next");
+    this.planBar = el("div", "plan");
+    this.cursor = el("i", "cursor");
+    this.figures = el("div", "figures");
+    mount.append(this.card, this.next, this.planBar, this.figures);
+    this.timer = setInterval(() => this.show(), 50);
+  }
+
+  update(data) {
+    // A message can only be late: the largest difference seen is the nearest to the clocks' true one.
+    this.offsetMs = Math.max(this.offsetMs, data.server_ms - Date.now());
+    this.data = data;
+    const signature = JSON.stringify(data.steps);
+    if (signature !== this.stepsFor) {
+      this.stepsFor = signature;
+      this.planBar.replaceChildren();
+      const total = data.steps[data.steps.length - 1].end_s;
+      for (const step of data.steps) {
+        const piece = el("span");
+        piece.style.width = `${100 * (step.end_s - step.start_s) / total}%`;
+        piece.style.background = step.gesture === null ? "#eef1f4" : data.gesture_colours[step.gesture] || "#7f7f7f";
+        piece.title = step.gesture === null ? "get ready" : `${step.gesture} ${step.number}`;
+        this.planBar.append(piece);
+      }
+      this.planBar.append(this.cursor);
+    }
+    this.show();
+  }
+
+  show() {
+    const { data } = this;
+    if (!data) return;
+    const at = (Date.now() + this.offsetMs - data.started_ms) / 1000;
+    const { steps } = data;
+    const total = steps[steps.length - 1].end_s;
+    const index = steps.findIndex((step) => at < step.end_s);
+    const step = index < 0 ? null : steps[index];
+    this.cursor.style.left = `${Math.max(0, Math.min(100, 100 * at / total))}%`;
+    if (!step) {
+      this.set("", "Done", "The last labels are being written.", "", 1, "#0b7a55", "");
+      this.figures.textContent = "";
+      this.mount.dataset.prompt = "done";
+      return;
+    }
+    const left = step.end_s - Math.max(at, step.start_s);
+    const kind = step.gesture === null ? "Get ready" : step.gesture === "rest" ? "Relax" : "Perform now and hold";
+    const following = steps.slice(index + 1).find((other) => other.gesture !== null && other.gesture !== "rest");
+    const name = step.gesture === null ? (following ? `First: ${following.gesture}` : "") : step.gesture;
+    const colour = step.gesture === null ? "#5f6f7c" : data.gesture_colours[step.gesture] || "#7f7f7f";
+    const about = step.gesture ? data.descriptions[step.gesture] || "" : "Sit comfortably, arm relaxed.";
+    const done = steps.filter((other) => other.gesture !== null && other.gesture !== "rest" && other.end_s <= at).length;
+    const all = steps.filter((other) => other.gesture !== null && other.gesture !== "rest").length;
+    this.set(kind, name, about, String(Math.max(1, Math.ceil(left))),
+      (Math.max(at, step.start_s) - step.start_s) / (step.end_s - step.start_s), colour,
+      following ? `Next: ${following.gesture}` : "Next: the end");
+    this.figures.textContent = `${done} of ${all} performed · ${clockText(total - Math.max(at, 0))} left`;
+    this.mount.dataset.prompt = step.gesture === null ? "prepare" : step.gesture;
+  }
+
+  set(kind, name, about, count, part, colour, next) {
+    this.kind.textContent = kind;
+    this.name.textContent = name;
+    this.about.textContent = about;
+    this.count.textContent = count;
+    this.stepBar.style.width = `${100 * part}%`;
+    this.card.style.setProperty("--g", colour);
+    this.next.textContent = next;
+  }
+
+  keep() { clearTimeout(this.disposal); }
+
+  disposeSoon() {
+    clearTimeout(this.disposal);
+    this.disposal = setTimeout(() => { this.disposed = true; clearInterval(this.timer); }, 500);
+  }
+}
+
+export default function ({ parentElement, data }) {
+  const mount = parentElement.querySelector(".semg-prompt");
+  let prompt = mount.semgPrompt;
+  if (!prompt || prompt.disposed) prompt = mount.semgPrompt = new Prompt(mount);
+  prompt.keep();
+  prompt.update(data);
+  return () => prompt.disposeSoon();
+}

@@ -1,0 +1,93 @@
+"""Errors as sentences: what a viewer sees instead of a traceback."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import ParamSpec
+
+import streamlit as st
+
+from semg.errors import InvalidValueError, SemgError, SettingsError, StoreUnavailableError
+
+logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+
+NO_DATABASE = (
+    "The database cannot be reached at the moment. Nothing is lost: what the sensors send is kept until it is back. "
+    "Reload the page in a moment; if it stays away, look at `./start_all.sh --status`."
+)
+_FIELDS = {
+    "adc_min": "lowest value",
+    "adc_max": "highest value",
+    "rate_hz": "sampling rate",
+    "mains_hz": "mains frequency",
+    "channels_used": "channels used",
+    "gesture_s": "seconds per gesture",
+    "rest_s": "seconds of rest",
+    "prepare_s": "preparation",
+    "session_ids": "sessions",
+    "ended_at": "end",
+    "started_at": "start",
+    "vote_n": "votes",
+    "min_confidence": "least confidence",
+}
+
+
+def sentence(error: Exception) -> str:
+    """Give an error as a sentence for a viewer; one that was not expected is logged with its traceback."""
+    if isinstance(error, StoreUnavailableError):
+        logger.warning("store unavailable: %s", error)
+        return NO_DATABASE
+    if isinstance(error, SettingsError):
+        return f"The settings need a change: {error}."
+    if isinstance(error, InvalidValueError):
+        text = str(error).removeprefix(f"{error.field}: ")
+        return _as_sentence(f"{_FIELDS.get(error.field, error.field.replace('_', ' '))}: {text}")
+    if isinstance(error, SemgError):
+        return _as_sentence(str(error))
+    logger.error("page failed", exc_info=error)
+    now = datetime.now(UTC).strftime("%H:%M:%S")
+    return f"Something went wrong that was not expected. The log of the app has the details ({now} UTC)."
+
+
+@contextmanager
+def attempt() -> Iterator[None]:
+    """Do something that a viewer asked for; when it fails, say why and go on with the page."""
+    try:
+        yield
+    except Exception as exc:
+        st.error(sentence(exc), icon=":material/error:")
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Draw something; when it fails, say why and stop here."""
+    try:
+        yield
+    except Exception as exc:
+        st.error(sentence(exc), icon=":material/error:")
+        st.stop()
+
+
+def live_fragment(run_every_s: float | None) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Make a part of a page that redraws by itself and shows its errors as sentences."""
+
+    def decorate(draw: Callable[P, None]) -> Callable[P, None]:
+        @functools.wraps(draw)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            with shown():
+                draw(*args, **kwargs)
+
+        part: Callable[P, None] = st.fragment(run_every=run_every_s)(guarded)
+        return part
+
+    return decorate
+
+
+def _as_sentence(text: str) -> str:
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

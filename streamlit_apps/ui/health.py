@@ -1,0 +1,127 @@
+"""Services, rates and senders as the overview shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from semg.domain import ServiceStatus
+from ui import palette, stream, times
+
+EXPECTED = {
+    "udpserver": "Receiving (udpserver)",
+    "api": "Prediction (api)",
+    "nat_inference": "Live recognition (nat_inference)",
+    "job_runner": "Training and captures (job_runner)",
+}
+_COUNTERS = (("udpserver", "accepted"), ("udpserver", "missing"), ("nat_inference", "decisions"))
+
+
+def state_of(statuses: Sequence[ServiceStatus], service: str, now: datetime) -> tuple[str, str]:
+    """Give ``ready``, ``late`` or ``missing`` and a sentence about the service's youngest sign of life."""
+    mine = [status for status in statuses if status.service == service]
+    if not mine:
+        return "missing", "never seen"
+    newest = max(mine, key=lambda status: status.seen_at)
+    age_s = (now - newest.seen_at).total_seconds()
+    if age_s > stream.SERVICE_MISSING_S:
+        return "missing", f"last seen {times.ago(newest.seen_at, now)}"
+    if age_s > stream.SERVICE_LATE_S:
+        return "late", f"last sign {times.ago(newest.seen_at, now)}"
+    running = sum(1 for status in mine if (now - status.seen_at).total_seconds() <= stream.SERVICE_LATE_S)
+    several = f", {running} of them" if running > 1 else ""
+    return "ready", f"running for {times.length((now - newest.started_at).total_seconds())}{several}"
+
+
+def show_services(statuses: Sequence[ServiceStatus], now: datetime) -> None:
+    """Show each service's state: colour, sign and word say the same."""
+    levels = {"ready": "good", "late": "fair", "missing": "bad"}
+    for column, (service, title) in zip(st.columns(len(EXPECTED)), EXPECTED.items(), strict=True):
+        state, text = state_of(statuses, service, now)
+        colour, sign = palette.LEVEL_COLOURS[levels[state]], palette.LEVEL_SIGNS[levels[state]]
+        with column.container(border=True):
+            st.html(
+                f'<div style="font-size:.86rem;color:#51606c">{title}</div>'
+                f'<div style="font-size:1.15rem;font-weight:600;color:{colour}">{sign} {state}</div>'
+                f'<div style="font-size:.82rem;color:#51606c">{text}</div>'
+            )
+    if any(state_of(statuses, service, now)[0] == "missing" for service in EXPECTED):
+        st.caption("A missing service is started by `./start_all.sh`; `./start_all.sh --status` tells more.")
+
+
+def rates(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float] | None:
+    """Give the growth per second of counters between two readings; None when they tell nothing.
+
+    Parameters
+    ----------
+    before, after
+        ``{"at": {service: epoch seconds}, "service.counter": value}``.
+    """
+    found: dict[str, float] = {}
+    for service, counter in _COUNTERS:
+        key = f"{service}.{counter}"
+        seconds = after["at"].get(service, 0) - before["at"].get(service, 0)
+        if key in before and key in after and seconds > 0:
+            # A restarted service counts from zero again.
+            found[key] = max(0.0, after[key] - before[key]) / seconds
+    return found or None
+
+
+def reading(statuses: Sequence[ServiceStatus]) -> dict[str, Any]:
+    """Give the counters of all instances with the moment of the reading."""
+    made: dict[str, Any] = {"at": {}}
+    for service, counter in _COUNTERS:
+        mine = [status for status in statuses if status.service == service and counter in status.metrics]
+        if mine:
+            made["at"][service] = max(status.seen_at for status in mine).timestamp()
+            made[f"{service}.{counter}"] = sum(status.metrics[counter] for status in mine)
+    return made
+
+
+def show_rates(statuses: Sequence[ServiceStatus]) -> None:
+    """Show how much comes in, is lost and is decided, since the last look."""
+    now = reading(statuses)
+    before = st.session_state.get("rates-before")
+    if before is None or before["at"] != now["at"]:
+        st.session_state["rates-before"] = now
+        st.session_state["rates"] = rates(before, now) if before else None
+    found: dict[str, float] = st.session_state.get("rates") or {}
+    accepted, missing = found.get("udpserver.accepted"), found.get("udpserver.missing")
+    decided = found.get("nat_inference.decisions")
+    loss = None if accepted is None or missing is None else missing / max(1.0, accepted + missing)
+    received, lost, decisions = st.columns(3)
+    received.metric("Samples per second", "—" if accepted is None else f"{accepted:,.0f}", border=True)
+    lost.metric("Lost on the way", "—" if loss is None else f"{100 * loss:.2f} %", border=True,
+                help="Samples that a device sent and that never arrived, of the last seconds.")  # fmt: skip
+    decisions.metric("Decisions per second", "—" if decided is None else f"{decided:,.0f}", border=True)
+
+
+def show_sources(sources: Sequence[Mapping[str, Any]], names: Mapping[int, str], udp_port: int) -> None:
+    """Show every address that sends, and why it is refused where it is."""
+    if not sources:
+        st.info(
+            f"Nobody sends at the moment. A device sends to UDP port {udp_port} of this machine; without one, try "
+            "`cd testing && python udpsim.py`."
+        )
+        return
+    st.dataframe(
+        [
+            {
+                "Address": source.get("address", ""),
+                "Profile": names.get(source.get("user_id") or -1, f"unknown ({source.get('user_id')})"),
+                "Samples/s": round(float(source.get("rate_hz", 0))),
+                "Channels": source.get("channels", 0),
+                "Last values": ", ".join(f"{value:g}" for value in source.get("values", [])),
+                "State": "● accepted"
+                if source.get("state") == "ok"
+                else f"■ {stream.refusal(source.get('state', ''))}",
+                "Last seen": "now" if source.get("age_s", 0) < 3 else f"{times.length(source['age_s'])} ago",
+            }
+            for source in sources
+        ],
+        hide_index=True,
+        width="stretch",
+    )

@@ -1,0 +1,87 @@
+"""Nobody sees a page without a login."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from semg.accounts import log_in
+from semg.domain import Account
+from semg.errors import LoginError, WireError
+from semg.store import accounts
+from semg.wire import tokens
+from ui import cookie, errors
+from ui.runtime import App
+
+_TOKEN, _LOGGED_OUT = "login_token", "logged_out"  # noqa: S105 - names of entries, not secrets
+
+
+def require(app: App) -> Account:
+    """Give the account that is logged in; without one, show the form and stop the page here."""
+    account = _account_of(app, str(st.session_state.get(_TOKEN, "")))
+    if account is None and not st.session_state.get(_LOGGED_OUT):
+        kept = cookie.read()
+        account = _account_of(app, kept)
+        if account is not None:
+            st.session_state[_TOKEN] = kept
+    if account is None:
+        _form(app)
+        st.stop()
+    # Drawn at every run: a component that leaves the page before its script ran would leave no cookie.
+    cookie.write(st.session_state[_TOKEN], app.settings.login_s)
+    return account
+
+
+def log_out() -> None:
+    """Forget the login here and in the browser."""
+    st.session_state.clear()
+    st.session_state[_LOGGED_OUT] = True
+    st.rerun()
+
+
+def _account_of(app: App, token: str) -> Account | None:
+    """Give the account of a login token that is valid and newer than the account's password."""
+    if not token:
+        return None
+    try:
+        login, issued_s = tokens.read_token(app.settings.secret_key.get_secret_value(), tokens.LOGIN, token)
+    except WireError:
+        return None
+    with app.pool.transaction() as tx:
+        account = accounts.find_account(tx, login)
+    if account is None or issued_s < account.password_changed_at.timestamp():
+        return None
+    return account
+
+
+def _form(app: App) -> None:
+    with app.pool.transaction() as tx:
+        nobody = accounts.count_accounts(tx) == 0
+    _, middle, _ = st.columns([1, 1.2, 1])
+    with middle:
+        st.html('<div class="semg-brand" style="margin-top:9vh;font-size:1.5rem">sEMG <span>gestures</span></div>')
+        st.caption("Personalised recognition of hand gestures from surface EMG")
+        if nobody:
+            st.warning("There is no account yet. Run `./start_all.sh --reset-admin`: it prints the first login.")
+        with st.form("login_form"):
+            name = st.text_input("Login", autocomplete="username")
+            password = st.text_input("Password", type="password", autocomplete="current-password")
+            sent = st.form_submit_button("Log in", type="primary", width="stretch")
+        if sent:
+            with errors.attempt():
+                try:
+                    account = log_in(app.pool, name, password, datetime.now(UTC))
+                except LoginError as exc:
+                    st.error(str(exc), icon=":material/lock:")
+                else:
+                    _remember(app, account)
+        if st.session_state.get(_LOGGED_OUT):
+            cookie.write("", 0)
+
+
+def _remember(app: App, account: Account) -> None:
+    secret = app.settings.secret_key.get_secret_value()
+    st.session_state[_TOKEN] = tokens.make_token(secret, tokens.LOGIN, account.login, app.settings.login_s)
+    st.session_state.pop(_LOGGED_OUT, None)
+    st.rerun()

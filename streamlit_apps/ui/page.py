@@ -1,0 +1,78 @@
+"""The frame of every page: configuration, login, navigation, errors as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from semg.domain import Account
+from ui import errors, login, runtime, style
+from ui.runtime import App
+
+PAGES = (
+    ("Main.py", "Overview", ":material/monitor_heart:"),
+    ("pages/1_User_Management.py", "Profiles", ":material/group:"),
+    ("pages/2_Gesture_Management.py", "Gestures", ":material/front_hand:"),
+    ("pages/3_Training_Data_Capture.py", "Capture", ":material/radio_button_checked:"),
+    ("pages/4_Kickoff_Training.py", "Train", ":material/model_training:"),
+    ("pages/5_Training_Jobs_Status.py", "Jobs and models", ":material/checklist:"),
+    ("pages/6_Realtime_Gesture_Recognition.py", "Live", ":material/sensors:"),
+    ("pages/7_Sensor_Data_Review.py", "Review", ":material/ssid_chart:"),
+)
+_FLASH = "flash"
+
+
+@contextmanager
+def page(title: str, caption: str = "") -> Iterator[App]:
+    """Frame a page; every page's code stands in this block.
+
+    Parameters
+    ----------
+    title
+        Shown as heading and in the browser's tab.
+    caption
+        One line below the heading.
+
+    Yields
+    ------
+    The settings and the pool.
+    """
+    st.set_page_config(page_title=f"{title} · sEMG gestures", page_icon="🖐", layout="wide")
+    style.apply()
+    with errors.shown():
+        app = runtime.app()
+        account = login.require(app)
+        _sidebar(account)
+        st.title(title, anchor=False)
+        if caption:
+            st.caption(caption)
+        message = st.session_state.pop(_FLASH, None)
+        if message:
+            st.toast(message, icon=":material/check:")
+        yield app
+
+
+def flash(message: str) -> None:
+    """Show a short note at the next run of a page."""
+    st.session_state[_FLASH] = message
+
+
+def empty(text: str, page_file: str | None = None, label: str = "") -> None:
+    """Say that there is nothing yet, and where to go."""
+    with st.container(border=True):
+        st.markdown(text)
+        if page_file is not None:
+            st.page_link(page_file, label=label, icon=":material/arrow_forward:")
+
+
+def _sidebar(account: Account) -> None:
+    with st.sidebar:
+        st.html('<div class="semg-brand">sEMG <span>gestures</span></div>')
+        for file, label, icon in PAGES:
+            st.page_link(file, label=label, icon=icon)
+        st.divider()
+        st.caption(f"Logged in as **{account.login}**")
+        if st.button("Log out", icon=":material/logout:", width="stretch"):
+            login.log_out()

@@ -1,0 +1,32 @@
+"""Colours that people with any of the common colour deficiencies can tell apart.
+
+Channels and gestures take them from the qualitative set of Okabe and Ito (*Color Universal Design*, 2008), darkened
+where needed for lines on white. State is never told by colour alone: a word or a shape stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+CHANNELS = ("#0072b2", "#d55e00", "#009e73", "#b5598d", "#a67c00", "#3a8fc4", "#5f4b8b", "#444444")
+"""Lines; with more than eight channels they repeat, which lanes keep apart."""
+GESTURES = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#0072b2", "#f0e442", "#8c6bb1", "#7f7f7f")
+REST = "#c3ccd3"
+UNSURE = "#eef1f4"
+GOOD, FAIR, BAD = "#0b7a55", "#b26a00", "#b3261e"
+LEVEL_COLOURS = {"good": GOOD, "fair": FAIR, "bad": BAD}
+LEVEL_SIGNS = {"good": "●", "fair": "▲", "bad": "■"}
+HEAT = ((0.0, "#f7fbff"), (0.5, "#6baed6"), (1.0, "#08306b"))
+"""One hue from light to dark: it keeps its order in greyscale."""
+
+
+def gesture_colours(names: Sequence[str]) -> dict[str, str]:
+    """Give each gesture a colour by its place; rest is always the same grey."""
+    others = [name for name in dict.fromkeys(names) if name != "rest"]
+    colours = {name: GESTURES[index % len(GESTURES)] for index, name in enumerate(others)}
+    return colours | {"rest": REST}
+
+
+def channel_colours(n_channels: int) -> list[str]:
+    """Give each channel a colour by its place."""
+    return [CHANNELS[index % len(CHANNELS)] for index in range(n_channels)]

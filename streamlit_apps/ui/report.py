@@ -1,0 +1,81 @@
+"""The report of a training: what the model scored on data that it had not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from ui import palette
+
+
+def percent(value: float | None) -> str:
+    """Give a part of 1 as text."""
+    return "—" if value is None else f"{100 * value:.1f} %"
+
+
+def show_report(report: Mapping[str, Any], key: str) -> None:
+    """Show the figures with what they were measured on, and the confusion matrix."""
+    baseline = report.get("baseline", {})
+    columns = st.columns(4)
+    rows = (
+        ("Balanced accuracy", "balanced_accuracy", "Mean recall of the gestures; “always rest” scores little."),
+        ("Accuracy", "accuracy", "Share of windows that were right."),
+        ("Macro F1", "macro_f1", "Mean F1 over the gestures."),
+    )  # fmt: skip
+    for column, (title, name, text) in zip(columns, rows, strict=False):
+        value, other = report.get(name), baseline.get(name)
+        delta = None if value is None or other is None else f"{100 * (value - other):+.1f} to the baseline"
+        column.metric(title, percent(value), delta, delta_color="normal", help=text)
+    columns[3].metric(
+        "Chance",
+        percent(report.get("chance")),
+        help="What always naming the most frequent gesture would score as accuracy.",
+    )
+    split = report.get("split", {}).get("description", "")
+    held_out = ", ".join(map(str, report.get("held_out", [])))
+    st.caption(
+        f"Tested on {report.get('windows', 0):,} windows: {split}{f' ({held_out})' if held_out else ''}. "
+        f"Baseline: log-covariance + LDA on the same windows, {percent(baseline.get('balanced_accuracy'))} balanced. "
+        f"Trained on {report.get('train_windows', 0):,} windows in {report.get('train_s', 0):.0f} s, "
+        f"seed {report.get('seed', 0)}; {report.get('model_bytes', 0) / 1024:.0f} KiB, "
+        f"{report.get('us_per_window', 0):.0f} µs a window."
+    )
+    if report.get("confusion"):
+        st.plotly_chart(confusion_figure(report), width="stretch", key=key, config={"displayModeBar": False})
+
+
+def confusion_figure(report: Mapping[str, Any]) -> go.Figure:
+    """Give the confusion matrix as a heat map: rows are what was performed, columns what was recognised."""
+    classes, counts = list(report["classes"]), report["confusion"]
+    shares = [[n / max(1, sum(row)) for n in row] for row in counts]
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=classes,
+            y=classes,
+            text=[
+                [f"{100 * share:.0f} %" if n else "" for share, n in zip(s, row, strict=True)]
+                for s, row in zip(shares, counts, strict=True)
+            ],  # fmt: skip
+            customdata=counts,
+            texttemplate="%{text}",
+            hovertemplate="performed %{y}, recognised %{x}: %{customdata} windows<extra></extra>",
+            colorscale=[list(stop) for stop in palette.HEAT],
+            zmin=0,
+            zmax=1,
+            colorbar={"tickformat": ".0%", "thickness": 12},
+            xgap=1,
+            ygap=1,
+        )
+    )
+    figure.update_layout(
+        height=90 + 42 * len(classes),
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        xaxis={"title": "recognised", "side": "top", "type": "category"},
+        yaxis={"title": "performed", "autorange": "reversed", "type": "category"},
+        font={"size": 13},
+    )
+    return figure

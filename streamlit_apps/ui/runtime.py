@@ -1,0 +1,34 @@
+"""What the app works with: settings and a pool, made once for all viewers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from semg import log
+from semg.settings import Settings, get_settings
+from semg.store.pool import Pool
+
+POOL_SIZE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The settings and the database of this app."""
+
+    settings: Settings
+    pool: Pool
+
+
+def make_app() -> App:
+    """Read the settings and make the pool; tests put their own in this function's place."""
+    settings = get_settings()
+    log.configure("app", settings.log_level)
+    return App(settings, Pool(settings, size=POOL_SIZE, name="app"))
+
+
+@st.cache_resource(show_spinner=False)
+def app() -> App:
+    """Give the app's settings and pool, the same for every viewer."""
+    return make_app()

@@ -1,0 +1,27 @@
+"""The few rules of style that the theme has no setting for."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_CSS = """
+<style>
+[data-testid="stMainBlockContainer"] { padding-top: 2.6rem; padding-bottom: 2rem; max-width: 1500px; }
+[data-testid="stSidebar"] { min-width: 235px; max-width: 235px; }
+[data-testid="stHeader"] { background: transparent; }
+h1 { font-size: 1.65rem !important; padding: 0 0 .3rem 0 !important; }
+h2 { font-size: 1.2rem !important; padding: .5rem 0 .2rem 0 !important; }
+h3 { font-size: 1.02rem !important; padding: .3rem 0 .1rem 0 !important; }
+[data-testid="stMetricValue"] { font-size: 1.5rem; }
+.semg-brand { font-weight: 650; font-size: 1.15rem; letter-spacing: .01em; }
+.semg-brand span { color: #0b6e8f; }
+.semg-chip { display: inline-block; border: 1px solid #d5dde3; border-radius: 1rem; padding: .12rem .65rem;
+  margin: 0 .35rem .35rem 0; font-size: .86rem; white-space: nowrap; background: #fff; }
+.semg-chip b { font-weight: 600; }
+</style>
+"""
+
+
+def apply() -> None:
+    """Add the style to the page."""
+    st.html(_CSS)

@@ -1,0 +1,60 @@
+"""Pages run by AppTest against the test's own database, logged in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+from ui import runtime
+from ui.runtime import App
+
+from semg.passwords import hash_password
+from semg.settings import Settings
+from semg.store import accounts, gestures, profiles
+from semg.store.pool import Pool
+from semg.wire import tokens
+from testing.tests.pages.page_data import CHANNELS, LOGIN, MAIN, PASSWORD, RATE_HZ
+
+
+
+@pytest.fixture
+def app_of_test(settings: Settings, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    """The app on the test's own database."""
+    made = App(settings, pool)
+    monkeypatch.setattr(runtime, "make_app", lambda: made)
+    st.cache_resource.clear()
+    with pool.transaction() as tx:
+        accounts.insert_account(tx, LOGIN, hash_password(PASSWORD))
+    yield made
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def open_page(app_of_test: App, settings: Settings) -> Callable[..., AppTest]:
+    """Give a page after its first run, by its file's name, logged in."""
+
+    def opened(name: str = "", **state: object) -> AppTest:
+        page = AppTest.from_file(str(MAIN), default_timeout=30)
+        token = tokens.make_token(settings.secret_key.get_secret_value(), tokens.LOGIN, LOGIN, 600)
+        page.session_state["login_token"] = token
+        for key, value in state.items():
+            page.session_state[key] = value
+        if name:
+            assert (MAIN.parent / "pages" / name).exists()
+            page.switch_page(str(Path("pages") / name))
+        return page.run()
+
+    return opened
+
+
+@pytest.fixture
+def profile_id(pool: Pool) -> int:
+    """A profile with two gestures beside rest."""
+    with pool.transaction() as tx:
+        user_id = profiles.insert_profile(tx, "Ada", channels=CHANNELS, rate_hz=RATE_HZ)
+        for name in ("fist", "open hand"):
+            gestures.insert_gesture(tx, user_id, name, f"how to: {name}")
+    return user_id
