@@ -6,8 +6,10 @@ import signal
 import threading
 
 from semg import log
+from semg.announcer import Announcer
 from semg.heartbeat import Heartbeat
-from semg.jobs.runner import JobRunner, conduct_captures
+from semg.jobs.captures import conduct_captures
+from semg.jobs.runner import JobRunner
 from semg.service import announce_ready, wait_for_store
 from semg.settings import get_settings
 from semg.store.pool import Pool
@@ -25,11 +27,13 @@ def main() -> None:
     runner = JobRunner(settings, pool)
     heartbeat = Heartbeat(pool, "job_runner", runner.metrics)
     heartbeat.start()
-    conductor = threading.Thread(target=conduct_captures, args=(pool, stop), name="captures")
+    announcer = Announcer(settings, "job_runner")
+    conductor = threading.Thread(target=conduct_captures, args=(pool, announcer, stop), name="captures")
     conductor.start()
     announce_ready(settings)
     runner.run(stop)
     conductor.join()
+    announcer.close()
     heartbeat.stop()
     pool.close()
 

@@ -18,6 +18,7 @@ from sending import run_command_line
 from simulation import Network, SimulationError, Source, from_arrays, from_recording
 
 from semg.recordings import load_recording
+from semg.service import announce_ready
 from semg.settings import Settings, get_settings
 from semg.signals.synthesis import SyntheticArm
 
@@ -95,7 +96,9 @@ def parse_arguments(settings: Settings, arguments: Sequence[str] | None = None) 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Stream what the command line asks for."""
-    options = parse_arguments(get_settings(), arguments)
+    settings = get_settings()
+    options = parse_arguments(settings, arguments)
+    announce_ready(settings)
     return run_command_line(
         "udpsim",
         lambda: make_sources(options, options.ids),

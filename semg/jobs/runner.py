@@ -11,10 +11,8 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from semg.capture import conduct
 from semg.domain import Job
 from semg.errors import ConflictError, NotFoundError, StoreError
 from semg.settings import PROJECT_DIR, Settings, child_environment, thread_limits
@@ -165,19 +163,6 @@ class JobRunner:
                 self._fail(running.job, "the job runner was stopped while the job ran: start it again")
             except StoreError as exc:
                 logger.warning("the job's end is not written: %s", exc, extra={"job_id": running.job.job_id})
-
-
-def conduct_captures(pool: Pool, stop: threading.Event, every_s: float = 0.2) -> None:
-    """Write the repetitions of running captures when they have been performed, until told to stop."""
-    failing = False
-    while not stop.wait(every_s):
-        try:
-            conduct(pool, datetime.now(UTC))
-            failing = False
-        except StoreError as exc:
-            if not failing:
-                logger.warning("captures wait for the store: %s", exc)
-            failing = True
 
 
 def _died(code: int) -> str:

@@ -11,8 +11,8 @@ from semg.errors import NotFoundError, SemgError, StoreUnavailableError, Trainin
 from semg.session_data import load_session
 from semg.settings import Settings
 from semg.signals.dataset import LabelledSamples
-from semg.signals.options import TrainingOptions
 from semg.signals.fitting import TrainingStopped
+from semg.signals.options import TrainingOptions
 from semg.signals.training import TrainingProgress, TrainingResult, train
 from semg.store import jobs, models, profiles
 from semg.store import sessions as sessions_store

@@ -1,0 +1,136 @@
+"""One job, from its row to an activated version, or to a sentence that a researcher understands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from semg.jobs.training import Finished, run_job
+from semg.recordings import Recording
+from semg.session_data import load_session
+from semg.signals.classifier import Classifier
+from semg.store import jobs, models, profiles, repetitions, sessions
+from semg.store.pool import Pool
+
+pytestmark = pytest.mark.servers
+
+
+def run(settings, pool: Pool, user_id: int, session_ids: list[int], kind: str = "logcov_lda", **options) -> tuple:
+    with pool.transaction() as tx:
+        job_id = jobs.insert_job(tx, user_id, session_ids, kind, options)
+        assert jobs.claim_due_job(tx, "test").job_id == job_id
+    finished = run_job(settings, pool, job_id)
+    with pool.transaction() as tx:
+        return finished, jobs.get_job(tx, job_id)
+
+
+def only(recording: Recording, keep: Callable[[str, int], bool]) -> Recording:
+    """Give the recording with the labels of other stretches removed."""
+    labelled = recording.labelled
+    wanted = [i for i, s in enumerate(labelled.stretches) if keep(s.label, s.repetition)]
+    place = np.full(len(labelled.stretches) + 1, -1, np.int32)
+    place[wanted] = np.arange(len(wanted))
+    stretches = tuple(labelled.stretches[i] for i in wanted)
+    return replace(recording, labelled=replace(labelled, stretch=place[labelled.stretch], stretches=stretches))
+
+
+def test_stored_session_gives_back_samples_and_labels(pool, user_id, recordings, add_session) -> None:
+    session_id = add_session(user_id, recordings[0])
+    with pool.transaction() as tx:
+        loaded = load_session(tx, sessions.get_session(tx, session_id))
+    original = recordings[0].labelled
+    np.testing.assert_array_equal(loaded.samples, original.samples)
+    np.testing.assert_array_equal(loaded.stretch, original.stretch)
+    np.testing.assert_array_equal(loaded.starts_run, original.starts_run)
+    assert [(s.label, s.repetition) for s in loaded.stretches] == [(s.label, s.repetition) for s in original.stretches]
+
+
+def test_excluded_repetition_is_not_trained_on(pool, user_id, recordings, add_session) -> None:
+    session_id = add_session(user_id, recordings[0])
+    with pool.transaction() as tx:
+        first = repetitions.list_repetitions(tx, session_id)[0]
+        repetitions.update_repetition(tx, first.repetition_id, excluded=True, reason="coughed")
+        loaded = load_session(tx, sessions.get_session(tx, session_id))
+    assert len(loaded.stretches) == len(recordings[0].labelled.stretches) - 1
+    assert (loaded.stretch == -1).sum() > (recordings[0].labelled.stretch == -1).sum()
+
+
+def test_job_stores_and_activates_a_version_with_its_report(settings, pool, user_id, recordings, add_session) -> None:
+    session_ids = [add_session(user_id, r, f"s{i}", 9 - i) for i, r in enumerate(recordings)]
+    finished, job = run(settings, pool, user_id, session_ids, "cnn", epochs=2)
+    assert finished == Finished(user_id, 1)
+    assert (job.status, job.progress, job.error, job.model_version) == ("completed", 100, "", 1)
+    assert job.epochs > 0
+    assert "held out" in job.log
+    with pool.transaction() as tx:
+        model, artifact = models.find_active_artifact(tx, user_id)
+    assert model.model_bytes == len(artifact) <= settings.max_model_bytes
+    assert model.metadata["training"]["session_ids"] == session_ids
+    assert model.metadata["training"]["job_id"] == job.job_id
+    assert model.report["split"]["by"] == "session"
+    assert 0 <= model.report["balanced_accuracy"] <= 1
+    assert Classifier.from_bytes(artifact).classes == ("fist", "flexion", "rest")
+    second, _ = run(settings, pool, user_id, session_ids)
+    assert second.version == 2
+    with pool.transaction() as tx:
+        assert [(m.version, m.active) for m in models.list_models(tx, user_id)] == [(2, True), (1, False)]
+
+
+def test_channels_of_the_gesture_bank_are_used(settings, pool, user_id, recordings, add_session) -> None:
+    session_id = add_session(user_id, recordings[0])
+    with pool.transaction() as tx:
+        profiles.update_profile(tx, user_id, channels_used=("a3", "a0"))
+    run(settings, pool, user_id, [session_id])
+    with pool.transaction() as tx:
+        _, artifact = models.find_active_artifact(tx, user_id)
+    assert set(Classifier.from_bytes(artifact).channels) == {"a0", "a3"}
+
+
+@pytest.mark.parametrize(
+    ("keep", "sentence"),
+    [
+        (lambda label, number: False, "no "),
+        (lambda label, number: label == "fist", "one gesture|at least two|only"),
+        (lambda label, number: number == 1, "repetition|twice"),
+    ],
+)
+def test_unfit_data_fail_with_a_sentence(settings, pool, user_id, recordings, add_session, keep, sentence) -> None:
+    session_id = add_session(user_id, only(recordings[0], keep))
+    finished, job = run(settings, pool, user_id, [session_id])
+    assert finished is None
+    assert job.status == "failed"
+    assert re.search(sentence, job.error, re.IGNORECASE), job.error
+    assert "Traceback" not in job.error
+    with pool.transaction() as tx:
+        assert models.list_models(tx, user_id) == []
+
+
+def test_sessions_of_other_channels_fail_with_a_sentence(settings, pool, user_id, recordings, add_session) -> None:
+    first = add_session(user_id, recordings[0], "s1", 2)
+    with pool.transaction() as tx:
+        device = profiles.get_profile(tx, user_id).device
+        profiles.update_device(tx, replace(device, channels=("b0", "b1", "b2", "b3")))
+    renamed = replace(recordings[1], labelled=replace(recordings[1].labelled, channels=("b0", "b1", "b2", "b3")))
+    second = add_session(user_id, renamed, "s2", 1)
+    _, job = run(settings, pool, user_id, [first, second])
+    assert job.status == "failed"
+    assert "channel" in job.error
+
+
+def test_unknown_option_fails_with_its_name(settings, pool, user_id, recordings, add_session) -> None:
+    _, job = run(settings, pool, user_id, [add_session(user_id, recordings[0])], wibble=3)
+    assert job.status == "failed"
+    assert "wibble" in job.error
+
+
+def test_job_of_a_deleted_profile_ends_quietly(settings, pool, user_id, recordings, add_session) -> None:
+    session_id = add_session(user_id, recordings[0])
+    with pool.transaction() as tx:
+        job_id = jobs.insert_job(tx, user_id, [session_id], "logcov_lda", {})
+        jobs.claim_due_job(tx, "test")
+        profiles.delete_profile(tx, user_id)
+    assert run_job(settings, pool, job_id) is None
