@@ -134,6 +134,27 @@ def test_no_migration_ends_its_transaction_itself() -> None:
         assert not {"BEGIN", "COMMIT", "ROLLBACK"} & {statement.strip() for statement in statements}, path.name
 
 
+def psql(settings: Settings, *arguments: str, script: str | None = None) -> None:
+    """Run the client that lies beside ``pg_dump``."""
+    (program, *_) = [path.with_name("psql") for path in backup.dump_programs() if path.with_name("psql").exists()]
+    host, port = settings.postgres_address
+    done = subprocess.run(
+        [program, "-q", "-v", "ON_ERROR_STOP=1", "-h", host, "-p", str(port), "-U", settings.postgres_user,
+         "-d", settings.postgres_db, *arguments],
+        input=script, text=True, capture_output=True, check=False,
+        env={"PGPASSWORD": settings.postgres_password.get_secret_value()},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_schema_applied_by_hand_leaves_nothing_to_migrate(empty) -> None:
+    by_hand, by_start = empty(), empty()
+    psql(by_hand, "-f", str(runner.FOLDER / "postgres.sql"))
+    assert runner.bring_up_to_date(by_hand) == []
+    runner.bring_up_to_date(by_start)
+    assert dump(by_hand) == dump(by_start)
+
+
 def test_second_call_changes_nothing(empty) -> None:
     settings = empty()
     assert runner.bring_up_to_date(settings)
@@ -178,17 +199,8 @@ def test_backup_restores_to_the_same_database(settings: Settings, pool: Pool, em
         profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=200)
     other = empty()
     script = gzip.decompress(backup.back_up(settings).read_bytes()).decode()
-    statements = "\n".join(line for line in script.splitlines() if not line.startswith("\\"))
-    assert "COPY public.profiles" in statements
-    programs = [path.with_name("psql") for path in backup.dump_programs() if path.with_name("psql").exists()]
-    host, port = other.postgres_address
-    done = subprocess.run(
-        [programs[0], "-q", "-v", "ON_ERROR_STOP=1", "-h", host, "-p", str(port), "-U", other.postgres_user,
-         "-d", other.postgres_db],
-        input=script, text=True, capture_output=True, check=False,
-        env={"PGPASSWORD": other.postgres_password.get_secret_value()},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert "COPY public.profiles" in script
+    psql(other, script=script)
     assert dump(other) == dump(settings)
     restored = Pool(other)
     with restored.transaction() as tx, pool.transaction() as original:
