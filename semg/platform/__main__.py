@@ -18,7 +18,7 @@ from semg.errors import SemgError
 from semg.platform import control, identity, services, state
 from semg.platform.first_login import LOGIN
 from semg.platform.supervisor import Supervisor
-from semg.settings import PROJECT_DIR, child_environment, load_settings
+from semg.settings import child_environment, load_settings
 
 EXIT_FAILED, EXIT_NOT_READY, EXIT_INTERRUPTED = 1, 3, 130
 
@@ -87,7 +87,7 @@ def _start(options: argparse.Namespace) -> int:
         identity.INSTALLATION_VARIABLE: identity.make_installation(started.settings.data_dir),
         identity.SERVICE_VARIABLE: "demo",
     }
-    environment = child_environment(PYTHONPATH=str(PROJECT_DIR), **marks)
+    environment = child_environment(**marks)
     return subprocess.run([sys.executable, "-m", "semg.platform.demo"], env=environment, check=False).returncode
 
 

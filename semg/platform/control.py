@@ -202,7 +202,7 @@ def _spawn_supervisor(settings: Settings, installation: str, table: Path | None)
             return subprocess.Popen(
                 command,
                 cwd=PROJECT_DIR,
-                env=child_environment(PYTHONPATH=str(PROJECT_DIR), **marks),
+                env=child_environment(**marks),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

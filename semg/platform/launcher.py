@@ -12,7 +12,7 @@ from semg.errors import PlatformError
 from semg.platform import identity, nats, postgres
 from semg.platform.services import Service
 from semg.platform.unit import Unit, url_answers
-from semg.settings import PROJECT_DIR, Settings, child_environment
+from semg.settings import Settings, child_environment
 
 NATS_SPARE_BYTES = 64 << 20
 """What JetStream may keep beside the journal."""
@@ -64,7 +64,6 @@ class Launcher:
             ready_file.unlink(missing_ok=True)
             environment = self._environment(service.name) | {
                 "SEMG_READY_FILE": str(ready_file),
-                "PYTHONPATH": str(PROJECT_DIR),
                 "PYTHONUNBUFFERED": "1",
             }
             environment.setdefault("OMP_NUM_THREADS", "1")  # small matrices: more threads only wait for each other
