@@ -8,6 +8,8 @@ from typing import Any
 
 MAX_SOURCES = 200
 SOURCE_IDLE_US = 60_000_000
+CLEAR_EVERY_US = 1_000_000
+"""A full table is searched for silent senders at most this often, so that forged addresses cost nothing."""
 
 Address = tuple[str, int]
 
@@ -65,6 +67,7 @@ class Sources:
         self._counters = counters
         self._by_address: dict[Address, Source] = {}
         self._tabled_us = 0
+        self._cleared_us = 0
 
     def note(self, address: Address, now_us: int) -> Source:
         """Give the entry of an address, counted up by one datagram."""
@@ -102,6 +105,9 @@ class Sources:
         return rows
 
     def _make_room(self, now_us: int) -> bool:
+        if 0 <= now_us - self._cleared_us < CLEAR_EVERY_US:
+            return False
+        self._cleared_us = now_us
         silent = [at for at, source in self._by_address.items() if now_us - source.seen_us > SOURCE_IDLE_US]
         for address in silent:
             del self._by_address[address]

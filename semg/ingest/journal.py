@@ -31,7 +31,9 @@ from semg.wire.messages import JOURNAL_STREAM, journal_subject, partition_of
 logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 900_000
-"""NATS refuses more than 1 MB (its default ``max_payload``); headers and one block more fit in between."""
+"""NATS refuses more than 1 MB (its default ``max_payload``), headers included."""
+
+HEADROOM_BYTES = 16_384
 
 ROOM_SHARE = 0.9
 """A buffer that was full takes blocks again below this share: one long gap instead of many short runs."""
@@ -52,8 +54,9 @@ class _Message:
 class JournalBuffer:
     """Blocks of one partition on their way to the journal, oldest first."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._name = name
+        self._max_bytes = max_bytes
         self._numbered = 0
         self._sealed: deque[_Message] = deque()
         self._open: list[Block] = []
@@ -63,7 +66,7 @@ class JournalBuffer:
     def add(self, block: Block) -> None:
         """Take in a block."""
         size = encoded_size(block)
-        if self._open_bytes + size > MAX_MESSAGE_BYTES:
+        if self._open_bytes + size > self._max_bytes:
             self._seal()
         self._open.append(block)
         self._open_bytes += size
@@ -110,7 +113,9 @@ class Journal:
         self._js = js
         self._settings = settings
         self._counters = counters
-        self._buffers = [JournalBuffer(f"{instance}-{number}") for number in range(settings.journal_partitions)]
+        max_bytes = min(MAX_MESSAGE_BYTES, client.max_payload - HEADROOM_BYTES)
+        names = [f"{instance}-{number}" for number in range(settings.journal_partitions)]
+        self._buffers = [JournalBuffer(name, max_bytes) for name in names]
         self._full = False
         self._broken: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 SUMMARY_S = 1.0
 CONNECT_AGAIN_S = 0.5
 JOURNAL_DRAIN_S = 5.0
-STORE_DRAIN_S = 5.0
+STORE_DRAIN_S = 3.0
 
 
 class IngestServer:
@@ -140,7 +140,7 @@ class IngestServer:
             for task in others:
                 task.cancel()
             await asyncio.gather(*store_tasks, *others, return_exceptions=True)
-            await asyncio.to_thread(heartbeat.stop)
+            await asyncio.to_thread(heartbeat.stop, 1.0)
             logger.info("stopped: %s", self.counters.as_metrics())
 
     def _stores(self, client: Client) -> list[StoreTask]:
@@ -158,7 +158,12 @@ class IngestServer:
             await self._hand_over(self._receiver.take(), journal, live)
 
     async def _hand_over(self, batch: list[Any], journal: Journal, live: LivePublisher, *, last: bool = False) -> None:
-        blocks = self._pipeline.process(batch, now_us())
+        try:
+            blocks = self._pipeline.process(batch, now_us())
+        except Exception:  # one batch must not end the service; what it held is counted
+            self.counters.dropped["internal_error"] += len(batch)
+            logger.exception("a batch of %d datagrams was lost to an unexpected error", len(batch))
+            return
         if last:
             blocks += self._pipeline.finish(now_us())
         if blocks:

@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 MAX_BATCH = 32
 """Messages in one transaction: at most 29 MB."""
 
+WAIT_S = 0.5
 RETRY_S = (0.1, 5.0)
 CHECK_S = 1.0
 
@@ -87,12 +88,17 @@ class StoreTask:
             try:
                 if self._subscription is None:
                     await self._open()
-                if await self._copy_once():
-                    pause_s = RETRY_S[0]
+                n_messages = await self._copy_once()
+                pause_s = RETRY_S[0]
+                if n_messages < MAX_BATCH:
+                    await self._pause(self._settings.store_every_ms / 1000)
                 continue
             except (NatsError, TimeoutError, OSError, StoreError, _PlaceLost) as exc:
                 self._counters.store_retries += 1
                 logger.warning("store: %s; trying again", str(exc) or type(exc).__name__)
+            except Exception:  # the edge of the task: receiving goes on, and the journal keeps what is not stored
+                self._counters.store_retries += 1
+                logger.exception("store: unexpected error; trying again")
             await self._close()
             await self._pause(pause_s)
             pause_s = min(2 * pause_s, RETRY_S[1])
@@ -102,7 +108,10 @@ class StoreTask:
         """Store what the journal has now, for at most this long; then ``run`` ends."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         try:
-            while asyncio.get_running_loop().time() < deadline and not await self._has_all():
+            while self._client.is_connected and not await self._has_all():
+                if asyncio.get_running_loop().time() > deadline:
+                    logger.warning("store: the rest of the journal is stored after the next start")
+                    break
                 await asyncio.sleep(0.02)
         except (NatsError, TimeoutError, OSError) as exc:
             logger.warning("store: stopped without the rest of the journal: %s", str(exc) or type(exc).__name__)
@@ -136,16 +145,16 @@ class StoreTask:
         self._delivered = self._stored = 0
         self._suspected = -1
 
-    async def _copy_once(self) -> bool:
-        """Store what arrives within ``STORE_EVERY_MS``; tell whether something did."""
+    async def _copy_once(self) -> int:
+        """Store what is there, or the first that arrives within ``WAIT_S``; give the number of messages."""
         assert self._subscription is not None
         try:
-            messages = await self._subscription.fetch(MAX_BATCH, timeout=self._settings.store_every_ms / 1000)
+            messages = await self._subscription.fetch(MAX_BATCH, timeout=WAIT_S)
         except TimeoutError:
             messages = []
         if not messages:
             await self._check()
-            return False
+            return 0
         entries = self._entries(messages)
         stored = await asyncio.to_thread(self._store, entries)
         self._place, self._stored = stored.sequence, self._delivered
@@ -157,7 +166,7 @@ class StoreTask:
         counters.journal_damaged += stored.damaged
         if asyncio.get_running_loop().time() - self._checked_at > CHECK_S:
             await self._check()
-        return True
+        return len(messages)
 
     def _entries(self, messages: Sequence[Msg]) -> list[_Entry]:
         """Give the messages, after a look whether one was lost on the way here."""

@@ -67,7 +67,8 @@ def copy_blocks(tx: Transaction, blocks: Iterable[Block], session_id: int | None
 def list_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime) -> list[Block]:
     """Give what a profile's device sent, as blocks in time order, trimmed to ``[since, until)`` of server time.
 
-    A block that lost its first samples to the trimming does not start a run. Late samples are blocks of their own.
+    Segments follow one another whole, so that a block without ``starts_run`` continues the one before it that is not
+    late. A block that lost its first samples to the trimming does not start a run.
     Imported samples belong to their sessions and are not among these.
     """
     query = "user_id = %s AND session_id IS NULL AND started_at >= %s AND started_at < %s"
@@ -224,7 +225,7 @@ def _read(tx: Transaction, condition: str, parameters: Sequence[object]) -> Iter
     with tx.cursor() as cursor:
         query = cursor.mogrify(
             f"SELECT {_COLUMNS} FROM sample_blocks WHERE {condition} "  # noqa: S608 - the conditions of this module
-            "ORDER BY started_at, segment_id, received_us[1]",
+            "ORDER BY segment_id, started_at, received_us[1]",
             parameters,
         ).decode()
         out = io.BytesIO()

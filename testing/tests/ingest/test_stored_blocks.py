@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from semg.domain import Block, utc_from_us
+from semg.domain import Block, Session, utc_from_us
 from semg.errors import NotFoundError
 from semg.store import blocks as store
 from semg.store.pool import Pool, execute, one, rows
@@ -170,3 +170,38 @@ def test_progress_is_not_saved_when_the_samples_are_not(pool: Pool) -> None:
     with pool.transaction() as tx:
         assert store.read_progress(tx, "S", 0, CREATED) == 0
         assert store.count_samples(tx, 21) == 0
+
+
+def test_session_has_the_samples_of_its_time_or_its_import(pool: Pool) -> None:
+    write(pool, stream())
+    write(pool, stream(n_blocks=3), session_id=7)
+    captured = Session(
+        session_id=5,
+        user_id=21,
+        name="s",
+        origin="capture",
+        status="completed",
+        started_at=T0 + timedelta(seconds=1),
+        ended_at=T0 + timedelta(seconds=2),
+        channels=("a0", "a1", "a2"),
+        rate_hz=200.0,
+        sensor="raw",
+        mains_hz=50.0,
+    )
+    with pool.transaction() as tx:
+        found = store.list_session_blocks(tx, captured)
+        imported = store.list_session_blocks(tx, replace(captured, session_id=7, origin="import"))
+        going_on = store.list_session_blocks(tx, replace(captured, status="recording", ended_at=None))
+    assert [int(us) // 1000 for block in found for us in block.device_us] == list(range(1000, 2000, 5))
+    assert sum(block.n_samples for block in imported) == 60
+    assert sum(block.n_samples for block in going_on) == 600
+
+
+def test_segments_that_overlap_in_time_are_not_interleaved(pool: Pool) -> None:
+    """A board that starts anew while its clock was still being fitted."""
+    first = stream(3)
+    second = [replace(block, segment_id=T0_US + 1, clock_offset_us=T0_US + 50_000) for block in stream(3)]
+    write(pool, [block for pair in zip(first, second, strict=True) for block in pair])
+    found = read(pool, T0, T0 + timedelta(hours=1))
+    assert [block.starts_run for block in found] == [True, False, False] * 2
+    assert [block.segment_id for block in found] == [T0_US] * 3 + [T0_US + 1] * 3
