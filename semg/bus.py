@@ -49,7 +49,7 @@ async def connect(settings: Settings, name: str, *, forever: bool = True) -> Cli
             logger.warning("bus: NATS at %s: %s", where, text)
 
     async def on_disconnected() -> None:
-        logger.warning("bus: disconnected")
+        logger.info("bus: disconnected")
 
     async def on_reconnected() -> None:
         logger.info("bus: reconnected")
