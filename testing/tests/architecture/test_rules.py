@@ -1,0 +1,132 @@
+"""The rules of docs/architecture.md that source text can show."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from semg.settings import PROJECT_DIR
+
+SERVICES = ("ml_model", "udpserver", "streamlit_apps", "db")
+ENTRY_MODULES = {"api", "evaluate", "job_runner", "nat_inference", "TrainMLJob", "udpserver", "Main", "webapi", "ui"}
+SQL = re.compile(r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|COPY\s+\w+)\b", re.DOTALL)
+DDL = re.compile(r"\b(CREATE|ALTER|DROP)\s+(TABLE|INDEX|VIEW|FUNCTION|SCHEMA|TYPE|SEQUENCE)\b")
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (PROJECT_DIR / folder).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def strings(path: Path) -> Iterator[str]:
+    """Give the string constants of a module that are not docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def offenders(paths: list[Path], forbidden: tuple[str, ...]) -> list[str]:
+    return [
+        f"{path.relative_to(PROJECT_DIR)} imports {name}"
+        for path in paths
+        for name in imports(path)
+        if any(name == bad or name.startswith(bad + ".") for bad in forbidden)
+    ]
+
+
+def test_shared_package_imports_no_service_and_no_frontend() -> None:
+    assert offenders(sources("semg"), ("fastapi", "starlette", "streamlit", *ENTRY_MODULES)) == []
+
+
+def test_signals_do_no_input_or_output() -> None:
+    forbidden = ("semg.store", "semg.bus", "semg.settings", "semg.wire", "psycopg2", "nats", "httpx", "socket", "os")
+    assert offenders(sources("semg/signals"), forbidden) == []
+
+
+def test_wire_knows_neither_store_nor_signals() -> None:
+    forbidden = ("semg.store", "semg.signals", "semg.settings", "psycopg2", "nats", "socket")
+    assert offenders(sources("semg/wire"), forbidden) == []
+
+
+def test_store_knows_neither_bus_nor_signals() -> None:
+    assert offenders(sources("semg/store"), ("semg.bus", "semg.signals", "nats", "httpx")) == []
+
+
+def test_entries_import_shared_code_and_never_each_other() -> None:
+    for path in sources("ml_model", "udpserver"):
+        others = ENTRY_MODULES - {"webapi", "ui"}
+        assert offenders([path], tuple(others)) == []
+
+
+def test_queries_stand_in_the_store_only() -> None:
+    found = [
+        f"{path.relative_to(PROJECT_DIR)}: {text[:60]!r}"
+        for path in sources("semg", *SERVICES)
+        if "semg/store" not in path.as_posix() and not path.as_posix().endswith("semg/platform/postgres.py")
+        for text in strings(path)
+        if SQL.search(text)
+    ]
+    assert [entry for entry in found if "schema_migrations" not in entry] == []
+
+
+def test_tables_are_made_in_db_only() -> None:
+    found = [path.name for path in sources("semg", *SERVICES) for text in strings(path) if DDL.search(text)]
+    assert found == []
+
+
+def test_only_settings_reads_the_environment() -> None:
+    found = [
+        str(path.relative_to(PROJECT_DIR))
+        for path in sources("semg", *SERVICES)
+        if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
+    ]
+    assert found == ["semg/settings.py"]
+
+
+def test_nothing_stored_is_unpickled_and_nothing_received_is_evaluated() -> None:
+    assert (
+        offenders(sources("semg", *SERVICES, "testing"), ("pickle", "dill", "cloudpickle", "shelve", "marshal")) == []
+    )
+    for path in sources("semg", *SERVICES):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+            assert name not in ("eval", "exec"), path
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["semg.ingest.server", "semg.inference.worker", "semg.prediction", "semg.signals.classifier", "semg.jobs.runner"],
+)
+def test_torch_is_loaded_only_where_a_network_is_trained(module: str) -> None:
+    code = f"import sys, {module}; sys.exit(1 if 'torch' in sys.modules else 0)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, check=False).returncode == 0
+
+
+def test_no_module_is_too_long_to_read() -> None:
+    long = {
+        str(path.relative_to(PROJECT_DIR)): n
+        for path in sources("semg", *SERVICES, "testing")
+        if (n := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert long == {}
