@@ -243,8 +243,13 @@ def _initialise(folder: Path, data: Path, user: str, password: str, environment:
         )
     if done.returncode != 0:
         shutil.rmtree(partial, ignore_errors=True)
-        reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise PlatformError(f"PostgreSQL cannot make its files in {data} (DATA_DIR): {' '.join(reason[-2:])}")
+        told = done.stderr.decode("utf-8", "replace")
+        if "No space left on device" in told:
+            raise PlatformError(
+                f"the disk is full: PostgreSQL needs about 50 MB in {data}; free space, or set DATA_DIR"
+            )
+        reason = " ".join(told.strip().splitlines()[-2:])
+        raise PlatformError(f"PostgreSQL cannot make its files in {data} (DATA_DIR): {reason}")
     if data.exists():
         data.rmdir()
     partial.rename(data)
