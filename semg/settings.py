@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import EllipsisType
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from semg.errors import SettingsError
@@ -107,6 +107,13 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         """Relative folders count from the project, so that a service finds them from any working directory."""
         return None if value is None else (PROJECT_DIR / value.expanduser())
+
+    @model_validator(mode="after")
+    def _usual_port(self) -> Settings:
+        """Expect a named PostgreSQL at its usual port; the embedded one keeps out of its way."""
+        if self.postgres_host and "postgres_port" not in self.model_fields_set:
+            self.postgres_port = 5432
+        return self
 
     @property
     def embedded_postgres(self) -> bool:
