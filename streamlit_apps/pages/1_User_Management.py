@@ -16,13 +16,8 @@ from ui.runtime import App
 SHOWN = 200
 
 
-def list_and_edit(app: App) -> None:
+def list_and_edit(app: App, known: list[Profile]) -> None:
     """Show the profiles, and the chosen one for editing."""
-    with app.pool.transaction() as tx:
-        known = profiles.list_profiles(tx)
-    if not known:
-        st.info("No profile yet. Create the first one under “New profile”.")
-        return
     wanted = st.text_input("Search", placeholder="Part of a name or of the notes", key="search").strip().lower()
     found = [one for one in known if wanted in one.name.lower() or wanted in one.notes.lower()]
     if not found:
@@ -145,8 +140,14 @@ with page("User Management", "A profile is a person together with the sensor tha
                 "Next, say which gestures shall be recognised."
             )
             st.page_link("pages/2_Gesture_Management.py", label="Add gestures", icon=":material/arrow_forward:")
-    profiles_tab, new_tab = st.tabs(["Profiles", "New profile"])
-    with profiles_tab:
-        list_and_edit(app)
-    with new_tab:
+    with app.pool.transaction() as tx:
+        known = profiles.list_profiles(tx)
+    if known:
+        profiles_tab, new_tab = st.tabs(["Profiles", "New profile"])
+        with profiles_tab:
+            list_and_edit(app, known)
+        with new_tab:
+            create(app)
+    else:
+        st.info("No profile yet. Create the first one here.")
         create(app)

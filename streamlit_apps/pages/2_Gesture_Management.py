@@ -20,7 +20,7 @@ def bank(app: App, profile: Profile, known: list[Gesture], counts: Counter[str])
     colours = palette.gesture_colours([gesture.name for gesture in known])
     for index, gesture in enumerate(known):
         with st.container(border=True):
-            text, up, down, change = st.columns([8, 0.6, 0.6, 1.4], vertical_alignment="center")
+            text, up, down, change = st.columns([7, 0.75, 0.75, 1.9], vertical_alignment="center")
             n = counts[gesture.name]
             recorded = f" · {n} repetition{'s' if n != 1 else ''}" if n else ""
             description = gesture.description or ("always there" if gesture.name == REST else "no description")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import streamlit as st
 
@@ -17,8 +18,8 @@ from ui.page import empty, page
 from ui.pick import pick_profile
 from ui.runtime import App
 
+# The plan starts a moment ahead, so that services know of it before its first sample comes.
 START_AFTER_S = 1.5
-"""The plan starts a moment ahead, so that services know of it before its first sample comes."""
 LATE_S = 3.0
 
 
@@ -62,35 +63,50 @@ def show_running(app: App, profile: Profile, session: Session, bank: list[Gestur
     with left:
         live_view(app.settings, profile, [one.name for one in bank], has_model=False, compact=True, height_px=210)
     with right:
-        quality(app, profile.user_id)
-        st.caption("Ending early keeps what has been performed; the rest gets no label.")
-        if st.button("End early", icon=":material/stop:", key="abort", width="stretch"):
+        if st.button(
+            "End early",
+            icon=":material/stop:",
+            key="abort",
+            width="stretch",
+            help="What has been performed is kept; the rest gets no label.",
+        ):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     abort(tx, session.session_id, datetime.now(UTC))
                 st.session_state["captured"] = session.session_id
                 st.rerun()
+        quality(app, profile.user_id)
 
 
 def plan_fields(bank: list[Gesture]) -> CapturePlan | None:
     """Draw the fields of a plan and give it; None while it makes no sense."""
     names = [one.name for one in bank if one.name != REST]
-    chosen = st.multiselect("Gestures", names, names, key="gestures")
+    # A running capture takes the fields off the page; the next plan begins with what the last one was.
+    kept: dict[str, Any] = st.session_state.setdefault("plan", {})
+    left_out = [name for name in names if name in kept.get("left_out", [])]
+    chosen = st.multiselect("Gestures", names, [name for name in names if name not in left_out], key="gestures")
     repetitions, gesture_s, rest_s, prepare_s = st.columns(4)
-    n = repetitions.number_input("Repetitions of each", 1, 100, 6, key="repetitions")
-    perform_s = gesture_s.number_input("Seconds per gesture", 1.0, 60.0, 4.0, 0.5, format="%g", key="gesture-s")
-    relax_s = rest_s.number_input("Seconds of rest", 1.0, 60.0, 3.0, 0.5, format="%g", key="rest-s")
-    ready_s = prepare_s.number_input("Preparation (s)", 0.0, 60.0, 5.0, 1.0, format="%g", key="prepare-s")
+    n = repetitions.number_input("Repetitions of each", 1, 100, kept.get("n", 6), key="repetitions")
+    perform_s = gesture_s.number_input(
+        "Seconds per gesture", 1.0, 60.0, kept.get("gesture_s", 4.0), 0.5, format="%g", key="gesture-s"
+    )
+    relax_s = rest_s.number_input("Seconds of rest", 1.0, 60.0, kept.get("rest_s", 3.0), 0.5, format="%g", key="rest-s")
+    ready_s = prepare_s.number_input(
+        "Preparation (s)", 0.0, 60.0, kept.get("prepare_s", 5.0), 1.0, format="%g", key="prepare-s"
+    )
     order, seed = st.columns([3, 1])
     shuffled = order.radio(
         "Order",
         [True, False],
+        index=0 if kept.get("shuffled", True) else 1,
         format_func=lambda one: "Shuffled (recommended)" if one else "Blocked: one gesture after the other",
         horizontal=True,
         key="shuffled",
         help="Shuffled keeps fatigue and drift from looking like a gesture.",
     )
-    number = seed.number_input("Seed of the order", 0, 2**31 - 1, 0, key="seed")
+    number = seed.number_input("Seed of the order", 0, 2**31 - 1, kept.get("seed", 0), key="seed")
+    kept |= {"left_out": [name for name in names if name not in chosen], "n": n, "gesture_s": perform_s}
+    kept |= {"rest_s": relax_s, "prepare_s": ready_s, "shuffled": shuffled, "seed": number}
     plan = None
     with errors.attempt():
         plan = make_plan(chosen, int(n), perform_s, relax_s, ready_s, shuffled, int(number))

@@ -24,35 +24,39 @@ KINDS: dict[ClassifierKind, str] = {
     "td_lda": "Time-domain features + LDA: the classic",
 }
 FEW = 3
+FIRST = 30
 JOBS_PAGE = "pages/5_Training_Jobs_Status.py"
 
 
 def choose_sessions(summaries: Sequence[SessionSummary]) -> list[SessionSummary]:
-    """Show the sessions and give the chosen ones."""
-    by_id = {summary.session.session_id: summary for summary in summaries}
+    """Show the sessions and give the chosen ones; at first, all that were recorded with the newest one's device."""
     newest = summaries[0].session
-    fitting = [number for number, summary in by_id.items() if _fits(summary, newest)]
-    chosen = st.multiselect(
-        "Sessions", list(by_id), fitting, format_func=lambda number: _label(by_id[number]), key="sessions"
-    )
-    return [by_id[number] for number in chosen]
+    shown = summaries
+    if len(summaries) > FIRST and not st.toggle(f"Show all {len(summaries)} sessions", key="all-sessions"):
+        shown = summaries[:FIRST]
+    with st.container(border=True, height=230 if len(shown) > 5 else "content", gap="xsmall"):
+        return [
+            summary
+            for summary in shown
+            if st.checkbox(_label(summary), _fits(summary, newest), key=f"session-{summary.session.session_id}")
+        ]
 
 
 def review(app: App, chosen: Sequence[SessionSummary]) -> None:
-    """Show the repetitions of the chosen sessions, to be used or left out."""
-    for summary in chosen:
-        session = summary.session
-        with st.expander(f"Repetitions of {session.name}"):
-            with app.pool.transaction() as tx:
-                found = sessions.list_repetitions(tx, session.session_id)
-            edited = repetitions.edit(found, f"repetitions-{session.session_id}")
-            wanted = repetitions.changes(found, edited)
-            if st.button("Save", key=f"save-{session.session_id}", disabled=not wanted):
-                with errors.attempt():
-                    with app.pool.transaction() as tx:
-                        repetitions.save(tx, wanted)
-                    flash(f"{len(wanted)} repetitions changed")
-                    st.rerun()
+    """Show the repetitions of a chosen session, to be used or left out."""
+    with st.expander("Take single repetitions out"):
+        by_id = {summary.session.session_id: summary for summary in chosen}
+        number = st.selectbox("Of", list(by_id), format_func=lambda one: by_id[one].session.name, key="look-into")
+        with app.pool.transaction() as tx:
+            found = sessions.list_repetitions(tx, number)
+        edited = repetitions.edit(found, f"repetitions-{number}")
+        wanted = repetitions.changes(found, edited)
+        if st.button("Save", key=f"save-{number}", disabled=not wanted):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    repetitions.save(tx, wanted)
+                flash(f"{len(wanted)} repetitions changed")
+                st.rerun()
 
 
 def check(chosen: Sequence[SessionSummary]) -> None:
@@ -138,7 +142,8 @@ def show(app: App, profile: Profile, summaries: Sequence[SessionSummary]) -> Non
     with left:
         st.subheader("Data", anchor=False)
         chosen = choose_sessions(summaries)
-        review(app, chosen)
+        if chosen:
+            review(app, chosen)
     with right:
         st.subheader("What it learns from", anchor=False)
         if chosen:
@@ -149,7 +154,9 @@ def show(app: App, profile: Profile, summaries: Sequence[SessionSummary]) -> Non
         st.caption(f"Channels: {used} (page Gestures)")
     with left:
         st.subheader("Classifier", anchor=False)
-        kind = st.selectbox("Classifier", list(KINDS), format_func=KINDS.__getitem__, key="kind")
+        kind = st.selectbox(
+            "Classifier", list(KINDS), format_func=KINDS.__getitem__, key="kind", label_visibility="collapsed"
+        )
         options = options_fields(kind)
         scheduled_at = when_fields()
         if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=not chosen, key="start"):

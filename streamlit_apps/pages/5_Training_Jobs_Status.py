@@ -56,7 +56,8 @@ def show_job(app: App, job: Job, names: dict[int, str], now: datetime) -> None:
     with st.container(border=True):
         text, action = st.columns([6, 1.1], vertical_alignment="center")
         on = ", ".join(names.get(number, "a deleted session") for number in job.session_ids)
-        text.markdown(f"**{SIGNS[job.status]}** · {KINDS[job.classifier]} on {on} · {_when(job, now)}")
+        text.markdown(f"**{SIGNS[job.status]}** · {_when(job, now)}")
+        text.caption(f"{KINDS[job.classifier]} on {on}")
         if job.status in ACTIVE:
             if action.button("Cancel", key=f"cancel-{job.job_id}", disabled=job.cancel_requested, width="stretch"):
                 with errors.attempt():
@@ -122,7 +123,7 @@ def _when(job: Job, now: datetime) -> str:
 
 with page("Training Jobs and Models") as app:
     profile = pick_profile(app)
-    left, right = st.columns([1, 1], gap="large")
+    left, right = st.columns([1, 1.25], gap="large")
     with left:
         st.subheader("Jobs", anchor=False)
         show_jobs(app, profile.user_id)

@@ -54,6 +54,6 @@ with page("Realtime Gesture Recognition") as app:
         left, right = st.columns([4, 1], vertical_alignment="center")
         left.info(f"{profile.name} has no model yet: signals are shown, gestures appear after the first training.")
         right.page_link("pages/4_Kickoff_Training.py", label="Train one", icon=":material/arrow_forward:")
-    live_view(app.settings, profile, names, has_model=model is not None)
+    live_view(app.settings, profile, names, has_model=model is not None, height_px=340)
     if model is not None:
         decision_fields(app, profile)

@@ -16,8 +16,8 @@ from ui.review_figure import ReviewData, figure
 from ui.runtime import App
 
 SPANS_S = {10: "10 s", 30: "30 s", 60: "1 min", 180: "3 min", 600: "10 min"}
+# Pixel columns of the widest picture.
 COLUMNS = 1200
-"""Pixel columns of the widest picture."""
 
 
 def read(app: App, profile: Profile, session: Session | None, since: datetime, until: datetime) -> ReviewData:

@@ -12,10 +12,10 @@ from semg.domain import ServiceStatus
 from ui import palette, stream, times
 
 EXPECTED = {
-    "udpserver": "Receiving (udpserver)",
-    "api": "Prediction (api)",
-    "nat_inference": "Live recognition (nat_inference)",
-    "job_runner": "Training and captures (job_runner)",
+    "udpserver": "Receiving",
+    "api": "Prediction",
+    "nat_inference": "Live recognition",
+    "job_runner": "Training, captures",
 }
 _COUNTERS = (("udpserver", "accepted"), ("udpserver", "missing"), ("nat_inference", "decisions"))
 
@@ -44,12 +44,12 @@ def show_services(statuses: Sequence[ServiceStatus], now: datetime) -> None:
         colour, sign = palette.LEVEL_COLOURS[levels[state]], palette.LEVEL_SIGNS[levels[state]]
         with column.container(border=True):
             st.html(
-                f'<div style="font-size:.86rem;color:#51606c">{title}</div>'
+                f'<div style="font-size:.86rem;color:#51606c" title="service {service}">{title}</div>'
                 f'<div style="font-size:1.15rem;font-weight:600;color:{colour}">{sign} {state}</div>'
                 f'<div style="font-size:.82rem;color:#51606c">{text}</div>'
             )
     if any(state_of(statuses, service, now)[0] == "missing" for service in EXPECTED):
-        st.caption("A missing service is started by `./start_all.sh`; `./start_all.sh --status` tells more.")
+        st.caption("A missing service is started by `./start_all.sh`; `./start_all.sh --status` and `logs/` tell more.")
 
 
 def rates(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import streamlit as st
 
@@ -45,13 +46,14 @@ def page(title: str, caption: str = "") -> Iterator[App]:
         app = runtime.app()
         account = login.require(app)
         _sidebar(account)
-        st.title(title, anchor=False)
+        heading, corner = st.columns([2.6, 1], vertical_alignment="center")
+        heading.title(title, anchor=False)
         if caption:
-            st.caption(caption)
+            heading.caption(caption)
         message = st.session_state.pop(_FLASH, None)
         if message:
             st.toast(message, icon=":material/check:")
-        yield app
+        yield replace(app, corner=corner)
 
 
 def flash(message: str) -> None:

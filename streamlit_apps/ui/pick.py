@@ -13,7 +13,7 @@ CHOSEN, _WIDGET = "profile_id", "profile_choice"
 
 
 def pick_profile(app: App, preferred: int | None = None) -> Profile:
-    """Show the profiles by name and give the chosen one; without any, say what to do and stop the page.
+    """Show the profiles beside the heading and give the chosen one; without any, say what to do and stop the page.
 
     The choice is kept from page to page, and in the address, so that it survives a reload.
 
@@ -35,8 +35,13 @@ def pick_profile(app: App, preferred: int | None = None) -> Profile:
     ids = list(known)
     if st.session_state.get(_WIDGET) not in known:
         st.session_state.pop(_WIDGET, None)
-    user_id = st.selectbox(
-        "Profile", ids, index=ids.index(chosen), format_func=lambda one: known[one].name, key=_WIDGET
+    user_id = (app.corner or st).selectbox(
+        "Profile",
+        ids,
+        index=ids.index(chosen),
+        format_func=lambda one: known[one].name,
+        key=_WIDGET,
+        label_visibility="collapsed",
     )
     st.session_state[CHOSEN] = user_id
     st.query_params["profile"] = str(user_id)

@@ -16,6 +16,8 @@ from ui import palette, times
 
 DECISION_GAP_US = 500_000
 DECISION_HOP_US = 50_000
+LETTER_PX, WIDTH_PX = 6.4, 880
+"""Of the small font, and of the picture on a screen of 1280 pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ def _labels(made: go.Figure, data: ReviewData, colours: dict[str, str], offset_u
             type="rect", x0=x0, x1=x1, y0=0.08, y1=1, yref="paper", layer="below", line={"width": 0},
             fillcolor=colours.get(one.gesture, "#7f7f7f"), opacity=0.1 if one.excluded else 0.28,
         )  # fmt: skip
-        if (end - begin) / span_us > 0.025:
-            text = f"{one.gesture} {one.number}"
+        text = _fitting((f"{one.gesture} {one.number}", one.gesture), (end - begin) / span_us)
+        if text:
             made.add_annotation(
                 x=x0, y=1, yref="paper", yanchor="bottom", xanchor="left", showarrow=False, font={"size": 11},
                 text=f"<s>{_escaped(text)}</s>" if one.excluded else _escaped(text),
@@ -121,10 +123,11 @@ def _decisions(made: go.Figure, data: ReviewData, colours: dict[str, str], offse
             type="rect", x0=x0, x1=x1, y0=0, y1=ribbon * 0.85, yref="paper", line={"width": 0},
             fillcolor=palette.UNSURE if label is None else colours.get(label, "#7f7f7f"),
         )  # fmt: skip
-        if (end - begin) / max(1, us_from_utc(data.until) - us_from_utc(data.since)) > 0.05:
+        text = _fitting((label or "unsure",), (end - begin) / max(1, us_from_utc(data.until) - us_from_utc(data.since)))
+        if text:
             made.add_annotation(
                 x=x0 + (x1 - x0) / 2, y=ribbon * 0.42, yref="paper", yanchor="middle", showarrow=False,
-                text=_escaped(label or "unsure"), font={"size": 11},
+                text=_escaped(text), font={"size": 11},
             )  # fmt: skip
 
 
@@ -142,6 +145,11 @@ def merged_decisions(decisions: Sequence[Decision]) -> list[tuple[str | None, in
         else:
             runs.append((one.label, end - DECISION_HOP_US, end))
     return runs
+
+
+def _fitting(texts: Sequence[str], part: float) -> str:
+    """Give the first text that fits a part of the picture's width, or an empty one."""
+    return next((text for text in texts if len(text) * LETTER_PX < part * WIDTH_PX), "")
 
 
 def _zone_offset_us(at: datetime) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from semg import log
 from semg.settings import Settings, get_settings
@@ -15,10 +16,11 @@ POOL_SIZE = 8
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The settings and the database of this app."""
+    """The settings and the database of this app, and the corner of the page where the profile is chosen."""
 
     settings: Settings
     pool: Pool
+    corner: DeltaGenerator | None = None
 
 
 def make_app() -> App:

@@ -98,16 +98,16 @@ def show_quality(state: StreamState) -> None:
     if state.problem:
         st.warning(state.problem, icon=":material/sensors_off:")
         return
+    lines = [(one.level, one.channel, one.reason) for one in state.channels]
     if state.stream is not None:
-        _line(state.stream.level, "Stream", state.stream.reason)
-    for channel in state.channels:
-        _line(channel.level, channel.channel, channel.reason)
+        lines.insert(0, (state.stream.level, "Stream", state.stream.reason))
+    st.html("".join(_line(*line) for line in lines))
 
 
-def _line(level: str, name: str, text: str) -> None:
+def _line(level: str, name: str, text: str) -> str:
     colour = palette.LEVEL_COLOURS[level]
-    st.html(
-        f'<div style="display:flex;gap:.6rem;align-items:baseline;font-size:.92rem;line-height:1.35">'
+    return (
+        f'<div style="display:flex;gap:.6rem;align-items:baseline;font-size:.92rem;line-height:1.55">'
         f'<span style="color:{colour};width:1rem" title="{level}">{palette.LEVEL_SIGNS[level]}</span>'
         f'<b style="min-width:4.2rem">{name}</b><span style="color:#33424e">{text}</span></div>'
     )

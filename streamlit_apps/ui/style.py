@@ -6,7 +6,7 @@ import streamlit as st
 
 _CSS = """
 <style>
-[data-testid="stMainBlockContainer"] { padding-top: 2.6rem; padding-bottom: 2rem; max-width: 1500px; }
+[data-testid="stMainBlockContainer"] { padding: 2.4rem 2.4rem 2rem 2.4rem; max-width: 1500px; }
 [data-testid="stSidebar"] { min-width: 235px; max-width: 235px; }
 [data-testid="stHeader"] { background: transparent; }
 h1 { font-size: 1.65rem !important; padding: 0 0 .3rem 0 !important; }
