@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
-from ui import runtime
-from ui.runtime import App
 
 from semg.passwords import hash_password
 from semg.settings import Settings
@@ -17,7 +15,8 @@ from semg.store import accounts, gestures, profiles
 from semg.store.pool import Pool
 from semg.wire import tokens
 from testing.tests.pages.page_data import CHANNELS, LOGIN, MAIN, PASSWORD, RATE_HZ
-
+from ui import runtime
+from ui.runtime import App
 
 
 @pytest.fixture

@@ -45,9 +45,7 @@ def make_session(pool: Pool, user_id: int, start: datetime, name: str = "Session
         ids = gestures.ensure_gestures(tx, user_id, ["rest", "fist", "open hand"])
         for index, gesture in enumerate(["rest", "fist", "rest", "open hand"]):
             begin = start + timedelta(seconds=3 * index)
-            sessions.insert_repetition(
-                tx, number, ids[gesture], 1 + index // 2, begin, begin + timedelta(seconds=3)
-            )
+            sessions.insert_repetition(tx, number, ids[gesture], 1 + index // 2, begin, begin + timedelta(seconds=3))
     return number
 
 

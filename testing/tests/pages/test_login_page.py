@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from ui import cookie
-from ui.runtime import App
 
 from semg.passwords import hash_password
 from semg.settings import PROJECT_DIR
 from semg.store import accounts
 from semg.wire import tokens
 from testing.tests.pages.page_data import LOGIN, MAIN, PASSWORD, all_text
+from ui import cookie
+from ui.runtime import App
 
 PAGES = sorted((PROJECT_DIR / "streamlit_apps" / "pages").glob("*.py"))
 
