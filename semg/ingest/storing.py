@@ -229,7 +229,7 @@ class StoreTask:
         expired = info.state.first_seq - 1 - self._place
         if expired > 0:
             self._counters.journal_expired += expired
-            logger.error("store: %d journal messages expired before they were stored", expired)
+            logger.error("store: up to %d journal messages expired before they were stored", expired)
             self._place += expired
 
     async def _stream_info(self) -> StreamInfo:

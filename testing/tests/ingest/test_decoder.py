@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semg.errors import WireError
+from semg.ingest import decoder
 from semg.ingest.decoder import decode_batch
 from semg.wire.udp import decode_v1
 
@@ -24,8 +25,33 @@ _datagram = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(_datagram, max_size=12))
+_digits = st.text("0123456789-,", max_size=40).map(str.encode)
+_numbers = st.lists(
+    st.one_of(
+        st.integers(0, 4095),
+        st.integers(-(1 << 25), 1 << 25),
+        st.sampled_from([1 << 24, -(1 << 24), (1 << 24) + 1, 4_102_444_800_000, 10**18, 1 << 63, 1 << 64, 10**19]),
+    ).map(str),
+    min_size=2,
+    max_size=19,
+).map(lambda fields: ",".join(fields).encode())
+_board = st.tuples(
+    st.integers(0, 99), st.integers(0, 1 << 33), st.lists(st.integers(-9, 4095), min_size=1, max_size=16)
+)
+_good = _board.map(lambda sample: ",".join(map(str, (sample[0], sample[1], *sample[2]))).encode())
+_zeros = st.sampled_from([b"1,2," + b"0" * 30, b"1,2,-0", b"0" * 25 + b",1,2", b"0" * 19 + b",1,2", b"1,2,3,", b",1,2"])
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.one_of(
+        st.lists(_datagram, max_size=12),
+        st.lists(_good, max_size=12),
+        st.lists(st.one_of(_good, _numbers), max_size=6),
+        st.lists(st.one_of(_good, _zeros), max_size=6),
+        st.lists(st.one_of(_good, _digits), max_size=4),
+    )
+)
 def test_batch_equals_one_by_one(datagrams: list[bytes]) -> None:
     expected = []
     for datagram in datagrams:
@@ -35,6 +61,13 @@ def test_batch_equals_one_by_one(datagrams: list[bytes]) -> None:
         except WireError as exc:
             expected.append(exc.reason)
     assert decode_batch(datagrams) == expected
+
+
+def test_batch_of_a_board_is_parsed_as_one_text() -> None:
+    datagrams = [b"21,%d,512,498,-77,1023" % number for number in range(50)]
+    together = decoder._decode_together(datagrams)
+    assert together == [(21, number, (512, 498, -77, 1023)) for number in range(50)]
+    assert decoder._decode_together([*datagrams, b"21,1,0.5"]) is None
 
 
 def test_minus_zero_and_full_range_survive() -> None:
