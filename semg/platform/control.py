@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from semg.errors import PlatformError
-from semg.platform import checks, embedded, env_file, identity, postgres, services, state
+from semg.platform import checks, cluster, embedded, env_file, identity, postgres, services, state
 from semg.platform.first_login import ensure_admin
 from semg.platform.services import Service
 from semg.settings import PROJECT_DIR, Settings, child_environment, load_settings
@@ -167,9 +167,9 @@ def sweep(settings: Settings, installation: str) -> bool:
     others = [process for process in identity.processes(installation) if process not in servers]
     identity.end(others)
     identity.end(identity.processes(installation, "nats"))
-    cluster = postgres.data_folder(settings.data_dir)
-    backends = postgres.cluster_processes(cluster)
-    postgres.end_stale(cluster)
+    folder = postgres.data_folder(settings.data_dir)
+    backends = cluster.processes(folder)
+    cluster.end_stale(folder)
     alive = identity.end(identity.processes(installation))  # what those had started while they were ended
     if alive:
         raise PlatformError(f"process {alive[0].pid} of this installation does not end: look at it with ps")

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from semg.errors import PlatformError
-from semg.platform import identity, nats, postgres
+from semg.platform import cluster, identity, nats, postgres
 from semg.platform.services import Service
 from semg.platform.unit import Unit, url_answers
 from semg.settings import Settings, child_environment
@@ -39,13 +39,13 @@ class Launcher:
         """Give the units of the servers that no setting names. Their start waits until they answer."""
         units = []
         if self._settings.embedded_postgres:
-            cluster = postgres.data_folder(self._settings.data_dir)
+            folder = postgres.data_folder(self._settings.data_dir)
             units.append(
                 self._unit(
                     "postgres",
                     self._launch_postgres,
                     lambda: True,
-                    lambda: postgres.end_stale(cluster),
+                    lambda: cluster.end_stale(folder),
                     stop_signal=signal.SIGINT,
                     grace_s=20.0,
                 )

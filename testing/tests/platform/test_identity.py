@@ -85,3 +85,25 @@ with folder_lock(Path({str(tmp_path)!r}), wait=True):
     with identity.folder_lock(tmp_path, wait=True) as held:
         assert held
     assert list(tmp_path.iterdir()) == []
+
+
+def test_caller_and_its_ancestors_are_never_among_the_found(spawn: Spawn) -> None:
+    code = (
+        "import subprocess, sys, time; print('up', flush=True);"
+        "subprocess.run([sys.executable, '-c', 'import os; from semg.platform.identity import processes;"
+        'print(*(p.pid for p in processes("installation-6")), flush=True)\']); time.sleep(600)'
+    )
+    sibling = spawn("installation-6", "udpserver")
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, identity.INSTALLATION_VARIABLE: "installation-6", identity.SERVICE_VARIABLE: "shell"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        assert process.stdout.readline() == f"{sibling.pid}\n"
+    finally:
+        process.kill()
+        process.communicate()
