@@ -79,8 +79,7 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False) -> 
         installation = identity.make_installation(settings.data_dir)
         supervisor = identity.find_supervisor(installation)
         if supervisor is not None:
-            services.ask_to_match(supervisor)
-            ready = _wait_ready(settings, supervisor)
+            ready = _match(settings, supervisor)
             return Started(settings, ready, ensure_admin(settings, reset=reset_admin))
         sweep(settings, installation)
         checks.check_ports(settings)
@@ -146,8 +145,7 @@ def add_service(settings: Settings, service: Service) -> state.State:
         path = services.extra_file(settings)
         others = [other for other in services.load(path) if other.name != service.name]
         services.save(path, [*others, service])
-        services.ask_to_match(supervisor)
-        return _wait_ready(settings, supervisor, expected=service.name)
+        return _match(settings, supervisor, expected=service.name)
 
 
 def sweep(settings: Settings, installation: str) -> bool:
@@ -212,13 +210,33 @@ def _spawn_supervisor(settings: Settings, installation: str, table: Path | None)
         signal.signal(signal.SIGHUP, previous)
 
 
+def _match(settings: Settings, supervisor: psutil.Process, expected: str = "") -> state.State:
+    """Let a running supervisor read the extra services and start at once what waits, and wait until all is ready."""
+    before = state.read(state.state_file(settings.data_dir))
+    matched = before.matched if before is not None and before.pid == supervisor.pid else 0
+    supervisor.send_signal(signal.SIGHUP)
+    return _wait_ready(settings, supervisor, matched=matched, expected=expected)
+
+
 def _wait_ready(
     settings: Settings,
     supervisor: psutil.Process,
     child: subprocess.Popen[bytes] | None = None,
-    expected: str | None = None,
+    *,
+    matched: int = 0,
+    expected: str = "",
 ) -> state.State:
-    """Wait until the supervisor tells that everything (and ``expected`` among it) is ready."""
+    """Wait until the supervisor has matched the services once more, and everything is ready.
+
+    Parameters
+    ----------
+    child
+        The supervisor when this process has just started it.
+    matched
+        How often it had matched the services before it was asked to.
+    expected
+        A service that must be among the ready ones.
+    """
     path = state.state_file(settings.data_dir)
     deadline = time.monotonic() + settings.start_timeout_s
     early_exits: dict[str, int] = {}
@@ -231,7 +249,7 @@ def _wait_ready(
             if current.phase == "failed":
                 raise PlatformError(current.error)
             names = {unit.name for unit in current.units}
-            if current.is_ready and (expected is None or expected in names):
+            if current.is_ready and current.matched > matched and (not expected or expected in names):
                 return current
             for unit in current.units:
                 before = 0 if child is not None else early_exits.setdefault(unit.name, unit.exits_unready)

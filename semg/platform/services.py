@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import psutil
 
 from semg.errors import PlatformError
 from semg.platform.identity import write_atomically
@@ -96,8 +93,3 @@ def load(path: Path) -> list[Service]:
 def save(path: Path, services: Sequence[Service]) -> None:
     """Write services to a file."""
     write_atomically(path, json.dumps([asdict(service) for service in services], indent=1) + "\n")
-
-
-def ask_to_match(supervisor: psutil.Process) -> None:
-    """Let the supervisor read the extra services, and start at once what waits for its next try."""
-    supervisor.send_signal(signal.SIGHUP)

@@ -44,7 +44,10 @@ class UnitStatus:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The supervisor and all that it supervises."""
+    """The supervisor and all that it supervises.
+
+    ``matched`` counts how often it compared the services with the table and the list of extra services.
+    """
 
     pid: int
     create_time: float
@@ -52,6 +55,7 @@ class State:
     error: str = ""
     addresses: dict[str, str] = field(default_factory=dict)
     units: tuple[UnitStatus, ...] = ()
+    matched: int = 0
 
     @property
     def is_current(self) -> bool:

@@ -46,6 +46,7 @@ class Supervisor:
         self._phase: state.Phase = "starting"
         self._error = ""
         self._written: state.State | None = None
+        self._matched = 0
         self._rotated_at = 0.0
         self._stop_asked = self._reload_asked = False
 
@@ -110,6 +111,7 @@ class Supervisor:
 
     def _match_services(self) -> None:
         """Start what is in the table or among the extra services and is not here, stop what is there no more."""
+        self._matched += 1
         wanted = {service.name: service for service in services.load(services.extra_file(self._settings))}
         wanted |= {service.name: service for service in self._table}
         for name, (service, unit) in list(self._units.items()):
@@ -151,6 +153,7 @@ class Supervisor:
                 "logs": str(settings.log_dir),
             },
             units=tuple(unit.status() for unit in self._all_units()),
+            matched=self._matched,
         )
         if now == self._written:
             return

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -227,6 +228,12 @@ def test_added_service_is_kept_running_until_the_stop(
     line = installation.program("stream", SERVICE_PROGRAM)
     extra = Service("stream", tuple(line["argv"]), str(installation.folder))  # type: ignore[arg-type]
     control.add_service(load_settings(), extra)
+    assert installation.census() == SERVICES | {"stream": 2}
+    first = installation.pid("stream")
+    control.add_service(load_settings(), extra)
+    assert installation.pid("stream") == first  # the same definition: left running
+    control.add_service(load_settings(), replace(extra, argv=(*extra.argv, "faster")))
+    assert psutil.Process(installation.pid("stream")).cmdline()[-1] == "faster"
     assert installation.census() == SERVICES | {"stream": 2}
     psutil.Process(installation.state().pid).kill()
     assert installation.run("start").returncode == 0
