@@ -1,0 +1,53 @@
+"""A real browser against the real services."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from semg.passwords import hash_password
+from semg.settings import Settings
+from semg.store import accounts
+from semg.store.pool import Pool
+from testing.tests.browser.journey import LOGIN, PASSWORD
+from testing.tests.conftest import Servers, skip_or_fail
+
+CHROMIUM = "/usr/bin/chromium"
+TIMEOUT_MS = 60_000
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium, headless."""
+    if not os.access(CHROMIUM, os.X_OK):
+        skip_or_fail(f"{CHROMIUM} is not there: apt-get install chromium")
+    with sync_playwright() as playwright:
+        # Root has no sandbox, and a container may have a small /dev/shm.
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """An empty browser window of the smallest size that is supported."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, timezone_id="Europe/Berlin")
+    context.set_default_timeout(TIMEOUT_MS)
+    made = context.new_page()
+    errors: list[str] = []
+    made.on("pageerror", lambda error: errors.append(str(error)))
+    yield made
+    context.close()
+    assert errors == [], "JavaScript failed on the page"
+
+
+@pytest.fixture
+def live_settings(servers: Servers, pool: Pool) -> Settings:
+    """The test's own servers, with an account."""
+    with pool.transaction() as tx:
+        accounts.insert_account(tx, LOGIN, hash_password(PASSWORD))
+    return servers.settings

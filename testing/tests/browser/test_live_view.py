@@ -1,0 +1,171 @@
+"""The live view: what stands on the bus stands on the screen; it says when the stream stops; it comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from semg import bus
+from semg.domain import Block, Decision
+from semg.settings import Settings
+from semg.store import gestures, models, profiles
+from semg.store.pool import Pool
+from semg.wire import messages
+from semg.wire.blocks import encode_blocks
+from testing.running_system import running
+from testing.tests.browser.journey import log_in, open_page
+
+pytestmark = [pytest.mark.browser, pytest.mark.servers]
+
+PERIOD_US = 5000
+CHUNK = 4
+
+
+class Publisher:
+    """Publishes samples and decisions of a profile until told to stop, from a thread of its own."""
+
+    def __init__(self, settings: Settings, user_id: int) -> None:
+        self._settings = settings
+        self._user_id = user_id
+        self._stop = threading.Event()
+        self.label: str | None = "fist"
+        self.streams = True
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+
+    async def _run(self) -> None:
+        client = await bus.connect(self._settings, "test-publisher")
+        sample, started_us = 0, time.time_ns() // 1000
+        while not self._stop.is_set():
+            if self.streams:
+                now_us = time.time_ns() // 1000
+                await client.publish(messages.samples_subject(self._user_id), self._block(sample, started_us, now_us))
+                decision = Decision(self._user_id, self.label, 0.87, 3, now_us, now_us, now_us - 12_000, now_us)
+                message = messages.DecisionMessage.from_decision(decision)
+                await client.publish(messages.decisions_subject(self._user_id), message.to_bytes())
+                await client.flush()
+                sample += CHUNK
+            await asyncio.sleep(CHUNK * PERIOD_US / 1e6)
+        await client.close()
+
+    def _block(self, first: int, started_us: int, now_us: int) -> bytes:
+        device_us = np.arange(first, first + CHUNK, dtype=np.int64) * PERIOD_US
+        wave = np.sin(device_us[:, None] / 1e6 * np.array([7.0, 11.0])).astype(np.float32) * 500 + 2048
+        received = np.full(CHUNK, now_us, np.int64)
+        return encode_blocks(
+            [Block(self._user_id, started_us, first == 0, False, started_us, device_us, received, wave)]
+        )
+
+    @contextmanager
+    def running(self) -> Iterator[Publisher]:
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            self._thread.join(20)
+
+
+@pytest.fixture
+def user_id(pool: Pool) -> int:
+    with pool.transaction() as tx:
+        made = profiles.insert_profile(tx, "Ada", channels=["flexor", "extensor"], rate_hz=200.0)
+        for name in ("fist", "open hand"):
+            gestures.insert_gesture(tx, made, name)
+        models.insert_model(tx, made, None, b"weights", {}, {}, 1 << 20)
+        models.activate_model(tx, made, 1)
+    return made
+
+
+def open_live(page: Page, settings: Settings) -> None:
+    log_in(page, settings)
+    open_page(page, "Live", "Realtime Gesture Recognition")
+
+
+def test_decision_on_the_bus_stands_on_the_screen(
+    page: Page, live_settings: Settings, user_id: int, tmp_path: Path
+) -> None:
+    expect.set_options(timeout=60_000)
+    with running(live_settings, tmp_path, ("api", "streamlit")), Publisher(live_settings, user_id).running() as sender:
+        open_live(page, live_settings)
+        view = page.locator(".semg-live")
+        expect(view.locator(".label")).to_have_text("fist")
+        expect(view.get_by_text("87 % confident · model version 3")).to_be_visible()
+        expect(view.locator(".figure", has_text="Decision latency")).to_contain_text("12 / 12 ms")
+        expect(view).to_have_attribute("data-updates", re.compile(r"^([2-9]\d|\d{3,})$"))
+        sender.label = "open hand"
+        expect(view.locator(".label")).to_have_text("open hand")
+        sender.label = None
+        expect(view.locator(".label")).to_have_text("unsure")
+
+
+def test_stopped_stream_is_told_within_a_second_and_its_return_is_seen(
+    page: Page, live_settings: Settings, user_id: int, tmp_path: Path
+) -> None:
+    expect.set_options(timeout=60_000)
+    with running(live_settings, tmp_path, ("api", "streamlit")), Publisher(live_settings, user_id).running() as sender:
+        open_live(page, live_settings)
+        view = page.locator(".semg-live")
+        expect(view).to_have_attribute("data-state", "live")
+        # The time is taken in the browser, between the last message and the word.
+        page.evaluate(
+            """() => {
+              const find = (root) => { for (const e of root.querySelectorAll('*')) {
+                if (e.classList.contains('semg-live')) return e;
+                if (e.shadowRoot) { const f = find(e.shadowRoot); if (f) return f; } } return null; };
+              const view = find(document), seen = view.semgView;
+              window.told = new Promise((done) => new MutationObserver((_, o) => {
+                if (view.dataset.state === 'stopped') { o.disconnect(); done(performance.now() - seen.arrivedAt); }
+              }).observe(view, {attributes: true, attributeFilter: ['data-state']}));
+            }"""
+        )
+        sender.streams = False
+        told_ms = page.evaluate("() => window.told")
+        assert told_ms < 1000
+        expect(page.get_by_text(re.compile(r"The stream stopped \d+ s ago"))).to_be_visible()
+        expect(view.locator(".label")).to_have_text("—")
+        sender.streams = True
+        expect(view).to_have_attribute("data-state", "live")
+        expect(view.locator(".label")).to_have_text("fist")
+
+
+def test_view_comes_back_with_a_new_token_after_the_api_was_away(
+    page: Page, live_settings: Settings, user_id: int, tmp_path: Path
+) -> None:
+    expect.set_options(timeout=60_000)
+    # The token is older than its life when the API returns: the page has to ask for another one.
+    short = live_settings.model_copy(update={"live_token_s": 2.0})
+    with running(short, tmp_path, ("streamlit",)), Publisher(short, user_id).running():
+        view = page.locator(".semg-live")
+        with running(short, tmp_path, ("api",)):
+            open_live(page, short)
+            expect(view).to_have_attribute("data-state", "live")
+        expect(view).to_have_attribute("data-state", "offline")
+        expect(page.get_by_text("cannot be reached. Trying again")).to_be_visible()
+        with running(short, tmp_path, ("api",)):
+            expect(view).to_have_attribute("data-state", "live")
+
+
+def test_login_outlives_a_reload_and_ends_with_the_logout(
+    page: Page, live_settings: Settings, user_id: int, tmp_path: Path
+) -> None:
+    expect.set_options(timeout=60_000)
+    with running(live_settings, tmp_path, ("streamlit",)):
+        open_live(page, live_settings)
+        page.reload()
+        expect(page.get_by_role("heading", name="Realtime Gesture Recognition")).to_be_visible()
+        cookie = next(one for one in page.context.cookies() if one["name"] == "semg_login")
+        assert (cookie["sameSite"], cookie["path"]) == ("Strict", "/")
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_role("button", name="Log in")).to_be_visible()
+        page.wait_for_function("!document.cookie.includes('semg_login')")
+        page.reload()
+        expect(page.get_by_role("button", name="Log in")).to_be_visible()
