@@ -35,8 +35,8 @@ DEFAULT_MIX = Mix()
 
 def choose_mix(
     network: NDArray[np.floating], linear: NDArray[np.floating], y: NDArray[np.int64], shares: tuple[float, ...]
-) -> Mix:
-    """Give the share with the least log-loss on held-out windows, and the calibration that goes with it.
+) -> tuple[Mix, float]:
+    """Give the share with the least log-loss on held-out windows, its calibration, and that loss.
 
     Parameters
     ----------
@@ -55,4 +55,4 @@ def choose_mix(
             loss = float(-log_softmax(sharpness * mixed)[rows, y].mean())
             if loss < least:
                 best, least = Mix(share, sharpness), loss
-    return best
+    return best, least

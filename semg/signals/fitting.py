@@ -9,13 +9,40 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from semg.domain import ClassifierKind
 from semg.errors import TrainingError
+from semg.signals.features import choose_lags
+from semg.signals.runtime import branch_features
 
 Arrays = dict[str, NDArray[np.float32]]
 
 
-LINEAR_BALANCE = 0.25
+BRANCH_BALANCE = 0.25
 """``balance`` of the closed-form branch beside a network; see ``docs/recognition.md``."""
+REST_QUANTILE = 0.02
+BRANCH_ROWS = 8000
+"""Windows are drawn again with other gains until there are about as many, so that few repetitions suffice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How much another day may differ, which the data decide: see ``RECIPES``.
+
+    Attributes
+    ----------
+    with_lags
+        Whether the closed-form branch looks at short-time correlations.
+    gain_jitter
+        Spread (natural logarithm) of the random channel gains that the branches are fitted with, standing for the
+        skin contact of another day.
+    """
+
+    with_lags: bool = True
+    gain_jitter: float = 0.3
+
+
+DEFAULT_RECIPE = Recipe()
+RECIPES = (Recipe(False, 0.1), Recipe(False, 0.25), Recipe(True, 0.1), Recipe(True, 0.25), Recipe(True, 0.4))
 
 
 class TrainingStopped(TrainingError):
@@ -32,27 +59,31 @@ class NetworkOptions:
         Windows drawn for an epoch, balanced by ``balance``: the time of a training does not grow with the data.
     balance
         0 draws classes as often as they occur, 1 equally often.
-    gain_jitter, mixing_jitter
-        Spread of the random channel gains (natural logarithm) and of the random channel mixing that imitate
-        another placement of the electrodes.
+    mixing_jitter
+        Spread of the random channel mixing that stands for another placement of the electrodes.
+    gain_factor
+        The network's gain jitter as a multiple of the recipe's.
     """
 
-    epochs: int = 14
+    epochs: int = 18
     windows_per_epoch: int = 4000
     batch: int = 128
     learning_rate: float = 4e-3
     weight_decay: float = 0.02
     balance: float = 0.5
-    gain_jitter: float = 0.15
-    mixing_jitter: float = 0.06
+    mixing_jitter: float = 0.05
+    gain_factor: float = 1.2
 
 
 def fit_scale(windows: NDArray[np.float32], envelope: bool) -> Arrays:
     """Give the offset and gain of each channel that ``runtime.scale`` applies.
 
-    Raw EMG has no mean after its high-pass, so only its spread is taken; a channel that never moves gets gain 0.
+    Raw EMG has no mean after its high-pass; an envelope's zero is taken to be its level at rest, from where a gain
+    of the electrode acts. A channel that never moves gets gain 0.
     """
-    offset = windows.mean(axis=(0, 2), dtype=np.float64) if envelope else np.zeros(windows.shape[1])
+    offset = np.zeros(windows.shape[1])
+    if envelope:
+        offset = np.quantile(windows.mean(axis=2), REST_QUANTILE, axis=0)
     spread = np.sqrt(np.square(windows - offset[:, None]).mean(axis=(0, 2)))
     gain = np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0)
     return {"scale_offset": offset.astype(np.float32), "scale_gain": gain.astype(np.float32)}
@@ -86,12 +117,49 @@ def fit_linear(features: NDArray[np.float32], y: NDArray[np.int64], shares: NDAr
     return {"lda_coef": coef.astype(np.float32), "lda_intercept": intercept.astype(np.float32)}
 
 
+def fit_branch(
+    kind: ClassifierKind,
+    scaled: NDArray[np.float32],
+    y: NDArray[np.int64],
+    n_classes: int,
+    rate_hz: float,
+    envelope: bool,
+    recipe: Recipe,
+    seed: int,
+) -> Arrays:
+    """Give the closed-form branch as ``runtime`` reads it.
+
+    For ``logcov_lda`` and ``td_lda`` it is the plain method with the classes' own frequencies as priors, which
+    the figures of a network are compared with; beside a network it has lags, random gains and milder priors.
+
+    Parameters
+    ----------
+    scaled
+        Float32 ``(N, C, T)``.
+    y
+        Class indices ``(N,)``; every class occurs.
+    """
+    if kind != "cnn":
+        return fit_linear(branch_features(kind, {}, scaled, envelope), y, class_shares(y, n_classes, 0.0))
+    n, n_channels, length = scaled.shape
+    lags = () if envelope or not recipe.with_lags else choose_lags(n_channels, length, rate_hz)
+    arrays: Arrays = {"lags": np.array(lags, dtype=np.float32)}
+    rng = np.random.default_rng([seed, 1])
+    drawn = []
+    for _ in range(max(1, round(BRANCH_ROWS / n))):
+        gains = np.exp(recipe.gain_jitter * rng.standard_normal((n, n_channels, 1))).astype(np.float32)
+        drawn.append(branch_features(kind, arrays, scaled * gains, envelope))
+    shares = class_shares(y, n_classes, BRANCH_BALANCE)
+    return arrays | fit_linear(np.concatenate(drawn), np.tile(y, len(drawn)), shares)
+
+
 def fit_network(
     scaled: NDArray[np.float32],
     y: NDArray[np.int64],
     n_classes: int,
     rate_hz: float,
     options: NetworkOptions,
+    recipe: Recipe,
     seed: int,
     on_epoch: Callable[[int, float], None],
     should_stop: Callable[[], bool],
@@ -129,6 +197,7 @@ def fit_network(
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, max_lr=options.learning_rate, total_steps=steps, pct_start=0.2
         )
+        gain_jitter = options.gain_factor * recipe.gain_jitter
         identity = torch.eye(scaled.shape[1])
         network.train()
         for epoch in range(1, options.epochs + 1):
@@ -140,7 +209,7 @@ def fit_network(
                 batch = data[chosen]
                 n, c, _ = batch.shape
                 mix = identity + options.mixing_jitter * torch.randn(n, c, c, generator=generator)
-                gains = torch.exp(options.gain_jitter * torch.randn(n, c, 1, generator=generator))
+                gains = torch.exp(gain_jitter * torch.randn(n, c, 1, generator=generator))
                 batch = torch.bmm(mix * gains, batch)
                 loss = torch.nn.functional.cross_entropy(network(batch), target[chosen])
                 optimiser.zero_grad(set_to_none=True)

@@ -43,7 +43,7 @@ class TrainingOptions:
     hop_ms: float = 50.0
     settle_ms: float = 100.0
     skip_start_ms: float = 500.0
-    epochs: int = 14
+    epochs: int = 18
     vote_n: int = 3
     min_confidence: float = 0.4
     high_pass_hz: float | None = None

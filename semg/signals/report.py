@@ -71,7 +71,7 @@ def branch_log_probabilities(
     """
     scaled = runtime.scale(classifier.arrays, windows)
     envelope = classifier.conditioning.sensor == "envelope"
-    features = runtime.branch_features(classifier.kind, scaled, envelope)
+    features = runtime.branch_features(classifier.kind, classifier.arrays, scaled, envelope)
     linear = runtime.log_softmax(runtime.linear_scores(classifier.arrays, features))
     if classifier.kind != "cnn":
         return linear, linear

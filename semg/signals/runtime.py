@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.signals.features import log_covariance, time_domain
+from semg.signals.features import lagged, log_covariance, time_domain
 
 Arrays = Mapping[str, NDArray[np.float32]]
 BATCH = 512
@@ -35,10 +35,12 @@ def scale(arrays: Arrays, windows: NDArray[np.float32]) -> NDArray[np.float32]:
     return (windows - arrays["scale_offset"][:, None]) * arrays["scale_gain"][:, None]
 
 
-def branch_features(kind: str, scaled: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
-    """Give the features of the closed-form branch, float32 ``(N, F)``."""
+def branch_features(kind: str, arrays: Arrays, scaled: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
+    """Give the features of the closed-form branch, float32 ``(N, F)``; a network's has ``lags`` in its arrays."""
     if kind == "td_lda":
         return time_domain(scaled)
+    if kind == "cnn":
+        scaled = lagged(scaled, [int(lag) for lag in arrays["lags"]])
     return log_covariance(scaled, with_mean=envelope)
 
 
@@ -87,7 +89,7 @@ def _convolve(
 def scores(kind: str, arrays: Arrays, windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
     """Give the scores ``(N, K)`` whose softmax is the classifier's probability."""
     scaled = scale(arrays, windows)
-    linear = linear_scores(arrays, branch_features(kind, scaled, envelope))
+    linear = linear_scores(arrays, branch_features(kind, arrays, scaled, envelope))
     if kind != "cnn":
         return linear * arrays["mix"][1]
     network = network_scores(arrays, scaled)

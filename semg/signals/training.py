@@ -19,11 +19,12 @@ from semg.signals.classifier import Classifier
 from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
 from semg.signals.ensemble import DEFAULT_MIX, SHARES, Mix, choose_mix
 from semg.signals.fitting import (
-    LINEAR_BALANCE,
+    DEFAULT_RECIPE,
+    RECIPES,
     Arrays,
     NetworkOptions,
-    class_shares,
-    fit_linear,
+    Recipe,
+    fit_branch,
     fit_network,
     fit_scale,
 )
@@ -32,6 +33,8 @@ from semg.signals.splits import Split, split_held_out
 
 MAX_WINDOW_BYTES = 384 * 2**20
 """Bound on the windows of a training; beyond it only every second, third, … window of the grid is used."""
+RECIPE_WINDOWS = 3000
+"""About as many windows are enough to choose a recipe by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ def fit(
     """
     trainer = _Trainer(sessions, kind, options or TrainingOptions(), seed, progress, should_stop)
     trainer.networks = 2
-    return trainer.fit(trainer.data, trainer.inner_mix(trainer.data), "final fit")
+    recipe, mix = trainer.choose(trainer.data)
+    return trainer.fit(trainer.data, recipe, mix, "final fit")
 
 
 def train(
@@ -118,7 +122,8 @@ def train(
         )
     seen, unseen = trainer.data.select(split.train), trainer.data.select(split.test)
     trainer.say(f"{len(seen) + len(unseen)} windows of {len(trainer.classes)} gestures, {len(unseen)} held out")
-    tested = trainer.fit(seen, trainer.inner_mix(seen), "held-out test")
+    recipe, mix = trainer.choose(seen)
+    tested = trainer.fit(seen, recipe, mix, "held-out test")
     report = reports.evaluate(tested, unseen)
     baseline = tested if kind == "logcov_lda" else trainer.baseline(seen)
     scored = reports.evaluate(baseline, unseen)
@@ -126,8 +131,9 @@ def train(
         name: scored[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")
     }
     trainer.say(f"held out: balanced accuracy {100 * (report['balanced_accuracy'] or 0.0):.1f} %")
-    # Only the mix of the branches is chosen on the held-out part, for the classifier that no figure here is about.
-    classifier = trainer.fit(trainer.data, trainer.mix_of(tested, unseen), "final fit")
+    # From here on the held-out part is used too, for a classifier that no figure of the report is about.
+    final_recipe = trainer.choose_recipe(trainer.data, split)
+    classifier = trainer.fit(trainer.data, final_recipe, trainer.mix_of(tested, unseen), "final fit")
     report |= {
         "split": _describe(split),
         "held_out": list(split.held_out),
@@ -188,30 +194,62 @@ class _Trainer:
     def truth(self, data: WindowSet) -> NDArray[np.int64]:
         return np.searchsorted(np.array(self.classes), data.labels).astype(np.int64)
 
-    def fit(self, data: WindowSet, mix: Mix, what: str) -> Classifier:
+    def fit(self, data: WindowSet, recipe: Recipe, mix: Mix, what: str) -> Classifier:
         """Give a classifier of this training's kind fitted on windows."""
-        return self._fit(data, self.kind, mix, what)
+        arrays, scaled, y = self._closed_form(data.select(self.usable(data)), self.kind, recipe)
+        arrays["mix"] = mix.as_array()
+        if self.kind == "cnn":
+            arrays |= self._fit_network(scaled, y, recipe, what)
+        return self._classifier(self.kind, arrays)
 
     def baseline(self, data: WindowSet) -> Classifier:
         """Give log-covariance and a linear discriminant fitted on the same windows."""
-        return self._fit(data, "logcov_lda", DEFAULT_MIX, "baseline")
+        arrays, _, _ = self._closed_form(data.select(self.usable(data)), "logcov_lda", DEFAULT_RECIPE)
+        return self._classifier("logcov_lda", arrays | {"mix": DEFAULT_MIX.as_array()})
 
-    def _fit(self, data: WindowSet, kind: ClassifierKind, mix: Mix, what: str) -> Classifier:
-        data = data.select(self.usable(data))
+    def choose(self, data: WindowSet) -> tuple[Recipe, Mix]:
+        """Give the recipe and the mix of branches chosen on a held-out part of data that a fit may see."""
+        split = split_held_out(data)
+        if split is None:
+            return DEFAULT_RECIPE, DEFAULT_MIX
+        recipe = self.choose_recipe(data, split)
+        tried = self.fit(data.select(split.train), recipe, DEFAULT_MIX, "choosing the mix")
+        return recipe, self.mix_of(tried, data.select(split.test))
+
+    def choose_recipe(self, data: WindowSet, split: Split) -> Recipe:
+        """Give the recipe whose closed-form branch has the least log-loss on a held-out part."""
+        if self.kind != "cnn":
+            return DEFAULT_RECIPE
+        seen, unseen = (data.select(part & self.usable(data)) for part in (split.train, split.test))
+        seen, unseen = (
+            part.select(np.arange(0, len(part), max(1, len(part) // RECIPE_WINDOWS))) for part in (seen, unseen)
+        )
+        if len(set(seen.labels)) < len(self.classes) or len(unseen) == 0:
+            return DEFAULT_RECIPE
+        truth, losses = self.truth(unseen), []
+        for recipe in RECIPES:
+            arrays, _, _ = self._closed_form(seen, self.kind, recipe)
+            features = runtime.branch_features(self.kind, arrays, runtime.scale(arrays, unseen.windows), self.envelope)
+            linear = runtime.log_softmax(runtime.linear_scores(arrays, features))
+            losses.append(choose_mix(linear, linear, truth, (0.0,))[1])
+        return RECIPES[int(np.argmin(losses))]
+
+    def _closed_form(
+        self, data: WindowSet, kind: ClassifierKind, recipe: Recipe
+    ) -> tuple[Arrays, NDArray[np.float32], NDArray[np.int64]]:
+        """Give scale and closed-form branch, with the scaled windows and the truth they were fitted on."""
         y = self.truth(data)
         arrays = fit_scale(data.windows, self.envelope)
         scaled = runtime.scale(arrays, data.windows)
-        features = runtime.branch_features(kind, scaled, self.envelope)
-        balance = LINEAR_BALANCE if kind == "cnn" else 0.0
-        arrays |= fit_linear(features, y, class_shares(y, len(self.classes), balance))
-        arrays["mix"] = mix.as_array()
-        if kind == "cnn":
-            arrays |= self._fit_network(scaled, y, what)
+        arrays |= fit_branch(kind, scaled, y, len(self.classes), self.window.rate_hz, self.envelope, recipe, self.seed)
+        return arrays, scaled, y
+
+    def _classifier(self, kind: ClassifierKind, arrays: Arrays) -> Classifier:
         training = {"sessions": self.session_names, "seed": self.seed, "options": asdict(self.options)}
         decision = DecisionSpec(self.options.vote_n, self.options.min_confidence)
         return Classifier(kind, self.classes, self.channels, self.window, self.conditioning, decision, arrays, training)
 
-    def _fit_network(self, scaled: NDArray[np.float32], y: NDArray[np.int64], what: str) -> Arrays:
+    def _fit_network(self, scaled: NDArray[np.float32], y: NDArray[np.int64], recipe: Recipe, what: str) -> Arrays:
         def on_epoch(epoch: int, loss: float) -> None:
             self._epochs_done += 1
             self.say(f"{what}: epoch {epoch} of {self.options.epochs}, loss {loss:.3f}", epoch)
@@ -222,25 +260,18 @@ class _Trainer:
             len(self.classes),
             self.window.rate_hz,
             NetworkOptions(epochs=self.options.epochs),
+            recipe,
             self.seed,
             on_epoch,
             self._should_stop,
         )
-
-    def inner_mix(self, data: WindowSet) -> Mix:
-        """Give the mix of branches chosen on a held-out part of the data that a fit may see."""
-        split = split_held_out(data)
-        if split is None:
-            return DEFAULT_MIX
-        tried = self.fit(data.select(split.train), DEFAULT_MIX, "choosing the mix")
-        return self.mix_of(tried, data.select(split.test))
 
     def mix_of(self, classifier: Classifier, unseen: WindowSet) -> Mix:
         """Give the mix of a classifier's branches that is best on windows it has not seen."""
         unseen = unseen.select(self.usable(unseen))
         linear, network = reports.branch_log_probabilities(classifier, unseen.windows)
         shares = SHARES if classifier.kind == "cnn" else (0.0,)
-        return choose_mix(network, linear, self.truth(unseen), shares)
+        return choose_mix(network, linear, self.truth(unseen), shares)[0]
 
     def say(self, line: str, epoch: int = 0) -> None:
         """Report progress, reckoned by epochs of all networks of the training."""

@@ -28,6 +28,7 @@ def make_classifier(channels: int = 4, window: int = 50, classes: int = 3, seed:
     arrays |= {
         "scale_offset": np.zeros(channels, np.float32),
         "scale_gain": np.ones(channels, np.float32),
+        "lags": np.array([], np.float32),
         "lda_coef": rng.normal(size=(classes, n_features)).astype(np.float32),
         "lda_intercept": rng.normal(size=classes).astype(np.float32),
         "mix": np.array([0.5, 0.7], np.float32),

@@ -1,0 +1,146 @@
+"""Recordings: what is written is read back, and a bad file is refused with a sentence that names the place."""
+
+import gzip
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from semg.errors import RecordingError
+from semg.recordings import load_recording, read_recording, write_recording
+
+HEADER = "millis,a0,a1,gesture,repetition\n"
+
+
+def put(folder, text: str, name: str = "r.csv.gz"):
+    path = folder / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return path
+
+
+def rows(n: int = 10, step: int = 5) -> str:
+    return HEADER + "".join(f"{i * step},{i},{-i},rest,0\n" for i in range(n))
+
+
+@pytest.mark.parametrize("name", ["r.csv.gz", "r.csv"])
+def test_written_is_read_back(tmp_path, name):
+    samples = np.arange(40, dtype=np.float32).reshape(20, 2) + 0.25
+    device_ms = np.arange(20) * 5 + 1000
+    gestures = ["rest"] * 8 + [""] * 4 + ["fist"] * 8
+    write_recording(tmp_path / name, samples, device_ms, gestures, np.array([1] * 12 + [2] * 8), ("x", "y"))
+    recording = load_recording(tmp_path / name, sensor="envelope", mains_hz=60)
+    labelled = recording.labelled
+    assert np.array_equal(labelled.samples, samples)
+    assert np.array_equal(recording.device_ms, device_ms)
+    assert (labelled.channels, labelled.rate_hz) == (("x", "y"), 200.0)
+    assert (labelled.sensor, labelled.mains_hz) == ("envelope", 60)
+    assert [(s.label, s.repetition, s.session) for s in labelled.stretches] == [("rest", 1, "r"), ("fist", 2, "r")]
+    assert labelled.stretch.tolist() == [0] * 8 + [-1] * 4 + [1] * 8
+
+
+@given(samples=arrays.arrays(np.int16, st.tuples(st.integers(2, 30), st.integers(1, 16))))
+@settings(deadline=None, max_examples=30)
+def test_whole_counts_survive(tmp_path_factory, samples):
+    path = tmp_path_factory.mktemp("r") / "r.csv.gz"
+    n = len(samples)
+    write_recording(path, samples, np.arange(n) * 10, ["rest"] * n, np.zeros(n, int))
+    assert np.array_equal(read_recording(path).samples, samples)
+
+
+def test_same_samples_give_the_same_file(tmp_path):
+    for name in ("a.csv.gz", "b.csv.gz"):
+        write_recording(tmp_path / name, np.ones((5, 1)), np.arange(5) * 5, ["rest"] * 5, np.zeros(5, int))
+    assert (tmp_path / "a.csv.gz").read_bytes() == (tmp_path / "b.csv.gz").read_bytes()
+
+
+def test_gesture_named_like_a_missing_value_stays_a_name(tmp_path):
+    path = put(tmp_path, HEADER + "0,1,1,None,0\n5,1,1,nan,0\n")
+    assert [stretch.label for stretch in read_recording(path).stretches] == ["None", "nan"]
+
+
+def test_gap_in_millis_starts_a_run(tmp_path):
+    text = HEADER + "".join(f"{ms},1,1,rest,0\n" for ms in (0, 5, 10, 18, 23, 33, 38))
+    assert read_recording(put(tmp_path, text)).starts_run.tolist() == [True, *[False] * 4, True, False]
+
+
+@pytest.mark.parametrize(
+    ("device_ms", "rate_hz"),
+    [
+        (np.arange(400) * 5, 200.0),
+        (np.rint(np.arange(900) * 1000 / 300).astype(int), 300.0),
+        (np.arange(400) * 20, 50.0),
+        (np.concatenate([np.arange(200) * 4, 5000 + np.arange(200) * 4]), 250.0),
+    ],
+)
+def test_rate_is_found_from_millis(tmp_path, device_ms, rate_hz):
+    n = len(device_ms)
+    write_recording(tmp_path / "r.csv", np.ones((n, 1)), device_ms, ["rest"] * n, np.zeros(n, int))
+    assert read_recording(tmp_path / "r.csv").rate_hz == rate_hz
+
+
+def test_given_rate_is_used(tmp_path):
+    assert read_recording(put(tmp_path, rows()), rate_hz=250).rate_hz == 250
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not a CSV"),
+        ("hello\n1\n", "lacks the columns millis, gesture, repetition"),
+        ("millis,a0,gesture\n0,1,rest\n", "lacks the column repetition"),
+        ("millis,gesture,repetition\n0,rest,0\n1,rest,0\n", "0 channel columns"),
+        (HEADER, "0 samples"),
+        (HEADER + "0,1,2,rest,0\n", "1 samples"),
+        (HEADER + "0,1,2,rest,0\n5,,2,rest,0\n", "column a0 .* row 3"),
+        (HEADER + "0,1,2,rest,0\n5,nan,2,rest,0\n", "column a0"),
+        (HEADER + "0,1,inf,rest,0\n5,1,2,rest,0\n", "column a1"),
+        (HEADER + "0,1,x,rest,0\n5,1,2,rest,0\n", "column a1 .* 'x'"),
+        (HEADER + "0,1,1e30,rest,0\n5,1,2,rest,0\n", "column a1"),
+        (HEADER + "5,1,2,rest,0\n0,1,2,rest,0\n", "millis must grow"),
+        (HEADER + "0,1,2,rest,one\n5,1,2,rest,0\n", "column repetition"),
+        (HEADER + "0,1,2,rest,0\n5000,1,2,rest,0\n", "must lie between 50 and 2000 Hz"),
+        (HEADER + "0,1,2,rest,0\n5,1,2,rest,0,9,9,9\n7,7\n", "not a CSV"),
+    ],
+)
+def test_bad_content_is_refused_with_its_place(tmp_path, text, said):
+    with pytest.raises(RecordingError, match=said):
+        read_recording(put(tmp_path, text))
+
+
+def test_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(RecordingError, match=r"gone\.csv\.gz cannot be read"):
+        read_recording(tmp_path / "gone.csv.gz")
+
+
+def test_name_that_promises_gzip_is_checked(tmp_path):
+    path = tmp_path / "r.csv.gz"
+    path.write_text(rows())
+    with pytest.raises(RecordingError, match="not a gzip file"):
+        read_recording(path)
+
+
+def test_cut_off_gzip_is_refused(tmp_path):
+    path = put(tmp_path, rows(500))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(RecordingError, match="cut-off"):
+        read_recording(path)
+
+
+def test_too_large_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("semg.recordings.MAX_TEXT_BYTES", 100)
+    with pytest.raises(RecordingError, match="unpacks to more"):
+        read_recording(put(tmp_path, rows(50)))
+    monkeypatch.setattr("semg.recordings.MAX_FILE_BYTES", 10)
+    with pytest.raises(RecordingError, match="at most 10"):
+        read_recording(put(tmp_path, rows(50)))
+
+
+@given(st.binary(max_size=300))
+@settings(deadline=None, max_examples=60)
+def test_noise_never_crashes_the_reader(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("noise") / "r.csv"
+    path.write_bytes(data)
+    with pytest.raises(RecordingError):
+        read_recording(path)
