@@ -32,7 +32,7 @@ def main(job_id: int) -> None:
     Parameters
     ----------
     job_id
-        A job in progress (``job_runner.py`` has claimed it).
+        A job that ``job_runner.py`` has claimed, or a scheduled one when started by hand.
     """
     settings = get_settings()
     log.configure("TrainMLJob", settings.log_level)

@@ -78,7 +78,11 @@ class Settings(BaseSettings):
     run_store_task: bool = True
 
     # inference
-    inference_batch_wait_ms: float = Field(2.0, ge=0)
+    inference_batch_wait_ms: float = Field(
+        0.0,
+        ge=0,
+        description="time to collect windows before a request; they collect by themselves while one is under way",
+    )
     inference_timeout_s: float = Field(2.0, gt=0)
     api_threads: int = Field(1, ge=1)
     api_max_body_bytes: int = Field(16 << 20, ge=1024)

@@ -141,7 +141,8 @@ class InferenceWorker:
     async def _predict_for_ever(self) -> None:
         while True:
             await self._wake.wait()
-            await asyncio.sleep(self._settings.inference_batch_wait_ms / 1000)
+            if self._settings.inference_batch_wait_ms > 0:
+                await asyncio.sleep(self._settings.inference_batch_wait_ms / 1000)
             self._wake.clear()
             while self._due:
                 batch = [self._due.popleft() for _ in range(min(len(self._due), MAX_WINDOWS_PER_REQUEST))]

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from semg.domain import Job
-from semg.errors import NotFoundError, SemgError, StoreUnavailableError, TrainingError
+from semg.errors import ConflictError, NotFoundError, SemgError, StoreUnavailableError, TrainingError
 from semg.session_data import load_session
 from semg.settings import Settings
 from semg.signals.dataset import LabelledSamples
@@ -62,7 +62,9 @@ class _Reporter:
 
 
 def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
-    """Do a claimed job: load its sessions, train, store a new model version and activate it.
+    """Do a job: load its sessions, train, store a new model version and activate it.
+
+    A job that is still scheduled (the script was started by hand) is claimed first.
 
     The model, its activation and the job's completion are one transaction. A failure is written to the row as a
     sentence.
@@ -73,7 +75,10 @@ def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
     """
     try:
         with pool.transaction() as tx:
+            jobs.claim_job(tx, job_id, "by hand")
             job = jobs.get_job(tx, job_id)
+            if job.status != "in-progress":
+                raise ConflictError(f"job {job_id} is {job.status}; schedule it anew to train again")
             sessions = _load(tx, job)
         options = TrainingOptions.from_mapping(_with_bank(pool, job))
         reporter = _Reporter(pool, job_id)

@@ -120,6 +120,19 @@ def claim_due_job(tx: Transaction, runner: str, now: datetime | None = None) -> 
     return None if row is None else get_job(tx, row.job_id)
 
 
+def claim_job(tx: Transaction, job_id: int, runner: str) -> bool:
+    """Take one scheduled job, whatever its time, and tell whether it was there to be taken."""
+    taken = execute(
+        tx,
+        """
+        UPDATE jobs SET status = 'in-progress', runner = %s, started_at = now(), heartbeat_at = now()
+        WHERE job_id = %s AND status = 'scheduled'
+        """,
+        (runner, job_id),
+    )
+    return taken == 1
+
+
 def update_progress(
     tx: Transaction,
     job_id: int,

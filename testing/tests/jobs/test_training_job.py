@@ -134,3 +134,13 @@ def test_job_of_a_deleted_profile_ends_quietly(settings, pool, user_id, recordin
         jobs.claim_due_job(tx, "test")
         profiles.delete_profile(tx, user_id)
     assert run_job(settings, pool, job_id) is None
+
+
+def test_scheduled_job_can_be_done_by_hand_but_only_once(settings, pool, user_id, recordings, add_session) -> None:
+    with pool.transaction() as tx:
+        job_id = jobs.insert_job(tx, user_id, [add_session(user_id, recordings[0])], "logcov_lda", {})
+    assert run_job(settings, pool, job_id) == Finished(user_id, 1)
+    assert run_job(settings, pool, job_id) is None
+    with pool.transaction() as tx:
+        assert jobs.get_job(tx, job_id).status == "completed"
+        assert len(models.list_models(tx, user_id)) == 1
