@@ -52,7 +52,9 @@ class Journey:
         self._pool = pool
         self._say = say
 
-    async def run(self, train: list[Recording], test: Recording, classifier: ClassifierKind, seed: int) -> dict[str, Any]:
+    async def run(
+        self, train: list[Recording], test: Recording, classifier: ClassifierKind, seed: int
+    ) -> dict[str, Any]:
         """Give the figures; the profile is removed whatever happens.
 
         Raises
