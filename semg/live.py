@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import orjson
 from nats.aio.client import Client
@@ -50,62 +51,80 @@ class Viewer:
         return taken
 
 
+@dataclass(slots=True)
+class _Topic:
+    """A subject that somebody watches, and who."""
+
+    viewers: set[Viewer] = field(default_factory=set)
+    subscription: Subscription | None = None
+
+
 class LiveHub:
-    """Subscribes to a profile while somebody watches it; each message is made once for all of its viewers."""
+    """Subscribes to a subject while somebody watches it; each message is made once for all of its viewers."""
 
     def __init__(self, bus: Client, max_waiting: int) -> None:
         self._bus = bus
         self._max_waiting = max_waiting
-        self._viewers: dict[int, set[Viewer]] = {}
-        self._subscriptions: dict[int, list[Subscription]] = {}
-        self._channels: dict[int, tuple[str, ...]] = {}
+        self._topics: dict[str, _Topic] = {}
         self._lock = asyncio.Lock()
-
-    @property
-    def n_viewers(self) -> int:
-        """How many viewers there are."""
-        return sum(map(len, self._viewers.values()))
+        self.n_viewers = 0
 
     @asynccontextmanager
-    async def watch(self, user_id: int, channels: tuple[str, ...]) -> AsyncIterator[Viewer]:
-        """Give a viewer of a profile until the block ends."""
+    async def watch(self, user_id: int, channels: tuple[str, ...], *, samples: bool = True) -> AsyncIterator[Viewer]:
+        """Give a viewer of a profile's decisions, and of its samples if wanted, until the block ends."""
         viewer = Viewer(self._max_waiting)
-        async with self._lock:
-            self._viewers.setdefault(user_id, set()).add(viewer)
-            self._channels[user_id] = channels
-            if user_id not in self._subscriptions:
-                self._subscriptions[user_id] = await self._subscribe(user_id)
+        makers: dict[str, Callable[[bytes], list[bytes]]] = {messages.decisions_subject(user_id): _decisions}
+        if samples:
+            makers[messages.samples_subject(user_id)] = _samples_of(user_id, channels)
+        self.n_viewers += 1
         try:
+            for subject, make in makers.items():
+                await self._join(subject, make, viewer)
+            await self._bus.flush()  # the server knows of the subscriptions now
             yield viewer
         finally:
-            async with self._lock:
-                self._viewers[user_id].discard(viewer)
-                if not self._viewers[user_id]:
-                    del self._viewers[user_id], self._channels[user_id]
-                    for subscription in self._subscriptions.pop(user_id):
-                        await subscription.unsubscribe()
+            self.n_viewers -= 1
+            for subject in makers:
+                await self._leave(subject, viewer)
 
-    async def _subscribe(self, user_id: int) -> list[Subscription]:
-        async def on_samples(message: Msg) -> None:
-            try:
-                blocks = decode_blocks(message.data)
-            except WireError as exc:
-                logger.warning("samples refused: %s", exc, extra={"user_id": user_id})
+    async def _join(self, subject: str, make: Callable[[bytes], list[bytes]], viewer: Viewer) -> None:
+        async with self._lock:
+            topic = self._topics.setdefault(subject, _Topic())
+            topic.viewers.add(viewer)
+            if topic.subscription is None:
+
+                async def on_message(message: Msg) -> None:
+                    for text in make(message.data):
+                        for watching in topic.viewers:
+                            watching.offer(text)
+
+                topic.subscription = await self._bus.subscribe(subject, cb=on_message)
+
+    async def _leave(self, subject: str, viewer: Viewer) -> None:
+        async with self._lock:
+            topic = self._topics.get(subject)
+            if topic is None:
                 return
-            for block in blocks:
-                if block.user_id == user_id and not block.late:
-                    self._offer(user_id, messages.samples_json(block, self._channels.get(user_id, ())))
+            topic.viewers.discard(viewer)
+            if not topic.viewers:
+                del self._topics[subject]
+                if topic.subscription is not None:
+                    await topic.subscription.unsubscribe()
 
-        async def on_decision(message: Msg) -> None:
-            self._offer(user_id, message.data)
 
-        made = [
-            await self._bus.subscribe(messages.samples_subject(user_id), cb=on_samples),
-            await self._bus.subscribe(messages.decisions_subject(user_id), cb=on_decision),
-        ]
-        await self._bus.flush()  # the server knows of them now
-        return made
+def _decisions(data: bytes) -> list[bytes]:
+    return [data]
 
-    def _offer(self, user_id: int, message: bytes) -> None:
-        for viewer in self._viewers.get(user_id, ()):
-            viewer.offer(message)
+
+def _samples_of(user_id: int, channels: tuple[str, ...]) -> Callable[[bytes], list[bytes]]:
+    """Give what turns a message of blocks into WebSocket messages; late samples are not live."""
+
+    def make(data: bytes) -> list[bytes]:
+        try:
+            blocks = decode_blocks(data)
+        except WireError as exc:
+            logger.warning("samples refused: %s", exc, extra={"user_id": user_id})
+            return []
+        return [messages.samples_json(b, channels) for b in blocks if b.user_id == user_id and not b.late]
+
+    return make

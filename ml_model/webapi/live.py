@@ -21,8 +21,8 @@ live_routes = APIRouter()
 
 
 @live_routes.websocket("/ws/live/{userid}")
-async def live(websocket: WebSocket, userid: int) -> None:
-    """Send sample blocks and decisions of a profile until the viewer leaves."""
+async def live(websocket: WebSocket, userid: int, samples: bool = True) -> None:
+    """Send decisions, and sample blocks unless ``samples=false``, of a profile until the viewer leaves."""
     if not may_watch(websocket, userid):
         await _refuse(websocket, NOT_LET_IN, "token or origin refused")
         return
@@ -32,7 +32,7 @@ async def live(websocket: WebSocket, userid: int) -> None:
     except NotFoundError:
         await _refuse(websocket, NO_PROFILE, f"there is no profile {userid}")
         return
-    async with services.hub.watch(userid, profile.device.channels) as viewer:
+    async with services.hub.watch(userid, profile.device.channels, samples=samples) as viewer:
         await _accept(websocket)  # not before: who is connected misses nothing that comes from now on
         sender = asyncio.create_task(_send(websocket, viewer))
         reader = asyncio.create_task(_read_until_closed(websocket))

@@ -168,6 +168,24 @@ async def test_decisions_reach_websocket_and_store_with_their_times(
     assert kept.window_end_device_us == round(recording.device_ms[end] * 1000)
 
 
+async def test_viewer_that_wants_no_samples_gets_decisions_only(
+    servers, pool, make_profile, classifier, recording
+) -> None:
+    user_id = make_profile("A", classifier)
+    headers = {"Authorization": f"Bearer {servers.settings.semg_api_token.get_secret_value()}"}
+    url = f"ws://127.0.0.1:{servers.settings.api_port}/ws/live/{user_id}?samples=false"
+    async with (
+        worker_running(servers.settings, pool),
+        connect(url, additional_headers=headers, max_queue=None) as socket,
+    ):
+        blocks = blocks_of(user_id, recording, 100)
+        client = await bus.connect(servers.settings, "test-ingest", forever=False)
+        await client.publish(messages.samples_subject(user_id), encode_blocks(blocks[:1]))
+        await client.drain()
+        await publish(servers.settings, blocks)
+        assert json.loads(await asyncio.wait_for(socket.recv(), 20))["type"] == "decision"
+
+
 def stored(pool: Pool, user_id: int) -> list:
     with pool.transaction() as tx:
         found = decisions.list_decisions(tx, user_id, utc_from_us(0), utc_from_us(4 * 10**15), 10_000)
