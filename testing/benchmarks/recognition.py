@@ -1,7 +1,8 @@
 """Recognition across sessions on real recordings: train on sessions 1 and 2 of a person, test on session 3.
 
 ``python testing/benchmarks/recognition.py --recordings DIR`` prints one row per person and kind of classifier.
-People whose recordings were looked at while methods were chosen stand apart from those that only report.
+People whose recordings were looked at while methods were chosen stand apart from those that only report. The row
+``worst`` holds the least of every column, which need not be one person's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from semg.errors import SemgError
 from semg.evaluation import evaluate_recordings
 
 TUNED_ON = ("10000", "12378", "12548", "19999", "26082", "40052")
@@ -59,7 +61,11 @@ def main(
         tuned, reported or all.
     short
         Test on ``-3.short`` where there is one, and leave the other people out.
+    seed
+        Of everything random in the trainings.
     """
+    if only not in ("all", "tuned", "reported"):
+        sys.exit(f"--only must be all, tuned or reported, got {only!r}.")
     folder = Path(recordings)
     chosen = kinds.split(",") if isinstance(kinds, str) else list(kinds)
     ending = "-3.short.csv.gz" if short else "-3.csv.gz"
@@ -70,7 +76,7 @@ def main(
         "tuned": [person for person in people if person in TUNED_ON],
         "reported": [person for person in people if person not in TUNED_ON],
     }
-    print(f"{'':<34}" + "".join(f"{name:>13}" for name in FIGURES) + "   train s  us/window   bytes")
+    print(f"{'':<34}" + "".join(f"{name:>13}" for name in FIGURES) + "   train s  us/window   bytes windows chance")
     for group, members in groups.items():
         if only not in ("all", group) or not members:
             continue
@@ -78,14 +84,18 @@ def main(
         rows: dict[str, list[list[float]]] = {kind: [] for kind in chosen}
         for person in members[:2] if quick else members:
             for kind in chosen:
-                report = evaluate_recordings(
-                    [folder / f"myo_{person}-1.csv.gz", folder / f"myo_{person}-2.csv.gz"],
-                    [folder / f"myo_{person}{ending}"],
-                    kind=kind,
-                    seed=seed,
-                )
+                try:
+                    report = evaluate_recordings(
+                        [folder / f"myo_{person}-1.csv.gz", folder / f"myo_{person}-2.csv.gz"],
+                        [folder / f"myo_{person}{ending}"],
+                        kind=kind,
+                        seed=seed,
+                    )
+                except SemgError as exc:
+                    sys.exit(str(exc))
                 rows[kind].append(_row(report))
                 extra = f"{report['train_s']:>10.1f}{report['us_per_window']:>11.0f}{report['model_bytes']:>8}"
+                extra += f"{report['windows']:>8}{100 * report['chance']:>7.1f}"
                 _line(person, kind, rows[kind][-1], extra)
         for kind in chosen:
             _line("mean", kind, list(np.mean(rows[kind], axis=0)))

@@ -20,9 +20,9 @@ CHROMIUM = "/usr/bin/chromium"
 TIMEOUT_MS = 60_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium, headless."""
+    """Debian's chromium, headless. Not for the whole run: while it is open, no other test can run an event loop."""
     if not os.access(CHROMIUM, os.X_OK):
         skip_or_fail(f"{CHROMIUM} is not there: apt-get install chromium")
     with sync_playwright() as playwright:
