@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from semg.platform import embedded, nats, postgres, services
+from semg.platform import embedded, nats, postgres, schema, services
 from semg.settings import PROJECT_DIR, Settings
 
 ALL = ("api", "nat_inference", "job_runner", "udpserver", "streamlit")
@@ -55,6 +55,7 @@ def throwaway_servers(folder: Path) -> Iterator[Settings]:
             secret_key=SecretStr("k" * 48),
             semg_api_token=SecretStr(secrets.token_urlsafe(24)),
         )
+        schema.bring_up_to_date(settings)
         yield settings
 
 
