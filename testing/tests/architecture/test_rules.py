@@ -127,6 +127,6 @@ def test_no_module_is_too_long_to_read() -> None:
     long = {
         str(path.relative_to(PROJECT_DIR)): n
         for path in sources("semg", *SERVICES, "testing")
-        if (n := len(path.read_text(encoding="utf-8").splitlines())) > 400
+        if (n := len(path.read_text(encoding="utf-8").splitlines())) > 400 and "tests" not in path.parts
     }
     assert long == {}
