@@ -28,6 +28,12 @@ class Radio {
   uint64_t attemptedAtUs_ = 0;
 };
 
+// The board's one timer. On the real clock the callback runs in a thread of its own.
+void setTimer(void (*callback)(void *), void *argument, uint64_t waitNs, double everyNs);  // everyNs 0: one shot
+bool fireTimerDueBy(uint64_t untilUs, uint64_t *atUs);  // whether it is due by then, and when
+void fireTimer();
+void stopTimer();
+
 Radio &radio();
 uint64_t datagramsSent();
 void countDatagram();

@@ -1,5 +1,6 @@
 // UDP over a POSIX socket. HOST_REMOTE_PORT replaces the port that the sketch sends to, HOST_LOCAL_PORT the one it
-// binds (0: any free one); HOST_UDP_FILE collects the datagrams as lines of a file instead of sending them.
+// binds (0: any free one); HOST_UDP_FILE collects the datagrams as lines of a file instead of sending them, with
+// HOST_UDP_HEX=1 in hexadecimal digits.
 #pragma once
 
 #include <stdio.h>

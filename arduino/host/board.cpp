@@ -51,7 +51,15 @@ uint64_t nowMicros() {
   return monotonicMicros() - startedAt;
 }
 
-void advanceVirtualMicros(uint64_t us) { virtualUs += us; }
+void advanceVirtualMicros(uint64_t us) {
+  const uint64_t until = virtualUs + us;
+  uint64_t at = 0;
+  while (fireTimerDueBy(until, &at)) {
+    virtualUs = at > virtualUs ? at : virtualUs;
+    fireTimer();
+  }
+  virtualUs = until;
+}
 
 uint64_t datagramsSent() { return sent; }
 void countDatagram() { sent++; }

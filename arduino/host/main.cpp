@@ -39,6 +39,7 @@ int main() {
       delay((uint32_t)host::number("HOST_STALL_MS", 0));
     }
   }
+  host::stopTimer();
   fflush(stdout);
   return 0;
 }

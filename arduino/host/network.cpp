@@ -95,6 +95,14 @@ static sockaddr_in socketAddress(const IPAddress &address, uint16_t port) {
   return result;
 }
 
+static bool writeHex(FILE *file, const uint8_t *bytes, size_t length) {
+  bool done = true;
+  for (size_t i = 0; i < length; i++) {
+    done = done && fprintf(file, "%02x", bytes[i]) == 2;
+  }
+  return done;
+}
+
 uint8_t WiFiUDP::begin(uint16_t port) {
   if (socket_ >= 0 || file_ != nullptr || !host::radio().connected()) {
     return 0;
@@ -145,7 +153,9 @@ int WiFiUDP::endPacket() {
   }
   bool done = false;
   if (file_ != nullptr) {
-    done = fwrite(bytes_, 1, length_, file_) == length_ && fputc('\n', file_) != EOF;
+    static const bool asHex = host::number("HOST_UDP_HEX", 0) != 0;
+    done = asHex ? writeHex(file_, bytes_, length_) : fwrite(bytes_, 1, length_, file_) == length_;
+    done = done && fputc('\n', file_) != EOF;
   } else if (socket_ >= 0) {
     const sockaddr_in remote = socketAddress(address_, port_);
     const ssize_t sent = sendto(socket_, bytes_, length_, 0, (const sockaddr *)&remote, sizeof(remote));

@@ -23,20 +23,26 @@ def skip_or_fail(reason: str) -> None:
     pytest.skip(reason)
 
 
-def compile_command(board: str, output: Path, *options: str) -> list[str]:
+def compile_command(compiler: str, board: str, output: Path, *options: str) -> list[str]:
     sources = sorted(str(path) for path in (ARDUINO / "host").glob("*.cpp"))
     warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
     return [
-        *("g++", "-std=c++17", "-O1", *warnings, f"-D{board}", *options, f"-I{ARDUINO / 'host'}"),
+        *(compiler, "-std=c++17", "-O1", "-pthread", *warnings, f"-D{board}", *options, f"-I{ARDUINO / 'host'}"),
         *("-x", "c++", str(ARDUINO / "arduinocode.ino"), *sources, "-o", str(output)),
     ]
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Give a function that compiles the sketch for a board, each variant once."""
+def compiler() -> str:
+    """Give the compiler's name."""
     if shutil.which("g++") is None:
         skip_or_fail("g++ is not installed, so the sketch cannot be compiled for the host")
+    return "g++"
+
+
+@pytest.fixture(scope="session")
+def build(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Give a function that compiles the sketch for a board, each variant once."""
     folder = tmp_path_factory.mktemp("firmware")
     made: dict[tuple[str, ...], Path] = {}
 
@@ -44,7 +50,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         key = (board, *options)
         if key not in made:
             output = folder / f"sketch{len(made)}"
-            done = subprocess.run(compile_command(board, output, *options), capture_output=True, text=True)
+            done = subprocess.run(compile_command(compiler, board, output, *options), capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
             made[key] = output
         return made[key]
@@ -69,6 +75,7 @@ def run_virtual(tmp_path: Path) -> Callable[..., tuple[list[str], str]]:
     def run(binary: Path, run_ms: int, **environment: str | int) -> tuple[list[str], str]:
         lines = tmp_path / "datagrams.txt"
         lines.unlink(missing_ok=True)
+        environment.setdefault("HOST_NVM_FILE", str(tmp_path / "nvm"))
         variables = {
             "HOST_VIRTUAL_CLOCK": "1",
             "HOST_REMOTE_IP": "127.0.0.1",
