@@ -15,6 +15,7 @@ from semg.domain import Device
 from semg.errors import ArtifactError, NotFoundError
 from semg.inference.directory import columns_of
 from semg.signals.classifier import Classifier
+from semg.signals.together import predict_together
 from semg.signals.windows import WindowStream
 from semg.store import models, profiles
 from semg.store.pool import Pool
@@ -101,8 +102,21 @@ class Predictor:
         for index, request in enumerate(requests):
             by_user.setdefault(request.user_id, []).append(index)
         answers: dict[int, WindowAnswer] = {}
+        ready: list[tuple[list[int], Loaded, NDArray[np.float32]]] = []
         for user_id, indexes in by_user.items():
-            answers |= zip(indexes, self._answer(user_id, [requests[i].window for i in indexes]), strict=True)
+            found = self._prepare(user_id, [requests[index].window for index in indexes])
+            if isinstance(found, WindowAnswer):
+                answers |= dict.fromkeys(indexes, found)
+            else:
+                ready.append((indexes, *found))
+        for (indexes, loaded, _), rows in zip(ready, _predict_all(ready), strict=True):
+            user_id = requests[indexes[0]].user_id
+            for place, index in enumerate(indexes):
+                answers[index] = (
+                    WindowAnswer(user_id, 0, WindowStatus.FAILED, _NONE)
+                    if rows is None
+                    else WindowAnswer(user_id, loaded.version, WindowStatus.OK, rows[place])
+                )
         return [answers[index] for index in range(len(requests))]
 
     def predict(self, user_id: int, data: NDArray[np.float32]) -> PredictResponse:
@@ -142,20 +156,21 @@ class Predictor:
             ],
         )
 
-    def _answer(self, user_id: int, windows: list[NDArray[np.float32]]) -> list[WindowAnswer]:
+    def _prepare(
+        self, user_id: int, windows: list[NDArray[np.float32]]
+    ) -> tuple[Loaded, NDArray[np.float32]] | WindowAnswer:
+        """Give the profile's classifier with its windows stacked, or why it cannot answer."""
         try:
             loaded = self.find(user_id)
-            if loaded is None:
-                return [WindowAnswer(user_id, 0, WindowStatus.NO_MODEL, _NONE)] * len(windows)
-            spec = loaded.classifier
-            shape = (len(spec.channels), spec.window.window_samples)
-            if any(window.shape != shape for window in windows):
-                return [WindowAnswer(user_id, loaded.version, WindowStatus.STALE, _NONE)] * len(windows)
-            probabilities = spec.predict_proba(np.stack(windows))
-            return [WindowAnswer(user_id, loaded.version, WindowStatus.OK, row) for row in probabilities]
-        except Exception:  # one broken profile must not delay the others; the log has the reason
-            logger.exception("prediction failed", extra={"user_id": user_id})
-            return [WindowAnswer(user_id, 0, WindowStatus.FAILED, _NONE)] * len(windows)
+        except Exception:  # one broken profile must not spoil the others; the log has the reason
+            logger.exception("model not loaded", extra={"user_id": user_id})
+            return WindowAnswer(user_id, 0, WindowStatus.FAILED, _NONE)
+        if loaded is None:
+            return WindowAnswer(user_id, 0, WindowStatus.NO_MODEL, _NONE)
+        shape = (len(loaded.classifier.channels), loaded.classifier.window.window_samples)
+        if any(window.shape != shape for window in windows):
+            return WindowAnswer(user_id, loaded.version, WindowStatus.STALE, _NONE)
+        return loaded, windows[0][None] if len(windows) == 1 else np.stack(windows)
 
     def _load(self, user_id: int) -> Loaded | None:
         with self._pool.transaction() as tx:
@@ -174,6 +189,24 @@ class Predictor:
             while len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
         return loaded
+
+
+def _predict_all(
+    ready: Sequence[tuple[list[int], Loaded, NDArray[np.float32]]],
+) -> Sequence[NDArray[np.float32] | None]:
+    """Give all probabilities in one pass; when that fails, one by one, None for whom it fails again."""
+    try:
+        return predict_together([(loaded.classifier, windows) for _, loaded, windows in ready])
+    except Exception:  # find out whose model it is, so that the others are answered
+        logger.exception("prediction of %d profiles failed, each is tried alone", len(ready))
+    alone: list[NDArray[np.float32] | None] = []
+    for _, loaded, windows in ready:
+        try:
+            alone.append(loaded.classifier.predict_proba(windows))
+        except Exception:
+            logger.exception("prediction failed", extra={"model_version": loaded.version})
+            alone.append(None)
+    return alone
 
 
 def _windows(

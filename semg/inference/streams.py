@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,10 +58,14 @@ class ProfileStream:
         self.model = model
         self._windows = _window_stream(model)
         self._voter = Voter(model.decision, len(model.spec.classes))
-        self._last: tuple[int, int] | None = None  # segment and device time of the newest sample seen
+        self._last = (-1, -1)  # segment and device time of the newest sample seen
         self._last_server_us = -1
         self._edges: list[int] = []
         self._fresh_run = True
+        # Blocks wait here until they complete a window: conditioning gives the same bits for any chunks, and a few
+        # samples cost as much as many.
+        self._waiting: list[Block] = []
+        self._missing = self._windows.samples_until_due
 
     def change_model(self, model: ActiveModel) -> None:
         """Go on with another version; the buffers stay when it wants the same windows."""
@@ -70,6 +76,7 @@ class ProfileStream:
             previous.columns,
         ):
             self._windows = _window_stream(model)
+            self._start_run()
         self._voter = Voter(model.decision, len(model.spec.classes))
 
     def add_edge(self, server_us: int) -> None:
@@ -83,14 +90,13 @@ class ProfileStream:
         The bus may deliver a block again when a publish was retried.
         """
         newest = (block.segment_id, int(block.device_us[-1]))
-        if block.late or (self._last is not None and newest <= self._last):
+        if block.late or newest <= self._last or block.samples.shape[1] != self.model.n_device_channels:
             return []
-        if block.samples.shape[1] != self.model.n_device_channels:
-            return []
+        server_us = newest[1] + block.clock_offset_us
         due: list[DueWindow] = []
-        for part, starts_run in self._split_at_edges(block):
-            due += self._cut(block, part, starts_run)
-        self._last, self._last_server_us = newest, int(block.server_us[-1])
+        for part in self._split_at_edges(block) if self._edges and self._edges[0] <= server_us else (block,):
+            due += self._take(part)
+        self._last, self._last_server_us = newest, server_us
         return due
 
     def decide(self, window: DueWindow, probabilities: NDArray[np.float32], decided_us: int) -> Decision:
@@ -109,37 +115,69 @@ class ProfileStream:
             decided_us=decided_us,
         )
 
-    def _split_at_edges(self, block: Block) -> Iterator[tuple[slice, bool]]:
-        """Give the parts of a block between session edges, and whether conditioning starts anew before each."""
+    def _split_at_edges(self, block: Block) -> Iterator[Block]:
+        """Give the parts of a block between session edges; conditioning starts anew behind each."""
         first, starts_run = 0, block.starts_run
         server_us = block.server_us
         while self._edges and self._edges[0] <= server_us[-1]:
             at = int(np.searchsorted(server_us, self._edges.pop(0)))
             if at > first:
-                yield slice(first, at), starts_run
+                yield _part(block, first, at, starts_run)
             first, starts_run = at, True
-        yield slice(first, block.n_samples), starts_run
+        yield _part(block, first, block.n_samples, starts_run)
 
-    def _cut(self, block: Block, part: slice, starts_run: bool) -> list[DueWindow]:
-        self._fresh_run |= starts_run
-        windows, ends = self._windows.push(block.samples[part], starts_run)
+    def _start_run(self) -> None:
+        """Forget what waits: it completes no window any more."""
+        self._windows.reset()
+        self._waiting.clear()
+        self._missing = self._windows.samples_until_due
+        self._fresh_run = True
+
+    def _take(self, block: Block) -> list[DueWindow]:
+        if block.starts_run:
+            self._start_run()
+        self._waiting.append(block)
+        self._missing -= len(block.device_us)
+        if self._missing > 0:
+            return []
+        blocks, self._waiting = self._waiting, []
+        due = self._cut(blocks)
+        self._missing = self._windows.samples_until_due
+        return due
+
+    def _cut(self, blocks: list[Block]) -> list[DueWindow]:
+        """Give the windows that blocks, which continue each other, complete."""
+        windows, ends = self._windows.push(np.concatenate([block.samples for block in blocks]), False)
+        behind = list(accumulate(len(block.device_us) for block in blocks))
         due = []
         for window, end in zip(windows, ends.tolist(), strict=True):
-            at = part.start + end
+            place = bisect_right(behind, end)
+            block, at = blocks[place], end - behind[place]  # counted from the block's end
             device_us = int(block.device_us[at])
             due.append(
                 DueWindow(
-                    user_id=block.user_id,
-                    model_version=self.model.version,
-                    window=window,
-                    end_device_us=device_us,
-                    end_server_us=device_us + block.clock_offset_us,
-                    end_received_us=int(block.received_us[at]),
-                    starts_run=self._fresh_run,
+                    block.user_id,
+                    self.model.version,
+                    window,
+                    device_us,
+                    device_us + block.clock_offset_us,
+                    int(block.received_us[at]),
+                    self._fresh_run,
                 )
             )
             self._fresh_run = False
         return due
+
+
+def _part(block: Block, first: int, last: int, starts_run: bool) -> Block:
+    part = slice(first, last)
+    return replace(
+        block,
+        starts_run=starts_run,
+        device_us=block.device_us[part],
+        received_us=block.received_us[part],
+        samples=block.samples[part],
+    )
 
 
 def _window_stream(model: ActiveModel) -> WindowStream:

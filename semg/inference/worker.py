@@ -178,7 +178,7 @@ class InferenceWorker:
     async def _publish(self, decision: Decision) -> None:
         self.counters.decisions += 1
         self.counters.rejected += decision.label is None
-        text = messages.DecisionMessage.from_decision(decision).to_bytes()
+        text = messages.DecisionMessage.encode(decision)
         await self._bus.publish(messages.decisions_subject(decision.user_id), text)
         if len(self._to_store) == MAX_WAITING_DECISIONS:
             self.counters.decisions_not_stored += 1

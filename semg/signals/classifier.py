@@ -85,11 +85,15 @@ class Classifier:
         ValueError
             When the shape is another.
         """
+        self.check_shape(windows)
+        envelope = self.conditioning.sensor == "envelope"
+        return runtime.probabilities(self.kind, self.arrays, windows, envelope)
+
+    def check_shape(self, windows: NDArray[np.float32]) -> None:
+        """Raise ``ValueError`` unless windows are ``(N, C, T)`` of this classifier's channels and window length."""
         expected = (len(self.channels), self.window.window_samples)
         if windows.ndim != 3 or windows.shape[1:] != expected:
             raise ValueError(f"windows must be (N, {expected[0]}, {expected[1]}), got {windows.shape}")
-        envelope = self.conditioning.sensor == "envelope"
-        return runtime.probabilities(self.kind, self.arrays, windows, envelope)
 
     def metadata(self) -> dict[str, Any]:
         """Give everything but the weights, JSON-able: what ``models.metadata`` stores."""

@@ -89,7 +89,14 @@ def _convolve(
 def scores(kind: str, arrays: Arrays, windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
     """Give the scores ``(N, K)`` whose softmax is the classifier's probability."""
     scaled = scale(arrays, windows)
-    linear = linear_scores(arrays, branch_features(kind, arrays, scaled, envelope))
+    return mixed_scores(kind, arrays, scaled, branch_features(kind, arrays, scaled, envelope))
+
+
+def mixed_scores(
+    kind: str, arrays: Arrays, scaled: NDArray[np.float32], features: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Give the scores ``(N, K)`` of scaled windows whose closed-form features are known."""
+    linear = linear_scores(arrays, features)
     if kind != "cnn":
         return linear * arrays["mix"][1]
     network = network_scores(arrays, scaled)

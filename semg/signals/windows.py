@@ -64,6 +64,11 @@ class StreamWindower:
         self._filled = 0
         self._next_end = self.spec.settle_samples + self.spec.window_samples - 1
 
+    @property
+    def samples_until_due(self) -> int:
+        """How many more samples complete the next window."""
+        return self._next_end + 1
+
     def push(self, conditioned: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Give the windows that become complete with a chunk.
 
@@ -132,6 +137,15 @@ class WindowStream:
             True when the chunk does not continue the previous one: conditioning and grid start anew.
         """
         if starts_run:
-            self._conditioner.reset()
-            self._windower.reset()
+            self.reset()
         return self._windower.push(self._conditioner.process(samples[:, self.columns]))
+
+    def reset(self) -> None:
+        """Start anew: the next sample is the first of a run."""
+        self._conditioner.reset()
+        self._windower.reset()
+
+    @property
+    def samples_until_due(self) -> int:
+        """How many more samples complete the next window."""
+        return self._windower.samples_until_due

@@ -74,23 +74,23 @@ def decode_blocks(message: bytes) -> list[Block]:
     legal = bool(np.all(counts >= 1) and np.all(channels >= 1) and np.all(channels <= MAX_CHANNELS))
     if not legal or int(counts.sum()) != total or len(message) != expected:
         raise WireError("blocks_size", f"expected {expected} bytes by the table, got {len(message)}")
-    device = np.frombuffer(message, "<i4", total, table_end)
-    received = np.frombuffer(message, "<i4", total, table_end + 4 * total)
+    device_us = np.frombuffer(message, "<i4", total, table_end) + np.repeat(rows["device_us"], counts)
+    received_us = np.frombuffer(message, "<i4", total, table_end + 4 * total) + np.repeat(rows["received_us"], counts)
     values = np.frombuffer(message, "<f4", -1, table_end + 8 * total)
+    ends, value_ends = np.cumsum(counts).tolist(), np.cumsum(counts * channels).tolist()
+    flags = rows["flags"]
+    columns = (
+        rows["user_id"].tolist(),
+        rows["segment_id"].tolist(),
+        ((flags & STARTS_RUN) != 0).tolist(),
+        ((flags & LATE) != 0).tolist(),
+        rows["clock_offset_us"].tolist(),
+    )  # as columns: a field of a row costs as much as the rest of a block
     blocks, at, value_at = [], 0, 0
-    for row, n, c in zip(rows, counts.tolist(), channels.tolist(), strict=True):
-        flags = int(row["flags"])
-        blocks.append(
-            Block(
-                user_id=int(row["user_id"]),
-                segment_id=int(row["segment_id"]),
-                starts_run=bool(flags & STARTS_RUN),
-                late=bool(flags & LATE),
-                clock_offset_us=int(row["clock_offset_us"]),
-                device_us=device[at : at + n].astype(np.int64) + row["device_us"],
-                received_us=received[at : at + n].astype(np.int64) + row["received_us"],
-                samples=values[value_at : value_at + n * c].reshape(n, c),
-            )
-        )
-        at, value_at = at + n, value_at + n * c
+    for user_id, segment_id, starts, late, offset, c, end, value_end in zip(
+        *columns, channels.tolist(), ends, value_ends, strict=True
+    ):
+        samples = values[value_at:value_end].reshape(-1, c)
+        blocks.append(Block(user_id, segment_id, starts, late, offset, device_us[at:end], received_us[at:end], samples))
+        at, value_at = end, value_end
     return blocks

@@ -119,6 +119,24 @@ class DecisionMessage(Message):
             decided_at=utc_from_us(decision.decided_us),
         )
 
+    @staticmethod
+    def encode(decision: Decision) -> bytes:
+        """Give the bytes of a decision's message, as ``from_decision(…).to_bytes()`` but many times faster."""
+        return orjson.dumps(
+            {
+                "type": "decision",
+                "userid": decision.user_id,
+                "label": decision.label,
+                "confidence": decision.confidence,
+                "model_version": decision.model_version,
+                "window_end_device_ms": decision.window_end_device_us / 1000,
+                "window_end_at": utc_from_us(decision.window_end_us),
+                "received_at": utc_from_us(decision.received_us),
+                "decided_at": utc_from_us(decision.decided_us),
+            },
+            option=orjson.OPT_UTC_Z,
+        )
+
     def to_decision(self) -> Decision:
         """Give the decision of the message."""
         return Decision(

@@ -1,0 +1,53 @@
+"""JSON messages on the bus and the WebSocket."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semg.domain import Decision
+from semg.errors import WireError
+from semg.wire.messages import DecisionMessage, ModelActivated, SessionEdge
+
+TIMES = st.integers(0, 4_000_000_000_000_000)
+
+
+@given(
+    st.builds(
+        Decision,
+        user_id=st.integers(0, 2**53),
+        label=st.none() | st.text(min_size=1, max_size=20),
+        confidence=st.floats(0, 1),
+        model_version=st.integers(1, 10**6),
+        window_end_device_us=TIMES,
+        window_end_us=TIMES,
+        received_us=TIMES,
+        decided_us=TIMES,
+    )
+)
+def test_fast_encoding_of_a_decision_reads_back_as_it_was(decision: Decision) -> None:
+    encoded = DecisionMessage.encode(decision)
+    slow = json.loads(DecisionMessage.from_decision(decision).to_bytes())
+    fast = json.loads(encoded)
+    for name in ("window_end_at", "received_at", "decided_at"):
+        assert datetime.fromisoformat(fast.pop(name)) == datetime.fromisoformat(slow.pop(name))
+    assert fast == slow
+    assert DecisionMessage.from_bytes(encoded).to_decision() == decision
+
+
+def test_message_of_another_form_is_refused_with_the_field() -> None:
+    with pytest.raises(WireError, match="model_version"):
+        ModelActivated.from_bytes(b'{"userid": 21}')
+    with pytest.raises(WireError):
+        ModelActivated.from_bytes(b'{"userid": 21, "model_version": 1, "other": 2}')
+    with pytest.raises(WireError):
+        SessionEdge.from_bytes(b"\xff")
+
+
+def test_session_edge_keeps_microseconds() -> None:
+    at = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    assert SessionEdge.from_bytes(SessionEdge(userid=1, session_id=2, at=at).to_bytes()).at == at
