@@ -26,19 +26,15 @@ enum class Pace {
 
 class SampleTimer {
  public:
-  // Starts calling `take`; without a free timer the loop has to do it.
-  Pace start(TakeSample take, uint32_t rateHz) {
-    pace_ = begin(take, rateHz);
-    return pace_;
-  }
+  // Starts calling `take`; without a free timer the loop has to do it. The pace is set before the first call, which
+  // may come while this still runs.
+  void start(TakeSample take, uint32_t rateHz);
 
   Pace pace() const { return pace_; }
 
   void arm(uint64_t waitUs);
 
  private:
-  Pace begin(TakeSample take, uint32_t rateHz);
-
   Pace pace_ = Pace::LOOP;
 #if defined(ARDUINO_ARCH_ESP32)
   static const uint64_t SHORTEST_WAIT_US = 50;  // below, setting the timer takes longer than the wait
@@ -54,14 +50,14 @@ class SampleTimer {
 
 #if defined(ARDUINO_ARCH_ESP32)
 
-inline Pace SampleTimer::begin(TakeSample take, uint32_t) {
+inline void SampleTimer::start(TakeSample take, uint32_t) {
   take_ = take;
   esp_timer_create_args_t arguments = {};
   arguments.callback = &SampleTimer::run;
   arguments.arg = this;
   arguments.dispatch_method = ESP_TIMER_TASK;
   arguments.name = "semg-sample";
-  return esp_timer_create(&arguments, &handle_) == ESP_OK ? Pace::ONE_SHOT : Pace::LOOP;
+  pace_ = esp_timer_create(&arguments, &handle_) == ESP_OK ? Pace::ONE_SHOT : Pace::LOOP;
 }
 
 inline void SampleTimer::arm(uint64_t waitUs) {
@@ -72,7 +68,7 @@ inline void SampleTimer::arm(uint64_t waitUs) {
 
 #elif defined(ARDUINO_UNOR4_WIFI)
 
-inline Pace SampleTimer::begin(TakeSample take, uint32_t rateHz) {
+inline void SampleTimer::start(TakeSample take, uint32_t rateHz) {
   take_ = take;
   uint8_t type = GPT_TIMER;
   int8_t channel = FspTimer::get_available_timer(type);
@@ -80,18 +76,21 @@ inline Pace SampleTimer::begin(TakeSample take, uint32_t rateHz) {
     FspTimer::force_use_of_pwm_reserved_timer();
     channel = FspTimer::get_available_timer(type, true);
   }
+  pace_ = Pace::PERIODIC;
   const bool running = channel >= 0 &&
                        timer_.begin(TIMER_MODE_PERIODIC, type, (uint8_t)channel, (float)rateHz, 0.0f,
                                     &SampleTimer::run, this) &&
                        timer_.setup_overflow_irq() && timer_.open() && timer_.start();
-  return running ? Pace::PERIODIC : Pace::LOOP;
+  if (!running) {
+    pace_ = Pace::LOOP;
+  }
 }
 
 inline void SampleTimer::arm(uint64_t) {}
 
 #else
 
-inline Pace SampleTimer::begin(TakeSample, uint32_t) { return Pace::LOOP; }
+inline void SampleTimer::start(TakeSample, uint32_t) {}
 inline void SampleTimer::arm(uint64_t) {}
 
 #endif

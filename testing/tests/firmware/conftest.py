@@ -58,14 +58,23 @@ def build(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Build:
     return compile_sketch
 
 
+def supported(options: tuple[str, ...], tmp_path: Path) -> tuple[str, ...]:
+    probe = ["g++", *options, "-x", "c++", "-", "-o", str(tmp_path / "probe")]
+    if subprocess.run(probe, input=b"int main() {}", capture_output=True).returncode != 0:
+        skip_or_fail("g++ has no sanitizer runtime (libasan, libubsan, libtsan) here")
+    return options
+
+
 @pytest.fixture
 def sanitizers(tmp_path: Path) -> tuple[str, ...]:
     """The options that make undefined behaviour and bad memory accesses end the program."""
-    options = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    probe = ["g++", *options, "-x", "c++", "-", "-o", str(tmp_path / "probe")]
-    if subprocess.run(probe, input=b"int main() {}", capture_output=True).returncode != 0:
-        skip_or_fail("g++ has no sanitizer runtime (libasan, libubsan) here")
-    return options
+    return supported(("-fsanitize=address,undefined", "-fno-sanitize-recover=all"), tmp_path)
+
+
+@pytest.fixture
+def thread_sanitizer(tmp_path: Path) -> tuple[str, ...]:
+    """The options that make a program fail in which two threads use the same memory without order."""
+    return supported(("-fsanitize=thread",), tmp_path)
 
 
 @pytest.fixture
