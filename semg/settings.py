@@ -66,7 +66,9 @@ class Settings(BaseSettings):
 
     # ingest
     udp_receive_buffer: int = Field(4 << 20, ge=65536, description="bytes asked of the kernel for the UDP socket")
-    flush_ms: float = Field(10.0, gt=0, le=50, description="time between two flushes of received samples to the bus")
+    flush_ms: float = Field(
+        10.0, gt=0, le=50, description="longest time between two flushes of received samples to the bus"
+    )
     reorder_wait_ms: float = Field(25.0, ge=0, le=40, description="how long a suspected gap is held open")
     ingest_max_pending: int = Field(
         2_000_000, ge=1000, description="samples kept while NATS is away, then counted as dropped"

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 import socket
+import time
 from collections import Counter
 from contextlib import suppress
 from typing import Any
@@ -29,6 +30,9 @@ from semg.store.pool import Pool
 logger = logging.getLogger(__name__)
 
 SUMMARY_S = 1.0
+SHORTEST_PAUSE_S = 0.001
+"""Before a flush with little traffic."""
+
 CONNECT_AGAIN_S = 0.5
 JOURNAL_DRAIN_S = 5.0
 STORE_DRAIN_S = 3.0
@@ -150,12 +154,20 @@ class IngestServer:
         return [StoreTask(client, self._pool, self._settings, number, self.counters) for number in partitions]
 
     async def _flush_until(self, ending: asyncio.Event, journal: Journal, live: LivePublisher) -> None:
-        """Hand over what has arrived every ``FLUSH_MS`` while something arrives or is held."""
+        """Hand over what has arrived, while something arrives or is held.
+
+        The pause before a flush is ten times what the last one took, within bounds: a few devices are passed on
+        almost at once, many share the cost of a flush.
+        """
+        longest_s = self._settings.flush_ms / 1000
+        pause_s = shortest_s = min(SHORTEST_PAUSE_S, longest_s)
         while not ending.is_set():
             if not self._pipeline.holds:
                 await self._receiver.arrived.wait()
-            await asyncio.sleep(self._settings.flush_ms / 1000)
+            await asyncio.sleep(pause_s)
+            started = time.perf_counter()
             await self._hand_over(self._receiver.take(), journal, live)
+            pause_s = min(longest_s, max(shortest_s, 10 * (time.perf_counter() - started)))
 
     async def _hand_over(self, batch: list[Any], journal: Journal, live: LivePublisher, *, last: bool = False) -> None:
         try:
