@@ -10,16 +10,20 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from simulation import Chunk, Encoder, Network, SimulationError, Source, encode_text
 
 from semg.errors import SemgError
 
 SLICE_SAMPLES = 32
 """Samples of a user that are encoded at a time: about 0.2 ms, for which the other users' datagrams may wait."""
+
+SLICE_BLOCKS = 4
+"""Blocks of a board that are encoded at a time; also how far a datagram's reordering can see."""
 
 LOOKAHEAD_S = 0.5
 SHORTEST_SLEEP_S = 0.0005
@@ -50,10 +54,10 @@ class Tally:
         position = next((i for i, total in enumerate(cumulated) if total >= wanted), 0)
         return round(position * LATENESS_STEP_S * 1000, 2)
 
-    def as_json(self, users: Sequence[int]) -> dict[str, Any]:
-        """Give the summary that the simulators print; ``rate`` is datagrams per second of all users together."""
+    def as_json(self, senders: Sequence[int], named: str = "users") -> dict[str, Any]:
+        """Give the summary that the simulators print; ``rate`` is datagrams per second of all senders together."""
         return {
-            "users": list(users),
+            named: list(senders),
             "sent": self.sent,
             "dropped_on_purpose": self.dropped_on_purpose,
             "seconds": round(self.seconds, 3),
@@ -80,9 +84,16 @@ class _Feed:
     """One device's datagrams, a few at a time."""
 
     def __init__(
-        self, user_id: int, source: Source, network: Network, encode: Encoder, until_s: float, shift_s: float
+        self,
+        user_id: int,
+        source: Source,
+        network: Network,
+        encode: Encoder,
+        until_s: float,
+        shift_s: float,
+        in_blocks: bool,
     ) -> None:
-        self.user_id, self.shift_s, self.until_s = user_id, shift_s, until_s
+        self.user_id, self.shift_s, self.until_s, self.in_blocks = user_id, shift_s, until_s, in_blocks
         self._source, self._network, self._encode = source, network, encode
         self._rng = np.random.default_rng([network.seed, user_id])
         self._chunk = Chunk(np.empty(0), np.empty(0, np.int64), np.empty((0, 1)))
@@ -90,6 +101,8 @@ class _Feed:
 
     def next_slice(self) -> _Slice | None:
         """Give the next samples, or None when the source or its time has ended."""
+        if self.in_blocks:
+            return self._next_blocks()
         while self._at >= len(self._chunk.device_ms):
             chunk = next(self._source, None)
             if chunk is None:
@@ -101,21 +114,38 @@ class _Feed:
             return None
         part = slice(self._at, self._at + count)
         self._at = part.stop
-        return self._through_network(
-            Chunk(self._chunk.offset_s[part], self._chunk.device_ms[part], self._chunk.samples[part])
-        )
+        chunk = Chunk(self._chunk.offset_s[part], self._chunk.device_ms[part], self._chunk.samples[part])
+        return self._through_network(chunk.offset_s, self._encode(self.user_id, chunk))
 
-    def _through_network(self, chunk: Chunk) -> _Slice:
-        # Three numbers a sample whatever is switched on: a seed loses the same samples at any jitter.
-        chance = self._rng.random((len(chunk.device_ms), 3))
-        due_s = chunk.offset_s + self.shift_s + chance[:, 0] * (self._network.jitter_ms / 1000.0)
+    def _next_blocks(self) -> _Slice | None:
+        """Give the next datagrams of a block each; a block leaves when its last sample has been taken."""
+        offset_s: list[float] = []
+        datagrams: list[bytes] = []
+        for chunk in itertools.islice(self._source, SLICE_BLOCKS):
+            count = int(np.searchsorted(chunk.offset_s, self.until_s))
+            if count == 0:
+                break
+            part = replace(
+                chunk,
+                offset_s=chunk.offset_s[:count],
+                device_ms=chunk.device_ms[:count],
+                samples=chunk.samples[:count],
+            )
+            datagrams += self._encode(self.user_id, part)
+            offset_s.append(float(part.offset_s[-1]))
+        return self._through_network(np.array(offset_s), datagrams) if datagrams else None
+
+    def _through_network(self, offset_s: NDArray[np.float64], encoded: list[bytes]) -> _Slice:
+        # Three numbers a datagram whatever is switched on: a seed loses the same ones at any jitter.
+        chance = self._rng.random((len(offset_s), 3))
+        due_s = offset_s + self.shift_s + chance[:, 0] * (self._network.jitter_ms / 1000.0)
         swap = (chance[:-1, 1] < self._network.reorder).tolist()
         for index in itertools.compress(range(len(swap)), swap):
             due_s[[index, index + 1]] = due_s[[index + 1, index]]
         kept = chance[:, 2] >= self._network.loss
-        datagrams = list(itertools.compress(self._encode(self.user_id, chunk), kept.tolist()))
+        datagrams = list(itertools.compress(encoded, kept.tolist()))
         lost = int(np.count_nonzero(~kept))
-        return _Slice(due_s[kept].tolist(), datagrams, lost, float(chunk.offset_s[-1]) + self.shift_s)
+        return _Slice(due_s[kept].tolist(), datagrams, lost, float(offset_s[-1]) + self.shift_s)
 
 
 class _Schedule:
@@ -165,6 +195,7 @@ def stream(
     *,
     network: Network | None = None,
     encode: Encoder = encode_text,
+    in_blocks: bool = False,
     seconds: float | None = None,
     spread_s: float = 0.0,
     stop: Callable[[], bool] = lambda: False,
@@ -182,6 +213,10 @@ def stream(
         Per userid its samples, times in seconds from the start.
     send
         Sends one datagram.
+    encode
+        Gives the datagrams of a user's chunk: one a sample, or with ``in_blocks`` exactly one for the chunk.
+    in_blocks
+        Each chunk of a source is one datagram, which leaves when its last sample is due.
     seconds
         Samples from then on are not sent.
     spread_s
@@ -201,7 +236,7 @@ def stream(
     step_s = spread_s / max(1, len(sources))
     schedule = _Schedule(
         [
-            _Feed(user_id, source, network, encode, until_s, index * step_s)
+            _Feed(user_id, source, network, encode, until_s, index * step_s, in_blocks)
             for index, (user_id, source) in enumerate(sources.items())
         ]
     )
@@ -215,7 +250,7 @@ def stream(
             due_s, datagram = schedule.pop()
             send(datagram)
             tally.count(clock() - started - due_s)
-        if schedule.next_horizon_s < now_s + LOOKAHEAD_S:
+        if schedule.next_horizon_s - LOOKAHEAD_S <= now_s:
             schedule.read_feed()
             continue
         wait_s = min(schedule.next_due_s, schedule.next_horizon_s - LOOKAHEAD_S) - (clock() - started)
@@ -252,11 +287,18 @@ def open_socket(host: str, port: int) -> Callable[[bytes], Any]:
 
 
 def run_command_line(
-    program: str, make_sources: Callable[[], Mapping[int, Source]], host: str, port: int, **options: Any
+    program: str,
+    make_sources: Callable[[], Mapping[int, Source]],
+    host: str,
+    port: int,
+    *,
+    named: str = "users",
+    **options: Any,
 ) -> int:
     """Stream until the end, Ctrl-C or SIGTERM; print the summary as one line of JSON and give the exit status.
 
-    ``options`` go to ``stream``. What cannot be done is one sentence on standard error and status 2.
+    ``named`` is what the summary calls the senders; ``options`` go to ``stream``.
+    What cannot be done is one sentence on standard error and status 2.
     """
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -268,5 +310,5 @@ def run_command_line(
     except (SemgError, ValueError) as exc:
         print(f"{program}: {' '.join(str(exc).split())}", file=sys.stderr)
         return 2
-    print(json.dumps(tally.as_json(list(sources))))
+    print(json.dumps(tally.as_json(list(sources), named)))
     return 0

@@ -1,7 +1,8 @@
-"""Sends what the sketch sends: text v1 of envelope sensors on a 12-bit converter, stamped by a 32-bit counter.
+"""Sends what the sketch sends: envelope sensors on a 12-bit converter, as text v1 or as a board's binary v2.
 
     python simulate_arduinodata.py
     python simulate_arduinodata.py --channels 1 --seconds 10 --start-millis 4294962296     wraps after 5 s
+    python simulate_arduinodata.py --protocol v2 --board-id 7 --key-hex …                  blocks with a tag
 
 Defaults are the sketch's (arduino/arduinocode.ino). Prints one line of JSON at the end.
 """
@@ -13,7 +14,8 @@ import sys
 from collections.abc import Sequence
 
 from sending import run_command_line
-from simulation import Source
+from simulated_boards import add_board_arguments, board_encoder, board_sources
+from simulation import SimulationError, Source, encode_text
 from udpsim import synthetic_source
 
 from semg.settings import Settings, get_settings
@@ -34,6 +36,7 @@ def parse_arguments(settings: Settings, arguments: Sequence[str] | None = None) 
     parser.add_argument("--port", type=int, default=settings.udp_port, help="its UDP port (UDP_PORT, %(default)s)")
     parser.add_argument("--start-millis", type=int, default=0, help="the board's millis() at the first sample")
     parser.add_argument("--seed", type=int, default=0, help="the synthetic person")
+    add_board_arguments(parser)
     options = parser.parse_args(arguments)
     limits = (("port", 1, 65535), ("rate_hz", 50, 1000), ("channels", 1, 16), ("start_millis", 0, EPOCH_MS_FROM - 1))
     for name, low, high in limits:
@@ -41,6 +44,10 @@ def parse_arguments(settings: Settings, arguments: Sequence[str] | None = None) 
             parser.error(f"--{name.replace('_', '-')} must lie between {low} and {high}, got {getattr(options, name)}")
     if options.seed < 0 or options.user_id < 0 or (options.seconds or 0) < 0:
         parser.error("--seed, --user-id and --seconds must not be negative")
+    try:
+        options.encoder = board_encoder(options, 1) if options.protocol == "v2" else encode_text
+    except SimulationError as exc:
+        parser.error(str(exc))
     return options
 
 
@@ -50,9 +57,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def make_sources() -> dict[int, Source]:
         source = synthetic_source(options.seed, options.channels, options.rate_hz, "envelope", options.start_millis)
+        if options.protocol == "v2":
+            return board_sources([source], options, options.rate_hz)
         return {options.user_id: source}
 
-    return run_command_line("simulate_arduinodata", make_sources, options.host, options.port, seconds=options.seconds)
+    return run_command_line(
+        "simulate_arduinodata",
+        make_sources,
+        options.host,
+        options.port,
+        named="boards" if options.protocol == "v2" else "users",
+        encode=options.encoder,
+        in_blocks=options.protocol == "v2",
+        seconds=options.seconds,
+    )
 
 
 if __name__ == "__main__":

@@ -34,11 +34,14 @@ class Chunk:
         Int64 ``(n,)``: what the datagram says.
     samples
         ``(n, n_channels)``.
+    period_ns
+        Time between samples; 0 where the format does not tell it (text v1).
     """
 
     offset_s: NDArray[np.float64]
     device_ms: NDArray[np.int64]
     samples: NDArray[Any]
+    period_ns: int = 0
 
 
 Source = Iterator[Chunk]

@@ -1,9 +1,10 @@
-"""Simulated sensors: streams a recording, or a synthetic arm, over UDP in real time (text v1).
+"""Simulated sensors: streams a recording, or a synthetic arm, over UDP in real time.
 
     python udpsim.py                                   one synthetic arm for USER_ID until Ctrl-C
     python udpsim.py --recording A.csv.gz --loop       a recording, again and again, millis going on
     python udpsim.py --users 50 --seconds 60           50 arms for USER_ID, USER_ID + 1, …
     python udpsim.py --loss 0.01 --jitter-ms 20        a bad network, the same for the same seed
+    python udpsim.py --protocol v2 --board-id 7 --key-hex …      binary datagrams of board 7; --users: 7, 8, …
 
 Prints one line of JSON at the end: sent, dropped_on_purpose, seconds, rate, and how late datagrams left.
 """
@@ -15,7 +16,8 @@ import sys
 from collections.abc import Sequence
 
 from sending import run_command_line
-from simulation import Network, SimulationError, Source, from_arrays, from_recording
+from simulated_boards import add_board_arguments, board_encoder, board_sources
+from simulation import Network, SimulationError, Source, encode_text, from_arrays, from_recording
 
 from semg.recordings import load_recording
 from semg.service import announce_ready
@@ -45,15 +47,21 @@ def user_ids(first: int, users: str) -> list[int]:
 
 
 def make_sources(options: argparse.Namespace, ids: Sequence[int]) -> dict[int, Source]:
-    """Give each profile its samples: the same recording, or synthetic people with the seeds from ``seed`` on."""
+    """Give each profile, or for v2 each board, its samples: the same recording, or people seeded from ``seed`` on."""
+    rate_hz = options.rate_hz or 200.0
     if options.recording:
         recording = load_recording(options.recording)
+        rate_hz = options.rate_hz or recording.labelled.rate_hz
         settings = {"loop": options.loop, "channels": options.channels, "rate_hz": options.rate_hz}
-        return {user_id: from_recording(recording, **settings) for user_id in ids}
-    return {
-        user_id: synthetic_source(options.seed + index, options.channels or 8, options.rate_hz or 200.0, options.sensor)
-        for index, user_id in enumerate(ids)
-    }
+        sources = [from_recording(recording, **settings) for _ in ids]
+    else:
+        sources = [
+            synthetic_source(options.seed + index, options.channels or 8, rate_hz, options.sensor)
+            for index in range(len(ids))
+        ]
+    if options.protocol == "v2":
+        return board_sources(sources, options, rate_hz)
+    return dict(zip(ids, sources, strict=True))
 
 
 def synthetic_source(seed: int, channels: int, rate_hz: float, sensor: str, start_ms: int = 0) -> Source:
@@ -79,6 +87,7 @@ def parse_arguments(settings: Settings, arguments: Sequence[str] | None = None) 
     parser.add_argument("--reorder", type=float, default=0.0, help="probability of changing places with the next")
     parser.add_argument("--host", default=settings.dest_ip, help="where udpserver is (DEST_IP, %(default)s)")
     parser.add_argument("--port", type=int, default=settings.udp_port, help="its UDP port (UDP_PORT, %(default)s)")
+    add_board_arguments(parser)
     options = parser.parse_args(arguments)
     for name, low, high in (("port", 1, 65535), ("rate_hz", 50, 2000), ("channels", 1, 16), ("seconds", 0, 1e9)):
         value = getattr(options, name)
@@ -89,6 +98,7 @@ def parse_arguments(settings: Settings, arguments: Sequence[str] | None = None) 
     try:
         options.ids = user_ids(options.user_id, options.users)
         options.network = Network(options.loss, options.jitter_ms, options.reorder, options.seed)
+        options.encoder = board_encoder(options, len(options.ids)) if options.protocol == "v2" else encode_text
     except SimulationError as exc:
         parser.error(str(exc))
     return options
@@ -104,6 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lambda: make_sources(options, options.ids),
         options.host,
         options.port,
+        named="boards" if options.protocol == "v2" else "users",
+        encode=options.encoder,
+        in_blocks=options.protocol == "v2",
         network=options.network,
         seconds=options.seconds,
         spread_s=1.0 / (options.rate_hz or 200.0),
