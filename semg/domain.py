@@ -70,6 +70,29 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Board:
+    """A board that signs its datagrams with its own key.
+
+    Attributes
+    ----------
+    user_id
+        The profile that its samples are stored for; None while it is assigned to none.
+    key_encrypted
+        See ``semg.boards``; None when the key was revoked, or none was made yet.
+    last_boot_id
+        The newest boot that was seen, -1 before the first: datagrams of an older one are replays.
+    """
+
+    board_id: int
+    name: str
+    user_id: int | None
+    key_encrypted: bytes | None = field(repr=False)
+    last_boot_id: int
+    created_at: datetime
+    key_made_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """Consecutive samples of one profile, within one segment and without a gap.
 

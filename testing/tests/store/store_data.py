@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from semg.domain import CapturePlan, Decision, PlanStep, us_from_utc
-from semg.store import decisions, gestures, jobs, models, profiles, sessions
+from semg.store import boards, decisions, gestures, jobs, models, profiles, sessions
 from semg.store.pool import Transaction, execute
 
 T0 = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
@@ -67,4 +67,5 @@ def fill(tx: Transaction, name: str) -> Filled:
     _, version = models.insert_model(tx, user_id, job_id, b"weights", {"classes": ["fist"]}, {"accuracy": 0.9}, 1000)
     models.activate_model(tx, user_id, version)
     decisions.insert_decisions(tx, [decision(user_id, T0), decision(user_id, T0 + timedelta(seconds=1), None)])
+    boards.assign_board(tx, boards.insert_board(tx, f"board of {name}"), user_id)
     return Filled(user_id, captured, imported, job_id, version)

@@ -1,0 +1,93 @@
+"""Boards' keys: made here, shown once for the sketch, kept encrypted.
+
+The server needs a board's key itself to verify its tags, so a hash would not do. It is stored under AES-256-GCM with
+a key that HKDF-SHA-256 (RFC 5869) derives from ``SECRET_KEY``: whoever has only the database, or a backup of it,
+cannot send in a board's name. The board's number is authenticated with it, so that a row's key fits no other row.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from semg.errors import SettingsError
+from semg.store import boards
+from semg.store.pool import Transaction
+from semg.wire.udp2 import KEY_BYTES
+
+_NONCE_BYTES = 12
+_PURPOSE = b"semg board keys, version 1"
+
+
+def make_key() -> bytes:
+    """Give a new key of 32 random bytes."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def encrypt_key(secret_key: str, board_id: int, key: bytes) -> bytes:
+    """Give a board's key as it is stored: a nonce of 12 bytes, then the AES-GCM ciphertext with its tag.
+
+    Parameters
+    ----------
+    secret_key
+        The setting ``SECRET_KEY``.
+
+    Raises
+    ------
+    SettingsError
+        ``SECRET_KEY`` is empty.
+    """
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + _cipher(secret_key).encrypt(nonce, key, _bound_to(board_id))
+
+
+def decrypt_key(secret_key: str, board_id: int, key_encrypted: bytes) -> bytes:
+    """Give a board's key back.
+
+    Raises
+    ------
+    SettingsError
+        It was encrypted with another ``SECRET_KEY`` or for another board, or is damaged.
+    """
+    nonce, rest = key_encrypted[:_NONCE_BYTES], key_encrypted[_NONCE_BYTES:]
+    try:
+        return _cipher(secret_key).decrypt(nonce, rest, _bound_to(board_id))
+    except (InvalidTag, ValueError) as exc:
+        raise SettingsError(
+            f"the key of board {board_id} cannot be read with this SECRET_KEY: set the one that it was made with, "
+            "or make the board a new key"
+        ) from exc
+
+
+def sketch_lines(board_id: int, key: bytes) -> str:
+    """Give the two lines of ``arduino/arduinocode.ino`` that make a board this one."""
+    return f'#define BOARD_ID {board_id}\n#define BOARD_KEY "{key.hex()}"\n'
+
+
+def make_board(tx: Transaction, secret_key: str, name: str) -> tuple[int, bytes]:
+    """Make a board with a key, assigned to nobody; give its number and the key, which is not shown again.
+
+    Raises
+    ------
+    InvalidValueError
+        The name cannot be stored.
+    SettingsError
+        ``SECRET_KEY`` is empty.
+    """
+    board_id, key = boards.insert_board(tx, name), make_key()
+    boards.set_key(tx, board_id, encrypt_key(secret_key, board_id, key))
+    return board_id, key
+
+
+def _cipher(secret_key: str) -> AESGCM:
+    if not secret_key:
+        raise SettingsError("SECRET_KEY is empty: set it, or let start_all.sh make one, before boards get keys")
+    return AESGCM(HKDF(SHA256(), 32, salt=None, info=_PURPOSE).derive(secret_key.encode()))
+
+
+def _bound_to(board_id: int) -> bytes:
+    return b"board %d" % board_id

@@ -1,0 +1,126 @@
+"""Boards that sign what they send: their keys (encrypted, see ``semg.boards``), and whom they are assigned to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from semg.domain import Board
+from semg.errors import NotFoundError
+from semg.store import checks
+from semg.store.pool import Transaction, execute, one, rows
+
+_SELECT = "SELECT board_id, name, user_id, key_encrypted, last_boot_id, created_at, key_made_at FROM boards"
+_MAX_NAME = 100
+
+
+def list_boards(tx: Transaction) -> list[Board]:
+    """Give all boards by number."""
+    return [_board(row) for row in rows(tx, _SELECT + " ORDER BY board_id")]
+
+
+def get_board(tx: Transaction, board_id: int) -> Board:
+    """Give a board.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number.
+    """
+    row = one(tx, _SELECT + " WHERE board_id = %s", (board_id,))
+    if row is None:
+        raise _missing(board_id)
+    return _board(row)
+
+
+def insert_board(tx: Transaction, name: str) -> int:
+    """Make a board that has no key yet and is assigned to nobody, and give its number.
+
+    Raises
+    ------
+    InvalidValueError
+        The name is empty, too long or not printable.
+    """
+    made = one(tx, "INSERT INTO boards (name) VALUES (%s) RETURNING board_id", (checks.name("name", name, _MAX_NAME),))
+    assert made is not None
+    return int(made.board_id)
+
+
+def set_key(tx: Transaction, board_id: int, key_encrypted: bytes) -> None:
+    """Give a board its key; the one before is gone.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such board.
+    """
+    statement = "UPDATE boards SET key_encrypted = %s, key_made_at = clock_timestamp() WHERE board_id = %s"
+    if not execute(tx, statement, (key_encrypted, board_id)):
+        raise _missing(board_id)
+
+
+def revoke_key(tx: Transaction, board_id: int) -> None:
+    """Take a board's key away: what it sends is refused until it gets another.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such board.
+    """
+    if not execute(tx, "UPDATE boards SET key_encrypted = NULL, key_made_at = NULL WHERE board_id = %s", (board_id,)):
+        raise _missing(board_id)
+
+
+def assign_board(tx: Transaction, board_id: int, user_id: int | None) -> None:
+    """Let a board send for a profile (None: for nobody); the profile's board before is assigned to nobody then.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such board or profile.
+    """
+    profile = "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE"
+    if user_id is not None and one(tx, profile, (user_id,)) is None:
+        raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
+    # Both boards in one order: two people who swap boards at the same moment wait instead of failing.
+    locked = "SELECT board_id FROM boards WHERE board_id = %s OR user_id = %s ORDER BY board_id FOR UPDATE"
+    if board_id not in {row.board_id for row in rows(tx, locked, (board_id, user_id))}:
+        raise _missing(board_id)
+    execute(tx, "UPDATE boards SET user_id = NULL WHERE user_id = %s AND board_id <> %s", (user_id, board_id))
+    execute(tx, "UPDATE boards SET user_id = %s WHERE board_id = %s", (user_id, board_id))
+
+
+def remember_boot(tx: Transaction, board_id: int, boot_id: int) -> None:
+    """Write that a boot was seen. It never goes down; a board that is gone meanwhile needs no memory."""
+    execute(
+        tx,
+        "UPDATE boards SET last_boot_id = %s WHERE board_id = %s AND last_boot_id < %s",
+        (boot_id, board_id, boot_id),
+    )
+
+
+def delete_board(tx: Transaction, board_id: int) -> None:
+    """Remove a board; what it sent stays with the profiles.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such board.
+    """
+    if not execute(tx, "DELETE FROM boards WHERE board_id = %s", (board_id,)):
+        raise _missing(board_id)
+
+
+def _missing(board_id: int) -> NotFoundError:
+    return NotFoundError(f"there is no board {board_id}; it may have been deleted")
+
+
+def _board(row: Any) -> Board:
+    return Board(
+        board_id=row.board_id,
+        name=row.name,
+        user_id=row.user_id,
+        key_encrypted=None if row.key_encrypted is None else bytes(row.key_encrypted),
+        last_boot_id=row.last_boot_id,
+        created_at=row.created_at,
+        key_made_at=row.key_made_at,
+    )
