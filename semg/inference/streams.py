@@ -60,6 +60,7 @@ class ProfileStream:
         self._voter = Voter(model.decision, len(model.spec.classes))
         self._last = (-1, -1)  # segment and device time of the newest sample seen
         self._last_server_us = -1
+        self._longest_step_us = 1.5e6 / model.spec.window.rate_hz + 1000  # as ingest, docs/wire.md
         self._edges: list[int] = []
         self._fresh_run = True
         # Blocks wait here until they complete a window: conditioning gives the same bits for any chunks, and a few
@@ -92,6 +93,8 @@ class ProfileStream:
         newest = (block.segment_id, int(block.device_us[-1]))
         if block.late or newest <= self._last or block.samples.shape[1] != self.model.n_device_channels:
             return []
+        if not block.starts_run and self._lacks_blocks_before(block):
+            block = replace(block, starts_run=True)
         server_us = newest[1] + block.clock_offset_us
         due: list[DueWindow] = []
         for part in self._split_at_edges(block) if self._edges and self._edges[0] <= server_us else (block,):
@@ -114,6 +117,11 @@ class ProfileStream:
             received_us=window.end_received_us,
             decided_us=decided_us,
         )
+
+    def _lacks_blocks_before(self, block: Block) -> bool:
+        """Tell whether the bus has lost what this block continues: no step inside a run is that long."""
+        segment_id, device_us = self._last
+        return block.segment_id == segment_id and int(block.device_us[0]) - device_us > self._longest_step_us
 
     def _split_at_edges(self, block: Block) -> Iterator[Block]:
         """Give the parts of a block between session edges; conditioning starts anew behind each."""

@@ -1,4 +1,4 @@
-"""The inference worker: journal blocks → due windows of all profiles → one request → decisions."""
+"""The inference worker: live blocks → due windows of all profiles → one request → decisions."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class InferenceWorker:
 
     async def subscribe(self) -> None:
         """Listen to blocks, session edges and model activations."""
-        await self._bus.subscribe(messages.JOURNAL_SUBJECTS, cb=self._on_blocks)
+        await self._bus.subscribe(messages.live_subject("*"), cb=self._on_blocks)
         await self._bus.subscribe(messages.sessions_subject("*"), cb=self._on_session_edge)
         for subject in (messages.models_subject("*"), messages.PROFILES_SUBJECT):
             await self._bus.subscribe(subject, cb=self._on_change)

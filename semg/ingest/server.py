@@ -112,7 +112,7 @@ class IngestServer:
     ) -> None:
         js = await bus.ensure_journal(client, self._settings)
         journal = Journal(client, js, self._settings, secrets.token_hex(8), self.counters)
-        live = LivePublisher(client, self.counters)
+        live = LivePublisher(client, self.counters, self._settings.journal_partitions)
         registry = Registry(self._pool, self._pipeline.set_devices)
         await registry.subscribe(client)
         loop = asyncio.get_running_loop()

@@ -21,6 +21,11 @@ def samples_subject(user_id: int) -> str:
     return f"semg.samples.{user_id}"
 
 
+def live_subject(partition: int | str) -> str:
+    """Subject of the live blocks of all profiles of a partition (``*`` for all)."""
+    return f"semg.live.{partition}"
+
+
 def journal_subject(partition: int) -> str:
     """Subject of a partition of the journal."""
     return f"semg.journal.{partition}"

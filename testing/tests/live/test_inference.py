@@ -81,7 +81,7 @@ def blocks_of(user_id: int, recording: Recording, n: int, seed: int = 0, starts:
 async def publish(settings: Settings, blocks: list[Block]) -> None:
     client = await bus.connect(settings, "test-ingest", forever=False)
     for block in blocks:
-        await client.publish(messages.journal_subject(0), encode_blocks([block]))
+        await client.publish(messages.live_subject(0), encode_blocks([block]))
     await client.drain()
 
 
@@ -111,6 +111,23 @@ async def test_live_windows_equal_offline_windows_bit_for_bit(
         await until(lambda: worker.counters.windows + len(captured(capture, user_id)) >= len(ends))
         await until(lambda: worker.counters.decisions >= len(ends))
     assert captured(capture, user_id) == [window.tobytes() for window in expected]
+
+
+async def test_message_that_the_bus_lost_starts_a_run(servers, pool, make_profile, classifier, recording) -> None:
+    user_id = make_profile("A", classifier)
+    blocks = blocks_of(user_id, recording, 800)
+    lost = len(blocks) // 2
+    behind = sum(block.n_samples for block in blocks[: lost + 1])
+    labelled = recording.labelled
+    rest = replace(
+        labelled, samples=labelled.samples[behind:800], starts_run=labelled.starts_run[behind:800],
+        stretch=labelled.stretch[behind:800],
+    )  # fmt: skip
+    expected, _ = grid_windows(rest, classifier.channels, classifier.conditioning, classifier.window)
+    async with worker_running(servers.settings, pool) as (worker, capture):
+        await publish(servers.settings, blocks[:lost] + blocks[lost + 1 :])
+        tail = [window.tobytes() for window in expected]
+        await until(lambda: captured(capture, user_id)[-len(tail) :] == tail)
 
 
 async def test_session_edge_resets_live_as_offline(servers, pool, make_profile, classifier, recording) -> None:
