@@ -8,7 +8,7 @@ import streamlit as st
 
 from semg.domain import Profile
 from semg.store import profiles
-from ui import errors, pick, times
+from ui import boards, errors, pick, times
 from ui.page import flash, page
 from ui.profile_form import PRESETS, device_fields, person_fields
 from ui.runtime import App
@@ -143,11 +143,13 @@ with page("User Management", "A profile is a person together with the sensor tha
     with app.pool.transaction() as tx:
         known = profiles.list_profiles(tx)
     if known:
-        profiles_tab, new_tab = st.tabs(["Profiles", "New profile"])
+        profiles_tab, new_tab, boards_tab = st.tabs(["Profiles", "New profile", "Boards"])
         with profiles_tab:
             list_and_edit(app, known)
         with new_tab:
             create(app)
+        with boards_tab:
+            boards.manage(app, known)
     else:
         st.info("No profile yet. Create the first one here.")
         create(app)

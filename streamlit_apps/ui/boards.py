@@ -1,0 +1,105 @@
+"""Boards that sign what they send: making them, assigning them to profiles, taking their keys away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from semg.boards import encrypt_key, make_board, make_key, sketch_lines
+from semg.domain import Board, Profile
+from semg.store import boards
+from ui import errors, times
+from ui.page import flash
+from ui.runtime import App
+
+_SHOW_ONCE = "board-key"
+NOBODY = "nobody"
+
+
+def manage(app: App, people: Sequence[Profile]) -> None:
+    """Show the boards with what can be done to each, and the form of a new one."""
+    _show_key_once()
+    with app.pool.transaction() as tx:
+        known = boards.list_boards(tx)
+    if known:
+        names = {one.user_id: one.name for one in people}
+        st.dataframe(
+            [
+                {
+                    "Name": board.name,
+                    "Number": board.board_id,
+                    "Sends for": names.get(board.user_id, "—") if board.user_id is not None else "—",
+                    "Key made": times.shown(board.key_made_at) if board.key_encrypted else "revoked",
+                    "Starts seen": "none yet" if board.last_boot_id < 0 else f"up to {board.last_boot_id}",
+                }
+                for board in known
+            ],
+            hide_index=True,
+            width="stretch",
+        )
+        by_id = {board.board_id: board for board in known}
+        chosen = st.selectbox("Board", list(by_id), format_func=lambda one: by_id[one].name, key="board-choice")
+        _change(app, by_id[chosen], names)
+    else:
+        st.info(
+            "No board yet. A board has its own key and signs what it sends, so that nobody else can send in its place. "
+            "Make one here, and put the two lines that it gets into the sketch."
+        )
+    with st.form("new-board", clear_on_submit=True):
+        name = st.text_input("Name of the new board", placeholder="Left armband")
+        if st.form_submit_button("Make board", type="primary"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    board_id, key = make_board(tx, app.settings.secret_key.get_secret_value(), name)
+                st.session_state[_SHOW_ONCE] = (name.strip(), board_id, key)
+                st.rerun()
+
+
+def _show_key_once() -> None:
+    made = st.session_state.pop(_SHOW_ONCE, None)
+    if made is None:
+        return
+    name, board_id, key = made
+    with st.container(border=True):
+        st.markdown(
+            f":material/key: **{name}**: put these lines into `arduino/arduinocode.ino`. They are shown only now."
+        )
+        st.code(sketch_lines(board_id, key), language="cpp")
+
+
+def _change(app: App, board: Board, names: dict[int, str]) -> None:
+    options = [None, *names]
+    place = options.index(board.user_id) if board.user_id in names else 0
+    assign, renew, revoke, remove = st.columns([2, 1, 1, 1], vertical_alignment="bottom")
+    user_id = assign.selectbox(
+        "Sends for",
+        options,
+        place,
+        format_func=lambda one: NOBODY if one is None else names[one],
+        key=f"assign-{board.board_id}",
+        help="Works within a second; the board needs no new program. A profile has one board at a time.",
+    )
+    with errors.attempt():
+        if user_id != board.user_id:
+            with app.pool.transaction() as tx:
+                boards.assign_board(tx, board.board_id, user_id)
+            flash(f"{board.name} sends for {NOBODY if user_id is None else names[user_id]}")
+            st.rerun()
+        if renew.button("New key", width="stretch", help="The key before stops working at once."):
+            key = make_key()
+            with app.pool.transaction() as tx:
+                secret = app.settings.secret_key.get_secret_value()
+                boards.set_key(tx, board.board_id, encrypt_key(secret, board.board_id, key))
+            st.session_state[_SHOW_ONCE] = (board.name, board.board_id, key)
+            st.rerun()
+        if revoke.button("Revoke key", width="stretch", disabled=board.key_encrypted is None):
+            with app.pool.transaction() as tx:
+                boards.revoke_key(tx, board.board_id)
+            flash(f"What {board.name} sends is refused from now on")
+            st.rerun()
+        if remove.button("Remove", width="stretch", help="What it sent stays with the profiles."):
+            with app.pool.transaction() as tx:
+                boards.delete_board(tx, board.board_id)
+            flash(f"{board.name} was removed")
+            st.rerun()
