@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
 from semg import log
 from semg.settings import Settings, get_settings
 from webapi import problems, services
 from webapi.limits import BodyLimit
 from webapi.live import live_routes
+from webapi.outside import Outside
 from webapi.routes import guarded_routes, open_routes
-
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -41,17 +35,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
 
-    @app.middleware("http")
-    async def count_and_harden(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        route = request.scope.get("route")
-        path = getattr(route, "path", "other")
-        services.services_of(request).metrics.requests.labels(path, str(response.status_code)).inc()
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
-
     app.add_middleware(BodyLimit)
+    app.add_middleware(Outside)
     problems.add_handlers(app)
     app.include_router(open_routes)
     app.include_router(guarded_routes)

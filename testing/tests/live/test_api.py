@@ -154,3 +154,12 @@ def test_openapi_describes_the_calls_with_examples(api) -> None:
     schema = api.get("/openapi.json").json()
     assert {"/predict", "/predict/windows", "/healthz", "/readyz", "/metrics"} <= set(schema["paths"])
     assert schema["components"]["schemas"]["PredictRequest"]["examples"][0]["userid"] == 21
+
+
+def test_answers_carry_security_headers_and_are_counted_by_path(api) -> None:
+    for path, status in (("/healthz", 200), ("/nowhere", 404)):
+        response = api.get(path)
+        assert (response.status_code, response.headers["X-Content-Type-Options"]) == (status, "nosniff")
+    counted = api.get("/metrics").text
+    assert 'semg_requests_total{path="/healthz",status="200"}' in counted
+    assert 'semg_requests_total{path="other",status="404"}' in counted
