@@ -49,10 +49,13 @@ class Counters:
 
 @dataclass(slots=True)
 class Source:
-    """One sending address as the bench sees it. ``state`` is ``ok`` or the reason of the last dropped datagram."""
+    """One sending address as the bench sees it. ``state`` is ``ok`` or the reason of the last dropped datagram.
+
+    ``samples`` counts refused ones too; a datagram that cannot be read is one.
+    """
 
     user_id: int | None = None
-    datagrams: int = 0
+    samples: int = 0
     counted: int = 0
     state: str = ""
     values: tuple[float, ...] = ()
@@ -78,7 +81,7 @@ class Sources:
                 self._by_address[address] = source
             else:
                 self._counters.untracked_sources += 1
-        source.datagrams += 1
+        source.samples += 1
         source.seen_us = now_us
         return source
 
@@ -87,8 +90,8 @@ class Sources:
         elapsed_s = (now_us - self._tabled_us) / 1e6
         rows = []
         for (host, port), source in sorted(self._by_address.items(), key=lambda item: -item[1].seen_us):
-            rate = (source.datagrams - source.counted) / elapsed_s if elapsed_s > 0 else 0.0
-            source.counted = source.datagrams
+            rate = (source.samples - source.counted) / elapsed_s if elapsed_s > 0 else 0.0
+            source.counted = source.samples
             rows.append(
                 {
                     "address": f"{host}:{port}",

@@ -1,4 +1,4 @@
-"""Which profiles may send, kept in step with the database."""
+"""Which profiles and boards may send, kept in step with the database."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from collections.abc import Callable
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from semg.domain import Device
-from semg.errors import StoreError
+from semg.boards import decrypt_key
+from semg.domain import Board, Device
+from semg.errors import SettingsError, StoreError, WireError
+from semg.ingest.boards import Boards, KnownBoard
+from semg.store import boards as boards_store
 from semg.store import profiles
 from semg.store.pool import Pool
 from semg.wire.messages import PROFILES_SUBJECT
+from semg.wire.udp2 import Key
 
 logger = logging.getLogger(__name__)
 
@@ -21,19 +25,28 @@ REFRESH_S = 1.0
 
 
 class Registry:
-    """Reads the devices every second, and at once when the bus tells of a change.
+    """Reads the devices and the boards every second, and at once when the bus tells of a change.
 
-    While PostgreSQL is away the last registry stays.
+    The boots that began meanwhile are written first. While PostgreSQL is away the last registry stays.
 
     Parameters
     ----------
     apply
-        Called in the event loop with the devices whenever they were read.
+        Called in the event loop with the devices and the boards that have a key whenever they were read.
+    boards
+        Gives the boots that began.
+    secret_key
+        The setting ``SECRET_KEY``, which the boards' keys are encrypted with.
     """
 
-    def __init__(self, pool: Pool, apply: Callable[[list[Device]], None]) -> None:
+    def __init__(
+        self, pool: Pool, apply: Callable[[list[Device], list[KnownBoard]], None], boards: Boards, secret_key: str
+    ) -> None:
         self._pool = pool
         self._apply = apply
+        self._boards = boards
+        self._secret_key = secret_key
+        self._keys: dict[int, tuple[bytes, Key | None]] = {}
         self._hint = asyncio.Event()
         self._failing = False
         self.loaded = asyncio.Event()
@@ -51,7 +64,8 @@ class Registry:
         while True:
             self._hint.clear()
             try:
-                devices = await asyncio.to_thread(self._read)
+                await self.write_boots()
+                devices, boards = await asyncio.to_thread(self._read)
             except StoreError as exc:
                 if not self._failing:
                     logger.warning("registry: the last one stays until PostgreSQL answers: %s", exc)
@@ -60,13 +74,54 @@ class Registry:
                 if self._failing:
                     logger.info("registry: PostgreSQL answers again")
                 self._failing = False
-                self._apply(devices)
+                self._apply(devices, boards)
                 self.loaded.set()
             try:
                 await asyncio.wait_for(self._hint.wait(), REFRESH_S)
             except TimeoutError:
                 continue
 
-    def _read(self) -> list[Device]:
+    async def write_boots(self) -> None:
+        """Write the boots that began since the last call, so that a restarted server refuses older ones.
+
+        Raises
+        ------
+        StoreError
+            PostgreSQL does not take them; the next call tries again.
+        """
+        boots = self._boards.take_boots()
+        if not boots:
+            return
+        try:
+            await asyncio.to_thread(self._write, boots)
+        except BaseException:
+            self._boards.give_back_boots(boots)
+            raise
+
+    def _write(self, boots: dict[int, int]) -> None:
         with self._pool.transaction() as tx:
-            return profiles.list_devices(tx)
+            for board_id, boot_id in sorted(boots.items()):
+                boards_store.remember_boot(tx, board_id, boot_id)
+
+    def _read(self) -> tuple[list[Device], list[KnownBoard]]:
+        with self._pool.transaction() as tx:
+            devices, found = profiles.list_devices(tx), boards_store.list_boards(tx)
+        self._keys = {board.board_id: self._key(board) for board in found if board.key_encrypted is not None}
+        known = []
+        for board in found:
+            _, key = self._keys.get(board.board_id, (b"", None))
+            if key is not None:
+                known.append(KnownBoard(board.board_id, board.user_id, key, board.last_boot_id))
+        return devices, known
+
+    def _key(self, board: Board) -> tuple[bytes, Key | None]:
+        """Give a board's stored key and the key itself, decrypted when it is new; None when it cannot be read."""
+        stored = board.key_encrypted or b""
+        cached = self._keys.get(board.board_id)
+        if cached is not None and cached[0] == stored:
+            return cached
+        try:
+            return stored, Key(decrypt_key(self._secret_key, board.board_id, stored))
+        except (SettingsError, WireError) as exc:
+            logger.error("registry: the board is refused: %s", exc)
+            return stored, None

@@ -14,7 +14,7 @@ from typing import Any
 from nats.aio.client import Client
 
 from semg import bus
-from semg.errors import BusError, SemgError
+from semg.errors import BusError, SemgError, StoreError
 from semg.heartbeat import Heartbeat
 from semg.ingest.counters import Counters
 from semg.ingest.journal import Journal
@@ -113,7 +113,8 @@ class IngestServer:
         js = await bus.ensure_journal(client, self._settings)
         journal = Journal(client, js, self._settings, secrets.token_hex(8), self.counters)
         live = LivePublisher(client, self.counters, self._settings.journal_partitions)
-        registry = Registry(self._pool, self._pipeline.set_devices)
+        secret_key = self._settings.secret_key.get_secret_value()
+        registry = Registry(self._pool, self._pipeline.set_registry, self._pipeline.boards, secret_key)
         await registry.subscribe(client)
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: self._receiver, sock=receiving)
@@ -144,6 +145,10 @@ class IngestServer:
             for task in others:
                 task.cancel()
             await asyncio.gather(*store_tasks, *others, return_exceptions=True)
+            try:
+                await registry.write_boots()
+            except StoreError as exc:
+                logger.warning("boots of boards since the last second are not remembered: %s", exc)
             await asyncio.to_thread(heartbeat.stop, 1.0)
             logger.info("stopped: %s", self.counters.as_metrics())
 

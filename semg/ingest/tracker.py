@@ -97,10 +97,13 @@ class Tracker:
         How long a gap is held open for samples that another one overtook.
     counters
         Counted up here.
+    after_id
+        The profile's last segment's id, if another stream was before this one.
     """
 
-    def __init__(self, user_id: int, rate_hz: float, wait_us: int, counters: Counters) -> None:
+    def __init__(self, user_id: int, rate_hz: float, wait_us: int, counters: Counters, after_id: int = 0) -> None:
         self.user_id = user_id
+        self.segment_id = after_id
         self.seen_us = 0
         self._wait_us = wait_us
         self._counters = counters
@@ -198,9 +201,9 @@ class Tracker:
     def _begin(self, sample: Sample, epoch: bool) -> _Segment:
         self._release(sample[1], everything=True)
         device_us, received_us, values = sample
-        last_id = self._segment.segment_id if self._segment is not None else 0
         self._previous = self._segment
-        segment = self._segment = _Segment(max(received_us, last_id + 1), epoch, device_us, received_us)
+        self.segment_id = max(received_us, self.segment_id + 1)
+        segment = self._segment = _Segment(self.segment_id, epoch, device_us, received_us)
         segment.remember((device_us, values))
         segment.clock.add(device_us, received_us)
         self._broken = True

@@ -1,0 +1,252 @@
+"""Who may send what: forged, replayed, unknown, unassigned and misfit datagrams are counted and never stored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semg.domain import Device
+from semg.ingest.counters import Counters
+from semg.ingest.pipeline import Pipeline
+from semg.wire.udp import encode_v1
+from semg.wire.udp2 import TAG_BYTES, Key
+from testing.tests.ingest.board_kit import ADDRESS, NOW_US, PERIOD_US, SimulatedBoard, feed, make_pipeline, numbers_of
+
+OTHER = bytes(range(32))
+
+
+def refused(pipeline: Pipeline, data: bytes, reason: str) -> None:
+    before = Counter(pipeline.counters.dropped)
+    assert feed(pipeline, data) == []
+    assert Counter(pipeline.counters.dropped) - before == Counter({reason: 1})
+    assert pipeline.sources.table(NOW_US)[0]["state"] == reason
+
+
+def test_forged_tag_is_refused_and_does_not_block_the_real_datagram() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known())
+    real = board.next()
+    for at in range(len(real)):
+        forged = bytearray(real)
+        forged[at] ^= 1
+        assert feed(pipeline, bytes(forged)) == []
+    assert set(pipeline.counters.dropped) == {"not_text", "v2_magic", "unknown_board", "bad_tag"}
+    assert pipeline.counters.dropped.total() == len(real)
+    refused(pipeline, SimulatedBoard(secret=OTHER).next(), "bad_tag")
+    assert pipeline.counters.accepted == 0
+    assert numbers_of(feed(pipeline, real)) == [0, 1, 2, 3]
+
+
+def test_each_reason_is_counted_and_nothing_of_it_comes_out() -> None:
+    board, stranger, idle = SimulatedBoard(), SimulatedBoard(8), SimulatedBoard(9)
+    pipeline = make_pipeline(board.known(last_boot_id=5), idle.known(user_id=None))
+    refused(pipeline, stranger.next(), "unknown_board")
+    refused(pipeline, idle.next(), "unassigned_board")
+    refused(pipeline, SimulatedBoard(boot_id=4).next(), "replayed")
+    refused(pipeline, SimulatedBoard(channels=3).next(), "channel_count")
+    refused(pipeline, b"SE\x02", "v2_size")
+    refused(pipeline, b"S" * 100, "v2_magic")
+    refused(pipeline, board.next() + bytes(1400), "too_long")
+    short = board.next()[: -TAG_BYTES - 2]
+    refused(pipeline, short + Key(bytes(32)).tag(short), "v2_size")
+    assert pipeline.counters.accepted == 0
+    assert pipeline.finish(NOW_US) == []
+
+
+def test_board_of_a_profile_that_is_gone_is_unassigned() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known(user_id=99))
+    refused(pipeline, board.next(), "unassigned_board")
+
+
+@settings(max_examples=200)
+@given(data=st.binary(max_size=1500).map(lambda rest: b"S" + rest))
+def test_no_bytes_crash_the_pipeline(data: bytes) -> None:
+    pipeline = make_pipeline(SimulatedBoard().known())
+    assert feed(pipeline, data) == []
+    assert pipeline.counters.dropped.total() == 1
+
+
+def test_older_boot_is_replayed_and_a_newer_one_a_segment() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known())
+    old = [board.next() for _ in range(3)]
+    blocks = feed(pipeline, *old)
+    held = (board.next(), board.next())[1]
+    assert feed(pipeline, held) == []
+    board.reboot()
+    blocks += feed(pipeline, board.next())
+    assert numbers_of(blocks) == [*range(12), *range(16, 24)], "what was held is not lost at a boot"
+    assert [block.starts_run for block in blocks] == [True, False, False, True, True]
+    assert blocks[-1].segment_id > blocks[0].segment_id
+    assert feed(pipeline, *old) == []
+    assert pipeline.counters.dropped == Counter(replayed=3)
+    assert pipeline.counters.segments == 2
+
+
+def test_boots_end_with_the_largest_number_and_never_wrap() -> None:
+    board = SimulatedBoard(boot_id=(1 << 32) - 2)
+    pipeline = make_pipeline(board.known())
+    assert len(feed(pipeline, board.next())) == 1
+    board.reboot()
+    assert len(feed(pipeline, board.next())) == 1
+    assert pipeline.boards.take_boots() == {7: (1 << 32) - 1}
+    # After a wrap, a recording of the first boot could not be told from a new one.
+    refused(pipeline, SimulatedBoard(boot_id=0).next(), "replayed")
+
+
+def test_sequences_wrap_within_a_boot() -> None:
+    board = SimulatedBoard(first=(1 << 32) - 3)
+    pipeline = make_pipeline(board.known())
+    sent = [board.next() for _ in range(6)]
+    sent[2], sent[3] = sent[3], sent[2]
+    blocks = feed(pipeline, *sent)
+    assert numbers_of(blocks) == list(range(24))
+    assert [block.starts_run for block in blocks] == [True] + [False] * 5
+    assert feed(pipeline, *sent) == []
+    assert pipeline.counters.dropped == Counter(duplicate=6)
+
+
+def test_boots_are_told_once_for_the_database_and_again_when_it_fails() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known(), SimulatedBoard(8).known(user_id=None))
+    feed(pipeline, board.next(), board.next(), SimulatedBoard(8, boot_id=3).next())
+    boots = pipeline.boards.take_boots()
+    assert boots == {7: 5, 8: 3}, "an unassigned board's boots count as well"
+    assert pipeline.boards.take_boots() == {}
+    board.reboot()
+    feed(pipeline, board.next())
+    pipeline.boards.give_back_boots(boots)
+    assert pipeline.boards.take_boots() == {7: 6, 8: 3}, "the newer boot stays"
+
+
+def test_running_boot_goes_on_after_a_server_restart_but_nothing_before_it() -> None:
+    board = SimulatedBoard()
+    before, now = board.next(), board.next()
+    pipeline = make_pipeline(board.known(last_boot_id=5))
+    (block,) = feed(pipeline, now)
+    assert block.starts_run
+    refused(pipeline, before, "replayed")
+    assert pipeline.boards.take_boots() == {}
+
+
+def test_boot_that_the_database_learnt_elsewhere_counts() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known())
+    feed(pipeline, board.next())
+    pipeline.boards.set_boards([board.known(last_boot_id=6)])
+    refused(pipeline, board.next(), "replayed")
+    pipeline.boards.set_boards([board.known(last_boot_id=2)])
+    refused(pipeline, board.next(), "replayed")
+
+
+def test_reassignment_moves_the_stream_and_never_mixes() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known(21))
+    first = feed(pipeline, board.next())
+    delayed, held = board.next(), board.next()
+    assert feed(pipeline, held) == []
+    pipeline.boards.set_boards([board.known(22)])
+    assert pipeline.holds, "what was held for the first profile is due"
+    second = feed(pipeline, board.next(), delayed)
+    assert [(block.user_id, numbers_of([block])) for block in first + second] == [
+        (21, [0, 1, 2, 3]), (21, [8, 9, 10, 11]), (22, [12, 13, 14, 15]),
+    ]  # fmt: skip
+    assert second[1].starts_run
+    assert pipeline.counters.dropped == Counter(replayed=1), "a datagram from before is nobody's any more"
+    assert second[1].segment_id != first[0].segment_id or second[1].user_id != first[0].user_id
+
+
+def test_recording_made_while_unassigned_cannot_be_stored_later() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known(None))
+    recorded = [board.next() for _ in range(2)]
+    for data in recorded:
+        refused(pipeline, data, "unassigned_board")
+    pipeline.boards.set_boards([board.known(21)])
+    assert feed(pipeline, *recorded) == []
+    assert pipeline.counters.dropped == Counter(unassigned_board=2, duplicate=2)
+    assert numbers_of(feed(pipeline, board.next())) == [8, 9, 10, 11]
+
+
+def test_swapped_boards_never_mix() -> None:
+    left, right = SimulatedBoard(7), SimulatedBoard(8, OTHER)
+    right.skip(1000)
+    pipeline = make_pipeline(left.known(21), right.known(22))
+    blocks = feed(pipeline, left.next(), right.next())
+    pipeline.boards.set_boards([left.known(22), right.known(21)])
+    blocks += feed(pipeline, left.next(), right.next())
+    assert [(block.user_id, numbers_of([block])[0]) for block in blocks] == [(21, 0), (22, 1000), (22, 4), (21, 1004)]
+    for user_id in (21, 22):
+        own = [block for block in blocks if block.user_id == user_id]
+        assert own[0].segment_id < own[1].segment_id
+        assert own[1].starts_run
+
+
+def test_revoked_board_is_refused_and_a_new_key_accepted_only_with_itself() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known())
+    feed(pipeline, board.next())
+    pipeline.boards.set_boards([])
+    refused(pipeline, board.next(), "unknown_board")
+    renewed = SimulatedBoard(secret=OTHER)
+    pipeline.boards.set_boards([renewed.known()])
+    refused(pipeline, board.next(), "bad_tag")
+    renewed.skip(100)
+    assert numbers_of(feed(pipeline, renewed.next())) == [100, 101, 102, 103]
+
+
+def test_changed_device_starts_a_run_and_other_channels_are_refused() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known())
+    feed(pipeline, board.next())
+    device = Device(21, ("a0", "a1"), 1e6 / PERIOD_US)
+    for changed in (replace(device, adc_max=1023.0), device):
+        pipeline.set_devices([changed])
+        (block,) = feed(pipeline, board.next())
+        assert block.starts_run
+    (block,) = feed(pipeline, board.next())
+    assert not block.starts_run
+    pipeline.set_devices([replace(device, channels=("a0",))])
+    refused(pipeline, board.next(), "channel_count")
+    pipeline.set_devices([])
+    refused(pipeline, board.next(), "unassigned_board")
+
+
+def test_text_and_board_of_one_profile_take_turns_in_growing_segments() -> None:
+    board, us = SimulatedBoard(), NOW_US
+    pipeline = make_pipeline(board.known())
+    text = [encode_v1(21, 10_000 + 5 * number, [30_000 + number, 0]) for number in range(8)]
+    batch = [*text[:2], board.next(), board.next(), *text[2:4], board.next(), text[4]]
+    blocks = feed(pipeline, *batch, at_us=us) + feed(pipeline, text[5], at_us=us)
+    assert [numbers_of([block])[0] for block in blocks] == [30_000, 0, 4, 30_002, 8, 30_004, 30_005]
+    assert [block.starts_run for block in blocks] == [True, True, False, True, True, True, False]
+    ids = [block.segment_id for block in blocks]
+    assert ids == sorted(ids)
+    assert len(set(ids)) == 5
+    assert pipeline.counters.dropped == Counter()
+
+
+def test_sources_show_the_profile_channels_values_and_rate_in_samples() -> None:
+    board = SimulatedBoard()
+    pipeline = Pipeline(0, Counters())
+    pipeline.set_registry([Device(21, ("a0", "a1"), 200.0)], [board.known()])
+    pipeline.sources.table(NOW_US)
+    feed(pipeline, board.next(50), board.next(50))
+    (row,) = pipeline.sources.table(NOW_US + 1_000_000)
+    assert row["address"] == f"{ADDRESS[0]}:{ADDRESS[1]}"
+    assert (row["user_id"], row["channels"], row["values"], row["state"]) == (21, 2, [99, 1099], "ok")
+    assert (row["rate_hz"], row["device_ms"]) == (100.0, 1250)
+
+
+@pytest.mark.parametrize("reason", ["bad_tag", "unknown_board"])
+def test_sources_believe_nothing_before_the_tag(reason: str) -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(*([board.known()] if reason == "bad_tag" else []))
+    refused(pipeline, SimulatedBoard(secret=OTHER).next(), reason)
+    (row,) = pipeline.sources.table(NOW_US)
+    assert (row["user_id"], row["values"], row["device_ms"]) == (None, [], None)

@@ -1,0 +1,190 @@
+"""Boards the whole way with the real bus and the real database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from semg.boards import encrypt_key, make_board, make_key
+from semg.settings import Settings
+from semg.store import boards
+from semg.store.pool import Pool, execute
+from semg.wire.udp2 import DatagramV2, encode_v2
+from testing.tests.ingest.board_kit import SimulatedBoard
+from testing.tests.ingest.ingest_kit import (
+    Sender,
+    make_profile,
+    running,
+    stored_blocks,
+    stored_count,
+    stored_numbers,
+    until,
+)
+
+pytestmark = pytest.mark.servers
+
+CHANNELS, SAMPLES = 8, 50
+
+
+@pytest.fixture
+def elsewhere(servers) -> Iterator[Sender]:
+    """A sender at another address."""
+    made = Sender(servers.settings)
+    yield made
+    made.close()
+
+
+def assigned_board(pool: Pool, settings: Settings, user_id: int, **board) -> SimulatedBoard:
+    with pool.transaction() as tx:
+        board_id, key = make_board(tx, settings.secret_key.get_secret_value(), "board")
+        boards.assign_board(tx, board_id, user_id)
+    return SimulatedBoard(board_id, key, channels=CHANNELS, **board)
+
+
+def last_boot(pool: Pool, board_id: int) -> int:
+    with pool.transaction() as tx:
+        return boards.get_board(tx, board_id).last_boot_id
+
+
+async def test_blocks_at_speed_are_stored_exactly_once_by_value(servers, ingest_pool: Pool, sender: Sender) -> None:
+    user_id = make_profile(ingest_pool, n_channels=CHANNELS, rate_hz=1000.0)
+    board = assigned_board(ingest_pool, servers.settings, user_id)
+    rng, n = np.random.default_rng(5), 400
+    samples = rng.integers(-32_768, 32_767, (n * SAMPLES, CHANNELS), dtype=np.int16, endpoint=True)
+    async with running(servers.settings, ingest_pool) as server:
+        for turn in range(n):
+            datagram = DatagramV2(
+                board.board_id, 5, turn, 1_000_000 + turn * SAMPLES * 1000, 1_000_000,
+                samples[turn * SAMPLES : (turn + 1) * SAMPLES],
+            )  # fmt: skip
+            sender.raw(encode_v2(datagram, board.key))
+            if turn % 3 == 0:
+                sender.raw(encode_v2(datagram, board.key))
+            await asyncio.sleep(0.002)
+        await until(lambda: server.counters.stored == n * SAMPLES, "all stored")
+        assert server.counters.dropped == {"duplicate": len(range(0, n, 3))}
+        assert (server.counters.missing, server.counters.late, server.counters.runs) == (0, 0, 1)
+    blocks = stored_blocks(ingest_pool, user_id)
+    assert np.array_equal(np.concatenate([block.samples for block in blocks]), samples.astype(np.float32))
+    device_us = np.concatenate([block.device_us for block in blocks])
+    assert device_us.tolist() == [1_000_000 + i * 1000 for i in range(n * SAMPLES)]
+    assert [block.starts_run for block in blocks] == [True] + [False] * (len(blocks) - 1)
+
+
+async def test_refused_datagrams_leave_nothing_in_the_database(
+    servers, ingest_pool: Pool, sender: Sender, elsewhere: Sender
+) -> None:
+    user_id = make_profile(ingest_pool, n_channels=CHANNELS)
+    board = assigned_board(ingest_pool, servers.settings, user_id)
+    with ingest_pool.transaction() as tx:
+        idle_id, idle_key = make_board(tx, servers.settings.secret_key.get_secret_value(), "idle")
+        revoked_id, revoked_key = make_board(tx, servers.settings.secret_key.get_secret_value(), "revoked")
+        boards.revoke_key(tx, revoked_id)
+        boards.remember_boot(tx, board.board_id, 5)
+        foreign_id = boards.insert_board(tx, "of another secret")
+        foreign_key = make_key()
+        boards.set_key(tx, foreign_id, encrypt_key("another secret", foreign_id, foreign_key))
+    bad = {
+        "bad_tag": SimulatedBoard(board.board_id, make_key(), channels=CHANNELS),
+        "unassigned_board": SimulatedBoard(idle_id, idle_key, channels=CHANNELS),
+        "unknown_board": SimulatedBoard(revoked_id, revoked_key, channels=CHANNELS),
+        "replayed": SimulatedBoard(board.board_id, board.secret, boot_id=4, channels=CHANNELS),
+    }
+    misfit = SimulatedBoard(board.board_id, board.secret, boot_id=5, channels=CHANNELS - 1)
+    async with running(servers.settings, ingest_pool) as server:
+        for _ in range(20):
+            for one in bad.values():
+                elsewhere.raw(one.next())
+            elsewhere.raw(SimulatedBoard(foreign_id, foreign_key, channels=CHANNELS).next())
+        elsewhere.raw(misfit.next())
+        await until(lambda: server.counters.received == 101, "all received")
+        await until(lambda: server.counters.dropped.total() == 101, "all refused")
+        assert server.counters.dropped == {
+            "bad_tag": 20, "unassigned_board": 20, "unknown_board": 40, "replayed": 20, "channel_count": 1,
+        }  # fmt: skip
+        board.sequence = 1
+        sender.raw(board.next(10))
+        await until(lambda: server.counters.stored == 10, "the good one stored")
+        snapshot = await until(
+            lambda: server.metrics() if len(server.metrics()["sources"]) == 2 else None, "a snapshot"
+        )
+        latest = snapshot["sources"][0]
+        assert (latest["user_id"], latest["channels"], latest["state"]) == (user_id, CHANNELS, "ok")
+    assert stored_numbers(ingest_pool, user_id) == list(range(10))
+
+
+async def test_restarted_server_refuses_the_old_boot(servers, ingest_pool: Pool, sender: Sender) -> None:
+    user_id = make_profile(ingest_pool, n_channels=CHANNELS)
+    board = assigned_board(ingest_pool, servers.settings, user_id)
+    old = [board.next(10) for _ in range(5)]
+    async with running(servers.settings, ingest_pool) as server:
+        for data in old:
+            sender.raw(data)
+        await until(lambda: server.counters.stored == 50, "the first boot stored")
+        await until(lambda: last_boot(ingest_pool, board.board_id) == 5, "its boot remembered while the server runs")
+        board.reboot()
+        sender.raw(board.next(10))
+        await until(lambda: server.counters.accepted == 60, "the second boot accepted")
+    assert last_boot(ingest_pool, board.board_id) == 6, "a boot just before the stop is remembered as well"
+    async with running(servers.settings, ingest_pool) as server:
+        for data in old:
+            sender.raw(data)
+        await until(lambda: server.counters.dropped["replayed"] == 5, "the old boot refused")
+        sender.raw(board.next(10))
+        await until(lambda: server.counters.stored == 10, "the board goes on")
+    assert stored_numbers(ingest_pool, user_id) == list(range(70))
+    assert await stored_count(ingest_pool, user_id) == 70
+
+
+async def test_reassigned_board_sends_for_the_other_profile_from_then_on(
+    servers, ingest_pool: Pool, sender: Sender
+) -> None:
+    ada = make_profile(ingest_pool, "Ada", n_channels=CHANNELS)
+    bo = make_profile(ingest_pool, "Bo", n_channels=CHANNELS)
+    board = assigned_board(ingest_pool, servers.settings, ada)
+    async with running(servers.settings, ingest_pool) as server:
+
+        async def send_until(user_id: int | None) -> int:
+            """Send until the board's profile is this one, and give the number of the next sample."""
+
+            async def moved() -> bool:
+                sender.raw(board.next(2))
+                await asyncio.sleep(0.01)
+                rows = server._pipeline.sources.table(0)
+                return bool(rows) and rows[0]["user_id"] == user_id
+
+            await until(moved, f"sent for {user_id}")
+            return board.number
+
+        at_ada = await send_until(ada)
+        with ingest_pool.transaction() as tx:
+            boards.assign_board(tx, board.board_id, bo)
+        await send_until(bo)
+        with ingest_pool.transaction() as tx:
+            boards.assign_board(tx, board.board_id, None)
+        await send_until(None)
+        total = server.counters.accepted
+        await until(lambda: server.counters.stored == total, "all stored")
+    of_ada, of_bo = stored_numbers(ingest_pool, ada), stored_numbers(ingest_pool, bo)
+    assert of_ada + of_bo == list(range(len(of_ada) + len(of_bo))), "each sample once, in two parts"
+    assert len(of_ada) >= at_ada
+    assert len(of_bo) >= 2
+
+
+async def test_boot_that_could_not_be_written_is_remembered_when_the_database_is_back(
+    servers, ingest_pool: Pool, sender: Sender, caplog: pytest.LogCaptureFixture
+) -> None:
+    user_id = make_profile(ingest_pool, n_channels=CHANNELS)
+    board = assigned_board(ingest_pool, servers.settings, user_id)
+    async with running(servers.settings, ingest_pool) as server:
+        with ingest_pool.transaction() as tx:
+            execute(tx, "ALTER TABLE boards RENAME TO boards_away")
+        sender.raw(board.next(10))
+        await until(lambda: server.counters.stored == 10, "the known board goes on")
+        await until(lambda: "the last one stays" in caplog.text, "the write refused")
+        with ingest_pool.transaction() as tx:
+            execute(tx, "ALTER TABLE boards_away RENAME TO boards")
+        await until(lambda: last_boot(ingest_pool, board.board_id) == 5, "remembered afterwards")
