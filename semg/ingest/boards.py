@@ -123,7 +123,10 @@ class Boards:
         self._devices = devices
 
     def set_boards(self, boards: Iterable[KnownBoard]) -> None:
-        """Take over the registry's boards. What is held for a profile that loses its board is given to that profile."""
+        """Take over the registry's boards, at most one of a profile.
+
+        What is held for a profile that loses its board is given to that profile.
+        """
         known = {board.board_id: board for board in boards}
         for board_id, board in list(self._boards.items()):
             new = known.get(board_id)
@@ -226,9 +229,6 @@ class Boards:
         board.boot_id, board.seen, board.since = boot_id, None, None
 
     def _begin_stream(self, board: _Board, user_id: int) -> BoardStream:
-        other = self._sending.get(user_id)
-        if other is not None:
-            self._end(other)
         self._segment_ids[user_id] = max(self._take_over(user_id), self._segment_ids.get(user_id, 0))
         self._sending[user_id] = board
         return BoardStream(user_id, self._wait_us, self._counters, self._segment_ids, self._emit)

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from semg.boards import encrypt_key, make_board, make_key
+from semg.boards import decrypt_key, encrypt_key, make_board, make_key
+from semg.ingest import registry
+from semg.ingest.counters import Counters
+from semg.ingest.pipeline import Pipeline
 from semg.settings import Settings
 from semg.store import boards
 from semg.store.pool import Pool, execute
@@ -172,6 +175,31 @@ async def test_reassigned_board_sends_for_the_other_profile_from_then_on(
     assert of_ada + of_bo == list(range(len(of_ada) + len(of_bo))), "each sample once, in two parts"
     assert len(of_ada) >= at_ada
     assert len(of_bo) >= 2
+
+
+def test_keys_are_decrypted_once_per_change(ingest_pool: Pool, servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret_key = servers.settings.secret_key.get_secret_value()
+    decrypted: list[int] = []
+
+    def counting(secret: str, board_id: int, stored: bytes) -> bytes:
+        decrypted.append(board_id)
+        return decrypt_key(secret, board_id, stored)
+
+    monkeypatch.setattr(registry, "decrypt_key", counting)
+    with ingest_pool.transaction() as tx:
+        first, second = (make_board(tx, secret_key, name)[0] for name in "ab")
+    pipeline = Pipeline(0, Counters())
+    reader = registry.Registry(ingest_pool, pipeline.set_registry, pipeline.boards, secret_key)
+    keys = [{board.board_id: board.key for board in reader._read()[1]} for _ in range(3)]
+    assert decrypted == [first, second]
+    assert keys[0] == keys[1] == keys[2]
+    with ingest_pool.transaction() as tx:
+        boards.set_key(tx, second, encrypt_key(secret_key, second, make_key()))
+    assert {board.board_id for board in reader._read()[1]} == {first, second}
+    assert decrypted == [first, second, second]
+    with ingest_pool.transaction() as tx:
+        boards.revoke_key(tx, first)
+    assert [board.board_id for board in reader._read()[1]] == [second]
 
 
 async def test_boot_that_could_not_be_written_is_remembered_when_the_database_is_back(

@@ -93,6 +93,40 @@ def test_seen_window_equals_a_set(data: st.DataObject) -> None:
         newest = max(newest, number)
 
 
+def test_edges_of_the_seen_window() -> None:
+    seen = SeenSequences(0)
+    assert seen.refusal(REMEMBERED) == ""
+    assert seen.refusal(0) == "replayed"
+    assert seen.refusal(1) == ""
+    assert seen.refusal(1) == "duplicate"
+    assert seen.refusal(2 * REMEMBERED - 1) == ""
+    assert seen.refusal(REMEMBERED) == "duplicate", "the oldest that is remembered"
+
+
+def test_one_missing_sample_at_1000_hz_is_a_gap() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known())
+    sent = [
+        encode_v2(DatagramV2(7, 5, n, 1000 * n, 1_000_000, values(np.arange(n, n + 1), 2)), board.key) for n in range(4)
+    ]
+    blocks = feed(pipeline, sent[0], sent[1], sent[3]) + pipeline.process([], NOW_US + WAIT_US)
+    assert [block.starts_run for block in blocks] == [True, False, True], "by its sequence: the step is below 2.5 ms"
+    assert pipeline.counters.missing == 1
+
+
+def test_moment_of_arrival_decides_and_not_the_batch() -> None:
+    for together in (True, False):
+        board = SimulatedBoard()
+        pipeline = make_pipeline(board.known())
+        first, missing, after = board.next(), board.next(), board.next()
+        arrivals = [(first, NOW_US, ("h", 1)), (after, NOW_US, ("h", 1)), (missing, NOW_US + WAIT_US, ("h", 1))]
+        batches = [arrivals] if together else [[arrival] for arrival in arrivals]
+        blocks = [block for batch in batches for block in pipeline.process(batch, batch[-1][1])]
+        assert [(numbers_of([block])[0], block.starts_run, block.late) for block in blocks] == [
+            (0, True, False), (8, True, False), (4, False, True),
+        ]  # fmt: skip
+
+
 def test_block_leaves_at_once_when_nothing_is_missing() -> None:
     board = SimulatedBoard()
     pipeline = make_pipeline(board.known())
