@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,13 +18,16 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
+from semg.boards import make_board, sketch_lines
 from semg.settings import PROJECT_DIR, Settings
-from semg.store import blocks, profiles
+from semg.store import blocks, boards, profiles
 from semg.store.pool import Pool
+from semg.wire.udp2 import decode_v2
 
 pytestmark = [pytest.mark.firmware, pytest.mark.servers]
 
 SENT = 600
+SIGNED = 100
 WRAP_MS = 1 << 32
 
 
@@ -63,6 +68,33 @@ def running_udpserver(settings: Settings, folder: Path) -> Iterator[subprocess.P
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def relay(port: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Give a port that passes datagrams on to another, and what has passed."""
+    passed: list[bytes] = []
+    ended = threading.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+        wire.bind(("127.0.0.1", 0))
+        wire.settimeout(0.1)
+
+        def pass_on() -> None:
+            while not ended.is_set():
+                try:
+                    datagram = wire.recv(2048)
+                except TimeoutError:
+                    continue
+                passed.append(datagram)
+                wire.sendto(datagram, ("127.0.0.1", port))
+
+        thread = threading.Thread(target=pass_on)
+        thread.start()
+        try:
+            yield wire.getsockname()[1], passed
+        finally:
+            ended.set()
+            thread.join()
 
 
 def expected_samples(n: int, channels: int) -> np.ndarray:
@@ -111,3 +143,43 @@ def test_every_sample_of_the_sketch_is_stored_once_while_its_clock_wraps(
     assert np.all(elapsed_ms % 5 == 0)
     # Each segment has a clock fit of its own; a busy machine may move it by its scheduling delays.
     assert np.abs(server_ms[1:] - server_ms[0] - elapsed_ms).max() < 1000
+
+
+def test_signed_samples_of_the_sketch_are_stored_for_the_assigned_profile_through_a_restart(
+    build: Callable[..., Path], servers: Any, tmp_path: Path
+) -> None:
+    pool = Pool(servers.settings, name="firmware-test")
+    try:
+        with pool.transaction() as tx:
+            board_id, key = make_board(tx, servers.settings.secret_key.get_secret_value(), "Left band")
+            profiles.insert_profile(tx, "somebody else", channels=["a0"], rate_hz=200.0)
+            channels = ["a0", "a1", "a2", "a3"]
+            user_id = profiles.insert_profile(tx, "sketch", channels=channels, rate_hz=200.0, allow_v1=False)
+            boards.assign_board(tx, board_id, user_id)
+        defines = [line.removeprefix("#define ") for line in sketch_lines(board_id, key).splitlines()]
+        binary = build("ARDUINO_ARCH_ESP32", *(f"-D{line.replace(' ', '=', 1)}" for line in defines))
+        environment = {
+            "HOST_REMOTE_IP": "127.0.0.1",
+            "HOST_LOCAL_PORT": "0",
+            "HOST_NVM_FILE": str(tmp_path / "nvm"),
+            "HOST_MAX_DATAGRAMS": str(SIGNED),
+        }
+        with running_udpserver(servers.settings, tmp_path), relay(servers.settings.udp_port) as (port, passed):
+            environment["HOST_REMOTE_PORT"] = str(port)
+            for _ in range(2):
+                subprocess.run([str(binary)], env=environment, check=True, timeout=60, stdout=subprocess.DEVNULL)
+        with pool.transaction() as tx:
+            far = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+            found = blocks.list_blocks(tx, user_id, *far)
+            last_boot_id = boards.get_board(tx, board_id).last_boot_id
+    finally:
+        pool.close()
+    sent = [decode_v2(datagram) for datagram in passed]
+    starts = sorted({datagram.boot_id for datagram in sent})
+    boots = sorted({block.segment_id for block in found})
+    assert len(sent) == 2 * SIGNED
+    assert len(starts) == len(boots) == 2
+    assert last_boot_id == starts[-1]
+    for start, boot in zip(starts, boots, strict=True):
+        stored = np.concatenate([block.samples for block in found if block.segment_id == boot])
+        assert np.array_equal(stored, np.concatenate([d.samples for d in sent if d.boot_id == start]))
