@@ -73,6 +73,10 @@ def photograph(page: Page, settings: Settings, pool: Pool, user_id: int, out: Pa
     """Walk through the pages and take their pictures."""
 
     def shot(name: str) -> None:
+        # Widgets are loaded when they are first needed; grey boxes stand in their place until then.
+        page.wait_for_load_state("networkidle")
+        expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+        page.wait_for_function("getComputedStyle(document.querySelector('h1')).fontSize.startsWith('26')")
         page.mouse.move(2, 2)
         page.screenshot(path=out / f"{name}.png")
 
@@ -92,14 +96,15 @@ def photograph(page: Page, settings: Settings, pool: Pool, user_id: int, out: Pa
     shot("jobs")
     go("Realtime_Gesture_Recognition", "Realtime Gesture Recognition")
     view = page.locator(".semg-live")
-    # A picture that is full from edge to edge, and shows a gesture rather than rest.
+    # 20 s: the figures are those of the last 10 s, and opening the page in software rendering took all of the cores.
     expect(view).to_have_attribute("data-label", re.compile("|".join(PROMPTS)))
     page.wait_for_function(
         """() => { const find = (root) => { for (const e of root.querySelectorAll('*')) {
              if (e.classList.contains('semg-live')) return e;
              if (e.shadowRoot) { const f = find(e.shadowRoot); if (f) return f; } } return null; };
-             const v = find(document); return v && Number(v.dataset.samples) > 1200
-               && !['rest', 'unsure', '—'].includes(v.dataset.label); }"""
+             const v = find(document); return v && Number(v.dataset.samples) > 4000
+               && Number(v.dataset.updates) >= 20 && !['rest', 'unsure', '—'].includes(v.dataset.label); }""",
+        polling=400,  # at every frame, the search would be the load that it waits to be over
     )
     shot("live")
     go("Sensor_Data_Review", "Sensor Data Review")

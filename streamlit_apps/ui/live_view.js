@@ -6,6 +6,7 @@ const DISPOSE_AFTER_MS = 500;   // a rerun cleans up and comes back at once; a p
 const BACKOFF_MS = [300, 600, 1200, 2500, 5000];
 const KEPT_S = 12;
 const LATENCIES_KEPT = 200;
+const DRAW_EVERY_MS = 25;       // every second frame of a 60 Hz screen: nobody sees more, and it costs half
 
 const el = (tag, className, text) => {
   const made = document.createElement(tag);
@@ -65,6 +66,7 @@ class LiveView {
     this.dropped = 0;
     this.dirty = true;
     this.latestMs = 0;
+    this.drawnAt = 0;
     this.build();
     this.ticker = setInterval(() => this.tick(), 100);
     this.resizer = new ResizeObserver(() => { this.dirty = true; });
@@ -325,6 +327,9 @@ class LiveView {
   draw() {
     if (!this.data || !this.ring) return;
     if (!this.fresh && !this.dirty) return;
+    const startedAt = performance.now();
+    if (startedAt - this.drawnAt < DRAW_EVERY_MS) return;
+    this.drawnAt = startedAt;
     const fresh = this.fresh;
     this.fresh = this.dirty = false;
     const ratio = window.devicePixelRatio || 1;
