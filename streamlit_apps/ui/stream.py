@@ -36,6 +36,13 @@ REFUSALS = {
     "too_long": "the datagram is too long",
     "empty": "the datagram is empty",
     "duplicate": "the same sample comes again and again",
+    "unknown_board": "no board has this number, or its key was revoked",
+    "bad_tag": "not signed with the board's key",
+    "unassigned_board": "the board is assigned to no profile",
+    "replayed": "sent before: an older start of the board, or too late to tell",
+    "v2_size": "the binary datagram has another length than it says",
+    "v2_magic": "not of the binary format's version 2",
+    "v2_range": "the sample period or the clock is out of range",
 }
 
 
