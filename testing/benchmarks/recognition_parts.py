@@ -51,8 +51,13 @@ VARIANTS: dict[str, dict[str, float]] = {
     "balance 1": {"balance": 1},
     "high-pass 0 Hz": {"high_pass_hz": 0},
     "high-pass 20 Hz": {"high_pass_hz": 20},
+    "no notch": {"mains_hz": 0},
+    "mixing 0.075": {"mixing_jitter": 0.075},
+    "turned by a quarter electrode": {"turn": 0.25},
     "plain": {"n_lags": 0, "gain_jitter": 0, "balance": 0},
     "plain, high-pass 20 Hz": {"n_lags": 0, "gain_jitter": 0, "balance": 0, "high_pass_hz": 20},
+    "plain, mixing 0.075": {"n_lags": 0, "gain_jitter": 0, "balance": 0, "mixing_jitter": 0.075},
+    "plain, turned by a quarter": {"n_lags": 0, "gain_jitter": 0, "balance": 0, "turn": 0.25},
 }
 """What is changed in the closed-form branch, one thing at a time; ``plain`` is log-covariance and LDA."""
 
@@ -139,9 +144,9 @@ def _people(recordings: str, only: str) -> Iterator[tuple[str, list[LabelledSamp
             yield person, learned, test
 
 
-def _windows(sessions: Sequence[LabelledSamples], high_pass_hz: float) -> WindowSet:
+def _windows(sessions: Sequence[LabelledSamples], high_pass_hz: float, mains_hz: float = 50.0) -> WindowSet:
     first = sessions[0]
-    conditioning = ConditioningSpec(first.sensor, first.rate_hz, first.mains_hz, high_pass_hz)
+    conditioning = ConditioningSpec(first.sensor, first.rate_hz, mains_hz, high_pass_hz)
     return make_windows(sessions, first.channels, conditioning, WindowSpec(first.rate_hz))
 
 
@@ -153,15 +158,20 @@ def _variant(
     gain_jitter: float = 0.25,
     balance: float = 0.25,
     high_pass_hz: float = 10.0,
+    mains_hz: float = 50.0,
+    mixing_jitter: float = 0.0,
+    turn: float = 0.0,
 ) -> list[float]:
     return _linear(
-        _windows(learned, high_pass_hz),
-        _windows([test], high_pass_hz),
+        _windows(learned, high_pass_hz, mains_hz),
+        _windows([test], high_pass_hz, mains_hz),
         n_lags=n_lags,
         gain_jitter=gain_jitter,
         balance=balance,
         seed=seed,
         rate_hz=test.rate_hz,
+        mixing_jitter=mixing_jitter,
+        turn=turn,
     )
 
 
@@ -174,8 +184,14 @@ def _linear(
     balance: float,
     seed: int,
     rate_hz: float,
+    mixing_jitter: float = 0.0,
+    turn: float = 0.0,
 ) -> list[float]:
-    """Give the figures of log-covariance and LDA fitted on some windows and tried on others."""
+    """Give the figures of log-covariance and LDA fitted on some windows and tried on others.
+
+    ``mixing_jitter`` is the spread of a random matrix that mixes each training window's channels; ``turn`` adds
+    copies with the band turned both ways by that part of an electrode's distance, interpolated between neighbours.
+    """
     # A training leaves the start of every stretch out as well.
     seen = seen.select(seen.into_stretch_ms >= np.minimum(TrainingOptions().skip_start_ms, 0.2 * seen.stretch_ms))
     classes = sorted(set(seen.labels.tolist()))
@@ -184,9 +200,17 @@ def _linear(
     scaled = runtime.scale(arrays, seen.windows)
     n, n_channels, length = scaled.shape
     lags = choose_lags(n_channels, length, rate_hz)[: int(n_lags)]
-    gains = np.exp(gain_jitter * np.random.default_rng([seed, 1]).standard_normal((n, n_channels, 1)))
-    features = log_covariance(lagged(scaled * gains.astype(np.float32), lags))
-    arrays |= fit_linear(features, y, class_shares(y, len(classes), balance))
+    rng = np.random.default_rng([seed, 1])
+    made = scaled * np.exp(gain_jitter * rng.standard_normal((n, n_channels, 1))).astype(np.float32)
+    identity = np.eye(n_channels)
+    if mixing_jitter:
+        made = (identity + mixing_jitter * rng.standard_normal((n, n_channels, n_channels))).astype(np.float32) @ made
+    copies = [made]
+    for places in (1, -1) if turn else ():
+        turned = (1 - turn) * identity + turn * np.roll(identity, places, axis=0)
+        copies.append(turned.astype(np.float32) @ made)
+    features = np.concatenate([log_covariance(lagged(copy, lags)) for copy in copies])
+    arrays |= fit_linear(features, np.tile(y, len(copies)), class_shares(y, len(classes), balance))
     tried = log_covariance(lagged(runtime.scale(arrays, unseen.windows), lags))
     return _figures(_truth(classes, unseen), runtime.linear_scores(arrays, tried), unseen)
 
