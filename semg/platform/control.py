@@ -72,7 +72,7 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False) -> 
     checks.check_tls(settings)
     checks.check_folders(settings)
     with _control_lock(settings, say):
-        made = env_file.complete(env_file_path(), settings)
+        made = env_file.complete(env_file_path(), load_settings())  # anew: another start may just have made them
         if made:
             say(f"Generated {', '.join(made)} in {env_file_path()}.")
         settings = load_settings()
