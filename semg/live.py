@@ -13,6 +13,7 @@ import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
 
 from semg.errors import WireError
 from semg.wire import messages
@@ -77,15 +78,29 @@ class LiveHub:
         if samples:
             makers[messages.samples_subject(user_id)] = _samples_of(user_id, channels)
         self.n_viewers += 1
+        asking: asyncio.Task[None] | None = None
         try:
             for subject, make in makers.items():
                 await self._join(subject, make, viewer)
             await self._bus.flush()  # the server knows of the subscriptions now
+            if samples:
+                asking = asyncio.create_task(self._ask_for_samples(user_id))
             yield viewer
         finally:
+            if asking is not None:
+                asking.cancel()
             self.n_viewers -= 1
             for subject in makers:
                 await self._leave(subject, viewer)
+
+    async def _ask_for_samples(self, user_id: int) -> None:
+        """Tell ingest, again and again, that somebody watches; cancel to stop."""
+        while True:
+            try:
+                await self._bus.publish(messages.watch_subject(user_id), b"")
+            except (NatsError, OSError) as exc:
+                logger.debug("watch: %s", exc)
+            await asyncio.sleep(messages.WATCH_S / 4)
 
     async def _join(self, subject: str, make: Callable[[bytes], list[bytes]], viewer: Viewer) -> None:
         async with self._lock:

@@ -32,6 +32,7 @@ class Counters:
     journal_retries: int = 0
     journal_pending: int = 0
     live_messages: int = 0
+    watched_profiles: int = 0
     stored: int = 0
     stored_rows: int = 0
     erased: int = 0

@@ -11,27 +11,25 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from semg import bus
-from semg.domain import Block
+from semg.block_table import LATE, STARTS_RUN, BlockTable
 from semg.errors import BusError
 from semg.ingest.counters import Counters
-from semg.ingest.merging import merge_blocks
+from semg.ingest.parts import MAX_MESSAGE_BYTES, in_messages, in_partitions
 from semg.settings import Settings
-from semg.wire.blocks import encode_blocks, encoded_size
-from semg.wire.messages import JOURNAL_STREAM, journal_subject, partition_of
+from semg.wire.blocks import encode_table
+from semg.wire.messages import JOURNAL_STREAM, journal_subject
 
 logger = logging.getLogger(__name__)
-
-MAX_MESSAGE_BYTES = 900_000
-"""NATS refuses more than 1 MB (its default ``max_payload``), headers included."""
 
 HEADROOM_BYTES = 16_384
 
@@ -59,17 +57,17 @@ class JournalBuffer:
         self._max_bytes = max_bytes
         self._numbered = 0
         self._sealed: deque[_Message] = deque()
-        self._open: list[Block] = []
+        self._open: list[BlockTable] = []
         self._open_bytes = 0
         self._filled = asyncio.Event()
 
-    def add(self, block: Block) -> None:
-        """Take in a block."""
-        size = encoded_size(block)
-        if self._open_bytes + size > self._max_bytes:
-            self._seal()
-        self._open.append(block)
-        self._open_bytes += size
+    def add(self, table: BlockTable) -> None:
+        """Take in blocks."""
+        for part in in_messages(table, self._max_bytes):
+            if self._open_bytes + part.n_bytes > self._max_bytes:
+                self._seal()
+            self._open.append(part)
+            self._open_bytes += part.n_bytes
         self._filled.set()
 
     async def oldest(self) -> _Message:
@@ -89,10 +87,10 @@ class JournalBuffer:
     def _seal(self) -> None:
         if not self._open:
             return
-        blocks, self._open, self._open_bytes = merge_blocks(self._open), [], 0
+        table = BlockTable.joined(self._open).merged()
+        self._open, self._open_bytes = [], 0
         self._numbered += 1
-        n_samples = sum(block.n_samples for block in blocks)
-        self._sealed.append(_Message(f"{self._name}-{self._numbered}", encode_blocks(blocks), n_samples))
+        self._sealed.append(_Message(f"{self._name}-{self._numbered}", encode_table(table), table.n_samples))
 
 
 class Journal:
@@ -113,6 +111,7 @@ class Journal:
         self._js = js
         self._settings = settings
         self._counters = counters
+        self._room = settings.ingest_max_pending
         max_bytes = min(MAX_MESSAGE_BYTES, client.max_payload - HEADROOM_BYTES)
         names = [f"{instance}-{number}" for number in range(settings.journal_partitions)]
         self._buffers = [JournalBuffer(name, max_bytes) for name in names]
@@ -130,31 +129,41 @@ class Journal:
             for number in range(len(self._buffers))
         ]
 
-    def offer(self, blocks: Iterable[Block]) -> list[Block]:
+    def offer(self, table: BlockTable) -> BlockTable:
         """Take in blocks, and give those that were taken.
 
         When the buffer is full, blocks are dropped and counted as ``journal_overflow`` until there is some room
         again; a profile's next one starts a run, in what is given as well.
         """
-        taken = []
-        room = self._settings.ingest_max_pending
-        for block in blocks:
-            n = block.n_samples
-            limit = ROOM_SHARE * room if self._full else room
-            self._full = self._counters.journal_pending + n > limit
+        if self._full or self._broken or self._counters.journal_pending + table.n_samples > self._room:
+            table = self._fitting(table)
+        if not len(table):
+            return table
+        self._counters.journal_pending += table.n_samples
+        for number, part in enumerate(in_partitions(table, len(self._buffers))):
+            if len(part):
+                self._buffers[number].add(part)
+        self._empty.clear()
+        return table
+
+    def _fitting(self, table: BlockTable) -> BlockTable:
+        """Give the blocks that there is room for, and count the others."""
+        rows = table.rows.copy()
+        late = (rows["flags"] & LATE) != 0
+        taken = np.zeros(len(rows), bool)
+        pending = self._counters.journal_pending
+        for place, (user_id, n) in enumerate(zip(rows["user_id"].tolist(), rows["n_samples"].tolist(), strict=True)):
+            self._full = pending + n > (ROOM_SHARE * self._room if self._full else self._room)
             if self._full:
                 self._counters.dropped["journal_overflow"] += n
-                self._broken.add(block.user_id)
+                self._broken.add(user_id)
                 continue
-            if block.user_id in self._broken and not block.late:
-                self._broken.discard(block.user_id)
-                block = replace(block, starts_run=True)
-            self._counters.journal_pending += n
-            self._buffers[partition_of(block.user_id, len(self._buffers))].add(block)
-            taken.append(block)
-        if taken:
-            self._empty.clear()
-        return taken
+            if user_id in self._broken and not late[place]:
+                self._broken.discard(user_id)
+                rows["flags"][place] |= STARTS_RUN
+            pending += n
+            taken[place] = True
+        return BlockTable(rows, table.device_us, table.received_us, table.values).where(taken)
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until all is acknowledged, then stop; tell whether it was in time."""

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+import time
 
+import numpy as np
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from semg.domain import Block
+from semg.block_table import LATE, STARTS_RUN, BlockTable
+from semg.errors import WireError
 from semg.ingest.counters import Counters
-from semg.wire.blocks import encode_blocks, encoded_size
-from semg.wire.messages import live_subject, partition_of, samples_subject
+from semg.ingest.parts import in_messages, in_partitions
+from semg.wire.blocks import encode_table
+from semg.wire.messages import WATCH_S, live_subject, samples_subject, watch_subject, watched_profile
 
 logger = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = 900_000
-"""NATS refuses more than 1 MB."""
+MAX_WATCHED = 1000
 
 
 class LivePublisher:
-    """Publishes each flush twice: all profiles together for inference, each profile by itself for its watchers.
+    """Publishes each flush: all profiles together for inference, each watched profile by itself for its viewers.
 
     ``semg.live.<partition>`` does not wait for the journal to acknowledge what came before, as a reader of the
-    journal's subject would. What is due while NATS is away is left out; a profile's first block after that starts a
-    run.
+    journal's subject would. ``semg.samples.<userid>`` costs a message per profile and flush, so it is published for
+    those only whom somebody asked for with ``semg.watch.<userid>`` in the last ``WATCH_S`` seconds. What is due while
+    NATS is away is left out; a profile's first block after that starts a run.
     """
 
     def __init__(self, client: Client, counters: Counters, partitions: int) -> None:
@@ -34,50 +37,61 @@ class LivePublisher:
         self._partitions = partitions
         self._connection = -1
         self._continued: set[int] = set()
+        self._watched: dict[int, float] = {}
 
-    async def publish(self, blocks: Iterable[Block]) -> None:
+    async def subscribe(self) -> None:
+        """Listen to who wants to see which profile."""
+        await self._client.subscribe(watch_subject("*"), cb=self._on_watch)
+
+    async def publish(self, table: BlockTable) -> None:
         """Publish blocks; late ones are for the journal only."""
         if not self._client.is_connected or self._client.stats["reconnects"] != self._connection:
             self._connection = self._client.stats["reconnects"]
             self._continued.clear()
         if not self._client.is_connected:
             return
-        by_profile: dict[int, list[Block]] = {}
-        for block in blocks:
-            if not block.late:
-                by_profile.setdefault(block.user_id, []).append(block)
-        for user_id, own in by_profile.items():
-            if user_id not in self._continued:
-                own[0] = replace(own[0], starts_run=True)
+        table = self._started(table.where((table.rows["flags"] & LATE) == 0))
+        if not len(table):
+            return
         try:
-            await self._publish_together(by_profile)
-            for user_id, own in by_profile.items():
-                await self._client.publish(samples_subject(user_id), encode_blocks(own))
+            for partition, part in enumerate(in_partitions(table, self._partitions)):
+                for message in in_messages(part) if len(part) else ():
+                    await self._client.publish(live_subject(partition), encode_table(message))
+                    self._counters.live_messages += 1
+            await self._publish_watched(table)
         except (NatsError, OSError) as exc:
             logger.debug("live: %s", exc)
-            self._continued.difference_update(by_profile)
+            self._continued.clear()
+
+    def _started(self, table: BlockTable) -> BlockTable:
+        """Let the first block of a profile that was not published before start a run."""
+        users, first = np.unique(table.rows["user_id"], return_index=True)
+        new = [place for user, place in zip(users.tolist(), first.tolist(), strict=True) if user not in self._continued]
+        if not new:
+            return table
+        self._continued.update(users.tolist())
+        rows = table.rows.copy()
+        rows["flags"][new] |= STARTS_RUN
+        return BlockTable(rows, table.device_us, table.received_us, table.values)
+
+    async def _publish_watched(self, table: BlockTable) -> None:
+        now = time.monotonic()
+        for user_id, until in list(self._watched.items()):
+            if now > until:
+                del self._watched[user_id]
+                self._counters.watched_profiles = len(self._watched)
+                continue
+            own = table.where(table.rows["user_id"] == user_id)
+            for message in in_messages(own) if len(own) else ():
+                await self._client.publish(samples_subject(user_id), encode_table(message))
+                self._counters.live_messages += 1
+
+    async def _on_watch(self, message: Msg) -> None:
+        try:
+            user_id = watched_profile(message.subject)
+        except WireError as exc:
+            logger.warning("watch: %s", exc)
             return
-        self._continued.update(by_profile)
-        self._counters.live_messages += len(by_profile)
-
-    async def _publish_together(self, by_profile: dict[int, list[Block]]) -> None:
-        by_partition: dict[int, list[Block]] = {}
-        for user_id, own in by_profile.items():
-            by_partition.setdefault(partition_of(user_id, self._partitions), []).extend(own)
-        for partition, blocks in by_partition.items():
-            for part in _parts(blocks):
-                await self._client.publish(live_subject(partition), encode_blocks(part))
-
-
-def _parts(blocks: Sequence[Block]) -> Iterator[list[Block]]:
-    """Give blocks in parts that each fit a message."""
-    part: list[Block] = []
-    size = 0
-    for block in blocks:
-        if part and size + encoded_size(block) > MAX_MESSAGE_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(block)
-        size += encoded_size(block)
-    if part:
-        yield part
+        if user_id in self._watched or len(self._watched) < MAX_WATCHED:
+            self._watched[user_id] = time.monotonic() + WATCH_S
+            self._counters.watched_profiles = len(self._watched)

@@ -14,6 +14,7 @@ from typing import Any
 from nats.aio.client import Client
 
 from semg import bus
+from semg.block_table import BlockTable
 from semg.errors import BusError, SemgError, StoreError
 from semg.heartbeat import Heartbeat
 from semg.ingest.counters import Counters
@@ -116,6 +117,7 @@ class IngestServer:
         secret_key = self._settings.secret_key.get_secret_value()
         registry = Registry(self._pool, self._pipeline.set_registry, self._pipeline.boards, secret_key)
         await registry.subscribe(client)
+        await live.subscribe()
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: self._receiver, sock=receiving)
         with suppress(AttributeError):  # uvloop has a buffer of its own
@@ -184,7 +186,7 @@ class IngestServer:
         if last:
             blocks += self._pipeline.finish(now_us())
         if blocks:
-            await live.publish(journal.offer(blocks))
+            await live.publish(journal.offer(BlockTable.from_blocks(blocks)))
 
     async def _announce(self, registry: Registry) -> None:
         await registry.loaded.wait()

@@ -13,21 +13,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamInfo
 
-from semg.domain import Block
+from semg.block_table import BlockTable
 from semg.errors import StoreError, WireError
 from semg.ingest.counters import Counters
-from semg.ingest.merging import merge_blocks
 from semg.settings import Settings
 from semg.store import blocks as blocks_store
 from semg.store import profiles
 from semg.store.pool import Pool
-from semg.wire.blocks import decode_blocks
+from semg.wire.blocks import decode_table
 from semg.wire.messages import JOURNAL_STREAM, journal_subject
 
 logger = logging.getLogger(__name__)
@@ -187,14 +187,14 @@ class StoreTask:
             saved = blocks_store.lock_progress(tx, *key)
             fresh = [entry for entry in entries if entry.sequence > saved]
             decoded, damaged = _decoded(fresh)
-            known = profiles.lock_existing(tx, sorted({block.user_id for block in decoded}))
-            kept = [block for block in decoded if block.user_id in known]
-            n_rows = blocks_store.copy_blocks(tx, merge_blocks(kept))
+            users = np.unique(decoded.rows["user_id"])
+            known = profiles.lock_existing(tx, users.tolist())
+            kept = decoded.where(np.isin(decoded.rows["user_id"], list(known)))
+            n_rows = blocks_store.copy_blocks(tx, kept.merged().blocks())
             last = max(saved, entries[-1].sequence)
             blocks_store.save_progress(tx, *key, last)
-        samples = sum(block.n_samples for block in kept)
-        erased = sum(block.n_samples for block in decoded) - samples
-        return Stored(last, samples, n_rows, erased, len(entries) - len(fresh), damaged)
+        erased = decoded.n_samples - kept.n_samples
+        return Stored(last, kept.n_samples, n_rows, erased, len(entries) - len(fresh), damaged)
 
     def _read_progress(self, created_at: datetime) -> int:
         with self._pool.transaction() as tx:
@@ -250,14 +250,14 @@ class StoreTask:
                 logger.debug("store: unsubscribe: %s", exc)
 
 
-def _decoded(entries: Sequence[_Entry]) -> tuple[list[Block], int]:
+def _decoded(entries: Sequence[_Entry]) -> tuple[BlockTable, int]:
     """Give the blocks of messages, and how many messages were damaged; those are logged and passed over."""
-    decoded: list[Block] = []
+    decoded: list[BlockTable] = []
     damaged = 0
     for entry in entries:
         try:
-            decoded += decode_blocks(entry.data)
+            decoded.append(decode_table(entry.data))
         except WireError as exc:
             damaged += 1
             logger.error("store: journal message %d is damaged: %s", entry.sequence, exc)
-    return decoded, damaged
+    return BlockTable.joined(decoded), damaged

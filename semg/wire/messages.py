@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from semg.domain import Block, Decision, us_from_utc, utc_from_us
@@ -14,6 +16,10 @@ from semg.errors import WireError
 JOURNAL_STREAM = "SEMG_JOURNAL"
 JOURNAL_SUBJECTS = "semg.journal.*"
 PROFILES_SUBJECT = "semg.profiles"
+WATCH_S = 10.0
+"""How long a profile's samples are published after somebody asked to see them."""
+
+Ids = TypeVar("Ids", int, NDArray[np.int64])
 
 
 def samples_subject(user_id: int) -> str:
@@ -31,9 +37,28 @@ def journal_subject(partition: int) -> str:
     return f"semg.journal.{partition}"
 
 
-def partition_of(user_id: int, partitions: int) -> int:
+def partition_of(user_id: Ids, partitions: int) -> Ids:
     """Partition that carries a profile; the publisher chooses it, so that a server needs no configuration."""
     return user_id % partitions
+
+
+def watch_subject(user_id: int | str) -> str:
+    """Subject by which a viewer asks for a profile's samples for ``WATCH_S`` seconds (``*`` for all)."""
+    return f"semg.watch.{user_id}"
+
+
+def watched_profile(subject: str) -> int:
+    """Give the profile that a ``watch_subject`` names.
+
+    Raises
+    ------
+    WireError
+        With reason ``subject``.
+    """
+    name = subject.rpartition(".")[2]
+    if not (name.isascii() and name.isdigit() and len(name) < 19):
+        raise WireError("subject", f"expected semg.watch.<userid>, got {subject!r}")
+    return int(name)
 
 
 def decisions_subject(user_id: int) -> str:

@@ -14,7 +14,7 @@ from semg.ingest.server import IngestServer
 from semg.store.pool import Pool, execute
 from semg.store.services import list_services
 from semg.wire.blocks import decode_blocks
-from semg.wire.messages import PROFILES_SUBJECT, ProfileChanged, samples_subject
+from semg.wire.messages import PROFILES_SUBJECT, ProfileChanged, samples_subject, watch_subject
 from testing.tests.ingest.ingest_kit import (
     Sender,
     make_profile,
@@ -39,7 +39,8 @@ async def test_every_sample_at_200_hz_is_stored_exactly_once(servers, ingest_poo
                 live.extend(int(number) for number in block.samples[:, 0])
 
         await watcher.subscribe(samples_subject(user_id), cb=on_blocks)
-        await watcher.flush()
+        await watcher.publish(watch_subject(user_id), b"")
+        await until(lambda: server.counters.watched_profiles == 1, "the profile is watched")
         start = asyncio.get_running_loop().time()
         for number in range(600):
             await asyncio.sleep(max(0.0, start + number * 0.005 - asyncio.get_running_loop().time()))

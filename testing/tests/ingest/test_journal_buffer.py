@@ -6,9 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semg.block_table import MAX_SPAN_US, BlockTable
 from semg.domain import Block
-from semg.ingest.journal import MAX_MESSAGE_BYTES, JournalBuffer
-from semg.ingest.merging import MAX_SPAN_US, merge_blocks
+from semg.ingest.journal import JournalBuffer
+from semg.ingest.parts import MAX_MESSAGE_BYTES
 from semg.wire.blocks import decode_blocks
 
 T0_US = 1_790_000_000_000_000
@@ -28,6 +29,10 @@ def block(
     device = (first_ms + np.arange(n, dtype=np.int64)) * 1000
     samples = np.arange(n * n_channels, dtype=np.float32).reshape(n, n_channels) + first_ms
     return Block(user_id, segment_id, starts_run, late, T0_US + offset, device, device + T0_US, samples)
+
+
+def merge_blocks(blocks: list[Block]) -> list[Block]:
+    return BlockTable.from_blocks(blocks).merged().blocks()
 
 
 def test_blocks_that_continue_each_other_become_one() -> None:
@@ -77,7 +82,7 @@ def test_merging_keeps_every_sample_and_the_order_of_each_profile(plan: list[tup
 async def test_messages_stay_below_the_limit_of_nats_and_in_order() -> None:
     buffer = JournalBuffer("x")
     for number in range(200):
-        buffer.add(block(1, number * 500, 500, n_channels=16))
+        buffer.add(BlockTable.from_blocks([block(1, number * 500, 500, n_channels=16)]))
     ids, numbers = [], []
     while len(numbers) < 100_000:
         message = await buffer.oldest()

@@ -1,0 +1,36 @@
+"""Blocks in parts: one a partition of the journal, each small enough for a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from semg.block_table import BlockTable
+from semg.wire.messages import partition_of
+
+MAX_MESSAGE_BYTES = 900_000
+"""NATS refuses more than 1 MB (its default ``max_payload``), headers included."""
+
+
+def in_partitions(table: BlockTable, partitions: int) -> list[BlockTable]:
+    """Give the blocks of each partition, in their order."""
+    if partitions == 1:
+        return [table]
+    places = partition_of(table.rows["user_id"], partitions)
+    return [table.where(places == number) for number in range(partitions)]
+
+
+def in_messages(table: BlockTable, max_bytes: int = MAX_MESSAGE_BYTES) -> Iterator[BlockTable]:
+    """Give the blocks in parts of at most ``max_bytes``; a block that is larger makes a part by itself."""
+    if table.n_bytes <= max_bytes:
+        yield table
+        return
+    sizes = table.rows.itemsize + 8 * table.counts + 4 * table.value_counts
+    first = size = 0
+    for place, own in enumerate(sizes.tolist()):
+        if place > first and size + own > max_bytes:
+            yield table.take(np.arange(first, place))
+            first, size = place, 0
+        size += own
+    yield table.take(np.arange(first, len(table)))
