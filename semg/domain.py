@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Sensor = Literal["raw", "envelope"]
+VideoStatus = Literal["recording", "ready", "failed"]
 JobStatus = Literal["scheduled", "in-progress", "completed", "failed", "canceled"]
 SessionStatus = Literal["recording", "completed", "aborted"]
 ClassifierKind = Literal["cnn", "logcov_lda", "td_lda"]
@@ -257,6 +258,32 @@ class Repetition:
     ended_at: datetime
     excluded: bool = False
     exclude_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """The webcam video of a session.
+
+    Attributes
+    ----------
+    problem
+        What went wrong or was cut short, as a sentence; empty when nothing did.
+    started_at, ended_at
+        Server time of the first frame and of the last; the file's own time counts from the first.
+    time_error_us
+        How far the frames' server times may be off; None when the browser told nothing of its clock.
+    """
+
+    session_id: int
+    status: VideoStatus
+    problem: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    frames: int
+    n_bytes: int
+    width: int | None
+    height: int | None
+    time_error_us: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,148 @@
+"""Webcam videos: what is known about them. The files are those of ``semg.video.files``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from semg.domain import Video
+from semg.errors import ConflictError, NotFoundError
+from semg.store.pool import Transaction, execute, one, rows
+
+_SELECT = """
+    SELECT session_id, status, problem, started_at, ended_at, frames, bytes, width, height, time_error_us FROM videos
+"""
+
+
+def find_video(tx: Transaction, session_id: int) -> Video | None:
+    """Give the video of a session, or None."""
+    row = one(tx, _SELECT + " WHERE session_id = %s", (session_id,))
+    return None if row is None else _video(row)
+
+
+def list_videos(tx: Transaction, session_ids: Sequence[int]) -> dict[int, Video]:
+    """Give the videos of sessions, by session."""
+    found = rows(tx, _SELECT + " WHERE session_id = ANY(%s::bigint[])", (list(session_ids),))
+    return {row.session_id: _video(row) for row in found}
+
+
+def begin_video(tx: Transaction, session_id: int) -> None:
+    """Note that somebody records a session's video; a video that was begun before goes on.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such session.
+    ConflictError
+        The session is not being recorded any more.
+    """
+    session = one(tx, "SELECT status FROM sessions WHERE session_id = %s FOR KEY SHARE", (session_id,))
+    if session is None:
+        raise NotFoundError(f"there is no session {session_id}; it may have been deleted")
+    if session.status != "recording":
+        raise ConflictError(f"session {session_id} has ended; its video takes no more frames")
+    execute(
+        tx,
+        "INSERT INTO videos (session_id) VALUES (%s) ON CONFLICT (session_id) DO UPDATE SET seen_at = now()",
+        (session_id,),
+    )
+
+
+def touch_video(tx: Transaction, session_id: int) -> bool:
+    """Give a sign of life of a recording, and tell whether it is to go on: its session is still being recorded."""
+    touched = one(
+        tx,
+        """
+        UPDATE videos v SET seen_at = now() FROM sessions s
+        WHERE v.session_id = %s AND s.session_id = v.session_id AND v.status = 'recording'
+        RETURNING s.status
+        """,
+        (session_id,),
+    )
+    return touched is not None and touched.status == "recording"
+
+
+def release_video(tx: Transaction, session_id: int, problem: str = "") -> None:
+    """Note that nobody records the video at the moment, and why it was cut short, if it was."""
+    execute(
+        tx,
+        "UPDATE videos SET seen_at = NULL, problem = CASE WHEN %s = '' THEN problem ELSE %s END WHERE session_id = %s",
+        (problem, problem, session_id),
+    )
+
+
+def list_unfinished(tx: Transaction, silent_s: float) -> list[int]:
+    """Give the sessions that have ended and whose video nobody records, but which is not finished.
+
+    Parameters
+    ----------
+    silent_s
+        Without a sign of life for this long, whoever recorded has died.
+    """
+    found = rows(
+        tx,
+        """
+        SELECT v.session_id FROM videos v JOIN sessions s USING (session_id)
+        WHERE v.status = 'recording' AND s.status <> 'recording'
+          AND (v.seen_at IS NULL OR v.seen_at < now() - %s) ORDER BY v.session_id
+        """,
+        (timedelta(seconds=silent_s),),
+    )
+    return [row.session_id for row in found]
+
+
+def finish_video(
+    tx: Transaction,
+    session_id: int,
+    *,
+    started_at: datetime,
+    ended_at: datetime,
+    frames: int,
+    n_bytes: int,
+    width: int,
+    height: int,
+    time_error_us: int | None,
+) -> bool:
+    """Note that a video's file is complete; False when its row is gone, and its files with it."""
+    changed = execute(
+        tx,
+        """
+        UPDATE videos SET status = 'ready', started_at = %s, ended_at = %s, frames = %s, bytes = %s, width = %s,
+                          height = %s, time_error_us = %s, seen_at = NULL
+        WHERE session_id = %s
+        """,
+        (started_at, ended_at, frames, n_bytes, width, height, time_error_us, session_id),
+    )
+    return changed > 0
+
+
+def fail_video(tx: Transaction, session_id: int, problem: str) -> None:
+    """Note that there is no video to show, and why."""
+    statement = "UPDATE videos SET status = 'failed', problem = %s, seen_at = NULL WHERE session_id = %s"
+    execute(tx, statement, (problem, session_id))
+
+
+def list_erased(tx: Transaction) -> list[int]:
+    """Give the sessions whose video was erased and whose files are still to be removed."""
+    return [row.session_id for row in rows(tx, "SELECT session_id FROM erased_videos ORDER BY erased_at")]
+
+
+def delete_erased(tx: Transaction, session_id: int) -> None:
+    """Note that the files of an erased video are gone."""
+    execute(tx, "DELETE FROM erased_videos WHERE session_id = %s", (session_id,))
+
+
+def _video(row: Any) -> Video:
+    return Video(
+        session_id=row.session_id,
+        status=row.status,
+        problem=row.problem,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        frames=row.frames,
+        n_bytes=row.bytes,
+        width=row.width,
+        height=row.height,
+        time_error_us=row.time_error_us,
+    )
