@@ -17,7 +17,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 async def require_token(request: Request) -> None:
     """Refuse a request without ``Authorization: Bearer <SEMG_API_TOKEN>``."""
-    if not _is_api_token(services_of(request).settings, request.headers.get("authorization")):
+    if not is_api_token(services_of(request).settings, request.headers.get("authorization")):
         raise HTTPException(
             401, "expected the header Authorization: Bearer <SEMG_API_TOKEN>", headers={"WWW-Authenticate": "Bearer"}
         )
@@ -29,7 +29,7 @@ def may_watch(websocket: WebSocket, user_id: int) -> bool:
     origin = websocket.headers.get("origin")
     if origin is not None and not _is_app(origin, settings.app_url):
         return False
-    if _is_api_token(settings, websocket.headers.get("authorization")):
+    if is_api_token(settings, websocket.headers.get("authorization")):
         return True
     for protocol in websocket.scope.get("subprotocols", []):
         if protocol.startswith(tokens.TOKEN_PROTOCOL_PREFIX):
@@ -37,7 +37,8 @@ def may_watch(websocket: WebSocket, user_id: int) -> bool:
     return False
 
 
-def _is_api_token(settings: Settings, header: str | None) -> bool:
+def is_api_token(settings: Settings, header: str | None) -> bool:
+    """Tell whether an ``Authorization`` header carries the API token."""
     expected = settings.semg_api_token.get_secret_value()
     scheme, _, token = (header or "").partition(" ")
     return bool(expected) and scheme.lower() == "bearer" and secrets.compare_digest(token.encode(), expected.encode())

@@ -14,6 +14,7 @@ from webapi.limits import BodyLimit
 from webapi.live import live_routes
 from webapi.outside import Outside
 from webapi.routes import guarded_routes, open_routes
+from webapi.videos import video_routes
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -41,4 +42,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(open_routes)
     app.include_router(guarded_routes)
     app.include_router(live_routes)
+    app.include_router(video_routes)
     return app

@@ -1,4 +1,4 @@
-"""Short-lived tokens: what a browser shows to the WebSocket, and what keeps a login over a page reload.
+"""Short-lived tokens: what a browser shows to the WebSocket and for a video, and what keeps a login over a reload.
 
 Signed with ``SECRET_KEY`` (JWT, HS256). A token serves one purpose, its ``aud``; one made for the WebSocket of a
 profile opens nothing else.
@@ -12,13 +12,13 @@ import jwt
 
 from semg.errors import WireError
 
-LIVE, LOGIN = "semg-live", "semg-login"
+LIVE, LOGIN, VIDEO = "semg-live", "semg-login", "semg-video"
 SUBPROTOCOL = "semg.v1"
 TOKEN_PROTOCOL_PREFIX = "semg.token."  # noqa: S105 - a prefix, not a secret
 
 
 def make_token(secret: str, purpose: str, subject: str, life_s: float, now_s: float | None = None) -> str:
-    """Give a token for a purpose (``LIVE``: the subject is a userid; ``LOGIN``: a login name)."""
+    """Give a token for a purpose (``LIVE``: the subject is a userid; ``LOGIN``: a login; ``VIDEO``: a session)."""
     now = time.time() if now_s is None else now_s
     return jwt.encode({"aud": purpose, "sub": subject, "iat": now, "exp": now + life_s}, _key(secret), "HS256")
 

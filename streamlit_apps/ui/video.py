@@ -1,0 +1,97 @@
+"""A session's video, played in the browser from the API."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import streamlit as st
+
+from semg.domain import Video, us_from_utc
+from semg.settings import Settings
+from semg.store import videos
+from semg.wire import tokens
+from ui.runtime import App
+
+_FOLDER = Path(__file__).parent
+_component = st.components.v2.component(
+    "semg_video",
+    html='<div class="semg-video"></div>',
+    css=(_FOLDER / "video.css").read_text(encoding="utf-8"),
+    js=(_FOLDER / "video.js").read_text(encoding="utf-8"),
+)
+_KEPT = "video-urls"
+TOKEN_S = 4 * 3600.0
+"""A video is watched for longer than a live view is opened; its token is good for this one session."""
+
+
+def show_video(
+    app: App, session_id: int, at_us: int | None = None, *, key: str = "", height_px: int = 320
+) -> int | None:
+    """Show a session's video at a time, with the browser's controls; nothing when the session has none.
+
+    While it plays, the page's document gets events ``semg-video-time`` with ``detail = {session_id, at_us, playing}``
+    (server time of what is shown, in microseconds since the epoch), without reruns: a component that draws a cursor
+    listens to them.
+
+    Parameters
+    ----------
+    at_us
+        Server time to show, in microseconds since the epoch; the video moves there whenever it changes. None leaves
+        it where it is. A time before or after the video shows its first or last frame.
+    key
+        Tells two videos on one page apart.
+    height_px
+        At most this high.
+
+    Returns
+    -------
+    Server time at which the viewer last paused the video or moved it; None before that, and without a video.
+    """
+    with app.pool.transaction() as tx:
+        video = videos.find_video(tx, session_id)
+    if video is None:
+        return None
+    if video.status != "ready" or video.started_at is None:
+        st.caption(f":material/videocam: {unplayable(video)}")
+        return None
+    shown = _component(
+        key=f"semg-video-{session_id}-{key}",
+        data={
+            "session_id": session_id,
+            "url": video_url(app.settings, session_id),
+            "started_us": us_from_utc(video.started_at),
+            "at_us": at_us,
+            "height_px": height_px,
+        },
+        on_at_us_change=lambda: None,
+        on_expired_change=lambda: _forget_url(session_id),
+    )
+    if video.problem:
+        st.caption(f":material/warning: {video.problem}")
+    picked = getattr(shown, "at_us", None)
+    return None if picked is None else int(picked)
+
+
+def unplayable(video: Video) -> str:
+    """Say why a video cannot be played."""
+    if video.status == "failed":
+        return f"The video of this session was not kept: {video.problem}"
+    return "The video of this session is being written; it can be played a moment after the session's end."
+
+
+def video_url(settings: Settings, session_id: int) -> str:
+    """Give the address of a video with a token; the same one for half of its life, so that reruns change nothing."""
+    kept: dict[int, tuple[str, float]] = st.session_state.setdefault(_KEPT, {})
+    now_s = time.time()
+    if session_id in kept and now_s - kept[session_id][1] < TOKEN_S / 2:
+        return kept[session_id][0]
+    secret = settings.secret_key.get_secret_value()
+    token = tokens.make_token(secret, tokens.VIDEO, str(session_id), TOKEN_S, now_s)
+    url = f"{settings.api_url.rstrip('/')}/videos/{session_id}?token={token}"
+    kept[session_id] = (url, now_s)
+    return url
+
+
+def _forget_url(session_id: int) -> None:
+    st.session_state.get(_KEPT, {}).pop(session_id, None)
