@@ -1,4 +1,4 @@
-"""Runs training jobs and conducts captures: cd ml_model && python job_runner.py."""
+"""Runs training jobs, conducts captures, finishes videos: cd ml_model && python job_runner.py."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from semg.announcer import Announcer
 from semg.heartbeat import Heartbeat
 from semg.jobs.captures import conduct_captures
 from semg.jobs.runner import JobRunner
+from semg.jobs.videos import keep_videos
 from semg.service import announce_ready, wait_for_store
 from semg.settings import get_settings
 from semg.store.pool import Pool
@@ -29,10 +30,13 @@ def main() -> None:
     heartbeat.start()
     announcer = Announcer(settings, "job_runner")
     conductor = threading.Thread(target=conduct_captures, args=(pool, announcer, stop), name="captures")
-    conductor.start()
+    keeper = threading.Thread(target=keep_videos, args=(pool, settings.videos, stop), name="videos")
+    for thread in (conductor, keeper):
+        thread.start()
     announce_ready(settings)
     runner.run(stop)
     conductor.join()
+    keeper.join()
     announcer.close()
     heartbeat.stop()
     pool.close()

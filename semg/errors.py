@@ -72,6 +72,10 @@ class RecordingError(SemgError):
     """A recording file cannot be read, or its content makes no sense."""
 
 
+class VideoError(SemgError):
+    """A video cannot be written or made; the message is for whoever recorded it."""
+
+
 class TrainingError(SemgError):
     """The data of a job cannot give a classifier; the message tells a researcher why and what to do."""
 

@@ -92,6 +92,14 @@ def list_unfinished(tx: Transaction, silent_s: float) -> list[int]:
     return [row.session_id for row in found]
 
 
+def claim_unfinished(tx: Transaction, session_id: int) -> bool:
+    """Lock a video that is to be finished, until the transaction ends; False when another has it, or it is gone."""
+    query = """
+        SELECT 1 FROM videos WHERE session_id = %s AND status = 'recording' FOR UPDATE SKIP LOCKED
+    """
+    return one(tx, query, (session_id,)) is not None
+
+
 def finish_video(
     tx: Transaction,
     session_id: int,
@@ -103,9 +111,9 @@ def finish_video(
     width: int,
     height: int,
     time_error_us: int | None,
-) -> bool:
-    """Note that a video's file is complete; False when its row is gone, and its files with it."""
-    changed = execute(
+) -> None:
+    """Note that a video's file is complete."""
+    execute(
         tx,
         """
         UPDATE videos SET status = 'ready', started_at = %s, ended_at = %s, frames = %s, bytes = %s, width = %s,
@@ -114,7 +122,6 @@ def finish_video(
         """,
         (started_at, ended_at, frames, n_bytes, width, height, time_error_us, session_id),
     )
-    return changed > 0
 
 
 def fail_video(tx: Transaction, session_id: int, problem: str) -> None:

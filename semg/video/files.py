@@ -40,9 +40,13 @@ class VideoFiles:
         """Give the number of the next part."""
         return 1 + max((int(path.stem) for path in self.parts.glob(f"*{PART_SUFFIX}")), default=0)
 
-    def remove(self) -> None:
-        """Remove all of them; what is not there is no error."""
+    def remove_parts(self) -> None:
+        """Remove the parts; what is not there is no error."""
         shutil.rmtree(self.parts, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Remove all of them."""
+        self.remove_parts()
         for path in (self.video, self.times):
             path.unlink(missing_ok=True)
 

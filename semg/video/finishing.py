@@ -1,0 +1,179 @@
+"""One MP4 from the parts of a session: the pictures as they were encoded, each at its time on the server's clock."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+
+from semg.errors import VideoError
+from semg.video.clock import frame_times, rising
+from semg.video.files import VideoFiles
+from semg.video.log import CLOCK_HZ, Int64, read_log
+from semg.video.writer import TIME_BASE
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+logger = logging.getLogger(__name__)
+LAST_FRAME_S = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedVideo:
+    """What a finished video is.
+
+    Attributes
+    ----------
+    started_us, ended_us
+        Server time of the first and of the last frame.
+    time_error_us
+        The worst of the parts; None when any of them had no reports of the browser's clock.
+    """
+
+    started_us: int
+    ended_us: int
+    frames: int
+    n_bytes: int
+    width: int
+    height: int
+    time_error_us: int | None
+
+
+def finish(files: VideoFiles) -> FinishedVideo:
+    """Make the finished video of the parts, and remove the parts.
+
+    The frames keep their encoded pictures; only their times are new: 0 is the first frame, and a frame stands as many
+    1/90,000 s after it as it was taken later, on the server's clock. A session's time therefore maps to the file's by a
+    subtraction. Index in front (``faststart``), so that a browser seeks by ranges.
+
+    Raises
+    ------
+    VideoError
+        There is no picture in any of the parts.
+    """
+    made, times_made = files.video.with_suffix(".making"), files.times.with_suffix(".making-times")
+    writer = _Joined(made)
+    errors: list[int | None] = []
+    try:
+        for video, log in files.list_parts():
+            error_us, used = writer.add_part(video, log)
+            errors += [error_us] if used else []
+    finally:
+        writer.close()
+    if not writer.times:
+        made.unlink(missing_ok=True)
+        raise VideoError("no picture came from the camera; look at its light, and at the browser's permission")
+    times_us = np.concatenate(writer.times)
+    times_made.write_bytes(times_us.astype("<i8").tobytes())
+    known = [error for error in errors if error is not None]
+    finished = FinishedVideo(
+        int(times_us[0]),
+        int(times_us[-1]),
+        len(times_us),
+        made.stat().st_size,
+        *writer.size,
+        max(known) if len(known) == len(errors) else None,
+    )
+    os.replace(times_made, files.times)
+    os.replace(made, files.video)
+    files.remove_parts()
+    return finished
+
+
+def read_times(files: VideoFiles) -> Int64:
+    """Give the server time of each frame of a finished video, int64 microseconds since the epoch."""
+    return np.frombuffer(files.times.read_bytes(), "<i8").astype(np.int64)
+
+
+def frame_at(times_us: Int64, at_us: int) -> int:
+    """Give the index of the frame that shows a moment: the last one taken until then; the first before all of them."""
+    return max(0, int(np.searchsorted(times_us, at_us, side="right")) - 1)
+
+
+class _Joined:
+    """The file that the parts are copied into."""
+
+    def __init__(self, path: Path) -> None:
+        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
+        self._stream: VideoStream | None = None
+        self._looks: tuple[int, int, bytes] | None = None
+        self.times: list[Int64] = []
+        self._first_us = 0
+        self._held: tuple[Packet, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        assert self._looks is not None
+        return self._looks[:2]
+
+    def add_part(self, video: Path, log: Path) -> tuple[int | None, bool]:
+        """Copy a part; give the error of its times, and whether it had pictures."""
+        rows = read_log(log)
+        if len(rows.media) == 0:
+            return None, False
+        server_us, error_us = frame_times(rows)
+        server_us = rising(server_us, int(self.times[-1][-1]) if self.times else None)
+        # Found by media time, not by position: a crash may leave more rows than pictures, or fewer.
+        relative = rows.media - rows.media[0]
+        used: list[int] = []
+        for packet in _packets(video):
+            place = int(np.searchsorted(relative, packet.pts or 0))
+            if place == len(relative) or relative[place] != packet.pts:
+                continue
+            if not used and not self._fits(packet.stream):
+                return None, False
+            if not self.times and not used:
+                self._first_us = int(server_us[place])
+            used.append(place)
+            self._mux(packet, int(server_us[place]))
+        if used:
+            self.times.append(server_us[used])
+        return error_us, bool(used)
+
+    def close(self) -> None:
+        """Write the last frame, and finish the file."""
+        if self._held is not None:
+            packet, tick = self._held
+            self._write(packet, tick, tick + round(LAST_FRAME_S * CLOCK_HZ))
+        self._container.close()
+
+    def _mux(self, packet: Packet, server_us: int) -> None:
+        """Keep a frame until the next one tells how long it stands."""
+        tick = round((server_us - self._first_us) * (CLOCK_HZ / 1e6))
+        if self._held is not None:
+            self._write(*self._held, tick)
+        self._held = (packet, tick)
+
+    def _write(self, packet: Packet, tick: int, end: int) -> None:
+        packet.stream, packet.time_base = self._stream, TIME_BASE
+        packet.pts = packet.dts = tick
+        packet.duration = end - tick
+        self._container.mux(packet)
+
+    def _fits(self, stream: VideoStream) -> bool:
+        looks = (stream.width, stream.height, bytes(stream.codec_context.extradata or b""))
+        if self._stream is None:
+            self._stream = self._container.add_stream_from_template(stream)
+            self._stream.time_base = TIME_BASE
+            self._looks = looks
+        return looks == self._looks
+
+
+def _packets(video: Path) -> Iterator[Packet]:
+    """Give the encoded pictures of a part, as far as they were written."""
+    try:
+        with av.open(str(video)) as container:
+            for packet in container.demux(video=0):
+                if packet.pts is not None and packet.size:
+                    yield packet
+    except (av.FFmpegError, IndexError) as exc:
+        logger.warning("part of a video ends here: %s", exc)

@@ -1,0 +1,72 @@
+"""What is written down beside a part's pictures: when frames arrived, and what the browser said of its clock.
+
+A row is four int64, little-endian. ``frame``: kind 0, media time of the frame (1/90,000 s), arrival, 0.
+``report``: kind 1, media time, the browser's clock at that media time, arrival. Times in microseconds since the epoch.
+Nothing is computed while recording: the finished rows know more than any moment before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRAME, REPORT = 0, 1
+CLOCK_HZ = 90_000
+"""RTP's clock of video (RFC 3551), and the time base of the files."""
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLog:
+    """The rows of one connection to a webcam.
+
+    Attributes
+    ----------
+    media, arrival_us
+        Of each frame: int64 ``(n,)``.
+    report_media, report_clock_us, report_arrival_us
+        Of each report: int64 ``(m,)``.
+    """
+
+    media: Int64
+    arrival_us: Int64
+    report_media: Int64
+    report_clock_us: Int64
+    report_arrival_us: Int64
+
+
+class LogWriter:
+    """Appends rows to a file; what was flushed survives a crash."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("wb")
+
+    def add_frame(self, media: int, arrival_us: int) -> None:
+        """Write down a frame."""
+        self._write(FRAME, media, arrival_us, 0)
+
+    def add_report(self, media: int, clock_us: int, arrival_us: int) -> None:
+        """Write down what the browser said of its clock."""
+        self._write(REPORT, media, clock_us, arrival_us)
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, *row: int) -> None:
+        self._file.write(np.array(row, "<i8").tobytes())
+
+
+def read_log(path: Path) -> FrameLog:
+    """Give the rows of a log; a last row that is cut short is left out."""
+    values = np.frombuffer(path.read_bytes()[: path.stat().st_size // 32 * 32], "<i8").reshape(-1, 4).astype(np.int64)
+    frames, reports = values[values[:, 0] == FRAME], values[values[:, 0] == REPORT]
+    return FrameLog(frames[:, 1], frames[:, 2], reports[:, 1], reports[:, 2], reports[:, 3])

@@ -1,0 +1,66 @@
+"""The browser's clock, from the sender reports that come with a WebRTC stream."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+NTP_EPOCH_S = 2_208_988_800
+"""Seconds from 1900 to 1970 (RFC 5905)."""
+_MARK = "semg_reports"
+
+
+def us_from_ntp(timestamp: int) -> int:
+    """Give microseconds since the Unix epoch of a 64-bit NTP timestamp."""
+    return ((timestamp >> 32) - NTP_EPOCH_S) * 1_000_000 + ((timestamp & 0xFFFFFFFF) * 1_000_000 >> 32)
+
+
+def unwrap(timestamp: int, near: int) -> int:
+    """Give the number nearest to ``near`` that equals a 32-bit timestamp modulo 2³²."""
+    return near + ((timestamp - near + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+
+
+def listen(connection: Any, heard: Callable[[int, int, int], None]) -> bool:
+    """Call ``heard`` with each report of a peer connection's video, and tell whether that is possible.
+
+    aiortc has no public way to a report's media time: its receiver keeps the newest one's clock time only. The
+    receiver's handler is wrapped instead; ``testing/tests/video`` fails when a new version of aiortc moves it, and
+    without reports a video still gets times, less exact ones.
+
+    Parameters
+    ----------
+    connection
+        An ``aiortc.RTCPeerConnection``.
+    heard
+        Gets the media time (as frames have it in ``pts``), the browser's clock, and the arrival, the latter two in
+        microseconds since the epoch; called on the connection's event loop.
+    """
+    from aiortc.rtp import RtcpSrPacket
+
+    found = [one for one in connection.getReceivers() if getattr(one.track, "kind", "") == "video"]
+    if not found:
+        return False
+    receiver = found[0]
+    if getattr(receiver, _MARK, False):
+        return True
+    handle = getattr(receiver, "_handle_rtcp_packet", None)
+    mapper = getattr(receiver, "_RTCRtpReceiver__timestamp_mapper", None)
+    if handle is None or mapper is None:
+        logger.warning("this version of aiortc hides the browser's clock; the times of frames are less exact")
+        return False
+
+    async def handle_and_hear(packet: Any) -> None:
+        arrival_us = time.time_ns() // 1000
+        origin, last = mapper._origin, mapper._last
+        if isinstance(packet, RtcpSrPacket) and origin is not None:
+            info = packet.sender_info
+            heard(unwrap(info.rtp_timestamp - origin, last - origin), us_from_ntp(info.ntp_timestamp), arrival_us)
+        await handle(packet)
+
+    receiver._handle_rtcp_packet = handle_and_hear
+    setattr(receiver, _MARK, True)
+    return True

@@ -1,0 +1,65 @@
+// The webcam's picture for the person before it, mirrored as in a mirror. What is recorded goes another way and is
+// not mirrored: streamlit-webrtc shows nothing while it only sends.
+
+const DISPOSE_AFTER_MS = 500;  // a rerun cleans up and comes back at once; a page change does not come back
+
+const WHY = {
+  NotAllowedError: "The browser does not let this page use the webcam. Allow it (beside the address), then switch it " +
+    "off and on here.",
+  NotFoundError: "This computer has no webcam, or the browser does not see it.",
+  NotReadableError: "Another program uses the webcam. Close that one, then switch it off and on here.",
+  OverconstrainedError: "The webcam has no picture of the wanted size.",
+};
+
+class Mirror {
+  constructor(mount, constraints) {
+    this.mount = mount;
+    mount.replaceChildren();
+    this.video = document.createElement("video");
+    Object.assign(this.video, { autoplay: true, muted: true, playsInline: true });
+    this.why = document.createElement("div");
+    this.why.className = "why";
+    mount.append(this.video, this.why);
+    this.open(constraints);
+  }
+
+  async open(constraints) {
+    if (!navigator.mediaDevices) {
+      this.refuse("A webcam needs HTTPS when the browser is on another machine: start with ./start_all.sh --lan");
+      return;
+    }
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia(constraints);
+      if (this.disposed) { stream.getTracks().forEach((track) => track.stop()); return; }
+      this.stream = stream;
+      this.video.srcObject = stream;
+      this.mount.dataset.state = "shown";
+    } catch (error) {
+      this.refuse(WHY[error.name] || `The webcam cannot be used: ${error.message}`);
+    }
+  }
+
+  refuse(sentence) {
+    this.why.textContent = sentence;
+    this.mount.classList.add("refused");
+    this.mount.dataset.state = "refused";
+  }
+
+  keep() { clearTimeout(this.disposal); }
+
+  disposeSoon() {
+    clearTimeout(this.disposal);
+    this.disposal = setTimeout(() => {
+      this.disposed = true;
+      if (this.stream) this.stream.getTracks().forEach((track) => track.stop());
+    }, DISPOSE_AFTER_MS);
+  }
+}
+
+export default function ({ parentElement, data }) {
+  const mount = parentElement.querySelector(".semg-webcam");
+  let mirror = mount.semgMirror;
+  if (!mirror || mirror.disposed) mirror = mount.semgMirror = new Mirror(mount, data.constraints);
+  mirror.keep();
+  return () => mirror.disposeSoon();
+}

@@ -1,0 +1,218 @@
+"""The webcam of a browser tab: its picture beside the prompt, its frames to the session that is being recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from semg.settings import Settings
+from semg.video.recording import Claims, Limits, Recorder, RecorderState
+from semg.video.reports import listen
+from ui import errors
+from ui.runtime import App
+
+CONSTRAINTS = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}, "audio": False}
+_ON, _CAMERA, _ARMED, _PARAMETER = "webcam-on", "webcam", "webcam-armed", "camera"
+_FOLDER = Path(__file__).parent
+_mirror = st.components.v2.component(
+    "semg_webcam",
+    html='<div class="semg-webcam"></div>',
+    css=(_FOLDER / "webcam.css").read_text(encoding="utf-8"),
+    js=(_FOLDER / "webcam.js").read_text(encoding="utf-8"),
+)
+_OFF = RecorderState(False, None, 0.0, 0, 0, "")
+
+
+class Camera:
+    """The webcam of one tab: takes the frames of each connection that the tab makes (a streamlit-webrtc ``MediaSink``).
+
+    Parameters
+    ----------
+    make_recorder
+        Gives a recorder for a new connection.
+    """
+
+    def __init__(self, make_recorder: Callable[[], Recorder]) -> None:
+        self._make_recorder = make_recorder
+        self._lock = threading.Lock()
+        self._recorder: Recorder | None = None
+        self._session_id: int | None = None
+        self._track: Any = None
+        self._task: asyncio.Task[None] | None = None
+
+    def addTrack(self, track: Any) -> None:  # noqa: N802 - the protocol's name
+        """Take a new connection's track."""
+        self.stop()
+        recorder = self._make_recorder()
+        with self._lock:
+            self._track, self._recorder = track, recorder
+            recorder.aim(self._session_id)
+
+    def hasTrack(self) -> bool:  # noqa: N802
+        """Tell whether there is a track."""
+        return self._track is not None
+
+    def start(self) -> None:
+        """Pull frames from now on; called on the event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._pull(self._track, self._recorder))
+
+    def stop(self) -> None:
+        """Take no more frames of this connection, and finish what is being written; called from any thread."""
+        with self._lock:
+            task, self._task, self._track = self._task, None, None
+            recorder, self._recorder = self._recorder, None
+        if task is not None:
+            task.get_loop().call_soon_threadsafe(task.cancel)
+        if recorder is not None:
+            recorder.close()
+
+    def aim(self, session_id: int | None) -> None:
+        """Write frames for a session from now on, or for none."""
+        with self._lock:
+            self._session_id = session_id
+            if self._recorder is not None:
+                self._recorder.aim(session_id)
+
+    def connect(self, connection: Any) -> None:
+        """Listen to what a connection tells of the browser's clock; calling again changes nothing."""
+        recorder = self._recorder
+        if recorder is not None:
+            listen(connection, recorder.add_report)
+
+    def state(self) -> RecorderState:
+        """Give what the webcam does now."""
+        recorder = self._recorder
+        return _OFF if recorder is None else recorder.state()
+
+    async def _pull(self, track: Any, recorder: Recorder) -> None:
+        from aiortc.mediastreams import MediaStreamError
+
+        try:
+            while True:
+                frame = await track.recv()
+                recorder.add_frame(frame, frame.pts, time.time_ns() // 1000)
+        except MediaStreamError:
+            pass
+        finally:
+            recorder.close()
+
+
+def show_webcam(app: App, session_id: int | None) -> RecorderState:
+    """Draw the switch and, when it is on, the webcam's picture; frames go to the session that is being recorded.
+
+    Stands at the same place of a page at every run: a picture that moves on the page loses its connection.
+
+    Parameters
+    ----------
+    session_id
+        The session that is being recorded; None while none is.
+
+    Returns
+    -------
+    What the webcam does now.
+    """
+    if _ON not in st.session_state:
+        st.session_state[_ON] = st.query_params.get(_PARAMETER) == "1"
+    on = st.toggle("Record the webcam", key=_ON, help="One video a session, each frame on the clock of the signals.")
+    if not on:
+        st.query_params.pop(_PARAMETER, None)
+        camera: Camera | None = st.session_state.pop(_CAMERA, None)
+        st.session_state.pop(_ARMED, None)
+        if camera is not None:
+            camera.stop()
+        return _OFF
+    st.query_params[_PARAMETER] = "1"
+    camera = st.session_state.setdefault(_CAMERA, _camera(app))
+    camera.aim(session_id)
+    _mirror(key="semg-webcam", data={"constraints": CONSTRAINTS})
+    # The sender shows nothing.
+    st.html("<style>.st-key-webcam-sender { height: 0; overflow: hidden; margin-bottom: -1rem; }</style>")
+    with st.container(key="webcam-sender"):
+        _send(app.settings, camera)
+    _status(app, camera, session_id)
+    return camera.state()
+
+
+def _camera(app: App) -> Camera:
+    settings = app.settings
+    settings.videos.mkdir(mode=0o700, parents=True, exist_ok=True)
+    limits = Limits(settings.video_max_bytes, settings.min_free_disk_mb << 20)
+    return Camera(lambda: Recorder(app.pool, settings.videos, limits, _claims()))
+
+
+@st.cache_resource(show_spinner=False)
+def _claims() -> Claims:
+    """Give what the tabs of all viewers share."""
+    return Claims()
+
+
+def _send(settings: Settings, camera: Camera) -> None:
+    from streamlit_webrtc import WebRtcMode, webrtc_streamer
+
+    _listen_at(settings.webrtc_hosts)
+    for name in ("aioice", "aiortc", "streamlit_webrtc"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # they tell every address of the browser
+    context = webrtc_streamer(
+        key="webcam-stream",
+        mode=WebRtcMode.SENDONLY,
+        rtc_configuration={"iceServers": ice_servers(settings)},
+        media_stream_constraints=CONSTRAINTS,
+        # A component that has just been drawn cannot play yet: it is told to at a later run.
+        desired_playing_state=bool(st.session_state.get(_ARMED)),
+        sink_video_track=camera,
+        media_toggle_controls=False,
+    )
+    worker = context._get_worker()
+    connection = getattr(worker, "pc", None)
+    if connection is not None:
+        camera.connect(connection)
+
+
+@errors.live_fragment(1.0)
+def _status(app: App, camera: Camera, session_id: int | None) -> None:
+    """Say every second whether pictures come, and whether they are written."""
+    if not st.session_state.get(_ARMED):
+        if st.session_state.get("webcam-drawn"):
+            st.session_state[_ARMED] = True
+            st.rerun()
+        st.session_state["webcam-drawn"] = True
+    state = camera.state()
+    if state.problem:
+        st.warning(f"No video: {state.problem}", icon=":material/videocam_off:")
+    elif not state.sends:
+        st.caption(":material/videocam_off: Waiting for the webcam. Allow it in the browser.")
+    elif session_id is None:
+        st.caption(f":material/videocam: Ready, {state.rate_hz:.0f} pictures/s. The capture records it.")
+    else:
+        lost = f", {state.dropped} lost: the machine is too busy" if state.dropped else ""
+        st.caption(f":material/fiber_manual_record: Recording, {state.rate_hz:.0f} pictures/s{lost}.")
+
+
+def ice_servers(settings: Settings) -> list[dict[str, Any]]:
+    """Give the STUN and TURN servers of the settings in the form of ``RTCConfiguration``; none on a LAN."""
+    made: list[dict[str, Any]] = []
+    for url in (part.strip() for part in settings.ice_servers.split(",")):
+        if url.startswith("turn"):
+            secret = settings.turn_password.get_secret_value()
+            made.append({"urls": [url], "username": settings.turn_user, "credential": secret})
+        elif url:
+            made.append({"urls": [url]})
+    return made
+
+
+def _listen_at(hosts: str) -> None:
+    """Let pictures come to the named addresses only; without a name, to all but loopback (aioice's own choice)."""
+    chosen = [host.strip() for host in hosts.split(",") if host.strip()]
+    if chosen:
+        import aioice.ice
+
+        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [
+            host for host in chosen if (use_ipv6 if ":" in host else use_ipv4)
+        ]
