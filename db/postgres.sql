@@ -33,8 +33,10 @@ CREATE TABLE profiles (
     vote_n           integer NOT NULL DEFAULT 3 CHECK (vote_n BETWEEN 1 AND 99),
     min_confidence   real NOT NULL DEFAULT 0.4 CHECK (min_confidence BETWEEN 0 AND 1),
     last_model_version  integer NOT NULL DEFAULT 0,
-    created_at       timestamptz NOT NULL DEFAULT now()
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    channel_purposes jsonb NOT NULL DEFAULT '{}'
 );
+COMMENT ON COLUMN profiles.channel_purposes IS 'What each channel is for, by its name';
 COMMENT ON COLUMN profiles.last_model_version IS 'Newest version ever made; a deleted model''s number is not used again';
 COMMENT ON TABLE profiles IS 'Whose muscles are recorded; numbers start with the sketch''s default and are never used again';
 
@@ -71,9 +73,29 @@ CREATE TABLE gestures (
     name         text NOT NULL CHECK (name <> '' AND length(name) <= 100),
     description  text NOT NULL DEFAULT '',
     position     integer NOT NULL DEFAULT 0,
+    phrase       text NOT NULL DEFAULT '' CHECK (length(phrase) <= 200),
     UNIQUE (user_id, name)
 );
 COMMENT ON TABLE gestures IS 'The gesture bank of a profile; rest is always in it';
+COMMENT ON COLUMN gestures.phrase IS 'What the live page shows large and can speak when the gesture is recognised';
+
+CREATE TABLE gesture_prompts (
+    gesture_id  bigint PRIMARY KEY REFERENCES gestures ON DELETE CASCADE,
+    media_type  text NOT NULL CHECK (media_type IN ('image/png', 'image/jpeg', 'image/gif', 'image/webp', 'video/mp4',
+                                                    'video/webm')),
+    content     bytea NOT NULL CHECK (octet_length(content) BETWEEN 1 AND 8388608),
+    changed_at  timestamptz NOT NULL DEFAULT now()
+);
+ALTER TABLE gesture_prompts ALTER COLUMN content SET STORAGE EXTERNAL;
+COMMENT ON TABLE gesture_prompts IS 'A picture or a short video that shows how a gesture is performed';
+
+CREATE TABLE text_senders (
+    number       bigint PRIMARY KEY CHECK (number BETWEEN 0 AND 9223372036854775807),
+    user_id      bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
+    assigned_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX text_senders_by_profile ON text_senders (user_id);
+COMMENT ON TABLE text_senders IS 'Numbers in text datagrams (v1) that are no profile''s, and the profile that they are stored for';
 
 -- Recordings --------------------------------------------------------------------------------------------------------
 
@@ -110,6 +132,18 @@ CREATE TABLE repetitions (
 );
 CREATE INDEX repetitions_by_gesture ON repetitions (gesture_id);
 COMMENT ON TABLE repetitions IS 'One performance of a gesture, written when it has been performed';
+
+CREATE TABLE repetition_changes (
+    change_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    session_id     bigint NOT NULL REFERENCES sessions ON DELETE CASCADE,
+    repetition_id  bigint NOT NULL,
+    changed_at     timestamptz NOT NULL DEFAULT now(),
+    changed_by     text NOT NULL DEFAULT '',
+    before         jsonb NOT NULL,
+    after          jsonb
+);
+CREATE INDEX repetition_changes_by_session ON repetition_changes (session_id, changed_at);
+COMMENT ON TABLE repetition_changes IS 'Every label that was moved, renamed, left out, taken in or deleted afterwards';
 
 -- Webcam videos: the file is in VIDEO_DIR ----------------------------------------------------------------------------
 
@@ -209,6 +243,21 @@ FROM sample_blocks b
 CROSS JOIN LATERAL unnest(b.device_us) WITH ORDINALITY AS s(device_us, i);
 COMMENT ON VIEW user_sensor IS 'One row per sample, for people who query by SQL; channels by position';
 
+CREATE TABLE sample_summaries (
+    user_id     bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
+    session_id  bigint NOT NULL,
+    started_at  timestamptz NOT NULL,
+    n_channels  integer NOT NULL,
+    rate_hz     double precision NOT NULL,
+    n_rows      integer NOT NULL,
+    n_samples   bigint NOT NULL,
+    content     bytea NOT NULL,
+    PRIMARY KEY (user_id, session_id, started_at, n_channels)
+);
+ALTER TABLE sample_summaries ALTER COLUMN content SET STORAGE EXTERNAL;
+COMMENT ON TABLE sample_summaries IS 'Lowest, highest, mean and variance of a minute of samples in bins; made when needed, stale when rows and samples differ';
+COMMENT ON COLUMN sample_summaries.session_id IS 'Of imported samples; 0 for live ones';
+
 CREATE TABLE journal_progress (
     stream      text NOT NULL,
     partition   integer NOT NULL,
@@ -239,8 +288,10 @@ CREATE TABLE jobs (
     error             text NOT NULL DEFAULT '',
     cancel_requested  boolean NOT NULL DEFAULT false,
     runner            text NOT NULL DEFAULT '',
-    heartbeat_at      timestamptz
+    heartbeat_at      timestamptz,
+    used              jsonb
 );
+COMMENT ON COLUMN jobs.used IS 'The repetitions as they were when the training read them; later changes do not touch it';
 CREATE INDEX jobs_by_profile ON jobs (user_id, created_at);
 CREATE INDEX jobs_waiting ON jobs (scheduled_at) WHERE status IN ('scheduled', 'in-progress');
 COMMENT ON TABLE jobs IS 'Training runs; a runner claims a scheduled one by one UPDATE';
@@ -294,6 +345,6 @@ CREATE TABLE services (
 );
 COMMENT ON TABLE services IS 'Last sign of life of every service, with its counters';
 
-INSERT INTO schema_migrations (number) VALUES (1), (2), (3);
+INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4);
 
 COMMIT;
