@@ -200,7 +200,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A person whose muscles are recorded. ``channels_used`` is None for all channels of the device."""
+    """A person whose muscles are recorded.
+
+    ``channels_used`` is None for all channels of the device; ``channel_purposes`` tells what channels are for, by name.
+    """
 
     user_id: int
     name: str
@@ -211,17 +214,28 @@ class Profile:
     created_at: datetime
     device: Device
     decision: DecisionSpec
+    channel_purposes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Gesture:
-    """What a person wants recognised; ``rest`` is always one of them."""
+    """What a person wants recognised; ``rest`` is always one of them.
+
+    Attributes
+    ----------
+    phrase
+        What the live page says when the gesture is recognised; empty for nothing.
+    prompt_type
+        Media type of the picture or video that shows it; None without one.
+    """
 
     gesture_id: int
     user_id: int
     name: str
     description: str
     position: int
+    phrase: str = ""
+    prompt_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,19 +302,27 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One interval of a capture plan; times count from the session's start. No gesture: preparation."""
+    """One interval of a capture plan; times count from the session's start. No gesture: preparation, or a pause.
+
+    ``dropped``: it was interrupted or is performed again, and has no label.
+    """
 
     gesture: str | None
     number: int
     start_s: float
     end_s: float
+    dropped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CapturePlan:
-    """The prompted intervals of a session, in time order."""
+    """The prompted intervals of a session, in time order.
+
+    ``paused_s`` is when the plan was paused; what stands behind that waits, with times that are not yet true.
+    """
 
     steps: tuple[PlanStep, ...]
+    paused_s: float | None = None
 
     @property
     def duration_s(self) -> float:

@@ -1,11 +1,20 @@
-"""Erasing live samples by time."""
+"""Captures: the plan of one that runs, and erasing live samples by time."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
+from semg.domain import CapturePlan
+from semg.store import checks
 from semg.store.blocks import MAX_ROW_US
-from semg.store.pool import Transaction, one
+from semg.store.pool import Transaction, execute, one
+
+
+def update_plan(tx: Transaction, session_id: int, plan: CapturePlan) -> None:
+    """Change the plan of a session that is being recorded; the caller holds the session's lock."""
+    statement = "UPDATE sessions SET plan = %s WHERE session_id = %s AND status = 'recording'"
+    execute(tx, statement, (checks.as_json(asdict(plan)), session_id))
 
 
 def delete_captured(tx: Transaction, user_id: int, started_at: datetime, ended_at: datetime) -> int:

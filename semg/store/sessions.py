@@ -20,6 +20,7 @@ from semg.store.repetitions import (
     list_repetitions,
     update_repetition,
 )
+from semg.store.summaries import delete_summaries
 
 __all__ = [
     "SessionSummary",
@@ -235,8 +236,10 @@ def delete_session(tx: Transaction, session_id: int) -> int:
     if session.origin == "import":
         removed = rows(tx, "DELETE FROM sample_blocks WHERE session_id = %s RETURNING n_samples", (session_id,))
         n_removed = sum(row.n_samples for row in removed)
+        delete_summaries(tx, session.user_id, session_id=session_id)
     else:
         n_removed = delete_captured(tx, session.user_id, session.started_at, session.ended_at)
+        delete_summaries(tx, session.user_id, session.started_at, session.ended_at)
     execute(tx, "DELETE FROM sessions WHERE session_id = %s", (session_id,))
     return int(n_removed)
 
@@ -291,5 +294,9 @@ def _session(row: Any) -> Session:
         rate_hz=row.rate_hz,
         sensor=row.sensor,
         mains_hz=row.mains_hz,
-        plan=None if row.plan is None else CapturePlan(tuple(PlanStep(**step) for step in row.plan["steps"])),
+        plan=None if row.plan is None else _plan(row.plan),
     )
+
+
+def _plan(stored: dict[str, Any]) -> CapturePlan:
+    return CapturePlan(tuple(PlanStep(**step) for step in stored["steps"]), stored.get("paused_s"))

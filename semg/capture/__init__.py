@@ -1,0 +1,38 @@
+"""Prompted captures.
+
+``plan`` what is to be performed when · ``schedule`` how a running plan changes · ``conducting`` what was performed is
+written.
+"""
+
+from semg.capture.conducting import (
+    CaptureConductor,
+    abort,
+    conduct,
+    pause_capture,
+    perform,
+    performed_steps,
+    plan_end,
+    redo_last,
+    resume_capture,
+    seconds_of,
+    step_interval,
+)
+from semg.capture.plan import calibration_plan, make_plan
+from semg.capture.schedule import repeatable
+
+__all__ = [
+    "CaptureConductor",
+    "abort",
+    "calibration_plan",
+    "conduct",
+    "make_plan",
+    "pause_capture",
+    "perform",
+    "performed_steps",
+    "plan_end",
+    "redo_last",
+    "repeatable",
+    "resume_capture",
+    "seconds_of",
+    "step_interval",
+]

@@ -1,0 +1,236 @@
+"""Carrying out captures: what was performed is written, once, when its interval has passed.
+
+A plan runs on the server's clock. A repetition is written after its interval has passed, so that an aborted capture
+leaves no label of something that was never performed, and a closed browser shifts or loses none.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from semg.capture import schedule
+from semg.domain import REST, CapturePlan, PlanStep, Session
+from semg.errors import ConflictError, NotFoundError, StoreError
+from semg.store import captured, gestures, sessions
+from semg.store.pool import Pool, Transaction
+
+logger = logging.getLogger(__name__)
+
+MAX_PAUSE_S = 3600.0
+"""A capture that is paused for longer was forgotten; it ends where it was paused."""
+REDONE = "performed again"
+
+
+def step_interval(session: Session, step: PlanStep) -> tuple[datetime, datetime]:
+    """Give a step's interval on the server's clock."""
+    return (
+        session.started_at + timedelta(seconds=step.start_s),
+        session.started_at + timedelta(seconds=step.end_s),
+    )
+
+
+def plan_end(session: Session) -> datetime:
+    """Give when the session's plan is over, if it is not paused."""
+    return session.started_at + timedelta(seconds=session.plan.duration_s if session.plan else 0.0)
+
+
+def seconds_of(session: Session, at: datetime) -> float:
+    """Give a moment in seconds after the session's start, to the microsecond."""
+    return (at - session.started_at) // timedelta(microseconds=1) / 1e6
+
+
+def performed_steps(session: Session, now: datetime) -> list[PlanStep]:
+    """Give the labelled steps whose whole interval has passed."""
+    if session.plan is None:
+        return []
+    plan = session.plan
+    before = [step for step in plan.steps if plan.paused_s is None or step.end_s <= plan.paused_s]
+    return [
+        step
+        for step in before
+        if step.gesture is not None and not step.dropped and step_interval(session, step)[1] <= now
+    ]
+
+
+def perform(tx: Transaction, session: Session, now: datetime) -> Session:
+    """Write each repetition whose interval has passed, end the session when its plan is over, and give it.
+
+    Repeating the call changes nothing. A session that is not being recorded any more stays as it is: the row is
+    locked and read again before anything is written, because its plan may have been paused since it was read.
+    """
+    if session.plan is None or not (_missing(tx, session, now) or _is_over(session, now)):
+        return session
+    session = sessions.update_session(tx, session.session_id)
+    return _write_due(tx, session, now)
+
+
+def pause_capture(tx: Transaction, session_id: int, now: datetime) -> Session:
+    """Pause a capture; what is being performed gets no label, and is performed again afterwards.
+
+    Raises
+    ------
+    NotFoundError, ConflictError
+        There is no such session, or it has ended.
+    """
+    session, plan, at_s = _open(tx, session_id, now)
+    return _keep(tx, session, schedule.pause(plan, at_s))
+
+
+def resume_capture(tx: Transaction, session_id: int, now: datetime) -> Session:
+    """Go on with a paused capture, after a countdown.
+
+    Raises
+    ------
+    NotFoundError, ConflictError
+        There is no such session, or it has ended.
+    """
+    session, plan, at_s = _open(tx, session_id, now)
+    return _keep(tx, session, schedule.resume(plan, at_s))
+
+
+def redo_last(tx: Transaction, session_id: int, now: datetime) -> PlanStep | None:
+    """Let the last repetition be performed again, and give it; None when it is about to be already.
+
+    A label that it has got is kept out of training, with the reason: nothing that was recorded is lost.
+
+    Raises
+    ------
+    NotFoundError, ConflictError
+        There is no such session, it has ended, or nothing has been performed yet.
+    """
+    session, plan, at_s = _open(tx, session_id, now)
+    if not any(step.gesture not in (None, REST) and step.start_s < at_s for step in plan.steps):
+        raise ConflictError("nothing has been performed yet that could be performed again")
+    changed, dropped = schedule.redo(plan, at_s)
+    if dropped is None:
+        return None
+    _keep(tx, session, changed)
+    began = step_interval(session, dropped)[0]
+    for repetition in sessions.list_repetitions(tx, session_id):
+        if repetition.started_at == began:
+            sessions.update_repetition(tx, repetition.repetition_id, excluded=True, reason=REDONE)
+    return dropped
+
+
+def abort(tx: Transaction, session_id: int, now: datetime) -> Session:
+    """End a capture before its plan is over; what has been performed keeps its labels, the rest gets none.
+
+    A session that has ended already stays as it is.
+    """
+    session = perform(tx, sessions.get_session(tx, session_id), now)
+    if session.status != "recording":
+        return session
+    ended_at = max(now, session.started_at + timedelta(milliseconds=1))
+    return sessions.finish_session(tx, session_id, ended_at, aborted=True)
+
+
+def _open(tx: Transaction, session_id: int, now: datetime) -> tuple[Session, CapturePlan, float]:
+    """Lock a running capture, write what is due, and give it with its plan and the time in it."""
+    session = sessions.update_session(tx, session_id)
+    if session.status == "recording":
+        session = _write_due(tx, session, now)
+    if session.status != "recording" or session.plan is None:
+        raise ConflictError("this capture has ended; nothing was changed")
+    # ``now`` was asked for before the lock was got: whoever held it may have written what ended since.
+    ends = [repetition.ended_at for repetition in sessions.list_repetitions(tx, session_id)]
+    return session, session.plan, seconds_of(session, max([now, *ends]))
+
+
+def _keep(tx: Transaction, session: Session, plan: CapturePlan) -> Session:
+    if plan is not session.plan:
+        captured.update_plan(tx, session.session_id, plan)
+    return replace(session, plan=plan)
+
+
+def _is_over(session: Session, now: datetime) -> bool:
+    """Tell whether a plan has come to its end, or was paused and forgotten."""
+    assert session.plan is not None
+    if session.plan.paused_s is not None:
+        return seconds_of(session, now) > session.plan.paused_s + MAX_PAUSE_S
+    return now >= plan_end(session)
+
+
+def _missing(tx: Transaction, session: Session, now: datetime) -> list[PlanStep]:
+    """Give what has been performed and is not written yet."""
+    due = performed_steps(session, now)
+    if not due:
+        return []
+    written = {repetition.started_at for repetition in sessions.list_repetitions(tx, session.session_id)}
+    return [step for step in due if step_interval(session, step)[0] not in written]
+
+
+def _write_due(tx: Transaction, session: Session, now: datetime) -> Session:
+    """Write what is due of a session that is locked."""
+    if session.status != "recording" or session.plan is None:
+        return session
+    missing = _missing(tx, session, now)
+    numbers = gestures.ensure_gestures(tx, session.user_id, [step.gesture for step in missing if step.gesture])
+    for step in missing:
+        if step.gesture is not None:
+            started_at, ended_at = step_interval(session, step)
+            sessions.insert_repetition(tx, session.session_id, numbers[step.gesture], step.number, started_at, ended_at)
+    if not _is_over(session, now):
+        return session
+    if session.plan.paused_s is None:
+        return sessions.finish_session(tx, session.session_id, plan_end(session))
+    forgotten_at = session.started_at + timedelta(seconds=max(session.plan.paused_s, 0.001))
+    return sessions.finish_session(tx, session.session_id, forgotten_at, aborted=True)
+
+
+class CaptureConductor:
+    """Carries out the captures of all profiles; one thread calls ``conduct`` several times a second.
+
+    Several conductors may run: every write is idempotent, and each of them tells of every edge once.
+    """
+
+    def __init__(self) -> None:
+        self._recording: set[int] = set()
+
+    def conduct(self, pool: Pool, now: datetime) -> list[Session]:
+        """Write what was performed until ``now``, and give the sessions with a new edge.
+
+        Returns
+        -------
+        Sessions that were made since the last call (status ``recording``; ``started_at`` is the edge, it may lie a
+        moment ahead) and those that ended since then (``ended_at`` is the edge).
+        """
+        with pool.transaction() as tx:
+            found = sessions.list_recording_sessions(tx)
+        news: list[Session] = []
+        for session in found:
+            if session.session_id not in self._recording:
+                self._recording.add(session.session_id)
+                news.append(session)
+            try:
+                with pool.transaction() as tx:
+                    perform(tx, session, now)
+            except StoreError:
+                # One capture that cannot be written must not stop the others; it is tried again at the next call.
+                logger.exception("capture not written", extra={"session_id": session.session_id})
+        news.extend(self._ended(pool))
+        return news
+
+    def _ended(self, pool: Pool) -> list[Session]:
+        """Give the sessions that were recording at an earlier call and are not any more."""
+        if not self._recording:
+            return []
+        with pool.transaction() as tx:
+            still = {session.session_id for session in sessions.list_recording_sessions(tx)}
+            ended: list[Session] = []
+            for session_id in sorted(self._recording - still):
+                try:
+                    ended.append(sessions.get_session(tx, session_id))
+                except NotFoundError:
+                    logger.info("capture erased while it was recording", extra={"session_id": session_id})
+        self._recording &= still
+        return ended
+
+
+def conduct(pool: Pool, now: datetime) -> list[Session]:
+    """Carry out the captures once, without a memory: every running one is given as new.
+
+    Whoever tells others of the edges keeps one ``CaptureConductor`` instead.
+    """
+    return CaptureConductor().conduct(pool, now)

@@ -1,0 +1,117 @@
+"""The plan of a capture: what is to be performed when."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from semg.domain import REST, CapturePlan, PlanStep
+from semg.errors import InvalidValueError
+
+MAX_REPETITIONS = 100
+MIN_GESTURE_S, MAX_GESTURE_S = 1.0, 60.0
+MAX_PREPARE_S = 60.0
+MAX_PLAN_S = 4 * 3600.0
+CALIBRATION_REST_S, CALIBRATION_PAUSE_S = 10.0, 2.0
+
+
+def make_plan(
+    gesture_names: Sequence[str],
+    repetitions: int,
+    gesture_s: float,
+    rest_s: float,
+    prepare_s: float,
+    shuffled: bool,
+    seed: int,
+    first_rest_s: float | None = None,
+) -> CapturePlan:
+    """Give a plan: preparation, then rest and gesture in turn, ending with rest.
+
+    Parameters
+    ----------
+    gesture_names
+        What to perform; ``rest`` may be named, it is prompted between the others in any case.
+    repetitions
+        Of each gesture.
+    gesture_s, rest_s, prepare_s
+        Length of one performance, of the rest before and after it, and of the countdown at the start.
+    shuffled
+        Each round holds every gesture once, in a random order that never prompts one gesture twice in a row
+        (with three or more of them, across rounds too); otherwise all repetitions of a gesture follow one another.
+    seed
+        Of the order; the same seed gives the same plan.
+    first_rest_s
+        Length of the rest at the beginning; None: as the others.
+
+    Raises
+    ------
+    InvalidValueError
+        Nothing to perform, or a number out of its range; the message names the field.
+    """
+    names = [name for name in dict.fromkeys(gesture_names) if name != REST]
+    if not names:
+        raise InvalidValueError("gestures", "expected at least one gesture beside rest; add one to the gesture bank")
+    _check("repetitions", repetitions, 1, MAX_REPETITIONS, "")
+    _check("gesture_s", gesture_s, MIN_GESTURE_S, MAX_GESTURE_S, " seconds")
+    _check("rest_s", rest_s, MIN_GESTURE_S, MAX_GESTURE_S, " seconds")
+    _check("prepare_s", prepare_s, 0, MAX_PREPARE_S, " seconds")
+    first_rest_s = rest_s if first_rest_s is None else first_rest_s
+    _check("first_rest_s", first_rest_s, MIN_GESTURE_S, MAX_GESTURE_S, " seconds")
+    order = _shuffled(names, repetitions, seed) if shuffled else [name for name in names for _ in range(repetitions)]
+    steps: list[PlanStep] = []
+    at_s = 0.0
+    counts = dict.fromkeys([REST, *names], 0)
+
+    def add(name: str | None, length_s: float) -> None:
+        nonlocal at_s
+        if name is not None:
+            counts[name] += 1
+        end_s = round(at_s + length_s, 6)
+        steps.append(PlanStep(name, 0 if name is None else counts[name], at_s, end_s))
+        at_s = end_s
+
+    if prepare_s > 0:
+        add(None, prepare_s)
+    add(REST, first_rest_s)
+    for name in order:
+        add(name, gesture_s)
+        add(REST, rest_s)
+    plan = CapturePlan(tuple(steps))
+    if plan.duration_s > MAX_PLAN_S:
+        raise InvalidValueError(
+            "repetitions",
+            f"the plan takes {plan.duration_s / 60:.0f} minutes, at most {MAX_PLAN_S / 60:.0f} fit a session; "
+            "make several sessions",
+        )
+    return plan
+
+
+def calibration_plan(gesture_names: Sequence[str], gesture_s: float = 4.0, seed: int = 0) -> CapturePlan:
+    """Give the plan of a calibration: ten seconds of rest, then each gesture once.
+
+    For a band that was taken off and put on again: a minute tells how the signals lie now.
+
+    Raises
+    ------
+    InvalidValueError
+        As for ``make_plan``.
+    """
+    return make_plan(gesture_names, 1, gesture_s, CALIBRATION_PAUSE_S, 5.0, True, seed, CALIBRATION_REST_S)
+
+
+def _shuffled(names: Sequence[str], repetitions: int, seed: int) -> list[str]:
+    generator = random.Random(seed)
+    order: list[str] = []
+    for _ in range(repetitions):
+        block = list(names)
+        generator.shuffle(block)
+        if order and len(block) > 2 and block[0] == order[-1]:
+            other = generator.randrange(1, len(block))
+            block[0], block[other] = block[other], block[0]
+        order.extend(block)
+    return order
+
+
+def _check(field: str, value: float, low: float, high: float, unit: str) -> None:
+    if not low <= value <= high:
+        raise InvalidValueError(field, f"expected {low:g} to {high:g}{unit}, got {value:g}")

@@ -1,0 +1,100 @@
+"""How a running plan changes: paused, gone on with, a repetition performed again. Pure functions of plan and time.
+
+A plan always holds what has happened and what is to come, as steps without a hole between them. A step that was
+interrupted, or that is performed again, stays in it as *dropped*: it has no label. What is to come stands behind it
+with new times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from semg.domain import REST, CapturePlan, PlanStep
+
+LEAD_S = 3.0
+"""Countdown after a pause, and before something is performed again."""
+
+
+def pause(plan: CapturePlan, at_s: float) -> CapturePlan:
+    """Stop the plan at a time; what is being performed then is dropped, and performed again after the pause.
+
+    A plan that is paused or over stays as it is.
+    """
+    if plan.paused_s is not None or at_s >= plan.duration_s:
+        return plan
+    at_s = max(0.0, at_s)
+    done, to_come = _split(plan.steps, at_s)
+    return replace(plan, steps=(*done, *_from(to_come, at_s)), paused_s=at_s)
+
+
+def resume(plan: CapturePlan, at_s: float) -> CapturePlan:
+    """Go on with a paused plan after a countdown; one that is not paused stays as it is."""
+    if plan.paused_s is None:
+        return plan
+    at_s = max(at_s, plan.paused_s)
+    done = [step for step in plan.steps if step.end_s <= plan.paused_s]
+    to_come = plan.steps[len(done) :]
+    waited = [PlanStep(None, 0, plan.paused_s, at_s, dropped=True)] if at_s > plan.paused_s else []
+    lead = PlanStep(None, 0, at_s, _round(at_s + LEAD_S))
+    return replace(plan, steps=(*done, *waited, lead, *_from(to_come, lead.end_s)), paused_s=None)
+
+
+def redo(plan: CapturePlan, at_s: float) -> tuple[CapturePlan, PlanStep | None]:
+    """Perform the last repetition again: the one that is being performed, or else the last that was.
+
+    Returns
+    -------
+    The changed plan, and the repetition that is dropped. None and the same plan when nothing has been performed, when
+    the plan is over, or when the repetition is about to be performed again already, so that asking twice is harmless.
+    """
+    at_s = at_s if plan.paused_s is None else plan.paused_s
+    target = repeatable(plan, at_s)
+    if target is None or (plan.paused_s is None and at_s >= plan.duration_s):
+        return plan, None
+    done, to_come = _split(plan.steps, at_s)
+    was_running = target.end_s > at_s
+    done = [replace(step, dropped=True) if step.start_s == target.start_s else step for step in done]
+    again = [] if was_running else [target]  # what was running stands at the head of what is to come
+    if plan.paused_s is not None:
+        return replace(plan, steps=(*done, *_from([*again, *to_come], at_s))), target
+    lead = PlanStep(None, 0, at_s, _round(at_s + LEAD_S))
+    return replace(plan, steps=(*done, lead, *_from([*again, *to_come], lead.end_s))), target
+
+
+def repeatable(plan: CapturePlan, at_s: float) -> PlanStep | None:
+    """Give the repetition that ``redo`` would drop at a time; None when there is none, or it is to come already."""
+    at_s = at_s if plan.paused_s is None else plan.paused_s
+    begun = [step for step in plan.steps if step.gesture not in (None, REST) and step.start_s < at_s]
+    return None if not begun or begun[-1].dropped else begun[-1]
+
+
+def _split(steps: Sequence[PlanStep], at_s: float) -> tuple[list[PlanStep], list[PlanStep]]:
+    """Give what is behind a time, the interrupted step cut there and dropped, and what is to come, that step first."""
+    done: list[PlanStep] = []
+    to_come: list[PlanStep] = []
+    for step in steps:
+        if step.end_s <= at_s:
+            done.append(step)
+        elif step.start_s >= at_s:
+            to_come.append(step)
+        else:
+            done.append(replace(step, end_s=at_s, dropped=True))
+            to_come.append(step)
+    # A countdown is not made up for: whoever goes on gets a new one.
+    return done, to_come[1:] if to_come and to_come[0].gesture is None else to_come
+
+
+def _from(steps: Sequence[PlanStep], at_s: float) -> list[PlanStep]:
+    """Give steps one after the other from a time on, each as long as it was."""
+    placed: list[PlanStep] = []
+    for step in steps:
+        end_s = _round(at_s + step.end_s - step.start_s)
+        placed.append(replace(step, start_s=at_s, end_s=end_s, dropped=False))
+        at_s = end_s
+    return placed
+
+
+def _round(seconds: float) -> float:
+    """Give seconds to the microsecond, as the database keeps them."""
+    return round(seconds, 6)
