@@ -13,6 +13,8 @@ const clockText = (seconds) => {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 };
 
+const isPerformance = (step) => !step.dropped && step.gesture !== null && step.gesture !== "rest";
+
 class Prompt {
   constructor(mount) {
     this.mount = mount;
@@ -50,10 +52,13 @@ class Prompt {
       this.planBar.replaceChildren();
       const total = data.steps[data.steps.length - 1].end_s;
       for (const step of data.steps) {
-        const piece = el("span");
+        const piece = el("span", step.dropped ? "dropped" : "");
         piece.style.width = `${100 * (step.end_s - step.start_s) / total}%`;
-        piece.style.background = step.gesture === null ? "#eef1f4" : data.gesture_colours[step.gesture] || "#7f7f7f";
-        piece.title = step.gesture === null ? "get ready" : `${step.gesture} ${step.number}`;
+        if (!step.dropped) {
+          piece.style.background = step.gesture === null ? "#eef1f4" : data.gesture_colours[step.gesture] || "#7f7f7f";
+        }
+        piece.title = step.gesture === null ? (step.dropped ? "pause" : "get ready") :
+          `${step.gesture} ${step.number}${step.dropped ? ": performed again later" : ""}`;
         this.planBar.append(piece);
       }
       this.planBar.append(this.cursor);
@@ -64,30 +69,41 @@ class Prompt {
   show() {
     const { data } = this;
     if (!data) return;
-    const at = (Date.now() + this.offsetMs - data.started_ms) / 1000;
     const { steps } = data;
+    const paused = data.paused_s !== null;
+    const at = paused ? data.paused_s : (Date.now() + this.offsetMs - data.started_ms) / 1000;
     const total = steps[steps.length - 1].end_s;
-    const index = steps.findIndex((step) => at < step.end_s);
-    const step = index < 0 ? null : steps[index];
     this.cursor.style.left = `${Math.max(0, Math.min(100, 100 * at / total))}%`;
-    if (!step) {
+    const performances = steps.filter(isPerformance);
+    const done = performances.filter((step) => step.end_s <= at).length;
+    const progress = `${done} of ${performances.length} performed · ${clockText(total - Math.max(at, 0))} left`;
+    const index = steps.findIndex((step) => at < step.end_s);
+    if (paused) {
+      const waiting = performances.find((step) => step.start_s >= at);
+      this.set("Paused", waiting ? `Next: ${waiting.gesture}` : "Next: the end",
+        "Nothing is labelled now. What was interrupted is performed again.", "‖", 0, "#5f6f7c", "");
+      this.figures.textContent = progress;
+      this.mount.dataset.prompt = "paused";
+      return;
+    }
+    if (index < 0) {
       this.set("", "Done", "The last labels are being written.", "", 1, "#0b7a55", "");
       this.figures.textContent = "";
       this.mount.dataset.prompt = "done";
       return;
     }
+    const step = steps[index];
     const left = step.end_s - Math.max(at, step.start_s);
     const kind = step.gesture === null ? "Get ready" : step.gesture === "rest" ? "Relax" : "Perform now and hold";
-    const following = steps.slice(index + 1).find((other) => other.gesture !== null && other.gesture !== "rest");
+    const following = steps.slice(index + 1).find(isPerformance);
     const name = step.gesture === null ? (following ? `First: ${following.gesture}` : "") : step.gesture;
     const colour = step.gesture === null ? "#5f6f7c" : data.gesture_colours[step.gesture] || "#7f7f7f";
     const about = step.gesture ? data.descriptions[step.gesture] || "" : "Sit comfortably, arm relaxed.";
-    const done = steps.filter((other) => other.gesture !== null && other.gesture !== "rest" && other.end_s <= at).length;
-    const all = steps.filter((other) => other.gesture !== null && other.gesture !== "rest").length;
-    this.set(kind, name, about, String(Math.max(1, Math.ceil(left))),
+    this.set(kind, index > 0 && step.gesture === null && following ? `Then: ${following.gesture}` : name, about,
+      String(Math.max(1, Math.ceil(left))),
       (Math.max(at, step.start_s) - step.start_s) / (step.end_s - step.start_s), colour,
       following ? `Next: ${following.gesture}` : "Next: the end");
-    this.figures.textContent = `${done} of ${all} performed · ${clockText(total - Math.max(at, 0))} left`;
+    this.figures.textContent = progress;
     this.mount.dataset.prompt = step.gesture === null ? "prepare" : step.gesture;
   }
 

@@ -36,6 +36,7 @@ def capture_prompt(session: Session, descriptions: Mapping[str, str], gesture_na
         data={
             "server_ms": now.timestamp() * 1000,
             "started_ms": session.started_at.timestamp() * 1000,
+            "paused_s": session.plan.paused_s if session.plan else None,
             "steps": [asdict(step) for step in session.plan.steps] if session.plan else [],
             "gesture_colours": palette.gesture_colours(gesture_names),
             "descriptions": dict(descriptions),

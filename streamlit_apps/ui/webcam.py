@@ -140,6 +140,11 @@ def show_webcam(app: App, session_id: int | None) -> RecorderState:
     return camera.state()
 
 
+def webcam_on() -> bool:
+    """Tell whether the viewer wants the webcam recorded."""
+    return bool(st.session_state.get(_ON))
+
+
 def _camera(app: App) -> Camera:
     settings = app.settings
     settings.videos.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,0 +1,48 @@
+"""How good the signal is, before a capture and during it: a verdict, and each channel with its reason."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from semg.signals.quality import Level, worst
+from ui import palette
+from ui.stream import StreamState
+
+_WORDS = {"good": "Good to record", "fair": "Usable, but look at this", "bad": "Do not record like this"}
+_STYLE = """
+<style>
+.semg-verdict { border: 1px solid #d5dde3; border-left: 8px solid var(--l); border-radius: .4rem; padding: .4rem .8rem;
+  font-size: .95rem; margin-bottom: .45rem; }
+.semg-verdict b { color: var(--l); }
+.semg-quality { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: .15rem .9rem; }
+.semg-quality div { display: grid; grid-template-columns: 1rem minmax(2.6rem, max-content) 1fr; gap: .45rem;
+  font-size: .88rem; line-height: 1.45; align-items: baseline; overflow-wrap: anywhere; }
+.semg-quality span { color: #33424e; }
+</style>
+"""
+
+
+def show_quality(state: StreamState) -> None:
+    """Show a judgement: the verdict, the stream, and each channel; colour, sign and word say the same."""
+    if state.problem:
+        st.warning(state.problem, icon=":material/sensors_off:")
+        return
+    lines: list[tuple[Level, str, str]] = [(one.level, one.channel, one.reason) for one in state.channels]
+    if state.stream is not None:
+        lines.insert(0, (state.stream.level, "Stream", state.stream.reason))
+    level = worst([line[0] for line in lines])
+    culprits = ", ".join(name for found, name, _ in lines if found == level)
+    verdict = "All channels are good." if level == "good" else f"{culprits}."
+    st.html(
+        f'{_STYLE}<div class="semg-verdict" data-level="{level}" style="--l:{palette.LEVEL_COLOURS[level]}">'
+        f"<b>{palette.LEVEL_SIGNS[level]} {_WORDS[level]}:</b> {escape(verdict)}</div>"
+        f'<div class="semg-quality">{"".join(_line(*line) for line in lines)}</div>'
+    )
+
+
+def _line(level: Level, name: str, text: str) -> str:
+    colour = palette.LEVEL_COLOURS[level]
+    sign = f'<i style="color:{colour};font-style:normal" title="{level}">{palette.LEVEL_SIGNS[level]}</i>'
+    return f"<div>{sign}<b>{escape(name)}</b><span>{escape(text)}</span></div>"

@@ -1,0 +1,90 @@
+"""A running capture: the prompt, its buttons, and whether its labels are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import streamlit as st
+
+from semg.capture import abort, pause_capture, performed_steps, redo_last, repeatable, resume_capture, seconds_of
+from semg.capture import step_interval as interval_of
+from semg.domain import Gesture, Session
+from semg.store import sessions
+from semg.store.pool import Transaction
+from ui import errors
+from ui.capture_prompt import capture_prompt
+from ui.runtime import App
+
+LATE_S = 3.0
+"""A label is written a moment after its interval; beyond this, somebody does not write."""
+CAPTURED = "captured"
+
+
+@errors.live_fragment(1.0)
+def show_running(app: App, session_id: int, bank: list[Gesture]) -> None:
+    """Show the prompt of a running capture and its buttons until it ends; then run the whole page."""
+    now = datetime.now(UTC)
+    with app.pool.transaction() as tx:
+        session = sessions.get_session(tx, session_id)
+        written = sessions.list_repetitions(tx, session_id)
+    if session.status != "recording":
+        st.session_state[CAPTURED] = session_id
+        st.rerun()
+    capture_prompt(session, {one.name: one.description for one in bank}, [one.name for one in bank], now)
+    _buttons(app, session, now)
+    begun = {one.started_at for one in written}
+    due = performed_steps(session, now - timedelta(seconds=LATE_S))
+    if any(interval_of(session, step)[0] not in begun for step in due):
+        st.warning(
+            "Labels are not being written: is the service job_runner running? It catches up when it is back; "
+            "go on as prompted.",
+            icon=":material/warning:",
+        )
+    else:
+        st.caption(
+            f"{len(written)} labels written, rest included. This runs on the server: closing the page changes nothing."
+        )
+
+
+def _buttons(app: App, session: Session, now: datetime) -> None:
+    assert session.plan is not None
+    paused = session.plan.paused_s is not None
+    last = repeatable(session.plan, seconds_of(session, now))
+    hold, again, end = st.columns([1.1, 1.5, 1])
+    if paused:
+        if hold.button(
+            "Go on", type="primary", icon=":material/play_arrow:", key="resume", width="stretch", shortcut="Space"
+        ):
+            _press(app, session, resume_capture)
+    elif hold.button("Pause", icon=":material/pause:", key="pause", width="stretch", shortcut="Space"):
+        _press(app, session, pause_capture)
+    if again.button(
+        "Redo" if last is None else f"Redo {last.gesture} {last.number}",
+        icon=":material/replay:",
+        key="redo",
+        width="stretch",
+        disabled=last is None,
+        shortcut="Backspace",
+        help="Perform the last repetition again; the one before is kept out of training.",
+    ):
+        _press(app, session, redo_last)
+    if end.button(
+        "End early",
+        icon=":material/stop:",
+        key="abort",
+        width="stretch",
+        help="What has been performed is kept; the rest gets no label.",
+    ):
+        with errors.attempt():
+            with app.pool.transaction() as tx:
+                abort(tx, session.session_id, datetime.now(UTC))
+            st.session_state[CAPTURED] = session.session_id
+            st.rerun()
+
+
+def _press(app: App, session: Session, change: Callable[[Transaction, int, datetime], object]) -> None:
+    with errors.attempt():
+        with app.pool.transaction() as tx:
+            change(tx, session.session_id, datetime.now(UTC))
+        st.rerun(scope="fragment")
