@@ -105,7 +105,6 @@ with page("Training Data Capture", "Perform what is prompted; every performance 
     left, right = st.columns([1.75, 1], gap="medium")
     with right:
         camera = show_webcam(app, None if current is None else current.session_id)
-        quality(app, profile.user_id)
     with left:
         if current is not None:
             show_running(app, current.session_id, bank)
@@ -122,3 +121,5 @@ with page("Training Data Capture", "Perform what is prompted; every performance 
             show_plan(app, profile, bank, camera)
         names = [one.name for one in bank]
         live_view(app.settings, profile, names, has_model=False, compact=True, height_px=210)
+    with right:
+        quality(app, profile.user_id)

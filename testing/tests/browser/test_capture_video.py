@@ -1,0 +1,237 @@
+"""A capture with the webcam, in a browser: paused, partly performed again, reloaded; then one that is ended early."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from semg.capture import step_interval
+from semg.capture.conducting import REDONE
+from semg.domain import REST, Session, Video, us_from_utc
+from semg.settings import Settings
+from semg.store import gestures, profiles, sessions, videos
+from semg.store.pool import Pool
+from semg.video.files import files_of
+from semg.video.finishing import frame_at, read_times
+from testing import fake_camera
+from testing.running_system import running, streaming
+from testing.tests.browser.conftest import CHROMIUM, TIMEOUT_MS
+from testing.tests.browser.journey import fill_number, log_in, open_page
+
+pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(300)]
+
+P99_US, FRAME_US = 20_000, 1e6 / fake_camera.RATE_HZ
+PROMPT, MIRROR = ".semg-prompt", ".semg-webcam video"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    """An empty browser window with a fake webcam."""
+    clip = fake_camera.write_clip(tmp_path / "clip.y4m")
+    arguments = ["--no-sandbox", "--disable-dev-shm-usage", *fake_camera.browser_arguments(clip)]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        context = browser.new_context(viewport={"width": 1280, "height": 720}, timezone_id="Europe/Berlin")
+        context.set_default_timeout(TIMEOUT_MS)
+        made = context.new_page()
+        errors: list[str] = []
+        made.on("pageerror", lambda error: errors.append(str(error)))
+        yield made
+        made.screenshot(path=tmp_path / "end.png")  # kept by pytest: what a failing test saw last
+        browser.close()
+    assert errors == [], "JavaScript failed on the page"
+
+
+@pytest.fixture
+def user_id(pool: Pool) -> int:
+    """A profile with two gestures beside rest."""
+    with pool.transaction() as tx:
+        made = profiles.insert_profile(tx, "Ada", channels=["a0", "a1", "a2", "a3"], rate_hz=200.0)
+        for name in ("fist", "open hand"):
+            gestures.insert_gesture(tx, made, name, f"how to: {name}")
+    return made
+
+
+def test_capture_with_video(page: Page, live_settings: Settings, pool: Pool, user_id: int, tmp_path: Path) -> None:
+    expect.set_options(timeout=TIMEOUT_MS)
+    settings = live_settings.model_copy(update={"webrtc_hosts": "127.0.0.1"})
+    stream = ("--user-id", str(user_id), "--channels", "4", "--rate-hz", "200", "--seed", "5")
+    with running(settings, tmp_path), streaming(settings, tmp_path, *stream):
+        log_in(page, settings)
+        open_page(page, "Capture", "Training Data Capture")
+        page.get_by_text("Record the webcam").click()
+        expect(page.get_by_text(re.compile("Ready, .* pictures/s"))).to_be_visible()
+        truth = perform(page)
+        session = only_session(pool, user_id)
+        check_labels(pool, session)
+        video = finished_video(pool, session.session_id)
+        check_times(settings, session, video, truth)
+        check_playing(page, settings, session)
+        aborted = abort_one(page, pool, user_id)
+        finished_video(pool, aborted.session_id)
+        check_erasure(pool, settings, session, user_id)
+
+
+def perform(page: Page) -> list[tuple[int, float]]:
+    """Carry a plan through with a pause, a redo and a reload; give what the browser saw of its webcam."""
+    for label, value in (("Repetitions of each", "1"), ("Seconds per gesture", "2"), ("Seconds of rest", "2"),
+                         ("Preparation (s)", "1")):  # fmt: skip
+        fill_number(page, label, value)
+    expect(page.get_by_text("2 performances, 11 s in all.")).to_be_visible()
+    expect(page.get_by_text("samples/s, nothing lost")).to_be_visible()
+    fake_camera.watch(page.locator(MIRROR))
+    page.get_by_role("heading", name="Training Data Capture").click()  # out of the field: there, an S is a letter
+    page.keyboard.press("s")
+    prompt = page.locator(PROMPT)
+    gesture = re.compile("fist|open hand")
+    expect(prompt).to_have_attribute("data-prompt", gesture)
+    expect(page.get_by_text(re.compile("Recording, .* pictures/s"))).to_be_visible()
+    page.keyboard.press("Space")
+    expect(prompt).to_have_attribute("data-prompt", "paused")
+    page.keyboard.press("Space")
+    expect(prompt).to_have_attribute("data-prompt", gesture)
+    expect(prompt).to_have_attribute("data-prompt", REST)
+    page.keyboard.press("Backspace")
+    expect(prompt).to_have_attribute("data-prompt", "prepare")
+    truth = fake_camera.seen(page)
+    page.reload()
+    expect(prompt).to_have_attribute("data-prompt", gesture)
+    expect(page.get_by_text(re.compile("Recording, .* pictures/s"))).to_be_visible()
+    fake_camera.watch(page.locator(MIRROR))
+    expect(page.get_by_text("2 performances were recorded. 1 more was performed again")).to_be_visible()
+    return truth + fake_camera.seen(page)
+
+
+def only_session(pool: Pool, user_id: int) -> Session:
+    with pool.transaction() as tx:
+        (session,) = sessions.list_sessions(tx, user_id)
+    return session
+
+
+def check_labels(pool: Pool, session: Session) -> None:
+    """What is labelled is what the plan says was performed; the interrupted one has no label at all."""
+    with pool.transaction() as tx:
+        written = sessions.list_repetitions(tx, session.session_id)
+    assert session.status == "completed"
+    assert session.plan is not None
+    kept = [(one.gesture, one.number, one.started_at, one.ended_at) for one in written if not one.excluded]
+    planned = [step for step in session.plan.steps if step.gesture is not None and not step.dropped]
+    assert kept == [(step.gesture, step.number, *step_interval(session, step)) for step in planned]
+    assert sorted(step.gesture or "" for step in planned) == ["fist", "open hand", REST, REST, REST]
+    (redone,) = [one for one in written if one.excluded]
+    assert redone.exclude_reason == REDONE
+    assert redone.gesture != REST
+    dropped = [step for step in session.plan.steps if step.dropped and step.gesture == redone.gesture]
+    assert len(dropped) == 2, "interrupted by the pause, then performed again"
+
+
+def finished_video(pool: Pool, session_id: int) -> Video:
+    """Wait until job_runner has finished a session's video, and give it."""
+    deadline = time.monotonic() + TIMEOUT_MS / 1000
+    while True:
+        with pool.transaction() as tx:
+            video = videos.find_video(tx, session_id)
+        if video is not None and video.status != "recording":
+            assert (video.status, video.problem) == ("ready", "")
+            return video
+        assert time.monotonic() < deadline, f"not finished: {video}"
+        time.sleep(0.1)
+
+
+def check_times(settings: Settings, session: Session, video: Video, truth: list[tuple[int, float]]) -> None:
+    """Each picture's server time is that of its capture, before and after the reload."""
+    files = files_of(settings.videos, session.session_id)
+    times_us, numbers = read_times(files), fake_camera.recorded(files.video)
+    assert len(times_us) == len(numbers) == video.frames
+    assert numbers.count(None) <= len(numbers) // 50
+    assert np.all(np.diff(times_us) > 0)
+    assert video.time_error_us is not None
+    assert video.time_error_us < P99_US
+    errors = fake_camera.errors_us(numbers, times_us, truth)
+    assert len(errors) > 150
+    assert np.quantile(np.abs(errors), 0.99) <= P99_US
+    # Both ends of the session are in it, and the reload made the only gap.
+    assert session.ended_at is not None
+    assert times_us[0] < us_from_utc(session.started_at) + 1_000_000
+    assert times_us[-1] > us_from_utc(session.ended_at) - 1_500_000
+    assert np.sum(np.diff(times_us) > 500_000) == 1
+
+
+def check_playing(page: Page, settings: Settings, session: Session) -> None:
+    """The browser plays it, and a time of the session leads to the picture of that time."""
+    files = files_of(settings.videos, session.session_id)
+    times_us, numbers = read_times(files), fake_camera.recorded(files.video)
+    token = {"Authorization": f"Bearer {settings.semg_api_token.get_secret_value()}"}
+    url = f"{settings.internal_api_url}/videos/{session.session_id}"
+    assert httpx.get(url).status_code == 401
+    part = httpx.get(url, headers={**token, "Range": "bytes=100-199"})
+    assert (part.status_code, len(part.content)) == (206, 100)
+    assert part.content == files.video.read_bytes()[100:200]
+    player = page.context.new_page()
+    player.set_extra_http_headers(token)
+    player.goto(url)
+    element = player.locator("video")
+    element.evaluate("v => new Promise((done) => { v.pause(); v.readyState > 1 ? done() : v.onloadeddata = done; })")
+    for part_of in (0.9, 0.1, 0.5):
+        at_us = int(times_us[0] + part_of * (times_us[-1] - times_us[0]))
+        shown = element.evaluate(
+            """(v, seconds) => new Promise((done) => {
+                 v.requestVideoFrameCallback(() => {
+                   const c = document.createElement("canvas");
+                   Object.assign(c, { width: 160, height: 120 });
+                   const g = c.getContext("2d");
+                   g.drawImage(v, 0, 0, 160, 120);
+                   const { data } = g.getImageData(0, 0, 160, 120);
+                   let bits = 0;
+                   for (let p = 0; p < 16; p++) {
+                     const at = 4 * ((Math.floor(p / 4) * 30 + 15) * 160 + (p % 4) * 40 + 20);
+                     if (data[at] > 128) bits |= 1 << p;
+                   }
+                   done(bits);
+                 });
+                 v.currentTime = seconds; })""",
+            (at_us - int(times_us[0])) / 1e6 + 0.0001,
+        )
+        assert fake_camera.number_of(shown) == numbers[frame_at(times_us, at_us)]
+    player.close()
+
+
+def abort_one(page: Page, pool: Pool, user_id: int) -> Session:
+    """End a second capture in the middle of a gesture: that one has no label."""
+    expect(page.get_by_text(re.compile("Ready, .* pictures/s"))).to_be_visible()
+    page.get_by_role("button", name="Start").click()
+    prompt = page.locator(PROMPT)
+    expect(prompt).to_have_attribute("data-prompt", re.compile("fist|open hand"))
+    expect(page.get_by_text(re.compile("Recording, .* pictures/s"))).to_be_visible()
+    page.get_by_role("button", name="End early").click()
+    expect(page.get_by_text("ended early: 0 performances were recorded")).to_be_visible()
+    with pool.transaction() as tx:
+        aborted = sessions.list_sessions(tx, user_id)[0]
+        assert [one.gesture for one in sessions.list_repetitions(tx, aborted.session_id)] == [REST]
+    assert aborted.status == "aborted"
+    return aborted
+
+
+def check_erasure(pool: Pool, settings: Settings, session: Session, user_id: int) -> None:
+    """A video goes with its session, and with its profile: row and files."""
+    with pool.transaction() as tx:
+        sessions.delete_session(tx, session.session_id)
+    wait_until_gone(settings, str(session.session_id))
+    with pool.transaction() as tx:
+        assert videos.find_video(tx, session.session_id) is None
+        profiles.delete_profile(tx, user_id)
+    wait_until_gone(settings, "")
+
+
+def wait_until_gone(settings: Settings, prefix: str) -> None:
+    deadline = time.monotonic() + TIMEOUT_MS / 1000
+    while left := [path.name for path in settings.videos.iterdir() if path.name.startswith(prefix)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
