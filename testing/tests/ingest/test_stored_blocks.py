@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from semg.block_table import BlockTable
 from semg.domain import Block, Session, utc_from_us
-from semg.errors import NotFoundError
+from semg.errors import NotFoundError, StoreError
 from semg.store import blocks as store
+from semg.store.block_rows import decoded_rows, encoded_rows
 from semg.store.pool import Pool, execute, one, rows
 
 pytestmark = pytest.mark.servers
@@ -124,11 +128,113 @@ def test_rows_that_sql_wrote_are_read_as_well(pool: Pool) -> None:
         execute(
             tx,
             "INSERT INTO sample_blocks (user_id, started_at, segment_id, starts_run, late, clock_offset_us, device_us, "
-            "received_us, samples) VALUES (21, %s, 1, true, false, %s, '{0,5000}', '{1,2}', '{{1,2},{3,4.5}}')",
+            "received_us, span_us, n_samples, n_channels, steps, samples) VALUES (21, %s, 1, true, false, %s, 0, 1, "
+            "5000, 2, 2, int4send(0) || int4send(5000) || int4send(0) || int4send(1), "
+            "float4send(1) || float4send(2) || float4send(3) || float4send(4.5))",
             (T0, T0_US),
         )
     (found,) = read(pool, T0, T0 + timedelta(seconds=1))
     assert found.samples.tolist() == [[1.0, 2.0], [3.0, 4.5]]
+    assert (found.device_us.tolist(), found.received_us.tolist()) == ([0, 5000], [1, 2])
+
+
+def test_row_whose_columns_do_not_fit_is_refused(pool: Pool) -> None:
+    write(pool, stream(1))
+    with pytest.raises(StoreError, match="sample_blocks_sizes"), pool.transaction() as tx:
+        execute(tx, "UPDATE sample_blocks SET samples = samples || '\\x00'")
+    with pool.transaction() as tx:
+        execute(tx, "ALTER TABLE sample_blocks DROP CONSTRAINT sample_blocks_sizes")
+        execute(tx, "UPDATE sample_blocks SET samples = samples || '\\x00'")
+    with pytest.raises(StoreError, match="20 samples of 3 channels do not have 80 bytes of times and 241 of values"):
+        read(pool, T0, T0 + timedelta(hours=1))
+
+
+def odd_blocks() -> list[Block]:
+    """One block a way in which a row can be written, mixed: widths of times and of values, numbers of channels."""
+    rng = np.random.default_rng(5)
+    arrivals = {
+        "steps": np.array([0, 0, 65_535, 65_535]),
+        "jump": np.array([0, 0, 65_536, 65_536]),
+        "back": np.array([10, 0, 5, 5]),
+        "hour": np.array([0, 1, 3_600_000_000, -3_600_000_000]),
+    }
+    values = {
+        "integers": lambda n: rng.integers(-32768, 32768, (4, n)),
+        "limit": lambda n: np.full((4, n), 32768.0),
+        "fractions": lambda n: rng.normal(0, 1, (4, n)),
+        "minus zero": lambda n: np.full((4, n), -0.0),
+    }
+    made = []
+    for number, (channels, arrival, value) in enumerate(product((1, 8, 16), arrivals, values)):
+        device = number * 1_000_000 + np.array([0, 1000, 1000, 999_999 if number % 2 else 2000], np.int64)
+        samples = values[value](channels).astype(np.float32)
+        received = T0_US + arrivals[arrival].astype(np.int64)
+        made.append(Block(21, T0_US, number == 0, False, T0_US, device, received, samples))
+    return made
+
+
+def test_every_way_to_write_a_row_keeps_every_bit(pool: Pool) -> None:
+    written = odd_blocks()
+    write(pool, written)
+    found = read(pool, T0, T0 + timedelta(hours=1))
+    assert all(same(*pair) for pair in zip(found, written, strict=True))
+    assert all(f.samples.tobytes() == w.samples.tobytes() for f, w in zip(found, written, strict=True))
+    with pool.transaction() as tx:
+        sizes = rows(tx, "SELECT DISTINCT octet_length(steps) / 8 AS t, octet_length(samples) / n_channels / 4 AS v "
+                         "FROM sample_blocks ORDER BY t, v")  # fmt: skip
+    assert [(row.t, row.v) for row in sizes] == [(2, 2), (2, 4), (4, 2), (4, 4), (8, 2), (8, 4)]
+
+
+def test_view_shows_every_sample_with_its_bits(pool: Pool) -> None:
+    special = np.array([[np.inf, -np.inf, 1e-45, 3.4028235e38, 1 / 3, -0.0, 1.1754944e-38, -7.5]], np.float32)
+    extra = Block(22, T0_US, True, False, T0_US, np.array([0]), np.array([T0_US]), special)
+    written = odd_blocks()
+    write(pool, [*written, extra])
+    names = ", ".join(f"float4send(a{number}) AS a{number}" for number in range(16))
+    with pool.transaction() as tx:
+        shown = rows(tx, f"SELECT userid, server_at, device_ms, received_at, {names} FROM user_sensor "  # noqa: S608
+                         "ORDER BY userid, device_ms, received_at")  # fmt: skip
+    expected = []
+    for block in [*written, extra]:
+        for us, arrived, values in zip(block.device_us, block.received_us, block.samples, strict=True):
+            packed = values.astype(">f4").tobytes()
+            cells = [packed[k : k + 4] for k in range(0, len(packed), 4)] + [None] * (16 - len(values))
+            expected.append((block.user_id, utc_from_us(int(us) + T0_US), int(us), utc_from_us(int(arrived)), *cells))
+    found = [
+        (row[0], row[1], int(row[2] * 1000), row[3], *(None if cell is None else bytes(cell) for cell in row[4:]))
+        for row in shown
+    ]
+    order = lambda row: (*row[:4], str(row[4:]))  # noqa: E731
+    assert sorted(found, key=order) == sorted(expected, key=order)
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 5), st.booleans(), st.integers(0, 200_000)), max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_packing_and_unpacking_give_the_same(shapes: list[tuple[int, int, bool, int]]) -> None:
+    rng = np.random.default_rng(len(shapes))
+    made = []
+    for number, (n, channels, whole, jump) in enumerate(shapes):
+        device = 1_000_000_000 * number + np.cumsum(rng.integers(0, 30_000, n))
+        received = T0_US + np.cumsum(rng.integers(0, jump + 1, n))
+        samples = (rng.integers(-9, 9, (n, channels)) if whole else rng.normal(0, 1, (n, channels))).astype(np.float32)
+        made.append(Block(number, 1, bool(number % 2), bool(number % 3), 7, device, received, samples))
+    body = encoded_rows(BlockTable.from_blocks(made))
+    # As the server gives rows back: without session_id, started_at and span_us.
+    assert all(same(*pair) for pair in zip(decoded_rows(_as_read(body)).blocks(), made, strict=True))
+
+
+def _as_read(body: bytes) -> bytes:
+    at, read_ = 19, [body[:19]]
+    while body[at : at + 2] != b"\xff\xff":
+        fields = []
+        at += 2
+        for _ in range(14):
+            (size,) = struct.unpack_from(">i", body, at)
+            fields.append(body[at : at + 4 + max(0, size)])
+            at += 4 + max(0, size)
+        kept = [field for place, field in enumerate(fields) if place not in (1, 2, 9)]
+        read_ += [struct.pack(">h", len(kept)), *kept]
+    return b"".join([*read_, b"\xff\xff"])
 
 
 def test_nothing_to_write_and_nothing_to_read(pool: Pool) -> None:

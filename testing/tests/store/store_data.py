@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from semg.domain import CapturePlan, Decision, PlanStep, us_from_utc
-from semg.store import boards, decisions, gestures, jobs, models, profiles, sessions
-from semg.store.pool import Transaction, execute
+import numpy as np
+
+from semg.domain import Block, CapturePlan, Decision, PlanStep, us_from_utc
+from semg.store import blocks, boards, decisions, gestures, jobs, models, profiles, sessions
+from semg.store.pool import Transaction
 
 T0 = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
 PLAN = CapturePlan((PlanStep(None, 0, 0.0, 2.0), PlanStep("fist", 1, 2.0, 5.0), PlanStep("rest", 1, 5.0, 8.0)))
@@ -27,18 +29,10 @@ class Filled:
 def insert_block(
     tx: Transaction, user_id: int, at: datetime, n_samples: int, session_id: int | None = None, step_us: int = 5000
 ) -> None:
-    """Store a block of one channel whose values count from 0; device time is server time."""
-    first_us = us_from_utc(at)
-    device_us = [first_us + step_us * i for i in range(n_samples)]
-    execute(
-        tx,
-        """
-        INSERT INTO sample_blocks (user_id, session_id, started_at, segment_id, starts_run, late, clock_offset_us,
-                                   device_us, received_us, samples)
-        VALUES (%s, %s, %s, 1, false, false, 0, %s, %s, %s)
-        """,
-        (user_id, session_id, at, device_us, device_us, [[float(i), -float(i)] for i in range(n_samples)]),
-    )
+    """Store a block of two channels whose values count from 0, and down; device time is server time."""
+    device_us = us_from_utc(at) + step_us * np.arange(n_samples, dtype=np.int64)
+    samples = np.arange(n_samples, dtype=np.float32)[:, None] * np.array([1, -1], np.float32)
+    blocks.copy_blocks(tx, [Block(user_id, 1, False, False, 0, device_us, device_us, samples)], session_id)
 
 
 def decision(user_id: int, at: datetime, label: str | None = "fist") -> Decision:

@@ -9,17 +9,20 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from semg.domain import Block, us_from_utc, utc_from_us
 from semg.errors import PlatformError, SettingsError, StoreError
 from semg.platform import backup
 from semg.platform import schema as runner
 from semg.platform.postgres import PostgresServer
 from semg.settings import Settings
-from semg.store import profiles, schema
-from semg.store.pool import Pool, one, rows
+from semg.store import blocks, profiles, schema
+from semg.store.pool import Pool, execute, one, rows
 from testing.tests.conftest import admin_execute
 
 DUMP = {
@@ -113,6 +116,53 @@ def test_schema_file_equals_all_migrations(empty) -> None:
     assert len(expected["comments"]) > 10, "the dump sees the comments"
     for what in DUMP:
         assert found[what] == expected[what], what
+
+
+def test_stored_arrays_are_packed_without_changing_a_bit(empty) -> None:
+    settings = empty()
+    pool = Pool(settings)
+    for number, path in runner.list_migrations().items():
+        if number < 5:
+            with pool.transaction() as tx:
+                schema.run_script(tx, path.read_text())
+                schema.insert_number(tx, number)
+    rng = np.random.default_rng(1)
+    first_us = us_from_utc(datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC))
+    integers = rng.integers(-32768, 32768, (50, 4)).astype(np.float32)
+    values = [integers, rng.normal(0, 1, (50, 4)).astype(np.float32), np.full((50, 1), -0.0, np.float32),
+              np.full((50, 1), np.nan, np.float32), np.full((50, 16), 40_000, np.float32)]  # fmt: skip
+    written = []
+    for index, samples in enumerate(values):
+        device = 500_000 * index + np.arange(50, dtype=np.int64) * 2000
+        received = first_us + (index + 1) ** 14 * np.arange(50, dtype=np.int64)
+        written.append(Block(21, 5, index == 0, False, first_us, device, received, samples))
+    with pool.transaction() as tx:
+        for day in ("2026-03-01", "2026-03-02"):
+            execute(tx, "SELECT ensure_sample_partition(%s)", (day,))
+        for block in written:
+            execute(
+                tx,
+                "INSERT INTO sample_blocks (user_id, started_at, segment_id, starts_run, late, clock_offset_us, "
+                "device_us, received_us, samples) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::real[])",
+                (21, utc_from_us(int(block.server_us[0])), 5, block.starts_run, block.late, first_us,
+                 block.device_us.tolist(), block.received_us.tolist(),
+                 # as text: ARRAY[-0.0] would be made of numerics, which have no minus zero
+                 str(block.samples.tolist()).replace("[", "{").replace("]", "}")),
+            )  # fmt: skip
+    pool.close()
+    assert 5 in runner.bring_up_to_date(settings, lambda _: Path())
+    pool = Pool(settings)
+    with pool.transaction() as tx:
+        found = blocks.list_blocks(tx, 21, datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC))
+        sizes = [row.n for row in rows(tx, "SELECT octet_length(samples) AS n FROM sample_blocks ORDER BY started_at")]
+    pool.close()
+    assert len(found) == len(written)
+    for one_found, block in zip(found, written, strict=True):
+        assert one_found.samples.tobytes() == block.samples.tobytes()
+        assert np.array_equal(one_found.device_us, block.device_us)
+        assert np.array_equal(one_found.received_us, block.received_us)
+        assert (one_found.starts_run, one_found.segment_id) == (block.starts_run, 5)
+    assert sizes == [2 * 200, 4 * 200, 4 * 50, 4 * 50, 4 * 800]
 
 
 def test_the_comparison_sees_a_difference(empty) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import numpy as np
 import pytest
 
-from semg.domain import Device
+from semg.domain import Device, utc_from_us
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
-from semg.store import gestures, jobs, profiles, sessions
+from semg.store import blocks, gestures, jobs, profiles, sessions
 from semg.store.pool import Pool, one, rows
 from testing.tests.store.store_data import PLAN, T0, Filled, insert_block
 
@@ -168,30 +169,27 @@ def test_deleting_a_captured_session_keeps_the_samples_around_it(pool: Pool, dev
         insert_block(tx, other, at(1), 30)
     with pool.transaction() as tx:
         assert sessions.delete_session(tx, session_id) == 80 + 200 + 100
-        left = rows(
-            tx,
-            "SELECT user_id, started_at, starts_run, n_samples, device_us, received_us, samples FROM sample_blocks "
-            "ORDER BY user_id, started_at",
-        )
-    mine = [row for row in left if row.user_id == device.user_id]
-    assert [(row.started_at, row.n_samples, row.starts_run) for row in mine] == [
+        mine = blocks.list_blocks(tx, device.user_id, at(-60), at(60))
+        others = blocks.list_blocks(tx, other, at(-60), at(60))
+    assert [(utc_from_us(int(b.server_us[0])), b.n_samples, b.starts_run) for b in mine] == [
         (at(-2), 100, False), (at(-0.1), 20, False), (at(8), 100, True), (at(8.5), 50, False),
     ]  # fmt: skip
-    assert mine[1].samples == [[float(i), -float(i)] for i in range(20)]
-    assert mine[2].samples == [[float(i), -float(i)] for i in range(100, 200)]
-    for row in mine:
-        assert len(row.device_us) == len(row.received_us) == len(row.samples) == row.n_samples
-    assert [row.n_samples for row in left if row.user_id == other] == [30]
+    assert mine[1].samples.tolist() == [[float(i), -float(i)] for i in range(20)]
+    assert mine[2].samples.tolist() == [[float(i), -float(i)] for i in range(100, 200)]
+    for block in mine:
+        assert np.array_equal(block.received_us, block.device_us)
+        assert set(np.diff(block.device_us).tolist()) == {5000}
+    assert [block.n_samples for block in others] == [30]
 
 
 def test_longer_block_than_a_session_keeps_both_ends(pool: Pool, device: Device) -> None:
     session_id = record(pool, device)
     with pool.transaction() as tx:
-        sessions.finish_session(tx, session_id, at(1))
-        insert_block(tx, device.user_id, at(-1), 600)
-        assert sessions.delete_session(tx, session_id) == 200
+        sessions.finish_session(tx, session_id, at(0.5))
+        insert_block(tx, device.user_id, at(-0.2), 190)
+        assert sessions.delete_session(tx, session_id) == 100
         left = rows(tx, "SELECT started_at, n_samples FROM sample_blocks ORDER BY started_at")
-    assert [(row.started_at, row.n_samples) for row in left] == [(at(-1), 200), (at(1), 200)]
+    assert [(row.started_at, row.n_samples) for row in left] == [(at(-0.2), 40), (at(0.5), 50)]
 
 
 def test_session_in_use_is_not_deleted(pool: Pool, filled: Filled, device: Device) -> None:
