@@ -86,7 +86,7 @@ def show_captured(app: App, session_id: int) -> None:
     early = session.status == "aborted" and session.plan is not None and session.ended_at != plan_end(session)
     text = f"**{session.name}** ended{' early' if early else ''}: {performed} performances were recorded."
     if again:
-        text += f" {again} more {'was' if again == 1 else 'were'} performed again and left out."
+        text += f" {again} more {'is' if again == 1 else 'are'} left out of training: redone."
     with st.container(border=True):
         st.markdown(f":material/check_circle: {text}")
         if video is not None:

@@ -131,11 +131,12 @@ def show_webcam(app: App, session_id: int | None) -> RecorderState:
     st.query_params[_PARAMETER] = "1"
     camera = st.session_state.setdefault(_CAMERA, _camera(app))
     camera.aim(session_id)
-    _mirror(key="semg-webcam", data={"constraints": CONSTRAINTS})
-    # The sender shows nothing.
-    st.html("<style>.st-key-webcam-sender { height: 0; overflow: hidden; margin-bottom: -1rem; }</style>")
-    with st.container(key="webcam-sender"):
-        _send(app.settings, camera)
+    with st.container(gap=None):
+        _mirror(key="semg-webcam", data={"constraints": CONSTRAINTS})
+        # The sender shows nothing.
+        with st.container(key="webcam-sender"):
+            st.html("<style>.st-key-webcam-sender { height: 0; overflow: hidden; }</style>")
+            _send(app.settings, camera)
     _status(app, camera, session_id)
     return camera.state()
 

@@ -105,7 +105,7 @@ def perform(page: Page) -> list[tuple[int, float]]:
     expect(prompt).to_have_attribute("data-prompt", gesture)
     expect(page.get_by_text(re.compile("Recording, .* pictures/s"))).to_be_visible()
     fake_camera.watch(page.locator(MIRROR))
-    expect(page.get_by_text("2 performances were recorded. 1 more was performed again")).to_be_visible()
+    expect(page.get_by_text("2 performances were recorded. 1 more is left out of training")).to_be_visible()
     return truth + fake_camera.seen(page)
 
 
