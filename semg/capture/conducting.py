@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from semg.capture import schedule
 from semg.domain import REST, CapturePlan, PlanStep, Session
 from semg.errors import ConflictError, NotFoundError, StoreError
-from semg.store import captured, gestures, sessions
+from semg.store import gestures, plans, sessions
 from semg.store.pool import Pool, Transaction
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ def _open(tx: Transaction, session_id: int, now: datetime) -> tuple[Session, Cap
 
 def _keep(tx: Transaction, session: Session, plan: CapturePlan) -> Session:
     if plan is not session.plan:
-        captured.update_plan(tx, session.session_id, plan)
+        plans.update_plan(tx, session.session_id, plan)
     return replace(session, plan=plan)
 
 
