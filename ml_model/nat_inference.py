@@ -6,38 +6,45 @@ import asyncio
 import signal
 from contextlib import suppress
 
-import httpx
 import uvloop
 
 from semg import bus, log
 from semg.heartbeat import Heartbeat
 from semg.inference.directory import Directory
+from semg.inference.predictor_client import PredictorClient
 from semg.inference.worker import InferenceWorker
 from semg.service import announce_ready, verification
 from semg.settings import Settings, get_settings
 from semg.store.pool import Pool
+from semg.wire.windows import CONTENT_TYPE
 
 
 async def serve(settings: Settings) -> None:
     """Turn live samples into decisions until SIGTERM or SIGINT."""
     pool = Pool(settings, name="nat_inference")
     client = await bus.connect(settings, "nat_inference")
-    async with httpx.AsyncClient(timeout=settings.inference_timeout_s, verify=verification(settings)) as http:
-        worker = InferenceWorker(settings, client, http, pool, Directory(pool))
-        await worker.subscribe()
-        running = asyncio.create_task(worker.run())
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, running.cancel)
-        heartbeat = Heartbeat(pool, "nat_inference", worker.metrics)
-        heartbeat.start()
-        ready = asyncio.create_task(worker.directory.loaded.wait())
-        await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
-        announce_ready(settings)
-        with suppress(asyncio.CancelledError):
-            await running
-        await asyncio.to_thread(heartbeat.stop)
-        await client.close()
+    token = settings.semg_api_token.get_secret_value()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": CONTENT_TYPE}
+    url, verify = f"{settings.internal_api_url}/predict/windows", verification(settings)
+
+    def make_predictor() -> PredictorClient:
+        return PredictorClient(url, headers, settings.inference_timeout_s, verify)
+
+    worker = InferenceWorker(settings, client, make_predictor, pool, Directory(pool))
+    await worker.subscribe()
+    running = asyncio.create_task(worker.run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.cancel)
+    heartbeat = Heartbeat(pool, "nat_inference", worker.metrics)
+    heartbeat.start()
+    ready = asyncio.create_task(worker.directory.loaded.wait())
+    await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
+    announce_ready(settings)
+    with suppress(asyncio.CancelledError):
+        await running
+    await asyncio.to_thread(heartbeat.stop)
+    await client.close()
     pool.close()
 
 

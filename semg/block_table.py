@@ -149,8 +149,8 @@ class BlockTable:
             return self
         rows = self.rows[places]
         samples = _spread(self.counts, places)
-        channels = np.unique(rows["n_channels"])
-        if len(channels) == 1 and len(self.values) == self.n_samples * int(channels[0]):
+        channels = self.rows["n_channels"]
+        if len(rows) and bool((channels == channels[0]).all()):
             values = self.values.reshape(-1, int(channels[0]))[samples].ravel()
         else:
             values = self.values[_spread(self.value_counts, places)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
-from collections.abc import Sequence
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,15 +16,16 @@ from semg.domain import Device
 from semg.errors import ArtifactError, NotFoundError
 from semg.inference.directory import columns_of
 from semg.signals.classifier import Classifier
-from semg.signals.together import predict_together
+from semg.signals.together import Member, predict_together, prepare
 from semg.signals.windows import WindowStream
 from semg.store import models, profiles
 from semg.store.pool import Pool
 from semg.wire.http import Prediction, PredictResponse
-from semg.wire.windows import WindowAnswer, WindowRequest, WindowStatus
+from semg.wire.windows import AlikeWindows, AnswerTable, WindowStatus
 
 logger = logging.getLogger(__name__)
-_NONE = np.zeros(0, np.float32)
+LOOK_AGAIN_S = 0.2
+"""How soon the store is asked again for a version that was asked for and is not active."""
 
 
 class NoModelError(NotFoundError):
@@ -40,10 +42,22 @@ class InputError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A profile's active classifier."""
+    """A profile's active classifier, and the one before it, for windows that are still made for that."""
 
     version: int
-    classifier: Classifier
+    member: Member
+    previous: tuple[int, Member] | None = None
+
+    @property
+    def classifier(self) -> Classifier:
+        """The active classifier."""
+        return self.member.classifier
+
+    def member_for(self, version: int) -> tuple[int, Member]:
+        """Give version and classifier that answer a window made for a version."""
+        if self.previous is not None and self.previous[0] == version:
+            return self.previous
+        return self.version, self.member
 
 
 class Predictor:
@@ -58,6 +72,7 @@ class Predictor:
         self._cache: OrderedDict[int, Loaded] = OrderedDict()
         self._lock = threading.Lock()
         self._without_model: set[int] = set()
+        self._looked_again: dict[int, float] = {}
 
     def find(self, user_id: int) -> Loaded | None:
         """Give the profile's active classifier, read from the store the first time.
@@ -91,33 +106,40 @@ class Predictor:
         for user_id in changed:
             self._load(user_id)
 
-    def predict_windows(self, requests: Sequence[WindowRequest]) -> list[WindowAnswer]:
-        """Answer windows of several profiles; a profile whose model fails spoils no other's answer.
+    def predict_windows(self, parts: Sequence[AlikeWindows]) -> AnswerTable:
+        """Answer windows of many profiles; a profile whose model fails spoils no other's answer.
+
+        A window made for the version before the active one is answered by that: a swap leaves no pause. A window made
+        for a version that is not known yet lets the store be asked.
 
         Returns
         -------
-        One answer a window, in the order of the request.
+        One answer a window, at its place.
         """
-        by_user: dict[int, list[int]] = {}
-        for index, request in enumerate(requests):
-            by_user.setdefault(request.user_id, []).append(index)
-        answers: dict[int, WindowAnswer] = {}
-        ready: list[tuple[list[int], Loaded, NDArray[np.float32]]] = []
-        for user_id, indexes in by_user.items():
-            found = self._prepare(user_id, [requests[index].window for index in indexes])
-            if isinstance(found, WindowAnswer):
-                answers |= dict.fromkeys(indexes, found)
-            else:
-                ready.append((indexes, *found))
-        for (indexes, loaded, _), rows in zip(ready, _predict_all(ready), strict=True):
-            user_id = requests[indexes[0]].user_id
-            for place, index in enumerate(indexes):
-                answers[index] = (
-                    WindowAnswer(user_id, 0, WindowStatus.FAILED, _NONE)
-                    if rows is None
-                    else WindowAnswer(user_id, loaded.version, WindowStatus.OK, rows[place])
-                )
-        return [answers[index] for index in range(len(requests))]
+        n = sum(len(part.places) for part in parts)
+        users, versions, statuses, classes = (np.zeros(n, np.int64) for _ in range(4))
+        statuses[:] = WindowStatus.FAILED
+        groups: dict[Hashable, _Group] = defaultdict(_Group)
+        for part in parts:
+            users[part.places] = part.user_ids
+            found: dict[tuple[int, int], tuple[WindowStatus, int, Member | None]] = {}
+            asked = zip(part.user_ids.tolist(), part.model_versions.tolist(), strict=True)
+            for index, (key, place) in enumerate(zip(asked, part.places.tolist(), strict=True)):
+                if key not in found:
+                    found[key] = self._choose(*key, part.windows.shape[1:])
+                statuses[place], versions[place], member = found[key]
+                if member is not None:
+                    groups[member.alike].add(place, member, part.windows, index)
+                    classes[place] = len(member.classifier.classes)
+        probabilities = np.zeros((n, int(classes.max(initial=0))), np.float32)
+        for group in groups.values():
+            answers = group.predict()
+            probabilities[group.places, : answers.shape[1]] = answers
+        failed = (statuses == WindowStatus.OK) & ~np.isfinite(probabilities).all(axis=1)
+        statuses[failed] = WindowStatus.FAILED
+        failed = statuses != WindowStatus.OK
+        classes[failed], probabilities[failed] = 0, 0.0
+        return AnswerTable(users, versions, statuses, classes, probabilities)
 
     def predict(self, user_id: int, data: NDArray[np.float32]) -> PredictResponse:
         """Predict every window of raw samples, conditioned from a reset state.
@@ -156,21 +178,30 @@ class Predictor:
             ],
         )
 
-    def _prepare(
-        self, user_id: int, windows: list[NDArray[np.float32]]
-    ) -> tuple[Loaded, NDArray[np.float32]] | WindowAnswer:
-        """Give the profile's classifier with its windows stacked, or why it cannot answer."""
+    def _choose(self, user_id: int, version: int, shape: tuple[int, ...]) -> tuple[WindowStatus, int, Member | None]:
+        """Give the classifier that answers a profile's windows of a shape, or why none can."""
         try:
             loaded = self.find(user_id)
+            if loaded is not None and version > loaded.version and self._may_look_again(user_id):
+                loaded = self._load(user_id)
         except Exception:  # one broken profile must not spoil the others; the log has the reason
             logger.exception("model not loaded", extra={"user_id": user_id})
-            return WindowAnswer(user_id, 0, WindowStatus.FAILED, _NONE)
+            return WindowStatus.FAILED, 0, None
         if loaded is None:
-            return WindowAnswer(user_id, 0, WindowStatus.NO_MODEL, _NONE)
-        shape = (len(loaded.classifier.channels), loaded.classifier.window.window_samples)
-        if any(window.shape != shape for window in windows):
-            return WindowAnswer(user_id, loaded.version, WindowStatus.STALE, _NONE)
-        return loaded, windows[0][None] if len(windows) == 1 else np.stack(windows)
+            return WindowStatus.NO_MODEL, 0, None
+        answering, member = loaded.member_for(version)
+        if shape != (len(member.classifier.channels), member.classifier.window.window_samples):
+            return WindowStatus.STALE, answering, None
+        return WindowStatus.OK, answering, member
+
+    def _may_look_again(self, user_id: int) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._looked_again.get(user_id, -LOOK_AGAIN_S) < LOOK_AGAIN_S:
+            return False
+        if len(self._looked_again) > self._cache_size:
+            self._looked_again.clear()
+        self._looked_again[user_id] = now_s
+        return True
 
     def _load(self, user_id: int) -> Loaded | None:
         with self._pool.transaction() as tx:
@@ -182,8 +213,13 @@ class Predictor:
                     self._without_model.add(user_id)
             return None
         model, artifact = found
-        loaded = Loaded(model.version, Classifier.from_bytes(artifact))
+        member = prepare(Classifier.from_bytes(artifact))
         with self._lock:
+            before = self._cache.get(user_id)
+            previous = None if before is None else (before.version, before.member)
+            if before is not None and before.version == model.version:
+                previous = before.previous
+            loaded = Loaded(model.version, member, previous)
             self._cache[user_id] = loaded
             self._cache.move_to_end(user_id)
             while len(self._cache) > self._cache_size:
@@ -191,22 +227,38 @@ class Predictor:
         return loaded
 
 
-def _predict_all(
-    ready: Sequence[tuple[list[int], Loaded, NDArray[np.float32]]],
-) -> Sequence[NDArray[np.float32] | None]:
-    """Give all probabilities in one pass; when that fails, one by one, None for whom it fails again."""
-    try:
-        return predict_together([(loaded.classifier, windows) for _, loaded, windows in ready])
-    except Exception:  # find out whose model it is, so that the others are answered
-        logger.exception("prediction of %d profiles failed, each is tried alone", len(ready))
-    alone: list[NDArray[np.float32] | None] = []
-    for _, loaded, windows in ready:
+class _Group:
+    """Windows whose classifiers go in one pass."""
+
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        self._members: list[Member] = []
+        self._windows: list[NDArray[np.float32]] = []
+
+    def add(self, place: int, member: Member, windows: NDArray[np.float32], index: int) -> None:
+        """Add a window of a request's part."""
+        self.places.append(place)
+        self._members.append(member)
+        self._windows.append(windows[index])
+
+    def predict(self) -> NDArray[np.float32]:
+        """Give all probabilities in one pass; when that fails, one by one, NaN for those for whom it fails again."""
+        windows = np.stack(self._windows)
         try:
-            alone.append(loaded.classifier.predict_proba(windows))
-        except Exception:
-            logger.exception("prediction failed", extra={"model_version": loaded.version})
-            alone.append(None)
-    return alone
+            return predict_together(self._members, windows)[0]
+        except Exception:  # find out whose model it is, so that the others are answered
+            logger.exception("prediction of %d windows failed, each is tried alone", len(windows))
+        wide = max(len(member.classifier.classes) for member in self._members)
+        alone = np.full((len(windows), wide), np.nan, np.float32)
+        for row, member, window in zip(alone, self._members, windows, strict=True):
+            try:
+                own = predict_together([member], window[None])[0][0]
+            except Exception:
+                logger.exception("prediction failed")
+            else:
+                row[:] = 0
+                row[: len(own)] = own
+        return alone
 
 
 def _windows(

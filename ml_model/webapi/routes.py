@@ -15,7 +15,7 @@ from semg.errors import StoreError
 from semg.prediction import InputError
 from semg.store.schema import current_number
 from semg.wire.http import PredictRequest, PredictResponse, Problem
-from semg.wire.windows import CONTENT_TYPE, decode_request, encode_answer
+from semg.wire.windows import CONTENT_TYPE, decode_alike, encode_answer_table
 from webapi.access import require_token
 from webapi.services import Services, services_of
 
@@ -87,12 +87,12 @@ async def predict(request: PredictRequest, services: WithServices) -> PredictRes
 async def predict_windows(request: Request, services: WithServices) -> Response:
     """Predict conditioned windows of several profiles (binary; docs/wire.md, "Windows")."""
     started = time.perf_counter()
-    windows = decode_request(await request.body())
+    windows = decode_alike(await request.body())
     answers = await asyncio.to_thread(services.predictor.predict_windows, windows)
     services.metrics.windows.inc(len(answers))
     services.metrics.n_windows += len(answers)
     services.metrics.predict_seconds.observe(time.perf_counter() - started)
-    return Response(encode_answer(answers), media_type=CONTENT_TYPE)
+    return Response(encode_answer_table(answers), media_type=CONTENT_TYPE)
 
 
 def _ask_database(services: Services) -> None:

@@ -53,11 +53,18 @@ def columns_of(channels: tuple[str, ...], device: Device) -> tuple[int, ...]:
 
 
 class Directory:
-    """The active models of all profiles. Read and refreshed in one event loop; queries run in a thread."""
+    """The active models of all profiles. Read and refreshed in one event loop; queries run in a thread.
+
+    Attributes
+    ----------
+    changes
+        How often something has changed.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._models: dict[int, ActiveModel] = {}
+        self.changes = 0
         self._wake = asyncio.Event()
         self._reported: set[tuple[int, int]] = set()
         self.loaded = asyncio.Event()
@@ -76,7 +83,9 @@ class Directory:
         while True:
             self._wake.clear()
             try:
-                self._models = await asyncio.to_thread(self._read)
+                found = await asyncio.to_thread(self._read)
+                self.changes += found != self._models
+                self._models = found
                 self.loaded.set()
                 failing = False
             except StoreError as exc:

@@ -1,19 +1,18 @@
-"""One profile's live stream: blocks in, due windows out, predictions in, decisions out. No I/O."""
+"""All profiles' live streams: flushes in, due windows out, predictions in, decisions out. No I/O."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.domain import Block, Decision, DecisionSpec
+from semg.block_table import BlockTable
+from semg.domain import Decision, DecisionSpec
+from semg.inference.group import DueSlots, Kind, StreamGroup
 from semg.signals.classifier import ClassifierSpec
-from semg.signals.decisions import Voter
-from semg.signals.windows import WindowStream
+from semg.signals.decisions import VoterBank
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,163 +29,214 @@ class ActiveModel:
     n_device_channels: int
     decision: DecisionSpec
 
+    @property
+    def kind(self) -> Kind:
+        """What it shares with the models whose windows are cut alike."""
+        return Kind(self.spec.window, self.spec.conditioning, self.columns, self.n_device_channels)
+
+
+@dataclass(slots=True)
+class Stream:
+    """One profile's stream: where its buffers are, and what its model is."""
+
+    number: int
+    """Its place among the voters."""
+    model: ActiveModel
+    group: StreamGroup
+    slot: int
+    seen_at: float
+    proven: bool = False
+    """Whether its model has answered. Until then its windows are asked apart, so that they delay nobody else's."""
+    apart: int = 0
+    """Windows that wait apart: none of the stream goes another way before them."""
+
 
 @dataclass(frozen=True, slots=True)
-class DueWindow:
-    """A window that wants a prediction; ``window`` is float32 ``(n_channels, n_samples)``, conditioned."""
+class DueWindows:
+    """Windows that want a prediction, of one shape and each of another profile; arrays as in ``DueSlots``."""
 
-    user_id: int
-    model_version: int
-    window: NDArray[np.float32]
-    end_device_us: int
-    end_server_us: int
-    end_received_us: int
-    starts_run: bool
-    """True for the first window after a reset: earlier predictions take no part in its vote."""
+    streams: list[Stream]
+    user_ids: NDArray[np.int64]
+    model_versions: NDArray[np.int64]
+    cut: DueSlots
+
+    def __len__(self) -> int:
+        return len(self.streams)
+
+    def take(self, places: NDArray[np.int64]) -> DueWindows:
+        """Give some of the windows, in this order."""
+        cut = self.cut
+        return DueWindows(
+            [self.streams[place] for place in places.tolist()],
+            self.user_ids[places],
+            self.model_versions[places],
+            DueSlots(
+                cut.slots[places], cut.windows[places], cut.device_us[places], cut.server_us[places],
+                cut.received_us[places], cut.starts_run[places],
+            ),
+        )  # fmt: skip
 
 
-class ProfileStream:
-    """The buffers of one profile. One thread at a time.
+class Streams:
+    """The streams of all profiles that have a model and send. One thread at a time.
 
     Parameters
     ----------
-    model
-        The profile's active model when the stream begins.
+    find_model
+        Gives a profile's active model, the same object while nothing changed, or None.
     """
 
-    def __init__(self, model: ActiveModel) -> None:
-        self.model = model
-        self._windows = _window_stream(model)
-        self._voter = Voter(model.decision, len(model.spec.classes))
-        self._last = (-1, -1)  # segment and device time of the newest sample seen
-        self._last_server_us = -1
-        self._longest_step_us = 1.5e6 / model.spec.window.rate_hz + 1000  # as ingest, docs/wire.md
-        self._edges: list[int] = []
-        self._fresh_run = True
-        # Blocks wait here until they complete a window: conditioning gives the same bits for any chunks, and a few
-        # samples cost as much as many.
-        self._waiting: list[Block] = []
-        self._missing = self._windows.samples_until_due
+    def __init__(self, find_model: Callable[[int], ActiveModel | None]) -> None:
+        self._find_model = find_model
+        self._streams: dict[int, Stream] = {}
+        self._groups: dict[Kind, StreamGroup] = {}
+        self._voters = VoterBank()
+        self._free: list[int] = []
+        self._known = np.zeros(0, np.int64)  # user ids, sorted
+        self._in_order: list[Stream] = []
+        self._group_of, self._slot_of = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._ordered_groups: list[StreamGroup] = []
+        self._last_seen = np.zeros(0)
+        self._stale = True
 
-    def change_model(self, model: ActiveModel) -> None:
-        """Go on with another version; the buffers stay when it wants the same windows."""
-        previous, self.model = self.model, model
-        if (model.spec.window, model.spec.conditioning, model.columns) != (
-            previous.spec.window,
-            previous.spec.conditioning,
-            previous.columns,
-        ):
-            self._windows = _window_stream(model)
-            self._start_run()
-        self._voter = Voter(model.decision, len(model.spec.classes))
+    def __len__(self) -> int:
+        return len(self._streams)
 
-    def add_edge(self, server_us: int) -> None:
-        """Reset conditioning at the first sample from this server time on: a session starts or ends there."""
-        if server_us > self._last_server_us and server_us not in self._edges:
-            self._edges = sorted([*self._edges, server_us])[-16:]
+    @property
+    def not_finite(self) -> int:
+        """Windows left out because they held numbers that are none."""
+        return sum(group.not_finite for group in self._groups.values())
 
-    def push(self, block: Block) -> list[DueWindow]:
-        """Give the windows that become due with a block; a block that was seen before gives none.
+    def is_current(self, stream: Stream) -> bool:
+        """Tell whether the stream is still its profile's."""
+        return self._streams.get(stream.model.user_id) is stream
 
-        The bus may deliver a block again when a publish was retried.
+    def open(self, user_id: int, now_s: float) -> Stream | None:
+        """Give the profile's stream with its active model; None, and no buffer, without a model."""
+        model, stream = self._find_model(user_id), self._streams.get(user_id)
+        if model is None:
+            if stream is not None:
+                self.drop(user_id)
+            return None
+        if stream is None:
+            group = self._groups.setdefault(model.kind, StreamGroup(model.kind))
+            number = self._free.pop() if self._free else len(self._streams)
+            stream = self._streams[user_id] = Stream(number, model, group, group.add_stream(), now_s)
+            self._stale = True
+            self._voters.set_stream(number, model.decision, len(model.spec.classes))
+        elif stream.model is not model:
+            self._change_model(stream, model)
+        return stream
+
+    def drop(self, user_id: int) -> None:
+        """Forget a profile's stream."""
+        stream = self._streams.pop(user_id)
+        self._release(stream)
+        self._free.append(stream.number)
+        self._stale = True
+
+    def drop_where(self, unwanted: Callable[[int], bool]) -> None:
+        """Forget the streams of some profiles."""
+        for user_id in [user_id for user_id in self._streams if unwanted(user_id)]:
+            self.drop(user_id)
+
+    def drop_idle(self, before_s: float) -> None:
+        """Forget streams that have sent nothing since."""
+        self._note_seen()
+        self.drop_where(lambda user_id: self._streams[user_id].seen_at < before_s)
+
+    def follow_models(self, now_s: float) -> None:
+        """Let every stream go on with the model that is active now."""
+        for user_id in list(self._streams):
+            self.open(user_id, now_s)
+
+    def push(self, table: BlockTable, now_s: float) -> list[DueWindows]:
+        """Give the windows that become due with a flush, of all profiles that have a model.
+
+        A profile's windows come in their order.
         """
-        newest = (block.segment_id, int(block.device_us[-1]))
-        if block.late or newest <= self._last or block.samples.shape[1] != self.model.n_device_channels:
+        places, found = self._look_up(table.rows["user_id"], now_s)
+        if not len(places):
             return []
-        if not block.starts_run and self._lacks_blocks_before(block):
-            block = replace(block, starts_run=True)
-        server_us = newest[1] + block.clock_offset_us
-        due: list[DueWindow] = []
-        for part in self._split_at_edges(block) if self._edges and self._edges[0] <= server_us else (block,):
-            due += self._take(part)
-        self._last, self._last_server_us = newest, server_us
+        self._last_seen[found] = now_s
+        ends, value_ends = np.cumsum(table.counts), np.cumsum(table.value_counts)
+        groups, slots = self._group_of[found], self._slot_of[found]
+        due: list[DueWindows] = []
+        for index in np.unique(groups).tolist():
+            own = groups == index
+            group = self._ordered_groups[index]
+            turns = group.push(table, places[own], slots[own], ends, value_ends)
+            if turns:
+                owners = {int(slot): place for slot, place in zip(slots[own], found[own], strict=True)}
+                due += [self._with_owners(cut, owners) for cut in turns]
         return due
 
-    def decide(self, window: DueWindow, probabilities: NDArray[np.float32], decided_us: int) -> Decision:
-        """Give the decision after a window's prediction; windows come in their order."""
-        if window.starts_run:
-            self._voter.reset()
-        index, confidence = self._voter.push(probabilities)
-        return Decision(
-            user_id=window.user_id,
-            label=None if index is None else self.model.spec.classes[index],
-            confidence=confidence,
-            model_version=window.model_version,
-            window_end_device_us=window.end_device_us,
-            window_end_us=window.end_server_us,
-            received_us=window.end_received_us,
-            decided_us=decided_us,
-        )
-
-    def _lacks_blocks_before(self, block: Block) -> bool:
-        """Tell whether the bus has lost what this block continues: no step inside a run is that long."""
-        segment_id, device_us = self._last
-        return block.segment_id == segment_id and int(block.device_us[0]) - device_us > self._longest_step_us
-
-    def _split_at_edges(self, block: Block) -> Iterator[Block]:
-        """Give the parts of a block between session edges; conditioning starts anew behind each."""
-        first, starts_run = 0, block.starts_run
-        server_us = block.server_us
-        while self._edges and self._edges[0] <= server_us[-1]:
-            at = int(np.searchsorted(server_us, self._edges.pop(0)))
-            if at > first:
-                yield _part(block, first, at, starts_run)
-            first, starts_run = at, True
-        yield _part(block, first, block.n_samples, starts_run)
-
-    def _start_run(self) -> None:
-        """Forget what waits: it completes no window any more."""
-        self._windows.reset()
-        self._waiting.clear()
-        self._missing = self._windows.samples_until_due
-        self._fresh_run = True
-
-    def _take(self, block: Block) -> list[DueWindow]:
-        if block.starts_run:
-            self._start_run()
-        self._waiting.append(block)
-        self._missing -= len(block.device_us)
-        if self._missing > 0:
-            return []
-        blocks, self._waiting = self._waiting, []
-        due = self._cut(blocks)
-        self._missing = self._windows.samples_until_due
-        return due
-
-    def _cut(self, blocks: list[Block]) -> list[DueWindow]:
-        """Give the windows that blocks, which continue each other, complete."""
-        windows, ends = self._windows.push(np.concatenate([block.samples for block in blocks]), False)
-        behind = list(accumulate(len(block.device_us) for block in blocks))
-        due = []
-        for window, end in zip(windows, ends.tolist(), strict=True):
-            place = bisect_right(behind, end)
-            block, at = blocks[place], end - behind[place]  # counted from the block's end
-            device_us = int(block.device_us[at])
-            due.append(
-                DueWindow(
-                    block.user_id,
-                    self.model.version,
-                    window,
-                    device_us,
-                    device_us + block.clock_offset_us,
-                    int(block.received_us[at]),
-                    self._fresh_run,
-                )
+    def decide(
+        self, due: DueWindows, probabilities: NDArray[np.float32], n_classes: NDArray[np.int64], decided_us: int
+    ) -> list[Decision]:
+        """Give the decisions after predictions of windows, ``(N, K)``; a profile's windows come in their order."""
+        cut = due.cut
+        numbers = np.array([stream.number for stream in due.streams])
+        winners, confidences = self._voters.push(numbers, cut.starts_run, probabilities, n_classes)
+        columns = (
+            due.streams, winners.tolist(), confidences.tolist(), due.model_versions.tolist(), cut.device_us.tolist(),
+            cut.server_us.tolist(), cut.received_us.tolist(),
+        )  # fmt: skip
+        return [
+            Decision(
+                stream.model.user_id, None if winner < 0 else stream.model.spec.classes[winner], confidence, version,
+                device_us, server_us, received_us, decided_us,
             )
-            self._fresh_run = False
-        return due
+            for stream, winner, confidence, version, device_us, server_us, received_us in zip(*columns, strict=True)
+        ]  # fmt: skip
 
+    def _look_up(self, user_ids: NDArray[np.int64], now_s: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Give which blocks are of profiles with a model, and the place of each one's stream in order."""
+        if self._stale:
+            self._arrange()
+        at = np.searchsorted(self._known, user_ids)
+        is_known = at < len(self._known)
+        is_known[is_known] = self._known[at[is_known]] == user_ids[is_known]
+        if not is_known.all():
+            opened = [self.open(user_id, now_s) for user_id in np.unique(user_ids[~is_known]).tolist()]
+            if any(stream is not None for stream in opened):
+                return self._look_up(user_ids, now_s)
+        places = np.flatnonzero(is_known)
+        return places, at[places]
 
-def _part(block: Block, first: int, last: int, starts_run: bool) -> Block:
-    part = slice(first, last)
-    return replace(
-        block,
-        starts_run=starts_run,
-        device_us=block.device_us[part],
-        received_us=block.received_us[part],
-        samples=block.samples[part],
-    )
+    def _arrange(self) -> None:
+        """Lay the streams out in the order of their profiles."""
+        self._note_seen()
+        self._groups = {kind: group for kind, group in self._groups.items() if group.n_streams}
+        self._ordered_groups = list(self._groups.values())
+        places = {id(group): index for index, group in enumerate(self._ordered_groups)}
+        self._in_order = [self._streams[user_id] for user_id in sorted(self._streams)]
+        self._known = np.array(sorted(self._streams), np.int64)
+        self._group_of = np.array([places[id(stream.group)] for stream in self._in_order], np.int64)
+        self._slot_of = np.array([stream.slot for stream in self._in_order], np.int64)
+        self._last_seen = np.array([stream.seen_at for stream in self._in_order], float)
+        self._stale = False
 
+    def _note_seen(self) -> None:
+        for stream, seen_at in zip(self._in_order, self._last_seen.tolist(), strict=True):
+            stream.seen_at = seen_at
 
-def _window_stream(model: ActiveModel) -> WindowStream:
-    return WindowStream(model.spec.conditioning, model.spec.window, model.columns)
+    def _with_owners(self, cut: DueSlots, owners: dict[int, int]) -> DueWindows:
+        streams = [self._in_order[owners[slot]] for slot in cut.slots.tolist()]
+        user_ids = np.array([stream.model.user_id for stream in streams], np.int64)
+        versions = np.array([stream.model.version for stream in streams], np.int64)
+        return DueWindows(streams, user_ids, versions, cut)
+
+    def _change_model(self, stream: Stream, model: ActiveModel) -> None:
+        """Go on with another version; the buffers stay when it wants the same windows."""
+        if model.kind != stream.group.kind:
+            self._release(stream)
+            stream.group = self._groups.setdefault(model.kind, StreamGroup(model.kind))
+            stream.slot = stream.group.add_stream()
+            self._stale = True
+        stream.proven &= model.version == stream.model.version
+        stream.model = model
+        self._voters.set_stream(stream.number, model.decision, len(model.spec.classes))
+
+    def _release(self, stream: Stream) -> None:
+        stream.group.remove_stream(stream.slot)

@@ -6,22 +6,26 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import Protocol
 
-import httpx
+import numpy as np
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from semg.domain import Decision, us_from_utc
 from semg.errors import StoreError, WireError
 from semg.inference.directory import Directory
-from semg.inference.streams import ActiveModel, DueWindow, ProfileStream
+from semg.inference.predictor_client import PredictorError
+from semg.inference.streams import DueWindows, Stream, Streams
 from semg.settings import Settings
 from semg.store import decisions as decisions_store
 from semg.store.pool import Pool
 from semg.wire import messages
-from semg.wire.blocks import decode_blocks
-from semg.wire.windows import CONTENT_TYPE, WindowRequest, WindowStatus, decode_answer, encode_request
+from semg.wire.blocks import decode_table
+from semg.wire.windows import AnswerTable, WindowStatus, decode_answer_table, encode_alike
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +34,17 @@ MAX_WAITING_WINDOWS = 8192
 MAX_WAITING_DECISIONS = 100_000
 STORE_EVERY_S = 0.5
 STREAM_IDLE_S = 600.0
+AFTER_FAILURE_S = 0.05
+
+
+class Predictor(Protocol):
+    """Who answers windows: ``PredictorClient``, or a test's stand-in."""
+
+    async def post(self, body: bytes) -> bytes:
+        """Give the answer's body; raises ``PredictorError``."""
+
+    def close(self) -> None:
+        """End the connection."""
 
 
 @dataclass(slots=True)
@@ -48,50 +63,124 @@ class InferenceCounters:
     bad_messages: int = 0
 
 
+class _Lane:
+    """Windows that wait, and the predictor that they are sent to; one request at a time, full of what waits."""
+
+    def __init__(self, predictor: Predictor, *, is_apart: bool = False) -> None:
+        self.predictor = predictor
+        self.is_apart = is_apart
+        self.wake = asyncio.Event()
+        self.n_waiting = 0
+        self._waiting: deque[DueWindows] = deque()
+
+    def add(self, due: DueWindows) -> int:
+        """Add windows, and give how many older ones were dropped for them."""
+        self._waiting.append(due)
+        self.n_waiting += len(due)
+        self.wake.set()
+        dropped = 0
+        while self.n_waiting > MAX_WAITING_WINDOWS:
+            dropped += len(first := self._take_first())
+            self.leave(first)
+        return dropped
+
+    def leave(self, due: DueWindows) -> None:
+        """Note that windows do not wait here any more."""
+        if self.is_apart:
+            for stream in due.streams:
+                stream.apart -= 1
+
+    def take(self) -> list[DueWindows]:
+        """Take what goes in the next request."""
+        batch, n = [], 0
+        while self._waiting and n < MAX_WINDOWS_PER_REQUEST:
+            first = self._take_first()
+            if n + len(first) > MAX_WINDOWS_PER_REQUEST:
+                fits = MAX_WINDOWS_PER_REQUEST - n
+                later = first.take(np.arange(fits, len(first)))
+                self._waiting.appendleft(later)
+                self.n_waiting += len(later)
+                first = first.take(np.arange(fits))
+            batch.append(first)
+            n += len(first)
+        return batch
+
+    def _take_first(self) -> DueWindows:
+        first = self._waiting.popleft()
+        self.n_waiting -= len(first)
+        return first
+
+
 class InferenceWorker:
     """Keeps a stream per profile that has a model, and asks the predictor for all of them at once.
 
+    Profiles whose model has not answered yet, or failed, are asked apart from the others: a model that has to be loaded
+    first, or that is broken, delays nobody else's decisions.
+
     Parameters
     ----------
-    bus, http, pool
+    bus, pool
         Connected; the caller closes them.
+    make_predictor
+        Gives a connection to the predictor.
     """
 
     def __init__(
-        self, settings: Settings, bus: Client, http: httpx.AsyncClient, pool: Pool, directory: Directory
+        self, settings: Settings, bus: Client, make_predictor: Callable[[], Predictor], pool: Pool, directory: Directory
     ) -> None:
         self._settings = settings
         self._bus = bus
-        self._http = http
         self._pool = pool
         self.directory = directory
         self.counters = InferenceCounters()
-        self._streams: dict[int, ProfileStream] = {}
-        self._seen_at: dict[int, float] = {}
-        self._due: deque[DueWindow] = deque()
-        self._wake = asyncio.Event()
+        self._streams = Streams(directory.find)
+        self._models_read = -1
+        self._lane, self._apart = _Lane(make_predictor()), _Lane(make_predictor(), is_apart=True)
+        self._partitions: set[int] | None = None
+        self._subscriptions: dict[str, Subscription] = {}
         self._to_store: deque[Decision] = deque(maxlen=MAX_WAITING_DECISIONS)
-        self._url = f"{settings.internal_api_url}/predict/windows"
-        token = settings.semg_api_token.get_secret_value()
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": CONTENT_TYPE}
 
-    async def subscribe(self) -> None:
+    async def subscribe(self, partitions: set[int] | None = None) -> None:
         """Listen to blocks, session edges and model activations."""
-        await self._bus.subscribe(messages.live_subject("*"), cb=self._on_blocks)
+        await self.set_partitions(partitions)
         await self._bus.subscribe(messages.sessions_subject("*"), cb=self._on_session_edge)
         for subject in (messages.models_subject("*"), messages.PROFILES_SUBJECT):
             await self._bus.subscribe(subject, cb=self._on_change)
 
+    async def set_partitions(self, partitions: set[int] | None) -> None:
+        """Serve the profiles of these partitions from now on, and forget the others' streams; None: all."""
+        self._partitions = partitions
+        wanted = {messages.live_subject(partition) for partition in (("*",) if partitions is None else partitions)}
+        for subject in wanted - self._subscriptions.keys():  # first: what comes twice is known, what is missed is not
+            self._subscriptions[subject] = await self._bus.subscribe(subject, cb=self._on_blocks)
+        for subject in self._subscriptions.keys() - wanted:
+            await self._subscriptions.pop(subject).unsubscribe()
+        self._streams.drop_where(lambda user_id: not self._is_ours(user_id))
+
     async def run(self) -> None:
         """Predict and store for ever; cancel to stop."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.directory.keep_current())
-            tasks.create_task(self._predict_for_ever())
-            tasks.create_task(self._store_for_ever())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.directory.keep_current())
+                for lane in (self._lane, self._apart):
+                    tasks.create_task(self._predict_for_ever(lane))
+                tasks.create_task(self._store_for_ever())
+        finally:
+            for lane in (self._lane, self._apart):
+                lane.predictor.close()
 
     def metrics(self) -> dict[str, object]:
         """Give the counters and the sizes of the buffers."""
-        return asdict(self.counters) | {"profiles": len(self._streams), "waiting_windows": len(self._due)}
+        return asdict(self.counters) | {
+            "profiles": len(self._streams),
+            "waiting_windows": self._lane.n_waiting + self._apart.n_waiting,
+            "not_finite": self._streams.not_finite,
+        }
+
+    def _is_ours(self, user_id: int) -> bool:
+        if self._partitions is None:
+            return True
+        return messages.partition_of(user_id, self._settings.journal_partitions) in self._partitions
 
     async def _on_change(self, _: Msg) -> None:
         self.directory.ask_refresh()
@@ -102,78 +191,96 @@ class InferenceWorker:
         except WireError as exc:
             self._count_bad(exc)
             return
-        stream = self._stream_of(edge.userid)
+        stream = self._streams.open(edge.userid, time.monotonic()) if self._is_ours(edge.userid) else None
         if stream is not None:
-            stream.add_edge(us_from_utc(edge.at))
+            stream.group.add_edge(stream.slot, us_from_utc(edge.at))
 
     async def _on_blocks(self, message: Msg) -> None:
         try:
-            blocks = decode_blocks(message.data)
+            table = decode_table(message.data)
         except WireError as exc:
             self._count_bad(exc)
             return
-        for block in blocks:
-            self.counters.blocks += 1
-            stream = self._stream_of(block.user_id)
-            if stream is not None:
-                self._due.extend(stream.push(block))
-        while len(self._due) > MAX_WAITING_WINDOWS:
-            self._due.popleft()
-            self.counters.dropped_windows += 1
-        if self._due:
-            self._wake.set()
+        now_s = time.monotonic()
+        self.counters.blocks += len(table)
+        if self._models_read != self.directory.changes:
+            self._models_read = self.directory.changes
+            self._streams.follow_models(now_s)
+        for due in self._streams.push(table, now_s):
+            self.counters.windows += len(due)
+            self._send_on(due)
 
-    def _stream_of(self, user_id: int) -> ProfileStream | None:
-        """Give the profile's stream, with its active model; None (and no buffer) without a model."""
-        model: ActiveModel | None = self.directory.find(user_id)
-        stream = self._streams.get(user_id)
-        if model is None:
-            self._streams.pop(user_id, None)
-            self._seen_at.pop(user_id, None)
-            return None
-        if stream is None:
-            stream = self._streams[user_id] = ProfileStream(model)
-        elif stream.model is not model:
-            stream.change_model(model)
-        self._seen_at[user_id] = time.monotonic()
-        return stream
+    def _send_on(self, due: DueWindows) -> None:
+        """Put windows in the lane of their profiles."""
+        apart = [place for place, stream in enumerate(due.streams) if stream.apart or not stream.proven]
+        if not apart:
+            self.counters.dropped_windows += self._lane.add(due)
+            return
+        for place in apart:
+            due.streams[place].apart += 1
+        chosen = np.array(apart)
+        self.counters.dropped_windows += self._apart.add(due.take(chosen))
+        if len(apart) < len(due):
+            self.counters.dropped_windows += self._lane.add(due.take(np.setdiff1d(np.arange(len(due)), chosen)))
 
-    async def _predict_for_ever(self) -> None:
+    async def _predict_for_ever(self, lane: _Lane) -> None:
         while True:
-            await self._wake.wait()
+            await lane.wake.wait()
             if self._settings.inference_batch_wait_ms > 0:
                 await asyncio.sleep(self._settings.inference_batch_wait_ms / 1000)
-            self._wake.clear()
-            while self._due:
-                batch = [self._due.popleft() for _ in range(min(len(self._due), MAX_WINDOWS_PER_REQUEST))]
-                await self._predict(batch)
+            lane.wake.clear()
+            while batch := lane.take():
+                await self._predict(batch, lane.predictor)
+                for due in batch:
+                    lane.leave(due)
 
-    async def _predict(self, batch: list[DueWindow]) -> None:
+    async def _predict(self, batch: list[DueWindows], predictor: Predictor) -> None:
         """Send one request with the windows of all profiles and publish what comes back."""
         self.counters.requests += 1
-        body = encode_request([WindowRequest(due.user_id, due.model_version, due.window) for due in batch])
+        total = sum(map(len, batch))
         try:
-            response = await self._http.post(self._url, content=body, headers=self._headers)
-            response.raise_for_status()
-            answers = decode_answer(response.content)
-            if len(answers) != len(batch):
-                raise WireError("answer_size", f"expected {len(batch)} answers, got {len(answers)}")
-        except (httpx.HTTPError, WireError) as exc:
+            body = encode_alike([(due.user_ids, due.model_versions, due.cut.windows) for due in batch])
+            answers = decode_answer_table(await predictor.post(body))
+            if answers.user_ids.tolist() != [user_id for due in batch for user_id in due.user_ids.tolist()]:
+                raise WireError("answer_size", f"expected {total} answers for the profiles asked, got {len(answers)}")
+        except (PredictorError, WireError) as exc:
             self.counters.failed_requests += 1
-            self.counters.dropped_windows += len(batch)
+            self.counters.dropped_windows += total
             if self.counters.failed_requests.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … failure is told
-                logger.warning("no predictions for %d windows: %s (%s)", len(batch), exc, type(exc).__name__)
-            await asyncio.sleep(0.05)
+                logger.warning("no predictions for %d windows: %s (%s)", total, exc, type(exc).__name__)
+            await asyncio.sleep(AFTER_FAILURE_S)
             return
-        decided_us = time.time_ns() // 1000
-        for due, answer in zip(batch, answers, strict=True):
-            stream = self._streams.get(due.user_id)
-            if answer.status is not WindowStatus.OK or stream is None or answer.model_version != stream.model.version:
-                reason = answer.status.name.lower() if answer.status is not WindowStatus.OK else "other_version"
-                self.counters.unanswered[reason] = self.counters.unanswered.get(reason, 0) + 1
-                self.directory.ask_refresh()
-                continue
-            await self._publish(stream.decide(due, answer.probabilities, decided_us))
+        decided_us, at = time.time_ns() // 1000, 0
+        for due in batch:
+            await self._decide(due, answers, at, decided_us)
+            at += len(due)
+
+    async def _decide(self, due: DueWindows, answers: AnswerTable, first: int, decided_us: int) -> None:
+        part = slice(first, first + len(due))
+        good = np.array(
+            [
+                self._is_answered(stream, status, version)
+                for stream, status, version in zip(
+                    due.streams, answers.statuses[part].tolist(), answers.model_versions[part].tolist(), strict=True
+                )
+            ]
+        )
+        probabilities, n_classes = answers.probabilities[part], answers.n_classes[part]
+        if not good.all():
+            self.directory.ask_refresh()
+            due, probabilities, n_classes = due.take(np.flatnonzero(good)), probabilities[good], n_classes[good]
+        if len(due):
+            for decision in self._streams.decide(due, probabilities, n_classes, decided_us):
+                await self._publish(decision)
+
+    def _is_answered(self, stream: Stream, status: int, version: int) -> bool:
+        """Tell whether an answer may become a decision, and note whether the stream's model answers."""
+        stream.proven = status == WindowStatus.OK
+        if stream.proven and version == stream.model.version and self._streams.is_current(stream):
+            return True
+        reason = "other_version" if stream.proven else WindowStatus(status).name.lower()
+        self.counters.unanswered[reason] = self.counters.unanswered.get(reason, 0) + 1
+        return False
 
     async def _publish(self, decision: Decision) -> None:
         self.counters.decisions += 1
@@ -189,7 +296,7 @@ class InferenceWorker:
         failing = False
         while True:
             await asyncio.sleep(STORE_EVERY_S)
-            self._forget_idle()
+            self._streams.drop_idle(time.monotonic() - STREAM_IDLE_S)
             batch = list(self._to_store)
             if not batch:
                 continue
@@ -208,11 +315,6 @@ class InferenceWorker:
     def _store(self, batch: list[Decision]) -> None:
         with self._pool.transaction() as tx:
             decisions_store.insert_decisions(tx, batch)
-
-    def _forget_idle(self) -> None:
-        before = time.monotonic() - STREAM_IDLE_S
-        for user_id in [user for user, seen in self._seen_at.items() if seen < before]:
-            del self._streams[user_id], self._seen_at[user_id]
 
     def _count_bad(self, exc: WireError) -> None:
         self.counters.bad_messages += 1

@@ -101,6 +101,58 @@ class Conditioner:
         return np.asarray(filtered, dtype=np.float32)
 
 
+class ConditionerBank:
+    """The streaming conditioning of many streams that want the same; one thread at a time.
+
+    Gives each stream, bit for bit, what a ``Conditioner`` of its own would give: the same filter runs over each signal
+    by itself, only the calls are shared.
+
+    Parameters
+    ----------
+    spec, n_channels
+        As ``Conditioner``.
+    """
+
+    def __init__(self, spec: ConditioningSpec, n_channels: int) -> None:
+        self._sections = design_filters(spec)
+        n_sections = 0 if self._sections is None else len(self._sections)
+        self._rest_state = None if self._sections is None else signal.sosfilt_zi(self._sections)
+        self._states = np.zeros((0, n_channels, n_sections, 2))
+
+    def make_room(self, n_streams: int) -> None:
+        """Have state for so many streams."""
+        added = np.zeros((max(0, n_streams - len(self._states)), *self._states.shape[1:]))
+        self._states = np.concatenate([self._states, added])
+
+    def process(
+        self, streams: NDArray[np.int64], starting: NDArray[np.bool_], samples: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Give the conditioned form of the samples that follow those of each stream's previous call.
+
+        Parameters
+        ----------
+        streams
+            Which streams, each once, ``(k,)``.
+        starting
+            Which of them start a run with these samples, ``(k,)``.
+        samples
+            Float32 ``(k, n, n_channels)``, n at least 1.
+
+        Returns
+        -------
+        Float32 ``(k, n, n_channels)``.
+        """
+        if self._sections is None or self._rest_state is None:
+            return samples
+        raw = samples.transpose(0, 2, 1).astype(np.float64, order="C")  # (k, n, C) -> (k, C, n)
+        states = self._states[streams]
+        if starting.any():
+            states[starting] = self._rest_state * raw[starting, :, 0, None, None]
+        filtered, after = signal.sosfilt(self._sections, raw, axis=2, zi=states.transpose(2, 0, 1, 3))
+        self._states[streams] = after.transpose(1, 2, 0, 3)
+        return np.asarray(filtered.transpose(0, 2, 1), dtype=np.float32)
+
+
 def condition(spec: ConditioningSpec, samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give one uninterrupted run of samples conditioned from a reset state; shapes as ``Conditioner.process``."""
     return Conditioner(spec, samples.shape[1]).process(samples)

@@ -60,3 +60,75 @@ class Voter:
         winner = max(summed, key=lambda index: summed[index])
         confidence = summed[winner] / len(self._recent)
         return (None if confidence < self.spec.min_confidence else winner), confidence
+
+
+class VoterBank:
+    """The votes of many profiles' streams; one thread at a time.
+
+    Gives each stream exactly what a ``Voter`` of its own would give: the same sums in the same order.
+    """
+
+    def __init__(self) -> None:
+        self._recent = np.zeros((0, 1, 1))  # (streams, windows, classes), the newest window last
+        self._filled = np.zeros(0, np.int64)
+        self._vote_n = np.ones(0, np.int64)
+        self._min_confidence = np.zeros(0)
+
+    def set_stream(self, stream: int, spec: DecisionSpec, n_classes: int) -> None:
+        """Begin a stream, or go on with another classifier: earlier windows take no part."""
+        n_streams, n_windows, wide = self._recent.shape
+        wanted = (max(n_streams, stream + 1), max(n_windows, spec.vote_n), max(wide, n_classes))
+        if wanted != self._recent.shape:
+            streams = n_streams if wanted[0] == n_streams else max(wanted[0], 2 * n_streams)
+            recent = np.full((streams, *wanted[1:]), -1.0)
+            recent[:n_streams, wanted[1] - n_windows :, :wide] = self._recent
+            self._recent = recent
+            self._filled = np.concatenate([self._filled, np.zeros(streams - n_streams, np.int64)])
+            self._vote_n = np.concatenate([self._vote_n, np.ones(streams - n_streams, np.int64)])
+            self._min_confidence = np.concatenate([self._min_confidence, np.zeros(streams - n_streams)])
+        self._filled[stream] = 0
+        self._vote_n[stream] = max(1, spec.vote_n)
+        self._min_confidence[stream] = spec.min_confidence
+
+    def push(
+        self,
+        streams: NDArray[np.int64],
+        starting: NDArray[np.bool_],
+        probabilities: NDArray[np.float32],
+        n_classes: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Give the decisions after one more prediction of each stream.
+
+        Parameters
+        ----------
+        streams
+            Which streams, each once, ``(k,)``.
+        starting
+            Which of them forget earlier windows first, ``(k,)``.
+        probabilities
+            Of the newest window, ``(k, K)``; what lies behind a stream's ``n_classes`` is not read.
+
+        Returns
+        -------
+        Class ``(k,)``, -1 when rejected, and its mean probability ``(k,)``; see ``Voter.push``.
+        """
+        wide, k = probabilities.shape[1], len(streams)
+        recent = self._recent[streams]
+        recent[:, :-1] = recent[:, 1:]
+        recent[:, -1] = -1.0  # below every probability: never the largest
+        newest = recent[:, -1, :wide]
+        np.copyto(newest, probabilities[:, : newest.shape[1]], where=np.arange(newest.shape[1]) < n_classes[:, None])
+        self._recent[streams] = recent
+        filled = np.minimum(np.where(starting, 0, self._filled[streams]) + 1, self._vote_n[streams])
+        self._filled[streams] = filled
+        named = recent.argmax(axis=2)
+        votes, summed = np.zeros((k, recent.shape[2]), np.int64), np.zeros((k, recent.shape[2]))
+        rows = np.arange(k)
+        for place in range(recent.shape[1]):
+            counts = recent.shape[1] - place <= filled
+            votes[rows, named[:, place]] += counts
+            summed += np.where(counts[:, None], recent[:, place], 0.0)
+        summed[votes < votes.max(axis=1, keepdims=True)] = -np.inf
+        winner = summed.argmax(axis=1)
+        confidence = summed[rows, winner] / filled
+        return np.where(confidence < self._min_confidence[streams], -1, winner), confidence

@@ -44,9 +44,13 @@ def branch_features(kind: str, arrays: Arrays, scaled: NDArray[np.float32], enve
     return log_covariance(scaled, with_mean=envelope)
 
 
-def linear_scores(arrays: Arrays, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the discriminant scores ``(N, K)`` of the closed-form branch."""
-    return features @ arrays["lda_coef"].T + arrays["lda_intercept"]
+def linear_scores(arrays: Arrays, features: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Give the discriminant scores ``(N, K)`` of the closed-form branch.
+
+    In float64: large terms cancel, so that in float32 the order of adding, which is the library's choice, showed in
+    the fifth digit of a probability.
+    """
+    return features.astype(np.float64) @ arrays["lda_coef"].T + arrays["lda_intercept"]
 
 
 def network_scores(arrays: Arrays, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -62,25 +66,34 @@ def network_scores(arrays: Arrays, scaled: NDArray[np.float32]) -> NDArray[np.fl
             held, arrays[f"conv{layer}_weight"], arrays[f"conv{layer}_bias"], int(arrays[f"conv{layer}_stride"][0])
         )
         layer += 1
+    return pool(held) @ arrays["head_weight"].T + arrays["head_bias"]
+
+
+def pool(held: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give mean and spread over time of ``(N, T, outputs)``, ``(N, 2 * outputs)``."""
     mean = held.mean(axis=1)
     spread = np.sqrt(np.square(held).mean(axis=1) + np.float32(1e-6))
-    pooled = np.concatenate([mean, spread], axis=1)
-    return pooled @ arrays["head_weight"].T + arrays["head_bias"]
+    return np.concatenate([mean, spread], axis=1)
+
+
+def unfold(held: NDArray[np.float32], rows: int, stride: int) -> NDArray[np.float32]:
+    """Give what each step of a convolution sees of ``(N, T, inputs)``, contiguous: a view ``(N, T', rows)``."""
+    n, length, inputs = held.shape
+    steps = (length - rows // inputs) // stride + 1
+    # Reckoned, not read from held.strides: numpy leaves the stride of an axis of length 1 undefined.
+    step = held.itemsize * inputs
+    return np.lib.stride_tricks.as_strided(
+        held, (n, steps, rows), (length * step, stride * step, held.itemsize), writeable=False
+    )
 
 
 def _convolve(
     held: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32], stride: int
 ) -> NDArray[np.float32]:
     """Give the rectified convolution of ``(N, T, inputs)`` as ``(N, T', outputs)``, unfolded into one product."""
-    n, length, inputs = held.shape
-    width = weight.shape[0] // inputs
-    steps = (length - width) // stride + 1
-    # Reckoned, not read from held.strides: numpy leaves the stride of an axis of length 1 undefined.
-    step = held.itemsize * inputs
-    unfolded = np.lib.stride_tricks.as_strided(
-        held, (n, steps, width * inputs), (length * step, stride * step, held.itemsize), writeable=False
-    )
-    out = np.ascontiguousarray(unfolded).reshape(n * steps, width * inputs) @ weight
+    unfolded = unfold(held, weight.shape[0], stride)
+    n, steps, rows = unfolded.shape
+    out = np.ascontiguousarray(unfolded).reshape(n * steps, rows) @ weight
     out += bias
     np.maximum(out, 0, out=out)
     return np.asarray(out.reshape(n, steps, -1), dtype=np.float32)

@@ -20,6 +20,7 @@ from semg.errors import WireError
 CONTENT_TYPE = "application/x-semg-windows"
 REQUEST_MAGIC, ANSWER_MAGIC = b"SEW1", b"SEP1"
 MAX_WINDOW_SAMPLES = 1 << 16
+MAX_ANSWER_VALUES = 1 << 22
 _HEADER = struct.Struct("<4sI")
 _REQUEST_ROW = np.dtype(
     [
@@ -62,18 +63,63 @@ class WindowAnswer:
     probabilities: NDArray[np.float32]
 
 
-def encode_request(windows: Sequence[WindowRequest]) -> bytes:
-    """Give the request body."""
-    rows = np.array(
-        [(item.user_id, item.model_version, item.window.shape[0], 0, item.window.shape[1]) for item in windows],
-        _REQUEST_ROW,
-    )
-    data = [np.ascontiguousarray(item.window, "<f4").tobytes() for item in windows]
-    return b"".join([_HEADER.pack(REQUEST_MAGIC, len(windows)), rows.tobytes(), *data])
+@dataclass(frozen=True, slots=True)
+class AlikeWindows:
+    """Windows of one shape as columns, each of its own profile.
+
+    Attributes
+    ----------
+    places
+        Where each stands in its request, int64 ``(N,)``.
+    user_ids, model_versions
+        int64 ``(N,)``.
+    windows
+        float32 ``(N, C, T)``.
+    """
+
+    places: NDArray[np.int64]
+    user_ids: NDArray[np.int64]
+    model_versions: NDArray[np.int64]
+    windows: NDArray[np.float32]
 
 
-def decode_request(body: bytes) -> list[WindowRequest]:
-    """Read a request body.
+@dataclass(frozen=True, slots=True)
+class AnswerTable:
+    """Answers as columns.
+
+    Attributes
+    ----------
+    user_ids, model_versions, statuses, n_classes
+        int64 ``(N,)``.
+    probabilities
+        float32 ``(N, K)`` with the largest of ``n_classes`` as ``K``; what lies behind a window's classes is 0.
+    """
+
+    user_ids: NDArray[np.int64]
+    model_versions: NDArray[np.int64]
+    statuses: NDArray[np.int64]
+    n_classes: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.user_ids)
+
+
+def encode_alike(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]) -> bytes:
+    """Give the request body of windows as columns: user ids, model versions and windows ``(N, C, T)`` a part."""
+    tables, data = [], []
+    for user_ids, model_versions, windows in parts:
+        table = np.zeros(len(user_ids), _REQUEST_ROW)
+        table["user_id"], table["model_version"] = user_ids, model_versions
+        table["n_channels"], table["n_samples"] = windows.shape[1:]
+        tables.append(table.tobytes())
+        data.append(np.ascontiguousarray(windows, "<f4").tobytes())
+    total = sum(len(user_ids) for user_ids, _, _ in parts)
+    return b"".join([_HEADER.pack(REQUEST_MAGIC, total), *tables, *data])
+
+
+def decode_alike(body: bytes) -> list[AlikeWindows]:
+    """Read a request body as columns, windows of equal shape together; they are read-only views where they can be.
 
     Raises
     ------
@@ -83,32 +129,41 @@ def decode_request(body: bytes) -> list[WindowRequest]:
     rows, at = _table(body, REQUEST_MAGIC, _REQUEST_ROW, "windows")
     channels, samples = rows["n_channels"].astype(np.int64), rows["n_samples"].astype(np.int64)
     legal = np.all((channels >= 1) & (channels <= MAX_CHANNELS) & (samples >= 1) & (samples <= MAX_WINDOW_SAMPLES))
-    expected = at + 4 * int((channels * samples).sum())
+    sizes = channels * samples
+    expected = at + 4 * int(sizes.sum())
     if not legal or len(body) != expected:
         raise WireError("windows_size", f"expected {expected} bytes by the table, got {len(body)}")
     values = np.frombuffer(body, "<f4", -1, at)
     if not np.isfinite(values).all():
         raise WireError("not_finite", "expected finite window values")
-    windows, first = [], 0
-    for row, c, n in zip(rows, channels.tolist(), samples.tolist(), strict=True):
-        window = values[first : first + c * n].reshape(c, n)
-        windows.append(WindowRequest(int(row["user_id"]), int(row["model_version"]), window))
-        first += c * n
-    return windows
+    user_ids, versions = rows["user_id"].astype(np.int64), rows["model_version"].astype(np.int64)
+    shapes = channels * (MAX_WINDOW_SAMPLES + 1) + samples
+    different = np.unique(shapes)
+    if len(different) == 1:
+        windows = values.reshape(len(rows), int(channels[0]), int(samples[0]))
+        return [AlikeWindows(np.arange(len(rows)), user_ids, versions, windows)]
+    starts = np.cumsum(sizes) - sizes
+    parts = []
+    for shape in different:
+        places = np.flatnonzero(shapes == shape)
+        c, n = int(channels[places[0]]), int(samples[places[0]])
+        windows = values[starts[places, None] + np.arange(c * n)].reshape(len(places), c, n)
+        parts.append(AlikeWindows(places, user_ids[places], versions[places], windows))
+    return parts
 
 
-def encode_answer(answers: Sequence[WindowAnswer]) -> bytes:
+def encode_answer_table(answers: AnswerTable) -> bytes:
     """Give the answer body."""
-    rows = np.array(
-        [(item.user_id, item.model_version, int(item.status), item.probabilities.size) for item in answers],
-        _ANSWER_ROW,
-    )
-    data = [np.ascontiguousarray(item.probabilities, "<f4").tobytes() for item in answers]
-    return b"".join([_HEADER.pack(ANSWER_MAGIC, len(answers)), rows.tobytes(), *data])
+    table = np.zeros(len(answers), _ANSWER_ROW)
+    table["user_id"], table["model_version"] = answers.user_ids, answers.model_versions
+    table["status"], table["n_classes"] = answers.statuses, answers.n_classes
+    used = np.arange(answers.probabilities.shape[1]) < answers.n_classes[:, None]
+    data = answers.probabilities[used].astype("<f4")
+    return b"".join([_HEADER.pack(ANSWER_MAGIC, len(answers)), table.tobytes(), data.tobytes()])
 
 
-def decode_answer(body: bytes) -> list[WindowAnswer]:
-    """Read an answer body.
+def decode_answer_table(body: bytes) -> AnswerTable:
+    """Read an answer body as columns.
 
     Raises
     ------
@@ -116,17 +171,57 @@ def decode_answer(body: bytes) -> list[WindowAnswer]:
         With reason ``answer_magic`` or ``answer_size``.
     """
     rows, at = _table(body, ANSWER_MAGIC, _ANSWER_ROW, "answer")
-    expected = at + 4 * int(rows["n_classes"].astype(np.int64).sum())
+    n_classes = rows["n_classes"].astype(np.int64)
+    expected = at + 4 * int(n_classes.sum())
     if len(body) != expected or np.any(rows["status"] > max(WindowStatus)):
         raise WireError("answer_size", f"expected {expected} bytes by the table, got {len(body)}")
-    answers = []
-    for row in rows:
-        n = int(row["n_classes"])
-        status = WindowStatus(int(row["status"]))
-        probabilities = np.frombuffer(body, "<f4", n, at)
-        answers.append(WindowAnswer(int(row["user_id"]), int(row["model_version"]), status, probabilities))
-        at += 4 * n
-    return answers
+    if len(rows) * int(n_classes.max(initial=0)) > MAX_ANSWER_VALUES:
+        raise WireError("answer_size", f"expected at most {MAX_ANSWER_VALUES} probabilities")
+    probabilities = np.zeros((len(rows), int(n_classes.max(initial=0))), np.float32)
+    probabilities[np.arange(probabilities.shape[1]) < n_classes[:, None]] = np.frombuffer(body, "<f4", -1, at)
+    ids, versions = rows["user_id"].astype(np.int64), rows["model_version"].astype(np.int64)
+    return AnswerTable(ids, versions, rows["status"].astype(np.int64), n_classes, probabilities)
+
+
+def encode_request(windows: Sequence[WindowRequest]) -> bytes:
+    """Give the request body of windows, each by itself, in this order."""
+    return encode_alike(
+        [(np.array([w.user_id]), np.array([w.model_version]), np.asarray(w.window)[None]) for w in windows]
+    )
+
+
+def decode_request(body: bytes) -> list[WindowRequest]:
+    """Read a request body as windows, each by itself, in their order.
+
+    Raises
+    ------
+    WireError
+        As ``decode_alike``.
+    """
+    found = [
+        (place, WindowRequest(user_id, version, window))
+        for part in decode_alike(body)
+        for place, user_id, version, window in zip(
+            part.places.tolist(), part.user_ids.tolist(), part.model_versions.tolist(), part.windows, strict=True
+        )
+    ]
+    return [window for _, window in sorted(found, key=lambda item: item[0])]
+
+
+def decode_answer(body: bytes) -> list[WindowAnswer]:
+    """Read an answer body as answers, each by itself.
+
+    Raises
+    ------
+    WireError
+        As ``decode_answer_table``.
+    """
+    table = decode_answer_table(body)
+    columns = (table.user_ids, table.model_versions, table.statuses, table.n_classes)
+    return [
+        WindowAnswer(user_id, version, WindowStatus(status), row[:n])
+        for user_id, version, status, n, row in zip(*map(np.ndarray.tolist, columns), table.probabilities, strict=True)
+    ]
 
 
 def _table(body: bytes, magic: bytes, row: np.dtype, name: str) -> tuple[np.ndarray, int]:

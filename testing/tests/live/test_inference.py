@@ -6,9 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-import httpx
 import numpy as np
 import pytest
 from websockets.asyncio.client import connect
@@ -17,6 +16,7 @@ from websockets.exceptions import ConnectionClosedError
 from semg import bus
 from semg.domain import Block, utc_from_us
 from semg.inference.directory import Directory
+from semg.inference.predictor_client import PredictorClient
 from semg.inference.worker import InferenceWorker
 from semg.recordings import Recording
 from semg.settings import Settings
@@ -32,35 +32,47 @@ pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("api")]
 T0_US = 1_800_000_000_000_000
 
 
-class Capture(httpx.AsyncHTTPTransport):
-    """The real transport, which also keeps what goes through it."""
+class Capture:
+    """Connections to the real predictor, which also keep what goes through them."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, settings: Settings) -> None:
+        headers = {"Authorization": f"Bearer {settings.semg_api_token.get_secret_value()}"}
+        self._make = lambda: PredictorClient(f"{settings.internal_api_url}/predict/windows", headers, 10)
         self.bodies: list[bytes] = []
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.bodies.append(await request.aread())
-        return await super().handle_async_request(request)
+    def connect(self) -> Recorded:
+        return Recorded(self._make(), self.bodies)
+
+
+@dataclass
+class Recorded:
+    client: PredictorClient
+    bodies: list[bytes]
+
+    async def post(self, body: bytes) -> bytes:
+        self.bodies.append(body)
+        return await self.client.post(body)
+
+    def close(self) -> None:
+        self.client.close()
 
 
 @asynccontextmanager
 async def worker_running(settings: Settings, pool: Pool) -> AsyncIterator[tuple[InferenceWorker, Capture]]:
     client = await bus.connect(settings, "test-worker", forever=False)
-    capture = Capture()
-    async with httpx.AsyncClient(transport=capture, timeout=10) as http:
-        worker = InferenceWorker(settings, client, http, pool, Directory(pool))
-        await worker.subscribe()
-        await client.flush()
-        task = asyncio.create_task(worker.run())
-        await asyncio.wait_for(worker.directory.loaded.wait(), 20)
-        try:
-            yield worker, capture
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            await client.close()
+    capture = Capture(settings)
+    worker = InferenceWorker(settings, client, capture.connect, pool, Directory(pool))
+    await worker.subscribe()
+    await client.flush()
+    task = asyncio.create_task(worker.run())
+    await asyncio.wait_for(worker.directory.loaded.wait(), 20)
+    try:
+        yield worker, capture
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await client.close()
 
 
 def blocks_of(user_id: int, recording: Recording, n: int, seed: int = 0, starts: tuple[int, ...] = (0,)) -> list[Block]:

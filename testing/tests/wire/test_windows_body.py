@@ -7,12 +7,15 @@ from hypothesis import strategies as st
 
 from semg.errors import WireError
 from semg.wire.windows import (
-    WindowAnswer,
+    AnswerTable,
     WindowRequest,
     WindowStatus,
+    decode_alike,
     decode_answer,
+    decode_answer_table,
     decode_request,
-    encode_answer,
+    encode_alike,
+    encode_answer_table,
     encode_request,
 )
 
@@ -27,17 +30,37 @@ def test_windows_of_several_profiles_keep_their_user_and_values(shapes: list[tup
         assert a.window.tobytes() == b.window.tobytes()
 
 
+def test_columns_and_single_windows_are_the_same_bytes() -> None:
+    rng = np.random.default_rng(1)
+    wide, narrow = (rng.normal(size=shape).astype(np.float32) for shape in ((3, 8, 50), (2, 4, 25)))
+    parts = [(np.array([5, 6, 7]), np.array([1, 2, 3]), wide), (np.array([8, 9]), np.array([4, 5]), narrow)]
+    body = encode_alike(parts)
+    assert body == encode_request(
+        [
+            WindowRequest(int(u), int(v), w)
+            for ids, versions, ws in parts
+            for u, v, w in zip(ids, versions, ws, strict=True)
+        ]
+    )
+    found = {part.windows.shape: part for part in decode_alike(body)}
+    assert found[(2, 4, 25)].places.tolist() == [3, 4]
+    assert found[(2, 4, 25)].windows.tobytes() == narrow.tobytes()
+    assert found[(3, 8, 50)].user_ids.tolist() == [5, 6, 7]
+    assert found[(3, 8, 50)].model_versions.tolist() == [1, 2, 3]
+
+
 def test_answer_keeps_order_status_and_probabilities() -> None:
-    none = np.zeros(0, np.float32)
-    sent = [
-        WindowAnswer(21, 2, WindowStatus.OK, np.array([0.25, 0.75], np.float32)),
-        WindowAnswer(22, 0, WindowStatus.NO_MODEL, none),
-    ]
-    received = decode_answer(encode_answer(sent))
-    assert [(r.user_id, r.model_version, r.status, r.probabilities.tolist()) for r in received] == [
+    probabilities = np.array([[0.25, 0.75, 0], [0, 0, 0], [0.5, 0.25, 0.25]], np.float32)
+    sent = AnswerTable(
+        np.array([21, 22, 2**60]), np.array([2, 0, 7]), np.array([0, 1, 0]), np.array([2, 0, 3]), probabilities
+    )
+    body = encode_answer_table(sent)
+    assert [(r.user_id, r.model_version, r.status, r.probabilities.tolist()) for r in decode_answer(body)] == [
         (21, 2, WindowStatus.OK, [0.25, 0.75]),
         (22, 0, WindowStatus.NO_MODEL, []),
+        (2**60, 7, WindowStatus.OK, [0.5, 0.25, 0.25]),
     ]
+    assert decode_answer_table(body).probabilities.tolist() == probabilities.tolist()
 
 
 @given(st.binary(max_size=200))
