@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from semg.block_table import LATE, STARTS_RUN, BlockTable
 from semg.domain import Block, Repetition, Session, us_from_utc
 from semg.errors import TrainingError
 from semg.signals.dataset import LabelledSamples, Stretch
@@ -25,10 +26,10 @@ def load_session(tx: Transaction, session: Session, *, with_excluded: bool = Fal
     TrainingError
         The session has no samples, or samples of another number of channels.
     """
-    blocks = [block for block in blocks_store.list_session_blocks(tx, session) if not block.late]
+    stored = blocks_store.read_session_blocks(tx, session)
     repetitions = repetitions_store.list_repetitions(tx, session.session_id)
     chosen = [repetition for repetition in repetitions if with_excluded or not repetition.excluded]
-    return label_blocks(session, blocks, chosen)
+    return label_table(session, stored.where((stored.rows["flags"] & LATE) == 0), chosen)
 
 
 def label_blocks(session: Session, blocks: Sequence[Block], repetitions: Sequence[Repetition]) -> LabelledSamples:
@@ -41,21 +42,32 @@ def label_blocks(session: Session, blocks: Sequence[Block], repetitions: Sequenc
     TrainingError
         There are no samples, or they have another number of channels than the session.
     """
-    if not blocks:
+    return label_table(session, BlockTable.from_blocks(blocks), repetitions)
+
+
+def label_table(session: Session, table: BlockTable, repetitions: Sequence[Repetition]) -> LabelledSamples:
+    """Give what ``label_blocks`` gives, for blocks as columns.
+
+    Raises
+    ------
+    TrainingError
+        As ``label_blocks``.
+    """
+    if not len(table):
         raise TrainingError(f"session “{session.name}” has no samples: was the device streaming during the capture?")
-    widths = {block.samples.shape[1] for block in blocks}
+    widths = set(table.rows["n_channels"].tolist())
     if widths != {len(session.channels)}:
         raise TrainingError(
             f"session “{session.name}” has samples of {sorted(widths)} channels, expected {len(session.channels)}: "
             "the device was changed during the capture; leave this session out"
         )
-    server_us = np.concatenate([block.server_us for block in blocks])
+    counts = table.counts
+    server_us = table.device_us + np.repeat(table.rows["clock_offset_us"], counts)
     starts_run = np.zeros(len(server_us), bool)
-    firsts = np.cumsum([0, *(block.n_samples for block in blocks[:-1])])
-    starts_run[firsts] = [block.starts_run for block in blocks]
+    starts_run[np.cumsum(counts) - counts] = (table.rows["flags"] & STARTS_RUN) != 0
     starts_run[0] = True
     return LabelledSamples(
-        samples=np.concatenate([block.samples for block in blocks]),
+        samples=table.values.reshape(len(server_us), len(session.channels)),
         starts_run=starts_run,
         stretch=_stretch_of(server_us, repetitions),
         stretches=tuple(Stretch(r.gesture, r.number, session.name) for r in repetitions),

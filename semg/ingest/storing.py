@@ -32,8 +32,11 @@ from semg.wire.messages import JOURNAL_STREAM, journal_subject
 
 logger = logging.getLogger(__name__)
 
-MAX_BATCH = 32
-"""Messages in one transaction: at most 29 MB."""
+MAX_BATCH = 64
+MAX_BATCH_BYTES = 4 << 20
+"""Of messages in one transaction, while they have about the size of those before; about four times this in memory."""
+
+FIRST_BATCH = 8
 
 WAIT_S = 0.5
 RETRY_S = (0.1, 5.0)
@@ -77,6 +80,7 @@ class StoreTask:
         self._subscription: JetStreamContext.PullSubscription | None = None
         self._created_at: datetime | None = None
         self._place = 0
+        self._batch = FIRST_BATCH
         self._delivered = self._stored = 0
         self._suspected = -1
         self._checked_at = 0.0
@@ -88,9 +92,9 @@ class StoreTask:
             try:
                 if self._subscription is None:
                     await self._open()
-                n_messages = await self._copy_once()
+                more_waits = await self._copy_once()
                 pause_s = RETRY_S[0]
-                if n_messages < MAX_BATCH:
+                if not more_waits:
                     await self._pause(self._settings.store_every_ms / 1000)
                 continue
             except (NatsError, TimeoutError, OSError, StoreError, _PlaceLost) as exc:
@@ -145,16 +149,19 @@ class StoreTask:
         self._delivered = self._stored = 0
         self._suspected = -1
 
-    async def _copy_once(self) -> int:
-        """Store what is there, or the first that arrives within ``WAIT_S``; give the number of messages."""
+    async def _copy_once(self) -> bool:
+        """Store what is there, or the first that arrives within ``WAIT_S``; tell whether more may wait."""
         assert self._subscription is not None
+        asked = self._batch
         try:
-            messages = await self._subscription.fetch(MAX_BATCH, timeout=WAIT_S)
+            messages = await self._subscription.fetch(asked, timeout=WAIT_S)
         except TimeoutError:
             messages = []
         if not messages:
             await self._check()
-            return 0
+            return False
+        largest = max(len(message.data) for message in messages)
+        self._batch = max(1, min(MAX_BATCH, MAX_BATCH_BYTES // max(1, largest)))
         entries = self._entries(messages)
         stored = await asyncio.to_thread(self._store, entries)
         self._place, self._stored = stored.sequence, self._delivered
@@ -166,7 +173,7 @@ class StoreTask:
         counters.journal_damaged += stored.damaged
         if asyncio.get_running_loop().time() - self._checked_at > CHECK_S:
             await self._check()
-        return len(messages)
+        return len(messages) == asked
 
     def _entries(self, messages: Sequence[Msg]) -> list[_Entry]:
         """Give the messages, after a look whether one was lost on the way here."""
@@ -190,7 +197,7 @@ class StoreTask:
             users = np.unique(decoded.rows["user_id"])
             known = profiles.lock_existing(tx, users.tolist())
             kept = decoded.where(np.isin(decoded.rows["user_id"], list(known)))
-            n_rows = blocks_store.copy_blocks(tx, kept.merged().blocks())
+            n_rows = blocks_store.copy_blocks(tx, kept.merged())
             last = max(saved, entries[-1].sequence)
             blocks_store.save_progress(tx, *key, last)
         erased = decoded.n_samples - kept.n_samples

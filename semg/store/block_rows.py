@@ -185,7 +185,7 @@ def _packed_values(table: BlockTable) -> tuple[dict[int, memoryview], NDArray[np
 
 def _view(values: NDArray[Any], kind: str) -> memoryview:
     """Give values in another form as bytes; what does not fit there is not used."""
-    return memoryview(values.astype(kind).view(np.uint8))
+    return values.astype(kind).view(np.uint8).data
 
 
 def _row(data: bytes, at: int) -> tuple[_Row, int]:
