@@ -27,6 +27,9 @@ def main(
     mains_hz: float = 50.0,
     classifier: str = "cnn",
     seed: int = 0,
+    calibrate: str = "",
+    base: str = "",
+    adapt: bool = True,
 ) -> None:
     """Print the report as JSON, and write it to a file when one is named.
 
@@ -46,6 +49,13 @@ def main(
         cnn, logcov_lda or td_lda.
     seed
         Of everything random in the training.
+    calibrate
+        Recording of 10 s of rest and one repetition of each gesture, with the band as in the test; the classifier is
+        adapted to it. No row of it may be in a test.
+    base
+        What other people's recordings say beforehand: a file of pretrain.py.
+    adapt
+        Whether the classifier follows the tests' streams without labels, as it does live; cnn only.
     """
     try:
         report = evaluate_recordings(
@@ -56,6 +66,9 @@ def main(
             mains_hz=mains_hz,
             kind=classifier,
             seed=seed,
+            calibrate=Path(str(calibrate)) if calibrate else None,
+            base=Path(str(base)) if base else None,
+            adapt=bool(adapt),
         )
         text = json.dumps(report, indent=2, ensure_ascii=False)
         if out:

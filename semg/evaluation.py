@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
+import numpy as np
+
 from semg.domain import ClassifierKind, Sensor
 from semg.errors import RecordingError, TrainingError
-from semg.recordings import read_recording
+from semg.overlap import shared_rows
+from semg.pretraining import digest_of, load_base
+from semg.recordings import load_recording
 from semg.signals.checks import RATE_TOLERANCE
 from semg.signals.classifier import Classifier
 from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
 from semg.signals.options import TrainingOptions
-from semg.signals.report import evaluate, serving_us
+from semg.signals.reliability import decision_figures, reliability
+from semg.signals.report import figures, serving_us
+from semg.signals.trainer import follow
 from semg.signals.training import fit
 
 
@@ -79,8 +85,21 @@ def evaluate_recordings(
     kind: str = "cnn",
     seed: int = 0,
     options: TrainingOptions | None = None,
+    calibrate: Path | None = None,
+    base: Path | None = None,
+    adapt: bool = True,
 ) -> dict[str, Any]:
     """Give the report of a classifier fitted on some recordings and tried on others, JSON-able.
+
+    Parameters
+    ----------
+    calibrate
+        A short recording (10 s of rest, each gesture once) of the placement that is tested; no row of it may be in a
+        test.
+    base
+        A file of ``pretrain.py``; whoever is in it and in these recordings is left out of it.
+    adapt
+        Whether the classifier follows each test's stream without labels, as it does live.
 
     Raises
     ------
@@ -104,23 +123,52 @@ def evaluate_recordings(
         hum_hz = float(mains_hz)
     except (TypeError, ValueError) as exc:
         raise RecordingError(f"--rate_hz and --mains_hz must be numbers, got {rate_hz!r}, {mains_hz!r}.") from exc
-    sessions = [
-        read_recording(path, rate_hz=rate, sensor=cast(Sensor, sensor), mains_hz=hum_hz) for path in [*train, *test]
+    loaded = [
+        load_recording(path, rate_hz=rate, sensor=cast(Sensor, sensor), mains_hz=hum_hz)
+        for path in [*train, *([] if calibrate is None else [calibrate]), *test]
     ]
-    learned, tests = sessions[: len(train)], sessions[len(train) :]
-    check_test(learned, tests, [path.name for path in test])
+    sessions = [recording.labelled for recording in loaded]
+    learned, tests = sessions[: len(train)], sessions[len(loaded) - len(test) :]
+    names = [path.name for path in test]
+    check_test(learned, tests, names)
+    calibration = None
+    if calibrate is not None:
+        calibration = sessions[len(train)]
+        check_test(learned, [calibration], [calibrate.name])
+        for other, name in zip(loaded[len(loaded) - len(test) :], names, strict=True):
+            shared = shared_rows(loaded[len(train)], other)
+            if shared:
+                raise RecordingError(
+                    f"{calibrate.name} shares {shared} row{'s' if shared > 1 else ''} with {name}; a figure from data "
+                    "that were fitted on says nothing. Cut the calibration out of the test."
+                )
+    prior = None
+    if base is not None:
+        prior = load_base(base).without(digests={digest_of(session) for session in sessions})
     started = time.perf_counter()
-    classifier = fit(learned, cast(ClassifierKind, kind), options=options, seed=seed)
+    classifier = fit(
+        learned, cast(ClassifierKind, kind), options=options, seed=seed, calibration=calibration, base=prior
+    )
     train_s = time.perf_counter() - started
     data = held_out_windows(classifier, tests)
     if len(data) == 0:
         raise RecordingError(f"No window of {classifier.window.window_ms:g} ms fits into a stretch of the test.")
-    return evaluate(classifier, data) | {
+    probabilities = follow(classifier, data) if adapt else classifier.predict_proba(data.windows)
+    report = figures(classifier.classes, data, probabilities)
+    truth = np.searchsorted(np.array(classifier.classes), data.labels).astype(np.int64)
+    hop_ms = classifier.window.hop_samples * 1000 / classifier.window.rate_hz
+    return report | {
+        "reliability": reliability(truth, probabilities),
+        "decisions": decision_figures(classifier.classes, data, probabilities, classifier.decision, hop_ms),
         "model_bytes": len(classifier.to_bytes()),
         "train_s": round(train_s, 3),
         "us_per_window": round(serving_us(classifier, data.windows), 1),
         "seed": seed,
-        "held_out": [path.name for path in test],
+        "held_out": names,
         "trained_on": [path.name for path in train],
+        "calibrated_on": None if calibrate is None else calibrate.name,
+        "base": classifier.training["base"],
+        "base_people": None if prior is None else len(prior.people),
+        "adapts": adapt and kind == "cnn",
         "classifier": kind,
     }

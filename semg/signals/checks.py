@@ -65,7 +65,9 @@ def check_sessions(sessions: Sequence[LabelledSamples], wanted: Sequence[str] | 
     return chosen
 
 
-def check_windows(data: WindowSet, sessions: Sequence[LabelledSamples], window_ms: float) -> None:
+def check_windows(
+    data: WindowSet, sessions: Sequence[LabelledSamples], window_ms: float, min_repetitions: int = 2
+) -> None:
     """Check that the windows of the sessions can be learned from and tested.
 
     Raises
@@ -95,9 +97,30 @@ def check_windows(data: WindowSet, sessions: Sequence[LabelledSamples], window_m
         raise TrainingError(
             f"Only the gesture {only} was recorded; a classifier needs at least two, for example rest and fist."
         )
-    single = sorted(label for label, each in repetitions.items() if len(each) < 2)
+    single = sorted(label for label, each in repetitions.items() if len(each) < min_repetitions)
     if single:
         raise TrainingError(
             f"There is only one repetition of {', '.join(single)}: record every gesture at least twice, because one "
             "repetition is held out to test the classifier."
+        )
+
+
+def check_calibration(calibration: WindowSet, classes: Sequence[str]) -> None:
+    """Check that a calibration session can tell how the band is worn now.
+
+    Raises
+    ------
+    TrainingError
+        When it holds no window, a gesture that the classifier does not know, or fewer than two gestures.
+    """
+    found = set(calibration.labels.tolist())
+    unknown = sorted(found - set(classes))
+    if unknown:
+        raise TrainingError(
+            f"The calibration holds the gesture {', '.join(unknown)}, which the sessions to adapt do not have. They "
+            f"have {', '.join(classes)}."
+        )
+    if len(found) < 2:
+        raise TrainingError(
+            "The calibration holds fewer than two gestures with windows: perform 10 s of rest and every gesture once."
         )

@@ -9,50 +9,37 @@ from numpy.typing import NDArray
 
 from semg.signals.runtime import log_softmax
 
-SHARES = (0.3, 0.4, 0.5, 0.6, 0.7)
-SHARPNESSES = tuple(float(x) for x in np.geomspace(0.2, 1.6, 22))
+SHARPNESSES = tuple(float(x) for x in np.geomspace(0.15, 2.4, 33))
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Share of the convolutional branch in the mean of the branches' log-probabilities, and its calibration.
+    """Shares of the convolutional and the dense branch in the mean of log-probabilities, and its calibration.
+
+    The closed-form branch has the rest. Equal shares: see ``docs/recognition.md``.
 
     ``sharpness`` is the inverse of a temperature (Guo et al., ICML 2017): the factor on the mixed
     log-probabilities that makes confidences true on held-out windows.
     """
 
-    share: float = 0.5
+    share: float = 1 / 3
+    dense_share: float = 1 / 3
     sharpness: float = 0.7
 
     def as_array(self) -> NDArray[np.float32]:
-        """Give ``(2,)`` as ``runtime`` reads it."""
-        return np.array([self.share, self.sharpness], dtype=np.float32)
+        """Give ``(3,)`` as ``runtime`` reads it."""
+        return np.array([self.share, self.dense_share, self.sharpness], dtype=np.float32)
 
 
 DEFAULT_MIX = Mix()
 """Where nothing could be held out to choose by; the middle of what was chosen on real recordings."""
 
 
-def choose_mix(
-    network: NDArray[np.floating], linear: NDArray[np.floating], y: NDArray[np.int64], shares: tuple[float, ...]
-) -> tuple[Mix, float]:
-    """Give the share with the least log-loss on held-out windows, its calibration, and that loss.
+def choose_sharpness(log_probabilities: NDArray[np.floating], y: NDArray[np.int64]) -> float:
+    """Give the factor on log-probabilities ``(N, K)`` with the least log-loss on windows that were left out.
 
-    Parameters
-    ----------
-    network, linear
-        Log-probabilities of the branches, ``(N, K)``.
-    y
-        True classes ``(N,)``.
-    shares
-        What to choose among; one value for a single branch.
+    Every class counts by its windows, as it will live; the factor is one of ``SHARPNESSES``.
     """
-    best, least = DEFAULT_MIX, float("inf")
     rows = np.arange(len(y))
-    for share in shares:
-        mixed = share * network + (1 - share) * linear
-        for sharpness in SHARPNESSES:
-            loss = float(-log_softmax(sharpness * mixed)[rows, y].mean())
-            if loss < least:
-                best, least = Mix(share, sharpness), loss
-    return best, least
+    losses = [float(-log_softmax(sharpness * log_probabilities)[rows, y].mean()) for sharpness in SHARPNESSES]
+    return SHARPNESSES[int(np.argmin(losses))]

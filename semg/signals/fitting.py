@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from semg.domain import ClassifierKind
 from semg.errors import TrainingError
 from semg.signals.features import choose_lags
 from semg.signals.runtime import branch_features
+
+if TYPE_CHECKING:
+    from semg.signals.base import BasePrior
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -117,6 +122,45 @@ def fit_linear(features: NDArray[np.float32], y: NDArray[np.int64], shares: NDAr
     return {"lda_coef": coef.astype(np.float32), "lda_intercept": intercept.astype(np.float32)}
 
 
+def fit_discriminant(
+    features: NDArray[np.float32],
+    y: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    base: BasePrior | None = None,
+) -> Arrays:
+    """Give a linear discriminant of weighted windows, with Ledoit-Wolf shrinkage of the pooled covariance.
+
+    Parameters
+    ----------
+    features
+        Float32 ``(N, F)``, centred.
+    weights
+        ``(N,)``: how much each window counts.
+    shares
+        Priors ``(K,)``.
+    base
+        What other people's data say beforehand of covariance and means.
+    """
+    wide = features.astype(np.float64)
+    n_classes = len(shares)
+    means = np.stack([np.average(wide[y == k], axis=0, weights=weights[y == k]) for k in range(n_classes)])
+    apart = (wide - means[y]) * np.sqrt(weights / weights.mean())[:, None]
+    covariance = apart.T @ apart / len(apart)
+    part = float(ledoit_wolf_shrinkage(apart, assume_centered=True))
+    level = max(1e-9, float(np.trace(covariance)) / len(covariance))
+    covariance = (1 - part) * covariance + part * level * np.eye(len(covariance))
+    if base is not None:
+        covariance, means = base.update(covariance, means)
+    coef = np.linalg.solve(covariance, means.T).T
+    intercept = np.log(shares) - 0.5 * np.sum(coef * means, axis=1)
+    return {
+        "lda_coef": coef.astype(np.float32),
+        "lda_intercept": intercept.astype(np.float32),
+        "class_means": means.astype(np.float32),
+    }
+
+
 def fit_branch(
     kind: ClassifierKind,
     scaled: NDArray[np.float32],
@@ -163,6 +207,7 @@ def fit_network(
     seed: int,
     on_epoch: Callable[[int, float], None],
     should_stop: Callable[[], bool],
+    weights: NDArray[np.float64] | None = None,
 ) -> Arrays:
     """Give the trained convolutional branch as ``runtime`` reads it.
 
@@ -174,6 +219,8 @@ def fit_network(
         Called after every epoch with its number from 1 and its mean loss.
     should_stop
         Asked before every batch.
+    weights
+        ``(N,)``: how often each window is drawn, in place of ``options.balance``.
 
     Raises
     ------
@@ -190,7 +237,7 @@ def fit_network(
         network = Network(network_shape(scaled.shape[1], scaled.shape[2], n_classes, rate_hz))
         data, target = torch.from_numpy(scaled), torch.from_numpy(y)
         weight = torch.from_numpy(class_shares(y, n_classes, options.balance) / np.bincount(y, minlength=n_classes))
-        drawn = weight[target]
+        drawn = weight[target] if weights is None else torch.from_numpy(weights / weights.sum())
         per_epoch = min(len(y), options.windows_per_epoch)
         steps = options.epochs * max(1, -(-per_epoch // options.batch))
         optimiser = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)

@@ -53,6 +53,18 @@ def linear_scores(arrays: Arrays, features: NDArray[np.floating]) -> NDArray[np.
     return features.astype(np.float64) @ arrays["lda_coef"].T + arrays["lda_intercept"]
 
 
+def dense_scores(arrays: Arrays, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the logits ``(N, K)`` of the dense branch: ``dense0, dense1, …``, a rectifier between them."""
+    held, layer = features, 0
+    while True:
+        held = held @ arrays[f"dense{layer}_weight"]
+        held += arrays[f"dense{layer}_bias"]
+        layer += 1
+        if f"dense{layer}_weight" not in arrays:
+            return held
+        np.maximum(held, 0, out=held)
+
+
 def network_scores(arrays: Arrays, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give the logits ``(N, K)`` of the convolutional branch.
 
@@ -106,15 +118,34 @@ def scores(kind: str, arrays: Arrays, windows: NDArray[np.float32], envelope: bo
 
 
 def mixed_scores(
-    kind: str, arrays: Arrays, scaled: NDArray[np.float32], features: NDArray[np.float32]
+    kind: str,
+    arrays: Arrays,
+    scaled: NDArray[np.float32],
+    features: NDArray[np.float32],
+    shift: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Give the scores ``(N, K)`` of scaled windows whose closed-form features are known."""
-    linear = linear_scores(arrays, features)
+    """Give the scores ``(N, K)`` of scaled windows whose closed-form features are known.
+
+    Parameters
+    ----------
+    shift
+        ``(F,)``: what the features lie apart from those of the training; None for nothing.
+    """
+    if shift is not None:
+        features = features - shift
     if kind != "cnn":
-        return linear * arrays["mix"][1]
-    network = network_scores(arrays, scaled)
-    share, sharpness = arrays["mix"]
-    return np.asarray(sharpness * (share * log_softmax(network) + (1 - share) * log_softmax(linear)), dtype=np.float32)
+        return linear_scores(arrays, features) * arrays["mix"][-1]
+    if "centre" in arrays:
+        features = features - arrays["centre"]
+    linear = log_softmax(linear_scores(arrays, features))
+    network = log_softmax(network_scores(arrays, scaled))
+    if "dense0_weight" not in arrays:  # classifiers stored before there was a dense branch
+        share, sharpness = arrays["mix"]
+        return np.asarray(sharpness * (share * network + (1 - share) * linear), dtype=np.float32)
+    dense = log_softmax(dense_scores(arrays, features))
+    share, dense_share, sharpness = arrays["mix"]
+    mixed = share * network + dense_share * dense + (1 - share - dense_share) * linear
+    return np.asarray(sharpness * mixed, dtype=np.float32)
 
 
 def probabilities(kind: str, arrays: Arrays, windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:

@@ -85,3 +85,65 @@ def _describe(data: WindowSet, chosen: Sequence[int]) -> tuple[str, ...]:
         for stretch in (data.stretches[i] for i in chosen)
     )
     return tuple(seen)
+
+
+MAX_FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One division of windows into a training part and a part left out; see ``Split``."""
+
+    held_out: tuple[str, ...]
+    train: NDArray[np.bool_]
+    test: NDArray[np.bool_]
+
+
+def folds_of(data: WindowSet) -> tuple[str, list[Fold]]:
+    """Give what is left out (``session`` or ``repetition``) and divisions that leave each part out once, newest first.
+
+    With two sessions or more each of the newest ``MAX_FOLDS`` is left out, as far as the others hold its gestures;
+    otherwise whole repetitions, of every gesture a fifth at a time. Without a second repetition there is no fold.
+    """
+    by_session = []
+    labels = data.labels
+    sessions = np.unique(data.session_index)
+    for session in sessions[::-1][:MAX_FOLDS]:
+        test = data.session_index == session
+        if len(sessions) > 1 and set(labels[~test]) == set(labels):
+            name = data.stretches[int(data.stretch[test][0])].session
+            by_session.append(Fold((f"session {name}",), ~test, test))
+    if by_session:
+        return "session", by_session
+    order = _repetition_order(data)
+    counts: dict[str, int] = defaultdict(int)
+    for i in order:
+        counts[data.stretches[i].label] = max(counts[data.stretches[i].label], order[i] + 1)
+    n_folds = min(MAX_FOLDS, min(counts.values(), default=0))
+    if n_folds < 2:
+        return "repetition", []
+    found = []
+    for number in range(n_folds):
+        chosen = sorted(i for i, place in order.items() if place % n_folds == number)
+        test = np.isin(data.stretch, chosen)
+        found.append(Fold(_describe(data, chosen), ~test, test))
+    return "repetition", found
+
+
+def first_stretches(data: WindowSet) -> NDArray[np.bool_]:
+    """Tell the windows of each gesture's first repetition: what a calibration consists of."""
+    order = _repetition_order(data)
+    return np.isin(data.stretch, sorted(i for i, place in order.items() if place == _last_place(data, order, i)))
+
+
+def _last_place(data: WindowSet, order: dict[int, int], i: int) -> int:
+    return max(place for j, place in order.items() if data.stretches[j].label == data.stretches[i].label)
+
+
+def _repetition_order(data: WindowSet) -> dict[int, int]:
+    """Give each stretch's place among those of its gesture, counted from the newest."""
+    ids, firsts = np.unique(data.stretch, return_index=True)
+    by_label: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for i, first in zip(ids.tolist(), firsts.tolist(), strict=True):
+        by_label[data.stretches[i].label].append((int(data.session_index[first]), int(data.end_index[first]), i))
+    return {i: place for found in by_label.values() for place, (_, _, i) in enumerate(sorted(found, reverse=True))}

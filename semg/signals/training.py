@@ -4,52 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.domain import ClassifierKind, ConditioningSpec, DecisionSpec, WindowSpec
+from semg.domain import ClassifierKind
 from semg.errors import TrainingError
 from semg.signals import report as reports
-from semg.signals import runtime
-from semg.signals.checks import check_sessions, check_windows
+from semg.signals.advice import advise, count_repetitions, silent_channels
+from semg.signals.base import Base
 from semg.signals.classifier import Classifier
-from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
-from semg.signals.ensemble import DEFAULT_MIX, SHARES, Mix, choose_mix
-from semg.signals.fitting import (
-    DEFAULT_RECIPE,
-    RECIPES,
-    Arrays,
-    NetworkOptions,
-    Recipe,
-    fit_branch,
-    fit_network,
-    fit_scale,
-)
+from semg.signals.dataset import LabelledSamples, WindowSet
+from semg.signals.metrics import score
 from semg.signals.options import TrainingOptions
-from semg.signals.splits import Split, split_held_out
+from semg.signals.reliability import decision_figures, operating_points, reliability
+from semg.signals.runtime import softmax
+from semg.signals.splits import Fold, folds_of
+from semg.signals.trainer import Trainer, TrainingProgress, Tried, follow
 
-MAX_WINDOW_BYTES = 384 * 2**20
-"""Bound on the windows of a training; beyond it only every second, third, … window of the grid is used."""
-RECIPE_WINDOWS = 3000
-"""About as many windows are enough to choose a recipe by."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingProgress:
-    """How far a training is. ``percent`` counts the whole training, epochs those of the current network."""
-
-    percent: float
-    epoch: int
-    epochs: int
-    line: str
+BASELINES: tuple[ClassifierKind, ...] = ("logcov_lda", "td_lda")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """A classifier fitted on all data, and the report of one fitted without the held-out part."""
+    """A classifier fitted on all data, and the report of ones fitted without what they were tried on."""
 
     classifier: Classifier
     report: dict[str, Any]
@@ -63,6 +43,10 @@ def _unheard(progress: TrainingProgress) -> None:
     """Take the place of a listener."""
 
 
+def _unused(classifier: Classifier) -> None:
+    """Take the place of somebody who waits for the classifier."""
+
+
 def fit(
     sessions: Sequence[LabelledSamples],
     kind: ClassifierKind = "cnn",
@@ -71,15 +55,30 @@ def fit(
     seed: int | None = None,
     progress: Callable[[TrainingProgress], None] = _unheard,
     should_stop: Callable[[], bool] = _never,
+    calibration: LabelledSamples | None = None,
+    base: Base | None = None,
 ) -> Classifier:
     """Give a classifier fitted on all of some sessions, without a report: what ``evaluate.py`` tests on others.
 
-    Parameters and errors as ``train``.
+    One repetition of each gesture is enough. Other parameters and errors as ``train``.
     """
-    trainer = _Trainer(sessions, kind, options or TrainingOptions(), seed, progress, should_stop)
-    trainer.networks = 2
-    recipe, mix = trainer.choose(trainer.data)
-    return trainer.fit(trainer.data, recipe, mix, "final fit")
+    trainer = Trainer(
+        sessions,
+        kind,
+        options or TrainingOptions(),
+        seed,
+        progress,
+        should_stop,
+        calibration=calibration,
+        base=base,
+        single_repetitions=True,
+    )
+    by, folds = folds_of(trainer.data)
+    if calibration is not None and by == "repetition":
+        folds = []
+    trainer.networks = 2 if folds else 1
+    tried = [trainer.try_fold(folds[0], "choosing the calibration of confidences")] if folds else []
+    return trainer.fit(trainer.data, "final fit", trainer.calibration, trainer.mix_of(tried))
 
 
 def train(
@@ -90,13 +89,17 @@ def train(
     seed: int | None = None,
     progress: Callable[[TrainingProgress], None] = _unheard,
     should_stop: Callable[[], bool] = _never,
+    calibration: LabelledSamples | None = None,
+    base: Base | None = None,
+    previous: Classifier | None = None,
+    ready: Callable[[Classifier], None] = _unused,
 ) -> TrainingResult:
-    """Give a classifier fitted on all sessions, with the report of one that did not see the held-out part.
+    """Give a classifier fitted on all sessions, with the report of ones that did not see what they were tried on.
 
     Parameters
     ----------
     sessions
-        In time order; with two or more the last is held out for the report, otherwise repetitions are.
+        In time order; with two or more each of the newest is left out once for the report, otherwise repetitions are.
     options
         Defaults where not given.
     seed
@@ -105,6 +108,14 @@ def train(
         Called from this thread, some times a second.
     should_stop
         Asked between batches.
+    calibration
+        A short session (10 s of rest, each gesture once) of the placement that is worn from now on.
+    base
+        What other people's data say beforehand; not used where it does not fit.
+    previous
+        The classifier in use until now, compared on the same windows as far as it did not see them.
+    ready
+        Called with the classifier as soon as it can be used; the report follows.
 
     Raises
     ------
@@ -114,178 +125,221 @@ def train(
         When ``should_stop`` said so.
     """
     started = time.perf_counter()
-    trainer = _Trainer(sessions, kind, options or TrainingOptions(), seed, progress, should_stop)
-    split = split_held_out(trainer.data)
-    if split is None:
-        raise TrainingError(
-            "No repetition could be held out to test the classifier: record every gesture at least twice."
-        )
-    seen, unseen = trainer.data.select(split.train), trainer.data.select(split.test)
-    trainer.say(f"{len(seen) + len(unseen)} windows of {len(trainer.classes)} gestures, {len(unseen)} held out")
-    recipe, mix = trainer.choose(seen)
-    tested = trainer.fit(seen, recipe, mix, "held-out test")
-    report = reports.evaluate(tested, unseen)
-    baseline = tested if kind == "logcov_lda" else trainer.baseline(seen)
-    scored = reports.evaluate(baseline, unseen)
-    report["baseline"] = {"classifier": "logcov_lda"} | {
-        name: scored[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")
-    }
-    trainer.say(f"held out: balanced accuracy {100 * (report['balanced_accuracy'] or 0.0):.1f} %")
-    # From here on the held-out part is used too, for a classifier that no figure of the report is about.
-    final_recipe = trainer.choose_recipe(trainer.data, split)
-    classifier = trainer.fit(trainer.data, final_recipe, trainer.mix_of(tested, unseen), "final fit")
+    trainer = Trainer(
+        sessions, kind, options or TrainingOptions(), seed, progress, should_stop, calibration=calibration, base=base
+    )
+    by, folds = folds_of(trainer.data)
+    if calibration is not None and by == "repetition":
+        folds = []  # inside one session nothing can play the part of another placement's calibration
+    if not folds:
+        if calibration is None:
+            raise TrainingError(
+                "No repetition could be held out to test the classifier: record every gesture at least twice."
+            )
+        by = "none"
+    trainer.networks = len(folds) + 1
+    trainer.say(f"{len(trainer.data)} windows of {len(trainer.classes)} gestures, {len(folds)} parts held out in turn")
+    if trainer.base_refusal:
+        trainer.say(f"the {trainer.base_refusal} does not fit these signals: trained from scratch")
+    tried = [trainer.try_fold(folds[0], "held-out test 1")] if folds else []
+    mix = trainer.mix_of(tried)
+    classifier = trainer.fit(trainer.data, "final fit", trainer.calibration, mix)
+    trained_s = time.perf_counter() - started
+    ready(classifier)
+    trainer.say("the classifier is ready, its report follows")
+    for number, fold in enumerate(folds[1:], 2):
+        tried.append(trainer.try_fold(fold, f"held-out test {number}"))
+    report: dict[str, Any] = {}
+    if calibration is not None:
+        report["calibration"] = _calibration_report(trainer)
+    if tried:
+        report |= _held_out_report(trainer, tried, folds, kind)
+        report |= _with_previous(trainer, tried, previous)
+    else:
+        report |= _calibration_only(report["calibration"], trainer)
+    timed = trainer.data.windows if len(trainer.data) else np.zeros((0, 1, 1), np.float32)
     report |= {
-        "split": _describe(split),
-        "held_out": list(split.held_out),
-        "train_windows": int((split.train & trainer.usable(trainer.data)).sum()),
+        "split": _describe(by, calibration is not None, len(folds)),
+        "held_out": [name for each in tried for name in each.held_out],
         "seed": trainer.seed,
         "classifier": kind,
+        "base": classifier.training["base"],
         "n_parameters": classifier.n_parameters,
         "model_bytes": len(classifier.to_bytes()),
-        "us_per_window": round(reports.serving_us(classifier, unseen.windows), 1),
-        "train_s": round(time.perf_counter() - started, 2),
+        "us_per_window": round(reports.serving_us(classifier, timed), 1),
+        "train_s": round(trained_s, 2),
+        "report_s": round(time.perf_counter() - started, 2),
     }
-    trainer.finish(f"done in {report['train_s']:.0f} s")
+    trainer.say(f"held out: balanced accuracy {100 * (report['balanced_accuracy'] or 0.0):.1f} %")
+    trainer.finish(f"done in {report['report_s']:.0f} s")
     return TrainingResult(classifier, report)
 
 
-def _describe(split: Split) -> dict[str, str]:
-    what = "the last session" if split.by == "session" else "whole repetitions of every gesture"
-    return {"by": split.by, "description": f"{what} held out before anything was fitted"}
+def _held_out_report(
+    trainer: Trainer, tried: Sequence[Tried], folds: Sequence[Fold], kind: ClassifierKind
+) -> dict[str, Any]:
+    """Give the figures over all windows that were left out once."""
+    data, truth, probabilities = _pooled(trainer, tried)
+    report = reports.figures(trainer.classes, data, probabilities)
+    hop_ms = trainer.window.hop_samples * 1000 / trainer.window.rate_hz
+    spec = tried[0].classifier.decision
+    points, chosen = operating_points(trainer.classes, data, probabilities, spec.vote_n, hop_ms)
+    baselines = {}
+    for plain in BASELINES:
+        again = tried if plain == kind else [trainer.try_fold(fold, f"{plain} beside it", plain) for fold in folds]
+        windows, _, named = _pooled(trainer, again)
+        scored = reports.figures(trainer.classes, windows, named)
+        baselines[plain] = {name: scored[name] for name in ("accuracy", "balanced_accuracy", "macro_f1", "trimmed")}
+    silent = silent_channels(trainer.data.windows, trainer.channels)
+    repetitions = count_repetitions(
+        [(trainer.data.stretches[i].label, i) for i in np.unique(trainer.data.stretch).tolist()]
+    )
+    n_sessions = len(np.unique(trainer.data.session_index))
+    report |= {
+        "baseline": {"classifier": "logcov_lda"} | baselines["logcov_lda"],
+        "baselines": baselines,
+        "folds": [_fold_line(trainer, each) for each in tried],
+        "train_windows": int(np.mean([(fold.train & trainer.usable(trainer.data)).sum() for fold in folds])),
+        "reliability": reliability(truth, probabilities),
+        "decisions": decision_figures(trainer.classes, data, probabilities, spec, hop_ms),
+        "operating_points": points,
+        "operating_point": chosen,
+        "silent_channels": silent,
+        "advice": advise(
+            trainer.classes, np.array(report["confusion"]), repetitions, n_sessions, silent, n_sessions > 1
+        ),
+    }
+    return report
 
 
-class _Trainer:
-    """The windows of one training, and the fits on parts of them."""
+def _pooled(trainer: Trainer, tried: Sequence[Tried]) -> tuple[WindowSet, NDArray[np.int64], NDArray[np.float32]]:
+    """Give the windows left out in all folds; each fold's confidences are calibrated by the others'.
 
-    def __init__(
-        self,
-        sessions: Sequence[LabelledSamples],
-        kind: ClassifierKind,
-        options: TrainingOptions,
-        seed: int | None,
-        progress: Callable[[TrainingProgress], None],
-        should_stop: Callable[[], bool],
-    ) -> None:
-        self.kind, self.options = kind, options
-        self.seed = options.seed if seed is None else seed
-        self.networks = 3
-        self._progress, self._should_stop = progress, should_stop
-        self._epochs_done = 0
-        self.channels = check_sessions(sessions, options.channels)
-        first = sessions[0]
-        self.conditioning = ConditioningSpec(first.sensor, first.rate_hz, first.mains_hz)
-        if options.high_pass_hz is not None:
-            self.conditioning = replace(self.conditioning, high_pass_hz=options.high_pass_hz)
-        self.window = WindowSpec(first.rate_hz, options.window_ms, options.hop_ms, options.settle_ms)
-        grid = _affordable(self.window, len(self.channels), sum(len(session.samples) for session in sessions))
-        self.data = make_windows(sessions, self.channels, self.conditioning, grid)
-        check_windows(self.data, sessions, options.window_ms)
-        self.classes = tuple(sorted({str(label) for label in self.data.labels}))
-        self.session_names = [stretches[0].session for s in sessions if (stretches := s.stretches)]
-
-    @property
-    def envelope(self) -> bool:
-        return self.conditioning.sensor == "envelope"
-
-    def usable(self, data: WindowSet) -> NDArray[np.bool_]:
-        """Tell the windows that may be fitted on: those that do not lie at a stretch's start."""
-        return data.into_stretch_ms >= np.minimum(self.options.skip_start_ms, 0.2 * data.stretch_ms)
-
-    def truth(self, data: WindowSet) -> NDArray[np.int64]:
-        return np.searchsorted(np.array(self.classes), data.labels).astype(np.int64)
-
-    def fit(self, data: WindowSet, recipe: Recipe, mix: Mix, what: str) -> Classifier:
-        """Give a classifier of this training's kind fitted on windows."""
-        arrays, scaled, y = self._closed_form(data.select(self.usable(data)), self.kind, recipe)
-        arrays["mix"] = mix.as_array()
-        if self.kind == "cnn":
-            arrays |= self._fit_network(scaled, y, recipe, what)
-        return self._classifier(self.kind, arrays)
-
-    def baseline(self, data: WindowSet) -> Classifier:
-        """Give log-covariance and a linear discriminant fitted on the same windows."""
-        arrays, _, _ = self._closed_form(data.select(self.usable(data)), "logcov_lda", DEFAULT_RECIPE)
-        return self._classifier("logcov_lda", arrays | {"mix": DEFAULT_MIX.as_array()})
-
-    def choose(self, data: WindowSet) -> tuple[Recipe, Mix]:
-        """Give the recipe and the mix of branches chosen on a held-out part of data that a fit may see."""
-        split = split_held_out(data)
-        if split is None:
-            return DEFAULT_RECIPE, DEFAULT_MIX
-        recipe = self.choose_recipe(data, split)
-        tried = self.fit(data.select(split.train), recipe, DEFAULT_MIX, "choosing the mix")
-        return recipe, self.mix_of(tried, data.select(split.test))
-
-    def choose_recipe(self, data: WindowSet, split: Split) -> Recipe:
-        """Give the recipe whose closed-form branch has the least log-loss on a held-out part."""
-        if self.kind != "cnn":
-            return DEFAULT_RECIPE
-        seen, unseen = (data.select(part & self.usable(data)) for part in (split.train, split.test))
-        seen, unseen = (
-            part.select(np.arange(0, len(part), max(1, len(part) // RECIPE_WINDOWS))) for part in (seen, unseen)
-        )
-        if len(set(seen.labels)) < len(self.classes) or len(unseen) == 0:
-            return DEFAULT_RECIPE
-        truth, losses = self.truth(unseen), []
-        for recipe in RECIPES:
-            arrays, _, _ = self._closed_form(seen, self.kind, recipe)
-            features = runtime.branch_features(self.kind, arrays, runtime.scale(arrays, unseen.windows), self.envelope)
-            linear = runtime.log_softmax(runtime.linear_scores(arrays, features))
-            losses.append(choose_mix(linear, linear, truth, (0.0,))[1])
-        return RECIPES[int(np.argmin(losses))]
-
-    def _closed_form(
-        self, data: WindowSet, kind: ClassifierKind, recipe: Recipe
-    ) -> tuple[Arrays, NDArray[np.float32], NDArray[np.int64]]:
-        """Give scale and closed-form branch, with the scaled windows and the truth they were fitted on."""
-        y = self.truth(data)
-        arrays = fit_scale(data.windows, self.envelope)
-        scaled = runtime.scale(arrays, data.windows)
-        arrays |= fit_branch(kind, scaled, y, len(self.classes), self.window.rate_hz, self.envelope, recipe, self.seed)
-        return arrays, scaled, y
-
-    def _classifier(self, kind: ClassifierKind, arrays: Arrays) -> Classifier:
-        training = {"sessions": self.session_names, "seed": self.seed, "options": asdict(self.options)}
-        decision = DecisionSpec(self.options.vote_n, self.options.min_confidence)
-        return Classifier(kind, self.classes, self.channels, self.window, self.conditioning, decision, arrays, training)
-
-    def _fit_network(self, scaled: NDArray[np.float32], y: NDArray[np.int64], recipe: Recipe, what: str) -> Arrays:
-        def on_epoch(epoch: int, loss: float) -> None:
-            self._epochs_done += 1
-            self.say(f"{what}: epoch {epoch} of {self.options.epochs}, loss {loss:.3f}", epoch)
-
-        return fit_network(
-            scaled,
-            y,
-            len(self.classes),
-            self.window.rate_hz,
-            NetworkOptions(epochs=self.options.epochs),
-            recipe,
-            self.seed,
-            on_epoch,
-            self._should_stop,
-        )
-
-    def mix_of(self, classifier: Classifier, unseen: WindowSet) -> Mix:
-        """Give the mix of a classifier's branches that is best on windows it has not seen."""
-        unseen = unseen.select(self.usable(unseen))
-        linear, network = reports.branch_log_probabilities(classifier, unseen.windows)
-        shares = SHARES if classifier.kind == "cnn" else (0.0,)
-        return choose_mix(network, linear, self.truth(unseen), shares)[0]
-
-    def say(self, line: str, epoch: int = 0) -> None:
-        """Report progress, reckoned by epochs of all networks of the training."""
-        total = self.networks * self.options.epochs if self.kind == "cnn" else 1
-        percent = min(99.0, 1.0 + 98.0 * self._epochs_done / total)
-        self._progress(TrainingProgress(percent, epoch, self.options.epochs, line))
-
-    def finish(self, line: str) -> None:
-        """Report the end."""
-        self._progress(TrainingProgress(100.0, self.options.epochs, self.options.epochs, line))
+    With one fold its own first half calibrates nothing: the default stays.
+    """
+    parts = []
+    for number, each in enumerate(tried):
+        others = [other for place, other in enumerate(tried) if place != number]
+        parts.append(softmax(trainer.mix_of(others).sharpness * each.log_probabilities))
+    windows = [each.data for each in tried]
+    data = WindowSet(
+        np.concatenate([each.windows for each in windows]),
+        np.concatenate([each.stretch for each in windows]),
+        trainer.data.stretches,
+        np.concatenate([each.into_stretch_ms for each in windows]),
+        np.concatenate([each.stretch_ms for each in windows]),
+        np.concatenate([each.end_index for each in windows]),
+        np.concatenate([each.session_index for each in windows]),
+    )
+    return data, np.concatenate([each.truth for each in tried]), np.concatenate(parts)
 
 
-def _affordable(window: WindowSpec, n_channels: int, n_samples: int) -> WindowSpec:
-    """Give the grid with its hop multiplied until all windows together stay below ``MAX_WINDOW_BYTES``."""
-    window_bytes = n_channels * window.window_samples * 4
-    times = int(np.ceil(n_samples / window.hop_samples * window_bytes / MAX_WINDOW_BYTES))
-    return replace(window, hop_ms=window.hop_samples * max(1, times) * 1000.0 / window.rate_hz)
+def _fold_line(trainer: Trainer, tried: Tried) -> dict[str, Any]:
+    scores = score(tried.truth, tried.log_probabilities.argmax(axis=1), len(trainer.classes))
+    return {
+        "held_out": list(tried.held_out),
+        "windows": scores.n,
+        "accuracy": round(scores.accuracy, 6) if scores.n else None,
+        "balanced_accuracy": round(scores.balanced_accuracy, 6) if scores.n else None,
+    }
+
+
+def _with_previous(trainer: Trainer, tried: Sequence[Tried], previous: Classifier | None) -> dict[str, Any]:
+    """Compare with the classifier in use until now, on held-out windows of sessions that it was not trained on."""
+    if previous is None:
+        return {"previous": None}
+    seen = set(previous.training.get("sessions", [])) | set(previous.training.get("calibration_sessions", []))
+    same = (previous.channels, previous.window, previous.conditioning) == (
+        trainer.channels, trainer.window, trainer.conditioning
+    )  # fmt: skip
+    if not same or not set(trainer.classes) <= set(previous.classes):
+        return {"previous": {"comparable": False, "why": "it has other channels, windows or gestures"}}
+    rows = []
+    for each in tried:
+        names = np.array([stretch.session for stretch in each.data.stretches])
+        unseen = ~np.isin(names[each.data.stretch], sorted(seen))
+        if unseen.any():
+            rows.append((each, unseen))
+    if not rows:
+        return {"previous": {"comparable": False, "why": "it was trained on every session that was held out"}}
+    place = [previous.classes.index(name) for name in trainer.classes]
+    truth = np.concatenate([each.truth[unseen] for each, unseen in rows])
+    new = np.concatenate([each.log_probabilities[unseen].argmax(axis=1) for each, unseen in rows])
+    old = np.concatenate([follow(previous, each.data.select(unseen))[:, place].argmax(axis=1) for each, unseen in rows])
+    figures = {}
+    for name, predicted in (("new", new), ("previous", old)):
+        scores = score(truth, predicted, len(trainer.classes))
+        figures[name] = {
+            "accuracy": round(scores.accuracy, 6),
+            "balanced_accuracy": round(scores.balanced_accuracy, 6),
+            "macro_f1": round(scores.macro_f1, 6),
+        }
+    return {"previous": {"comparable": True, "windows": len(truth), **figures}}
+
+
+def _calibration_report(trainer: Trainer) -> dict[str, Any]:
+    """Give balanced accuracy on the calibration before and after it, each gesture judged without its own repetition.
+
+    The classifiers here have a network of one epoch: they are many, and the closed-form and dense branches carry the
+    adaptation.
+    """
+    assert trainer.calibration is not None
+    calibration = trainer.calibration
+    plain = trainer.fit(trainer.data, "before the calibration", network=False)
+    truth = trainer.truth(calibration)
+    before = plain.predict_proba(calibration.windows).argmax(axis=1)
+    after = np.zeros(len(truth), np.int64)
+    for stretch in np.unique(calibration.stretch):
+        left_out = calibration.stretch == stretch
+        rest = calibration.select(~left_out)
+        if len(set(rest.labels.tolist())) < 2:
+            after[left_out] = before[left_out]
+            continue
+        adapted = trainer.fit(trainer.data, "leave-one-out", rest, network=False)
+        after[left_out] = adapted.predict_proba(calibration.windows[left_out]).argmax(axis=1)
+    n_classes = len(trainer.classes)
+    scored = {name: score(truth, each, n_classes) for name, each in (("before", before), ("after", after))}
+    return {"windows": len(truth), "by": "leave-one-repetition-out"} | {
+        name: {
+            "accuracy": round(each.accuracy, 6),
+            "balanced_accuracy": round(each.balanced_accuracy, 6),
+            "macro_f1": round(each.macro_f1, 6),
+            "confusion": each.confusion.tolist(),
+        }
+        for name, each in scored.items()
+    }
+
+
+def _calibration_only(calibrated: dict[str, Any], trainer: Trainer) -> dict[str, Any]:
+    """Give the figures of a report where nothing but the calibration could be left out."""
+    assert trainer.calibration is not None
+    after = calibrated["after"]
+    confusion = np.array(after["confusion"])
+    counts = confusion.sum(axis=1)
+    recall = np.diag(confusion) / np.maximum(counts, 1)
+    return {
+        "accuracy": after["accuracy"],
+        "balanced_accuracy": after["balanced_accuracy"],
+        "macro_f1": after["macro_f1"],
+        "trimmed": {"accuracy": None, "macro_f1": None},
+        "per_gesture": {
+            name: {"recall": round(float(recall[k]), 6) if counts[k] else None, "n": int(counts[k])}
+            for k, name in enumerate(trainer.classes)
+        },
+        "confusion": after["confusion"],
+        "classes": list(trainer.classes),
+        "windows": calibrated["windows"],
+        "chance": round(float(counts.max() / max(1, counts.sum())), 6),
+        "previous": None,
+    }
+
+
+def _describe(by: str, calibrated: bool, n_folds: int) -> dict[str, Any]:
+    if by == "none":
+        said = "each repetition of the calibration held out in turn"
+    else:
+        what = "session" if by == "session" else "a fifth of the repetitions"
+        said = f"each {what} held out in turn" if by == "session" else f"{what} of every gesture held out in turn"
+        if calibrated:
+            said += ", its first repetition of each gesture used as the calibration"
+    return {"by": by, "folds": n_folds, "description": f"{said}, before anything was fitted"}

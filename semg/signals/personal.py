@@ -1,0 +1,149 @@
+"""A person's classifier of kind ``cnn``: what is fitted on aligned sessions, all branches from the same windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.signals.alignment import align
+from semg.signals.base import Base
+from semg.signals.dense import DenseOptions, fit_dense
+from semg.signals.ensemble import DEFAULT_MIX, Mix
+from semg.signals.features import choose_lags
+from semg.signals.fitting import (
+    BRANCH_BALANCE,
+    Arrays,
+    NetworkOptions,
+    Recipe,
+    TrainingStopped,
+    class_shares,
+    fit_discriminant,
+    fit_network,
+)
+
+CALIBRATION_PART = 0.4
+"""A calibration weighs as much as this part of all other sessions together, and never less than its windows."""
+NETWORK_RECIPE = Recipe(True, 0.25)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Windows of one training, conditioned, in time order of their sessions.
+
+    Attributes
+    ----------
+    windows
+        Float32 ``(N, C, T)``.
+    y, session
+        Class and session ``(N,)``.
+    usable
+        Bool ``(N,)``: windows that may be learned from.
+    stretch
+        Repetition of each window ``(N,)``.
+    calibrated
+        Whether the last session is a calibration: the placement that is worn from now on.
+    """
+
+    windows: NDArray[np.float32]
+    y: NDArray[np.int64]
+    session: NDArray[np.int64]
+    usable: NDArray[np.bool_]
+    stretch: NDArray[np.int32]
+    n_classes: int
+    rate_hz: float
+    envelope: bool
+    calibrated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalOptions:
+    """How the branches are trained."""
+
+    network: NetworkOptions
+    dense: DenseOptions
+    seed: int = 0
+    mix: Mix = DEFAULT_MIX
+
+
+def fit_personal(
+    material: Material,
+    options: PersonalOptions,
+    base: Base | None,
+    classes: Sequence[str],
+    on_epoch: Callable[[int, float], None],
+    should_stop: Callable[[], bool],
+) -> Arrays:
+    """Give the arrays of a classifier of kind ``cnn``, as ``runtime`` and ``Adapter`` read them.
+
+    Raises
+    ------
+    TrainingStopped
+        When ``should_stop`` said so.
+    """
+    n_channels, length = material.windows.shape[1:]
+    lags = () if material.envelope else choose_lags(n_channels, length, material.rate_hz)
+    aligned = align(
+        material.windows,
+        material.y,
+        material.session,
+        material.n_classes,
+        lags,
+        envelope=material.envelope,
+        calibrated=material.calibrated,
+        usable=material.usable,
+    )
+    chosen = material.usable
+    y, features = material.y[chosen], aligned.features[chosen]
+    weights = window_weights(material)[chosen]
+    of_training = chosen & (material.session < material.session.max()) if material.calibrated else chosen
+    shares = class_shares(material.y[of_training], material.n_classes, BRANCH_BALANCE)
+    known = None
+    if base is not None and base.lags == tuple(lags):
+        repetitions = len(np.unique(material.stretch[chosen])) / material.n_classes
+        known = base.prior(classes, repetitions, aligned.turn_model, material.envelope)
+    arrays: Arrays = {
+        "scale_offset": aligned.offset,
+        "scale_gain": aligned.gain,
+        "lags": np.array(lags, dtype=np.float32),
+        "centre": aligned.centre,
+        "mix": options.mix.as_array(),
+        "turn_means": aligned.turn_model.means.astype(np.float32),
+        "turn_precision": aligned.turn_model.precision.astype(np.float32),
+        "turn_centre": aligned.turn_centre.astype(np.float32),
+        "turn_gain": np.array([aligned.turn_gain], dtype=np.float32),
+    }
+    arrays |= fit_discriminant(features, y, weights, shares, known)
+
+    def check() -> None:
+        if should_stop():
+            raise TrainingStopped("The training was asked to stop.")
+
+    drawn = weights * (shares / np.bincount(y, weights=weights, minlength=material.n_classes))[y]
+    arrays |= fit_dense(features, y, drawn, material.n_classes, options.dense, options.seed, check)
+    arrays |= fit_network(
+        aligned.scaled[chosen],
+        y,
+        material.n_classes,
+        material.rate_hz,
+        options.network,
+        NETWORK_RECIPE,
+        options.seed,
+        on_epoch,
+        should_stop,
+        drawn,
+    )
+    return arrays
+
+
+def window_weights(material: Material) -> NDArray[np.float64]:
+    """Give how much each window counts: those of a calibration more, because they are of the placement worn now."""
+    weights = np.ones(len(material.y))
+    if material.calibrated:
+        last = material.session == material.session.max()
+        of_last, of_others = int((last & material.usable).sum()), int((~last & material.usable).sum())
+        if of_last:
+            weights[last] = max(1.0, CALIBRATION_PART * of_others / of_last)
+    return weights

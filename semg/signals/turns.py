@@ -1,0 +1,152 @@
+"""How a band of electrodes may be worn otherwise: turned by whole electrodes, or the other way round.
+
+A turn is an order of channels. The model of turns is a Gaussian for each class over the log-covariance of windows that
+share one scale, so that turning a window only exchanges the places of its features.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf_shrinkage
+
+from semg.signals.features import log_covariance
+
+Turn = tuple[int, ...]
+SOFTNESS = 0.2
+"""Neighbouring windows say nearly the same: their log-likelihoods count for this part when classes are weighed."""
+SHIFT_ROUNDS = 4
+SHIFT_PRIOR_WINDOWS = 100.0
+
+
+@lru_cache(maxsize=32)
+def turns_of(n_channels: int) -> tuple[Turn, ...]:
+    """Give all orders of a ring of channels, as worn first: every roll, and every roll of the mirrored ring."""
+    ring = list(range(n_channels))
+    orders: dict[Turn, None] = {}
+    for base in (ring, ring[::-1]):
+        for places in range(n_channels):
+            orders[tuple(base[places:] + base[:places])] = None
+    return tuple(orders)
+
+
+def inverse(turn: Turn) -> Turn:
+    """Give the turn that undoes another."""
+    return tuple(int(place) for place in np.argsort(turn))
+
+
+@lru_cache(maxsize=32)
+def feature_places(n_channels: int, envelope: bool) -> NDArray[np.intp]:
+    """Give for each of ``turns_of`` the places of a turned window's features in the unturned one's, ``(turns, F)``."""
+    return lagged_feature_places(n_channels, 1, envelope)
+
+
+@lru_cache(maxsize=32)
+def lagged_feature_places(n_channels: int, copies: int, envelope: bool) -> NDArray[np.intp]:
+    """Give ``feature_places`` for windows whose channels are joined by ``copies - 1`` delayed ones of themselves."""
+    size = n_channels * copies + int(envelope)
+    rows, columns = np.triu_indices(size)
+    place = np.zeros((size, size), np.intp)
+    place[rows, columns] = place[columns, rows] = np.arange(len(rows))
+    found = []
+    for turn in turns_of(n_channels):
+        order = np.concatenate([np.array(turn, np.intp) + n_channels * copy for copy in range(copies)])
+        order = np.append(order, size - 1)[:size]  # the constant of an envelope's covariance stays
+        found.append(place[order[rows], order[columns]])
+    return np.stack(found)
+
+
+def turn_features(windows: NDArray[np.float32], gain: float, envelope: bool) -> NDArray[np.float32]:
+    """Give what turns are judged by: log-covariance under one gain for all channels, float32 ``(N, F)``."""
+    return log_covariance(windows * np.float32(gain), with_mean=envelope)
+
+
+class TurnModel:
+    """Class-conditional Gaussians with one covariance over ``turn_features``, centred.
+
+    Parameters
+    ----------
+    means
+        ``(K, F)``.
+    precision
+        ``(F, F)``.
+    log_prior
+        ``(K,)``.
+    """
+
+    def __init__(
+        self, means: NDArray[np.floating], precision: NDArray[np.floating], log_prior: NDArray[np.floating]
+    ) -> None:
+        self.means, self.precision, self.log_prior = means, precision, log_prior
+        self._linear = means @ precision
+        self._constant = log_prior - 0.5 * np.sum(self._linear * means, axis=1)
+
+    @staticmethod
+    def fit(features: NDArray[np.floating], y: NDArray[np.int64], n_classes: int) -> TurnModel:
+        """Give the model of centred features; a class without windows gets the mean of all and no prior."""
+        wide = features.astype(np.float64)
+        means, log_prior = np.zeros((n_classes, wide.shape[1])), np.full(n_classes, -1e3)
+        present = np.unique(y)
+        for k in present:
+            means[k], log_prior[k] = wide[y == k].mean(axis=0), -np.log(len(present))
+        apart = wide - means[y]
+        covariance = apart.T @ apart / len(apart)
+        part = max(0.01, float(ledoit_wolf_shrinkage(apart, assume_centered=True)))
+        level = max(1e-6, float(np.trace(covariance)) / len(covariance))
+        shrunk = (1 - part) * covariance + part * level * np.eye(len(covariance))
+        return TurnModel(means, np.linalg.inv(shrunk), log_prior)
+
+    def log_joint(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Give the log-likelihood and prior of each class, ``(N, K)``, up to a constant of the model."""
+        own = -0.5 * np.einsum("nf,nf->n", features @ self.precision, features)
+        return own[:, None] + features @ self._linear.T + self._constant
+
+    def labelled_scores(
+        self, features: NDArray[np.floating], y: NDArray[np.int64], places: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Give for each turn how well labelled windows of another session fit, centred for each turn.
+
+        Returns
+        -------
+        ``(turns,)``: mean log-probability of the true classes, all classes alike.
+        """
+        present = np.unique(y)
+        scores = []
+        for order in places:
+            turned = features[:, order].astype(np.float64)
+            shift = np.mean([turned[y == k].mean(axis=0) - self.means[k] for k in present], axis=0)
+            joint = self.log_joint(turned - shift)
+            sure = joint - joint.max(axis=1, keepdims=True)
+            sure -= np.log(np.exp(sure).sum(axis=1, keepdims=True))
+            scores.append(np.mean([sure[y == k, k].mean() for k in present]))
+        return np.array(scores)
+
+    def unlabelled_scores(
+        self, features: NDArray[np.floating], places: NDArray[np.intp], centre: NDArray[np.floating]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give for each turn how likely unlabelled windows are, when one shift common to all of them is allowed.
+
+        Returns
+        -------
+        scores
+            ``(turns,)``: mean log-likelihood of a window, in nats, up to a constant.
+        shares
+            ``(turns, K)``: windows that each class explains.
+        """
+        scores, shares = [], []
+        for order in places:
+            turned = features[:, order] - centre
+            shift = np.zeros(turned.shape[1])
+            for _ in range(SHIFT_ROUNDS):
+                centred = turned - shift
+                joint = self.log_joint(centred)
+                weights = np.exp(SOFTNESS * (joint - joint.max(axis=1, keepdims=True)))
+                weights /= weights.sum(axis=1, keepdims=True)
+                shift += (centred - weights @ self.means).sum(axis=0) / (len(turned) + SHIFT_PRIOR_WINDOWS)
+            joint = self.log_joint(turned - shift)
+            top = joint.max(axis=1)
+            scores.append(float(np.mean(top + np.log(np.exp(joint - top[:, None]).sum(axis=1)))))
+            shares.append(weights.sum(axis=0))
+        return np.array(scores), np.array(shares)
