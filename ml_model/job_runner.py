@@ -9,6 +9,7 @@ from semg import log
 from semg.announcer import Announcer
 from semg.heartbeat import Heartbeat
 from semg.jobs.captures import conduct_captures
+from semg.jobs.retention import keep_retention
 from semg.jobs.runner import JobRunner
 from semg.jobs.videos import keep_videos
 from semg.service import announce_ready, wait_for_store
@@ -31,12 +32,14 @@ def main() -> None:
     announcer = Announcer(settings, "job_runner")
     conductor = threading.Thread(target=conduct_captures, args=(pool, announcer, stop), name="captures")
     keeper = threading.Thread(target=keep_videos, args=(pool, settings.videos, stop), name="videos")
-    for thread in (conductor, keeper):
+    expiry = threading.Thread(target=keep_retention, args=(settings, pool, stop), name="retention")
+    for thread in (conductor, keeper, expiry):
         thread.start()
     announce_ready(settings)
     runner.run(stop)
     conductor.join()
     keeper.join()
+    expiry.join()
     announcer.close()
     heartbeat.stop()
     pool.close()

@@ -89,6 +89,16 @@ class Settings(BaseSettings):
     journal_max_age_s: float = Field(86_400, gt=0, le=86_400)
     store_every_ms: float = Field(250.0, gt=0)
     run_store_task: bool = True
+    journal_replicas: int = Field(1, ge=1, le=5, description="servers of a JetStream cluster that hold each message")
+    share_partitions: bool = Field(
+        False, description="several nat_inference and store tasks share the journal's partitions among them"
+    )
+    share_lease_s: float = Field(3.0, ge=0.5, le=60, description="a worker that is silent for so long loses its share")
+
+    # retention
+    keep_samples_days: int = Field(0, ge=0, description="days after which samples are removed; 0: never")
+    keep_labelled_samples: bool = Field(True, description="labelled, running and imported sessions keep their samples")
+    keep_decisions_days: int = Field(0, ge=0, description="days after which decisions are removed; 0: never")
 
     # inference
     inference_batch_wait_ms: float = Field(

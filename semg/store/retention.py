@@ -1,0 +1,63 @@
+"""Old samples and decisions leave the database."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from semg.store.pool import Transaction, execute, one, rows
+
+_LOCK = 5_736_471_002
+"""Advisory lock of retention; any number that nothing else uses."""
+
+_LOCK_WAIT_S = 5
+"""Whoever reads an old day for longer is not waited for: the next round tries again. Writers wait behind a drop."""
+
+
+def try_lock(tx: Transaction) -> bool:
+    """Tell whether this transaction is the only one that expires anything, which it then is until it ends."""
+    found = one(tx, "SELECT pg_try_advisory_xact_lock(%s) AS locked", (_LOCK,))
+    return found is not None and bool(found.locked)
+
+
+def list_sample_days(tx: Transaction, before: date) -> list[date]:
+    """Give the days (UTC) before a day that have a partition of samples, oldest first."""
+    found = rows(
+        tx,
+        """
+        SELECT to_date(substring(relid::text FROM 'sample_blocks_(\\d{8})$'), 'YYYYMMDD') AS day
+        FROM pg_partition_tree('sample_blocks') WHERE relid::text ~ 'sample_blocks_\\d{8}$' ORDER BY day
+        """,
+    )
+    return [row.day for row in found if row.day < before]
+
+
+def expire_samples(tx: Transaction, day: date, *, keep_sessions: bool) -> bool:
+    """Drop a day's samples, and tell whether anything went.
+
+    Parameters
+    ----------
+    keep_sessions
+        Keep the samples of sessions that have labels, of the running ones and of imported ones.
+
+    Raises
+    ------
+    StoreError
+        Somebody reads the day, and did so for longer than is waited for.
+    """
+    execute(tx, f"SET LOCAL lock_timeout = '{_LOCK_WAIT_S}s'")
+    execute(tx, "SET LOCAL statement_timeout = 0")
+    partition = f"sample_blocks_{day:%Y%m%d}"
+    found = one(tx, "SELECT expire_sample_partition(%s::regclass, %s) AS went", (partition, keep_sessions))
+    return found is not None and bool(found.went)
+
+
+def delete_old_decisions(tx: Transaction, user_id: int, before: datetime, limit: int) -> int:
+    """Delete a profile's decisions that were made before a time, at most ``limit``, and give their number."""
+    return execute(
+        tx,
+        """
+        DELETE FROM api_responses WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM api_responses WHERE user_id = %s AND decided_at < %s LIMIT %s))
+        """,
+        (user_id, before, limit),
+    )
