@@ -59,6 +59,21 @@ class BoardStream:
         """Whether datagrams wait for a missing one."""
         return bool(self._held)
 
+    @property
+    def standing(self) -> tuple[int, int, int, ClockFit] | None:
+        """Next number, segment, last device time and clock when nothing but the next datagram is expected."""
+        if self._held or self._broken or self._expected is None or self._last_us is None:
+            return None
+        return self._expected, self._segment_id, self._last_us, self._clock
+
+    def resume(self, n: int, last_us: int) -> None:
+        """Go on behind ``n`` datagrams that were taken elsewhere since ``standing`` was read."""
+        if n:
+            assert self._expected is not None
+            self._expected += n
+            self._last_us = last_us
+            self._clock.continue_from(last_us)
+
     def push(self, number: int, datagram: DatagramV2, received_us: int) -> None:
         """Take in a datagram that was not seen before, at its moment of arrival; numbers of a boot do not wrap."""
         if self._held and received_us >= self._deadline_us:

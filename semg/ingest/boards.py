@@ -5,23 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from semg.domain import Block, Device
-from semg.errors import WireError
-from semg.ingest.board_stream import BoardStream
-from semg.ingest.counters import Counters, Source
-from semg.wire.udp import MAX_DATAGRAM_BYTES
-from semg.wire.udp2 import MAGIC, DatagramV2, Key, board_of, decode_v2
+import numpy as np
+from numpy.typing import NDArray
 
-FIRST_BYTE = MAGIC[:1]
+from semg.block_table import BlockTable
+from semg.domain import MAX_CHANNELS, Block, Device
+from semg.ingest.arrivals import Arrivals
+from semg.ingest.board_columns import BoardColumns, Datagrams, Standing
+from semg.ingest.board_stream import BoardStream
+from semg.ingest.counters import Counters
+from semg.ingest.limits import Budgets
+from semg.ingest.reasons import CODE, OK
+from semg.ingest.sequences import SeenSequences
+from semg.ingest.sources import Heard
+from semg.wire.udp import MAX_DATAGRAM_BYTES
+from semg.wire.udp2 import (
+    HEADER,
+    HEADER_ROW,
+    MAGIC,
+    MAX_PERIOD_NS,
+    MIN_PERIOD_NS,
+    TAG_BYTES,
+    DatagramV2,
+    Key,
+    decode_v2,
+    signed,
+)
+
+FIRST_BYTE = MAGIC[0]
 """No text datagram that is any good begins with it."""
 
-SEQUENCES = 1 << 32
-REMEMBERED = 4096
-"""So far behind the newest one, a sequence can still be told from one that was seen."""
-
-_ALL = (1 << REMEMBERED) - 1
-
-
+UNASSIGNED_RATE_HZ = 1000.0
 @dataclass(frozen=True, slots=True)
 class KnownBoard:
     """A board whose tags can be verified, as the registry tells it."""
@@ -32,34 +46,6 @@ class KnownBoard:
     last_boot_id: int
 
 
-class SeenSequences:
-    """The sequences of one boot that have been seen, as a bit for each of the last 4,096."""
-
-    def __init__(self, sequence: int) -> None:
-        self.newest = sequence
-        self._bits = 1
-
-    def number_of(self, sequence: int) -> int:
-        """Give the number of a datagram in its boot, which does not wrap, from its sequence, which does."""
-        half = SEQUENCES // 2
-        return self.newest + (sequence - self.newest + half) % SEQUENCES - half
-
-    def refusal(self, number: int) -> str:
-        """Note a number; give the reason not to take it, or an empty text."""
-        ahead = number - self.newest
-        if ahead > 0:
-            self._bits = (self._bits << ahead | 1) & _ALL if ahead < REMEMBERED else 1
-            self.newest = number
-            return ""
-        if ahead <= -REMEMBERED:
-            return "replayed"
-        bit = 1 << -ahead
-        if self._bits & bit:
-            return "duplicate"
-        self._bits |= bit
-        return ""
-
-
 class _Board:
     """What is remembered of a board: its boot, the boot's sequences, its stream.
 
@@ -67,10 +53,11 @@ class _Board:
     this server started, which cannot tell whether it is new.
     """
 
-    __slots__ = ("boot_id", "known", "seen", "since", "stream")
+    __slots__ = ("boot_id", "known", "place", "seen", "since", "stream")
 
     def __init__(self, known: KnownBoard) -> None:
         self.known = known
+        self.place = 0
         self.boot_id = known.last_boot_id
         self.seen: SeenSequences | None = None
         self.since: int | None = None
@@ -85,26 +72,34 @@ class Boards:
     wait_us
         How long a missing datagram is waited for.
     counters
-        Counted up here; a dropped datagram under its reason.
+        Counted up here.
     emit
-        Called with each block, in order.
+        Called with blocks when they are ready, in order.
     take_over
         Called with a profile before a board's stream begins for it: ends what else is under way for the profile,
         and gives its last segment's id (0 for none).
     """
 
     def __init__(
-        self, wait_us: int, counters: Counters, emit: Callable[[Block], None], take_over: Callable[[int], int]
+        self,
+        wait_us: int,
+        counters: Counters,
+        emit: Callable[[BlockTable], None],
+        take_over: Callable[[int], int],
     ) -> None:
+        self._emit = emit
         self._wait_us = wait_us
         self._counters = counters
-        self._emit = emit
         self._take_over = take_over
         self._boards: dict[int, _Board] = {}
+        self._known: dict[int, KnownBoard] = {}
         self._devices: dict[int, Device] = {}
         self._segment_ids: dict[int, int] = {}
         self._sending: dict[int, _Board] = {}
         self._boots: dict[int, int] = {}
+        self._single: list[Block] = []
+        self._columns = BoardColumns(0)
+        self._make_columns()
 
     @property
     def holds(self) -> bool:
@@ -113,14 +108,19 @@ class Boards:
 
     def set_devices(self, devices: dict[int, Device]) -> None:
         """Take over the registry's devices by profile. One that changed starts a run; one that is gone ends."""
+        if devices == self._devices:
+            return
         for user_id, board in list(self._sending.items()):
             device = devices.get(user_id)
             if device is None:
                 self._end(board)
             elif device != self._devices.get(user_id) and board.stream is not None:
+                self._pull(board)
                 board.stream.break_run()
+                self._emit_single()
         self._segment_ids = {user_id: last for user_id, last in self._segment_ids.items() if user_id in devices}
         self._devices = devices
+        self._make_columns()
 
     def set_boards(self, boards: Iterable[KnownBoard]) -> None:
         """Take over the registry's boards, at most one of a profile.
@@ -128,6 +128,8 @@ class Boards:
         What is held for a profile that loses its board is given to that profile.
         """
         known = {board.board_id: board for board in boards}
+        if known == self._known:
+            return
         for board_id, board in list(self._boards.items()):
             new = known.get(board_id)
             if new is None or new.user_id != board.known.user_id:
@@ -141,22 +143,50 @@ class Boards:
         for board_id, new in known.items():
             if board_id not in self._boards:
                 self._boards[board_id] = _Board(new)
+        self._known = known
+        self._make_columns()
 
-    def push(self, data: bytes, received_us: int, source: Source) -> None:
-        """Take in a datagram at its moment of arrival."""
-        try:
-            refused = self._take(data, received_us, source)
-        except WireError as exc:
-            refused = exc.reason
-        source.state = refused or "ok"
-        if refused:
-            self._counters.dropped[refused] += 1
+    def push(self, arrivals: Arrivals, now_us: int) -> Heard:
+        """Verify and take in datagrams, and give what they say."""
+        n = len(arrivals)
+        heads = np.ascontiguousarray(arrivals.data[:, : HEADER.size]).view(HEADER_ROW)[:, 0]
+        heard = Heard(
+            codes=np.zeros(n, np.int8),
+            readable=np.zeros(n, bool),
+            user_ids=np.full(n, -1, np.int64),
+            device_ms=np.zeros(n, np.int64),
+            samples=np.ones(n, np.int64),
+            values=lambda place: _last_sample(arrivals, heads, place),
+        )
+        codes = heard.codes
+        places = self._verify(arrivals, heads, codes)
+        good = np.flatnonzero(codes == OK)
+        if not len(good):
+            return heard
+        heard.readable[good] = True
+        heard.user_ids[good] = self._owners[places[good]]
+        heard.device_ms[good] = (heads["device_us"][good] // 1000).astype(np.int64)
+        heard.samples[good] = heads["samples"][good]
+        admitted = self._budgets.admit(places[good], heard.samples[good], now_us)
+        codes[good[~admitted]] = CODE["rate_limited"]
+        good = good[admitted]
+        if len(good):
+            order = good[np.argsort(places[good], kind="stable")]
+            sorted_ = Datagrams(places[order], heads[order], arrivals.data[order], arrivals.received_us[order])
+            table, taken = self._columns.accept(sorted_)
+            if len(table):
+                self._counters.accepted += table.n_samples
+                self._emit(table)
+            self._push_alone(arrivals, places, order[~taken], codes)
+        return heard
 
     def release(self, now_us: int, *, everything: bool = False) -> None:
         """Stop waiting for missing datagrams whose time is over (``everything``: at once)."""
         for board in self._sending.values():
             if board.stream is not None and board.stream.holds:
                 board.stream.release(now_us, everything=everything)
+                self._emit_single()
+                self._follow(board)
 
     def leave(self, user_id: int) -> int:
         """End the stream of a profile, and give its last segment's id (0 for none)."""
@@ -174,21 +204,69 @@ class Boards:
         """Keep boots that could not be written."""
         self._boots = boots | self._boots
 
-    def _take(self, data: bytes, received_us: int, source: Source) -> str:
-        """Verify and take a datagram; give the reason not to, or an empty text."""
-        if len(data) > MAX_DATAGRAM_BYTES:
-            return "too_long"
-        board = self._boards.get(board_of(data))
-        if not data.startswith(MAGIC):
-            return "v2_magic"
-        if board is None:
-            return "unknown_board"
-        if not board.known.key.signs(data):
-            return "bad_tag"
-        datagram = decode_v2(data)
-        source.samples += len(datagram.samples) - 1
-        source.user_id, source.device_ms = board.known.user_id, datagram.device_us // 1000
-        source.values = tuple(datagram.samples[-1].tolist())
+    def _make_columns(self) -> None:
+        """Make the columns anew, and follow in them the streams that can be followed."""
+        boards = [self._boards[board_id] for board_id in sorted(self._boards)]
+        for board in boards:
+            self._pull(board)
+        self._ids = np.array(sorted(self._boards), np.uint64)
+        self._owners = np.array([-1 if b.known.user_id is None else b.known.user_id for b in boards], np.int64)
+        owners = [self._devices.get(owner) for owner in self._owners.tolist()]
+        self._budgets = Budgets([UNASSIGNED_RATE_HZ if owner is None else owner.rate_hz for owner in owners])
+        self._columns = BoardColumns(len(boards))
+        for place, board in enumerate(boards):
+            board.place = place
+            self._follow(board)
+
+    def _verify(self, arrivals: Arrivals, heads: NDArray[np.void], codes: NDArray[np.int8]) -> NDArray[np.int64]:
+        """Note in ``codes`` what cannot be believed or read, and give each datagram's board's place."""
+        sizes = arrivals.sizes
+        if len(self._ids):
+            places = np.minimum(np.searchsorted(self._ids, heads["board_id"]), len(self._ids) - 1)
+            codes[self._ids[places] != heads["board_id"]] = CODE["unknown_board"]
+        else:
+            places = np.zeros(len(heads), np.int64)
+            codes[:] = CODE["unknown_board"]
+        codes[heads["magic"] != _MAGIC] = CODE["v2_magic"]
+        codes[sizes < HEADER.size + TAG_BYTES] = CODE["v2_size"]
+        codes[sizes > MAX_DATAGRAM_BYTES] = CODE["too_long"]
+        claimed = np.flatnonzero(codes == OK)
+        if not len(claimed):
+            return places
+        flat, width = arrivals.data.reshape(-1).data, arrivals.data.shape[1]
+        starts = claimed * width
+        ends = (starts + sizes[claimed]).tolist()
+        by_place = [self._boards[board_id].known.key for board_id in self._ids.tolist()]
+        keys = [by_place[place] for place in places[claimed].tolist()]
+        views = [flat[start:end] for start, end in zip(starts.tolist(), ends, strict=True)]
+        codes[claimed] = np.where(signed(keys, views), OK, CODE["bad_tag"])
+        period_ns, channels, samples = heads["period_ns"], heads["channels"], heads["samples"].astype(np.int64)
+        strange = (period_ns < MIN_PERIOD_NS) | (period_ns > MAX_PERIOD_NS) | (heads["device_us"] >= 1 << 62)
+        wrong = (channels < 1) | (channels > MAX_CHANNELS) | (samples < 1)
+        wrong |= sizes != HEADER.size + 2 * samples * channels + TAG_BYTES
+        codes[(codes == OK) & strange] = CODE["v2_range"]
+        codes[(codes == OK) & wrong | (codes == CODE["v2_range"]) & wrong] = CODE["v2_size"]
+        return places
+
+    def _push_alone(
+        self, arrivals: Arrivals, places: NDArray[np.int64], datagrams: NDArray[np.int64], codes: NDArray[np.int8]
+    ) -> None:
+        """Take datagrams one by one, of each board in the order of their arrival."""
+        touched = set()
+        board_ids = self._ids.tolist()
+        for index in datagrams.tolist():
+            board = self._boards[board_ids[places[index]]]
+            if board not in touched:
+                touched.add(board)
+                self._pull(board)
+            refused = self._take(board, decode_v2(arrivals.datagram(index)), int(arrivals.received_us[index]))
+            codes[index] = CODE[refused] if refused else OK
+        self._emit_single()
+        for board in touched:
+            self._follow(board)
+
+    def _take(self, board: _Board, datagram: DatagramV2, received_us: int) -> str:
+        """Take a datagram; give the reason not to, or an empty text."""
         number, refused = self._number(board, datagram)
         return refused or self._pass_on(board, number, datagram, received_us)
 
@@ -231,7 +309,34 @@ class Boards:
     def _begin_stream(self, board: _Board, user_id: int) -> BoardStream:
         self._segment_ids[user_id] = max(self._take_over(user_id), self._segment_ids.get(user_id, 0))
         self._sending[user_id] = board
-        return BoardStream(user_id, self._wait_us, self._counters, self._segment_ids, self._emit)
+        return BoardStream(user_id, self._wait_us, self._counters, self._segment_ids, self._single.append)
+
+    def _follow(self, board: _Board) -> None:
+        """Follow a board's stream in the columns if nothing but its next datagram is expected."""
+        stream, seen = board.stream, board.seen
+        standing = None if stream is None else stream.standing
+        if stream is None or seen is None or standing is None or standing[0] != seen.newest + 1:
+            return
+        number, segment_id, last_us, clock = standing
+        channels = self._devices[stream.user_id].n_channels
+        self._columns.clocks.put(board.place, clock)
+        self._columns.put(board.place, Standing(stream.user_id, board.boot_id, number, channels, segment_id, last_us))
+
+    def _pull(self, board: _Board) -> None:
+        """Let a board's stream go on behind what was followed in the columns."""
+        if board.stream is None or board.seen is None:
+            return
+        told = self._columns.pull(board.place)
+        if told is not None:
+            n, last_us = told
+            board.seen.skip(n)
+            board.stream.resume(n, last_us)
+
+    def _emit_single(self) -> None:
+        """Hand over the blocks that streams made by themselves."""
+        if self._single:
+            self._emit(BlockTable.from_blocks(self._single))
+            self._single.clear()
 
     def _refuse_before(self, board: _Board) -> None:
         """End a board's stream, and take nothing later that was sent before now."""
@@ -240,8 +345,20 @@ class Boards:
             board.since = board.seen.newest + 1
 
     def _end(self, board: _Board) -> None:
-        """End a board's stream: what it holds is emitted."""
+        """End a board's stream: what it holds becomes ready."""
+        self._pull(board)
         stream, board.stream = board.stream, None
         if stream is not None:
             stream.release(0, everything=True)
+            self._emit_single()
             del self._sending[stream.user_id]
+
+
+_MAGIC = np.void(MAGIC)
+
+
+def _last_sample(arrivals: Arrivals, heads: NDArray[np.void], place: int) -> tuple[float, ...]:
+    """Give the last sample of a datagram that was read."""
+    channels, samples = int(heads["channels"][place]), int(heads["samples"][place])
+    end = HEADER.size + 2 * channels * samples
+    return tuple(arrivals.data[place, end - 2 * channels : end].view("<i2").astype(float).tolist())

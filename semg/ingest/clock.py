@@ -86,6 +86,22 @@ class ClockFit:
         self._last_us = last_us
         return self._offset
 
+    def continue_from(self, device_us: int) -> None:
+        """Note the last sample of the blocks that were given the last offset without being asked for one."""
+        self._last_us = device_us
+
+    @property
+    def lowest(self) -> tuple[int, int, int]:
+        """The lowest point of the second that runs, its end, and the offset of the last block; all in µs."""
+        return self._low, self._bucket_end, self._offset or 0
+
+    @property
+    def line(self) -> tuple[float, float, float]:
+        """The fitted line: abscissa, height and slope."""
+        if self._dirty:
+            self._fit()
+        return float(self._x0), self._intercept, self._slope
+
     def last_offset_us(self) -> int:
         """Give the offset of the last block, for samples that are late."""
         return round(self.offset_us(self._last_us)) if self._offset is None else self._offset

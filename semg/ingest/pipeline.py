@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable
 
-from semg.domain import Block, Device
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.block_table import BlockTable
+from semg.domain import Device
+from semg.ingest.arrivals import Arrivals
 from semg.ingest.boards import FIRST_BYTE, Boards, KnownBoard
-from semg.ingest.counters import Address, Counters, Sources
+from semg.ingest.counters import Counters
 from semg.ingest.decoder import decode_batch
-from semg.ingest.tracker import Tracker
-
-Datagram: TypeAlias = tuple[bytes, int, Address]
-"""``(bytes, received_us, address)``."""
-
-TRACKER_IDLE_US = 120_000_000
-"""A profile that is silent for this long starts a new segment afterwards, and costs no memory until then."""
+from semg.ingest.limits import Budgets
+from semg.ingest.reasons import CODE, OK, count_refused
+from semg.ingest.sources import Heard, Sources
+from semg.ingest.text_streams import Batch, TextStreams
 
 
 class Pipeline:
@@ -35,19 +36,19 @@ class Pipeline:
     def __init__(self, wait_us: int, counters: Counters) -> None:
         self.counters = counters
         self.sources = Sources(counters)
-        self._wait_us = wait_us
         self._devices: dict[int, Device] = {}
-        self._trackers: dict[int, Tracker] = {}
-        self._touched: dict[int, Tracker] = {}
-        self._holding: set[int] = set()
-        self._ready: list[Block] = []
-        self._evicted_us = 0
-        self.boards = Boards(wait_us, counters, self._ready.append, self._end_tracker)
+        self._user_ids = np.zeros(0, np.int64)
+        self._widths = np.zeros(0, np.int64)
+        self._allowed = np.zeros(0, bool)
+        self._budgets = Budgets([])
+        self._ready: list[BlockTable] = []
+        self.boards = Boards(wait_us, counters, self._ready.append, self._end_text)
+        self._texts = TextStreams(wait_us, counters, self._ready.append, self.boards.leave)
 
     @property
     def holds(self) -> bool:
         """Whether samples wait for a gap to be filled, so that ``process`` must be called again soon."""
-        return bool(self._holding or self._ready) or self.boards.holds
+        return bool(self._ready) or self._texts.holds or self.boards.holds
 
     @property
     def n_devices(self) -> int:
@@ -62,110 +63,85 @@ class Pipeline:
     def set_devices(self, devices: Iterable[Device]) -> None:
         """Take over the devices. A device that changed starts a run; one that is gone is forgotten."""
         known = {device.user_id: device for device in devices}
-        for user_id, tracker in list(self._trackers.items()):
-            old, new = self._devices.get(user_id), known.get(user_id)
-            if new is None:
-                del self._trackers[user_id]
-                self._holding.discard(user_id)
-            elif old != new:
-                tracker.set_rate(new.rate_hz)
-        self._devices = known
+        if known == self._devices:
+            return
+        self._texts.set_devices(known)
         self.boards.set_devices(known)
+        self._devices = known
+        in_order = [known[user_id] for user_id in sorted(known)]
+        self._user_ids = np.array([device.user_id for device in in_order], np.int64)
+        self._widths = np.array([device.n_channels for device in in_order], np.int64)
+        self._allowed = np.array([device.allow_v1 for device in in_order], bool)
+        self._budgets = Budgets([device.rate_hz for device in in_order])
 
-    def process(self, batch: Sequence[Datagram], now_us: int) -> list[Block]:
+    def process(self, arrivals: Arrivals, now_us: int) -> BlockTable:
         """Give the blocks that a batch completes, and those whose wait for a missing sample is over."""
-        touched = self._touched
-        touched.clear()
-        counters, devices, note = self.counters, self._devices, self.sources.note
-        dropped = counters.dropped
-        counters.received += len(batch)
-        texts = iter(decode_batch([item[0] for item in batch if not item[0].startswith(FIRST_BYTE)]))
-        for data, received_us, address in batch:
-            source = note(address, received_us)
-            if data.startswith(FIRST_BYTE):
-                self.boards.push(data, received_us, source)
-                continue
-            sample = next(texts)
-            if isinstance(sample, str):
-                dropped[sample] += 1
-                source.state = sample
-                continue
-            user_id, device_ms, values = sample
-            source.user_id, source.device_ms, source.values = sample
-            device = devices.get(user_id)
-            refused = _refusal(device, len(values))
-            if device is None or refused:
-                dropped[refused] += 1
-                source.state = refused
-                continue
-            source.state = "ok"
-            tracker = touched.get(user_id)
-            if tracker is None:
-                tracker = touched[user_id] = self._tracker(device)
-            tracker.push(device_ms, received_us, values)
-            counters.accepted += 1
-        return self._collect(touched, now_us)
-
-    def finish(self, now_us: int) -> list[Block]:
-        """Give all that is still held, without waiting longer."""
-        self.boards.release(now_us, everything=True)
-        for user_id in sorted(self._holding):
-            self._end_tracker(user_id)
+        if len(arrivals):
+            self.counters.received += len(arrivals)
+            senders = arrivals.senders
+            surplus = self.sources.surplus(senders, now_us)
+            if surplus is not None:
+                self.counters.dropped["rate_limited"] += int(surplus.sum())
+                arrivals, senders = arrivals.where(~surplus), senders[~surplus]
+            binary = (arrivals.data[:, 0] == FIRST_BYTE) & (arrivals.sizes > 0)
+            for part, take in ((~binary, self._take_texts), (binary, self.boards.push)):
+                if part.any():
+                    own = arrivals.where(part) if not part.all() else arrivals
+                    heard = take(own, now_us)
+                    count_refused(self.counters.dropped, heard.codes)
+                    self.sources.note(own, senders[part], heard, now_us)
+        self.boards.release(now_us)
+        self._texts.release(now_us)
         return self._take_ready()
 
-    def _end_tracker(self, user_id: int) -> int:
-        """End a profile's text stream, and give its last segment's id (0 for none)."""
-        tracker = self._trackers.pop(user_id, None)
-        if tracker is None:
-            return 0
-        self._touched.pop(user_id, None)
-        self._holding.discard(user_id)
-        tracker.release(0, everything=True)
-        self._ready += tracker.take()
-        return tracker.segment_id
+    def finish(self, now_us: int) -> BlockTable:
+        """Give all that is still held, without waiting longer."""
+        self.boards.release(now_us, everything=True)
+        self._texts.end_all()
+        return self._take_ready()
 
-    def _take_ready(self) -> list[Block]:
-        blocks = self._ready.copy()
+    def _take_texts(self, arrivals: Arrivals, now_us: int) -> Heard:
+        """Take in text datagrams, and give what they say."""
+        texts = decode_batch(arrivals)
+        codes = np.zeros(len(arrivals), np.int8)
+        places = self._places(texts.user_ids)
+        if places is None:
+            codes[:] = CODE["unknown_profile"]
+            places = np.zeros(len(codes), np.int64)
+        else:
+            codes[self._widths[places] != texts.widths] = CODE["channel_count"]
+            codes[~self._allowed[places]] = CODE["v1_not_allowed"]
+            codes[self._user_ids[places] != texts.user_ids] = CODE["unknown_profile"]
+        for place, reason in texts.refused.items():
+            codes[place] = CODE[reason]
+        starts = texts.starts
+        good = np.flatnonzero(codes == OK)
+        if len(good):
+            admitted = self._budgets.admit(places[good], np.ones(len(good), np.int64), now_us)
+            codes[good[~admitted]] = CODE["rate_limited"]
+            good = good[admitted]
+            self.counters.accepted += len(good)
+            received_us = arrivals.received_us[good]
+            self._texts.push(Batch(places[good], texts.device_ms[good], received_us, starts[good], texts.values))
+        return Heard(
+            codes,
+            texts.widths > 0,
+            texts.user_ids,
+            texts.device_ms,
+            np.ones(len(codes), np.int64),
+            lambda place: tuple(texts.values[starts[place] : starts[place] + texts.widths[place]].tolist()),
+        )
+
+    def _places(self, user_ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Give each profile's place in the registry, or another's for those that are not in it."""
+        if not len(self._user_ids):
+            return None
+        return np.minimum(np.searchsorted(self._user_ids, user_ids), len(self._user_ids) - 1)
+
+    def _take_ready(self) -> BlockTable:
+        ready = BlockTable.joined(self._ready)
         self._ready.clear()
-        return blocks
+        return ready
 
-    def _tracker(self, device: Device) -> Tracker:
-        tracker = self._trackers.get(device.user_id)
-        if tracker is None:
-            after_id = self.boards.leave(device.user_id)
-            tracker = Tracker(device.user_id, device.rate_hz, self._wait_us, self.counters, after_id)
-            self._trackers[device.user_id] = tracker
-        return tracker
-
-    def _collect(self, touched: dict[int, Tracker], now_us: int) -> list[Block]:
-        for user_id in self._holding:
-            touched.setdefault(user_id, self._trackers[user_id])
-        self.boards.release(now_us)
-        blocks = self._take_ready()
-        for user_id, tracker in touched.items():
-            tracker.release(now_us)
-            blocks += tracker.take()
-            if tracker.holds:
-                self._holding.add(user_id)
-            else:
-                self._holding.discard(user_id)
-        if now_us - self._evicted_us > TRACKER_IDLE_US // 4 or now_us < self._evicted_us:
-            self._evicted_us = now_us
-            self._evict(now_us)
-        return blocks
-
-    def _evict(self, now_us: int) -> None:
-        for user_id, tracker in list(self._trackers.items()):
-            if now_us - tracker.seen_us > TRACKER_IDLE_US and not tracker.holds:
-                del self._trackers[user_id]
-
-
-def _refusal(device: Device | None, n_channels: int) -> str:
-    """Give the reason why a profile does not accept a sample, or an empty text."""
-    if device is None:
-        return "unknown_profile"
-    if not device.allow_v1:
-        return "v1_not_allowed"
-    if device.n_channels != n_channels:
-        return "channel_count"
-    return ""
+    def _end_text(self, user_id: int) -> int:
+        return self._texts.end(user_id)

@@ -1,25 +1,44 @@
-"""The UDP socket: datagrams with their moment of arrival, and what the kernel dropped."""
+"""The UDP socket: many datagrams a call with their moments of arrival, and what the kernel dropped."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import errno
 import logging
 import os
 import socket
+import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from semg.errors import SettingsError
-from semg.ingest.counters import Address
-from semg.ingest.pipeline import Datagram
+from semg.ingest.arrivals import ADDRESS_BYTES, SLOT_BYTES, Arrivals, Datagram
 from semg.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-READ_BYTES = 2048
-"""A datagram that is longer than this is no good one, whatever its rest says."""
+MAX_TAKEN = 4096
+"""Datagrams that are read at a time, at most; what is left stays in the kernel's buffer until the next time."""
 
-LEFT_OVER = 100_000
+SO_RCVBUFFORCE, SO_TIMESTAMPNS, MSG_DONTWAIT = 33, 35, 0x40
+"""Linux, ``socket(7)``; Python names none of them."""
+
+CLOCKS_APART_US = 1_000_000
+"""A kernel's time of arrival that differs by more from the process's clock is of another clock, and is not used."""
+
+_CALL_MAX = 1024
+_CONTROL_BYTES = 64
+_NOWHERE = np.zeros(0, np.int64)
+_HEADER = np.dtype(
+    [
+        ("name", "u8"), ("name_size", "u4"), ("", "u4"), ("vector", "u8"), ("vector_size", "u8"), ("control", "u8"),
+        ("control_size", "u8"), ("flags", "i4"), ("", "u4"), ("size", "u4"), ("", "u4"),
+    ]
+)  # fmt: skip
+"""``struct mmsghdr`` of 64-bit Linux, ``recvmmsg(2)``."""
 
 
 def now_us() -> int:
@@ -39,7 +58,7 @@ def open_socket(settings: Settings) -> socket.socket:
     receiving = socket.socket(family, socket.SOCK_DGRAM)
     try:
         receiving.setblocking(False)
-        receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, settings.udp_receive_buffer)
+        _ask_for_buffer(receiving, settings.udp_receive_buffer)
         receiving.bind((settings.udp_host, settings.udp_port))
     except OSError as exc:
         receiving.close()
@@ -49,49 +68,107 @@ def open_socket(settings: Settings) -> socket.socket:
     return receiving
 
 
-class Receiver(asyncio.DatagramProtocol):
-    """Collects datagrams until they are taken.
+class Receiver:
+    """Reads the socket when it is asked to: until then datagrams wait in the kernel's buffer.
 
-    Attributes
+    Parameters
     ----------
-    arrived
-        Set while something waits to be taken.
+    receiving
+        Bound and not blocking. The caller closes it.
     """
 
-    def __init__(self) -> None:
-        self.arrived = asyncio.Event()
-        self._batch: list[Datagram] = []
+    def __init__(self, receiving: socket.socket) -> None:
+        self._socket = receiving
+        self._reader: _ManyAtOnce | _OneByOne
+        if sys.platform == "linux" and sys.maxsize > 1 << 32:
+            self._reader = _ManyAtOnce(receiving)
+        else:
+            self._reader = _OneByOne(receiving)
 
-    def datagram_received(self, data: bytes, addr: Address) -> None:
-        """Keep a datagram with its moment of arrival; everything else happens once per flush."""
-        self._batch.append((data, time.time_ns() // 1000, addr[:2]))
-        if not self.arrived.is_set():
-            self.arrived.set()
-
-    def error_received(self, exc: Exception) -> None:
-        """Note an error that the kernel tells about this socket; it keeps receiving."""
-        logger.debug("udp: %s", exc)
-
-    def take(self) -> list[Datagram]:
-        """Give what has arrived since the last call."""
-        batch, self._batch = self._batch, []
-        self.arrived.clear()
-        return batch
-
-
-def read_left_over(receiving: socket.socket) -> list[Datagram]:
-    """Give what the kernel still holds of a socket that nobody reads any more."""
-    batch: list[Datagram] = []
-    while len(batch) < LEFT_OVER:
+    async def wait(self) -> None:
+        """Wait until there is something to read."""
+        loop, readable = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._socket, readable.set)
         try:
-            data, address = receiving.recvfrom(READ_BYTES)
-        except BlockingIOError:
-            break
-        except OSError as exc:
-            logger.debug("udp: %s", exc)
-            break
-        batch.append((data, now_us(), address[:2]))
-    return batch
+            await readable.wait()
+        finally:
+            loop.remove_reader(self._socket)
+
+    def take(self) -> Arrivals:
+        """Give what has arrived, at most ``MAX_TAKEN`` datagrams; the last call's bytes are overwritten."""
+        return self._reader.take()
+
+
+class _ManyAtOnce:
+    """Reads by ``recvmmsg(2)`` into one buffer; the kernel notes the moments of arrival."""
+
+    def __init__(self, receiving: socket.socket) -> None:
+        receiving.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._receive = ctypes.CDLL(None, use_errno=True).recvmmsg
+        self._descriptor = receiving.fileno()
+        self._data = np.zeros((MAX_TAKEN, SLOT_BYTES), np.uint8)
+        self._names = np.zeros((MAX_TAKEN, ADDRESS_BYTES), np.uint8)
+        self._controls = np.zeros((MAX_TAKEN, _CONTROL_BYTES), np.uint8)
+        self._vectors = np.zeros((MAX_TAKEN, 2), np.uint64)
+        self._headers = np.zeros(MAX_TAKEN, _HEADER)
+        self._vectors[:, 0] = _places(self._data)
+        self._vectors[:, 1] = SLOT_BYTES
+        self._headers["name"] = _places(self._names)
+        self._headers["vector"] = _places(self._vectors)
+        self._headers["vector_size"] = 1
+        self._headers["control"] = _places(self._controls)
+        self._used = MAX_TAKEN
+
+    def take(self) -> Arrivals:
+        """Read until the socket is empty or the buffer is full."""
+        headers = self._headers
+        headers["name_size"][: self._used] = ADDRESS_BYTES
+        headers["control_size"][: self._used] = _CONTROL_BYTES
+        n = 0
+        while n < MAX_TAKEN:
+            asked = min(_CALL_MAX, MAX_TAKEN - n)
+            at = ctypes.c_void_p(headers.ctypes.data + n * _HEADER.itemsize)
+            got = self._receive(self._descriptor, at, asked, MSG_DONTWAIT, None)
+            if got < 0:
+                error = ctypes.get_errno()
+                if error not in (errno.EAGAIN, errno.EINTR):
+                    logger.debug("udp: %s", os.strerror(error))
+                break
+            n += got
+            if got < asked:
+                break
+        self._used = n
+        return Arrivals(self._data[:n], headers["size"][:n].astype(np.int64), self._received_us(n), self._names[:n])
+
+    def _received_us(self, n: int) -> np.ndarray:
+        """Give the moments of arrival: the kernel's, where it tells them and its clock is this process's."""
+        if not n:
+            return _NOWHERE
+        now = now_us()
+        seconds, nanoseconds = self._controls[:n, 16:32].view(np.int64).T
+        received_us = seconds * 1_000_000 + nanoseconds // 1000
+        told = (self._headers["control_size"][:n] >= 32) & (abs(received_us - now) <= CLOCKS_APART_US)
+        return received_us if told.all() else np.where(told, received_us, now)
+
+
+class _OneByOne:
+    """Reads datagram by datagram, on systems without ``recvmmsg``."""
+
+    def __init__(self, receiving: socket.socket) -> None:
+        self._socket = receiving
+
+    def take(self) -> Arrivals:
+        batch: list[Datagram] = []
+        while len(batch) < MAX_TAKEN:
+            try:
+                data, address = self._socket.recvfrom(SLOT_BYTES)
+            except BlockingIOError:
+                break
+            except OSError as exc:
+                logger.debug("udp: %s", exc)
+                break
+            batch.append((data, now_us(), address[:2]))
+        return Arrivals.of(batch)
 
 
 def kernel_drops(receiving: socket.socket) -> int:
@@ -112,9 +189,28 @@ def kernel_drops(receiving: socket.socket) -> int:
     return 0
 
 
+def granted_buffer(receiving: socket.socket) -> int:
+    """Give the receive buffer's size in bytes: Linux reports twice that, the other half is for its book-keeping."""
+    return receiving.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+
+
+def _places(rows: np.ndarray) -> np.ndarray:
+    """Give the address in memory of each row."""
+    return rows.ctypes.data + np.arange(len(rows), dtype=np.uint64) * np.uint64(rows.strides[0])
+
+
+def _ask_for_buffer(receiving: socket.socket, size: int) -> None:
+    """Ask for a receive buffer; a privileged process gets it beyond ``net.core.rmem_max``."""
+    receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+    if sys.platform == "linux" and granted_buffer(receiving) < size:
+        try:
+            receiving.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, size)
+        except PermissionError:
+            logger.debug("udp: no right to a buffer beyond net.core.rmem_max")
+
+
 def _report_buffer(receiving: socket.socket, asked: int) -> None:
-    # Linux reports twice what it grants: the other half is for its own book-keeping.
-    granted = receiving.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+    granted = granted_buffer(receiving)
     if granted < asked:
         logger.warning(
             "udp: the kernel grants a receive buffer of %d of %d bytes; raise net.core.rmem_max "

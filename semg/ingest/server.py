@@ -8,20 +8,19 @@ import secrets
 import socket
 import time
 from collections import Counter
-from contextlib import suppress
 from typing import Any
 
 from nats.aio.client import Client
 
 from semg import bus
-from semg.block_table import BlockTable
 from semg.errors import BusError, SemgError, StoreError
 from semg.heartbeat import Heartbeat
+from semg.ingest.arrivals import Arrivals
 from semg.ingest.counters import Counters
 from semg.ingest.journal import Journal
 from semg.ingest.live import LivePublisher
 from semg.ingest.pipeline import Pipeline
-from semg.ingest.receiver import READ_BYTES, Receiver, kernel_drops, now_us, open_socket, read_left_over
+from semg.ingest.receiver import MAX_TAKEN, Receiver, granted_buffer, kernel_drops, now_us, open_socket
 from semg.ingest.registry import Registry
 from semg.ingest.storing import StoreTask
 from semg.service import announce_ready
@@ -33,6 +32,8 @@ logger = logging.getLogger(__name__)
 SUMMARY_S = 1.0
 SHORTEST_PAUSE_S = 0.001
 """Before a flush with little traffic."""
+
+PAUSE_SHARE = 8
 
 CONNECT_AGAIN_S = 0.5
 JOURNAL_DRAIN_S = 5.0
@@ -56,7 +57,6 @@ class IngestServer:
         self._settings = settings
         self._pool = pool
         self._pipeline = Pipeline(round(settings.reorder_wait_ms * 1000), self.counters)
-        self._receiver = Receiver()
         self._snapshot: dict[str, Any] = {}
         self._told: Counter[str] = Counter()
 
@@ -74,19 +74,14 @@ class IngestServer:
         BusError
             JetStream cannot hold the journal.
         """
-        receiving = open_socket(self._settings)
-        left_over = receiving.dup()
-        try:
+        with open_socket(self._settings) as receiving:
             client = await self._connect(stop)
             if client is None:
-                receiving.close()
                 return
             try:
-                await self._serve(receiving, left_over, client, stop)
+                await self._serve(receiving, client, stop)
             finally:
                 await client.close()
-        finally:
-            left_over.close()
 
     async def _connect(self, stop: asyncio.Event) -> Client | None:
         """Give the bus; a server that is not there yet is waited for, until told to stop."""
@@ -108,9 +103,7 @@ class IngestServer:
         finally:
             stopping.cancel()
 
-    async def _serve(
-        self, receiving: socket.socket, left_over: socket.socket, client: Client, stop: asyncio.Event
-    ) -> None:
+    async def _serve(self, receiving: socket.socket, client: Client, stop: asyncio.Event) -> None:
         js = await bus.ensure_journal(client, self._settings)
         journal = Journal(client, js, self._settings, secrets.token_hex(8), self.counters)
         live = LivePublisher(client, self.counters, self._settings.journal_partitions)
@@ -118,17 +111,14 @@ class IngestServer:
         registry = Registry(self._pool, self._pipeline.set_registry, self._pipeline.boards, secret_key)
         await registry.subscribe(client)
         await live.subscribe()
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: self._receiver, sock=receiving)
-        with suppress(AttributeError):  # uvloop has a buffer of its own
-            transport.max_size = READ_BYTES  # type: ignore[attr-defined]
+        receiver = Receiver(receiving)
+        self.counters.receive_buffer = granted_buffer(receiving)
         stores = self._stores(client)
-        flushing = asyncio.Event()
-        flusher = asyncio.create_task(self._flush_until(flushing, journal, live), name="flush")
+        flusher = asyncio.create_task(self._flush_for_ever(receiver, journal, live), name="flush")
         store_tasks = [asyncio.create_task(store.run(), name="store") for store in stores]
         others = [
             asyncio.create_task(registry.run(), name="registry"),
-            asyncio.create_task(self._summarise(left_over), name="summary"),
+            asyncio.create_task(self._summarise(receiving), name="summary"),
             asyncio.create_task(self._announce(registry), name="announce"),
         ]
         journal.start()
@@ -137,11 +127,12 @@ class IngestServer:
         try:
             await _until(stop, [flusher, *store_tasks, *others[:2], *journal.failed()])
         finally:
-            transport.close()
-            flushing.set()
-            self._receiver.arrived.set()
+            flusher.cancel()
             await asyncio.gather(flusher, return_exceptions=True)
-            await self._hand_over(self._receiver.take() + read_left_over(left_over), journal, live, last=True)
+            while len(arrivals := receiver.take()):
+                await self._hand_over(arrivals, journal, live)
+            receiving.close()
+            await live.publish(journal.offer(self._pipeline.finish(now_us())))
             await journal.drain(JOURNAL_DRAIN_S)
             await asyncio.gather(*(store.stop(STORE_DRAIN_S) for store in stores))
             for task in others:
@@ -160,33 +151,36 @@ class IngestServer:
         partitions = range(self._settings.journal_partitions)
         return [StoreTask(client, self._pool, self._settings, number, self.counters) for number in partitions]
 
-    async def _flush_until(self, ending: asyncio.Event, journal: Journal, live: LivePublisher) -> None:
-        """Hand over what has arrived, while something arrives or is held.
+    async def _flush_for_ever(self, receiver: Receiver, journal: Journal, live: LivePublisher) -> None:
+        """Hand over what has arrived, while something arrives or is held; may be cancelled at any time.
 
-        The pause before a flush is ten times what the last one took, within bounds: a few devices are passed on
+        The pause before a flush is some times what the last one took, within bounds: a few devices are passed on
         almost at once, many share the cost of a flush.
         """
         longest_s = self._settings.flush_ms / 1000
         pause_s = shortest_s = min(SHORTEST_PAUSE_S, longest_s)
-        while not ending.is_set():
-            if not self._pipeline.holds:
-                await self._receiver.arrived.wait()
+        idle = True
+        while True:
+            if idle and not self._pipeline.holds:
+                await receiver.wait()
             await asyncio.sleep(pause_s)
             started = time.perf_counter()
-            await self._hand_over(self._receiver.take(), journal, live)
-            pause_s = min(longest_s, max(shortest_s, 10 * (time.perf_counter() - started)))
+            arrivals = receiver.take()
+            idle = not len(arrivals)
+            await self._hand_over(arrivals, journal, live)
+            pause_s = min(longest_s, max(shortest_s, PAUSE_SHARE * (time.perf_counter() - started)))
+            if len(arrivals) == MAX_TAKEN:
+                pause_s = 0.0
 
-    async def _hand_over(self, batch: list[Any], journal: Journal, live: LivePublisher, *, last: bool = False) -> None:
+    async def _hand_over(self, arrivals: Arrivals, journal: Journal, live: LivePublisher) -> None:
         try:
-            blocks = self._pipeline.process(batch, now_us())
+            table = self._pipeline.process(arrivals, now_us())
         except Exception:  # one batch must not end the service; what it held is counted
-            self.counters.dropped["internal_error"] += len(batch)
-            logger.exception("a batch of %d datagrams was lost to an unexpected error", len(batch))
+            self.counters.dropped["internal_error"] += len(arrivals)
+            logger.exception("a batch of %d datagrams was lost to an unexpected error", len(arrivals))
             return
-        if last:
-            blocks += self._pipeline.finish(now_us())
-        if blocks:
-            await live.publish(journal.offer(BlockTable.from_blocks(blocks)))
+        if len(table):
+            await live.publish(journal.offer(table))
 
     async def _announce(self, registry: Registry) -> None:
         await registry.loaded.wait()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeAlias
 
@@ -20,6 +22,12 @@ from semg.wire.udp import EPOCH_MS_FROM
 
 Sample: TypeAlias = tuple[int, int, tuple[float, ...]]
 """``(device_us, received_us, values)``."""
+
+SampleKey: TypeAlias = tuple[int, tuple[float, ...]]
+"""What a repeated sample has in common with the first: ``(device_us, values)``."""
+
+Recent: TypeAlias = Callable[[int], Iterable[SampleKey]]
+"""Gives the keys of samples from a device time on that were accepted elsewhere, in order."""
 
 BACK_US = 500_000
 """A larger step back is a boot or a wrap of the counter."""
@@ -40,7 +48,10 @@ MAX_BLOCK_US = 1_000_000
 class _Segment:
     """A boot: its clock, its newest sample, and what was recently seen of it."""
 
-    __slots__ = ("clock", "emitted_us", "epoch", "keys", "newest_received_us", "newest_us", "recent", "segment_id")
+    __slots__ = (
+        "_elsewhere", "_keys", "_n_since", "clock", "emitted_us", "epoch", "newest_received_us", "newest_us", "recent",
+        "segment_id",
+    )  # fmt: skip
 
     def __init__(self, segment_id: int, epoch: bool, device_us: int, received_us: int) -> None:
         self.segment_id = segment_id
@@ -49,17 +60,52 @@ class _Segment:
         self.newest_us = device_us
         self.newest_received_us = received_us
         self.emitted_us = device_us
-        self.recent: deque[tuple[int, tuple[float, ...]]] = deque()
-        self.keys: set[tuple[int, tuple[float, ...]]] = set()
+        self.recent: deque[SampleKey] = deque()
+        self._keys: set[SampleKey] = set()
+        self._elsewhere: Recent | None = None
+        self._n_since = 0
 
-    def remember(self, key: tuple[int, tuple[float, ...]]) -> None:
+    def knows(self, key: SampleKey) -> bool:
+        """Tell whether a sample was seen recently."""
+        if key[0] > self.newest_us:
+            return False
+        if self._elsewhere is not None:
+            accepted, self._elsewhere = self._elsewhere, None
+            others = [other for other in accepted(self.newest_us - RECENT_US) if other not in self._keys]
+            in_order = list(self.recent)
+            at = max(0, len(in_order) - self._n_since)
+            self.recent = deque(in_order[:at] + others + in_order[at:])
+            self._keys.update(others)
+        return key in self._keys
+
+    def resume(self, newest_us: int, newest_received_us: int, recent: Recent) -> None:
+        """Go on behind samples that were accepted elsewhere."""
+        self._elsewhere = recent
+        self._n_since = 0
+        self.emitted_us = self.newest_us = newest_us
+        self.newest_received_us = newest_received_us
+        self.clock.continue_from(newest_us)
+
+    def remember(self, key: SampleKey) -> None:
         """Keep a sample's time and values, so that its repetition is known."""
-        recent, keys = self.recent, self.keys
+        recent, keys = self.recent, self._keys
         recent.append(key)
+        self._n_since += 1
         keys.add(key)
         oldest = self.newest_us - RECENT_US
         while recent[0][0] < oldest or len(recent) > MAX_RECENT:
             keys.discard(recent.popleft())
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """Where a stream stands: the boot, its newest sample, its clock."""
+
+    segment_id: int
+    epoch: bool
+    newest_us: int
+    newest_received_us: int
+    clock: ClockFit
 
 
 class _Group:
@@ -138,6 +184,22 @@ class Tracker:
         self._gap_us = 1.5 * self._period_us + 1000
         self._broken = True
 
+    @property
+    def boot(self) -> Boot | None:
+        """Where the stream stands when nothing but its next sample is expected; None otherwise."""
+        segment = self._segment
+        if segment is None or self._held or self._broken or segment.emitted_us != segment.newest_us:
+            return None
+        return Boot(segment.segment_id, segment.epoch, segment.newest_us, segment.newest_received_us, segment.clock)
+
+    def resume(self, newest_us: int, newest_received_us: int, recent: Recent) -> None:
+        """Go on behind samples that were accepted elsewhere since ``boot`` was read: each continued the last."""
+        assert self._segment is not None
+        if newest_us > self._segment.newest_us:
+            self.seen_us = newest_received_us
+            self._streak = 0
+            self._segment.resume(newest_us, newest_received_us, recent)
+
     def push(self, device_ms: int, received_us: int, values: tuple[float, ...]) -> None:
         """Take in a sample as its datagram says it, at its moment of arrival."""
         self.seen_us = received_us
@@ -146,7 +208,7 @@ class Tracker:
         device_us = device_ms * 1000
         key = (device_us, values)
         segment = self._segment
-        if segment is not None and key in segment.keys:
+        if segment is not None and segment.knows(key):
             self._counters.dropped["duplicate"] += 1
             return
         epoch = device_ms >= EPOCH_MS_FROM
@@ -189,7 +251,7 @@ class Tracker:
             return False
         if max(abs(sample[0] - previous.newest_us), sample[1] - previous.newest_received_us) > BACK_US:
             return False
-        if (sample[0], sample[2]) in previous.keys:
+        if previous.knows((sample[0], sample[2])):
             self._counters.dropped["duplicate"] += 1
         elif self._is_boot(sample):
             return False

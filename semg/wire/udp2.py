@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 
@@ -24,8 +25,15 @@ KEY_BYTES = 32
 TAG_BYTES = 16
 BATTERY_UNKNOWN = 255
 HEADER = struct.Struct("<3sBQIIQIBBHHBx")
+HEADER_ROW = np.dtype(
+    [
+        ("magic", "V3"), ("flags", "u1"), ("board_id", "<u8"), ("boot_id", "<u4"), ("sequence", "<u4"),
+        ("device_us", "<u8"), ("period_ns", "<u4"), ("channels", "u1"), ("samples", "u1"), ("lead_off", "<u2"),
+        ("clipping", "<u2"), ("battery", "u1"), ("", "u1"),
+    ]
+)  # fmt: skip
 """Magic and version, flags, board, boot, sequence, device clock µs, period ns, channels, samples, lead-off, clipping,
-battery; 40 bytes."""
+battery; 40 bytes. ``HEADER_ROW`` is the same for numpy."""
 
 MIN_PERIOD_NS, MAX_PERIOD_NS = 400_000, 25_000_000
 """2,500 Hz to 40 Hz: the allowed rates with room for a crystal that is off."""
@@ -90,9 +98,8 @@ class Key:
 
     def tag(self, data: bytes | memoryview) -> bytes:
         """Give the first 16 bytes of the HMAC-SHA-256 of some bytes."""
-        inner = self._inner.copy()
+        inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(data)
-        outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()[:TAG_BYTES]
 
@@ -100,6 +107,15 @@ class Key:
         """Tell whether a datagram ends with the tag of what precedes it."""
         view = memoryview(datagram)
         return hmac.compare_digest(self.tag(view[:-TAG_BYTES]), view[-TAG_BYTES:])
+
+
+def signed(keys: Sequence[Key], datagrams: Sequence[memoryview]) -> list[bool]:
+    """Tell of many datagrams whether each ends with its key's tag: one comparison for all that do."""
+    expected = [key.tag(datagram[:-TAG_BYTES]) for key, datagram in zip(keys, datagrams, strict=True)]
+    given = [bytes(datagram[-TAG_BYTES:]) for datagram in datagrams]
+    if hmac.compare_digest(b"".join(expected), b"".join(given)):
+        return [True] * len(expected)
+    return [hmac.compare_digest(ours, theirs) for ours, theirs in zip(expected, given, strict=True)]
 
 
 def board_of(datagram: bytes) -> int:

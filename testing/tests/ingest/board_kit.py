@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from semg.domain import Block, Device
+from semg.ingest.arrivals import Arrivals, Datagram
 from semg.ingest.boards import KnownBoard
 from semg.ingest.counters import Counters
 from semg.ingest.pipeline import Pipeline
@@ -62,8 +63,12 @@ def make_pipeline(*boards: KnownBoard, users: Iterable[int] = (21, 22), channels
     return pipeline
 
 
+def process(pipeline: Pipeline, batch: Sequence[Datagram], now_us: int) -> list[Block]:
+    return pipeline.process(Arrivals.of(batch), now_us).blocks()
+
+
 def feed(pipeline: Pipeline, *datagrams: bytes, at_us: int = NOW_US) -> list[Block]:
-    return pipeline.process([(datagram, at_us, ADDRESS) for datagram in datagrams], at_us)
+    return process(pipeline, [(datagram, at_us, ADDRESS) for datagram in datagrams], at_us)
 
 
 def numbers_of(blocks: Iterable[Block]) -> list[int]:

@@ -54,7 +54,7 @@ def test_each_reason_is_counted_and_nothing_of_it_comes_out() -> None:
     short = board.next()[: -TAG_BYTES - 2]
     refused(pipeline, short + Key(bytes(32)).tag(short), "v2_size")
     assert pipeline.counters.accepted == 0
-    assert pipeline.finish(NOW_US) == []
+    assert pipeline.finish(NOW_US).blocks() == []
 
 
 def test_board_of_a_profile_that_is_gone_is_unassigned() -> None:
@@ -221,8 +221,8 @@ def test_text_and_board_of_one_profile_take_turns_in_growing_segments() -> None:
     board, us = SimulatedBoard(), NOW_US
     pipeline = make_pipeline(board.known())
     text = [encode_v1(21, 10_000 + 5 * number, [30_000 + number, 0]) for number in range(8)]
-    batch = [*text[:2], board.next(), board.next(), *text[2:4], board.next(), text[4]]
-    blocks = feed(pipeline, *batch, at_us=us) + feed(pipeline, text[5], at_us=us)
+    turns = [text[:2], [board.next(), board.next()], text[2:4], [board.next()], [text[4]], [text[5]]]
+    blocks = [block for turn in turns for block in feed(pipeline, *turn, at_us=us)]
     assert [numbers_of([block])[0] for block in blocks] == [30_000, 0, 4, 30_002, 8, 30_004, 30_005]
     assert [block.starts_run for block in blocks] == [True, True, False, True, True, True, False]
     ids = [block.segment_id for block in blocks]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semg.ingest.board_stream import MAX_HELD
-from semg.ingest.boards import REMEMBERED, SEQUENCES, SeenSequences
+from semg.ingest.sequences import REMEMBERED, SEQUENCES, SeenSequences
 from semg.wire.udp2 import DatagramV2, Flag, encode_v2
 from testing.tests.ingest.board_kit import (
     NOW_US,
@@ -20,6 +20,7 @@ from testing.tests.ingest.board_kit import (
     feed,
     make_pipeline,
     numbers_of,
+    process,
     values,
 )
 
@@ -51,9 +52,9 @@ def test_every_sample_comes_once_in_order_and_no_run_crosses_a_gap(made, cuts: l
     blocks, at, turn = [], 0, 0
     while at < len(arrivals):
         batch = arrivals[at : at + cuts[turn % len(cuts)]]
-        blocks += pipeline.process([(data, us, ("h", 1)) for us, data in batch], batch[-1][0])
+        blocks += process(pipeline, [(data, us, ("10.0.0.1", 1)) for us, data in batch], batch[-1][0])
         at, turn = at + len(batch), turn + 1
-    blocks += pipeline.finish(NOW_US)
+    blocks += pipeline.finish(NOW_US).blocks()
     assert not pipeline.holds
 
     expected = sorted(number for data in {data for _, data in arrivals} for number in carried[data])
@@ -109,7 +110,7 @@ def test_one_missing_sample_at_1000_hz_is_a_gap() -> None:
     sent = [
         encode_v2(DatagramV2(7, 5, n, 1000 * n, 1_000_000, values(np.arange(n, n + 1), 2)), board.key) for n in range(4)
     ]
-    blocks = feed(pipeline, sent[0], sent[1], sent[3]) + pipeline.process([], NOW_US + WAIT_US)
+    blocks = feed(pipeline, sent[0], sent[1], sent[3]) + process(pipeline, [], NOW_US + WAIT_US)
     assert [block.starts_run for block in blocks] == [True, False, True], "by its sequence: the step is below 2.5 ms"
     assert pipeline.counters.missing == 1
 
@@ -119,9 +120,10 @@ def test_moment_of_arrival_decides_and_not_the_batch() -> None:
         board = SimulatedBoard()
         pipeline = make_pipeline(board.known())
         first, missing, after = board.next(), board.next(), board.next()
-        arrivals = [(first, NOW_US, ("h", 1)), (after, NOW_US, ("h", 1)), (missing, NOW_US + WAIT_US, ("h", 1))]
+        moments = [(first, NOW_US), (after, NOW_US), (missing, NOW_US + WAIT_US)]
+        arrivals = [(data, at_us, ("10.0.0.1", 1)) for data, at_us in moments]
         batches = [arrivals] if together else [[arrival] for arrival in arrivals]
-        blocks = [block for batch in batches for block in pipeline.process(batch, batch[-1][1])]
+        blocks = [block for batch in batches for block in process(pipeline, batch, batch[-1][1])]
         assert [(numbers_of([block])[0], block.starts_run, block.late) for block in blocks] == [
             (0, True, False), (8, True, False), (4, False, True),
         ]  # fmt: skip
@@ -144,8 +146,8 @@ def test_missing_datagram_is_waited_for_and_then_a_gap_of_its_samples() -> None:
     lost = board.next(7)
     assert feed(pipeline, board.next(4), at_us=NOW_US + 1) == []
     assert pipeline.holds
-    assert pipeline.process([], NOW_US + WAIT_US) == []
-    (block,) = pipeline.process([], NOW_US + 1 + WAIT_US)
+    assert process(pipeline, [], NOW_US + WAIT_US) == []
+    (block,) = process(pipeline, [], NOW_US + 1 + WAIT_US)
     assert block.starts_run
     assert pipeline.counters.missing == 7
     (late,) = feed(pipeline, lost, at_us=NOW_US + 2 * WAIT_US)
@@ -204,7 +206,7 @@ def test_server_clock_set_back_does_not_hold_samples_for_long() -> None:
     feed(pipeline, board.next(1))
     board.next(1)
     assert feed(pipeline, board.next(1)) == []
-    assert numbers_of(pipeline.process([], NOW_US - 3_600_000_000)) == [2]
+    assert numbers_of(process(pipeline, [], NOW_US - 3_600_000_000)) == [2]
 
 
 @pytest.mark.parametrize("drift", [0.0, 80e-6])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semg.errors import WireError
-from semg.ingest import decoder
-from semg.ingest.decoder import decode_batch
+from semg.ingest.arrivals import Arrivals
+from semg.ingest.decoder import FEW, decode_batch
 from semg.wire.udp import decode_v1
 
 _field = st.one_of(
@@ -57,19 +58,39 @@ def test_batch_equals_one_by_one(datagrams: list[bytes]) -> None:
     for datagram in datagrams:
         try:
             sample = decode_v1(datagram)
-            expected.append((sample.user_id, sample.device_ms, sample.values))
+            expected.append((sample.user_id, sample.device_ms, np.float32(sample.values).tolist()))
         except WireError as exc:
             expected.append(exc.reason)
-    assert decode_batch(datagrams) == expected
+    assert decoded(datagrams) == expected
+    filled = [b"21,%d,512,498,-77,1023" % number for number in range(FEW)]
+    assert decoded([*filled, *datagrams])[FEW:] == expected
 
 
-def test_batch_of_a_board_is_parsed_as_one_text() -> None:
-    datagrams = [b"21,%d,512,498,-77,1023" % number for number in range(50)]
-    together = decoder._decode_together(datagrams)
-    assert together == [(21, number, (512, 498, -77, 1023)) for number in range(50)]
-    assert decoder._decode_together([*datagrams, b"21,1,0.5"]) is None
+def decoded(datagrams: list[bytes]) -> list[tuple[int, int, list[float]] | str]:
+    texts = decode_batch(Arrivals.of([(datagram, 0, ("10.0.0.1", 1)) for datagram in datagrams]))
+    ends = texts.starts + texts.widths
+    return [
+        texts.refused.get(place)
+        or (
+            int(texts.user_ids[place]),
+            int(texts.device_ms[place]),
+            texts.values[texts.starts[place] : ends[place]].tolist(),
+        )
+        for place in range(len(datagrams))
+    ]
+
+
+def test_bad_datagrams_among_good_ones_are_found() -> None:
+    good = [b"21,%d,512,498,-77,1023" % number for number in range(50)]
+    mixed = [*good[:20], b"21,1,0.5", b"x", *good[20:], b"21,1,-0,1", b""]
+    found = decoded(mixed)
+    assert found[:20] + found[22:52] == [(21, number, [512, 498, -77, 1023]) for number in range(50)]
+    assert found[20:22] + found[52:] == [(21, 1, [0.5]), "field_count", (21, 1, [0.0, 1.0]), "empty"]
 
 
 def test_minus_zero_and_full_range_survive() -> None:
-    (found,) = decode_batch([b"21,4294967296,-9999999,0,16777216"])
-    assert found == (21, 4294967296, (-9999999.0, 0.0, 16777216.0))
+    datagram = b"21,4294967296,-9999999,-0,16777216"
+    for batch in ([datagram], [datagram] * 20):
+        assert decoded(batch)[-1] == (21, 4294967296, [-9999999.0, 0.0, 16777216.0])
+        texts = decode_batch(Arrivals.of([(datagram, 0, ("10.0.0.1", 1))] * len(batch)))
+        assert np.signbit(texts.values[-2])

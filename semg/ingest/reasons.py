@@ -1,0 +1,28 @@
+"""Why a datagram is not taken: the names under which such are counted and shown, and a number for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+OK = 0
+REASONS = (
+    "ok",
+    # text
+    "empty", "too_long", "not_text", "field_count", "not_integer", "time_range", "not_number", "value_range",
+    "unknown_profile", "v1_not_allowed", "channel_count",
+    # binary
+    "v2_magic", "v2_size", "v2_range", "unknown_board", "bad_tag", "replayed", "duplicate", "unassigned_board",
+    # both
+    "rate_limited",
+)  # fmt: skip
+CODE = {reason: number for number, reason in enumerate(REASONS)}
+
+
+def count_refused(dropped: Counter[str], codes: NDArray[np.int8]) -> None:
+    """Add what was refused to the counts by reason."""
+    for code, n in enumerate(np.bincount(codes).tolist()):
+        if n and code != OK:
+            dropped[REASONS[code]] += n

@@ -1,0 +1,44 @@
+"""Which datagrams of a boot have been seen."""
+
+from __future__ import annotations
+
+SEQUENCES = 1 << 32
+"""Sequences wrap here."""
+
+REMEMBERED = 4096
+"""So far behind the newest one, a sequence can still be told from one that was seen."""
+
+_ALL = (1 << REMEMBERED) - 1
+
+
+class SeenSequences:
+    """The sequences of one boot that have been seen, as a bit for each of the last 4,096."""
+
+    def __init__(self, sequence: int) -> None:
+        self.newest = sequence
+        self._bits = 1
+
+    def number_of(self, sequence: int) -> int:
+        """Give the number of a datagram in its boot, which does not wrap, from its sequence, which does."""
+        half = SEQUENCES // 2
+        return self.newest + (sequence - self.newest + half) % SEQUENCES - half
+
+    def refusal(self, number: int) -> str:
+        """Note a number; give the reason not to take it, or an empty text."""
+        ahead = number - self.newest
+        if ahead > 0:
+            self._bits = (self._bits << ahead | 1) & _ALL if ahead < REMEMBERED else 1
+            self.newest = number
+            return ""
+        if ahead <= -REMEMBERED:
+            return "replayed"
+        bit = 1 << -ahead
+        if self._bits & bit:
+            return "duplicate"
+        self._bits |= bit
+        return ""
+
+    def skip(self, n: int) -> None:
+        """Note the next ``n`` numbers behind the newest."""
+        self.newest += n
+        self._bits = (self._bits << n | ((1 << n) - 1)) & _ALL if n < REMEMBERED else _ALL
