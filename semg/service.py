@@ -41,4 +41,4 @@ def wait_for_store(pool: Pool, stop: threading.Event, every_s: float = 0.5) -> N
 
 def verification(settings: Settings) -> ssl.SSLContext | bool:
     """Give what a client on this machine verifies the API's certificate with: the configured one, or the usual."""
-    return ssl.create_default_context(cafile=settings.tls_cert) if settings.tls_cert else True
+    return ssl.create_default_context(cafile=settings.tls_cert) if settings.scheme == "https" else True

@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from semg.errors import SettingsError
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
+API_PREFIX = "/api"
+"""Where the LAN address has the API."""
 
 
 class Settings(BaseSettings):
@@ -45,6 +47,11 @@ class Settings(BaseSettings):
     public_api_url: str = Field("", description="address of the API as browsers see it; empty: from host and port")
     tls_cert: str = Field("", description="path of a certificate chain for API and app; empty: plain HTTP")
     tls_key: str = ""
+
+    # one HTTPS port for other machines
+    lan: bool = Field(False, description="serve app and API over HTTPS on LAN_PORT; start_all.sh --lan sets it")
+    lan_host: str = Field("0.0.0.0", description="address that the HTTPS port listens on")
+    lan_port: int = Field(8443, ge=1, le=65535)
 
     # files
     data_dir: Path = PROJECT_DIR / "data"
@@ -76,7 +83,7 @@ class Settings(BaseSettings):
     restart_delay_max_s: float = Field(30.0, gt=0)
 
     # ingest
-    udp_receive_buffer: int = Field(4 << 20, ge=65536, description="bytes asked of the kernel for the UDP socket")
+    udp_receive_buffer: int = Field(16 << 20, ge=65536, description="bytes asked of the kernel for the UDP socket")
     flush_ms: float = Field(
         10.0, gt=0, le=50, description="longest time between two flushes of received samples to the bus"
     )
@@ -167,8 +174,8 @@ class Settings(BaseSettings):
 
     @property
     def scheme(self) -> str:
-        """``https`` when a certificate is set, ``http`` otherwise."""
-        return "https" if self.tls_cert else "http"
+        """``https`` when API and app themselves have a certificate; in LAN mode the gateway has it."""
+        return "https" if self.tls_cert and not self.lan else "http"
 
     @property
     def app_url(self) -> str:
@@ -189,6 +196,13 @@ class Settings(BaseSettings):
     def internal_app_url(self) -> str:
         """Address of the app as a service on this machine sees it."""
         return f"{self.scheme}://{_reachable(self.streamlit_host)}:{self.streamlit_port}"
+
+    @property
+    def lan_certificate(self) -> tuple[Path, Path]:
+        """Certificate and key of the LAN address: the named ones, or those that the start makes."""
+        if self.tls_cert:
+            return Path(self.tls_cert), Path(self.tls_key)
+        return self.data_dir / "tls" / "lan.pem", self.data_dir / "tls" / "lan.key"
 
     @property
     def videos(self) -> Path:

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from semg import log
 from semg.errors import SemgError
-from semg.platform import control, identity, services, state
+from semg.platform import certificate, control, identity, services, state
 from semg.platform.first_login import LOGIN
 from semg.platform.supervisor import Supervisor
 from semg.settings import child_environment, load_settings
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("start", help="start what does not run, and wait until everything is ready")
     start.add_argument("--demo", action="store_true", help="add a demo profile that streams and is recognised live")
+    start.add_argument("--lan", action="store_true", help="serve other machines over HTTPS on one port")
     start.add_argument("--status", action="store_true", help="only tell each service's state")
     start.add_argument("--reset-admin", action="store_true", help="give the admin account a new password")
     commands.add_parser("stop", help="stop everything of this installation")
@@ -71,7 +72,7 @@ def _start(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGHUP, _interrupt)
-    started = control.start(_say, options.services, reset_admin=options.reset_admin)
+    started = control.start(_say, options.services, reset_admin=options.reset_admin, with_lan=options.lan)
     addresses = started.state.addresses
     print("The platform is ready.")
     print(f"  App     {addresses['app']}")
@@ -80,6 +81,9 @@ def _start(options: argparse.Namespace) -> int:
     print(f"  Logs    {addresses['logs']}")
     if started.password is not None:
         print(f"  Login   {LOGIN}   password {started.password}   (shown only now; --reset-admin makes a new one)")
+    if started.settings.lan and not started.settings.tls_cert:
+        print("  The certificate is this installation's own: a browser warns once. Its SHA-256, to compare:")
+        print(f"  {certificate.fingerprint(started.settings.lan_certificate[0])}")
     sys.stdout.flush()
     if not options.demo:
         return 0

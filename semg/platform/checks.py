@@ -70,6 +70,8 @@ def check_ports(settings: Settings) -> None:
         ("STREAMLIT", settings.streamlit_host, settings.streamlit_port, tcp),
         ("UDP", settings.udp_host, settings.udp_port, udp),
     ]
+    if settings.lan:
+        wanted.append(("LAN", settings.lan_host, settings.lan_port, tcp))
     if settings.embedded_postgres:
         wanted.append(("POSTGRES", "127.0.0.1", settings.postgres_port, tcp))
     if settings.embedded_nats:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from semg.errors import PlatformError
-from semg.platform import checks, cluster, embedded, env_file, identity, postgres, services, state
+from semg.platform import checks, cluster, embedded, env_file, identity, lan, postgres, services, state
 from semg.platform.first_login import ensure_admin
 from semg.platform.services import Service
 from semg.settings import PROJECT_DIR, Settings, child_environment, load_settings
@@ -51,7 +51,7 @@ class Started:
     password: str | None
 
 
-def start(say: Say, table: Path | None = None, *, reset_admin: bool = False) -> Started:
+def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, with_lan: bool = False) -> Started:
     """Start what does not run, and wait until everything is ready.
 
     Parameters
@@ -62,6 +62,8 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False) -> 
         File with another table of services than the platform's own.
     reset_admin
         Give the admin account a new password; without it a login is made only if there is none.
+    with_lan
+        Also serve other machines over HTTPS, as the setting ``LAN`` does.
 
     Raises
     ------
@@ -76,17 +78,24 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False) -> 
         if made:
             say(f"Generated {', '.join(made)} in {env_file_path()}.")
         settings = load_settings()
+        additions: dict[str, str] = {}
+        if with_lan or settings.lan:
+            settings, additions = lan.with_lan(settings)
         installation = identity.make_installation(settings.data_dir)
         supervisor = identity.find_supervisor(installation)
         if supervisor is not None:
             ready = _match(settings, supervisor)
+            if with_lan and ready.addresses["app"] != settings.app_url:
+                raise PlatformError(
+                    f"the platform runs at {ready.addresses['app']}: end it with ./stop_all.sh, then start with --lan"
+                )
             return Started(settings, ready, ensure_admin(settings, reset=reset_admin))
         sweep(settings, installation)
         checks.check_ports(settings)
         checks.check_named_servers(settings)
         say("Starting the services …")
         state.state_file(settings.data_dir).unlink(missing_ok=True)
-        process = _spawn_supervisor(settings, installation, table)
+        process = _spawn_supervisor(settings, installation, table, additions)
         try:
             ready = _wait_ready(settings, psutil.Process(process.pid), process)
             return Started(settings, ready, ensure_admin(settings, reset=reset_admin))
@@ -188,8 +197,10 @@ def _control_lock(settings: Settings, say: Say) -> Iterator[None]:
         yield
 
 
-def _spawn_supervisor(settings: Settings, installation: str, table: Path | None) -> subprocess.Popen[bytes]:
-    marks = {identity.INSTALLATION_VARIABLE: installation, identity.SERVICE_VARIABLE: identity.SUPERVISOR}
+def _spawn_supervisor(
+    settings: Settings, installation: str, table: Path | None, additions: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    marks = {**additions, identity.INSTALLATION_VARIABLE: installation, identity.SERVICE_VARIABLE: identity.SUPERVISOR}
     command = [sys.executable, "-m", "semg.platform", "supervise"]
     if table is not None:
         command += ["--services", str(table.resolve())]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from semg.errors import PlatformError
 from semg.platform.identity import write_atomically
@@ -44,15 +45,25 @@ def table(settings: Settings) -> list[Service]:
     app = ["-m", "streamlit", "run", "Main.py", "--server.headless=true", "--browser.gatherUsageStats=false"]
     app += [f"--server.address={settings.streamlit_host}", f"--server.port={settings.streamlit_port}"]
     app += ["--server.fileWatcherType=none"]
-    if settings.tls_cert:
+    if settings.public_app_url:
+        # The app's WebSocket is open to this origin, also behind a proxy that does not pass the Host on.
+        public = urlsplit(settings.public_app_url)
+        app += [f"--browser.serverAddress={public.hostname}"]
+        app += [f"--browser.serverPort={public.port or (443 if public.scheme == 'https' else 80)}"]
+    prefix = urlsplit(settings.api_url).path.rstrip("/")
+    if prefix:
+        api += ["--root-path", prefix]
+    if settings.scheme == "https":
         api += ["--ssl-certfile", settings.tls_cert, "--ssl-keyfile", settings.tls_key]
         app += [f"--server.sslCertFile={settings.tls_cert}", f"--server.sslKeyFile={settings.tls_key}"]
+    gateway = _python("gateway", ".", ["-m", "semg.platform.gateway"])
     return [
         _python("api", "ml_model", api, f"{settings.internal_api_url}/readyz"),
         _python("nat_inference", "ml_model", ["nat_inference.py"]),
         _python("job_runner", "ml_model", ["job_runner.py"]),
         _python("udpserver", "udpserver", ["udpserver.py"]),
         _python("streamlit", "streamlit_apps", app, f"{settings.internal_app_url}/_stcore/health"),
+        *([gateway] if settings.lan else []),
     ]
 
 

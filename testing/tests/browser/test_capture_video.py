@@ -1,8 +1,12 @@
-"""A capture with the webcam, in a browser: paused, partly performed again, reloaded; then one that is ended early."""
+"""A capture with the webcam, in a browser: paused, partly performed again, reloaded; then one that is ended early.
+
+All of it over the one HTTPS port of ``start_all.sh --lan``, as from another machine.
+"""
 
 from __future__ import annotations
 
 import re
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +19,14 @@ from playwright.sync_api import Page, expect, sync_playwright
 from semg.capture import step_interval
 from semg.capture.conducting import REDONE
 from semg.domain import REST, Session, Video, us_from_utc
+from semg.platform import embedded, lan
 from semg.settings import Settings
 from semg.store import gestures, profiles, sessions, videos
 from semg.store.pool import Pool
 from semg.video.files import files_of
 from semg.video.finishing import frame_at, read_times
 from testing import fake_camera
-from testing.running_system import running, streaming
+from testing.running_system import ALL, running, streaming
 from testing.tests.browser.conftest import CHROMIUM, TIMEOUT_MS
 from testing.tests.browser.journey import fill_number, log_in, open_page
 
@@ -38,7 +43,9 @@ def page(tmp_path: Path) -> Iterator[Page]:
     arguments = ["--no-sandbox", "--disable-dev-shm-usage", *fake_camera.browser_arguments(clip)]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        context = browser.new_context(viewport={"width": 1280, "height": 720}, timezone_id="Europe/Berlin")
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 720}, timezone_id="Europe/Berlin", ignore_https_errors=True
+        )
         context.set_default_timeout(TIMEOUT_MS)
         made = context.new_page()
         errors: list[str] = []
@@ -61,10 +68,12 @@ def user_id(pool: Pool) -> int:
 
 def test_capture_with_video(page: Page, live_settings: Settings, pool: Pool, user_id: int, tmp_path: Path) -> None:
     expect.set_options(timeout=TIMEOUT_MS)
-    settings = live_settings.model_copy(update={"webrtc_hosts": "127.0.0.1"})
+    on_loopback = {"webrtc_hosts": "127.0.0.1", "lan_host": "127.0.0.1", "lan_port": embedded.free_port()}
+    settings, _ = lan.with_lan(live_settings.model_copy(update=on_loopback))
     stream = ("--user-id", str(user_id), "--channels", "4", "--rate-hz", "200", "--seed", "5")
-    with running(settings, tmp_path), streaming(settings, tmp_path, *stream):
+    with running(settings, tmp_path, (*ALL, "gateway")), streaming(settings, tmp_path, *stream):
         log_in(page, settings)
+        assert page.evaluate("isSecureContext && location.protocol") == "https:"
         open_page(page, "Capture", "Training Data Capture")
         page.get_by_text("Record the webcam").click()
         expect(page.get_by_text(re.compile("Ready, .* pictures/s"))).to_be_visible()
@@ -86,6 +95,7 @@ def perform(page: Page) -> list[tuple[int, float]]:
         fill_number(page, label, value)
     expect(page.get_by_text("2 performances, 11 s in all.")).to_be_visible()
     expect(page.get_by_text("samples/s, nothing lost")).to_be_visible()
+    expect(page.locator(".semg-live")).to_have_attribute("data-state", "live")
     fake_camera.watch(page.locator(MIRROR))
     page.get_by_role("heading", name="Training Data Capture").click()  # out of the field: there, an S is a letter
     page.keyboard.press("s")
@@ -95,9 +105,11 @@ def perform(page: Page) -> list[tuple[int, float]]:
     expect(page.get_by_text(re.compile("Recording, .* pictures/s"))).to_be_visible()
     page.keyboard.press("Space")
     expect(prompt).to_have_attribute("data-prompt", "paused")
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
     page.keyboard.press("Space")
     expect(prompt).to_have_attribute("data-prompt", gesture)
     expect(prompt).to_have_attribute("data-prompt", REST)
+    expect(page.get_by_role("button", name=re.compile("Redo (fist|open hand)"))).to_be_enabled()
     page.keyboard.press("Backspace")
     expect(prompt).to_have_attribute("data-prompt", "prepare")
     truth = fake_camera.seen(page)
@@ -152,8 +164,7 @@ def check_times(settings: Settings, session: Session, video: Video, truth: list[
     assert len(times_us) == len(numbers) == video.frames
     assert numbers.count(None) <= len(numbers) // 50
     assert np.all(np.diff(times_us) > 0)
-    assert video.time_error_us is not None
-    assert video.time_error_us < P99_US
+    assert video.time_error_us is not None, "the browser's reports were heard, in both connections"
     errors = fake_camera.errors_us(numbers, times_us, truth)
     assert len(errors) > 150
     assert np.quantile(np.abs(errors), 0.99) <= P99_US
@@ -169,9 +180,10 @@ def check_playing(page: Page, settings: Settings, session: Session) -> None:
     files = files_of(settings.videos, session.session_id)
     times_us, numbers = read_times(files), fake_camera.recorded(files.video)
     token = {"Authorization": f"Bearer {settings.semg_api_token.get_secret_value()}"}
-    url = f"{settings.internal_api_url}/videos/{session.session_id}"
-    assert httpx.get(url).status_code == 401
-    part = httpx.get(url, headers={**token, "Range": "bytes=100-199"})
+    url = f"{settings.api_url}/videos/{session.session_id}"
+    with httpx.Client(verify=ssl.create_default_context(cafile=str(settings.lan_certificate[0]))) as client:
+        assert client.get(url).status_code == 401
+        part = client.get(url, headers={**token, "Range": "bytes=100-199"})
     assert (part.status_code, len(part.content)) == (206, 100)
     assert part.content == files.video.read_bytes()[100:200]
     player = page.context.new_page()
