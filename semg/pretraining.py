@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from semg.domain import ConditioningSpec, WindowSpec
+from semg.domain import Sensor
 from semg.errors import ArtifactError, RecordingError, TrainingError
 from semg.recordings import read_recording
 from semg.signals.alignment import align
-from semg.signals.base import MAX_BASE_BYTES, Base, PersonStatistics, person_statistics
+from semg.signals.base import MAX_BASE_BYTES, Base, PersonStatistics, person_statistics, specs_of
 from semg.signals.checks import check_sessions
 from semg.signals.dataset import LabelledSamples, make_windows
 from semg.signals.features import choose_lags
@@ -39,7 +39,7 @@ def statistics_of(name: str, sessions: Sequence[LabelledSamples], options: Train
     """
     channels = check_sessions(sessions, None)
     first = sessions[0]
-    window, conditioning = _specs(first, options)
+    window, conditioning = specs_of(first, options)
     data = make_windows(sessions, channels, conditioning, window)
     classes = sorted(set(data.labels.tolist()))
     if len(classes) < 2:
@@ -84,15 +84,23 @@ def make_base(
     for number, (person, sessions) in enumerate(people.items(), 1):
         found.append(statistics_of(person, sessions, options))
         say(f"{number} of {len(people)}: {person}, {found[-1].n_repetitions} repetitions")
-    window, conditioning = _specs(firsts[0], options)
-    n_channels = len(firsts[0].channels)
-    envelope = firsts[0].sensor == "envelope"
-    lags = () if envelope else choose_lags(n_channels, window.window_samples, window.rate_hz)
-    return Base(name, window, conditioning, n_channels, lags, tuple(found))
+    return Base.of(name, firsts[0], options, found)
 
 
-def people_in(folder: Path, **device: object) -> dict[str, list[LabelledSamples]]:
+def people_in(
+    folder: Path,
+    exclude: Collection[str] = (),
+    *,
+    rate_hz: float | None = None,
+    sensor: Sensor = "raw",
+    mains_hz: float = 50.0,
+) -> dict[str, Sequence[LabelledSamples]]:
     """Give the recordings of a folder by person: files are called ``<person>-<session>.csv.gz``.
+
+    Parameters
+    ----------
+    exclude
+        People to leave out: whoever is called so, or ends in ``_`` and that.
 
     Raises
     ------
@@ -102,11 +110,12 @@ def people_in(folder: Path, **device: object) -> dict[str, list[LabelledSamples]
     found: dict[str, list[LabelledSamples]] = {}
     for path in sorted(folder.glob("*.csv.gz")):
         named = re.fullmatch(r"(.+)-[^-.]+\.csv\.gz", path.name)
-        if named:
-            found.setdefault(named[1], []).append(read_recording(path, **device))  # type: ignore[arg-type]
+        if named and not any(named[1] == each or named[1].endswith(f"_{each}") for each in exclude):
+            session = read_recording(path, rate_hz=rate_hz, sensor=sensor, mains_hz=mains_hz)
+            found.setdefault(named[1], []).append(session)
     if not found:
         raise RecordingError(f"{folder} holds no recording called <person>-<session>.csv.gz.")
-    return found
+    return {person: tuple(sessions) for person, sessions in found.items()}
 
 
 def load_base(path: Path) -> Base:
@@ -146,7 +155,7 @@ def store_version(folder: Path, bases: Sequence[Base]) -> int:
 
 def newest_fitting(folder: Path, session: LabelledSamples, n_channels: int, options: TrainingOptions) -> Base | None:
     """Give the newest stored base that fits a training on sessions like this one, or None."""
-    window, conditioning = _specs(session, options)
+    window, conditioning = specs_of(session, options)
     for version in sorted(_versions(folder), reverse=True):
         for path in sorted(folder.glob(f"base-{version}-*.safetensors")):
             base = load_base(path).fitting(window, conditioning, n_channels)
@@ -157,8 +166,3 @@ def newest_fitting(folder: Path, session: LabelledSamples, n_channels: int, opti
 
 def _versions(folder: Path) -> set[int]:
     return {int(named[1]) for path in folder.glob("base-*.safetensors") if (named := _VERSIONED.fullmatch(path.name))}
-
-
-def _specs(session: LabelledSamples, options: TrainingOptions) -> tuple[WindowSpec, ConditioningSpec]:
-    conditioning = ConditioningSpec(session.sensor, session.rate_hz, session.mains_hz)
-    return WindowSpec(session.rate_hz, options.window_ms, options.hop_ms, options.settle_ms), conditioning

@@ -5,18 +5,29 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from typing import Any
 
-from semg.domain import Job
-from semg.errors import ConflictError, NotFoundError, SemgError, StoreUnavailableError, TrainingError
+from semg.domain import Job, Model, Session
+from semg.errors import (
+    ArtifactError,
+    ConflictError,
+    NotFoundError,
+    SemgError,
+    StoreUnavailableError,
+    TrainingError,
+)
+from semg.jobs.bases import find_base
 from semg.session_data import load_session
 from semg.settings import Settings
+from semg.signals.base import Base
+from semg.signals.classifier import Classifier
 from semg.signals.dataset import LabelledSamples
 from semg.signals.fitting import TrainingStopped
 from semg.signals.options import TrainingOptions
-from semg.signals.training import TrainingProgress, TrainingResult, train
+from semg.signals.training import TrainingProgress, train
 from semg.store import jobs, models, profiles
 from semg.store import sessions as sessions_store
-from semg.store.pool import Pool
+from semg.store.pool import Pool, Transaction
 
 logger = logging.getLogger(__name__)
 REPORT_EVERY_S = 0.5
@@ -61,78 +72,192 @@ class _Reporter:
         self._lines.clear()
 
 
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What a job trains on."""
+
+    session_ids: tuple[int, ...]
+    sessions: list[LabelledSamples]
+    calibration_id: int | None
+    calibration: LabelledSamples | None
+    previous: Classifier | None
+
+
+class _Version:
+    """The version that a job makes: stored and activated when its classifier is ready, its report when that is."""
+
+    def __init__(self, settings: Settings, pool: Pool, job: Job, material: _Material) -> None:
+        self._settings, self._pool, self._job, self._material = settings, pool, job, material
+        self.number: int | None = None
+
+    def store(self, classifier: Classifier) -> None:
+        """Store and activate the classifier; its report follows."""
+        artifact = classifier.to_bytes()
+        metadata = classifier.metadata()
+        metadata["training"] = metadata["training"] | {
+            "session_ids": list(self._material.session_ids),
+            "calibration_session_id": self._material.calibration_id,
+            "job_id": self._job.job_id,
+        }
+        with self._pool.transaction() as tx:
+            _, self.number = models.insert_model(
+                tx,
+                self._job.user_id,
+                self._job.job_id,
+                artifact,
+                metadata,
+                {"pending": True, "classifier": classifier.kind},
+                self._settings.max_model_bytes,
+            )
+            models.activate_model(tx, self._job.user_id, self.number)
+        logger.info("activated", extra={"job_id": self._job.job_id, "model_version": self.number})
+
+    def complete(self, report: dict[str, Any]) -> Finished:
+        """Store the report, and with it the job's end."""
+        assert self.number is not None
+        with self._pool.transaction() as tx:
+            models.update_report(tx, self._job.user_id, self.number, report)
+            jobs.complete_job(tx, self._job.job_id)
+        return Finished(self._job.user_id, self.number)
+
+    def leave(self, why: str) -> None:
+        """Say in the report of a version that is active already why nothing more will come."""
+        if self.number is None:
+            return
+        try:
+            with self._pool.transaction() as tx:
+                report = {"pending": False, "incomplete": why, "classifier": self._job.classifier}
+                models.update_report(tx, self._job.user_id, self.number, report)
+        except SemgError as exc:
+            logger.warning("the report's end is not written: %s", exc, extra={"job_id": self._job.job_id})
+
+
 def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
-    """Do a job: load its sessions, train, store a new model version and activate it.
+    """Do a job: load its sessions, train, store a new model version and activate it, then store its report.
 
-    A job that is still scheduled (the script was started by hand) is claimed first.
+    A job that is still scheduled (the script was started by hand) is claimed first. With the option ``calibrate`` the
+    newest session is the calibration; it adapts the sessions before it, or when there are none those that the active
+    model was trained on.
 
-    The model, its activation and the job's completion are one transaction. A failure is written to the row as a
-    sentence.
+    The model and its activation are one transaction, the report and the job's completion another. A failure is
+    written to the row as a sentence.
 
     Returns
     -------
     The new version, or None when the job failed, was canceled or is gone.
     """
+    version: _Version | None = None
     try:
         with pool.transaction() as tx:
             jobs.claim_job(tx, job_id, "by hand")
             job = jobs.get_job(tx, job_id)
             if job.status != "in-progress":
                 raise ConflictError(f"job {job_id} is {job.status}; schedule it anew to train again")
-            sessions = _load(tx, job)
-        options = TrainingOptions.from_mapping(_with_bank(pool, job))
+            options = TrainingOptions.from_mapping(_with_bank(tx, job))
+            material = _load(tx, job, options.calibrate)
+            jobs.record_used(tx, job_id)
+        version = _Version(settings, pool, job, material)
         reporter = _Reporter(pool, job_id)
-        result = train(sessions, job.classifier, options=options, progress=reporter, should_stop=lambda: reporter.stop)
-        return _store(settings, pool, job, result)
+        base = None
+        if options.use_base and job.classifier == "cnn":
+            base = _find_base(settings, pool, job, material, options)
+        result = train(
+            material.sessions,
+            job.classifier,
+            options=options,
+            progress=reporter,
+            should_stop=lambda: reporter.stop,
+            calibration=material.calibration,
+            base=base,
+            previous=material.previous,
+            ready=version.store,
+        )
+        return version.complete(result.report)
     except TrainingStopped:
         logger.info("canceled", extra={"job_id": job_id})
-        _end(pool, job_id, None)
+        _end(pool, job_id, None, version)
     except SemgError as exc:
         logger.warning("failed: %s", exc, extra={"job_id": job_id})
-        _end(pool, job_id, str(exc))
+        _end(pool, job_id, str(exc), version)
     except MemoryError:
-        _end(pool, job_id, "this machine has too little memory for the data: choose fewer sessions")
+        _end(pool, job_id, "this machine has too little memory for the data: choose fewer sessions", version)
     except Exception as exc:  # the process's edge: whatever happened must be seen in the row
         logger.exception("failed", extra={"job_id": job_id})
-        _end(pool, job_id, f"an unexpected error, please report it: {type(exc).__name__}: {exc}")
+        _end(pool, job_id, f"an unexpected error, please report it: {type(exc).__name__}: {exc}", version)
     return None
 
 
-def _load(tx: object, job: Job) -> list[LabelledSamples]:
+def _load(tx: Transaction, job: Job, calibrate: bool) -> _Material:
     found = [sessions_store.get_session(tx, session_id) for session_id in job.session_ids]
     found.sort(key=lambda session: (session.started_at, session.session_id))
+    active = models.find_active_artifact(tx, job.user_id)
+    calibration = found.pop() if calibrate else None
+    if calibration is not None and not found:
+        found = _sessions_of_active(tx, active[0] if active else None, calibration.session_id)
     names: set[str] = set()
-    for session in found:
+    for session in [*found, *([calibration] if calibration else [])]:
         if session.name in names:
             raise TrainingError(f"two of the sessions are called “{session.name}”: rename one")
         names.add(session.name)
-    return [load_session(tx, session) for session in found]
+    previous = None
+    if active is not None:
+        try:
+            previous = Classifier.from_bytes(active[1])
+        except ArtifactError as exc:  # a damaged version is a reason to train, not to fail
+            logger.warning("the active version is not compared with: %s", exc, extra={"job_id": job.job_id})
+    return _Material(
+        tuple(session.session_id for session in found),
+        [load_session(tx, session) for session in found],
+        None if calibration is None else calibration.session_id,
+        None if calibration is None else load_session(tx, calibration),
+        previous,
+    )
 
 
-def _with_bank(pool: Pool, job: Job) -> dict[str, object]:
+def _sessions_of_active(tx: Transaction, active: Model | None, calibration_id: int) -> list[Session]:
+    """Give the sessions that the active model was trained on, which a calibration alone adapts."""
+    if active is None:
+        raise TrainingError(
+            "There is no active model that a calibration could adapt: train one on whole sessions first, or choose "
+            "the sessions to adapt together with the calibration."
+        )
+    wanted = [i for i in active.metadata.get("training", {}).get("session_ids", []) if i != calibration_id]
+    found = []
+    for session_id in wanted:
+        try:
+            found.append(sessions_store.get_session(tx, session_id))
+        except NotFoundError:
+            logger.info("session %d is gone", session_id)
+    if not found:
+        raise TrainingError(
+            f"The sessions that version {active.version} was trained on are gone, so it cannot be adapted: train anew."
+        )
+    return sorted(found, key=lambda session: (session.started_at, session.session_id))
+
+
+def _find_base(settings: Settings, pool: Pool, job: Job, material: _Material, options: TrainingOptions) -> Base | None:
+    """Give a base to start from; a damaged one is no reason to fail."""
+    if not material.sessions:
+        return None
+    try:
+        return find_base(settings, pool, job.user_id, material.sessions[0], options)
+    except ArtifactError as exc:
+        logger.warning("trained without a base: %s", exc, extra={"job_id": job.job_id})
+        return None
+
+
+def _with_bank(tx: Transaction, job: Job) -> dict[str, object]:
     """Give the job's options; channels that it does not name are those of the profile's gesture bank."""
     options = dict(job.options)
     if options.get("channels") is None:
-        with pool.transaction() as tx:
-            options["channels"] = profiles.get_profile(tx, job.user_id).channels_used
+        options["channels"] = profiles.get_profile(tx, job.user_id).channels_used
     return options
 
 
-def _store(settings: Settings, pool: Pool, job: Job, result: TrainingResult) -> Finished:
-    artifact = result.classifier.to_bytes()
-    metadata = result.classifier.metadata()
-    metadata["training"] = metadata["training"] | {"session_ids": list(job.session_ids), "job_id": job.job_id}
-    with pool.transaction() as tx:
-        _, version = models.insert_model(
-            tx, job.user_id, job.job_id, artifact, metadata, result.report, settings.max_model_bytes
-        )
-        models.activate_model(tx, job.user_id, version)
-        jobs.complete_job(tx, job.job_id)
-    return Finished(job.user_id, version)
-
-
-def _end(pool: Pool, job_id: int, error: str | None) -> None:
+def _end(pool: Pool, job_id: int, error: str | None, version: _Version | None) -> None:
     """Write how a job ended; a row that is gone or ended already stays as it is."""
+    if version is not None:
+        version.leave("the job was canceled before its report" if error is None else error)
     try:
         with pool.transaction() as tx:
             if error is None:

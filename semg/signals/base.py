@@ -24,6 +24,9 @@ from safetensors.numpy import load, save
 from semg.domain import ConditioningSpec, WindowSpec
 from semg.errors import ArtifactError
 from semg.signals.alignment import Aligned
+from semg.signals.dataset import LabelledSamples
+from semg.signals.features import choose_lags
+from semg.signals.options import TrainingOptions
 from semg.signals.turns import TurnModel, feature_places, lagged_feature_places
 
 FORMAT = "semg-base-1"
@@ -113,6 +116,12 @@ def _scatter(apart: NDArray[np.float64], lost: int) -> NDArray[np.float64]:
     return np.asarray(apart.T @ apart / max(1, len(apart) - lost))
 
 
+def specs_of(session: LabelledSamples, options: TrainingOptions) -> tuple[WindowSpec, ConditioningSpec]:
+    """Give how a training on a session cuts and conditions its windows."""
+    conditioning = ConditioningSpec(session.sensor, session.rate_hz, session.mains_hz)
+    return WindowSpec(session.rate_hz, options.window_ms, options.hop_ms, options.settle_ms), conditioning
+
+
 @dataclass(frozen=True, slots=True)
 class BasePrior:
     """What a base says of one training, in that training's order of channels and of classes.
@@ -158,6 +167,14 @@ class Base:
     n_channels: int
     lags: tuple[int, ...]
     people: tuple[PersonStatistics, ...]
+
+    @staticmethod
+    def of(name: str, session: LabelledSamples, options: TrainingOptions, people: Sequence[PersonStatistics]) -> Base:
+        """Give the base of people whose devices are like that of a session."""
+        window, conditioning = specs_of(session, options)
+        n_channels = len(session.channels)
+        lags = () if session.sensor == "envelope" else choose_lags(n_channels, window.window_samples, window.rate_hz)
+        return Base(name, window, conditioning, n_channels, lags, tuple(people))
 
     def fitting(self, window: WindowSpec, conditioning: ConditioningSpec, n_channels: int) -> Base | None:
         """Give this base when it fits a training's windows and channels, else None."""

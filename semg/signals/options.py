@@ -36,6 +36,10 @@ class TrainingOptions:
         runs ahead of the hand (0.3 to 0.6 s in recordings prompted every 5 s).
     high_pass_hz
         Takes the place of the default of ``ConditioningSpec``; 0 for none.
+    calibrate
+        For a job: its newest session is a calibration (10 s of rest, each gesture once) of the placement worn now.
+    use_base
+        For a job: start from other people's data when a base fits.
     """
 
     channels: tuple[str, ...] | None = None
@@ -48,6 +52,8 @@ class TrainingOptions:
     min_confidence: float = 0.4
     high_pass_hz: float | None = None
     seed: int = 0
+    calibrate: bool = False
+    use_base: bool = True
 
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():
@@ -80,4 +86,7 @@ class TrainingOptions:
                 given[name] = int(given[name])
             if name in given and not isinstance(given[name], int):
                 raise TrainingError(f"The option {name} must be a whole number, got {given[name]!r}.")
+        for name in ("calibrate", "use_base"):
+            if name in given and not isinstance(given[name], bool):
+                raise TrainingError(f"The option {name} must be true or false, got {given[name]!r}.")
         return TrainingOptions(**given)

@@ -95,9 +95,11 @@ class Trainer:
         check_windows(self.data, sessions, options.window_ms, 1 if single_repetitions or calibration is not None else 2)
         self.classes = tuple(sorted({str(label) for label in self.data.labels}))
         self.calibration: WindowSet | None = None
+        self.calibration_names: list[str] = []
         if calibration is not None:
             self.calibration = make_windows([calibration], self.channels, self.conditioning, grid)
             check_calibration(self.calibration, self.classes)
+            self.calibration_names = [calibration.stretches[0].session]
         self.session_names = [stretches[0].session for s in sessions if (stretches := s.stretches)]
         self.base = None if base is None else base.fitting(self.window, self.conditioning, len(self.channels))
         self.base_refusal = "" if base is None or self.base is not None else base.describe()
@@ -161,6 +163,7 @@ class Trainer:
             "seed": self.seed,
             "options": asdict(self.options),
             "calibrated": calibration is not None,
+            "calibration_sessions": self.calibration_names if calibration is not None else [],
             "base": None if self.base is None or kind != "cnn" else self.base.name,
         }
         decision = DecisionSpec(self.options.vote_n, self.options.min_confidence)
