@@ -94,7 +94,17 @@ class Predictor:
         return self._load(user_id)
 
     def refresh(self) -> None:
-        """Bring every cached classifier to the version that is active now; the swap is one assignment."""
+        """Bring every cached classifier to the version that is active now; the swap is one assignment.
+
+        While the cache has room for all, those that nobody has asked for yet are loaded as well.
+
+        Raises
+        ------
+        StoreError
+            The store is away; what is cached stays.
+        ArtifactError
+            Stored bytes are damaged; all others are up to date.
+        """
         with self._pool.transaction() as tx:
             active = {user_id: version for user_id, version, _ in models.list_active(tx)}
         with self._lock:
@@ -103,8 +113,26 @@ class Predictor:
             for user_id in gone:
                 del self._cache[user_id]
             changed = [user_id for user_id, loaded in self._cache.items() if loaded.version != active[user_id]]
+            if len(active) <= self._cache_size:  # all fit: nobody's first window has to wait
+                changed += [user_id for user_id in active if user_id not in self._cache]
+        failed: ArtifactError | None = None
         for user_id in changed:
-            self._load(user_id)
+            try:
+                self._load(user_id)
+            except ArtifactError as exc:  # one that is damaged keeps none of the others back
+                failed = exc
+        if failed is not None:
+            raise failed
+
+    def knows_all(self, parts: Sequence[AlikeWindows]) -> bool:
+        """Tell whether windows can be answered without asking the store."""
+        cache, without = self._cache, self._without_model
+        for part in parts:
+            for user_id, version in zip(part.user_ids.tolist(), part.model_versions.tolist(), strict=True):
+                loaded = cache.get(user_id)
+                if (loaded is None or loaded.version < version) and user_id not in without:
+                    return False
+        return True
 
     def predict_windows(self, parts: Sequence[AlikeWindows]) -> AnswerTable:
         """Answer windows of many profiles; a profile whose model fails spoils no other's answer.

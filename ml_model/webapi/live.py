@@ -56,14 +56,16 @@ async def _refuse(websocket: WebSocket, code: int, reason: str) -> None:
 async def _send(websocket: WebSocket, viewer: Viewer) -> None:
     """Send until the viewer leaves or reads too slowly."""
     while True:
-        for message in await viewer.next_messages():
-            try:
-                await asyncio.wait_for(websocket.send_text(message.decode()), SEND_TIMEOUT_S)
-            except TimeoutError:
-                await websocket.close(TOO_SLOW, "the viewer reads too slowly")
-                return
-            except (WebSocketDisconnect, RuntimeError):
-                return
+        waiting = await viewer.next_messages()
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):  # wait_for would make a task for each message
+                for message in waiting:
+                    await websocket.send_text(message.decode())
+        except TimeoutError:
+            await websocket.close(TOO_SLOW, "the viewer reads too slowly")
+            return
+        except (WebSocketDisconnect, RuntimeError):
+            return
 
 
 async def _read_until_closed(websocket: WebSocket) -> None:

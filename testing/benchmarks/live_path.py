@@ -1,10 +1,11 @@
 """The whole live path: arrival of a window's last sample at the server → decision on the WebSocket.
 
-    python testing/benchmarks/live_path.py --wearers 200 --rate-hz 100 --hop-ms 100 --seconds 30 [--out FILE.json]
+    python testing/benchmarks/live_path.py --wearers 200 --rate-hz 100 --hop-ms 100 --seconds 20 [--out FILE.json]
 
-Starts a private system (own PostgreSQL, NATS and services on free ports), gives every wearer an own model, streams
-with udpsim.py, listens to every wearer's decisions on the WebSocket, compares what was stored with what was sent, and
-throws everything away. Prints JSON; wall-clock figures of a shared machine vary, CPU seconds less.
+Starts a private system (own PostgreSQL, NATS and services on free ports), gives every wearer an own model, and for
+each run streams text datagrams for all of them, listens to every wearer's decisions on the WebSocket, and compares
+samples stored with samples sent, by device time, and decisions with the windows that there must be. Prints JSON;
+wall-clock figures of a shared machine vary, CPU seconds less. The listeners' and the sender's CPU stand apart.
 """
 
 from __future__ import annotations
@@ -12,32 +13,36 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
-from websockets.asyncio.client import connect
+import uvloop
+from numpy.typing import NDArray
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT), str(PROJECT / "testing")]
+sys.path[:0] = [str(PROJECT), str(PROJECT / "testing"), str(PROJECT / "testing" / "benchmarks")]
 
-from live_scoring import LiveDecision, latency_ms  # noqa: E402 - after the path is set
-from running_system import environment_of, running, throwaway_servers  # noqa: E402
+from running_system import running, throwaway_servers  # noqa: E402 - after the path is set
+from wearers import Heard, Plan, Sent, listen, send  # noqa: E402
 
-from semg.domain import us_from_utc  # noqa: E402
+from semg.domain import WindowSpec  # noqa: E402
 from semg.importing import synthetic_recording  # noqa: E402
-from semg.recordings import write_recording  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.signals.classifier import Classifier  # noqa: E402
 from semg.signals.options import TrainingOptions  # noqa: E402
 from semg.signals.synthesis import SyntheticArm, make_plan  # noqa: E402
 from semg.signals.training import fit  # noqa: E402
+from semg.signals.windows import window_ends  # noqa: E402
 from semg.store import blocks, models, profiles  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402
 
@@ -71,109 +76,126 @@ def make_wearers(pool: Pool, n: int, arm: SyntheticArm, classifiers: list[Classi
     return user_ids
 
 
-async def listen(settings: Settings, user_id: int, decisions: list[LiveDecision]) -> None:
-    """Collect a wearer's decisions from the WebSocket until cancelled."""
-    url = settings.internal_api_url.replace("http", "ws", 1) + f"/ws/live/{user_id}?samples=false"
-    headers = {"Authorization": f"Bearer {settings.semg_api_token.get_secret_value()}"}
-    async with connect(url, additional_headers=headers, max_queue=None, compression=None) as socket:
-        async for text in socket:
-            arrived_us = time.time_ns() // 1000
-            message = json.loads(text)
-            if message["type"] == "decision":
-                received_us = us_from_utc(datetime.fromisoformat(message["received_at"]))
-                decisions.append(LiveDecision(None, message["window_end_device_ms"], received_us, arrived_us))
-
-
-async def stream(settings: Settings, folder: Path, user_ids: list[int], recording: Path, seconds: float) -> tuple:
-    """Stream for every wearer, and give their decisions and the simulator's summary."""
-    decisions: list[list[LiveDecision]] = [[] for _ in user_ids]
-    listeners = [
-        asyncio.create_task(listen(settings, user, own)) for user, own in zip(user_ids, decisions, strict=True)
-    ]
+async def stream(
+    settings: Settings, plan: Plan
+) -> tuple[list[Heard], Sent, dict[str, tuple[float, float]], dict[str, tuple[float, float]], float]:
+    """Stream for every wearer; give what was heard and sent, use before and after, and the listeners' CPU."""
+    token = settings.semg_api_token.get_secret_value()
+    everybody, transports = await listen("127.0.0.1", settings.api_port, token, list(plan.user_ids))
     await asyncio.sleep(SETTLE_S)
-    simulator = await asyncio.create_subprocess_exec(
-        sys.executable, "udpsim.py", "--recording", str(recording), "--loop", "--seconds", str(seconds),
-        "--users", ",".join(map(str, user_ids)) + ",", "--host", "127.0.0.1", "--port", str(settings.udp_port),
-        cwd=PROJECT / "testing", env=environment_of(settings, folder, "udpsim"), stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    output, _ = await simulator.communicate()
+    before, own = usage(), time.process_time()
+    address = ("127.0.0.1", settings.udp_port)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        waiting = pool.apply_async(send, (address, plan))
+        while not waiting.ready():
+            await asyncio.sleep(0.1)
+        sent = waiting.get()
     await asyncio.sleep(SETTLE_S)
-    for listener in listeners:
-        listener.cancel()
-    await asyncio.gather(*listeners, return_exceptions=True)
-    return decisions, json.loads(output.splitlines()[-1])
+    after, own = usage(), time.process_time() - own
+    for transport in transports:
+        transport.close()
+    return everybody, sent, before, after, own
 
 
-def count_stored(pool: Pool, user_ids: list[int], since: datetime) -> tuple[int, int]:
-    """Give how many samples are stored, and how many of them more than once (by device time)."""
-    stored = doubled = 0
-    until = datetime.now(UTC) + timedelta(hours=1)
+def count_stored(pool: Pool, user_ids: Sequence[int], expected_us: NDArray[np.int64]) -> tuple[int, int]:
+    """Give how many of the samples that were sent are stored, and how many more than once (by device time)."""
+    found = doubled = 0
+    since, until = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
     for user_id in user_ids:
         with pool.transaction() as tx:
-            found = blocks.list_blocks(tx, user_id, since, until)
-        times = np.concatenate([block.device_us for block in found]) if found else np.zeros(0, np.int64)
-        stored += len(times)
-        doubled += len(times) - len(np.unique(times))
-    return stored, doubled
+            kept = blocks.list_blocks(tx, user_id, since, until)
+        times = np.concatenate([block.device_us for block in kept]) if kept else np.zeros(0, np.int64)
+        own = times[np.isin(times, expected_us)]
+        found += len(np.unique(own))
+        doubled += len(own) - len(np.unique(own))
+    return found, doubled
 
 
-def usage(folder: Path) -> dict[str, tuple[float, float]]:
-    """Give CPU seconds and resident MB of the private system's processes, by name."""
+def usage() -> dict[str, tuple[float, float]]:
+    """Give CPU seconds and resident MB of the private system's processes, by name; shared pages are split among them."""
     found: dict[str, tuple[float, float]] = {}
-    names = {"uvicorn": "api", "nat_inference.py": "nat_inference", "udpserver.py": "udpserver"}
+    names = {"uvicorn": "api", "nat_inference.py": "nat_inference", "udpserver": "udpserver", "storing": "udpserver"}
     for process in psutil.Process(os.getpid()).children(recursive=True):
-        command = " ".join(process.cmdline())
+        try:
+            command = " ".join(process.cmdline())
+            times, memory = process.cpu_times(), process.memory_full_info().pss / 2**20
+        except psutil.NoSuchProcess:
+            continue
+        if "multiprocessing" in command and "udpserver" not in command:
+            continue
         name = next((short for word, short in names.items() if word in command), process.name().split(":")[0])
-        times, memory = process.cpu_times(), process.memory_info().rss / 2**20
         cpu, resident = found.get(name, (0.0, 0.0))
         found[name] = (cpu + times.user + times.system, resident + memory)
     return found
+
+
+def judge(everybody: list[Heard], plan: Plan, window: WindowSpec) -> dict[str, Any]:
+    """Compare decisions with the windows that there must be, and give their latency."""
+    lost = duplicated = 0
+    delays = []
+    for heard, begin in zip(everybody, plan.begins, strict=True):
+        own_ms = plan.device_ms[begin:]
+        expected_ms = [own_ms[end] for end in window_ends(window, len(own_ms)).tolist()]
+        ends, own = heard.window_ends_and_delays()
+        lost += len(set(expected_ms) - {round(end) for end in ends})
+        duplicated += len(ends) - len(set(ends))
+        delays.append(own)
+    flat = np.concatenate(delays)
+    percentiles = np.percentile(flat, [50, 95, 99, 100]) if len(flat) else np.full(4, np.nan)
+    return {
+        "decisions": len(flat),
+        "decisions_lost": lost,
+        "decisions_duplicated": duplicated,
+        "latency_ms": dict(zip(("p50", "p95", "p99", "max"), np.round(percentiles, 2).tolist(), strict=True)),
+    }
+
+
+def one_run(settings: Settings, pool: Pool, plan: Plan, window: WindowSpec) -> dict[str, Any]:
+    """Stream once, and give the figures."""
+    heard, sent, before, after, own_s = uvloop.run(stream(settings, plan))
+    stored, doubled = count_stored(pool, plan.user_ids, np.array(plan.device_ms, np.int64) * 1000)
+    millions = sent.datagrams / 1e6
+    cpu = {name: after[name][0] - before.get(name, (0.0, 0.0))[0] for name in sorted(after)}
+    cpu |= {"(sender)": sent.cpu_s, "(listeners)": own_s}
+    return {
+        "datagrams": sent.datagrams,
+        "datagrams_per_s": round(sent.datagrams / sent.seconds),
+        "sender": asdict(sent),
+        "lost": sent.datagrams - stored,
+        "duplicated": doubled,
+        **judge(heard, plan, window),
+        "cpu_s_per_million_samples": {name: round(used / millions, 2) for name, used in cpu.items()},
+        "resident_mb": {name: round(memory) for name, (_, memory) in sorted(after.items())},
+    }
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run the benchmark and give its figures."""
     arm = SyntheticArm(0, options.channels, options.rate_hz)
     classifiers = make_models(arm, options.classifier, options.hop_ms)
+    values = np.clip(np.round(arm.session(9, make_plan(arm.gestures, 2, 2.0)).samples), 0, 4095).astype(np.int64)
+    n = round(options.seconds * options.rate_hz)
     with tempfile.TemporaryDirectory(prefix="semg-live-path-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        session = arm.session(9, make_plan(arm.gestures, 2, 2.0))
-        recording = folder / "wearer.csv.gz"
-        write_recording(recording, session.samples, session.device_ms, session.gestures.tolist(), session.repetitions)
         with throwaway_servers(folder) as settings:
             pool = Pool(settings, size=2, name="benchmark")
             user_ids = make_wearers(pool, options.wearers, arm, classifiers)
-            started = datetime.now(UTC) - timedelta(hours=1)
             with running(settings, folder, SERVICES):
-                before = usage(folder)
-                decisions, sent = asyncio.run(stream(settings, folder, user_ids, recording, options.seconds))
-                after = usage(folder)
-                stored, doubled = count_stored(pool, user_ids, started)
+                window = classifiers[0].window
+                hop = 0 if options.in_step else window.hop_samples
+                begins = tuple(index * hop // len(user_ids) for index in range(len(user_ids)))
+                runs = []
+                for number in range(options.runs):
+                    first_ms = 10_000_000 * (number + 1)
+                    plan = Plan(tuple(user_ids), begins, values, window.rate_hz, n, first_ms)
+                    runs.append(one_run(settings, pool, plan, window))
             pool.close()
-    flat = [decision for own in decisions for decision in own]
-    window = classifiers[0].window
-    per_wearer = sent["sent"] / options.wearers
-    expected = max(0, 1 + (per_wearer - window.settle_samples - window.window_samples) // window.hop_samples)
-    millions = sent["sent"] / 1e6
-    return {
-        "wearers": options.wearers,
-        "rate_hz": options.rate_hz,
-        "channels": options.channels,
-        "hop_ms": options.hop_ms,
-        "classifier": options.classifier,
-        "datagrams": sent["sent"],
-        "datagrams_per_s": round(sent["rate"]),
-        "sender_late_ms": sent["late_ms"],
-        "stored": stored,
-        "lost": sent["sent"] - (stored - doubled),
-        "duplicated": doubled,
-        "decisions": len(flat),
-        "decisions_expected": round(expected * options.wearers),
-        "latency_ms": latency_ms(flat),
-        "cpu_s_per_million_samples": {
-            name: round((after[name][0] - before.get(name, (0.0, 0.0))[0]) / millions, 2) for name in sorted(after)
-        },
-        "resident_mb": {name: round(memory) for name, (_, memory) in sorted(after.items())},
+    asked = ("wearers", "rate_hz", "channels", "hop_ms", "seconds", "classifier", "in_step")
+    return {name: getattr(options, name) for name in asked} | {
+        "parameters": classifiers[0].n_parameters,
+        "load_average": round(os.getloadavg()[0], 2),
+        "runs": runs,
     }
 
 
@@ -185,7 +207,13 @@ def main() -> int:
     parser.add_argument("--channels", type=int, default=8)
     parser.add_argument("--hop-ms", type=float, default=50.0)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--classifier", default="cnn", choices=["cnn", "logcov_lda", "td_lda"])
+    parser.add_argument(
+        "--in-step",
+        action="store_true",
+        help="all wearers begin at the same instant, so that their windows are due together, the worst case",
+    )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     text = json.dumps(run(options), indent=1)
