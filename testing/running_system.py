@@ -23,18 +23,27 @@ READY_S = 60.0
 
 
 @contextmanager
-def throwaway_servers(folder: Path) -> Iterator[Settings]:
-    """Start an empty PostgreSQL with the schema and a NATS below a folder, and give the settings that name them."""
+def throwaway_servers(folder: Path, *, durable: bool = False, journal_bytes: int = 256 << 20) -> Iterator[Settings]:
+    """Start an empty PostgreSQL with the schema and a NATS below a folder, and give the settings that name them.
+
+    Parameters
+    ----------
+    durable
+        Whether both sync to disk, as in operation.
+    """
     with ExitStack() as stack:
         data = postgres.data_folder(folder)
         port = embedded.free_port()
         database = postgres.start(
-            data, port, "semg", secrets.token_urlsafe(16), "sensordb", folder / "postgres.log", durable=False
+            data, port, "semg", secrets.token_urlsafe(16), "sensordb", folder / "postgres.log", durable=durable
         )
         stack.callback(database.stop)
         bus_port = embedded.free_port()
         config = folder / "nats.conf"
-        nats.write_config(config, folder / "jetstream", bus_port, "semg", "nats-secret", 1 << 30, sync_always=False)
+        store_bytes = max(1 << 30, 2 * journal_bytes)
+        nats.write_config(
+            config, folder / "jetstream", bus_port, "semg", "nats-secret", store_bytes, sync_always=durable
+        )
         stack.callback(nats.start(config, bus_port, folder / "nats.log").stop)
         settings = Settings(
             _env_file=None,  # type: ignore[call-arg]
@@ -49,7 +58,7 @@ def throwaway_servers(folder: Path) -> Iterator[Settings]:
             udp_host="127.0.0.1",
             udp_port=embedded.free_port(kind=2),
             streamlit_port=embedded.free_port(),
-            journal_max_bytes=256 << 20,
+            journal_max_bytes=journal_bytes,
             data_dir=folder / "data",
             log_dir=folder / "logs",
             secret_key=SecretStr("k" * 48),
