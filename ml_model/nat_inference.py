@@ -15,6 +15,7 @@ from semg.inference.predictor_client import PredictorClient
 from semg.inference.worker import InferenceWorker
 from semg.service import announce_ready, verification
 from semg.settings import Settings, get_settings
+from semg.sharing import PartitionShare
 from semg.store.pool import Pool
 from semg.wire.windows import CONTENT_TYPE
 
@@ -31,8 +32,9 @@ async def serve(settings: Settings) -> None:
         return PredictorClient(url, headers, settings.inference_timeout_s, verify)
 
     worker = InferenceWorker(settings, client, make_predictor, pool, Directory(pool))
-    await worker.subscribe()
-    running = asyncio.create_task(worker.run())
+    share = PartitionShare(client, settings, "inference", worker.set_partitions) if settings.share_partitions else None
+    await worker.subscribe(None if share is None else set())
+    running = asyncio.create_task(_work(worker, share))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.cancel)
@@ -43,9 +45,19 @@ async def serve(settings: Settings) -> None:
     announce_ready(settings)
     with suppress(asyncio.CancelledError):
         await running
+    if share is not None:
+        await share.leave()
     await asyncio.to_thread(heartbeat.stop)
     await client.close()
     pool.close()
+
+
+async def _work(worker: InferenceWorker, share: PartitionShare | None) -> None:
+    """Decide, and keep this worker's share of the partitions when there are others."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(worker.run())
+        if share is not None:
+            tasks.create_task(share.run())
 
 
 if __name__ == "__main__":

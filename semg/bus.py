@@ -97,6 +97,7 @@ async def ensure_journal(client: Client, settings: Settings) -> JetStreamContext
         max_age=settings.journal_max_age_s,
         max_bytes=settings.journal_max_bytes,
         duplicate_window=120,
+        num_replicas=settings.journal_replicas,
     )
     try:
         try:

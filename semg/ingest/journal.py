@@ -13,11 +13,13 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from semg import bus
@@ -40,6 +42,9 @@ ACK_TIMEOUT_S = 2.0
 RETRY_S = (0.05, 1.0)
 FORGOTTEN_AFTER_S = 60.0
 """From here on a retry first looks whether the message arrived: JetStream remembers ids for 120 s only."""
+
+CLOCKS_DIFFER = timedelta(minutes=10)
+"""At most so much does the bus's clock differ from this machine's when a message is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +203,14 @@ class Journal:
 
     async def _publish(self, subject: str, message: _Message) -> None:
         """Send a message until it is acknowledged."""
-        first_at, pause_s = time.monotonic(), RETRY_S[0]
+        first_at, first_sent, pause_s = time.monotonic(), datetime.now(UTC), RETRY_S[0]
         headers = {"Nats-Msg-Id": message.message_id}
         while True:
             try:
                 if not self._client.is_connected:
                     raise BusError("not connected")
-                if time.monotonic() - first_at > FORGOTTEN_AFTER_S and await self._arrived(subject, message):
+                forgotten = time.monotonic() - first_at > FORGOTTEN_AFTER_S
+                if forgotten and await self._arrived(subject, message, first_sent):
                     return
                 await self._js.publish(subject, message.payload, ACK_TIMEOUT_S, JOURNAL_STREAM, dict(headers))
                 return
@@ -216,13 +222,26 @@ class Journal:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, RETRY_S[1])
 
-    async def _arrived(self, subject: str, message: _Message) -> bool:
-        """Tell whether the subject's last message is this one. This process is the subject's only publisher."""
+    async def _arrived(self, subject: str, message: _Message, first_sent: datetime) -> bool:
+        """Tell whether the subject got the message since it was first sent. Other servers publish to it as well."""
+        config = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_TIME,
+            opt_start_time=first_sent - CLOCKS_DIFFER,
+            ack_policy=AckPolicy.NONE,
+            headers_only=True,
+            inactive_threshold=30.0,
+        )
+        found = await self._js.pull_subscribe(subject, stream=JOURNAL_STREAM, config=config)
         try:
-            last = await self._js.get_last_msg(JOURNAL_STREAM, subject)
-        except NotFoundError:
+            left = (await found.consumer_info()).num_pending or 0
+            while left > 0:
+                part = await found.fetch(min(left, 500), timeout=ACK_TIMEOUT_S)
+                if any((other.headers or {}).get("Nats-Msg-Id") == message.message_id for other in part):
+                    return True
+                left -= len(part)
             return False
-        return (last.headers or {}).get("Nats-Msg-Id") == message.message_id
+        finally:
+            await found.unsubscribe()
 
     async def _make_stream(self) -> None:
         """Make the stream anew; it was deleted, or its server lost its disk."""

@@ -27,6 +27,7 @@ from semg.errors import BusError
 from semg.ingest.counters import Counters
 from semg.ingest.storing import StoreTask
 from semg.settings import PROJECT_DIR, Settings, child_environment, thread_limits
+from semg.sharing import PartitionShare
 from semg.store.pool import Pool
 
 logger = logging.getLogger(__name__)
@@ -160,18 +161,51 @@ async def serve(settings: Settings, partitions: Sequence[int], orders: asyncio.S
     try:
         if client is None:
             return
-        stores = [StoreTask(client, pool, settings, number, counters) for number in partitions]
-        running = [asyncio.create_task(store.run(), name=f"store-{number}") for number, store in enumerate(stores)]
-        reporting = asyncio.create_task(_report(counters))
-        await asyncio.wait([order, reporting, *running], return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.gather(*(store.stop(_seconds(order)) for store in stores))
-        await asyncio.gather(*running, return_exceptions=True)
-        reporting.cancel()
+        stores = _Stores(client, pool, settings, counters)
+        tasks = [asyncio.create_task(_report(counters))]
+        share = PartitionShare(client, settings, "store", stores.set_partitions) if settings.share_partitions else None
+        if share is None:
+            await stores.set_partitions(set(partitions))
+        else:
+            tasks.append(asyncio.create_task(share.run()))
+        await asyncio.wait([order, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await stores.stop(_seconds(order))
+        if share is not None:
+            await share.leave()
         _tell(counters)
     finally:
         pool.close()
         if client is not None:
             await client.close()
+
+
+class _Stores:
+    """The store tasks of the partitions that this process has."""
+
+    def __init__(self, client: Client, pool: Pool, settings: Settings, counters: Counters) -> None:
+        self._made_with = client, pool, settings
+        self._counters = counters
+        self._running: dict[int, tuple[StoreTask, asyncio.Task[None]]] = {}
+
+    async def set_partitions(self, partitions: set[int]) -> None:
+        """Store these partitions from now on; one that is given up ends its transaction first."""
+        for number in self._running.keys() - partitions:
+            await self._stop(number, 0.0)
+        for number in partitions - self._running.keys():
+            store = StoreTask(*self._made_with, number, self._counters)
+            self._running[number] = store, asyncio.create_task(store.run(), name=f"store-{number}")
+
+    async def stop(self, timeout_s: float) -> None:
+        """Store what the journal has now, for at most this long; then end."""
+        await asyncio.gather(*(self._stop(number, timeout_s) for number in list(self._running)))
+
+    async def _stop(self, number: int, timeout_s: float) -> None:
+        store, running = self._running.pop(number)
+        await store.stop(timeout_s)
+        await running
 
 
 async def _connected(settings: Settings, order: asyncio.Task[bytes]) -> Client | None:

@@ -15,6 +15,8 @@ from semg.errors import WireError
 
 JOURNAL_STREAM = "SEMG_JOURNAL"
 JOURNAL_SUBJECTS = "semg.journal.*"
+SHARES_STREAM = "SEMG_SHARES"
+SHARES_SUBJECTS = "semg.shares.>"
 PROFILES_SUBJECT = "semg.profiles"
 WATCH_S = 10.0
 """How long a profile's samples are published after somebody asked to see them."""
@@ -40,6 +42,11 @@ def journal_subject(partition: int) -> str:
 def partition_of(user_id: Ids, partitions: int) -> Ids:
     """Partition that carries a profile; the publisher chooses it, so that a server needs no configuration."""
     return user_id % partitions
+
+
+def share_subject(kind: str, *parts: str) -> str:
+    """Subject of a worker's claim: ``member`` and its name, or ``lease`` and a partition."""
+    return ".".join(["semg.shares", kind, *parts])
 
 
 def watch_subject(user_id: int | str) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from semg import bus
 from semg.ingest import journal as journal_module
-from semg.platform import nats
+from semg.platform import embedded, nats
 from semg.settings import PROJECT_DIR, Settings
 from semg.store.pool import Pool, execute, one
 from semg.wire.messages import JOURNAL_STREAM
@@ -327,3 +327,38 @@ async def test_retry_after_the_id_was_forgotten_does_not_double(
         # No message went out twice: JetStream itself had nothing to recognise.
         assert lost == server.counters.journal_messages
     assert stored_numbers(ingest_pool, user_id) == list(range(300))
+
+
+async def test_two_servers_with_lost_acknowledgements_double_nothing(
+    servers, ingest_pool: Pool, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both publish to one partition: the subject's last message is mostly the other's."""
+    first_user, second_user = make_profile(ingest_pool, "first"), make_profile(ingest_pool, "second")
+    monkeypatch.setattr(journal_module, "FORGOTTEN_AFTER_S", -1.0)
+    settings = servers.settings.model_copy(update={"run_store_task": False})
+    second_settings = servers.settings.model_copy(update={"udp_port": embedded.free_port(kind=2)})
+    second_sender = Sender(second_settings)
+    sent = 0
+    async with running(settings, ingest_pool) as first, running(second_settings, ingest_pool) as second:
+        publish = journal_module.JetStreamContext.publish
+
+        async def publish_and_lose_ack(self, subject, payload=b"", timeout=None, stream=None, headers=None):
+            nonlocal sent
+            ack = await publish(self, subject, payload, timeout, stream, headers)
+            sent += 1
+            if sent % 3 == 0:
+                raise TimeoutError("acknowledgement lost")
+            return ack
+
+        monkeypatch.setattr(journal_module.JetStreamContext, "publish", publish_and_lose_ack)
+        for number in range(200):
+            sender.sample(first_user, 1000 + number * 5, number)
+            second_sender.sample(second_user, 1000 + number * 5, number)
+            await asyncio.sleep(0.003)
+        await until(lambda: first.counters.journalled == second.counters.journalled == 200, "all journalled")
+        await until(lambda: second.counters.stored == 400, "all stored")
+        assert first.counters.journal_retries + second.counters.journal_retries > 0
+        assert sent == first.counters.journal_messages + second.counters.journal_messages
+    second_sender.close()
+    for user_id in (first_user, second_user):
+        assert stored_numbers(ingest_pool, user_id) == list(range(200))

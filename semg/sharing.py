@@ -1,0 +1,184 @@
+"""Partitions shared among workers on any machines: each partition is worked on by one, a dead worker's go to others.
+
+A worker's claims are messages in a small JetStream stream that forgets what is not renewed for ``SHARE_LEASE_S``:
+``semg.shares.<kind>.member.<worker>`` (it lives) and ``semg.shares.<kind>.lease.<partition>`` (it works on this one). A
+lease is taken and renewed by publishing on condition that the subject's last message is the one known
+(``Nats-Expected-Last-Subject-Sequence``), so that of two workers one gets it. The stream is where the samples come
+from: a worker that cannot reach it has nothing to work on either, so it keeps its partitions until somebody else is
+seen to have them (docs/decisions/scaling.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, StorageType, StreamConfig
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
+
+from semg.settings import Settings
+from semg.wire.messages import SHARES_STREAM, SHARES_SUBJECTS, share_subject
+
+logger = logging.getLogger(__name__)
+
+TURNS_PER_LEASE = 4
+_EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+_WRONG_LAST = (10071, 10164)
+"""JetStream's codes for a condition that does not hold."""
+
+
+class PartitionShare:
+    """One worker's share of the partitions of a kind of work.
+
+    Parameters
+    ----------
+    kind
+        Workers of one kind share: ``inference``, ``store``.
+    apply
+        Called with all partitions that this worker has whenever they change: before one is given back, after one was
+        got.
+    """
+
+    def __init__(
+        self, client: Client, settings: Settings, kind: str, apply: Callable[[set[int]], Awaitable[None]]
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._kind = kind
+        self._apply = apply
+        self._member = share_subject(kind, "member", f"{_token(socket.gethostname())}-{secrets.token_hex(6)}")
+        self._leases = {
+            share_subject(kind, "lease", str(number)): number for number in range(settings.journal_partitions)
+        }
+        self._held: dict[str, int] = {}
+        self._applied: set[int] | None = None
+        self._turn_s = settings.share_lease_s / TURNS_PER_LEASE
+        self._js: JetStreamContext = client.jetstream(timeout=max(0.5, self._turn_s))
+        self.turns = self.failed_turns = 0
+
+    @property
+    def partitions(self) -> set[int]:
+        """The partitions that this worker has."""
+        return {self._leases[subject] for subject in self._held}
+
+    async def run(self) -> None:
+        """Claim a fair share and keep it, for ever; cancel to stop, then ``leave``."""
+        while True:
+            try:
+                await self._turn()
+                self.turns += 1
+            except (NatsError, TimeoutError, OSError) as exc:
+                self.failed_turns += 1
+                if self.failed_turns.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … is told
+                    logger.warning("%s: the shares cannot be looked at: %s", self._kind, str(exc) or type(exc).__name__)
+            await asyncio.sleep(self._turn_s)
+
+    async def leave(self) -> None:
+        """Give everything back, so that the others need not wait for the leases to run out."""
+        given_back, self._held = list(self._held.values()), {}
+        with suppress(NatsError, TimeoutError, OSError):
+            await self._tell()
+            for sequence in given_back:
+                await self._delete(sequence)
+            last = await self._js.get_last_msg(SHARES_STREAM, self._member)
+            if last.seq is not None:
+                await self._delete(last.seq)
+
+    async def _turn(self) -> None:
+        """Say that this worker lives, renew what it has, and give back or claim what a fair share lacks."""
+        try:
+            await self._js.publish(self._member, b"", stream=SHARES_STREAM)
+        except (NoStreamResponseError, NotFoundError):
+            await self._make_stream()
+            return
+        for subject, sequence in list(self._held.items()):
+            renewed = await self._claim(subject, sequence)
+            if renewed is None:
+                logger.warning("%s: partition %d was lost to another worker", self._kind, self._leases[subject])
+                del self._held[subject]
+            else:
+                self._held[subject] = renewed
+        pattern = share_subject(self._kind, ">")
+        info = await self._js.stream_info(SHARES_STREAM, subjects_filter=pattern)
+        subjects = set(info.state.subjects or {})
+        fair = self._fair_share(sorted(subject for subject in subjects if subject not in self._leases))
+        await self._give_back(len(self._held) - fair)
+        for subject in self._leases:
+            if len(self._held) < fair and subject not in subjects:
+                claimed = await self._claim(subject, 0)
+                if claimed is not None:
+                    self._held[subject] = claimed
+        await self._tell()
+
+    def _fair_share(self, members: list[str]) -> int:
+        """Give how many partitions this worker should have: those of all workers together are all partitions."""
+        if self._member not in members:
+            return len(self._held)
+        each, more = divmod(len(self._leases), len(members))
+        return each + (members.index(self._member) < more)
+
+    async def _give_back(self, n: int) -> None:
+        """Give the last ones back; first this worker lets go of them."""
+        chosen = list(self._held)[len(self._held) - n :] if n > 0 else []
+        given_back = [self._held.pop(subject) for subject in chosen]
+        if given_back:
+            await self._tell()
+        for sequence in given_back:
+            await self._delete(sequence)
+
+    async def _claim(self, subject: str, last: int) -> int | None:
+        """Write a lease whose last message is as known, and give its sequence; None: another worker was there."""
+        try:
+            ack = await self._js.publish(
+                subject, self._member.encode(), stream=SHARES_STREAM, headers={_EXPECTED: str(last)}
+            )
+        except APIError as exc:
+            if exc.err_code not in _WRONG_LAST:
+                raise
+            return await self._claim_again(subject, last)
+        return ack.seq
+
+    async def _claim_again(self, subject: str, last: int) -> int | None:
+        """Claim what is not as known: it ran out, or an acknowledgement of this worker's own got lost."""
+        try:
+            there = await self._js.get_last_msg(SHARES_STREAM, subject)
+        except NotFoundError:
+            return await self._claim(subject, 0) if last else None
+        mine = there.data == self._member.encode()
+        return await self._claim(subject, there.seq) if mine and there.seq and there.seq != last else None
+
+    async def _delete(self, sequence: int) -> None:
+        with suppress(APIError):  # it ran out
+            await self._js.delete_msg(SHARES_STREAM, sequence)
+
+    async def _tell(self) -> None:
+        if self.partitions != self._applied:
+            self._applied = self.partitions
+            logger.info("%s: partitions %s", self._kind, sorted(self._applied) or "none")
+            await self._apply(set(self._applied))
+
+    async def _make_stream(self) -> None:
+        await self._js.add_stream(
+            StreamConfig(
+                name=SHARES_STREAM,
+                subjects=[SHARES_SUBJECTS],
+                storage=StorageType.MEMORY,
+                max_age=self._settings.share_lease_s,
+                max_msgs_per_subject=1,
+                discard=DiscardPolicy.OLD,
+                duplicate_window=min(120.0, self._settings.share_lease_s),
+                num_replicas=self._settings.journal_replicas,
+            )
+        )
+
+
+def _token(name: str) -> str:
+    """Give a name as a part of a subject."""
+    return "".join(letter if letter.isalnum() else "-" for letter in name)[:40]
