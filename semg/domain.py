@@ -285,7 +285,7 @@ class Video:
     started_at, ended_at
         Server time of the first frame and of the last; the file's own time counts from the first.
     time_error_us
-        How far the frames' server times may be off; None when the browser told nothing of its clock.
+        How far the frames' server times may be off; None when the browser told too little of its clock.
     """
 
     session_id: int

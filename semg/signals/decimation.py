@@ -69,7 +69,7 @@ def decimate(blocks: Sequence[Block], rate_hz: float, since_us: int, until_us: i
         shown_us, shown = _columns(times, samples, since_us, until_us, n_columns)
     else:
         shown_us, shown = times, samples
-    shown_us, shown = _broken(shown_us, shown, gaps)
+    shown_us, shown = broken(shown_us, shown, gaps)
     return Drawn(shown_us, shown, gaps, rms, low, high, len(times))
 
 
@@ -90,7 +90,7 @@ def _columns(
     return shown_us, shown
 
 
-def _broken(
+def broken(
     shown_us: NDArray[np.int64], shown: NDArray[np.float32], gaps: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Put a row of NaN into every gap that lies between two points."""

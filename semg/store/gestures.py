@@ -12,13 +12,25 @@ from semg.store.pool import Transaction, execute, one, rows
 
 _MAX_NAME = 100
 _MAX_DESCRIPTION = 2000
-_SELECT = "SELECT gesture_id, user_id, name, description, position FROM gestures"
+_MAX_PHRASE = 200
+MAX_PROMPT_BYTES = 8 << 20
+_STARTS = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"\x1a\x45\xdf\xa3": "video/webm",
+}
+_SELECT = """
+    SELECT g.gesture_id, g.user_id, g.name, g.description, g.position, g.phrase, p.media_type
+    FROM gestures g LEFT JOIN gesture_prompts p USING (gesture_id)
+"""
 
 
 def list_gestures(tx: Transaction, user_id: int) -> list[Gesture]:
     """Give the gesture bank in its order."""
     return [
-        _gesture(row) for row in rows(tx, _SELECT + " WHERE user_id = %s ORDER BY position, gesture_id", (user_id,))
+        _gesture(row)
+        for row in rows(tx, _SELECT + " WHERE g.user_id = %s ORDER BY g.position, g.gesture_id", (user_id,))
     ]
 
 
@@ -30,13 +42,13 @@ def get_gesture(tx: Transaction, gesture_id: int) -> Gesture:
     NotFoundError
         There is none of this number.
     """
-    row = one(tx, _SELECT + " WHERE gesture_id = %s", (gesture_id,))
+    row = one(tx, _SELECT + " WHERE g.gesture_id = %s", (gesture_id,))
     if row is None:
         raise NotFoundError(f"there is no gesture {gesture_id}; it may have been deleted")
     return _gesture(row)
 
 
-def insert_gesture(tx: Transaction, user_id: int, name: str, description: str = "") -> int:
+def insert_gesture(tx: Transaction, user_id: int, name: str, description: str = "", phrase: str = "") -> int:
     """Add a gesture at the end of the bank, and give its number.
 
     Raises
@@ -51,11 +63,17 @@ def insert_gesture(tx: Transaction, user_id: int, name: str, description: str = 
     made = one(
         tx,
         """
-        INSERT INTO gestures (user_id, name, description, position)
-        SELECT %(user)s, %(name)s, %(text)s, coalesce(max(position), 0) + 1 FROM gestures WHERE user_id = %(user)s
+        INSERT INTO gestures (user_id, name, description, phrase, position)
+        SELECT %(user)s, %(name)s, %(text)s, %(phrase)s, coalesce(max(position), 0) + 1
+        FROM gestures WHERE user_id = %(user)s
         ON CONFLICT (user_id, name) DO NOTHING RETURNING gesture_id
         """,
-        {"user": user_id, "name": name, "text": checks.text("description", description, _MAX_DESCRIPTION)},
+        {
+            "user": user_id,
+            "name": name,
+            "text": checks.text("description", description, _MAX_DESCRIPTION),
+            "phrase": _phrase(phrase),
+        },
     )
     if made is None:
         raise _name_taken(name)
@@ -77,6 +95,7 @@ def update_gesture(
     name: str | None = None,
     description: str | None = None,
     position: int | None = None,
+    phrase: str | None = None,
 ) -> None:
     """Change the given fields of a gesture.
 
@@ -95,11 +114,12 @@ def update_gesture(
     with checks.refused_as(str(_name_taken(name))):
         execute(
             tx,
-            "UPDATE gestures SET name = %s, description = %s, position = %s WHERE gesture_id = %s",
+            "UPDATE gestures SET name = %s, description = %s, position = %s, phrase = %s WHERE gesture_id = %s",
             (
                 name,
                 checks.text("description", description, _MAX_DESCRIPTION),
                 gesture.position if position is None else position,
+                gesture.phrase if phrase is None else _phrase(phrase),
                 gesture_id,
             ),
         )
@@ -157,12 +177,76 @@ def reorder_gestures(tx: Transaction, user_id: int, gesture_ids: Sequence[int]) 
 
 
 def copy_bank(tx: Transaction, from_user_id: int, to_user_id: int) -> int:
-    """Add to one bank the gestures of another that it does not have, and give how many were added."""
+    """Add to one bank the gestures of another that it does not have, with phrases and prompts; give how many."""
     known = {gesture.name for gesture in list_gestures(tx, to_user_id)}
     missing = [gesture for gesture in list_gestures(tx, from_user_id) if gesture.name not in known]
     for gesture in missing:
-        insert_gesture(tx, to_user_id, gesture.name, gesture.description)
+        made = insert_gesture(tx, to_user_id, gesture.name, gesture.description, gesture.phrase)
+        execute(
+            tx,
+            """
+            INSERT INTO gesture_prompts (gesture_id, media_type, content)
+            SELECT %s, media_type, content FROM gesture_prompts WHERE gesture_id = %s
+            """,
+            (made, gesture.gesture_id),
+        )
     return len(missing)
+
+
+def set_prompt(tx: Transaction, gesture_id: int, content: bytes) -> str:
+    """Store the picture or video that shows how a gesture is performed, and give its media type.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such gesture.
+    InvalidValueError
+        It is none of the known kinds, or too large.
+    """
+    get_gesture(tx, gesture_id)
+    if len(content) > MAX_PROMPT_BYTES:
+        raise InvalidValueError(
+            "prompt", f"expected at most {MAX_PROMPT_BYTES >> 20} MB, got {len(content) / (1 << 20):.1f} MB"
+        )
+    media_type = media_type_of(content)
+    if media_type is None:
+        raise InvalidValueError("prompt", "expected a PNG, JPEG, GIF or WebP picture, or an MP4 or WebM video")
+    execute(
+        tx,
+        """
+        INSERT INTO gesture_prompts (gesture_id, media_type, content) VALUES (%s, %s, %s)
+        ON CONFLICT (gesture_id) DO UPDATE
+        SET media_type = EXCLUDED.media_type, content = EXCLUDED.content, changed_at = now()
+        """,
+        (gesture_id, media_type, content),
+    )
+    return media_type
+
+
+def find_prompt(tx: Transaction, gesture_id: int) -> tuple[str, bytes] | None:
+    """Give media type and content of a gesture's picture or video, or None."""
+    row = one(tx, "SELECT media_type, content FROM gesture_prompts WHERE gesture_id = %s", (gesture_id,))
+    return None if row is None else (row.media_type, bytes(row.content))
+
+
+def delete_prompt(tx: Transaction, gesture_id: int) -> None:
+    """Remove a gesture's picture or video, if it has one."""
+    execute(tx, "DELETE FROM gesture_prompts WHERE gesture_id = %s", (gesture_id,))
+
+
+def media_type_of(content: bytes) -> str | None:
+    """Tell a picture or video by its first bytes; a file's name may say anything."""
+    for start, media_type in _STARTS.items():
+        if content.startswith(start):
+            return media_type
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return "video/mp4" if content[4:8] == b"ftyp" else None
+
+
+def _phrase(phrase: str) -> str:
+    """Give a phrase on one line."""
+    return " ".join(checks.text("phrase", phrase, _MAX_PHRASE).split())
 
 
 def _lock_bank(tx: Transaction, user_id: int) -> None:
@@ -176,4 +260,4 @@ def _name_taken(name: str) -> ConflictError:
 
 
 def _gesture(row: Any) -> Gesture:
-    return Gesture(row.gesture_id, row.user_id, row.name, row.description, row.position)
+    return Gesture(row.gesture_id, row.user_id, row.name, row.description, row.position, row.phrase, row.media_type)

@@ -177,6 +177,35 @@ def update_progress(
     return True if row is None else bool(row.cancel_requested)
 
 
+def record_used(tx: Transaction, job_id: int) -> int:
+    """Write the repetitions of a job's sessions as they are now to the job, and give how many it uses.
+
+    Called in the transaction that reads them: they cannot change until it ends, and what is changed later does not
+    change what the job has used.
+    """
+    found = rows(
+        tx,
+        """
+        SELECT r.repetition_id, r.session_id, g.name AS gesture, r.number, r.started_at, r.ended_at
+        FROM jobs j JOIN repetitions r ON r.session_id = ANY(j.session_ids) JOIN gestures g USING (gesture_id)
+        WHERE j.job_id = %s AND NOT r.excluded ORDER BY r.session_id, r.started_at FOR SHARE OF r
+        """,
+        (job_id,),
+    )
+    used = [dict(zip(row._fields, row, strict=True)) for row in found]
+    execute(tx, "UPDATE jobs SET used = %s WHERE job_id = %s", (checks.as_json(used), job_id))
+    return len(used)
+
+
+def list_used(tx: Transaction, job_id: int) -> list[dict[str, Any]] | None:
+    """Give the repetitions as a job used them, times as RFC 3339; None when it has not read them yet."""
+    row = one(tx, "SELECT used FROM jobs WHERE job_id = %s", (job_id,))
+    if row is None:
+        raise _missing(job_id)
+    used: list[dict[str, Any]] | None = row.used
+    return used
+
+
 def complete_job(tx: Transaction, job_id: int) -> None:
     """Mark a job in progress as completed; call it in the transaction that stores the model.
 

@@ -14,7 +14,8 @@ from semg.store.pool import Transaction, execute, one, rows
 
 _SELECT = """
     SELECT p.user_id, p.name, p.handedness, p.notes, p.consent_at, p.channels_used, p.vote_n, p.min_confidence,
-           p.created_at, d.channels, d.rate_hz, d.sensor, d.adc_min, d.adc_max, d.mains_hz, d.allow_v1
+           p.created_at, p.channel_purposes,
+           d.channels, d.rate_hz, d.sensor, d.adc_min, d.adc_max, d.mains_hz, d.allow_v1
     FROM profiles p JOIN devices d ON d.user_id = p.user_id
 """
 _MAX_NAME = 200
@@ -28,6 +29,7 @@ class ProfileChanges(TypedDict, total=False):
     notes: str
     consent_at: datetime | None
     channels_used: Sequence[str] | None
+    channel_purposes: dict[str, str]
     decision: DecisionSpec
 
 
@@ -167,7 +169,7 @@ def update_profile(tx: Transaction, user_id: int, **changes: Unpack[ProfileChang
             tx,
             """
             UPDATE profiles SET name = %s, handedness = %s, notes = %s, consent_at = %s, channels_used = %s,
-                                vote_n = %s, min_confidence = %s
+                                vote_n = %s, min_confidence = %s, channel_purposes = %s
             WHERE user_id = %s
             """,
             (
@@ -178,6 +180,7 @@ def update_profile(tx: Transaction, user_id: int, **changes: Unpack[ProfileChang
                 None if used is None else list(used),
                 profile.decision.vote_n,
                 profile.decision.min_confidence,
+                checks.as_json(_purposes(profile)),
                 user_id,
             ),
         )
@@ -261,6 +264,14 @@ def delete_profile(tx: Transaction, user_id: int) -> ErasedCounts:
     return counts
 
 
+def _purposes(profile: Profile) -> dict[str, str]:
+    """Give what the device's channels are for; empty texts and channels that it no longer has are left out."""
+    given = {
+        name: checks.text("channel_purposes", text, 200).strip() for name, text in profile.channel_purposes.items()
+    }
+    return {name: given[name] for name in profile.device.channels if given.get(name)}
+
+
 def _lock(tx: Transaction, user_id: int) -> None:
     """Keep other changes of the profile out; readers, and rows that refer to it, go on."""
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE", (user_id,)) is None:
@@ -299,4 +310,5 @@ def _profile(row: Any) -> Profile:
         created_at=row.created_at,
         device=_device(row),
         decision=DecisionSpec(row.vote_n, row.min_confidence),
+        channel_purposes=row.channel_purposes,
     )

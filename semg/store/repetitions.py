@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,17 @@ class GestureCount:
     repetitions: int
     excluded: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RepetitionChange:
+    """A label that was changed after it had been written; ``after`` is None when it was deleted."""
+
+    repetition_id: int
+    changed_at: datetime
+    changed_by: str
+    before: Repetition
+    after: Repetition | None
 
 
 def insert_repetition(
@@ -94,13 +105,16 @@ def update_repetition(
     started_at: datetime | None = None,
     ended_at: datetime | None = None,
     gesture_id: int | None = None,
+    changed_by: str = "",
 ) -> Repetition:
-    """Change the given fields of a repetition, and give it as it is then.
+    """Change the given fields of a repetition, and give it as it is then; what it was is recorded.
 
     Parameters
     ----------
     excluded
         True keeps it out of training; False also clears the reason.
+    changed_by
+        The login of whoever changes it.
 
     Raises
     ------
@@ -128,19 +142,44 @@ def update_repetition(
             (excluded, reason if excluded else "", started_at, ended_at, gesture_id, repetition_id),
         )
     _refuse_overlap(tx, repetition_id)
-    return get_repetition(tx, repetition_id)
+    changed = get_repetition(tx, repetition_id)
+    _record(tx, repetition, changed, changed_by)
+    return changed
 
 
-def delete_repetition(tx: Transaction, repetition_id: int) -> None:
-    """Remove a repetition; its samples stay, without a label.
+def delete_repetition(tx: Transaction, repetition_id: int, changed_by: str = "") -> None:
+    """Remove a repetition; its samples stay, without a label. What it was is recorded.
 
     Raises
     ------
     NotFoundError
         There is none of this number.
     """
+    _record(tx, get_repetition(tx, repetition_id), None, changed_by)
     if execute(tx, "DELETE FROM repetitions WHERE repetition_id = %s", (repetition_id,)) == 0:
         raise NotFoundError(f"there is no repetition {repetition_id}; it may have been deleted")
+
+
+def list_changes(tx: Transaction, session_id: int, limit: int = 200) -> list[RepetitionChange]:
+    """Give what was changed about a session's repetitions afterwards, newest first."""
+    found = rows(
+        tx,
+        """
+        SELECT repetition_id, changed_at, changed_by, before, after FROM repetition_changes WHERE session_id = %s
+        ORDER BY change_id DESC LIMIT %s
+        """,
+        (session_id, limit),
+    )
+    return [
+        RepetitionChange(
+            row.repetition_id,
+            row.changed_at,
+            row.changed_by,
+            _recorded(session_id, row.repetition_id, row.before),
+            None if row.after is None else _recorded(session_id, row.repetition_id, row.after),
+        )
+        for row in found
+    ]
 
 
 def count_gestures(tx: Transaction, session_ids: Sequence[int]) -> dict[int, tuple[GestureCount, ...]]:
@@ -160,6 +199,36 @@ def count_gestures(tx: Transaction, session_ids: Sequence[int]) -> dict[int, tup
     ):
         counts[row.session_id].append(GestureCount(row.name, row.kept, row.excluded, float(row.seconds)))
     return {session_id: tuple(found) for session_id, found in counts.items()}
+
+
+def _record(tx: Transaction, before: Repetition, after: Repetition | None, changed_by: str) -> None:
+    if before == after:
+        return
+    execute(
+        tx,
+        """
+        INSERT INTO repetition_changes (session_id, repetition_id, changed_by, before, after)
+        VALUES (%s, %s, %s, %s, %s)
+        """,
+        (
+            before.session_id,
+            before.repetition_id,
+            checks.text("changed_by", changed_by, 200),
+            checks.as_json(_record_of(before)),
+            None if after is None else checks.as_json(_record_of(after)),
+        ),
+    )
+
+
+def _record_of(one_of_them: Repetition) -> dict[str, Any]:
+    values = asdict(one_of_them)
+    del values["repetition_id"], values["session_id"]
+    return values
+
+
+def _recorded(session_id: int, repetition_id: int, values: dict[str, Any]) -> Repetition:
+    times = {name: datetime.fromisoformat(values[name]) for name in ("started_at", "ended_at")}
+    return Repetition(repetition_id, session_id, **(values | times))
 
 
 def _check_gesture(tx: Transaction, session_id: int, gesture_id: int) -> None:

@@ -1,0 +1,53 @@
+"""Text senders (v1) whose number is no profile's, and the profile that each is assigned to."""
+
+from __future__ import annotations
+
+from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.store.pool import Transaction, execute, one, rows
+
+MAX_NUMBER = 2**63 - 1
+
+
+def assign_sender(tx: Transaction, number: int, user_id: int) -> None:
+    """Let text datagrams with a number be stored for a profile, from the next second on.
+
+    Raises
+    ------
+    InvalidValueError
+        It is no number that a datagram can carry.
+    ConflictError
+        It is the number of a profile: its own samples would go elsewhere.
+    NotFoundError
+        There is no such profile.
+    """
+    if not 0 <= number <= MAX_NUMBER:
+        raise InvalidValueError("number", f"expected 0 to {MAX_NUMBER}, got {number}")
+    if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s", (number,)) is not None:
+        raise ConflictError(f"number: {number} is a profile's own number; set another USER_ID in the sketch")
+    if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR KEY SHARE", (user_id,)) is None:
+        raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
+    execute(
+        tx,
+        """
+        INSERT INTO text_senders (number, user_id) VALUES (%s, %s)
+        ON CONFLICT (number) DO UPDATE SET user_id = EXCLUDED.user_id, assigned_at = now()
+        """,
+        (number, user_id),
+    )
+
+
+def release_sender(tx: Transaction, number: int) -> None:
+    """Refuse a number's datagrams again."""
+    execute(tx, "DELETE FROM text_senders WHERE number = %s", (number,))
+
+
+def list_senders(tx: Transaction) -> dict[int, int]:
+    """Give the profile of each assigned number; a number that has become a profile's own is that profile's."""
+    found = rows(
+        tx,
+        """
+        SELECT number, user_id FROM text_senders t
+        WHERE NOT EXISTS (SELECT 1 FROM profiles p WHERE p.user_id = t.number) ORDER BY number
+        """,
+    )
+    return {row.number: row.user_id for row in found}
