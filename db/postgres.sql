@@ -164,7 +164,7 @@ CREATE TABLE videos (
 COMMENT ON TABLE videos IS 'The webcam video of a session; the file and the time of each frame are in VIDEO_DIR';
 COMMENT ON COLUMN videos.seen_at IS 'Last sign of life of whoever records; empty when nobody does';
 COMMENT ON COLUMN videos.started_at IS 'Server time of the first frame, which is at 0 s of the file';
-COMMENT ON COLUMN videos.time_error_us IS 'How far the frames'' times may be off; empty: the browser sent no reports of its clock';
+COMMENT ON COLUMN videos.time_error_us IS 'How far the frames'' times may be off; empty: the browser told too little of its clock';
 
 CREATE TABLE erased_videos (
     session_id  bigint PRIMARY KEY,

@@ -17,10 +17,13 @@ from semg.video.log import CLOCK_HZ, FrameLog, Int64
 US_PER_TICK = 1e6 / CLOCK_HZ
 HINDSIGHT_US = 45_000_000
 """A report's offset is taken from the fit of that much time before and after it."""
-MIN_REPORTS = 2
+MIN_REPORTS = 3
+"""Fewer of them are used, but do not tell how exact they are."""
 SMOOTHED_REPORTS = 5
 """The browser rounds a report's media time to 1 ms; a running median takes that, and an odd report, out."""
 MIN_ERROR_US = 1000
+MAX_ERROR_US = 1_000_000
+"""Beyond this the browser's clock was set meanwhile, or worse: nothing is promised then."""
 SUPPORT = 0.2
 """Share of the reports whose distance from the line beneath them tells how well that line is supported. The median
 would tell how busy the server was: beside a load of 8 on two cores it was 60 ms, and the frames were within 1 ms."""
@@ -32,14 +35,15 @@ def frame_times(log: FrameLog) -> tuple[Int64, int | None]:
 
     Returns
     -------
-    int64 ``(n,)`` microseconds since the epoch, rising; and the error in microseconds, None when there were not enough
-    reports. Then the least delay of the frames themselves stays in their times.
+    int64 ``(n,)`` microseconds since the epoch, rising; and the error in microseconds, None when there were too few
+    reports to tell. Without any, the least delay of the frames themselves stays in their times.
     """
     if len(log.media) == 0:
         return np.zeros(0, np.int64), None
-    if len(log.report_media) >= MIN_REPORTS:
+    if len(log.report_media):
         times, error_us = _by_reports(log)
-        return rising(np.rint(times).astype(np.int64)), error_us
+        known = len(log.report_media) >= MIN_REPORTS and error_us <= MAX_ERROR_US
+        return rising(np.rint(times).astype(np.int64)), error_us if known else None
     capture_us = log.media * US_PER_TICK
     origin_us = int(log.arrival_us[0])
     offsets = _offsets(np.rint(capture_us).astype(np.int64), log.arrival_us - origin_us)

@@ -173,6 +173,8 @@ def _packets(video: Path) -> Iterator[Packet]:
     try:
         with av.open(str(video)) as container:
             for packet in container.demux(video=0):
+                if packet.is_corrupt:
+                    return  # the last picture before a crash, half written; no browser plays on after it
                 if packet.pts is not None and packet.size:
                     yield packet
     except (av.FFmpegError, IndexError) as exc:

@@ -17,7 +17,7 @@ LONG_SIDE = 640
 """The picture shows what a hand did beside the signals; more costs CPU that recognition needs."""
 TIME_BASE = Fraction(1, CLOCK_HZ)
 # A fragment a key frame: what was written survives a crash. zerolatency: one picture in, one out, in order.
-_CONTAINER = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+_CONTAINER = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
 _ENCODER = {"preset": "ultrafast", "tune": "zerolatency", "crf": "26"}
 KEY_EVERY = 30
 """Frames between two key frames: at most so many are decoded to seek."""

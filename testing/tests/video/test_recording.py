@@ -1,0 +1,298 @@
+"""Frames to files while a session is recorded, its finished video, and its erasure; with a real database."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from semg.capture import make_plan
+from semg.jobs.videos import VideoKeeper, keep_videos
+from semg.store import gestures, profiles, sessions, videos
+from semg.store.pool import Pool, execute
+from semg.video.files import files_of
+from semg.video.recording import SILENT_S, Claims, Limits, Recorder
+from testing import fake_camera
+from testing.tests.video.video_kit import SERVER_US, TICKS, picture, write_part
+
+PLENTY = Limits(1 << 30, 0)
+WAIT_S = 20.0
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for: {what}"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def user_id(pool: Pool) -> int:
+    """A profile with a gesture."""
+    with pool.transaction() as tx:
+        made = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0)
+        gestures.insert_gesture(tx, made, "fist")
+    return made
+
+
+@pytest.fixture
+def session_id(pool: Pool, user_id: int) -> int:
+    """A session that is being recorded."""
+    return new_session(pool, user_id)
+
+
+def new_session(pool: Pool, user_id: int) -> int:
+    with pool.transaction() as tx:
+        device = profiles.get_profile(tx, user_id).device
+        plan = make_plan(["fist"], 2, 4, 2, 0, False, 0)
+        now = datetime.now(UTC)
+        return sessions.insert_session(tx, user_id, "one", "capture", now, status="recording", plan=plan, device=device)
+
+
+def end(pool: Pool, session_id: int) -> None:
+    with pool.transaction() as tx:
+        sessions.finish_session(tx, session_id, datetime.now(UTC) + timedelta(milliseconds=1))
+
+
+@pytest.fixture
+def make(pool: Pool, tmp_path: Path) -> Iterator[Callable[..., Recorder]]:
+    """Make recorders that share their claims; they are closed at the end."""
+    claims, made = Claims(), []
+
+    def one(limits: Limits = PLENTY) -> Recorder:
+        made.append(Recorder(pool, tmp_path, limits, claims))
+        return made[-1]
+
+    yield one
+    for recorder in made:
+        recorder.close()
+        recorder.join(WAIT_S)
+
+
+def feed(recorder: Recorder, numbers: range, media: int = 0) -> None:
+    """Give a recorder frames, a report with every tenth."""
+    for index, number in enumerate(numbers):
+        at_us = SERVER_US + round((media + index * TICKS) * 100 / 9)
+        if index % 10 == 0:
+            recorder.add_report(media + index * TICKS, at_us, at_us)
+        recorder.add_frame(picture(number), media + index * TICKS, at_us + 45_000)
+
+
+def keep(pool: Pool, folder: Path) -> None:
+    VideoKeeper(pool, folder).step()
+
+
+def test_frames_of_a_session_become_its_video(
+    make: Callable[..., Recorder], pool: Pool, session_id: int, tmp_path: Path
+) -> None:
+    recorder = make()
+    feed(recorder, range(5))  # before it is aimed: of no session
+    recorder.aim(session_id)
+    feed(recorder, range(10, 70), media=10**9)
+    wait_for(lambda: recorder.state().frames == 60, "60 frames written")
+    assert recorder.state().sends
+    keep(pool, tmp_path)
+    assert files_of(tmp_path, session_id).parts.exists(), "not finished while it is recorded"
+    recorder.aim(None)
+    wait_for(lambda: recorder.state().session_id is None, "the aim")
+    end(pool, session_id)
+    wait_for(lambda: bool(ended(pool)), "the part's end")
+    keep(pool, tmp_path)
+    with pool.transaction() as tx:
+        video = videos.find_video(tx, session_id)
+    assert video is not None
+    assert (video.status, video.frames, video.width, video.height, video.problem) == ("ready", 60, 640, 480, "")
+    assert fake_camera.recorded(files_of(tmp_path, session_id).video) == list(range(10, 70))
+
+
+def ended(pool: Pool) -> list[int]:
+    with pool.transaction() as tx:
+        return videos.list_unfinished(tx, 3600)
+
+
+def test_recorder_stops_by_itself_when_the_session_ends(
+    make: Callable[..., Recorder], pool: Pool, session_id: int
+) -> None:
+    recorder = make()
+    recorder.aim(session_id)
+    feed(recorder, range(30))
+    wait_for(lambda: recorder.state().frames == 30, "30 frames written")
+    end(pool, session_id)
+    wait_for(lambda: ended(pool) == [session_id], "the recorder looks once a second")
+    feed(recorder, range(30, 60), media=10**9)
+    recorder.close()
+    recorder.join(WAIT_S)
+    assert recorder.state().frames == 30
+
+
+def test_new_connection_goes_on_with_the_next_part(
+    make: Callable[..., Recorder], pool: Pool, session_id: int, tmp_path: Path
+) -> None:
+    for numbers in (range(20), range(50, 80)):
+        recorder = make()
+        recorder.aim(session_id)
+        feed(recorder, numbers)
+        recorder.close()
+        recorder.join(WAIT_S)
+    end(pool, session_id)
+    keep(pool, tmp_path)
+    assert fake_camera.recorded(files_of(tmp_path, session_id).video) == [*range(20), *range(50, 80)]
+
+
+def test_only_one_webcam_records_a_session_until_it_is_silent() -> None:
+    now = 100.0
+    claims = Claims(lambda: now)
+    first, second = object(), object()
+    assert claims.hold(1, first)
+    assert not claims.hold(1, second)
+    assert claims.hold(2, second), "another session"
+    now += SILENT_S - 0.1
+    assert claims.hold(1, first)
+    now += SILENT_S
+    assert claims.hold(1, second)
+    assert not claims.hold(1, first)
+    claims.give_up(1, first)
+    assert not claims.hold(1, first), "only its holder gives it up"
+    claims.give_up(1, second)
+    assert claims.hold(1, first)
+
+
+def test_session_that_has_ended_takes_no_frames_and_the_page_is_told(
+    make: Callable[..., Recorder], pool: Pool, session_id: int, tmp_path: Path
+) -> None:
+    end(pool, session_id)
+    recorder = make()
+    recorder.aim(session_id)
+    feed(recorder, range(3))
+    wait_for(lambda: "has ended" in recorder.state().problem, "the refusal")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "setting"), [(Limits(2_000, 0), "VIDEO_MAX_BYTES"), (Limits(1 << 30, 1 << 60), "MIN_FREE_DISK_MB")]
+)
+def test_video_is_cut_short_at_a_limit_and_says_so(
+    make: Callable[..., Recorder], pool: Pool, session_id: int, tmp_path: Path, limits: Limits, setting: str
+) -> None:
+    recorder = make(limits)
+    recorder.aim(session_id)
+    feed(recorder, range(140))
+    wait_for(lambda: setting in recorder.state().problem, "the limit")
+    recorder.close()
+    recorder.join(WAIT_S)
+    end(pool, session_id)
+    keep(pool, tmp_path)
+    with pool.transaction() as tx:
+        video = videos.find_video(tx, session_id)
+    assert video is not None
+    assert video.status == "ready"
+    assert setting in video.problem
+
+
+def test_recorder_that_died_leaves_a_video(pool: Pool, session_id: int, tmp_path: Path) -> None:
+    files = files_of(tmp_path, session_id)
+    files.parts.mkdir()
+    write_part(files.part(1), range(65))
+    with pool.transaction() as tx:
+        videos.begin_video(tx, session_id)
+    end(pool, session_id)
+    keep(pool, tmp_path)
+    assert not files.video.exists(), "it may still be written"
+    with pool.transaction() as tx:
+        execute(tx, "UPDATE videos SET seen_at = now() - interval '1 minute'")
+    keep(pool, tmp_path)
+    assert len(fake_camera.recorded(files.video)) == 65
+
+
+def test_session_without_a_picture_has_no_video_and_says_why(pool: Pool, session_id: int, tmp_path: Path) -> None:
+    with pool.transaction() as tx:
+        videos.begin_video(tx, session_id)
+        videos.release_video(tx, session_id)
+    end(pool, session_id)
+    keep(pool, tmp_path)
+    with pool.transaction() as tx:
+        video = videos.find_video(tx, session_id)
+    assert video is not None
+    assert video.status == "failed"
+    assert "no picture came" in video.problem
+
+
+def finished_session(pool: Pool, user_id: int, folder: Path) -> int:
+    session_id = new_session(pool, user_id)
+    files = files_of(folder, session_id)
+    files.parts.mkdir()
+    write_part(files.part(1), range(65))
+    with pool.transaction() as tx:
+        videos.begin_video(tx, session_id)
+        videos.release_video(tx, session_id)
+    end(pool, session_id)
+    keep(pool, folder)
+    assert files.video.exists()
+    return session_id
+
+
+def test_video_goes_with_its_session_and_others_stay(pool: Pool, user_id: int, tmp_path: Path) -> None:
+    first, second = finished_session(pool, user_id, tmp_path), finished_session(pool, user_id, tmp_path)
+    with pool.transaction() as tx:
+        sessions.delete_session(tx, first)
+    keep(pool, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{second}.mp4", f"{second}.times"]
+    with pool.transaction() as tx:
+        assert videos.list_erased(tx) == []
+        assert list(videos.list_videos(tx, [first, second])) == [second]
+
+
+def test_deletion_that_is_rolled_back_keeps_the_video(pool: Pool, user_id: int, tmp_path: Path) -> None:
+    session_id = finished_session(pool, user_id, tmp_path)
+    with pytest.raises(RuntimeError), pool.transaction() as tx:
+        sessions.delete_session(tx, session_id)
+        raise RuntimeError
+    keep(pool, tmp_path)
+    assert files_of(tmp_path, session_id).video.exists()
+
+
+def test_profile_erased_while_it_records_leaves_no_file(
+    make: Callable[..., Recorder], pool: Pool, user_id: int, session_id: int, tmp_path: Path
+) -> None:
+    recorder = make()
+    recorder.aim(session_id)
+    feed(recorder, range(30))
+    wait_for(lambda: recorder.state().frames == 30, "30 frames written")
+    with pool.transaction() as tx:
+        profiles.delete_profile(tx, user_id)
+    stop = threading.Event()
+    keeper = threading.Thread(target=keep_videos, args=(pool, tmp_path, stop))
+    keeper.start()
+    try:
+        wait_for(lambda: list(tmp_path.iterdir()) == [], "no file is left")
+    finally:
+        stop.set()
+        keeper.join()
+    recorder.close()
+    recorder.join(WAIT_S)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_video_that_cannot_be_made_does_not_hold_up_the_next(
+    pool: Pool, user_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = new_session(pool, user_id), 0
+    with pool.transaction() as tx:
+        videos.begin_video(tx, first)
+        videos.release_video(tx, first)
+    files_of(tmp_path, first).parts.mkdir()
+    write_part(files_of(tmp_path, first).part(1), range(5))
+    # A folder in the file's place, as a stand-in for whatever keeps a file from being written.
+    files_of(tmp_path, first).video.mkdir()
+    end(pool, first)
+    second = finished_session(pool, user_id, tmp_path)
+    assert files_of(tmp_path, first).parts.exists(), "tried again later"
+    shutil.rmtree(files_of(tmp_path, first).video)
+    keep(pool, tmp_path)
+    assert files_of(tmp_path, first).video.is_file()
+    assert files_of(tmp_path, second).video.is_file()
