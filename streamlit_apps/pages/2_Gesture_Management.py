@@ -8,11 +8,13 @@ import streamlit as st
 
 from semg.domain import REST, Gesture, Profile
 from semg.store import gestures, profiles, repetitions, sessions
-from ui import errors, palette
+from ui import errors, palette, prompts
 from ui.banks import BANKS
 from ui.page import flash, page
 from ui.pick import pick_profile
 from ui.runtime import App
+
+PHRASE_HELP = "The live page shows it large when the gesture is recognised, and can speak it."
 
 
 def bank(app: App, profile: Profile, known: list[Gesture], counts: Counter[str]) -> None:
@@ -21,14 +23,19 @@ def bank(app: App, profile: Profile, known: list[Gesture], counts: Counter[str])
     for index, gesture in enumerate(known):
         with st.container(border=True):
             text, up, down, change = st.columns([7, 0.75, 0.75, 1.9], vertical_alignment="center")
+            prompt = prompts.picture_of(app, gesture)
             n = counts[gesture.name]
             recorded = f" · {n} repetition{'s' if n != 1 else ''}" if n else ""
             description = gesture.description or ("always there" if gesture.name == REST else "no description")
+            phrase = (
+                f'<br><span style="color:#0b6e8f">says “{_escaped(gesture.phrase)}”</span>' if gesture.phrase else ""
+            )
             text.html(
+                f'<div style="display:flex;gap:.8rem;align-items:center">{prompt}<div>'
                 f'<span style="display:inline-block;width:.8rem;height:.8rem;border-radius:.2rem;'
                 f'background:{colours[gesture.name]};margin-right:.6rem"></span>'
                 f"<b>{_escaped(gesture.name)}</b> "
-                f'<span style="color:#51606c">— {_escaped(description)}{recorded}</span>'
+                f'<span style="color:#51606c">— {_escaped(description)}{recorded}</span>{phrase}</div></div>'
             )
             if up.button("", icon=":material/arrow_upward:", key=f"up-{gesture.gesture_id}", help="Earlier",
                          disabled=index == 0):  # fmt: skip
@@ -56,12 +63,16 @@ def edit(app: App, gesture: Gesture, n_repetitions: int) -> None:
     with st.form(f"gesture-{number}", border=False):
         name = st.text_input("Name", gesture.name, disabled=gesture.name == REST, max_chars=100, key=f"name-{number}")
         text = st.text_area("Description, shown with the prompt", gesture.description, key=f"text-{number}")
+        phrase = ""
+        if gesture.name != REST:
+            phrase = st.text_input("Phrase", gesture.phrase, max_chars=200, key=f"phrase-{number}", help=PHRASE_HELP)
         if st.form_submit_button("Save", type="primary"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
-                    gestures.update_gesture(tx, number, name=name, description=text)
+                    gestures.update_gesture(tx, number, name=name, description=text, phrase=phrase)
                 flash(f"{name} saved")
                 st.rerun()
+    prompts.edit_prompt(app, gesture)
     if gesture.name == REST:
         st.caption("Rest is part of every bank: without it, every moment would be some gesture.")
         return
@@ -82,23 +93,26 @@ def add(app: App, profile: Profile) -> None:
         st.markdown("**Add a gesture**")
         name = st.text_input("Name", key="new-name", max_chars=100, placeholder="for example: fist")
         text = st.text_input("Description", key="new-text", placeholder="How to perform it; shown with the prompt")
+        phrase = st.text_input(
+            "Phrase", key="new-phrase", max_chars=200, placeholder="for example: Yes, please", help=PHRASE_HELP
+        )
         if st.form_submit_button("Add", type="primary", icon=":material/add:"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
-                    gestures.insert_gesture(tx, profile.user_id, name, text)
+                    gestures.insert_gesture(tx, profile.user_id, name, text, phrase)
                 flash(f"{name} added")
                 st.rerun()
     with st.container(border=True):
         st.markdown("**Add a ready-made bank**")
         chosen = st.selectbox("Bank", list(BANKS), key="ready-made", label_visibility="collapsed")
-        st.caption(", ".join(name for name, _ in BANKS[chosen]))
+        st.caption(", ".join(name for name, _, _ in BANKS[chosen]))
         if st.button("Add these", key="add-ready-made"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     there = {gesture.name for gesture in gestures.list_gestures(tx, profile.user_id)}
-                    missing = [(name, text) for name, text in BANKS[chosen] if name not in there]
-                    for name, text in missing:
-                        gestures.insert_gesture(tx, profile.user_id, name, text)
+                    missing = [one for one in BANKS[chosen] if one[0] not in there]
+                    for name, text, phrase in missing:
+                        gestures.insert_gesture(tx, profile.user_id, name, text, phrase)
                 flash(f"{len(missing)} gestures added")
                 st.rerun()
     copy(app, profile)
@@ -133,11 +147,24 @@ def channels(app: App, profile: Profile) -> None:
             key=f"channels-{profile.user_id}",
         )
         st.caption("All channels are recorded; the next training uses these.")
+        purposes = st.data_editor(
+            [{"Channel": one, "Purpose": profile.channel_purposes.get(one, "")} for one in profile.device.channels],
+            hide_index=True,
+            width="stretch",
+            disabled=["Channel"],
+            column_config={"Purpose": st.column_config.TextColumn(max_chars=200, help="Which muscle, which place")},
+            key=f"purposes-{profile.user_id}",
+        )
         if st.form_submit_button("Save"):
             with errors.attempt():
                 used = None if set(chosen) == set(profile.device.channels) else chosen
                 with app.pool.transaction() as tx:
-                    profiles.update_profile(tx, profile.user_id, channels_used=used)
+                    profiles.update_profile(
+                        tx,
+                        profile.user_id,
+                        channels_used=used,
+                        channel_purposes={row["Channel"]: row["Purpose"] or "" for row in purposes},
+                    )
                 flash("Channels saved")
                 st.rerun()
 

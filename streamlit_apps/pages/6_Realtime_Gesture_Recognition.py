@@ -1,10 +1,12 @@
-"""Signals and decisions as they come, and how eager the decisions are."""
+"""Signals and decisions as they come, what the gestures say, and how eager the decisions are."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
-from semg.domain import DecisionSpec, Profile
+from semg.domain import Profile
 from semg.store import gestures, models, profiles
 from ui import errors
 from ui.live_view import live_view
@@ -36,7 +38,7 @@ def decision_fields(app: App, profile: Profile) -> None:
         help="A vote below this is shown as “unsure” instead of a gesture.",
     )
     about.caption("Both work within a second, for everybody who uses the decisions of this profile.")
-    wanted = DecisionSpec(int(vote_n), percent / 100)
+    wanted = replace(current, vote_n=int(vote_n), min_confidence=percent / 100)
     if (wanted.vote_n, round(100 * current.min_confidence)) != (current.vote_n, percent):
         with errors.attempt():
             with app.pool.transaction() as tx:
@@ -48,12 +50,20 @@ def decision_fields(app: App, profile: Profile) -> None:
 with page("Realtime Gesture Recognition") as app:
     profile = pick_profile(app)
     with app.pool.transaction() as tx:
-        names = [gesture.name for gesture in gestures.list_gestures(tx, profile.user_id)]
+        bank = gestures.list_gestures(tx, profile.user_id)
         model = models.find_active(tx, profile.user_id)
     if model is None:
         left, right = st.columns([4, 1], vertical_alignment="center")
         left.info(f"{profile.name} has no model yet: signals are shown, gestures appear after the first training.")
         right.page_link("pages/4_Kickoff_Training.py", label="Train one", icon=":material/arrow_forward:")
-    live_view(app.settings, profile, names, has_model=model is not None, height_px=340)
+    phrases = {one.name: one.phrase for one in bank if one.phrase}
+    live_view(
+        app.settings,
+        profile,
+        [one.name for one in bank],
+        has_model=model is not None,
+        phrases=phrases,
+        height_px=250 if phrases else 340,
+    )
     if model is not None:
         decision_fields(app, profile)

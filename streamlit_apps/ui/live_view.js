@@ -6,6 +6,7 @@ const DISPOSE_AFTER_MS = 500;   // a rerun cleans up and comes back at once; a p
 const BACKOFF_MS = [300, 600, 1200, 2500, 5000];
 const KEPT_S = 12;
 const LATENCIES_KEPT = 200;
+const REARM_MS = 300;           // so much rest ends an activation: a flicker does not speak twice
 const DRAW_EVERY_MS = 25;       // every second frame of a 60 Hz screen: nobody sees more, and it costs half
 
 const el = (tag, className, text) => {
@@ -67,7 +68,22 @@ class LiveView {
     this.dirty = true;
     this.latestMs = 0;
     this.drawnAt = 0;
+    this.activation = null;
+    this.restSince = 0;
+    this.activations = 0;
+    this.spoken = 0;
+    this.speaks = false;
     this.build();
+    this.onKey = (event) => {
+      const field = event.composedPath()[0];
+      const typing = field instanceof Element && field.closest("input, textarea, select, [contenteditable]");
+      if (typing || event.ctrlKey || event.metaKey || event.altKey || this.data?.compact) return;
+      if (event.key === "p") this.togglePause();
+      else if (event.key === "s") this.toggleSpeech();
+    };
+    document.addEventListener("keydown", this.onKey);
+    this.onVoices = () => this.showSpeech();
+    window.speechSynthesis?.addEventListener("voiceschanged", this.onVoices);
     this.ticker = setInterval(() => this.tick(), 100);
     this.resizer = new ResizeObserver(() => { this.dirty = true; });
     this.resizer.observe(this.canvas);
@@ -100,29 +116,34 @@ class LiveView {
       this.figures.append(box);
     }
     top.append(this.now, this.figures);
+    this.phrase = el("div", "phrase");
+    this.phrase.setAttribute("aria-live", "assertive");
     this.stage = el("div", "stage");
     this.canvas = el("canvas");
     this.notice = el("div", "notice");
     this.stage.append(this.canvas, this.notice);
     this.controls = el("div", "controls");
-    this.mount.append(top, this.stage, this.controls);
+    this.mount.append(top, this.phrase, this.stage, this.controls);
     this.top = top;
   }
 
   buildControls() {
-    const signature = JSON.stringify([this.data.channels, this.data.compact]);
+    const signature = JSON.stringify([this.data.channels, this.data.compact, this.data.phrases]);
     if (signature === this.controlsFor) return;
     this.controlsFor = signature;
     this.controls.replaceChildren();
     if (this.data.compact) return;
-    const button = el("button", "pause", "Pause");
-    button.onclick = () => {
-      this.paused = !this.paused;
-      button.textContent = this.paused ? "Continue" : "Pause";
-      button.classList.toggle("on", this.paused);
-      this.dirty = true;
-    };
-    this.controls.append(button);
+    this.pauseButton = el("button", "pause", this.paused ? "Continue" : "Pause");
+    this.pauseButton.title = "Key P";
+    this.pauseButton.onclick = () => this.togglePause();
+    this.controls.append(this.pauseButton);
+    this.speechButton = null;
+    if (Object.keys(this.data.phrases).length) {
+      this.speechButton = el("button", "speech");
+      this.speechButton.onclick = () => this.toggleSpeech();
+      this.controls.append(this.speechButton);
+      this.showSpeech();
+    }
     this.controls.append(this.choice("Scale", [["auto", "each channel"], ["common", "all alike"], ["full", "full range"]],
       this.scale, (value) => { this.scale = value; this.dirty = true; }));
     this.controls.append(this.choice("Span", [["2", "2 s"], ["5", "5 s"], ["10", "10 s"]],
@@ -141,6 +162,64 @@ class LiveView {
       chips.append(chip);
     });
     this.controls.append(chips);
+  }
+
+  togglePause() {
+    this.paused = !this.paused;
+    this.pauseButton.textContent = this.paused ? "Continue" : "Pause";
+    this.pauseButton.classList.toggle("on", this.paused);
+    this.dirty = true;
+  }
+
+  // Only voices of this device: those of a remote service would be sent the phrase.
+  voice() {
+    const voices = (window.speechSynthesis?.getVoices() || []).filter((voice) => voice.localService);
+    const language = (navigator.language || "").slice(0, 2);
+    return voices.find((voice) => voice.lang.startsWith(language)) || voices[0] || null;
+  }
+
+  showSpeech() {
+    if (!this.speechButton) return;
+    const able = this.voice() !== null;
+    if (!able) this.speaks = false;
+    this.speechButton.disabled = !able;
+    this.speechButton.textContent = !able ? "No voice on this device" : this.speaks ? "Speaking: on" : "Speak phrases";
+    this.speechButton.title = "Speaks each phrase once, with a voice of this device; nothing is sent anywhere. Key S";
+    this.speechButton.classList.toggle("on", this.speaks);
+  }
+
+  toggleSpeech() {
+    if (!this.speechButton || this.speechButton.disabled) return;
+    this.speaks = !this.speaks;
+    if (!this.speaks) window.speechSynthesis.cancel();
+    this.showSpeech();
+  }
+
+  // An activation begins with another gesture than the last one's, or with the same after rest.
+  activate(label, now) {
+    if (label === "rest") {
+      if (!this.restSince) this.restSince = now;
+      if (now - this.restSince > REARM_MS) this.activation = null;
+      return;
+    }
+    if (label === null) return;
+    this.restSince = 0;
+    if (label === this.activation) return;
+    this.activation = label;
+    this.activations += 1;
+    const phrase = this.data.phrases[label];
+    if (!phrase) return;
+    this.phrase.textContent = phrase;
+    this.phrase.style.setProperty("--g", this.data.gesture_colours[label] || "#7f7f7f");
+    if (!this.speaks) return;
+    const voice = this.voice();
+    if (voice === null) return;
+    const utterance = new SpeechSynthesisUtterance(phrase);
+    utterance.voice = voice;
+    utterance.lang = voice.lang;
+    window.speechSynthesis.cancel();
+    window.speechSynthesis.speak(utterance);
+    this.spoken += 1;
   }
 
   choice(title, options, chosen, onChange) {
@@ -164,6 +243,7 @@ class LiveView {
     this.mount.classList.toggle("compact", Boolean(data.compact));
     this.stage.style.height = `${data.height}px`;
     this.buildControls();
+    this.phrase.classList.toggle("used", !data.compact && Object.keys(data.phrases).length > 0);
     const other = !before || before.url !== data.url;
     if (other || before.channels.join() !== data.channels.join() || before.rate_hz !== data.rate_hz) {
       this.ring = new Ring(data.channels, data.rate_hz);
@@ -171,6 +251,8 @@ class LiveView {
     }
     if (other) {
       this.arrivedAt = this.decidedAt = this.latestMs = 0;
+      this.activation = this.last = null;
+      this.phrase.textContent = "";
       this.serverLatency = [];
       this.arrivalLatency = [];
       this.connect();
@@ -245,6 +327,7 @@ class LiveView {
       add(this.serverLatency, decidedMs - Date.parse(message.received_at));
       add(this.arrivalLatency, Date.now() - Date.parse(message.received_at));
       this.last = message;
+      this.activate(message.label, now);
       if (!this.paused) {
         this.decisions.push({ at: Date.parse(message.window_end_at), label: message.label, confidence: message.confidence });
         const from = this.latestMs - KEPT_S * 1000;
@@ -302,6 +385,7 @@ class LiveView {
     this.showLabel(now, state);
     Object.assign(this.mount.dataset, {
       state, updates: this.frames.length, label: this.label.textContent, samples: this.ring ? this.ring.n : 0,
+      activations: this.activations, spoken: this.spoken,
       latencyP50: decided ? quantile(this.serverLatency, 0.5) : "",
     });
   }
@@ -473,6 +557,9 @@ class LiveView {
 
   dispose() {
     this.disposed = true;
+    document.removeEventListener("keydown", this.onKey);
+    window.speechSynthesis?.removeEventListener("voiceschanged", this.onVoices);
+    if (this.speaks) window.speechSynthesis.cancel();
     clearInterval(this.ticker);
     clearTimeout(this.retry);
     cancelAnimationFrame(this.frameRequest);

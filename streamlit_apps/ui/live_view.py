@@ -33,6 +33,7 @@ def live_view(
     gesture_names: list[str],
     *,
     has_model: bool,
+    phrases: dict[str, str] | None = None,
     compact: bool = False,
     height_px: int = 380,
 ) -> None:
@@ -42,6 +43,8 @@ def live_view(
     ----------
     gesture_names
         In the order of the gesture bank; they get their colours by it.
+    phrases
+        What gestures say, by name: shown large, and spoken when the viewer wants it.
     compact
         Only the signals: a strip beside something else.
     """
@@ -58,6 +61,7 @@ def live_view(
             "channel_colours": palette.channel_colours(device.n_channels),
             "gesture_colours": palette.gesture_colours(gesture_names),
             "has_model": has_model,
+            "phrases": phrases or {},
             "compact": compact,
             "height": height_px,
         },

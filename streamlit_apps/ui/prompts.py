@@ -1,0 +1,81 @@
+"""The picture or short video that shows how a gesture is performed."""
+
+from __future__ import annotations
+
+import base64
+
+import streamlit as st
+
+from semg.domain import Gesture
+from semg.store import gestures
+from semg.store.pool import Pool
+from ui import errors
+from ui.page import flash
+from ui.runtime import App
+
+TYPES = ["png", "jpg", "jpeg", "gif", "webp", "mp4", "webm"]
+KEPT_S = 60
+
+
+def find(app: App, gesture: Gesture) -> tuple[str, bytes] | None:
+    """Give media type and content of a gesture's prompt, or None; kept for a while, so that reruns read nothing."""
+    if gesture.prompt_type is None:
+        return None
+    return _read(app.pool, gesture.gesture_id, st.session_state.get("prompts-changed", 0))
+
+
+@st.cache_data(show_spinner=False, ttl=KEPT_S, max_entries=64)
+def _read(_pool: Pool, gesture_id: int, _changed: int) -> tuple[str, bytes] | None:
+    with _pool.transaction() as tx:
+        return gestures.find_prompt(tx, gesture_id)
+
+
+def picture_of(app: App, gesture: Gesture) -> str:
+    """Give a small picture of the gesture as HTML; a sign for a video, nothing without a prompt."""
+    found = find(app, gesture)
+    if found is None:
+        return ""
+    if found[0].startswith("video/"):
+        return '<span title="has a video" style="font-size:1.6rem">▶</span>'
+    content = base64.b64encode(found[1]).decode()
+    return (
+        f'<img alt="" src="data:{found[0]};base64,{content}" '
+        'style="width:56px;height:56px;object-fit:cover;border-radius:.3rem">'
+    )
+
+
+def show(app: App, gesture: Gesture, width_px: int = 240) -> None:
+    """Show the prompt as it is performed by: a picture, or a video that repeats without sound."""
+    found = find(app, gesture)
+    if found is None:
+        return
+    media_type, content = found
+    if media_type.startswith("image/"):
+        st.image(content, width=width_px)
+    else:
+        st.video(content, format=media_type, loop=True, autoplay=True, muted=True, width=width_px)
+
+
+def edit_prompt(app: App, gesture: Gesture) -> None:
+    """Show a gesture's picture or video, with a way to put another one in its place."""
+    number = gesture.gesture_id
+    show(app, gesture)
+    # A popover is drawn while it is closed too; twenty file fields would make a slow page.
+    if not st.toggle("Picture or video", key=f"prompt-{number}", help="Shown while the gesture is prompted."):
+        return
+    changed = st.session_state.get("prompts-changed", 0)
+    given = st.file_uploader(
+        "A picture or a short video, at most 8 MB", TYPES, key=f"file-{number}-{changed}", max_upload_size=8
+    )
+    with errors.attempt():
+        if given is not None and st.button("Use it", key=f"use-{number}", type="primary"):
+            with app.pool.transaction() as tx:
+                gestures.set_prompt(tx, number, given.getvalue())
+            st.session_state["prompts-changed"] = changed + 1
+            flash(f"{gesture.name} has a new prompt")
+            st.rerun()
+        if gesture.prompt_type is not None and st.button("Remove it", key=f"remove-{number}"):
+            with app.pool.transaction() as tx:
+                gestures.delete_prompt(tx, number)
+            st.session_state["prompts-changed"] = changed + 1
+            st.rerun()
