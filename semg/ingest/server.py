@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from nats.aio.client import Client
@@ -22,6 +23,7 @@ from semg.ingest.live import LivePublisher
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.receiver import MAX_TAKEN, Receiver, granted_buffer, kernel_drops, now_us, open_socket
 from semg.ingest.registry import Registry
+from semg.ingest.store_process import StoreProcess
 from semg.ingest.storing import StoreTask
 from semg.service import announce_ready
 from semg.settings import Settings
@@ -49,10 +51,16 @@ class IngestServer:
         What was counted since the start.
     ready
         Set when datagrams are accepted, the bus is connected and the registry is loaded.
+
+    Parameters
+    ----------
+    store_apart
+        Run the store tasks in a process of their own: beside them the receiver stalls (``store_process``).
     """
 
-    def __init__(self, settings: Settings, pool: Pool) -> None:
+    def __init__(self, settings: Settings, pool: Pool, *, store_apart: bool = False) -> None:
         self.counters = Counters()
+        self._store_apart = store_apart
         self.ready = asyncio.Event()
         self._settings = settings
         self._pool = pool
@@ -145,10 +153,12 @@ class IngestServer:
             await asyncio.to_thread(heartbeat.stop, 1.0)
             logger.info("stopped: %s", self.counters.as_metrics())
 
-    def _stores(self, client: Client) -> list[StoreTask]:
+    def _stores(self, client: Client) -> Sequence[StoreTask | StoreProcess]:
         if not self._settings.run_store_task:
             return []
         partitions = range(self._settings.journal_partitions)
+        if self._store_apart:
+            return [StoreProcess(self._settings, partitions, self.counters)]
         return [StoreTask(client, self._pool, self._settings, number, self.counters) for number in partitions]
 
     async def _flush_for_ever(self, receiver: Receiver, journal: Journal, live: LivePublisher) -> None:

@@ -1,7 +1,8 @@
 """The store tasks in a process of their own, below the ingest service.
 
-Beside the receiver, fetching and packing held its event loop for up to 44 ms (``testing/benchmarks/storage.py``,
-2,000,000 samples/s), as long as a full receive buffer lasts. The process costs 30 MB. It ends with its parent, however
+Beside the receiver, fetching and packing held its event loop for up to 44 ms, in a process of their own for up to 22
+(``testing/benchmarks/storage.py``, 2,000,000 samples/s); a full receive buffer lasts 30 to 40. The process costs 30 MB
+of memory of its own. It ends with its parent, however
 that ends: its standard input is the parent's end of a pipe. What it counts comes back over its standard output.
 """
 

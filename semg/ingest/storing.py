@@ -33,7 +33,7 @@ from semg.wire.messages import JOURNAL_STREAM, journal_subject
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 64
-MAX_BATCH_BYTES = 4 << 20
+MAX_BATCH_BYTES = 8 << 20
 """Of messages in one transaction, while they have about the size of those before; about four times this in memory."""
 
 FIRST_BATCH = 8
