@@ -11,6 +11,7 @@ from semg.heartbeat import Heartbeat
 from semg.jobs.captures import conduct_captures
 from semg.jobs.retention import keep_retention
 from semg.jobs.runner import JobRunner
+from semg.jobs.summaries import keep_summaries
 from semg.jobs.videos import keep_videos
 from semg.service import announce_ready, wait_for_store
 from semg.settings import get_settings
@@ -33,13 +34,15 @@ def main() -> None:
     conductor = threading.Thread(target=conduct_captures, args=(pool, announcer, stop), name="captures")
     keeper = threading.Thread(target=keep_videos, args=(pool, settings.videos, stop), name="videos")
     expiry = threading.Thread(target=keep_retention, args=(settings, pool, stop), name="retention")
-    for thread in (conductor, keeper, expiry):
+    summariser = threading.Thread(target=keep_summaries, args=(pool, stop), name="summaries")
+    for thread in (conductor, keeper, expiry, summariser):
         thread.start()
     announce_ready(settings)
     runner.run(stop)
     conductor.join()
     keeper.join()
     expiry.join()
+    summariser.join()
     announcer.close()
     heartbeat.stop()
     pool.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ def spectrum(runs: Sequence[NDArray[np.float32]], rate_hz: float) -> Spectrum | 
     length = round(PIECE_S * rate_hz)
     window = np.hanning(length)[:, None]
     scale = 2.0 / (rate_hz * float((window**2).sum()))
-    total: NDArray[np.float64] | None = None
+    total: NDArray[np.floating[Any]] | None = None
     n_pieces = 0
     for run in runs:
         for start in range(0, len(run) - length + 1, max(1, length // 2)):
@@ -56,8 +57,8 @@ def spectrum(runs: Sequence[NDArray[np.float32]], rate_hz: float) -> Spectrum | 
             n_pieces += 1
     if total is None:
         return None
-    density = total[1:] / n_pieces
-    frequency_hz = np.fft.rfftfreq(length, 1 / rate_hz)[1:]
+    density = total[1:].astype(np.float64) / n_pieces
+    frequency_hz = np.fft.rfftfreq(length, 1 / rate_hz)[1:].astype(np.float64)
     share = np.cumsum(density, axis=0)
     middle = np.argmax(share >= 0.5 * share[-1:], axis=0)
     return Spectrum(frequency_hz, density, frequency_hz[middle], n_pieces)

@@ -77,6 +77,13 @@ def read_session_blocks(tx: Transaction, session: Session) -> BlockTable:
     return _read(tx, "user_id = %s AND session_id = %s", (session.user_id, session.session_id))
 
 
+def read_imported(tx: Transaction, user_id: int, session_id: int, since: datetime, until: datetime) -> BlockTable:
+    """Give a part of an imported session's samples, as ``read_blocks`` does."""
+    query = "user_id = %s AND session_id = %s AND started_at >= %s AND started_at < %s"
+    found = _read(tx, query, (user_id, session_id, since - timedelta(microseconds=MAX_ROW_US), until))
+    return trimmed(found, us_from_utc(since), us_from_utc(until))
+
+
 def count_samples(tx: Transaction, user_id: int) -> int:
     """Give the number of samples stored for a profile, imported and late ones included."""
     query = "SELECT coalesce(sum(n_samples), 0) AS n FROM sample_blocks WHERE user_id = %s"

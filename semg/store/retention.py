@@ -48,7 +48,15 @@ def expire_samples(tx: Transaction, day: date, *, keep_sessions: bool) -> bool:
     execute(tx, "SET LOCAL statement_timeout = 0")
     partition = f"sample_blocks_{day:%Y%m%d}"
     found = one(tx, "SELECT expire_sample_partition(%s::regclass, %s) AS went", (partition, keep_sessions))
-    return found is not None and bool(found.went)
+    went = found is not None and bool(found.went)
+    if went:  # what is kept of the day is summarised anew when it is looked at
+        execute(
+            tx,
+            "DELETE FROM sample_summaries WHERE started_at > %s::timestamp AT TIME ZONE 'UTC' - interval '1 minute' "
+            "AND started_at < (%s::date + 1)::timestamp AT TIME ZONE 'UTC'",
+            (day, day),
+        )
+    return went
 
 
 def delete_old_decisions(tx: Transaction, user_id: int, before: datetime, limit: int) -> int:

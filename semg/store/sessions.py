@@ -31,6 +31,7 @@ __all__ = [
     "get_session",
     "insert_repetition",
     "insert_session",
+    "list_recent_sessions",
     "list_recording_sessions",
     "list_repetitions",
     "list_sessions",
@@ -149,6 +150,12 @@ def list_sessions(tx: Transaction, user_id: int, limit: int = 1000, offset: int 
     """Give a profile's sessions, newest first."""
     query = _SELECT + " WHERE user_id = %s ORDER BY started_at DESC, session_id DESC LIMIT %s OFFSET %s"
     return [_session(row) for row in rows(tx, query, (user_id, limit, offset))]
+
+
+def list_recent_sessions(tx: Transaction, since: datetime) -> list[Session]:
+    """Give the sessions of all profiles that are being recorded, ended or were imported since a time, oldest first."""
+    query = _SELECT + " WHERE status = 'recording' OR ended_at >= %(at)s OR created_at >= %(at)s ORDER BY session_id"
+    return [_session(row) for row in rows(tx, query, {"at": since})]
 
 
 def list_recording_sessions(tx: Transaction) -> list[Session]:
