@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page
 
-WIDTH, HEIGHT, RATE_HZ = 320, 240, 30
+WIDTH, HEIGHT, RATE_HZ = 160, 120, 30
 BITS, CHECK_BITS = 12, 4
-NUMBERS = 240
-"""Pictures of the clip, eight seconds: a number comes back after that."""
+NUMBERS = 1024
+"""Pictures of the clip, 34 seconds: a number comes back after that, and the clip begins anew with each connection."""
 DARK, LIGHT, GREY = 16, 235, 110
 
 _WATCH = """
@@ -72,7 +72,7 @@ def draw(number: int) -> NDArray[np.uint8]:
     for place, bit in enumerate(bits):
         row, column = divmod(place, 4)
         square = picture[row * high : (row + 1) * high, column * wide : (column + 1) * wide]
-        square[8:-8, 8:-8] = LIGHT if bit else DARK
+        square[4:-4, 4:-4] = LIGHT if bit else DARK
     return picture
 
 
@@ -113,7 +113,8 @@ def recorded(video: Path) -> list[int | None]:
 def errors_us(numbers: list[int | None], times_us: NDArray[np.int64], truth: list[tuple[int, float]]) -> np.ndarray:
     """Give ``recorded time - true time`` of every picture of a video that the browser has shown as well.
 
-    A number comes back after the clip's length; the nearest moment at which it was shown is its truth.
+    A number comes back after the clip's length: the nearest moment at which it was shown is its truth, and a picture
+    that the browser has not shown finds none. All pictures are of one connection.
     """
     shown: dict[int, list[float]] = {}
     for number, at_us in truth:

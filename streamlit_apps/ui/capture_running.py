@@ -87,4 +87,4 @@ def _press(app: App, session: Session, change: Callable[[Transaction, int, datet
     with errors.attempt():
         with app.pool.transaction() as tx:
             change(tx, session.session_id, datetime.now(UTC))
-        st.rerun(scope="fragment")
+        st.rerun()

@@ -19,7 +19,8 @@ from ui import errors
 from ui.runtime import App
 
 CONSTRAINTS = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}, "audio": False}
-_ON, _CAMERA, _ARMED, _PARAMETER = "webcam-on", "webcam", "webcam-armed", "camera"
+_ON, _WANTED, _CAMERA, _PARAMETER = "webcam-on", "webcam-wanted", "webcam", "camera"
+_DRAWN, _ARMED, _WHOLE_RUN = "webcam-drawn", "webcam-armed", "webcam-whole-run"
 _FOLDER = Path(__file__).parent
 _mirror = st.components.v2.component(
     "semg_webcam",
@@ -118,17 +119,23 @@ def show_webcam(app: App, session_id: int | None) -> RecorderState:
     -------
     What the webcam does now.
     """
-    if _ON not in st.session_state:
-        st.session_state[_ON] = st.query_params.get(_PARAMETER) == "1"
+    if _ON not in st.session_state:  # the page was opened, or come back to: nothing of it is drawn yet
+        wanted = st.session_state.get(_WANTED, st.query_params.get(_PARAMETER) == "1")
+        st.session_state[_ON] = wanted
+        _forget_drawing()
     on = st.toggle("Record the webcam", key=_ON, help="One video a session, each frame on the clock of the signals.")
+    st.session_state[_WANTED] = on
     if not on:
         st.query_params.pop(_PARAMETER, None)
         camera: Camera | None = st.session_state.pop(_CAMERA, None)
-        st.session_state.pop(_ARMED, None)
+        _forget_drawing()
         if camera is not None:
             camera.stop()
         return _OFF
     st.query_params[_PARAMETER] = "1"
+    # A component that has just been drawn cannot play yet: it is told to at the next run.
+    st.session_state[_ARMED] = st.session_state.get(_DRAWN, False)
+    st.session_state[_DRAWN] = st.session_state[_WHOLE_RUN] = True
     camera = st.session_state.setdefault(_CAMERA, _camera(app))
     camera.aim(session_id)
     with st.container(gap=None):
@@ -144,6 +151,11 @@ def show_webcam(app: App, session_id: int | None) -> RecorderState:
 def webcam_on() -> bool:
     """Tell whether the viewer wants the webcam recorded."""
     return bool(st.session_state.get(_ON))
+
+
+def _forget_drawing() -> None:
+    for key in (_DRAWN, _ARMED):
+        st.session_state.pop(key, None)
 
 
 def _camera(app: App) -> Camera:
@@ -170,7 +182,6 @@ def _send(settings: Settings, camera: Camera) -> None:
         mode=WebRtcMode.SENDONLY,
         rtc_configuration={"iceServers": ice_servers(settings)},
         media_stream_constraints=CONSTRAINTS,
-        # A component that has just been drawn cannot play yet: it is told to at a later run.
         desired_playing_state=bool(st.session_state.get(_ARMED)),
         sink_video_track=camera,
         media_toggle_controls=False,
@@ -184,11 +195,8 @@ def _send(settings: Settings, camera: Camera) -> None:
 @errors.live_fragment(1.0)
 def _status(app: App, camera: Camera, session_id: int | None) -> None:
     """Say every second whether pictures come, and whether they are written."""
-    if not st.session_state.get(_ARMED):
-        if st.session_state.get("webcam-drawn"):
-            st.session_state[_ARMED] = True
-            st.rerun()
-        st.session_state["webcam-drawn"] = True
+    if not st.session_state.pop(_WHOLE_RUN, False) and not st.session_state.get(_ARMED):
+        st.rerun()  # by the clock: a run of the whole page may be somebody's click, which must not be lost
     state = camera.state()
     if state.problem:
         st.warning(f"No video: {state.problem}", icon=":material/videocam_off:")

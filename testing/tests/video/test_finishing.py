@@ -136,4 +136,4 @@ def test_longer_side_is_limited_and_sides_are_even(size: tuple[int, int], made: 
 
 def test_clip_of_the_fake_camera_reads_as_it_was_drawn() -> None:
     assert [fake_camera.read(fake_camera.draw(number)) for number in (0, 1, 239, 4095)] == [0, 1, 239, 4095]
-    assert fake_camera.read(np.zeros((240, 320), np.uint8)) is None
+    assert fake_camera.read(np.zeros((120, 160), np.uint8)) is None

@@ -1,0 +1,94 @@
+"""The videos of sessions over the API: who may see one, and the ranges that a browser's player asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from semg.settings import Settings
+from semg.video.files import files_of
+from semg.wire import tokens
+from testing.tests.conftest import Servers
+
+pytestmark = pytest.mark.servers
+
+CONTENT = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def video(servers: Servers) -> Path:
+    """The finished video of session 7."""
+    path = files_of(servers.settings.videos, 7).video
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    return path
+
+
+def token(settings: Settings, subject: str = "7", purpose: str = tokens.VIDEO, life_s: float = 60.0) -> dict[str, str]:
+    secret = settings.secret_key.get_secret_value()
+    return {"token": tokens.make_token(secret, purpose, subject, life_s)}
+
+
+@pytest.fixture
+def browser(api: httpx.Client) -> httpx.Client:
+    """A client without the API token."""
+    del api.headers["Authorization"]
+    return api
+
+
+def test_browser_plays_with_the_token_of_the_session(browser, video: Path, servers: Servers) -> None:
+    answer = browser.get("/videos/7", params=token(servers.settings))
+    assert answer.status_code == 200
+    assert answer.content == CONTENT
+    assert answer.headers["content-type"] == "video/mp4"
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "end"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=1000-1999", 1000, 2000),
+        ("bytes=10000-", 10_000, 10_240),
+        ("bytes=-5", 10_235, None),
+    ],
+)
+def test_seeking_gets_the_range_that_it_asks_for(
+    browser, video: Path, servers: Servers, asked: str, start: int, end: int | None
+) -> None:
+    answer = browser.get("/videos/7", params=token(servers.settings), headers={"Range": asked})
+    assert answer.status_code == 206
+    assert answer.content == CONTENT[start:end]
+    assert answer.headers["content-range"] == f"bytes {start}-{start + len(answer.content) - 1}/{len(CONTENT)}"
+
+
+def test_range_beyond_the_end_is_refused(browser, video: Path, servers: Servers) -> None:
+    answer = browser.get("/videos/7", params=token(servers.settings), headers={"Range": "bytes=99999-"})
+    assert answer.status_code == 416
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"subject": "8"}, {"purpose": tokens.LIVE}, {"purpose": tokens.LOGIN}, {"life_s": -1.0}],
+    ids=["of-another-session", "for-the-live-view", "of-a-login", "expired"],
+)
+def test_other_tokens_open_no_video(browser, video: Path, servers: Servers, wrong: dict) -> None:
+    answer = browser.get("/videos/7", params=token(servers.settings, **wrong))
+    assert answer.status_code == 401
+    assert "token" in answer.json()["detail"]
+    assert browser.get("/videos/7").status_code == 401
+
+
+def test_program_gets_a_video_with_the_api_token(api: httpx.Client, video: Path) -> None:
+    assert api.get("/videos/7").content == CONTENT
+    assert api.head("/videos/7").headers["content-length"] == str(len(CONTENT))
+
+
+def test_session_without_a_video_is_told_apart_from_nonsense(api: httpx.Client) -> None:
+    missing = api.get("/videos/9")
+    assert (missing.status_code, missing.json()["detail"]) == (404, "session 9 has no finished video")
+    assert api.get("/videos/..%2Fsecret").status_code == 404
+    assert api.get("/videos/seven").status_code == 422
