@@ -53,6 +53,13 @@ class Member:
     head: tuple[Weights, ...]
     centre: NDArray[np.float32] | None
 
+    @property
+    def n_bytes(self) -> int:
+        """What its arrays take, the classifier's own included."""
+        kept = {id(array): array.nbytes for array in self.classifier.arrays.values()}
+        own = [self.small, *(array for step in self.linear for array in step)]
+        return sum(kept.values()) + sum(array.nbytes for array in own)
+
 
 @dataclass(frozen=True, slots=True)
 class _Run:

@@ -112,7 +112,7 @@ def count_stored(pool: Pool, user_ids: Sequence[int], expected_us: NDArray[np.in
 
 
 def usage() -> dict[str, tuple[float, float]]:
-    """Give CPU seconds and resident MB of the private system's processes, by name; shared pages are split among them."""
+    """Give CPU seconds and resident MB of the private system's processes, by name; shared pages are shared."""
     found: dict[str, tuple[float, float]] = {}
     names = {"uvicorn": "api", "nat_inference.py": "nat_inference", "udpserver": "udpserver", "storing": "udpserver"}
     for process in psutil.Process(os.getpid()).children(recursive=True):
