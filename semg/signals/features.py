@@ -40,7 +40,7 @@ def log_covariance(windows: NDArray[np.float32], *, with_mean: bool = False) -> 
     if with_mean:
         windows = np.concatenate([windows, np.ones((n, 1, length), np.float32)], axis=1)
         n_channels += 1
-    # In float64: the logarithm magnifies float32's rounding, which the order of adding decides, to 1e-4 of a probability.
+    # In float64: the logarithm magnifies rounding in float32, which the order of adding decides, to 1e-4 in the result.
     wide = windows.astype(np.float64)
     covariance = wide @ wide.transpose(0, 2, 1)
     covariance *= 1.0 / length
