@@ -98,13 +98,7 @@ class PartitionShare:
         except (NoStreamResponseError, NotFoundError):
             await self._make_stream()
             return
-        for subject, sequence in list(self._held.items()):
-            renewed = await self._claim(subject, sequence)
-            if renewed is None:
-                logger.warning("%s: partition %d was lost to another worker", self._kind, self._leases[subject])
-                del self._held[subject]
-            else:
-                self._held[subject] = renewed
+        await self._renew()
         pattern = share_subject(self._kind, ">")
         info = await self._js.stream_info(SHARES_STREAM, subjects_filter=pattern)
         subjects = set(info.state.subjects or {})
@@ -116,6 +110,23 @@ class PartitionShare:
                 if claimed is not None:
                     self._held[subject] = claimed
         await self._tell()
+
+    async def _renew(self) -> None:
+        """Renew what this worker has, all at once; what another has now is let go of whatever else goes wrong."""
+        held = list(self._held.items())
+        answers = await asyncio.gather(*(self._claim(*lease) for lease in held), return_exceptions=True)
+        failed: BaseException | None = None
+        for (subject, _), answer in zip(held, answers, strict=True):
+            if isinstance(answer, BaseException):
+                failed = answer
+            elif answer is None:
+                logger.warning("%s: partition %d was lost to another worker", self._kind, self._leases[subject])
+                del self._held[subject]
+            else:
+                self._held[subject] = answer
+        await self._tell()
+        if failed is not None:
+            raise failed
 
     def _fair_share(self, members: list[str]) -> int:
         """Give how many partitions this worker should have: those of all workers together are all partitions."""

@@ -152,6 +152,25 @@ async def test_worker_that_was_asleep_lets_go_of_what_another_has(sharing: Setti
         await until(lambda: owner.history == [set()], "it lets go")
 
 
+async def test_partition_that_was_lost_is_let_go_of_though_the_turn_fails(
+    sharing: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with workers(sharing, 1) as (made, owners):
+        await until(lambda: len(made[0].has) == N_PARTITIONS, "all partitions")
+        claim = made[0].share._claim
+
+        async def taken_or_failing(subject: str, last: int) -> int | None:
+            if subject.endswith(".2"):
+                return None
+            if subject.endswith((".3", ".4")):
+                raise TimeoutError("no answer")
+            return await claim(subject, last)
+
+        monkeypatch.setattr(made[0].share, "_claim", taken_or_failing)
+        await until(lambda: 2 not in owners, "the lost one let go of")
+        assert made[0].has == set(range(N_PARTITIONS)) - {2}, "what only was not answered stays"
+
+
 async def test_lost_acknowledgement_of_a_renewal_loses_no_lease(sharing: Settings) -> None:
     async with workers(sharing, 1) as (made, _):
         await until(lambda: len(made[0].has) == N_PARTITIONS, "all partitions")
