@@ -24,8 +24,9 @@ MEMORY_WINDOWS = 1200.0
 KEEP_ONE_IN = 4
 RING = 400
 """Windows that turns are judged by, one in ``KEEP_ONE_IN``: the last 80 s at the default hop."""
-CHECK_EVERY = 10
-"""Blocks between two looks at turns: 10 s at the default hop."""
+FIRST_LOOK, LONGEST_PAUSE = 10, 60
+"""Blocks before the first look at turns, and at most between two: 10 and 60 s at the default hop. A look takes some
+milliseconds; while nothing changes the pauses double."""
 CLEAR_NATS = 2.0
 """How much likelier, for each window, another turn must be than the one in use. On real recordings the right turn
 leads by 3 to 10 after some gestures, and a wrong one by 0.5 at most (``docs/recognition.md``)."""
@@ -55,7 +56,7 @@ class Adapter:
         self._pending_features: list[NDArray[np.float32]] = []
         self._pending_windows: list[NDArray[np.float32]] = []
         self._pending = 0
-        self._blocks = 0
+        self._blocks, self._pause = 0, FIRST_LOOK
         self._ring = np.zeros((0, 0), np.float32)
         self._forget_shift()
         if self.adapts:
@@ -107,7 +108,6 @@ class Adapter:
         features = np.concatenate(self._pending_features)
         kept = np.concatenate(self._pending_windows)
         self._pending_features, self._pending_windows, self._pending = [], [], 0
-        self._blocks += 1
         self._move(features)
         self._look_at_turns(kept)
 
@@ -140,8 +140,10 @@ class Adapter:
         fresh = turn_features(kept, float(arrays["turn_gain"][0]), self._envelope)
         self._ring = np.concatenate([self._ring, fresh])[-RING:] if len(self._ring) else fresh
         possible = turns_of(len(self.turn))
-        if self._blocks % CHECK_EVERY or len(possible) < 2:
+        self._blocks += 1
+        if self._blocks < self._pause or len(possible) < 2:
             return
+        self._blocks, self._pause = 0, min(2 * self._pause, LONGEST_PAUSE)
         places = feature_places(len(self.turn), self._envelope)
         centre = arrays["turn_centre"].astype(np.float64)
         scores, shares = self._turns.unlabelled_scores(self._ring, places, centre)
@@ -150,4 +152,5 @@ class Adapter:
         seen = int((shares[best] >= MIN_CLASS_WINDOWS).sum())
         if clear and seen >= min(MIN_CLASSES, len(self.classifier.classes)):
             self.turn = possible[best]
+            self._pause = FIRST_LOOK
             self._forget_shift()

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
+from semg.errors import TrainingError
+from semg.jobs import training
+from semg.jobs.bases import find_base, make_bases
 from semg.jobs.training import Finished, run_job
 from semg.recordings import Recording
 from semg.session_data import load_session
 from semg.signals.classifier import Classifier
+from semg.signals.options import TrainingOptions
 from semg.store import jobs, models, profiles, repetitions, sessions
 from semg.store.pool import Pool
 
@@ -144,3 +149,107 @@ def test_scheduled_job_can_be_done_by_hand_but_only_once(settings, pool, user_id
     with pool.transaction() as tx:
         assert jobs.get_job(tx, job_id).status == "completed"
         assert len(models.list_models(tx, user_id)) == 1
+
+
+def test_version_decides_before_its_report_is_there(
+    settings, pool, user_id, recordings, add_session, monkeypatch
+) -> None:
+    seen: list[tuple[bool, str, bool]] = []
+    session_ids = [add_session(user_id, r, f"s{i}", 9 - i) for i, r in enumerate(recordings)]
+    store = training._Version.store
+
+    def watch(self, classifier) -> None:
+        store(self, classifier)
+        with pool.transaction() as tx:
+            model = models.find_active(tx, user_id)
+            job = jobs.list_jobs(tx, user_id)[0]
+        seen.append((model is not None and model.report["pending"], job.status, job.model_version == 1))
+
+    monkeypatch.setattr(training._Version, "store", watch)
+    finished, _ = run(settings, pool, user_id, session_ids)
+    assert seen == [(True, "in-progress", True)]
+    with pool.transaction() as tx:
+        report = models.get_model(tx, user_id, finished.version).report
+    assert "pending" not in report
+    assert report["reliability"]["bins"]
+
+
+def test_calibration_adapts_the_active_version_and_can_be_rolled_back(
+    settings, pool, user_id, recordings, add_session
+) -> None:
+    first = add_session(user_id, recordings[0], "s1", 9)
+    run(settings, pool, user_id, [first])
+    calibration = add_session(user_id, only(recordings[1], lambda label, number: number == 1), "again", 1)
+    finished, job = run(settings, pool, user_id, [calibration], calibrate=True)
+    assert job.status == "completed", job.error
+    assert finished == Finished(user_id, 2)
+    with pool.transaction() as tx:
+        model = models.find_active(tx, user_id)
+        used = jobs.list_used(tx, job.job_id)
+    assert model.version == 2
+    assert model.metadata["training"]["session_ids"] == [first]
+    assert model.metadata["training"]["calibration_session_id"] == calibration
+    assert set(model.report["calibration"]) >= {"before", "after", "windows"}
+    assert {each["session_id"] for each in used} == {calibration}
+    with pool.transaction() as tx:
+        models.activate_model(tx, user_id, 1)
+        assert models.find_active(tx, user_id).version == 1
+
+
+def test_calibration_without_a_model_fails_with_a_sentence(settings, pool, user_id, recordings, add_session) -> None:
+    _, job = run(settings, pool, user_id, [add_session(user_id, recordings[0])], calibrate=True)
+    assert job.status == "failed"
+    assert "no active model" in job.error
+
+
+def test_canceled_after_activation_leaves_why_in_the_report(
+    settings, pool, user_id, recordings, add_session, monkeypatch
+) -> None:
+    session_ids = [add_session(user_id, r, f"s{i}", 9 - i) for i, r in enumerate(recordings)]
+    monkeypatch.setattr(training, "REPORT_EVERY_S", 0.0)
+    store = training._Version.store
+
+    def cancel(self, classifier) -> None:
+        store(self, classifier)
+        with pool.transaction() as tx:
+            jobs.request_cancel(tx, self._job.job_id)
+
+    monkeypatch.setattr(training._Version, "store", cancel)
+    finished, job = run(settings, pool, user_id, session_ids, "cnn", epochs=1)
+    assert finished is None
+    assert job.status == "canceled"
+    with pool.transaction() as tx:
+        report = models.find_active(tx, user_id).report
+    assert "canceled" in report["incomplete"]
+
+
+def test_base_is_made_of_who_consents_and_never_of_the_person(settings, pool, recordings, add_session) -> None:
+    people = []
+    for name, consents in (("Ada", True), ("Ben", True), ("Cleo", True), ("Dan", False)):
+        with pool.transaction() as tx:
+            at = datetime.now(UTC) if consents else None
+            user = profiles.insert_profile(tx, name, channels=recordings[0].labelled.channels, consent_at=at)
+        people.append(user)
+        for index, recording in enumerate(recordings):
+            add_session(user, recording, f"s{index}", 9 - index)
+    lines = list(make_bases(settings, pool))
+    assert "3 people" in lines[-1]
+    first, options = recordings[0].labelled, TrainingOptions()
+    assert {p.name for p in find_base(settings, pool, people[3], first, options).people} == set(map(str, people[:3]))
+    assert {p.name for p in find_base(settings, pool, people[0], first, options).people} == set(map(str, people[1:3]))
+    with pool.transaction() as tx:
+        profiles.update_profile(tx, people[1], consent_at=None)
+    assert find_base(settings, pool, people[0], first, options) is None
+    assert {p.name for p in find_base(settings, pool, people[3], first, options).people} == {
+        str(people[0]), str(people[2])
+    }  # fmt: skip
+    with pool.transaction() as tx:
+        session_ids = [session.session_id for session in sessions.list_sessions(tx, people[3])]
+    finished, _ = run(settings, pool, people[3], session_ids, "cnn", epochs=1)
+    with pool.transaction() as tx:
+        assert models.get_model(tx, people[3], finished.version).report["base"] == "3 people"
+
+
+def test_no_base_without_two_consenting_people(settings, pool) -> None:
+    with pytest.raises(TrainingError, match="at least two profiles"):
+        list(make_bases(settings, pool))
