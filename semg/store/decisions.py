@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +45,42 @@ def insert_decisions(tx: Transaction, decisions: Sequence[Decision]) -> int:
         """,
         (*columns, sorted(set(columns[0]))),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRun:
+    """Equal decisions that followed one another, in microseconds of the server's clock; no label: unsure."""
+
+    label: str | None
+    begin_us: int
+    end_us: int
+
+
+def list_runs(tx: Transaction, user_id: int, since: datetime, until: datetime, limit: int = 5000) -> list[DecisionRun]:
+    """Give the newest ``limit`` runs of equal decisions of a time, in time order; a pause of half a second ends one.
+
+    A run begins where the one before it ended, or a usual hop before its first decision.
+    """
+    found = rows(
+        tx,
+        """
+        WITH decided AS (
+            SELECT label, window_end_at AS at, lag(label) OVER w AS label_before, lag(window_end_at) OVER w AS before
+            FROM api_responses
+            WHERE user_id = %(user)s AND decided_at >= %(since)s AND decided_at < %(until)s + interval '1 second'
+            WINDOW w AS (ORDER BY window_end_at, decided_at)
+        ), numbered AS (
+            SELECT label, at, CASE WHEN at - before < interval '0.5 s' THEN before END AS before,
+                   count(*) FILTER (WHERE label IS DISTINCT FROM label_before OR before IS NULL
+                                          OR at - before >= interval '0.5 s') OVER (ORDER BY at) AS run
+            FROM decided
+        )
+        SELECT label, coalesce(min(before), min(at) - interval '0.05 s') AS began, max(at) AS ended
+        FROM numbered GROUP BY run, label ORDER BY ended DESC LIMIT %(limit)s
+        """,
+        {"user": user_id, "since": checks.aware("since", since), "until": checks.aware("until", until), "limit": limit},
+    )
+    return [DecisionRun(row.label, us_from_utc(row.began), us_from_utc(row.ended)) for row in reversed(found)]
 
 
 def list_decisions(

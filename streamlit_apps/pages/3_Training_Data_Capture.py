@@ -13,6 +13,7 @@ from semg.store import gestures, profiles, sessions, videos
 from semg.video.recording import RecorderState
 from ui import errors, stream
 from ui.capture_plan import plan_fields
+from ui.capture_prompt import send_pictures
 from ui.capture_quality import show_quality
 from ui.capture_running import CAPTURED, show_running
 from ui.live_view import live_view
@@ -107,6 +108,7 @@ with page("Training Data Capture", "Perform what is prompted; every performance 
         camera = show_webcam(app, None if current is None else current.session_id)
     with left:
         if current is not None:
+            send_pictures(app, bank)
             show_running(app, current.session_id, bank)
         elif len(bank) == 1:
             empty(

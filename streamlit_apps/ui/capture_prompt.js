@@ -31,8 +31,9 @@ class Prompt {
     bar.append(this.stepBar);
     const words = el("div", "words");
     words.append(this.kind, this.name, this.about);
+    this.picture = el("div", "picture");
     const row = el("div", "row");
-    row.append(words, this.count);
+    row.append(words, this.picture, this.count);
     this.card.append(row, bar);
     this.next = el("div", "next");
     this.planBar = el("div", "plan");
@@ -83,12 +84,14 @@ class Prompt {
       this.set("Paused", waiting ? `Next: ${waiting.gesture}` : "Next: the end",
         "Nothing is labelled now. What was interrupted is performed again.", "‖", 0, "#5f6f7c", "");
       this.figures.textContent = progress;
+      this.depict(waiting, false);
       this.mount.dataset.prompt = "paused";
       return;
     }
     if (index < 0) {
       this.set("", "Done", "The last labels are being written.", "", 1, "#0b7a55", "");
       this.figures.textContent = "";
+      this.depict(null, false);
       this.mount.dataset.prompt = "done";
       return;
     }
@@ -104,7 +107,25 @@ class Prompt {
       (Math.max(at, step.start_s) - step.start_s) / (step.end_s - step.start_s), colour,
       following ? `Next: ${following.gesture}` : "Next: the end");
     this.figures.textContent = progress;
+    const performs = isPerformance(step);
+    this.depict(performs ? step : following, performs);
     this.mount.dataset.prompt = step.gesture === null ? "prepare" : step.gesture;
+  }
+
+  // Shows a step's gesture: now, or paler when it is the next one.
+  depict(step, now) {
+    const found = step && window.semgPictures ? window.semgPictures.get(step.gesture) : undefined;
+    this.picture.classList.toggle("coming", !now);
+    if (this.depicted === found) return;
+    this.depicted = found;
+    this.picture.replaceChildren();
+    if (!found) return;
+    const video = found.type.startsWith("video/");
+    const shown = document.createElement(video ? "video" : "img");
+    if (video) Object.assign(shown, { autoplay: true, loop: true, muted: true, playsInline: true });
+    else shown.alt = "";
+    shown.src = found.url;
+    this.picture.append(shown);
   }
 
   set(kind, name, about, count, part, colour, next) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from semg.domain import Session
-from ui import palette
+from semg.domain import Gesture, Session
+from ui import palette, prompts
+from ui.runtime import App
 
 _FOLDER = Path(__file__).parent
 _component = st.components.v2.component(
@@ -19,6 +21,25 @@ _component = st.components.v2.component(
     css=(_FOLDER / "capture_prompt.css").read_text(encoding="utf-8"),
     js=(_FOLDER / "capture_prompt.js").read_text(encoding="utf-8"),
 )
+_pictures = st.components.v2.component(
+    "semg_capture_pictures",
+    html="<div hidden></div>",
+    js=(_FOLDER / "capture_pictures.js").read_text(encoding="utf-8"),
+)
+MAX_PICTURES_BYTES = 32 << 20
+"""Of all gestures together; what is beyond is prompted by its name alone."""
+
+
+def send_pictures(app: App, bank: list[Gesture]) -> None:
+    """Give the browser the pictures and videos of the gestures, once, before ``capture_prompt`` shows them."""
+    sent: dict[str, tuple[str, str]] = {}
+    room = MAX_PICTURES_BYTES
+    for gesture in bank:
+        found = prompts.find(app, gesture)
+        if found is not None and len(found[1]) <= room:
+            room -= len(found[1])
+            sent[gesture.name] = (found[0], base64.b64encode(found[1]).decode())
+    _pictures(key="semg-pictures", data={"pictures": sent})
 
 
 def capture_prompt(session: Session, descriptions: Mapping[str, str], gesture_names: list[str], now: datetime) -> None:

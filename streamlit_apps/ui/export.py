@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from semg.domain import Session
 from semg.recordings import write_recording
@@ -14,10 +19,19 @@ from semg.store import blocks
 from semg.store.pool import Transaction
 
 
-def session_csv(tx: Transaction, session: Session) -> bytes:
-    """Give a session as a gzip CSV ``millis,a0,…,gesture,repetition``; excluded repetitions are unlabelled.
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A session's samples in the order of time, with what was performed; excluded repetitions are unlabelled."""
 
-    ``millis`` counts from the session's first sample on the server's clock.
+    server_us: NDArray[np.int64]
+    samples: NDArray[np.float32]
+    gestures: NDArray[Any]
+    repetitions: NDArray[np.int64]
+    channels: tuple[str, ...]
+
+
+def read_session(tx: Transaction, session: Session) -> Exported:
+    """Give a session's samples with their labels.
 
     Raises
     ------
@@ -27,15 +41,35 @@ def session_csv(tx: Transaction, session: Session) -> bytes:
     labelled = load_session(tx, session)
     found = [block for block in blocks.list_session_blocks(tx, session) if not block.late]
     server_us = np.concatenate([block.server_us for block in found])
-    millis = np.round((server_us - server_us[0]) / 1000, 3)
     names = np.array(["", *(one.label for one in labelled.stretches)], dtype=object)[labelled.stretch + 1]
     numbers = np.array([0, *(one.repetition for one in labelled.stretches)])[labelled.stretch + 1]
     # The clock fit may step back by microseconds between two blocks; a recording's time grows from row to row.
+    millis = np.round((server_us - server_us[0]) / 1000, 3)
     growing = np.r_[True, millis[1:] > np.maximum.accumulate(millis)[:-1]]
+    return Exported(
+        server_us[growing], labelled.samples[growing], names[growing], numbers[growing], labelled.channels
+    )  # fmt: skip
+
+
+def session_csv(tx: Transaction, session: Session) -> bytes:
+    """Give a session as a gzip CSV ``millis,a0,…,gesture,repetition``, which can be imported again.
+
+    ``millis`` counts from the session's first sample on the server's clock. Errors as ``read_session``.
+    """
+    read = read_session(tx, session)
+    millis = np.round((read.server_us - read.server_us[0]) / 1000, 3)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "session.csv.gz"
-        write_recording(
-            path, labelled.samples[growing], millis[growing], names[growing].tolist(), numbers[growing],
-            labelled.channels,
-        )  # fmt: skip
+        write_recording(path, read.samples, millis, read.gestures.tolist(), read.repetitions, read.channels)
         return path.read_bytes()
+
+
+def session_parquet(tx: Transaction, session: Session) -> bytes:
+    """Give a session as Parquet: ``server_at`` (UTC, microseconds), the channels, ``gesture``, ``repetition``."""
+    read = read_session(tx, session)
+    columns: dict[str, Any] = {"server_at": pd.to_datetime(read.server_us, unit="us", utc=True)}
+    columns |= {name: read.samples[:, index] for index, name in enumerate(read.channels)}
+    columns |= {"gesture": pd.Categorical(read.gestures), "repetition": read.repetitions.astype(np.int32)}
+    out = io.BytesIO()
+    pd.DataFrame(columns).to_parquet(out, engine="pyarrow", compression="zstd", index=False)
+    return out.getvalue()

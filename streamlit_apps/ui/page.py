@@ -53,7 +53,7 @@ def page(title: str, caption: str = "") -> Iterator[App]:
         message = st.session_state.pop(_FLASH, None)
         if message:
             st.toast(message, icon=":material/check:")
-        yield replace(app, corner=corner)
+        yield replace(app, corner=corner, login=account.login)
 
 
 def flash(message: str) -> None:

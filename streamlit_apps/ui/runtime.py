@@ -16,11 +16,12 @@ POOL_SIZE = 8
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The settings and the database of this app, and the corner of the page where the profile is chosen."""
+    """The settings and the database of this app; of a page, the corner for the profile, and who is logged in."""
 
     settings: Settings
     pool: Pool
     corner: DeltaGenerator | None = None
+    login: str = ""
 
 
 def make_app() -> App:

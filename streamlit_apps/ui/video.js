@@ -32,6 +32,12 @@ class Player {
     this.video.addEventListener("timeupdate", () => this.tell());
     this.video.addEventListener("seeked", () => this.stopped());
     this.video.addEventListener("pause", () => this.stopped());
+    this.onSeek = (event) => {
+      if (event.detail.session_id !== this.sessionId) return;
+      this.askedUs = event.detail.at_us;
+      this.seek();
+    };
+    document.addEventListener("semg-video-seek", this.onSeek);
     const frame = () => {
       if (this.disposed) return;
       this.tell();
@@ -108,6 +114,7 @@ class Player {
     clearTimeout(this.disposal);
     this.disposal = setTimeout(() => {
       this.disposed = true;
+      document.removeEventListener("semg-video-seek", this.onSeek);
       this.video.removeAttribute("src");
       this.video.load();
     }, DISPOSE_AFTER_MS);

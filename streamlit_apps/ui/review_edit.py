@@ -1,0 +1,200 @@
+"""Putting labels right, and what can be done with whole sessions: rename, export, import, delete."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import datetime, time, timedelta
+from pathlib import Path
+
+import streamlit as st
+
+from semg.domain import Gesture, Profile, Repetition, Session, utc_from_us
+from semg.importing import import_recording
+from semg.recordings import load_recording
+from semg.store import repetitions, sessions
+from ui import errors, export, times
+from ui.page import flash
+from ui.runtime import App
+
+MOVE_ERROR = "review-move-error"
+SESSION = "session"
+
+
+def label_of(one: Repetition) -> str:
+    """Give a repetition as a list shows it."""
+    return f"{one.gesture} {one.number} · {times.clock(one.started_at)}{' · left out' if one.excluded else ''}"
+
+
+def move(app: App, sent: dict[str, float]) -> None:
+    """Move a repetition's edges to where they were dragged; what does not go is told at the next run."""
+    try:
+        with app.pool.transaction() as tx:
+            changed = sessions.update_repetition(
+                tx,
+                int(sent["id"]),
+                started_at=utc_from_us(round(sent["begin_ms"] * 1000)),
+                ended_at=utc_from_us(round(sent["end_ms"] * 1000)),
+                changed_by=app.login,
+            )
+        flash(f"{changed.gesture} {changed.number} moved")
+    except Exception as exc:
+        st.session_state[MOVE_ERROR] = errors.sentence(exc)
+
+
+def show_move_error() -> None:
+    """Say why a label was not moved."""
+    message = st.session_state.pop(MOVE_ERROR, None)
+    if message:
+        st.error(message, icon=":material/error:")
+
+
+def choose(number: int) -> None:
+    """Choose a repetition for changes."""
+    st.session_state["repetition"] = number
+
+
+def edit_repetition(app: App, bank: list[Gesture], found: list[Repetition]) -> None:
+    """Show one repetition for changes: another gesture, moved edges, left out of training."""
+    if not found:
+        st.caption("This session has no label.")
+        return
+    by_id = {one.repetition_id: one for one in found}
+    if st.session_state.get("repetition") not in by_id:
+        st.session_state.pop("repetition", None)
+    number = st.selectbox("Repetition", list(by_id), format_func=lambda one: label_of(by_id[one]), key="repetition")
+    one = by_id[number]
+    names = [gesture.name for gesture in bank]
+    with st.form(f"repetition-{number}-{one.started_at}-{one.ended_at}", border=False):
+        gesture = st.selectbox("Gesture", names, names.index(one.gesture), key=f"gesture-{number}")
+        begin, end = st.columns(2)
+        begin_s = begin.number_input("Move the start by (s)", -30.0, 30.0, 0.0, 0.1, key=f"begin-{number}")
+        end_s = end.number_input("Move the end by (s)", -30.0, 30.0, 0.0, 0.1, key=f"end-{number}")
+        excluded = st.checkbox("Leave out of training", one.excluded, key=f"excluded-{number}")
+        reason = st.text_input("Why", one.exclude_reason, key=f"reason-{number}")
+        if st.form_submit_button("Save", type="primary"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    sessions.update_repetition(
+                        tx,
+                        number,
+                        excluded=excluded,
+                        reason=reason,
+                        started_at=one.started_at + timedelta(seconds=begin_s),
+                        ended_at=one.ended_at + timedelta(seconds=end_s),
+                        gesture_id=bank[names.index(gesture)].gesture_id if gesture != one.gesture else None,
+                        changed_by=app.login,
+                    )
+                flash(f"{gesture} {one.number} saved")
+                st.rerun()
+
+
+def show_changes(app: App, session_id: int) -> None:
+    """Show what was changed about a session's labels, and by whom."""
+    with app.pool.transaction() as tx:
+        found = repetitions.list_changes(tx, session_id)
+    if not found:
+        return
+    with st.expander(f"Changes of labels ({len(found)})"):
+        st.dataframe(
+            [
+                {"When": times.shown(one.changed_at, seconds=True), "Who": one.changed_by or "—",
+                 "Label": f"{one.before.gesture} {one.before.number}", "Change": _difference(one)}
+                for one in found
+            ],
+            hide_index=True,
+            width="stretch",
+        )  # fmt: skip
+        st.caption("A training that used the label before keeps what it used.")
+
+
+def edit_session(app: App, session: Session) -> None:
+    """Show what can be done with a whole session."""
+    with st.form(f"rename-{session.session_id}", border=False):
+        name = st.text_input("Name", session.name, max_chars=200, key=f"name-{session.session_id}")
+        if st.form_submit_button("Rename"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    sessions.update_session(tx, session.session_id, name=name)
+                flash("Renamed")
+                st.rerun()
+    _export(app, session)
+    sure = st.checkbox("Delete this session with its samples, labels and video", key=f"sure-{session.session_id}")
+    if st.button("Delete session", icon=":material/delete:", disabled=not sure, key="delete-session"):
+        with errors.attempt():
+            with app.pool.transaction() as tx:
+                n = sessions.delete_session(tx, session.session_id)
+            flash(f"{session.name} and {n:,} samples were deleted")
+            st.rerun()
+
+
+def import_session(app: App, profile: Profile) -> None:
+    """Take a recording from a file as a session."""
+    with st.form("import", border=False, clear_on_submit=False):
+        given = st.file_uploader(
+            "A recording: CSV `millis,a0,…,gesture,repetition`, plain or gzip",
+            ["csv", "gz"],
+            key=f"import-{st.session_state.get('imported', 0)}",
+        )
+        name_column, day_column = st.columns([2, 1])
+        name = name_column.text_input("Name of the session", key="import-name", placeholder="that of the file")
+        day = day_column.date_input("Recorded on", None, key="import-day", help="Today without a day.")
+        if not st.form_submit_button("Import", type="primary", icon=":material/upload:"):
+            return
+        if given is None:
+            st.error("Choose a file first.", icon=":material/error:")
+            return
+        with errors.attempt(), st.spinner("Reading and storing the recording …"):
+            title = name.strip() or given.name.removesuffix(".gz").removesuffix(".csv")
+            started_at = None if day is None else times.from_viewer(day, time(12))
+            number = _import(app, profile, given.name, given.getvalue(), title, started_at)
+            st.session_state[SESSION] = number
+            st.session_state["imported"] = st.session_state.get("imported", 0) + 1
+            flash(f"{title} was imported")
+            st.rerun()
+
+
+def _import(
+    app: App, profile: Profile, file_name: str, content: bytes, name: str, started_at: datetime | None
+) -> int:  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / ("recording.csv.gz" if file_name.endswith(".gz") else "recording.csv")
+        path.write_bytes(content)
+        recording = load_recording(path, sensor=profile.device.sensor, mains_hz=profile.device.mains_hz)
+        with app.pool.transaction() as tx:
+            return import_recording(tx, profile.user_id, recording, name, started_at).session_id
+
+
+def _export(app: App, session: Session) -> None:
+    kind = st.segmented_control("Export as", ["CSV", "Parquet"], default="CSV", key="export-kind") or "CSV"
+    if st.button(f"Prepare {kind}", icon=":material/download:", key="prepare"):
+        with errors.attempt(), st.spinner("Reading the session …"):
+            write = export.session_csv if kind == "CSV" else export.session_parquet
+            with app.pool.transaction() as tx:
+                st.session_state["exported"] = (session.session_id, kind, write(tx, session))
+    ready = st.session_state.get("exported")
+    if ready is not None and ready[:2] == (session.session_id, kind):
+        name = "".join(letter if letter.isalnum() else "_" for letter in session.name)
+        ending, media = (".csv.gz", "application/gzip") if kind == "CSV" else (".parquet", "application/octet-stream")
+        st.download_button(f"Download {kind}", ready[2], name + ending, media, on_click="ignore")
+
+
+def _difference(one: repetitions.RepetitionChange) -> str:
+    before, after = one.before, one.after
+    if after is None:
+        return "deleted"
+    said = []
+    if after.gesture != before.gesture:
+        said.append(f"now {after.gesture}")
+    for word, old, new in (
+        ("start", before.started_at, after.started_at),
+        ("end", before.ended_at, after.ended_at),
+    ):
+        if new != old:
+            said.append(f"{word} {(new - old).total_seconds():+.2f} s")
+    if after.excluded and not before.excluded:
+        said.append(f"left out: {after.exclude_reason or 'no reason given'}")
+    elif before.excluded and not after.excluded:
+        said.append("taken in again")
+    elif after.exclude_reason != before.exclude_reason:
+        said.append(f"reason: {after.exclude_reason}")
+    return ", ".join(said)
