@@ -60,6 +60,11 @@ class BoardStream:
         return bool(self._held)
 
     @property
+    def clock(self) -> ClockFit:
+        """The clock of the segment that runs."""
+        return self._clock
+
+    @property
     def standing(self) -> tuple[int, int, int, ClockFit] | None:
         """Next number, segment, last device time and clock when nothing but the next datagram is expected."""
         if self._held or self._broken or self._expected is None or self._last_us is None:

@@ -13,6 +13,7 @@ from semg.domain import MAX_CHANNELS, Block, Device
 from semg.ingest.arrivals import Arrivals
 from semg.ingest.board_columns import BoardColumns, Datagrams, Standing
 from semg.ingest.board_stream import BoardStream
+from semg.ingest.clock import ClockFit
 from semg.ingest.counters import Counters
 from semg.ingest.limits import Budgets
 from semg.ingest.reasons import CODE, OK
@@ -105,6 +106,11 @@ class Boards:
     def holds(self) -> bool:
         """Whether datagrams wait for a missing one."""
         return any(board.stream is not None and board.stream.holds for board in self._sending.values())
+
+    def clock_of(self, user_id: int) -> ClockFit | None:
+        """Give the clock of a profile whose board sends, None for any other."""
+        board = self._sending.get(user_id)
+        return None if board is None or board.stream is None else board.stream.clock
 
     def set_devices(self, devices: dict[int, Device]) -> None:
         """Take over the registry's devices by profile. One that changed starts a run; one that is gone ends."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from semg.ingest.boards import FIRST_BYTE, Boards, KnownBoard
 from semg.ingest.counters import Counters
 from semg.ingest.decoder import decode_batch
 from semg.ingest.limits import Budgets
-from semg.ingest.reasons import CODE, OK, count_refused
+from semg.ingest.reasons import CODE, OK, REASONS, count_refused
 from semg.ingest.sources import Heard, Sources
 from semg.ingest.text_streams import Batch, TextStreams
 
@@ -93,6 +94,23 @@ class Pipeline:
         self.boards.release(now_us)
         self._texts.release(now_us)
         return self._take_ready()
+
+    def sources_table(self, now_us: int) -> list[dict[str, Any]]:
+        """Give the senders as ``Sources.table`` does, and how well the clocks of those that are stored are known.
+
+        ``clock_error_ms`` bounds the error of a sample's server time, beside the network's least delay, which nobody
+        sees from one side; ``clock_drift_ppm`` tells how much faster the server's clock runs. Both are None for who is
+        refused.
+        """
+        rows = self.sources.table(now_us)
+        for row in rows:
+            user_id = row["user_id"] if row["state"] == REASONS[OK] else None
+            clock = None if user_id is None else self._texts.clock_of(user_id) or self.boards.clock_of(user_id)
+            bound_us = float("inf") if clock is None else clock.error_bound_us
+            known = clock is not None and bound_us < float("inf")
+            row["clock_error_ms"] = round(bound_us / 1000, 2) if known else None
+            row["clock_drift_ppm"] = round(clock.drift_ppm, 1) if clock is not None and known else None
+        return rows
 
     def finish(self, now_us: int) -> BlockTable:
         """Give all that is still held, without waiting longer."""

@@ -203,7 +203,7 @@ class IngestServer:
             self.counters.kernel_drops = kernel_drops(socket_)
             self._snapshot = self.counters.as_metrics() | {
                 "profiles": self._pipeline.n_devices,
-                "sources": self._pipeline.sources.table(now_us()),
+                "sources": self._pipeline.sources_table(now_us()),
             }
             total = Counter(self.counters.dropped)
             total["kernel"] = self.counters.kernel_drops

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from semg.block_table import ROW, BlockTable
 from semg.domain import Device
+from semg.ingest.clock import ClockFit
 from semg.ingest.clocks import Clocks
 from semg.ingest.counters import Counters
 from semg.ingest.tracker import MAX_BLOCK_US, RECENT_US, SampleKey, Tracker
@@ -95,6 +96,11 @@ class TextStreams:
     def holds(self) -> bool:
         """Whether samples wait for a gap to be filled."""
         return bool(self._holding)
+
+    def clock_of(self, user_id: int) -> ClockFit | None:
+        """Give the clock of a profile that sends text, None for any other."""
+        tracker = self._trackers.get(user_id)
+        return None if tracker is None else tracker.clock
 
     def set_devices(self, devices: Mapping[int, Device]) -> None:
         """Take over the registry. A device that changed starts a run; one that is gone is forgotten.

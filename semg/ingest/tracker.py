@@ -172,9 +172,9 @@ class Tracker:
         return bool(self._held)
 
     @property
-    def error_bound_us(self) -> float:
-        """How far the server times may be off, see ``ClockFit``; infinite before the first block."""
-        return float("inf") if self._segment is None else self._segment.clock.error_bound_us
+    def clock(self) -> ClockFit | None:
+        """The clock of the boot that runs; None before the first sample."""
+        return None if self._segment is None else self._segment.clock
 
     def set_rate(self, rate_hz: float) -> None:
         """Take over a changed device: what follows starts a run."""

@@ -17,6 +17,10 @@ EXPECTED = {
     "nat_inference": "Live recognition",
     "job_runner": "Training, captures",
 }
+CLOCK_HELP = (
+    "How far the server times of the samples may be off, beside the least delay of the network; and how much faster "
+    "this machine's clock runs than the device's."
+)
 _COUNTERS = (("udpserver", "accepted"), ("udpserver", "missing"), ("nat_inference", "decisions"))
 
 
@@ -115,6 +119,7 @@ def show_sources(sources: Sequence[Mapping[str, Any]], names: Mapping[int, str],
                 "Samples/s": round(float(source.get("rate_hz", 0))),
                 "Channels": source.get("channels", 0),
                 "Last values": ", ".join(f"{value:g}" for value in source.get("values", [])),
+                "Clock": _clock(source),
                 "State": "● accepted"
                 if source.get("state") == "ok"
                 else f"■ {stream.refusal(source.get('state', ''))}",
@@ -124,4 +129,13 @@ def show_sources(sources: Sequence[Mapping[str, Any]], names: Mapping[int, str],
         ],
         hide_index=True,
         width="stretch",
+        column_config={"Clock": st.column_config.TextColumn(help=CLOCK_HELP)},
     )
+
+
+def _clock(source: Mapping[str, Any]) -> str:
+    """Give how exact the times of a sender's samples are."""
+    error_ms, drift_ppm = source.get("clock_error_ms"), source.get("clock_drift_ppm")
+    if error_ms is None or drift_ppm is None:
+        return ""
+    return f"± {error_ms:.1f} ms, {drift_ppm:+.0f} ppm"

@@ -237,10 +237,12 @@ def test_sources_show_the_profile_channels_values_and_rate_in_samples() -> None:
     pipeline.set_registry([Device(21, ("a0", "a1"), 200.0)], [board.known()])
     pipeline.sources.table(NOW_US)
     feed(pipeline, board.next(50), board.next(50))
-    (row,) = pipeline.sources.table(NOW_US + 1_000_000)
+    (row,) = pipeline.sources_table(NOW_US + 1_000_000)
     assert row["address"] == f"{ADDRESS[0]}:{ADDRESS[1]}"
     assert (row["user_id"], row["channels"], row["values"], row["state"]) == (21, 2, [99, 1099], "ok")
     assert (row["rate_hz"], row["device_ms"]) == (100.0, 1250)
+    assert row["clock_error_ms"] > 0
+    assert row["clock_drift_ppm"] == 0
 
 
 @pytest.mark.parametrize("reason", ["bad_tag", "unknown_board"])
@@ -248,5 +250,6 @@ def test_sources_believe_nothing_before_the_tag(reason: str) -> None:
     board = SimulatedBoard()
     pipeline = make_pipeline(*([board.known()] if reason == "bad_tag" else []))
     refused(pipeline, SimulatedBoard(secret=OTHER).next(), reason)
-    (row,) = pipeline.sources.table(NOW_US)
+    (row,) = pipeline.sources_table(NOW_US)
     assert (row["user_id"], row["values"], row["device_ms"]) == (None, [], None)
+    assert (row["clock_error_ms"], row["clock_drift_ppm"]) == (None, None)

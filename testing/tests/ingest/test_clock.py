@@ -78,7 +78,7 @@ def test_sample_times_are_within_5_ms_over_wifi(drift_ppm: float, in_order: bool
     settled = truth > T0_US + 10_000_000
     error_ms = np.abs(server - truth)[settled] / 1000
     assert np.percentile(error_ms, 99) < 5.0
-    assert tracker.error_bound_us < 5_000
+    assert tracker.clock.error_bound_us < 5_000
     assert len({block.segment_id for block in blocks}) == 1
 
 

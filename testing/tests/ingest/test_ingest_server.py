@@ -97,6 +97,7 @@ async def test_bad_datagrams_are_counted_by_reason_and_good_ones_stored(
         assert metrics["dropped"]["unknown_profile"] == 200
         (source,) = metrics["sources"]
         assert source["address"].startswith("127.0.0.1:")
+        assert "clock_error_ms" in source
     assert stored_numbers(ingest_pool, user_id) == list(range(200))
     per_second = [record for record in caplog.records if "dropped in the last second" in record.getMessage()]
     assert 1 <= len(per_second) <= 10

@@ -89,12 +89,15 @@ def test_overview_of_an_empty_installation_leads_to_the_first_profile(open_page:
 def test_overview_shows_services_and_why_a_sender_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
     source = {"address": "10.0.0.7:2390", "user_id": profile_id, "rate_hz": 200.0, "channels": 4, "values": [1.0, 2.0],
               "device_ms": 5, "state": "channel_count", "age_s": 0.1}  # fmt: skip
+    taken = source | {"state": "ok", "clock_error_ms": 1.25, "clock_drift_ppm": -20.4}
     with pool.transaction() as tx:
-        services.upsert_service(tx, "udpserver", "a:1", 1, now(), {"accepted": 10, "missing": 0, "sources": [source]})
+        metrics = {"accepted": 10, "missing": 0, "sources": [source, taken]}
+        services.upsert_service(tx, "udpserver", "a:1", 1, now(), metrics)
     page = open_page()
     assert not page.exception
     table = page.dataframe[0].value
-    assert table["Profile"].tolist() == ["Ada"]
+    assert table["Profile"].tolist() == ["Ada", "Ada"]
+    assert table["Clock"].tolist() == ["", "± 1.2 ms, -20 ppm"]
     assert "another number of channels" in table["State"][0]
 
 
