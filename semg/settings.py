@@ -131,6 +131,7 @@ class Settings(BaseSettings):
 
     # set by whoever starts a service
     semg_ready_file: Path | None = Field(None, description="written by a service when it is ready")
+    semg_udp_fd: int | None = Field(None, ge=0, description="the UDP socket that the supervisor hands down")
 
     # simulators
     dest_ip: str = "127.0.0.1"

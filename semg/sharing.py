@@ -124,7 +124,8 @@ class PartitionShare:
                 del self._held[subject]
             else:
                 self._held[subject] = answer
-        await self._tell()
+        if None in answers:
+            await self._tell()
         if failed is not None:
             raise failed
 

@@ -1,4 +1,4 @@
-"""The UDP socket: many datagrams a call with their moments of arrival, and what the kernel dropped."""
+"""Reading the UDP socket: many datagrams a call with their moments of arrival."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ import os
 import socket
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
-from semg.errors import SettingsError
 from semg.ingest.arrivals import ADDRESS_BYTES, SLOT_BYTES, Arrivals, Datagram
-from semg.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 MAX_TAKEN = 4096
 """Datagrams that are read at a time, at most; what is left stays in the kernel's buffer until the next time."""
 
-SO_RCVBUFFORCE, SO_TIMESTAMPNS, MSG_DONTWAIT = 33, 35, 0x40
-"""Linux, ``socket(7)``; Python names none of them."""
+SO_TIMESTAMPNS, MSG_DONTWAIT = 35, 0x40
+"""Linux, ``socket(7)``; Python names neither."""
 
-CLOCKS_APART_US = 1_000_000
-"""A kernel's time of arrival that differs by more from the process's clock is of another clock, and is not used."""
+CLOCKS_APART_US = 600_000_000
+"""A kernel's time of arrival that differs by more from the process's clock is of another clock, and is not used. What
+waited in a socket that outlived its reader may be some minutes old."""
 
 _CALL_MAX = 1024
 _CONTROL_BYTES = 64
@@ -44,28 +42,6 @@ _HEADER = np.dtype(
 def now_us() -> int:
     """Give the server's clock in microseconds since the epoch."""
     return time.time_ns() // 1000
-
-
-def open_socket(settings: Settings) -> socket.socket:
-    """Give the bound socket with its receive buffer.
-
-    Raises
-    ------
-    SettingsError
-        The address cannot be bound; the message names the settings.
-    """
-    family = socket.AF_INET6 if ":" in settings.udp_host else socket.AF_INET
-    receiving = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        receiving.setblocking(False)
-        _ask_for_buffer(receiving, settings.udp_receive_buffer)
-        receiving.bind((settings.udp_host, settings.udp_port))
-    except OSError as exc:
-        receiving.close()
-        where = f"{settings.udp_host}:{settings.udp_port}"
-        raise SettingsError(f"UDP {where} cannot be opened ({exc}): set UDP_HOST and UDP_PORT to free ones") from exc
-    _report_buffer(receiving, settings.udp_receive_buffer)
-    return receiving
 
 
 class Receiver:
@@ -171,50 +147,6 @@ class _OneByOne:
         return Arrivals.of(batch)
 
 
-def kernel_drops(receiving: socket.socket) -> int:
-    """Give how many datagrams the kernel dropped because the socket's buffer was full; 0 where it does not tell.
-
-    Source: the last column of ``/proc/net/udp``, Linux ``proc(5)``.
-    """
-    inode = str(os.fstat(receiving.fileno()).st_ino)
-    table = Path("/proc/net/udp6" if receiving.family == socket.AF_INET6 else "/proc/net/udp")
-    try:
-        lines = table.read_text().splitlines()[1:]
-    except OSError:
-        return 0
-    for line in lines:
-        fields = line.split()
-        if len(fields) > 12 and fields[9] == inode:
-            return int(fields[12])
-    return 0
-
-
-def granted_buffer(receiving: socket.socket) -> int:
-    """Give the receive buffer's size in bytes: Linux reports twice that, the other half is for its book-keeping."""
-    return receiving.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-
-
 def _places(rows: np.ndarray) -> np.ndarray:
     """Give the address in memory of each row."""
     return rows.ctypes.data + np.arange(len(rows), dtype=np.uint64) * np.uint64(rows.strides[0])
-
-
-def _ask_for_buffer(receiving: socket.socket, size: int) -> None:
-    """Ask for a receive buffer; a privileged process gets it beyond ``net.core.rmem_max``."""
-    receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-    if sys.platform == "linux" and granted_buffer(receiving) < size:
-        try:
-            receiving.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, size)
-        except PermissionError:
-            logger.debug("udp: no right to a buffer beyond net.core.rmem_max")
-
-
-def _report_buffer(receiving: socket.socket, asked: int) -> None:
-    granted = granted_buffer(receiving)
-    if granted < asked:
-        logger.warning(
-            "udp: the kernel grants a receive buffer of %d of %d bytes; raise net.core.rmem_max "
-            "if kernel_drops grows", granted, asked,
-        )  # fmt: skip
-    else:
-        logger.info("udp: receive buffer of %d bytes", granted)

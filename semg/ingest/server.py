@@ -21,10 +21,11 @@ from semg.ingest.counters import Counters
 from semg.ingest.journal import Journal
 from semg.ingest.live import LivePublisher
 from semg.ingest.pipeline import Pipeline
-from semg.ingest.receiver import MAX_TAKEN, Receiver, granted_buffer, kernel_drops, now_us, open_socket
+from semg.ingest.receiver import MAX_TAKEN, Receiver, now_us
 from semg.ingest.registry import Registry
 from semg.ingest.store_process import StoreProcess
 from semg.ingest.storing import StoreTask
+from semg.ingest.udp_socket import granted_buffer, kernel_drops, open_socket
 from semg.service import announce_ready
 from semg.settings import Settings
 from semg.store.pool import Pool

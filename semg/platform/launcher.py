@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from semg.errors import PlatformError
+from semg.errors import PlatformError, SettingsError
+from semg.ingest.udp_socket import open_socket
 from semg.platform import cluster, identity, nats, postgres
 from semg.platform.services import Service
 from semg.platform.unit import Unit, url_answers
@@ -31,6 +33,7 @@ class Launcher:
 
     def __init__(self, settings: Settings, installation: str, workers: ThreadPoolExecutor) -> None:
         self._settings, self._installation, self._workers = settings, installation, workers
+        self._udp: socket.socket | None = None
         self._ready_dir = settings.data_dir / "run" / "ready"
         self._ready_dir.mkdir(parents=True, exist_ok=True)
         settings.log_dir.mkdir(parents=True, exist_ok=True)
@@ -67,6 +70,9 @@ class Launcher:
                 "PYTHONUNBUFFERED": "1",
             }
             environment.setdefault("OMP_NUM_THREADS", "1")  # small matrices: more threads only wait for each other
+            handed_down = [self._udp_descriptor()] if service.takes_udp else []
+            if handed_down:
+                environment["SEMG_UDP_FD"] = str(handed_down[0])
             with self._log(service.name).open("ab") as out:
                 return subprocess.Popen(
                     service.argv,
@@ -76,10 +82,20 @@ class Launcher:
                     stdout=out,
                     stderr=out,
                     start_new_session=True,
+                    pass_fds=handed_down,
                 )
 
         probe = ready_file.exists if url is None else (lambda: url_answers(url))
         return self._unit(service.name, launch, probe, grace_s=service.grace_s)
+
+    def _udp_descriptor(self) -> int:
+        """Give the UDP socket, which stays open as long as this process lives."""
+        if self._udp is None:
+            try:
+                self._udp = open_socket(self._settings)
+            except SettingsError as exc:
+                raise PlatformError(str(exc)) from exc
+        return self._udp.fileno()
 
     def _launch_postgres(self) -> subprocess.Popen[bytes]:
         settings = self._settings

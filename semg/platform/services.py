@@ -29,6 +29,9 @@ class Service:
         ``SEMG_READY_FILE`` names.
     grace_s
         How long it may take to stop before it is killed.
+    takes_udp
+        Whether the supervisor opens the UDP socket for it and hands it down, so that what arrives while the service
+        is started again is not lost.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Service:
     cwd: str
     ready_url: str | None = None
     grace_s: float = 10.0
+    takes_udp: bool = False
 
 
 def table(settings: Settings) -> list[Service]:
@@ -61,14 +65,16 @@ def table(settings: Settings) -> list[Service]:
         _python("api", "ml_model", api, f"{settings.internal_api_url}/readyz"),
         _python("nat_inference", "ml_model", ["nat_inference.py"]),
         _python("job_runner", "ml_model", ["job_runner.py"]),
-        _python("udpserver", "udpserver", ["udpserver.py"]),
+        _python("udpserver", "udpserver", ["udpserver.py"], takes_udp=True),
         _python("streamlit", "streamlit_apps", app, f"{settings.internal_app_url}/_stcore/health"),
         *([gateway] if settings.lan else []),
     ]
 
 
-def _python(name: str, folder: str, arguments: list[str], ready_url: str | None = None) -> Service:
-    return Service(name, (sys.executable, *arguments), str(PROJECT_DIR / folder), ready_url)
+def _python(
+    name: str, folder: str, arguments: list[str], ready_url: str | None = None, *, takes_udp: bool = False
+) -> Service:
+    return Service(name, (sys.executable, *arguments), str(PROJECT_DIR / folder), ready_url, takes_udp=takes_udp)
 
 
 def extra_file(settings: Settings) -> Path:
@@ -94,6 +100,7 @@ def load(path: Path) -> list[Service]:
                 cwd=str(entry["cwd"]),
                 ready_url=entry.get("ready_url"),
                 grace_s=float(entry.get("grace_s", 10.0)),
+                takes_udp=bool(entry.get("takes_udp", False)),
             )
             for entry in json.loads(path.read_text(encoding="utf-8"))
         ]

@@ -33,7 +33,8 @@ from processes import usage  # noqa: E402
 from running_system import running, throwaway_servers  # noqa: E402
 
 from semg.boards import encrypt_key, make_key  # noqa: E402
-from semg.ingest.receiver import Receiver, kernel_drops, open_socket  # noqa: E402
+from semg.ingest.receiver import Receiver  # noqa: E402
+from semg.ingest.udp_socket import kernel_drops, open_socket  # noqa: E402
 from semg.platform.embedded import free_port  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.store import blocks, profiles  # noqa: E402

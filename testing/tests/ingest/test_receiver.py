@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 
@@ -10,14 +11,17 @@ import numpy as np
 import pytest
 
 from semg.domain import Device
+from semg.errors import SettingsError
 from semg.ingest import receiver as receiver_module
+from semg.ingest import udp_socket
 from semg.ingest.arrivals import ADDRESS_BYTES, SLOT_BYTES, Arrivals, readable
 from semg.ingest.counters import Counters
 from semg.ingest.limits import Budgets
 from semg.ingest.pipeline import Pipeline
-from semg.ingest.receiver import MAX_TAKEN, Receiver, kernel_drops, now_us, open_socket
+from semg.ingest.receiver import MAX_TAKEN, Receiver, now_us
 from semg.ingest.sources import MAX_SOURCES, REFUSED_LOOKED_AT, REFUSED_PER_S, Sources
 from semg.ingest.text_streams import IDLE_US
+from semg.ingest.udp_socket import kernel_drops, open_socket
 from semg.settings import Settings
 from testing.tests.ingest.board_kit import process
 
@@ -65,9 +69,28 @@ def test_datagrams_that_the_kernel_drops_are_counted(monkeypatch: pytest.MonkeyP
 def test_too_small_a_buffer_is_told_with_the_remedy(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiver_module, "SO_RCVBUFFORCE", socket.SO_RCVBUF)  # as without the right to force it
+    monkeypatch.setattr(udp_socket, "SO_RCVBUFFORCE", socket.SO_RCVBUF)  # as without the right to force it
     open_socket(_settings(udp_port=_free_port(), udp_receive_buffer=1 << 30)).close()
     assert "net.core.rmem_max" in caplog.text
+
+
+def test_socket_that_was_handed_down_is_read_and_not_inherited_further() -> None:
+    settings = _settings(udp_port=_free_port())
+    with open_socket(settings) as opened, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+        descriptor = os.dup(opened.fileno())
+        os.set_inheritable(descriptor, True)
+        sending.sendto(b"waits", opened.getsockname())
+        with open_socket(_settings(semg_udp_fd=descriptor)) as taken_over:
+            assert Receiver(taken_over).take().datagram(0) == b"waits"
+            assert not os.get_inheritable(descriptor)
+
+
+def test_what_is_no_udp_socket_is_not_taken_over() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream:
+        with pytest.raises(SettingsError, match="SEMG_UDP_FD"):
+            open_socket(_settings(semg_udp_fd=os.dup(stream.fileno())))
+    with open(os.devnull) as file, pytest.raises(SettingsError, match="SEMG_UDP_FD"):
+        open_socket(_settings(semg_udp_fd=file.fileno()))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

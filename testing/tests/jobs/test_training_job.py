@@ -228,7 +228,10 @@ def test_base_is_made_of_who_consents_and_never_of_the_person(settings, pool, re
     for name, consents in (("Ada", True), ("Ben", True), ("Cleo", True), ("Dan", False)):
         with pool.transaction() as tx:
             at = datetime.now(UTC) if consents else None
-            user = profiles.insert_profile(tx, name, channels=recordings[0].labelled.channels, consent_at=at)
+            learned = recordings[0].labelled
+            user = profiles.insert_profile(
+                tx, name, channels=learned.channels, rate_hz=learned.rate_hz, consent_at=at
+            )
         people.append(user)
         for index, recording in enumerate(recordings):
             add_session(user, recording, f"s{index}", 9 - index)

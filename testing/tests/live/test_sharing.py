@@ -178,10 +178,10 @@ async def test_lost_acknowledgement_of_a_renewal_loses_no_lease(sharing: Setting
         subject = share_subject("inference", "lease", "3")
         # As if the worker's own publish had arrived and its answer had not.
         await client.jetstream().publish(subject, made[0].share._member.encode(), stream=SHARES_STREAM)
+        await client.close()
         turns = made[0].share.turns
         await until(lambda: made[0].share.turns > turns + 3, "some turns")
         assert made[0].history == [set(range(N_PARTITIONS))]
-        await client.close()
 
 
 async def test_kinds_of_work_do_not_share_with_one_another(sharing: Settings) -> None:

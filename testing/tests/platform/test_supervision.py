@@ -326,3 +326,40 @@ def test_table_names_the_ports_of_the_settings() -> None:
     assert list(table) == ["api", "nat_inference", "job_runner", "udpserver", "streamlit"]
     assert table["api"].ready_url == "http://127.0.0.1:7001/readyz"
     assert table["streamlit"].ready_url == "http://127.0.0.1:7002/_stcore/health"
+
+
+RECEIVER_PROGRAM = """
+import os, socket
+from pathlib import Path
+
+receiving = socket.socket(fileno=int(os.environ["SEMG_UDP_FD"]))
+receiving.setblocking(True)
+Path(os.environ["SEMG_READY_FILE"]).write_text(str(os.getpid()))
+with open("received", "a") as out:
+    while True:
+        out.write(receiving.recv(100).decode() + "\\n")
+        out.flush()
+"""
+
+
+def test_what_arrives_while_the_receiver_is_away_waits_in_the_socket_that_it_is_handed_down(
+    installation: Installation,
+) -> None:
+    service = installation.program("receiver", RECEIVER_PROGRAM)
+    installation.table = [service | {"takes_udp": True}]
+    installation.values["RESTART_DELAY_S"] = "1"
+    installation.write()
+    assert installation.run("start").returncode == 0
+    received = installation.folder / "received"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+        sending.connect(("127.0.0.1", int(installation.values["UDP_PORT"])))
+        sending.send(b"before")
+        wait_for(lambda: received.read_text() == "before\n", "the first datagram")
+        killed = psutil.Process(installation.pid("receiver"))
+        killed.kill()
+        identity.wait_gone([killed], 5)
+        for number in range(100):
+            sending.send(b"%d" % number)
+    wait_for(lambda: len(received.read_text().splitlines()) == 101, "what was sent meanwhile")
+    assert received.read_text().splitlines() == ["before", *map(str, range(100))]
+    assert installation.pid("receiver") != killed.pid
