@@ -229,9 +229,7 @@ def test_base_is_made_of_who_consents_and_never_of_the_person(settings, pool, re
         with pool.transaction() as tx:
             at = datetime.now(UTC) if consents else None
             learned = recordings[0].labelled
-            user = profiles.insert_profile(
-                tx, name, channels=learned.channels, rate_hz=learned.rate_hz, consent_at=at
-            )
+            user = profiles.insert_profile(tx, name, channels=learned.channels, rate_hz=200.0, consent_at=at)
         people.append(user)
         for index, recording in enumerate(recordings):
             add_session(user, recording, f"s{index}", 9 - index)

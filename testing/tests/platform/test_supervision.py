@@ -362,4 +362,4 @@ def test_what_arrives_while_the_receiver_is_away_waits_in_the_socket_that_it_is_
             sending.send(b"%d" % number)
     wait_for(lambda: len(received.read_text().splitlines()) == 101, "what was sent meanwhile")
     assert received.read_text().splitlines() == ["before", *map(str, range(100))]
-    assert installation.pid("receiver") != killed.pid
+    wait_for(lambda: is_back(installation, "receiver", killed.pid), "another process")
