@@ -160,6 +160,7 @@ class Boards:
             codes=np.zeros(n, np.int8),
             readable=np.zeros(n, bool),
             user_ids=np.full(n, -1, np.int64),
+            board_ids=np.full(n, -1, np.int64),
             device_ms=np.zeros(n, np.int64),
             samples=np.ones(n, np.int64),
             values=lambda place: _last_sample(arrivals, heads, place),
@@ -171,6 +172,7 @@ class Boards:
             return heard
         heard.readable[good] = True
         heard.user_ids[good] = self._owners[places[good]]
+        heard.board_ids[good] = heads["board_id"][good]
         heard.device_ms[good] = (heads["device_us"][good] // 1000).astype(np.int64)
         heard.samples[good] = heads["samples"][good]
         admitted = self._budgets.admit(places[good], heard.samples[good], now_us)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from semg.block_table import BlockTable
 from semg.domain import Device
@@ -38,7 +37,9 @@ class Pipeline:
         self.counters = counters
         self.sources = Sources(counters)
         self._devices: dict[int, Device] = {}
-        self._user_ids = np.zeros(0, np.int64)
+        self._senders: dict[int, int] = {}
+        self._numbers = np.zeros(0, np.int64)
+        self._place_of = np.zeros(0, np.int64)
         self._widths = np.zeros(0, np.int64)
         self._allowed = np.zeros(0, bool)
         self._budgets = Budgets([])
@@ -56,8 +57,14 @@ class Pipeline:
         """How many devices are known."""
         return len(self._devices)
 
-    def set_registry(self, devices: Iterable[Device], boards: Iterable[KnownBoard]) -> None:
-        """Take over the devices and the boards."""
+    def set_registry(
+        self, devices: Iterable[Device], boards: Iterable[KnownBoard], senders: Mapping[int, int] | None = None
+    ) -> None:
+        """Take over the devices, the boards, and for which profile text with another number is taken."""
+        assigned = dict(senders or {})
+        if assigned != self._senders:
+            self._senders = assigned
+            self._number_places()
         self.set_devices(devices)
         self.boards.set_boards(boards)
 
@@ -70,7 +77,7 @@ class Pipeline:
         self.boards.set_devices(known)
         self._devices = known
         in_order = [known[user_id] for user_id in sorted(known)]
-        self._user_ids = np.array([device.user_id for device in in_order], np.int64)
+        self._number_places()
         self._widths = np.array([device.n_channels for device in in_order], np.int64)
         self._allowed = np.array([device.allow_v1 for device in in_order], bool)
         self._budgets = Budgets([device.rate_hz for device in in_order])
@@ -105,6 +112,8 @@ class Pipeline:
         rows = self.sources.table(now_us)
         for row in rows:
             user_id = row["user_id"] if row["state"] == REASONS[OK] else None
+            if user_id is not None and user_id not in self._devices:
+                user_id = self._senders.get(user_id)
             clock = None if user_id is None else self._texts.clock_of(user_id) or self.boards.clock_of(user_id)
             bound_us = float("inf") if clock is None else clock.error_bound_us
             known = clock is not None and bound_us < float("inf")
@@ -122,14 +131,16 @@ class Pipeline:
         """Take in text datagrams, and give what they say."""
         texts = decode_batch(arrivals)
         codes = np.zeros(len(arrivals), np.int8)
-        places = self._places(texts.user_ids)
-        if places is None:
-            codes[:] = CODE["unknown_profile"]
-            places = np.zeros(len(codes), np.int64)
-        else:
+        if len(self._numbers):
+            # A number that nobody has gets another's place, and is refused last.
+            found = np.minimum(np.searchsorted(self._numbers, texts.user_ids), len(self._numbers) - 1)
+            places = self._place_of[found]
             codes[self._widths[places] != texts.widths] = CODE["channel_count"]
             codes[~self._allowed[places]] = CODE["v1_not_allowed"]
-            codes[self._user_ids[places] != texts.user_ids] = CODE["unknown_profile"]
+            codes[self._numbers[found] != texts.user_ids] = CODE["unknown_profile"]
+        else:
+            places = np.zeros(len(codes), np.int64)
+            codes[:] = CODE["unknown_profile"]
         for place, reason in texts.refused.items():
             codes[place] = CODE[reason]
         starts = texts.starts
@@ -145,16 +156,18 @@ class Pipeline:
             codes,
             texts.widths > 0,
             texts.user_ids,
+            np.full(len(codes), -1, np.int64),
             texts.device_ms,
             np.ones(len(codes), np.int64),
             lambda place: tuple(texts.values[starts[place] : starts[place] + texts.widths[place]].tolist()),
         )
 
-    def _places(self, user_ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """Give each profile's place in the registry, or another's for those that are not in it."""
-        if not len(self._user_ids):
-            return None
-        return np.minimum(np.searchsorted(self._user_ids, user_ids), len(self._user_ids) - 1)
+    def _number_places(self) -> None:
+        """Make the columns that tell the place in the registry of each number that text may carry."""
+        places = {user_id: place for place, user_id in enumerate(sorted(self._devices))}
+        numbered = {number: places[user_id] for number, user_id in self._senders.items() if user_id in places} | places
+        self._numbers = np.array(sorted(numbered), np.int64)
+        self._place_of = np.array([numbered[number] for number in sorted(numbered)], np.int64)
 
     def _take_ready(self) -> BlockTable:
         ready = BlockTable.joined(self._ready)

@@ -1,4 +1,4 @@
-"""Which profiles and boards may send, kept in step with the database."""
+"""Which profiles, boards and assigned text senders may send, kept in step with the database."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from semg.errors import SettingsError, StoreError, WireError
 from semg.ingest.boards import Boards, KnownBoard
 from semg.store import boards as boards_store
 from semg.store import profiles
+from semg.store import senders as senders_store
 from semg.store.pool import Pool
 from semg.wire.messages import PROFILES_SUBJECT
 from semg.wire.udp2 import Key
@@ -25,14 +26,15 @@ REFRESH_S = 1.0
 
 
 class Registry:
-    """Reads the devices and the boards every second, and at once when the bus tells of a change.
+    """Reads devices, boards and assigned senders every second, and at once when the bus tells of a change.
 
     The boots that began meanwhile are written first. While PostgreSQL is away the last registry stays.
 
     Parameters
     ----------
     apply
-        Called in the event loop with the devices and the boards that have a key whenever they were read.
+        Called in the event loop with the devices, the boards that have a key, and the profile of each assigned
+        number, whenever they were read.
     boards
         Gives the boots that began.
     secret_key
@@ -40,7 +42,11 @@ class Registry:
     """
 
     def __init__(
-        self, pool: Pool, apply: Callable[[list[Device], list[KnownBoard]], None], boards: Boards, secret_key: str
+        self,
+        pool: Pool,
+        apply: Callable[[list[Device], list[KnownBoard], dict[int, int]], None],
+        boards: Boards,
+        secret_key: str,
     ) -> None:
         self._pool = pool
         self._apply = apply
@@ -65,7 +71,7 @@ class Registry:
             self._hint.clear()
             try:
                 await self.write_boots()
-                devices, boards = await asyncio.to_thread(self._read)
+                registered = await asyncio.to_thread(self._read)
             except StoreError as exc:
                 if not self._failing:
                     logger.warning("registry: the last one stays until PostgreSQL answers: %s", exc)
@@ -74,7 +80,7 @@ class Registry:
                 if self._failing:
                     logger.info("registry: PostgreSQL answers again")
                 self._failing = False
-                self._apply(devices, boards)
+                self._apply(*registered)
                 self.loaded.set()
             try:
                 await asyncio.wait_for(self._hint.wait(), REFRESH_S)
@@ -103,16 +109,17 @@ class Registry:
             for board_id, boot_id in sorted(boots.items()):
                 boards_store.remember_boot(tx, board_id, boot_id)
 
-    def _read(self) -> tuple[list[Device], list[KnownBoard]]:
+    def _read(self) -> tuple[list[Device], list[KnownBoard], dict[int, int]]:
         with self._pool.transaction() as tx:
             devices, found = profiles.list_devices(tx), boards_store.list_boards(tx)
+            assigned = senders_store.list_senders(tx)
         self._keys = {board.board_id: self._key(board) for board in found if board.key_encrypted is not None}
         known = []
         for board in found:
             _, key = self._keys.get(board.board_id, (b"", None))
             if key is not None:
                 known.append(KnownBoard(board.board_id, board.user_id, key, board.last_boot_id))
-        return devices, known
+        return devices, known, assigned
 
     def _key(self, board: Board) -> tuple[bytes, Key | None]:
         """Give a board's stored key and the key itself, decrypted when it is new; None when it cannot be read."""

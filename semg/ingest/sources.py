@@ -41,7 +41,9 @@ class Heard:
     readable
         Whether the datagram could be read, bool ``(n,)``.
     user_ids
-        int64 ``(n,)``, -1 where none is named.
+        int64 ``(n,)``: of text the number in it, of a board its profile; -1 where none is named.
+    board_ids
+        int64 ``(n,)``, -1 for text and before the tag is believed.
     device_ms, samples
         int64 ``(n,)``.
     values
@@ -51,6 +53,7 @@ class Heard:
     codes: NDArray[np.int8]
     readable: NDArray[np.bool_]
     user_ids: NDArray[np.int64]
+    board_ids: NDArray[np.int64]
     device_ms: NDArray[np.int64]
     samples: NDArray[np.int64]
     values: Callable[[int], tuple[float, ...]]
@@ -62,6 +65,7 @@ class _Source:
 
     address: Address
     user_id: int | None = None
+    board_id: int | None = None
     samples: int = 0
     counted: int = 0
     state: str = ""
@@ -123,8 +127,8 @@ class Sources:
             if not 0 <= now_us - source.details_us < DETAILS_EVERY_US:
                 source.details_us = now_us
                 if heard.readable[place]:
-                    user_id = int(heard.user_ids[place])
-                    source.user_id = None if user_id < 0 else user_id
+                    source.user_id = _named(heard.user_ids[place])
+                    source.board_id = _named(heard.board_ids[place])
                     source.device_ms = int(heard.device_ms[place])
                     source.values = heard.values(place)
 
@@ -140,6 +144,7 @@ class Sources:
                 {
                     "address": f"{host}:{port}",
                     "user_id": source.user_id,
+                    "board_id": source.board_id,
                     "rate_hz": round(rate, 1),
                     "channels": len(source.values),
                     "values": list(source.values),
@@ -168,3 +173,7 @@ class Sources:
         for sender in silent:
             del self._by_sender[sender]
         return bool(silent)
+
+
+def _named(number: np.int64) -> int | None:
+    return None if number < 0 else int(number)

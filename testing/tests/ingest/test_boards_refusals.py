@@ -240,6 +240,7 @@ def test_sources_show_the_profile_channels_values_and_rate_in_samples() -> None:
     (row,) = pipeline.sources_table(NOW_US + 1_000_000)
     assert row["address"] == f"{ADDRESS[0]}:{ADDRESS[1]}"
     assert (row["user_id"], row["channels"], row["values"], row["state"]) == (21, 2, [99, 1099], "ok")
+    assert row["board_id"] == board.known().board_id
     assert (row["rate_hz"], row["device_ms"]) == (100.0, 1250)
     assert row["clock_error_ms"] > 0
     assert row["clock_drift_ppm"] == 0
@@ -251,5 +252,5 @@ def test_sources_believe_nothing_before_the_tag(reason: str) -> None:
     pipeline = make_pipeline(*([board.known()] if reason == "bad_tag" else []))
     refused(pipeline, SimulatedBoard(secret=OTHER).next(), reason)
     (row,) = pipeline.sources_table(NOW_US)
-    assert (row["user_id"], row["values"], row["device_ms"]) == (None, [], None)
+    assert (row["user_id"], row["board_id"], row["values"], row["device_ms"]) == (None, None, [], None)
     assert (row["clock_error_ms"], row["clock_drift_ppm"]) == (None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from semg import bus
 from semg.errors import SettingsError
 from semg.ingest.server import IngestServer
+from semg.store import senders
 from semg.store.pool import Pool, execute
 from semg.store.services import list_services
 from semg.wire.blocks import decode_blocks
@@ -232,3 +234,25 @@ async def test_sign_of_life_shows_the_sender(servers, ingest_pool: Pool, sender:
         assert source["channels"] == 8
     with ingest_pool.transaction() as tx:
         assert [status for status in list_services(tx) if status.service == "udpserver"] == []
+
+
+async def test_unknown_number_is_stored_from_the_moment_it_is_assigned(
+    servers, ingest_pool: Pool, sender: Sender
+) -> None:
+    user_id = make_profile(ingest_pool)
+    async with running(servers.settings, ingest_pool) as server:
+        sender.sample(999_999, 1000, 0)
+        await until(lambda: server.counters.dropped["unknown_profile"] == 1, "refused")
+        with ingest_pool.transaction() as tx:
+            senders.assign_sender(tx, 999_999, user_id)
+        numbers = itertools.count(1)
+
+        def sent_again() -> bool:
+            number = next(numbers)
+            sender.sample(999_999, 1000 + 5 * number, number)
+            return server.counters.stored > 0
+
+        await until(sent_again, "stored for the profile")
+    stored = stored_numbers(ingest_pool, user_id)
+    assert stored == list(range(stored[0], stored[0] + len(stored)))
+    assert stored[0] > 0

@@ -260,3 +260,28 @@ def test_what_is_held_is_given_at_the_end() -> None:
     (block,) = pipeline.finish(T0_US + 21_000).blocks()
     assert block.samples.tolist() == [[6.0]]
     assert block.starts_run
+
+
+def test_text_with_an_assigned_number_is_stored_for_its_profile() -> None:
+    counters = Counters()
+    pipeline = Pipeline(25_000, counters)
+    devices = [Device(1, ("a0",), 200.0), Device(8, ("a0", "a1"), 200.0)]
+    sent = [(b"77,1000,5,6", T0_US, SENDER), (b"8,1000,1,2", T0_US, SENDER), (b"9,1000,5,6", T0_US, SENDER)]
+    pipeline.set_registry(devices, [], {77: 8, 5: 404})
+    (block,) = process(pipeline, sent[:1], T0_US)
+    assert (block.user_id, block.samples.tolist()) == (8, [[5.0, 6.0]])
+    assert counters.dropped == {}
+    (row,) = pipeline.sources.table(T0_US)
+    assert (row["user_id"], row["board_id"], row["state"]) == (77, None, "ok")
+    process(pipeline, [(b"77,1005,5", T0_US, SENDER), sent[2], (b"5,1000,5", T0_US, SENDER)], T0_US)
+    assert counters.dropped == {"channel_count": 1, "unknown_profile": 2}
+    pipeline.set_registry(devices, [], {})
+    assert process(pipeline, [(b"77,1010,5,6", T0_US, SENDER)], T0_US) == []
+    assert counters.dropped["unknown_profile"] == 3
+
+
+def test_a_profile_keeps_its_own_number_whatever_is_assigned() -> None:
+    pipeline = Pipeline(25_000, Counters())
+    pipeline.set_registry([Device(1, ("a0",), 200.0), Device(8, ("a0",), 200.0)], [], {1: 8})
+    (block,) = process(pipeline, [(b"1,1000,5", T0_US, SENDER)], T0_US)
+    assert block.user_id == 1
