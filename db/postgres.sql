@@ -362,6 +362,16 @@ ALTER TABLE sample_summaries ALTER COLUMN content SET STORAGE EXTERNAL;
 COMMENT ON TABLE sample_summaries IS 'Lowest, highest, mean and variance of a minute of samples in bins; made when needed, stale when rows and samples differ';
 COMMENT ON COLUMN sample_summaries.session_id IS 'Of imported samples; 0 for live ones';
 
+CREATE TABLE session_quality (
+    session_id   bigint PRIMARY KEY REFERENCES sessions ON DELETE CASCADE,
+    level        text NOT NULL CHECK (level IN ('good', 'fair', 'bad')),
+    reason       text NOT NULL,
+    repetitions  jsonb NOT NULL DEFAULT '{}',
+    assessed_at  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE session_quality IS 'How good the signal of a session was, judged by job_runner after its end';
+COMMENT ON COLUMN session_quality.repetitions IS 'Level and reason by repetition_id, as its interval was when it was judged';
+
 CREATE TABLE journal_progress (
     stream      text NOT NULL,
     partition   integer NOT NULL,
@@ -449,6 +459,6 @@ CREATE TABLE services (
 );
 COMMENT ON TABLE services IS 'Last sign of life of every service, with its counters';
 
-INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5);
+INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5), (6);
 
 COMMIT;

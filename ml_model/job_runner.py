@@ -1,4 +1,4 @@
-"""Runs training jobs, conducts captures, finishes videos: cd ml_model && python job_runner.py."""
+"""Runs training jobs, conducts captures, finishes videos, judges sessions: cd ml_model && python job_runner.py."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from semg import log
 from semg.announcer import Announcer
 from semg.heartbeat import Heartbeat
 from semg.jobs.captures import conduct_captures
+from semg.jobs.quality import keep_quality
 from semg.jobs.retention import keep_retention
 from semg.jobs.runner import JobRunner
 from semg.jobs.summaries import keep_summaries
@@ -31,18 +32,19 @@ def main() -> None:
     heartbeat = Heartbeat(pool, "job_runner", runner.metrics)
     heartbeat.start()
     announcer = Announcer(settings, "job_runner")
-    conductor = threading.Thread(target=conduct_captures, args=(pool, announcer, stop), name="captures")
-    keeper = threading.Thread(target=keep_videos, args=(pool, settings.videos, stop), name="videos")
-    expiry = threading.Thread(target=keep_retention, args=(settings, pool, stop), name="retention")
-    summariser = threading.Thread(target=keep_summaries, args=(pool, stop), name="summaries")
-    for thread in (conductor, keeper, expiry, summariser):
+    beside = (
+        threading.Thread(target=conduct_captures, args=(pool, announcer, stop), name="captures"),
+        threading.Thread(target=keep_videos, args=(pool, settings.videos, stop), name="videos"),
+        threading.Thread(target=keep_retention, args=(settings, pool, stop), name="retention"),
+        threading.Thread(target=keep_summaries, args=(pool, stop), name="summaries"),
+        threading.Thread(target=keep_quality, args=(pool, stop), name="quality"),
+    )
+    for thread in beside:
         thread.start()
     announce_ready(settings)
     runner.run(stop)
-    conductor.join()
-    keeper.join()
-    expiry.join()
-    summariser.join()
+    for thread in beside:
+        thread.join()
     announcer.close()
     heartbeat.stop()
     pool.close()

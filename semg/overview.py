@@ -87,7 +87,7 @@ def look(tx: Transaction, source: Recorded, since: datetime, until: datetime, n_
     late = tuple(summaries.list_late(tx, source.key, since, until))
     since_us, until_us = us_from_utc(since), us_from_utc(until)
     if not needs_summaries(since, until, n_columns):
-        found = [one for one in _blocks(tx, source, since, until) if not one.late]
+        found = [one for one in read_recorded(tx, source, since, until) if not one.late]
         usual = [one for one in found if one.samples.shape[1] == len(source.channels)]
         return Overview(decimate(usual, source.rate_hz, since_us, until_us, n_columns), late)
     stored = summaries.list_contents(tx, source.key, since, until)
@@ -112,16 +112,17 @@ def look_at_spectrum(tx: Transaction, source: Recorded, since: datetime, until: 
         pieces = [(start, start + timedelta(seconds=SPECTRUM_PIECE_S)) for start in starts]
     runs: list[NDArray[np.float32]] = []
     for begin, end in pieces:
-        runs += _runs(_blocks(tx, source, begin, end), len(source.channels), source.rate_hz)
+        runs += _runs(read_recorded(tx, source, begin, end), len(source.channels), source.rate_hz)
     return spectrum(runs, source.rate_hz)
 
 
 def _summary(tx: Transaction, source: Recorded, minute: Minute) -> summary.Summary | None:
-    found = _blocks(tx, source, minute.started_at, minute.started_at + MINUTE)
+    found = read_recorded(tx, source, minute.started_at, minute.started_at + MINUTE)
     return summary.summarise(found, len(source.channels), source.rate_hz)
 
 
-def _blocks(tx: Transaction, source: Recorded, since: datetime, until: datetime) -> list[Block]:
+def read_recorded(tx: Transaction, source: Recorded, since: datetime, until: datetime) -> list[Block]:
+    """Give the recorded samples of a time, late ones too."""
     if source.session_id:
         return blocks.read_imported(tx, source.user_id, source.session_id, since, until).blocks()
     return blocks.read_blocks(tx, source.user_id, since, until).blocks()

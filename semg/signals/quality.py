@@ -53,7 +53,9 @@ class StreamQuality:
     loss: float
 
 
-def assess_channels(samples: NDArray[np.float32], device: Device) -> tuple[ChannelQuality, ...]:
+def assess_channels(
+    samples: NDArray[np.float32], device: Device, *, has_quiet: bool = True
+) -> tuple[ChannelQuality, ...]:
     """Judge each channel of the last seconds of raw samples.
 
     Parameters
@@ -62,6 +64,8 @@ def assess_channels(samples: NDArray[np.float32], device: Device) -> tuple[Chann
         Float32 ``(n, n_channels)``, as the device sent them; gaps do not matter here.
     device
         Names of the channels, range of the ADC, kind of sensor, mains frequency.
+    has_quiet
+        Whether quiet moments can be expected, whose noise is judged; not in a performance that fills the time.
 
     Returns
     -------
@@ -76,7 +80,9 @@ def assess_channels(samples: NDArray[np.float32], device: Device) -> tuple[Chann
         raise ValueError(f"samples must be (n, {device.n_channels}), got {samples.shape}")
     if len(samples) < MIN_SECONDS * device.rate_hz:
         return tuple(ChannelQuality(name, "bad", "no samples", 0.0, 0.0, 0.0) for name in device.channels)
-    return tuple(_channel(name, samples[:, i].astype(np.float64), device) for i, name in enumerate(device.channels))
+    return tuple(
+        _channel(name, samples[:, i].astype(np.float64), device, has_quiet) for i, name in enumerate(device.channels)
+    )
 
 
 def assess_stream(server_us: NDArray[np.int64], rate_hz: float, window_s: float) -> StreamQuality:
@@ -112,7 +118,7 @@ def worst(levels: Sequence[Level]) -> Level:
     return order[max((order.index(level) for level in levels), default=0)]
 
 
-def _channel(name: str, values: NDArray[np.float64], device: Device) -> ChannelQuality:
+def _channel(name: str, values: NDArray[np.float64], device: Device, has_quiet: bool) -> ChannelQuality:
     span = device.adc_max - device.adc_min
     centred = values - values.mean()
     rms = float(np.sqrt(np.mean(centred**2)))
@@ -131,7 +137,7 @@ def _channel(name: str, values: NDArray[np.float64], device: Device) -> ChannelQ
         return judged("bad", f"saturated {saturated:.0%} of the time: lower the gain, or check the electrode")
     if hum_share > HUM_SHARE and hum_rms > HUM_BAD * span:
         return judged("bad", f"mains hum is {hum_share:.0%} of the signal: check skin contact and ground")
-    floor = _floor(centred, device.rate_hz) if device.sensor == "raw" else 0.0
+    floor = _floor(centred, device.rate_hz) if device.sensor == "raw" and has_quiet else 0.0
     if floor > NOISE_BAD * span:
         return judged("bad", "very noisy even in quiet moments: check skin contact")
     if saturated > SATURATED_FAIR:

@@ -1,0 +1,81 @@
+"""How good the repetitions of a recorded session are: what a choice of training data shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.domain import REST, Block, Device
+from semg.signals.quality import Level, assess_channels, assess_stream, worst
+
+QUIET_AS_REST = 1.3
+"""A performance during which no channel's RMS is this many times that of rest may not have been performed."""
+BAD_SHARE, FAIR_SHARE = 0.2, 0.1
+"""A session is bad when more than this share of its repetitions are, and fair when more than this share is not good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is to be said of a repetition, with each channel's RMS, float64 ``(n_channels,)``."""
+
+    gesture: str
+    level: Level
+    reason: str
+    rms: NDArray[np.float64]
+
+
+def judge_repetition(blocks: Sequence[Block], gesture: str, length_s: float, device: Device, rate_hz: float) -> Judged:
+    """Judge the samples of one repetition.
+
+    Parameters
+    ----------
+    blocks
+        In time order; late ones and those of another number of channels are left out.
+    device
+        Its channels, range, kind of sensor and mains frequency; ``rate_hz`` is the session's.
+    """
+    usual = [block for block in blocks if not block.late and block.samples.shape[1] == device.n_channels]
+    if not usual:
+        return Judged(gesture, "bad", "no samples", np.zeros(device.n_channels))
+    samples = np.concatenate([block.samples for block in usual])
+    stream = assess_stream(np.concatenate([block.server_us for block in usual]), rate_hz, length_s)
+    found: list[tuple[Level, str]] = [] if stream.level == "good" else [(stream.level, stream.reason)]
+    channels = assess_channels(samples, device, has_quiet=gesture == REST)
+    found += [(each.level, f"{each.channel}: {each.reason}") for each in channels if each.level != "good"]
+    level = worst([each for each, _ in found])
+    reason = next((text for each, text in found if each == level), "good")
+    return Judged(gesture, level, reason, np.array([each.rms for each in channels]))
+
+
+def compare_with_rest(judged: Mapping[int, Judged]) -> dict[int, Judged]:
+    """Give the judgements again, those of performances that are as quiet as rest marked for a look."""
+    rests = [each.rms for each in judged.values() if each.gesture == REST and each.rms.any()]
+    if not rests:
+        return dict(judged)
+    quiet = np.maximum(np.median(rests, axis=0), 1e-9)
+    made = dict(judged)
+    for number, each in judged.items():
+        if each.gesture != REST and each.level == "good" and float((each.rms / quiet).max()) < QUIET_AS_REST:
+            made[number] = Judged(each.gesture, "fair", "as quiet as rest: was it performed?", each.rms)
+    return made
+
+
+def judge_session(judged: Sequence[Judged]) -> tuple[Level, str]:
+    """Give a session's level and the reason that most of its repetitions have for it."""
+    if not judged:
+        return "fair", "nothing is labelled"
+    bad = [each for each in judged if each.level == "bad"]
+    wrong = [each for each in judged if each.level != "good"]
+    if len(bad) > BAD_SHARE * len(judged):
+        level: Level = "bad"
+    elif bad or len(wrong) > FAIR_SHARE * len(judged):
+        level = "fair"
+    else:
+        return "good", f"{len(judged) - len(wrong)} of {len(judged)} intervals are good"
+    reasons = Counter(each.reason for each in (bad if level == "bad" else wrong))
+    reason, n = reasons.most_common(1)[0]
+    return level, f"{n} of {len(judged)} intervals: {reason}"
