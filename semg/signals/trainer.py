@@ -21,6 +21,7 @@ from semg.signals.ensemble import DEFAULT_MIX, Mix, choose_sharpness
 from semg.signals.fitting import Arrays, NetworkOptions, class_shares, fit_linear, fit_scale
 from semg.signals.options import TrainingOptions
 from semg.signals.personal import Material, PersonalOptions, fit_personal
+from semg.signals.progress import EpochPoint, epoch_line
 from semg.signals.splits import Fold, first_stretches
 
 MAX_WINDOW_BYTES = 384 * 2**20
@@ -152,7 +153,7 @@ class Trainer:
             def on_epoch(epoch: int, loss: float) -> None:
                 if network:
                     self._epochs_done += 1
-                    self.say(f"{what}: epoch {epoch} of {epochs}, loss {loss:.3f}", epoch)
+                    self.say(epoch_line(EpochPoint(what, epoch, epochs, loss)), epoch)
 
             arrays = fit_personal(material, chosen, self.base, self.classes, on_epoch, self._should_stop)
         else:

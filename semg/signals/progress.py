@@ -1,0 +1,33 @@
+"""The line of a training's log that tells how far an epoch came, and the curve that such lines make."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_EPOCH = re.compile(r"^(?:\S+Z )?(?P<what>.*): epoch (?P<epoch>\d+) of (?P<epochs>\d+), loss (?P<loss>[\d.]+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class EpochPoint:
+    """The mean loss of one epoch of one network; ``what`` says which network of the training it is."""
+
+    what: str
+    epoch: int
+    epochs: int
+    loss: float
+
+
+def epoch_line(point: EpochPoint) -> str:
+    """Give the line that a training says after an epoch."""
+    return f"{point.what}: epoch {point.epoch} of {point.epochs}, loss {point.loss:.3f}"
+
+
+def read_epochs(log: str) -> list[EpochPoint]:
+    """Give the epochs that a job's log tells of, in its order; other lines are passed over."""
+    found = (_EPOCH.match(line) for line in log.splitlines())
+    return [
+        EpochPoint(each["what"], int(each["epoch"]), int(each["epochs"]), float(each["loss"]))
+        for each in found
+        if each is not None
+    ]
