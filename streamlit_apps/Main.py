@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from semg.store import profiles, services, sessions
-from ui import errors, health, stream
+from semg.store import gestures, models, profiles, services, sessions
+from ui import errors, health, sources, stream
 from ui.page import empty, page
 from ui.runtime import App
+
+LOOKED_AT = 50
+"""Of so many profiles it is asked whether something was recorded: an installation with more is not new."""
 
 
 @errors.live_fragment(2.0)
@@ -18,18 +21,20 @@ def show_health(app: App) -> None:
     now = datetime.now(UTC)
     with app.pool.transaction() as tx:
         statuses = services.list_services(tx)
-        names = {profile.user_id: profile.name for profile in profiles.list_profiles(tx)}
+        known = sources.read_known(tx)
     health.show_services(statuses, now)
     health.show_rates(statuses)
     st.subheader("Who sends now", anchor=False)
-    health.show_sources(stream.sources_of(statuses), names, app.settings.udp_port)
+    sources.show_sources(app, stream.sources_of(statuses), known)
 
 
 def show_next_step(app: App) -> None:
-    """Show where to go on an installation that is still empty."""
+    """Show where to go on an installation on which nothing is recognised yet."""
     with app.pool.transaction() as tx:
-        known = profiles.list_profiles(tx)
-        recorded = known and any(sessions.list_sessions(tx, profile.user_id, limit=1) for profile in known[:50])
+        known = profiles.list_profiles(tx)[:LOOKED_AT]
+        trained = bool(models.list_active(tx))
+        recorded = trained or any(sessions.list_sessions(tx, one.user_id, limit=1) for one in known)
+        defined = recorded or any(len(gestures.list_gestures(tx, one.user_id)) > 1 for one in known)
     if not known:
         empty(
             "**Welcome.** Begin with a profile: a person, and the sensor that the person wears. Then come gestures, a "
@@ -37,11 +42,23 @@ def show_next_step(app: App) -> None:
             "pages/1_User_Management.py",
             "Create the first profile",
         )
+    elif not defined:
+        empty(
+            "**Next: gestures.** Say which gestures shall be recognised; ready-made banks are there.",
+            "pages/2_Gesture_Management.py",
+            "Add gestures",
+        )
     elif not recorded:
         empty(
-            "**Next: record.** Define the gestures, then perform them as prompted.",
+            "**Next: record.** Perform the gestures as prompted, each a few times.",
             "pages/3_Training_Data_Capture.py",
             "Record a session",
+        )
+    elif not trained:
+        empty(
+            "**Next: train.** Make a model of what was recorded; after that, gestures are recognised live.",
+            "pages/4_Kickoff_Training.py",
+            "Start a training",
         )
 
 

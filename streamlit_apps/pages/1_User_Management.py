@@ -84,21 +84,29 @@ def delete(app: App, profile: Profile) -> None:
             return
         with app.pool.transaction() as tx:
             counts = profiles.count_profile(tx, profile.user_id)
+        st.markdown(f"This erases **{profile.name}** for ever, with")
         st.markdown(
-            f"This erases **{profile.name}** for ever: {counts.samples:,} samples, {counts.sessions:,} sessions with "
-            f"{counts.repetitions:,} repetitions, {counts.jobs:,} training jobs, {counts.models:,} models and "
-            f"{counts.decisions:,} decisions. Other profiles keep everything."
+            f"- {counts.samples:,} samples\n"
+            f"- {_many(counts.sessions, 'session')} with {_many(counts.repetitions, 'repetition')}, and their videos\n"
+            f"- {_many(counts.models, 'model')}, {_many(counts.jobs, 'training job')}\n"
+            f"- {_many(counts.decisions, 'decision')}\n"
+            "- the gesture bank with its pictures, and the device\n\n"
+            "Other profiles keep everything."
         )
         typed = st.text_input("Type the name to confirm", key=f"confirm-{profile.user_id}")
         if st.button(
             "Erase for ever", type="primary", disabled=typed.strip() != profile.name, icon=":material/delete:"
         ):
-            with errors.attempt():
+            with errors.attempt(), st.spinner("Erasing …"):
                 with app.pool.transaction() as tx:
                     profiles.delete_profile(tx, profile.user_id)
                 st.session_state.pop(pick.CHOSEN, None)
                 flash(f"{profile.name} was erased")
                 st.rerun()
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def create(app: App) -> None:

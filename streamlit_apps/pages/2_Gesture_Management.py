@@ -10,7 +10,7 @@ from semg.domain import REST, Gesture, Profile
 from semg.store import gestures, profiles, repetitions, sessions
 from ui import errors, palette, prompts
 from ui.banks import BANKS
-from ui.page import flash, page
+from ui.page import flash, page, split
 from ui.pick import pick_profile
 from ui.runtime import App
 
@@ -183,7 +183,7 @@ with page("Gesture Management", "The gestures that shall be recognised, in the o
     for counts in found.values():
         for count in counts:
             n_repetitions[count.gesture] += count.repetitions + count.excluded
-    left, right = st.columns([1.7, 1], gap="large")
+    left, right = split("gestures", [1.7, 1])
     with left:
         if len(known) == 1:
             st.info("Only rest so far. Add gestures on the right, or take a ready-made bank.")

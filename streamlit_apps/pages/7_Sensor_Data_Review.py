@@ -12,7 +12,7 @@ from semg.overview import Recorded, look_at_spectrum, recorded
 from semg.signals.spectrum import Spectrum
 from semg.store import blocks, gestures, sessions
 from ui import errors, palette, review_edit, times, video
-from ui.page import empty, page
+from ui.page import empty, page, split
 from ui.pick import pick_profile
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Shown, Wishes, review_view
@@ -138,7 +138,7 @@ def show_session(app: App, profile: Profile, known: list[Session], bank: list[Ge
     with app.pool.transaction() as tx:
         labels = sessions.list_repetitions(tx, session.session_id)
     show(app, profile, session, whole_of(session, datetime.now(UTC)), bank)
-    left, right = st.columns([1.4, 1], gap="large")
+    left, right = split("review", [1.4, 1])
     with left, st.container(border=True):
         st.markdown("**Put a label right**")
         review_edit.edit_repetition(app, bank, labels)

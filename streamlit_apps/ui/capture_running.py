@@ -74,6 +74,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
         icon=":material/stop:",
         key="abort",
         width="stretch",
+        shortcut="Shift+E",
         help="What has been performed is kept; the rest gets no label.",
     ):
         with errors.attempt():

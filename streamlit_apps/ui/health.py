@@ -17,10 +17,6 @@ EXPECTED = {
     "nat_inference": "Live recognition",
     "job_runner": "Training, captures",
 }
-CLOCK_HELP = (
-    "How far the server times of the samples may be off, beside the least delay of the network; and how much faster "
-    "this machine's clock runs than the device's."
-)
 _COUNTERS = (("udpserver", "accepted"), ("udpserver", "missing"), ("nat_inference", "decisions"))
 
 
@@ -101,41 +97,3 @@ def show_rates(statuses: Sequence[ServiceStatus]) -> None:
     lost.metric("Lost on the way", "—" if loss is None else f"{100 * loss:.2f} %", border=True,
                 help="Samples that a device sent and that never arrived, of the last seconds.")  # fmt: skip
     decisions.metric("Decisions per second", "—" if decided is None else f"{decided:,.0f}", border=True)
-
-
-def show_sources(sources: Sequence[Mapping[str, Any]], names: Mapping[int, str], udp_port: int) -> None:
-    """Show every address that sends, and why it is refused where it is."""
-    if not sources:
-        st.info(
-            f"Nobody sends at the moment. A device sends to UDP port {udp_port} of this machine; without one, try "
-            "`cd testing && python udpsim.py`."
-        )
-        return
-    st.dataframe(
-        [
-            {
-                "Address": source.get("address", ""),
-                "Profile": names.get(source.get("user_id") or -1, f"unknown ({source.get('user_id')})"),
-                "Samples/s": round(float(source.get("rate_hz", 0))),
-                "Channels": source.get("channels", 0),
-                "Last values": ", ".join(f"{value:g}" for value in source.get("values", [])),
-                "Clock": _clock(source),
-                "State": "● accepted"
-                if source.get("state") == "ok"
-                else f"■ {stream.refusal(source.get('state', ''))}",
-                "Last seen": "now" if source.get("age_s", 0) < 3 else f"{times.length(source['age_s'])} ago",
-            }
-            for source in sources
-        ],
-        hide_index=True,
-        width="stretch",
-        column_config={"Clock": st.column_config.TextColumn(help=CLOCK_HELP)},
-    )
-
-
-def _clock(source: Mapping[str, Any]) -> str:
-    """Give how exact the times of a sender's samples are."""
-    error_ms, drift_ppm = source.get("clock_error_ms"), source.get("clock_drift_ppm")
-    if error_ms is None or drift_ppm is None:
-        return ""
-    return f"± {error_ms:.1f} ms, {drift_ppm:+.0f} ppm"

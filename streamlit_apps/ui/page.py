@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from semg.domain import Account
 from ui import errors, login, runtime, style
@@ -67,6 +68,18 @@ def empty(text: str, page_file: str | None = None, label: str = "") -> None:
         st.markdown(text)
         if page_file is not None:
             st.page_link(page_file, label=label, icon=":material/arrow_forward:")
+
+
+def split(name: str, shares: Sequence[float]) -> Sequence[DeltaGenerator]:
+    """Give columns side by side, which on a tablet stand one below the other.
+
+    Parameters
+    ----------
+    name
+        Tells the splits of a page apart.
+    """
+    with st.container(key=f"split-{name}"):
+        return st.columns(list(shares), gap="large")
 
 
 def _sidebar(account: Account) -> None:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
 from semg.domain import Repetition
-from semg.store import sessions
-from semg.store.pool import Transaction
-from ui import times
+from ui import palette, times
 
 USE, REASON = "Use", "Why not"
 DEFAULT_REASON = "left out by hand"
+Qualities = Mapping[int, tuple[str, str]]
 
 
-def table(repetitions: Sequence[Repetition]) -> pd.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A repetition that is to be left out, with the reason, or taken in again."""
+
+    repetition_id: int
+    excluded: bool
+    reason: str
+
+
+def table(repetitions: Sequence[Repetition], qualities: Qualities) -> pd.DataFrame:
     """Give the repetitions as a table, one row each, in their order."""
     return pd.DataFrame(
         {
@@ -26,40 +34,46 @@ def table(repetitions: Sequence[Repetition]) -> pd.DataFrame:
             "No.": [one.number for one in repetitions],
             "Start": [times.clock(one.started_at) for one in repetitions],
             "Seconds": [(one.ended_at - one.started_at).total_seconds() for one in repetitions],
+            "Signal": [_said(qualities.get(one.repetition_id)) for one in repetitions],
             REASON: [one.exclude_reason for one in repetitions],
         }
     )
 
 
-def edit(repetitions: Sequence[Repetition], key: str) -> pd.DataFrame:
+def edit(repetitions: Sequence[Repetition], key: str, qualities: Qualities) -> pd.DataFrame:
     """Show the table; only use and reason can be changed."""
     return st.data_editor(
-        table(repetitions),
+        table(repetitions, qualities),
         hide_index=True,
         width="stretch",
         height=min(36 * (len(repetitions) + 1) + 4, 330),
-        disabled=["Gesture", "No.", "Start", "Seconds"],
+        disabled=["Gesture", "No.", "Start", "Seconds", "Signal"],
         column_config={
             USE: st.column_config.CheckboxColumn(width="small"),
             "Seconds": st.column_config.NumberColumn(format="%.1f", width="small"),
             "No.": st.column_config.NumberColumn(width="small"),
+            "Signal": st.column_config.TextColumn(help="Judged soon after the session's end"),
         },
         key=key,
     )
 
 
-def changes(repetitions: Sequence[Repetition], edited: pd.DataFrame) -> list[dict[str, Any]]:
-    """Give what ``update_repetition`` is to be told, for the rows that differ."""
+def changes(repetitions: Sequence[Repetition], edited: pd.DataFrame) -> list[Change]:
+    """Give what is to be changed: the rows that differ."""
     found = []
     for one, use, reason in zip(repetitions, edited[USE], edited[REASON], strict=True):
         excluded = not bool(use)
         text = str(reason or "").strip() or DEFAULT_REASON
         if excluded != one.excluded or (excluded and text != one.exclude_reason):
-            found.append({"repetition_id": one.repetition_id, "excluded": excluded, "reason": text if excluded else ""})
+            found.append(Change(one.repetition_id, excluded, text if excluded else ""))
     return found
 
 
-def save(tx: Transaction, wanted: Sequence[dict[str, Any]]) -> None:
-    """Write what ``changes`` gave."""
-    for change in wanted:
-        sessions.update_repetition(tx, change["repetition_id"], excluded=change["excluded"], reason=change["reason"])
+def all_changes(repetitions: Sequence[Repetition], *, excluded: bool) -> list[Change]:
+    """Give what leaves all out, or takes all in again; those that are so already keep their reason."""
+    reason = "the session was left out" if excluded else ""
+    return [Change(one.repetition_id, excluded, reason) for one in repetitions if one.excluded != excluded]
+
+
+def _said(quality: tuple[str, str] | None) -> str:
+    return "" if quality is None else f"{palette.LEVEL_SIGNS[quality[0]]} {quality[1]}"

@@ -120,7 +120,7 @@ def edit_session(app: App, session: Session) -> None:
     _export(app, session)
     sure = st.checkbox("Delete this session with its samples, labels and video", key=f"sure-{session.session_id}")
     if st.button("Delete session", icon=":material/delete:", disabled=not sure, key="delete-session"):
-        with errors.attempt():
+        with errors.attempt(), st.spinner("Erasing …"):
             with app.pool.transaction() as tx:
                 n = sessions.delete_session(tx, session.session_id)
             flash(f"{session.name} and {n:,} samples were deleted")

@@ -70,8 +70,9 @@ class Review {
     this.asked = null;
     this.stage.style.height = `${data.height}px`;
     this.strip.style.display = data.whole_until_ms > data.whole_since_ms ? "" : "none";
-    const editing = data.editable ? " · drag an edge of the chosen label to move it · click a label to choose it" : "";
-    this.hint.textContent = `Drag over the signal to look closer · click for the cursor${editing}`;
+    const choosing = data.choosable ? " · click a label to choose it" : "";
+    const moving = data.editable ? " · drag an edge of the chosen label to move it" : "";
+    this.hint.textContent = `Drag over the signal to look closer · click for the cursor${choosing}${moving}`;
     this.draw();
   }
 
@@ -171,7 +172,7 @@ class Review {
       detail: { session_id: this.data.session_id, at_us: Math.round(atMs * 1000) },
     }));
     const label = this.data.labels.find((one) => one.begin_ms <= atMs && atMs < one.end_ms);
-    if (this.data.editable && label && label.id !== this.data.chosen_id) this.send("chosen", { id: label.id });
+    if (this.data.choosable && label && label.id !== this.data.chosen_id) this.send("chosen", { id: label.id });
   }
 
   grab(event) {

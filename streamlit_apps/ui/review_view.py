@@ -62,7 +62,7 @@ def review_view(
     gesture_names
         In the order of the gesture bank; they get their colours by it.
     chosen_id
-        The repetition whose edges can be dragged.
+        The repetition that is framed, and whose edges can be dragged where that is wished for.
     """
 
     def tell(name: str, wish: Callable[[dict[str, float]], None] | None) -> Callable[[], None]:
@@ -75,14 +75,15 @@ def review_view(
 
     _component(
         key=key,
-        data=_data(shown, gesture_names, chosen_id, editable=wishes.on_moved is not None),
+        data=_data(shown, gesture_names, chosen_id)
+        | {"editable": wishes.on_moved is not None, "choosable": wishes.on_chosen is not None},
         on_range_change=tell("range", wishes.on_range),
         on_moved_change=tell("moved", wishes.on_moved),
         on_chosen_change=tell("chosen", wishes.on_chosen),
     )
 
 
-def _data(shown: Shown, gesture_names: Sequence[str], chosen_id: int | None, *, editable: bool) -> dict[str, Any]:
+def _data(shown: Shown, gesture_names: Sequence[str], chosen_id: int | None) -> dict[str, Any]:
     drawn = shown.overview.drawn
     since_ms, until_ms = _ms(shown.since), _ms(shown.until)
     offset = shown.since.astimezone(times.viewer_zone()).utcoffset()
@@ -110,7 +111,6 @@ def _data(shown: Shown, gesture_names: Sequence[str], chosen_id: int | None, *, 
         "all_labels": [[one.gesture, _ms(one.started_at), _ms(one.ended_at)] for one in shown.repetitions],
         "decisions": [[one.label, one.begin_us / 1000, one.end_us / 1000] for one in shown.decisions],
         "chosen_id": chosen_id,
-        "editable": editable,
         "height": min(620, max(220, 90 + 46 * len(shown.channels))),
     }  # fmt: skip
 

@@ -18,6 +18,16 @@ h3 { font-size: 1.02rem !important; padding: .3rem 0 .1rem 0 !important; }
 .semg-chip { display: inline-block; border: 1px solid #d5dde3; border-radius: 1rem; padding: .12rem .65rem;
   margin: 0 .35rem .35rem 0; font-size: .86rem; white-space: nowrap; background: #fff; }
 .semg-chip b { font-weight: 600; }
+@media (max-width: 1000px) {
+  [data-testid="stMainBlockContainer"] { padding: 2rem 1.1rem 2rem 1.1rem; }
+  [data-testid="stSidebar"] { min-width: 195px; max-width: 195px; }
+  /* Panels of a page stand one below the other; the fields inside a panel stay side by side. */
+  [class*="st-key-split-"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"],
+  [class*="st-key-split-"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+  [class*="st-key-split-"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]
+    > [data-testid="stColumn"],
+  [class*="st-key-split-"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { min-width: 100%; }
+}
 </style>
 """
 

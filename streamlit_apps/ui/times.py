@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
+
+_STAMP = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", re.MULTILINE)
 
 
 def viewer_zone() -> tzinfo:
@@ -50,3 +53,8 @@ def ago(at: datetime, now: datetime) -> str:
     """Give how long ago something was."""
     seconds = max(0.0, (now - at).total_seconds())
     return "now" if seconds < 2 else f"{length(seconds)} ago"
+
+
+def local_log(log: str) -> str:
+    """Give lines that begin with a UTC time with the time of day in the viewer's zone in its place."""
+    return _STAMP.sub(lambda found: clock(datetime.fromisoformat(found[1])), log)

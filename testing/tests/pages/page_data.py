@@ -2,20 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from semg.domain import Block
 from semg.settings import PROJECT_DIR
-from semg.store import blocks, gestures, profiles, sessions
+from semg.store import blocks, gestures, models, profiles, sessions
 from semg.store.pool import Pool
 
 MAIN = PROJECT_DIR / "streamlit_apps" / "Main.py"
 LOGIN, PASSWORD = "researcher", "a long enough password"
 RATE_HZ = 200.0
 CHANNELS = ("a0", "a1", "a2", "a3")
+USERS, GESTURES = "1_User_Management.py", "2_Gesture_Management.py"
+CAPTURE, TRAIN = "3_Training_Data_Capture.py", "4_Kickoff_Training.py"
+JOBS, LIVE, REVIEW = "5_Training_Jobs_Status.py", "6_Realtime_Gesture_Recognition.py", "7_Sensor_Data_Review.py"
+Open = Callable[..., AppTest]
+
+REPORT: dict[str, Any] = {
+    "accuracy": 0.9,
+    "balanced_accuracy": 0.85,
+    "macro_f1": 0.86,
+    "chance": 0.4,
+    "windows": 120,
+    "classes": ["fist", "rest"],
+    "confusion": [[50, 10], [5, 55]],
+    "baseline": {"classifier": "logcov_lda", "accuracy": 0.8, "balanced_accuracy": 0.8, "macro_f1": 0.8},
+    "split": {"by": "session", "description": "the last session held out before anything was fitted"},
+    "held_out": ["session two"],
+    "train_windows": 500,
+    "train_s": 3.0,
+    "seed": 0,
+    "model_bytes": 2048,
+    "us_per_window": 40.0,
+    "per_gesture": {"fist": {"recall": 0.833333, "n": 60}, "rest": {"recall": 0.916667, "n": 60}},
+    "reliability": {
+        "bins": [
+            {"low": 0.5, "high": 0.6, "windows": 0, "confidence": None, "accuracy": None},
+            {"low": 0.8, "high": 0.9, "windows": 120, "confidence": 0.85, "accuracy": 0.875},
+        ],
+        "calibration_error": 0.025,
+    },
+    "decisions": {
+        "vote_n": 3, "min_confidence": 0.4, "accuracy": 0.95, "rejected": 0.1, "false_activations_per_min": 1.5,
+    },
+    "operating_point": {"min_confidence": 0.6, "rejected": 0.2, "false_activations_per_min": 0.5},
+    "advice": "Record more repetitions of fist: with fewer than 5 little can be learned.",
+    "previous": {
+        "comparable": True, "windows": 100, "new": {"balanced_accuracy": 0.85}, "previous": {"balanced_accuracy": 0.8},
+    },
+}  # fmt: skip
 
 
 def store_noise(pool: Pool, user_id: int, start: datetime, seconds: float, session_id: int | None = None) -> None:
@@ -58,3 +98,25 @@ def all_text(page: AppTest) -> str:
 def now() -> datetime:
     """The present moment."""
     return datetime.now(UTC)
+
+
+def button(page: AppTest, label: str) -> Any:
+    """The page's button of this label."""
+    found = [one for one in page.button if one.label == label]
+    assert found, f"no button {label!r}, but {[one.label for one in page.button]}"
+    return found[0]
+
+
+def field(elements: Any, label: str) -> Any:
+    """The one of some fields that has this label."""
+    found = [one for one in elements if one.label == label]
+    assert found, f"no field {label!r}, but {[one.label for one in elements]}"
+    return found[0]
+
+
+def insert_models(pool: Pool, user_id: int, n: int) -> None:
+    """Store versions 1 to ``n``; the last one is active."""
+    with pool.transaction() as tx:
+        for _ in range(n):
+            models.insert_model(tx, user_id, None, b"weights", {"kind": "cnn"}, REPORT, 1 << 20)
+        models.activate_model(tx, user_id, n)

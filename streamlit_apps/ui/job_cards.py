@@ -1,0 +1,105 @@
+"""Training jobs as they run: progress, epochs, log, error, and what can be done to each."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from semg.domain import Job
+from semg.signals.progress import read_epochs
+from semg.store import jobs, services, sessions
+from ui import errors, times
+from ui.page import empty, flash
+from ui.report_figures import QUIET, epoch_figure
+from ui.runtime import App
+from ui.stream import SERVICE_LATE_S
+
+SIGNS = {
+    "scheduled": ":material/schedule: waiting",
+    "in-progress": ":material/progress_activity: running",
+    "completed": ":material/check_circle: completed",
+    "failed": ":material/error: failed",
+    "canceled": ":material/cancel: canceled",
+}
+KINDS = {"cnn": "convolutional network", "logcov_lda": "log-covariance + LDA", "td_lda": "time-domain + LDA"}
+ACTIVE = ("scheduled", "in-progress")
+SHOWN = 20
+
+
+@errors.live_fragment(1.0)
+def show_jobs(app: App, user_id: int) -> None:
+    """Show the profile's jobs, the newest first; once a second. Runs the whole page when a version was made."""
+    now = datetime.now(UTC)
+    with app.pool.transaction() as tx:
+        found = jobs.list_jobs(tx, user_id, SHOWN)
+        names = {one.session_id: one.name for one in sessions.list_sessions(tx, user_id)}
+        runners = [one for one in services.list_services(tx, SERVICE_LATE_S) if one.service == "job_runner"]
+    if not found:
+        empty("**No training yet.**", "pages/4_Kickoff_Training.py", "Start one")
+        return
+    if not runners and any(job.status in ACTIVE for job in found):
+        st.warning(
+            "The service job_runner is not running; trainings wait until it is back. See `./start_all.sh --status`."
+        )
+    # Versions are drawn by the whole page: one appears before its job ends, and gets its report at the end.
+    news = {(job.job_id, job.model_version, job.status in ACTIVE) for job in found}
+    seen = st.session_state.setdefault(f"jobs-seen-{user_id}", news)
+    if {one for one in news - seen if one[1] is not None or not one[2]}:
+        st.session_state[f"jobs-seen-{user_id}"] = news
+        st.rerun()
+    for place, job in enumerate(found):
+        show_job(app, job, names, now, opened=place == 0 and job.status in ACTIVE)
+
+
+def show_job(app: App, job: Job, names: dict[int, str], now: datetime, *, opened: bool) -> None:
+    """Show one job with its progress, and what can be done to it; ``opened`` with its epochs and its log."""
+    with st.container(border=True):
+        text, action = st.columns([6, 1.3], vertical_alignment="center")
+        on = ", ".join(names.get(number, "a deleted session") for number in job.session_ids)
+        text.markdown(f"**{SIGNS[job.status]}** · {when(job, now)}")
+        text.caption(f"{kind_of(job)} on {on}")
+        if job.status in ACTIVE:
+            if action.button("Cancel", key=f"cancel-{job.job_id}", disabled=job.cancel_requested, width="stretch"):
+                with errors.attempt():
+                    with app.pool.transaction() as tx:
+                        jobs.request_cancel(tx, job.job_id)
+                    st.rerun(scope="fragment")
+        elif job.status != "completed" and action.button("Retry", key=f"retry-{job.job_id}", width="stretch"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    jobs.retry_job(tx, job.job_id)
+                flash("The training is in the queue again")
+                st.rerun()
+        if job.status == "in-progress":
+            epochs = f" · epoch {job.epoch} of {job.epochs}" if job.epochs else ""
+            stopping = " · stopping" if job.cancel_requested else ""
+            st.progress(min(1.0, job.progress / 100), f"{job.progress:.0f} %{epochs}{stopping}")
+        if job.error:
+            st.error(job.error, icon=":material/error:")
+        if job.status != "scheduled" and st.toggle("Epochs and log", key=f"log-{job.job_id}", value=opened):
+            _details(app, job)
+
+
+def kind_of(job: Job) -> str:
+    """Give what a job trains, as a word."""
+    return KINDS[job.classifier] + (", calibrated" if job.options.get("calibrate") else "")
+
+
+def when(job: Job, now: datetime) -> str:
+    """Give when a job starts, for how long it has run, or when it ended."""
+    if job.status == "scheduled":
+        return f"starts {times.shown(job.scheduled_at)}" if job.scheduled_at > now else "starts in a moment"
+    if job.status == "in-progress" and job.started_at is not None:
+        return f"for {times.length((now - job.started_at).total_seconds())}"
+    ended = f"ended {times.shown(job.ended_at)}"
+    return ended if job.model_version is None else f"{ended} · made version {job.model_version}"
+
+
+def _details(app: App, job: Job) -> None:
+    with app.pool.transaction() as tx:
+        log = jobs.get_job(tx, job.job_id).log
+    points = read_epochs(log)
+    if points:
+        st.plotly_chart(epoch_figure(points), width="stretch", key=f"epochs-{job.job_id}", config=QUIET)
+    st.code(times.local_log(log) or "Nothing yet.", language=None, height=180)

@@ -1,0 +1,134 @@
+"""The versions of a profile's model: their reports, compared; which one decides; taking one away as a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from semg.domain import Model, Profile
+from semg.store import models
+from ui import errors, report, times
+from ui.job_cards import KINDS
+from ui.page import flash
+from ui.runtime import App
+
+
+def show_models(app: App, profile: Profile, versions: Sequence[Model]) -> None:
+    """Show the report of a version, which one decides, and what sets them apart."""
+    by_version = {model.version: model for model in versions}
+    active = next((model.version for model in versions if model.active), None)
+    numbers = list(by_version)
+    version = st.selectbox(
+        "Version",
+        numbers,
+        numbers.index(active) if active in by_version else 0,
+        format_func=lambda number: _label(by_version[number]),
+        key=f"version-{profile.user_id}-{numbers[0]}",
+    )
+    model = by_version[version]
+    _activate(app, profile, model, active)
+    report.show_report(model.report, f"{profile.user_id}-{version}")
+    if len(versions) > 1:
+        with st.expander("Compare the versions"):
+            _compare(versions, model)
+    _download(app, profile, model)
+
+
+def _activate(app: App, profile: Profile, model: Model, active: int | None) -> None:
+    if model.active:
+        st.caption(":material/check_circle: This version decides now.")
+        return
+    back = active is not None and model.version < active
+    word = "Go back to this version" if back else "Let this version decide"
+    if st.button(word, key="activate", type="primary", icon=":material/undo:" if back else ":material/check:"):
+        with errors.attempt():
+            with app.pool.transaction() as tx:
+                models.activate_model(tx, profile.user_id, model.version)
+            flash(f"Version {model.version} decides from now on")
+            st.rerun()
+
+
+def _compare(versions: Sequence[Model], model: Model) -> None:
+    st.dataframe([_row(each) for each in versions], hide_index=True, width="stretch")
+    splits = {(str(each.report.get("split")), str(each.report.get("held_out"))) for each in versions if _scored(each)}
+    if len(splits) > 1:
+        st.caption(
+            ":material/info: These versions were tested on different data; small differences mean nothing. “More about "
+            "it” compares a version with the one before it on the same windows."
+        )
+    others = {each.version: each for each in versions if each.version != model.version and _scored(each)}
+    if not others or not _scored(model):
+        return
+    number = st.selectbox(
+        f"Version {model.version}, gesture by gesture, beside version", list(others), key=f"beside-{model.version}"
+    )
+    mine, theirs = model.report.get("per_gesture", {}), others[number].report.get("per_gesture", {})
+    st.dataframe(
+        [
+            {
+                "Gesture": name,
+                f"Recall of {model.version}": report.percent(mine.get(name, {}).get("recall")),
+                f"Recall of {number}": report.percent(theirs.get(name, {}).get("recall")),
+            }
+            for name in dict.fromkeys([*mine, *theirs])
+        ],
+        hide_index=True,
+        width="stretch",
+    )
+
+
+def _row(model: Model) -> dict[str, Any]:
+    made: Mapping[str, Any] = model.report
+    false = made.get("decisions", {}).get("false_activations_per_min")
+    return {
+        "Version": f"{model.version}{' ●' if model.active else ''}",
+        "Made": times.shown(model.created_at),
+        "Classifier": KINDS.get(str(model.metadata.get("kind")), "—"),
+        "Balanced": report.percent(made.get("balanced_accuracy")),
+        "Accuracy": report.percent(made.get("accuracy")),
+        "Macro F1": report.percent(made.get("macro_f1")),
+        "False per min of rest": "—" if false is None else f"{false:.1f}",
+        "Windows": made.get("windows", 0),
+        "KiB": round(model.model_bytes / 1024),
+    }
+
+
+def _download(app: App, profile: Profile, model: Model) -> None:
+    name = f"model-{profile.user_id}-v{model.version}"
+    left, right = st.columns(2)
+    with app.pool.transaction() as tx:
+        artifact = models.get_artifact(tx, profile.user_id, model.version)
+    left.download_button(
+        "Model (safetensors)",
+        artifact,
+        f"{name}.safetensors",
+        "application/octet-stream",
+        icon=":material/download:",
+        on_click="ignore",
+        width="stretch",
+        key=f"artifact-{model.version}",
+        help="Weights, and in the file's header everything else as JSON: channels, window, gestures, training data.",
+    )
+    right.download_button(
+        "Report (JSON)",
+        json.dumps({"metadata": model.metadata, "report": model.report}, indent=1, sort_keys=True),
+        f"{name}.json",
+        "application/json",
+        icon=":material/download:",
+        on_click="ignore",
+        width="stretch",
+        key=f"report-{model.version}",
+    )
+
+
+def _scored(model: Model) -> bool:
+    return model.report.get("balanced_accuracy") is not None
+
+
+def _label(model: Model) -> str:
+    made = model.report
+    score = "report to come" if made.get("pending") else f"{report.percent(made.get('balanced_accuracy'))} balanced"
+    return f"{model.version} · {times.shown(model.created_at)} · {score}{' · active' if model.active else ''}"

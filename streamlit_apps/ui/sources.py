@@ -1,0 +1,171 @@
+"""Who sends now, why it is refused where it is, and for whom it shall be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from semg.domain import Board, Profile
+from semg.store import boards, profiles, senders
+from semg.store.pool import Transaction
+from ui import errors, stream, times
+from ui.page import flash
+from ui.runtime import App
+
+NOBODY = "nobody"
+ASSIGNABLE = 5
+"""So many senders at once can be assigned here; a flood of forged numbers must not fill the page."""
+NOW_S = 3.0
+CLOCK_HELP = (
+    "How far the server times of the samples may be off, beside the least delay of the network; and how much faster "
+    "this machine's clock runs than the device's."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Whom a sender may belong to."""
+
+    people: Mapping[int, Profile]
+    boards: Mapping[int, Board]
+    assigned: Mapping[int, int]
+
+    def owner(self, source: Mapping[str, Any]) -> Profile | None:
+        """Give the profile that a sender's samples are stored for, or would be if they were accepted."""
+        number = source.get("user_id")
+        if source.get("board_id") is not None:
+            board = self.boards.get(source["board_id"])
+            number = None if board is None else board.user_id
+        elif number is not None and number not in self.people:
+            number = self.assigned.get(number)
+        return None if number is None else self.people.get(number)
+
+    def says(self, source: Mapping[str, Any]) -> str:
+        """Give what a sender calls itself."""
+        if source.get("board_id") is not None:
+            board = self.boards.get(source["board_id"])
+            return f"board {source['board_id']}" if board is None else f"board {board.name}"
+        return "—" if source.get("user_id") is None else f"number {source['user_id']}"
+
+
+def read_known(tx: Transaction) -> Known:
+    """Give the profiles, the boards and the assigned numbers."""
+    return Known(
+        {one.user_id: one for one in profiles.list_profiles(tx)},
+        {one.board_id: one for one in boards.list_boards(tx)},
+        senders.list_senders(tx),
+    )
+
+
+def show_sources(app: App, sources: Sequence[Mapping[str, Any]], known: Known) -> None:
+    """Show every address that sends, why it is refused where it is, and fields to assign what is nobody's."""
+    if not sources:
+        st.info(
+            f"Nobody sends at the moment. A device sends to UDP port {app.settings.udp_port} of this machine; without "
+            "one, try `cd testing && python udpsim.py`."
+        )
+    else:
+        st.dataframe(
+            [row_of(source, known) for source in sources],
+            hide_index=True,
+            width="stretch",
+            column_config={"Clock": st.column_config.TextColumn(help=CLOCK_HELP)},
+        )
+    for source in _assignable(sources, known):
+        _assign(app, source, known)
+    _assigned(app, known)
+
+
+def row_of(source: Mapping[str, Any], known: Known) -> dict[str, Any]:
+    """Give a sender as a row of the table."""
+    owner = known.owner(source)
+    rate_hz, state = float(source.get("rate_hz", 0)), str(source.get("state", ""))
+    expected = "" if owner is None else f" of {owner.device.rate_hz:g}"
+    age_s = float(source.get("age_s", 0))
+    return {
+        "Address": source.get("address", ""),
+        "Says": known.says(source),
+        "Profile": "—" if owner is None else owner.name,
+        "State": "● accepted" if state == "ok" else f"■ {stream.refusal(state)}",
+        "Samples/s": f"{rate_hz:.0f}{expected}",
+        "Channels": source.get("channels", 0),
+        "Last values": ", ".join(f"{value:g}" for value in source.get("values", [])),
+        "Clock": _clock(source),
+        "Last seen": "now" if age_s < NOW_S else f"{times.length(age_s)} ago",
+    }
+
+
+def _clock(source: Mapping[str, Any]) -> str:
+    """Give how exact the times of a sender's samples are."""
+    error_ms, drift_ppm = source.get("clock_error_ms"), source.get("clock_drift_ppm")
+    if error_ms is None or drift_ppm is None:
+        return ""
+    return f"± {error_ms:.1f} ms, {drift_ppm:+.0f} ppm"
+
+
+def _assignable(sources: Sequence[Mapping[str, Any]], known: Known) -> list[Mapping[str, Any]]:
+    """Give the senders that belong to nobody and can be assigned, each number once."""
+    if not known.people:
+        return []
+    found: dict[tuple[str, int], Mapping[str, Any]] = {}
+    for source in sources:
+        if source.get("state") == "unassigned_board" and source.get("board_id") is not None:
+            found.setdefault(("board", source["board_id"]), source)
+        elif source.get("state") == "unknown_profile" and source.get("user_id") is not None:
+            found.setdefault(("number", source["user_id"]), source)
+    return list(found.values())[:ASSIGNABLE]
+
+
+def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
+    board_id, number = source.get("board_id"), source.get("user_id")
+    key = f"b{board_id}" if board_id is not None else f"n{number}"
+    width = source.get("channels", 0)
+    with st.container(border=True):
+        text, whom, act = st.columns([2.2, 1.6, 0.8], vertical_alignment="center")
+        text.markdown(
+            f":material/sensors: **{known.says(source)}** at {source.get('address', '')} belongs to nobody; "
+            f"it sends {width} channel{'s' if width != 1 else ''}."
+        )
+        # Those whose device fits come first.
+        people = sorted(known.people.values(), key=lambda one: (one.device.n_channels != width, one.name))
+        user_id = whom.selectbox(
+            "Assign to profile",
+            [one.user_id for one in people],
+            format_func=lambda one: _named(known.people[one], width),
+            key=f"assign-to-{key}",
+            label_visibility="collapsed",
+        )
+        if act.button("Assign", key=f"assign-{key}", type="primary", width="stretch"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    if board_id is not None:
+                        boards.assign_board(tx, board_id, user_id)
+                    else:
+                        senders.assign_sender(tx, int(number or 0), user_id)
+                flash(f"{known.says(source).capitalize()} sends for {known.people[user_id].name} from now on")
+                st.rerun()
+
+
+def _named(profile: Profile, width: int) -> str:
+    n = profile.device.n_channels
+    return profile.name if n == width else f"{profile.name} (expects {n} channel{'s' if n != 1 else ''})"
+
+
+def _assigned(app: App, known: Known) -> None:
+    """Show the numbers that were assigned, each with a way to release it."""
+    if not known.assigned:
+        return
+    with st.expander(f"Assigned numbers ({len(known.assigned)})"):
+        for number, user_id in known.assigned.items():
+            text, act = st.columns([4, 1], vertical_alignment="center")
+            owner = known.people.get(user_id)
+            text.markdown(f"Text with number **{number}** is stored for **{owner.name if owner else NOBODY}**.")
+            if act.button("Release", key=f"release-{number}", width="stretch"):
+                with errors.attempt():
+                    with app.pool.transaction() as tx:
+                        senders.release_sender(tx, number)
+                    flash(f"Number {number} is refused from now on")
+                    st.rerun()

@@ -1,0 +1,164 @@
+"""What a training learns from: sessions with their quality, and a look into each at signal, video and repetitions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from semg.domain import REST, Gesture, Profile, Session
+from semg.store import repetitions as repetitions_store
+from semg.store import sessions
+from semg.store.session_quality import SessionQuality, find_quality
+from semg.store.sessions import SessionSummary
+from ui import errors, palette, repetitions, times, video
+from ui.page import flash
+from ui.review_read import keep_part, part_of, read, whole_of
+from ui.review_view import Wishes, review_view
+from ui.runtime import App
+
+FEW = 3
+FIRST = 30
+_WORDS = {"good": "good signal", "fair": "fair signal", "bad": "bad signal"}
+_CHOSEN = "training-repetition"
+
+
+def choose_sessions(
+    summaries: Sequence[SessionSummary], qualities: Mapping[int, SessionQuality]
+) -> list[SessionSummary]:
+    """Show the sessions and give the chosen ones; at first, all that were recorded with the newest one's device."""
+    newest = summaries[0].session
+    shown = summaries
+    if len(summaries) > FIRST and not st.toggle(f"Show all {len(summaries)} sessions", key="all-sessions"):
+        shown = summaries[:FIRST]
+    with st.container(border=True, height=230 if len(shown) > 5 else "content", gap="xsmall"):
+        return [
+            summary
+            for summary in shown
+            if st.checkbox(
+                _label(summary, qualities.get(summary.session.session_id)),
+                _fits(summary, newest),
+                key=f"session-{summary.session.session_id}",
+            )
+        ]
+
+
+def check(chosen: Sequence[SessionSummary], qualities: Mapping[int, SessionQuality]) -> None:
+    """Show what there is to train on, and what is likely to go wrong."""
+    counts: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    for summary in chosen:
+        for one in summary.gestures:
+            counts[one.gesture] += one.repetitions
+            seconds[one.gesture] += one.seconds  # type: ignore[assignment]
+    st.dataframe(
+        [{"Gesture": name, "Repetitions": n, "Length": times.length(seconds[name])} for name, n in counts.items()],
+        hide_index=True,
+        width="stretch",
+    )
+    few = [name for name, n in counts.items() if n < FEW]
+    if few:
+        st.warning(
+            f"Fewer than {FEW} repetitions of {', '.join(few)}: the test of the model will say little about them."
+        )
+    devices = {(summary.session.channels, summary.session.rate_hz, summary.session.sensor) for summary in chosen}
+    if len(devices) > 1:
+        st.warning("The sessions were recorded with different devices (channels, rate or sensor). Choose one kind.")
+    silent = [summary.session.name for summary in chosen if summary.n_samples == 0]
+    if silent:
+        st.warning(f"No samples are stored for {', '.join(silent)}: the device was not streaming. Leave it out.")
+    for summary in chosen:
+        quality = qualities.get(summary.session.session_id)
+        if quality is not None and quality.level == "bad" and summary.n_samples:
+            st.warning(f"The signal of {summary.session.name} is bad: {quality.reason}.")
+
+
+def look_into(app: App, profile: Profile, summaries: Sequence[SessionSummary], bank: Sequence[Gesture]) -> None:
+    """Show a session's signal with its labels and its video at the same cursor, and take repetitions in or out."""
+    by_id = {summary.session.session_id: summary for summary in summaries}
+    toggle, choice = st.columns([1, 1.6], vertical_alignment="bottom")
+    if not toggle.toggle("Look into a session", key="look", help="Its signal, its video, and each repetition"):
+        return
+    number = choice.selectbox(
+        "Session",
+        list(by_id),
+        format_func=lambda one: by_id[one].session.name,
+        key="look-into",
+        label_visibility="collapsed",
+    )
+    session = by_id[number].session
+    _picture(app, profile, session, [one.name for one in bank])
+    with app.pool.transaction() as tx:
+        found = sessions.list_repetitions(tx, number)
+        quality = find_quality(tx, number)
+    if not found:
+        st.info("This session has no label; there is nothing to learn from it.")
+        return
+    edited = repetitions.edit(found, f"repetitions-{number}", {} if quality is None else quality.repetitions)
+    wanted = repetitions.changes(found, edited)
+    save, all_out, all_in, _ = st.columns([1, 1.3, 1.3, 2])
+    if save.button("Save", key=f"save-{number}", disabled=not wanted, type="primary", width="stretch"):
+        _store(app, wanted)
+    if all_out.button("Leave all out", key=f"all-out-{number}", width="stretch", help="The session as a whole"):
+        _store(app, repetitions.all_changes(found, excluded=True))
+    if all_in.button("Take all in", key=f"all-in-{number}", width="stretch"):
+        _store(app, repetitions.all_changes(found, excluded=False))
+
+
+def _picture(app: App, profile: Profile, session: Session, gesture_names: list[str]) -> None:
+    key = f"training-part-{session.session_id}"
+    whole = whole_of(session, datetime.now(UTC))
+    shown = read(app, profile, session, whole, part_of(whole, key))
+
+    def chosen(sent: dict[str, float]) -> None:
+        st.session_state[_CHOSEN] = int(sent["id"])
+
+    review_view(
+        shown,
+        gesture_names,
+        Wishes(lambda sent: keep_part(key, sent), on_chosen=chosen),
+        key=f"training-{session.session_id}",
+        chosen_id=st.session_state.get(_CHOSEN),
+    )
+    if shown.overview.drawn is None:
+        st.caption("No samples are stored for this session.")
+    video.show_video(app, session.session_id, key="training", height_px=240)
+
+
+def _store(app: App, wanted: Sequence[repetitions.Change]) -> None:
+    with errors.attempt():
+        with app.pool.transaction() as tx:
+            for change in wanted:
+                repetitions_store.update_repetition(
+                    tx, change.repetition_id, excluded=change.excluded, reason=change.reason, changed_by=app.login
+                )
+        flash(f"{len(wanted)} repetitions changed")
+        st.rerun()
+
+
+def _fits(summary: SessionSummary, newest: Session) -> bool:
+    session = summary.session
+    return (
+        session.status != "recording"
+        and summary.repetitions > 0
+        and (session.channels, session.rate_hz, session.sensor) == (newest.channels, newest.rate_hz, newest.sensor)
+    )
+
+
+def _label(summary: SessionSummary, quality: SessionQuality | None) -> str:
+    session = summary.session
+    performed = sum(one.repetitions for one in summary.gestures if one.gesture != REST)
+    left_out = sum(one.excluded for one in summary.gestures)
+    said = [
+        session.name,
+        times.shown(session.started_at),
+        times.length(summary.labelled_s),
+        f"{performed} performances" + (f", {left_out} intervals left out" if left_out else ""),
+    ]
+    if quality is not None:
+        said.append(f"{palette.LEVEL_SIGNS[quality.level]} {_WORDS[quality.level]}")
+    if session.status == "aborted":
+        said.append("ended early")
+    return " · ".join(said)

@@ -1,0 +1,88 @@
+"""Gesture banks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from semg.store import gestures, profiles
+from semg.store.pool import Pool
+from testing.tests.pages.page_data import (
+    GESTURES,
+    Open,
+    button,
+    make_session,
+    now,
+)
+
+pytestmark = pytest.mark.servers
+
+
+def names_of(pool: Pool, user_id: int) -> list[str]:
+    with pool.transaction() as tx:
+        return [one.name for one in gestures.list_gestures(tx, user_id)]
+
+
+def test_gesture_is_added_and_moved(open_page: Open, pool: Pool, profile_id: int) -> None:
+    page = open_page(GESTURES)
+    page.text_input(key="new-name").input("pinch")
+    page.text_input(key="new-text").input("thumb to finger")
+    button(page, "Add").click().run()
+    assert not page.exception
+    assert names_of(pool, profile_id) == ["rest", "fist", "open hand", "pinch"]
+    with pool.transaction() as tx:
+        last = gestures.list_gestures(tx, profile_id)[-1]
+    page.button(key=f"up-{last.gesture_id}").click().run()
+    assert names_of(pool, profile_id) == ["rest", "fist", "pinch", "open hand"]
+
+
+def test_second_gesture_of_a_name_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
+    page = open_page(GESTURES)
+    page.text_input(key="new-name").input("fist")
+    button(page, "Add").click().run()
+    assert "has 'fist' already" in page.error[0].value
+    assert names_of(pool, profile_id) == ["rest", "fist", "open hand"]
+
+
+def test_gesture_is_renamed_and_rest_is_not(open_page: Open, pool: Pool, profile_id: int) -> None:
+    with pool.transaction() as tx:
+        rest, fist, _ = gestures.list_gestures(tx, profile_id)
+    page = open_page(GESTURES)
+    assert page.text_input(key=f"name-{rest.gesture_id}").disabled
+    page.text_input(key=f"name-{fist.gesture_id}").input("power grip")
+    next(one for one in page.button if one.form_id == f"gesture-{fist.gesture_id}").click().run()
+    assert names_of(pool, profile_id) == ["rest", "power grip", "open hand"]
+
+
+def test_recorded_gesture_is_deleted_only_when_that_was_confirmed(open_page: Open, pool: Pool, profile_id: int) -> None:
+    make_session(pool, profile_id, now() - timedelta(hours=1))
+    with pool.transaction() as tx:
+        fist = gestures.list_gestures(tx, profile_id)[1]
+    page = open_page(GESTURES)
+    assert page.button(key=f"delete-{fist.gesture_id}").disabled
+    page.checkbox(key=f"sure-{fist.gesture_id}").check().run()
+    page.button(key=f"delete-{fist.gesture_id}").click().run()
+    assert names_of(pool, profile_id) == ["rest", "open hand"]
+
+
+def test_ready_made_bank_and_copied_bank_add_what_is_missing(open_page: Open, pool: Pool, profile_id: int) -> None:
+    with pool.transaction() as tx:
+        other = profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0)
+        gestures.insert_gesture(tx, other, "wave")
+    page = open_page(GESTURES)
+    page.button(key="add-ready-made").click().run()
+    assert names_of(pool, profile_id) == ["rest", "fist", "open hand", "wrist extension"]
+    page.button(key="copy").click().run()
+    assert names_of(pool, profile_id)[-1] == "wave"
+
+
+def test_channels_used_are_saved_and_none_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
+    page = open_page(GESTURES)
+    page.multiselect(key=f"channels-{profile_id}").set_value(["a2", "a1"])
+    next(one for one in page.button if one.form_id == "channels-used").click().run()
+    with pool.transaction() as tx:
+        assert profiles.get_profile(tx, profile_id).channels_used == ("a1", "a2")
+    page.multiselect(key=f"channels-{profile_id}").set_value([])
+    next(one for one in page.button if one.form_id == "channels-used").click().run()
+    assert "at least one channel" in page.error[0].value

@@ -1,0 +1,140 @@
+"""Jobs, reports and versions; and how decisions are made of them live."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from semg.domain import DecisionSpec
+from semg.signals.progress import EpochPoint, epoch_line
+from semg.store import jobs, models, profiles
+from semg.store.pool import Pool
+from testing.tests.pages.page_data import JOBS, LIVE, REPORT, Open, all_text, field, insert_models, make_session, now
+
+pytestmark = pytest.mark.servers
+
+
+def scheduled_job(pool: Pool, profile_id: int) -> int:
+    number = make_session(pool, profile_id, now() - timedelta(hours=2))
+    with pool.transaction() as tx:
+        return jobs.insert_job(tx, profile_id, [number], "cnn", {})
+
+
+def test_running_job_shows_progress_and_is_canceled(open_page: Open, pool: Pool, profile_id: int) -> None:
+    number = scheduled_job(pool, profile_id)
+    with pool.transaction() as tx:
+        jobs.claim_due_job(tx, "runner")
+        jobs.update_progress(tx, number, 42.0, 3, 14, "third epoch")
+    page = open_page(JOBS)
+    assert not page.exception
+    assert "running" in all_text(page)
+    assert "third epoch" in page.code[0].value
+    page.button(key=f"cancel-{number}").click().run()
+    with pool.transaction() as tx:
+        assert jobs.get_job(tx, number).cancel_requested
+
+
+def test_failed_job_shows_its_error_and_is_tried_again(open_page: Open, pool: Pool, profile_id: int) -> None:
+    number = scheduled_job(pool, profile_id)
+    with pool.transaction() as tx:
+        jobs.claim_due_job(tx, "runner")
+        jobs.fail_job(tx, number, "Only one gesture was recorded.")
+    page = open_page(JOBS)
+    assert page.error[0].value == "Only one gesture was recorded."
+    page.button(key=f"retry-{number}").click().run()
+    with pool.transaction() as tx:
+        assert [one.status for one in jobs.list_jobs(tx, profile_id)] == ["scheduled", "failed"]
+
+
+def test_report_is_shown_and_an_older_version_activated(open_page: Open, pool: Pool, profile_id: int) -> None:
+    insert_models(pool, profile_id, 2)
+    page = open_page(JOBS)
+    assert not page.exception
+    assert [one.value for one in page.metric] == ["85.0 %", "90.0 %", "86.0 %", "40.0 %"]
+    assert "the last session held out" in all_text(page)
+    field(page.selectbox, "Version").select_index(1).run()
+    page.button(key="activate").click().run()
+    with pool.transaction() as tx:
+        active = models.find_active(tx, profile_id)
+    assert active is not None
+    assert active.version == 1
+
+
+def test_profile_without_jobs_leads_to_the_training(open_page: Open, profile_id: int) -> None:
+    text = all_text(open_page(JOBS))
+    assert "No training yet" in text
+    assert "first training is completed" in text
+
+
+def test_voting_and_rejection_are_saved_to_the_profile(open_page: Open, pool: Pool, profile_id: int) -> None:
+    insert_models(pool, profile_id, 1)
+    page = open_page(LIVE)
+    assert not page.exception
+    page.slider(key=f"vote-{profile_id}").set_value(7).run()
+    page.slider(key=f"confidence-{profile_id}").set_value(65).run()
+    with pool.transaction() as tx:
+        assert profiles.get_profile(tx, profile_id).decision == DecisionSpec(7, pytest.approx(0.65))
+
+
+def test_live_page_without_a_model_says_so(open_page: Open, profile_id: int) -> None:
+    page = open_page(LIVE)
+    assert not page.exception
+    assert "Ada has no model yet" in all_text(page)
+    assert not page.slider
+
+
+def test_epochs_of_a_running_job_are_drawn(open_page: Open, pool: Pool, profile_id: int) -> None:
+    number = scheduled_job(pool, profile_id)
+    with pool.transaction() as tx:
+        jobs.claim_due_job(tx, "runner")
+        for epoch, loss in ((1, 1.5), (2, 0.7)):
+            jobs.update_progress(tx, number, 10.0 * epoch, epoch, 18, epoch_line(EpochPoint("final", epoch, 18, loss)))
+    page = open_page(JOBS)
+    assert not page.exception
+    (curve,) = drawings(page)
+    assert [(line["name"], line["x"], line["y"]) for line in curve["data"]] == [("final", [1, 2], [1.5, 0.7])]
+
+
+def test_report_tells_of_decisions_confidence_and_the_version_before(
+    open_page: Open, pool: Pool, profile_id: int
+) -> None:
+    insert_models(pool, profile_id, 2)
+    page = open_page(JOBS)
+    said = all_text(page)
+    assert "95.0 % right, 10.0 % unsure, 1.5 false activations in a minute of rest" in said
+    assert "a least confidence of 60.0 %" in said
+    assert "85.0 % balanced, before 80.0 % (better)" in said
+    assert "Record more repetitions of fist" in said
+    matrix, reliability = drawings(page)
+    assert matrix["data"][0]["customdata"] == REPORT["confusion"]
+    assert reliability["data"][1]["y"] == [0.875]
+    versions = next(each.value for each in page.dataframe if "Version" in each.value)
+    assert versions["Version"].tolist() == ["2 ●", "1"]
+    assert versions["Balanced"].tolist() == ["85.0 %", "85.0 %"]
+
+
+def test_version_without_its_report_yet_says_so(open_page: Open, pool: Pool, profile_id: int) -> None:
+    with pool.transaction() as tx:
+        models.insert_model(tx, profile_id, None, b"weights", {"kind": "cnn"}, {"pending": True}, 1 << 20)
+        models.activate_model(tx, profile_id, 1)
+    page = open_page(JOBS)
+    assert not page.exception
+    assert "Its report is still being made" in all_text(page)
+    with pool.transaction() as tx:
+        models.update_report(tx, profile_id, 1, {"incomplete": "the training was canceled"})
+    assert "no report of this version: the training was canceled" in all_text(open_page(JOBS))
+
+
+def test_model_and_report_can_be_downloaded(open_page: Open, pool: Pool, profile_id: int) -> None:
+    insert_models(pool, profile_id, 1)
+    page = open_page(JOBS)
+    offered = [one.proto.label for one in page.get("download_button")]
+    assert offered == ["Model (safetensors)", "Report (JSON)"]
+
+
+def drawings(page: Any) -> list[dict[str, Any]]:
+    """The specifications of a page's charts."""
+    return [json.loads(one.proto.spec) for one in page.get("plotly_chart")]

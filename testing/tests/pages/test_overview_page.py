@@ -1,0 +1,103 @@
+"""The overview: what runs, who sends, where to go next."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from semg.boards import make_board
+from semg.store import boards, profiles, senders, services
+from semg.store.pool import Pool
+from testing.tests.pages.page_data import Open, all_text, insert_models, make_session, now
+
+pytestmark = pytest.mark.servers
+
+
+def test_overview_of_an_empty_installation_leads_to_the_first_profile(open_page: Open) -> None:
+    page = open_page()
+    assert "Welcome" in all_text(page)
+    assert "Nobody sends" in all_text(page)
+
+
+def test_overview_shows_services_and_why_a_sender_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
+    source = {"address": "10.0.0.7:2390", "user_id": profile_id, "rate_hz": 200.0, "channels": 4, "values": [1.0, 2.0],
+              "device_ms": 5, "state": "channel_count", "age_s": 0.1}  # fmt: skip
+    taken = source | {"state": "ok", "clock_error_ms": 1.25, "clock_drift_ppm": -20.4}
+    with pool.transaction() as tx:
+        metrics = {"accepted": 10, "missing": 0, "sources": [source, taken]}
+        services.upsert_service(tx, "udpserver", "a:1", 1, now(), metrics)
+    page = open_page()
+    assert not page.exception
+    table = page.dataframe[0].value
+    assert table["Profile"].tolist() == ["Ada", "Ada"]
+    assert table["Clock"].tolist() == ["", "± 1.2 ms, -20 ppm"]
+    assert "another number of channels" in table["State"][0]
+
+
+def show_sender(pool: Pool, **source: object) -> None:
+    seen = {"address": "10.0.0.7:2390", "rate_hz": 200.0, "channels": 4, "values": [1.0, 2.0], "age_s": 0.1} | source
+    with pool.transaction() as tx:
+        services.upsert_service(tx, "udpserver", "a:1", 1, now(), {"accepted": 10, "missing": 0, "sources": [seen]})
+
+
+def test_number_that_is_nobodys_is_assigned_and_released(open_page: Open, pool: Pool, profile_id: int) -> None:
+    with pool.transaction() as tx:
+        profiles.insert_profile(tx, "Aaron", channels=["a0"], rate_hz=200.0)
+    show_sender(pool, user_id=77_000, state="unknown_profile")
+    page = open_page()
+    assert "**number 77000** at 10.0.0.7:2390 belongs to nobody; it sends 4 channels" in all_text(page)
+    whom = page.selectbox(key="assign-to-n77000")
+    assert whom.options == ["Ada", "Aaron (expects 1 channel)"]  # who has as many channels comes first
+    page.button(key="assign-n77000").click().run()
+    assert not page.exception
+    with pool.transaction() as tx:
+        assert senders.list_senders(tx) == {77_000: profile_id}
+    show_sender(pool, user_id=77_000, state="ok")
+    page = open_page()
+    row = page.dataframe[0].value.iloc[0]
+    assert (row["Says"], row["Profile"], row["State"]) == ("number 77000", "Ada", "● accepted")
+    assert row["Samples/s"] == "200 of 200"
+    page.button(key="release-77000").click().run()
+    with pool.transaction() as tx:
+        assert senders.list_senders(tx) == {}
+
+
+def test_board_that_is_nobodys_is_assigned(open_page: Open, pool: Pool, profile_id: int, settings: Any) -> None:
+    with pool.transaction() as tx:
+        board_id, _ = make_board(tx, settings.secret_key.get_secret_value(), "Left band")
+    show_sender(pool, user_id=None, board_id=board_id, state="unassigned_board")
+    page = open_page()
+    assert "**board Left band**" in all_text(page)
+    page.button(key=f"assign-b{board_id}").click().run()
+    with pool.transaction() as tx:
+        assert boards.get_board(tx, board_id).user_id == profile_id
+
+
+def test_number_that_became_a_profiles_own_meanwhile_is_not_assigned(
+    open_page: Open, pool: Pool, profile_id: int
+) -> None:
+    with pool.transaction() as tx:
+        other = profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0)
+    show_sender(pool, user_id=other + 1, state="unknown_profile")
+    page = open_page()
+    with pool.transaction() as tx:
+        assert profiles.insert_profile(tx, "Cid", channels=["a0"], rate_hz=200.0) == other + 1
+    page.button(key=f"assign-n{other + 1}").click().run()
+    with pool.transaction() as tx:
+        assert senders.list_senders(tx) == {}
+
+
+def test_overview_leads_from_step_to_step(open_page: Open, pool: Pool, profile_id: int) -> None:
+    assert "**Next: record.**" in all_text(open_page())
+    make_session(pool, profile_id, now() - timedelta(hours=1))
+    assert "**Next: train.**" in all_text(open_page())
+    insert_models(pool, profile_id, 1)
+    assert "**Next" not in all_text(open_page())
+
+
+def test_overview_of_a_profile_without_gestures_leads_to_them(open_page: Open, pool: Pool) -> None:
+    with pool.transaction() as tx:
+        profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0)
+    assert "**Next: gestures.**" in all_text(open_page())

@@ -1,0 +1,146 @@
+"""Looking at recordings and putting them right."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from semg.store import sessions
+from semg.store.pool import Pool
+from testing.tests.pages.page_data import REVIEW, Open, all_text, button, make_session, now, store_noise
+
+pytestmark = pytest.mark.servers
+
+
+def test_review_shows_a_session_and_changes_a_repetition(open_page: Open, pool: Pool, profile_id: int) -> None:
+    number = make_session(pool, profile_id, now() - timedelta(hours=1))
+    page = open_page(REVIEW)
+    assert not page.exception
+    assert "2,400 samples" in all_text(page)
+    with pool.transaction() as tx:
+        before = sessions.list_repetitions(tx, number)
+    rest = before[0]
+    page.number_input(key=f"end-{rest.repetition_id}").set_value(-0.5)
+    page.checkbox(key=f"excluded-{rest.repetition_id}").check()
+    page.text_input(key=f"reason-{rest.repetition_id}").input("moved the arm")
+    next(one for one in page.button if "repetition-" in one.form_id).click().run()
+    assert not page.error
+    with pool.transaction() as tx:
+        after = sessions.list_repetitions(tx, number)[0]
+    assert (after.excluded, after.exclude_reason) == (True, "moved the arm")
+    assert after.ended_at == rest.ended_at - timedelta(seconds=0.5)
+
+
+def test_repetition_moved_into_another_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
+    number = make_session(pool, profile_id, now() - timedelta(hours=1))
+    page = open_page(REVIEW)
+    with pool.transaction() as tx:
+        rest = sessions.list_repetitions(tx, number)[0]
+    page.number_input(key=f"end-{rest.repetition_id}").set_value(1.0)
+    next(one for one in page.button if "repetition-" in one.form_id).click().run()
+    assert "lies in this time" in page.error[0].value
+
+
+def test_session_is_exported_as_a_recording_that_reads_back(
+    open_page: Open, pool: Pool, profile_id: int, tmp_path: Any
+) -> None:
+    from semg.recordings import load_recording
+
+    make_session(pool, profile_id, now() - timedelta(hours=1))
+    page = open_page(REVIEW)
+    page.button(key="prepare").click().run()
+    assert not page.error
+    _, _, content = page.session_state["exported"]
+    path = tmp_path / "session.csv.gz"
+    path.write_bytes(content)
+    read = load_recording(path)
+    assert len(read.labelled.samples) == 2400
+    assert [one.label for one in read.labelled.stretches] == ["rest", "fist", "rest", "open hand"]
+
+
+def test_session_is_deleted_only_after_a_confirmation(open_page: Open, pool: Pool, profile_id: int) -> None:
+    number = make_session(pool, profile_id, now() - timedelta(hours=1))
+    page = open_page(REVIEW)
+    assert page.button(key="delete-session").disabled
+    page.checkbox(key=f"sure-{number}").check().run()
+    page.button(key="delete-session").click().run()
+    assert not page.exception
+    with pool.transaction() as tx:
+        assert sessions.list_sessions(tx, profile_id) == []
+
+
+def test_time_without_samples_says_so(open_page: Open, pool: Pool, profile_id: int) -> None:
+    store_noise(pool, profile_id, now() - timedelta(seconds=30), 5)
+    page = open_page(REVIEW)
+    page.date_input(key=f"day-{profile_id}").set_value((now() - timedelta(days=30)).date()).run()
+    assert "No samples are stored for this time" in all_text(page)
+
+
+def test_profile_without_samples_leads_to_the_capture(open_page: Open, profile_id: int) -> None:
+    assert "Nothing was recorded for Ada yet" in all_text(open_page(REVIEW))
+
+
+def test_session_is_exported_as_parquet_with_its_labels(open_page: Open, pool: Pool, profile_id: int) -> None:
+    make_session(pool, profile_id, now() - timedelta(hours=1))
+    page = open_page(REVIEW)
+    page.button_group(key="export-kind").set_value("Parquet").run()
+    page.button(key="prepare").click().run()
+    assert not page.error
+    _, kind, content = page.session_state["exported"]
+    assert kind == "Parquet"
+    read = pd.read_parquet(io.BytesIO(content))
+    assert list(read.columns) == ["server_at", "a0", "a1", "a2", "a3", "gesture", "repetition"]
+    assert len(read) == 2400
+    assert read["gesture"].value_counts().to_dict() == {"rest": 1200, "fist": 600, "open hand": 600}
+    assert str(read["server_at"].dtype).endswith("UTC]")
+
+
+def test_relabelled_repetition_is_recorded_with_who_did_it(open_page: Open, pool: Pool, profile_id: int) -> None:
+    number = make_session(pool, profile_id, now() - timedelta(hours=1))
+    with pool.transaction() as tx:
+        fist = sessions.list_repetitions(tx, number)[1]
+    page = open_page(REVIEW, repetition=fist.repetition_id)
+    page.selectbox(key=f"gesture-{fist.repetition_id}").set_value("open hand")
+    next(one for one in page.button if "repetition-" in one.form_id).click().run()
+    assert not page.error
+    table = next(each.value for each in page.dataframe if "Change" in each.value)
+    assert table[["Who", "Label", "Change"]].values.tolist() == [["researcher", "fist 1", "now open hand"]]
+
+
+def test_spectra_are_drawn_when_they_are_wanted(open_page: Open, pool: Pool, profile_id: int) -> None:
+    make_session(pool, profile_id, now() - timedelta(hours=1))
+    page = open_page(REVIEW)
+    assert not page.get("plotly_chart")
+    page.toggle(key="spectra").set_value(True).run()
+    assert not page.exception
+    figures = json.loads(page.get("plotly_chart")[0].proto.spec)
+    assert [line["name"] for line in figures["data"]] == ["a0", "a1", "a2", "a3"]
+    table = next(each.value for each in page.dataframe if "RMS" in each.value)
+    assert table["RMS"].tolist() == pytest.approx([120] * 4, rel=0.05)
+    assert (table["Median frequency (Hz)"] > 30).all()
+
+
+def test_recording_is_imported_as_a_session_and_a_damaged_one_is_refused(
+    open_page: Open, pool: Pool, profile_id: int
+) -> None:
+    rows = [f"{5 * i},{i % 7},1,2,3,{'fist' if i < 300 else 'rest'},1" for i in range(600)]
+    content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows]).encode()
+    page = open_page(REVIEW, mode="Import a recording")
+    page.file_uploader(key="import-0").set_value(("walk.csv", content, "text/csv"))
+    button(page, "Import").click().run()
+    assert not page.exception
+    assert not page.error
+    with pool.transaction() as tx:
+        (session,) = sessions.list_sessions(tx, profile_id)
+        assert [one.gesture for one in sessions.list_repetitions(tx, session.session_id)] == ["fist", "rest"]
+    assert (session.name, session.origin) == ("walk", "import")
+    page = open_page(REVIEW, mode="Import a recording")
+    page.file_uploader(key="import-0").set_value(("bad.csv", b"millis,a0\n1,x\n", "text/csv"))
+    button(page, "Import").click().run()
+    assert page.error
+    assert "Something went wrong" not in page.error[0].value
