@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 from playwright.sync_api import Page
 
+from semg.domain import Video
 from semg.settings import Settings
+from semg.store import videos
+from semg.store.pool import Pool
 
+PATIENCE_S = 60.0
 LOGIN, PASSWORD = "researcher", "a long enough password"
 
 
@@ -30,3 +36,24 @@ def fill_number(page: Page, label: str, value: str) -> None:
     field = page.get_by_label(label)
     field.fill(value)
     field.press("Enter")
+
+
+def finished_video(pool: Pool, session_id: int) -> Video:
+    """Wait until job_runner has finished a session's video, and give it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        with pool.transaction() as tx:
+            video = videos.find_video(tx, session_id)
+        if video is not None and video.status != "recording":
+            assert (video.status, video.problem) == ("ready", "")
+            return video
+        assert time.monotonic() < deadline, f"not finished: {video}"
+        time.sleep(0.1)
+
+
+def wait_until_gone(settings: Settings, prefix: str) -> None:
+    """Wait until job_runner has removed the files of erased videos; those whose name begins so."""
+    deadline = time.monotonic() + PATIENCE_S
+    while left := [path.name for path in settings.videos.iterdir() if path.name.startswith(prefix)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)

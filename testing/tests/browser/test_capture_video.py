@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import re
 import ssl
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from semg.capture import step_interval
 from semg.capture.conducting import REDONE
@@ -27,34 +25,13 @@ from semg.video.files import files_of
 from semg.video.finishing import frame_at, read_times
 from testing import fake_camera
 from testing.running_system import ALL, running, streaming
-from testing.tests.browser.conftest import CHROMIUM, TIMEOUT_MS
-from testing.tests.browser.journey import fill_number, log_in, open_page
+from testing.tests.browser.journey import fill_number, finished_video, log_in, open_page, wait_until_gone
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(300)]
 
 Truth = list[tuple[int, float]]
 P99_US = 20_000
 PROMPT, MIRROR = ".semg-prompt", ".semg-webcam video"
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[Page]:
-    """An empty browser window with a fake webcam."""
-    clip = fake_camera.write_clip(tmp_path / "clip.y4m")
-    arguments = ["--no-sandbox", "--disable-dev-shm-usage", *fake_camera.browser_arguments(clip)]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        context = browser.new_context(
-            viewport={"width": 1280, "height": 720}, timezone_id="Europe/Berlin", ignore_https_errors=True
-        )
-        context.set_default_timeout(TIMEOUT_MS)
-        made = context.new_page()
-        errors: list[str] = []
-        made.on("pageerror", lambda error: errors.append(str(error)))
-        yield made
-        made.screenshot(path=tmp_path / "end.png")  # kept by pytest: what a failing test saw last
-        browser.close()
-    assert errors == [], "JavaScript failed on the page"
 
 
 @pytest.fixture
@@ -67,8 +44,10 @@ def user_id(pool: Pool) -> int:
     return made
 
 
-def test_capture_with_video(page: Page, live_settings: Settings, pool: Pool, user_id: int, tmp_path: Path) -> None:
-    expect.set_options(timeout=TIMEOUT_MS)
+def test_capture_with_video(
+    camera_page: Page, live_settings: Settings, pool: Pool, user_id: int, tmp_path: Path
+) -> None:
+    page = camera_page
     on_loopback = {"webrtc_hosts": "127.0.0.1", "lan_host": "127.0.0.1", "lan_port": embedded.free_port()}
     settings, _ = lan.with_lan(live_settings.model_copy(update=on_loopback))
     stream = ("--user-id", str(user_id), "--channels", "4", "--rate-hz", "200", "--seed", "5")
@@ -143,19 +122,6 @@ def check_labels(pool: Pool, session: Session) -> None:
     assert redone.gesture != REST
     dropped = [step for step in session.plan.steps if step.dropped and step.gesture == redone.gesture]
     assert len(dropped) == 2, "interrupted by the pause, then performed again"
-
-
-def finished_video(pool: Pool, session_id: int) -> Video:
-    """Wait until job_runner has finished a session's video, and give it."""
-    deadline = time.monotonic() + TIMEOUT_MS / 1000
-    while True:
-        with pool.transaction() as tx:
-            video = videos.find_video(tx, session_id)
-        if video is not None and video.status != "recording":
-            assert (video.status, video.problem) == ("ready", "")
-            return video
-        assert time.monotonic() < deadline, f"not finished: {video}"
-        time.sleep(0.1)
 
 
 def check_times(settings: Settings, session: Session, video: Video, truth: tuple[Truth, Truth]) -> None:
@@ -245,10 +211,3 @@ def check_erasure(pool: Pool, settings: Settings, session: Session, user_id: int
         assert videos.find_video(tx, session.session_id) is None
         profiles.delete_profile(tx, user_id)
     wait_until_gone(settings, "")
-
-
-def wait_until_gone(settings: Settings, prefix: str) -> None:
-    deadline = time.monotonic() + TIMEOUT_MS / 1000
-    while left := [path.name for path in settings.videos.iterdir() if path.name.startswith(prefix)]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)

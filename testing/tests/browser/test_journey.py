@@ -1,4 +1,4 @@
-"""The whole way in a browser: an empty database, a profile, gestures, capture, training, live, review, erasure."""
+"""The whole way in a browser, from an empty database to an erased profile of which nothing is left."""
 
 from __future__ import annotations
 
@@ -8,38 +8,51 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from semg.domain import REST, Session
 from semg.settings import Settings
 from semg.store import blocks, gestures, jobs, profiles, sessions
 from semg.store.pool import Pool, one
 from testing.running_system import running, streaming
-from testing.tests.browser.journey import fill_number, log_in, open_page
+from testing.tests.browser.journey import fill_number, finished_video, log_in, open_page, wait_until_gone
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(600)]
 
 PERFORMED = ["fist", "open hand", "wrist extension"]
+PICTURES = re.compile("(Ready|Recording), .* pictures/s")
+SAME_MOMENT = """() => {
+  const find = (root, name) => { for (const e of root.querySelectorAll('*')) {
+    if (e.classList.contains(name)) return e;
+    if (e.shadowRoot) { const f = find(e.shadowRoot, name); if (f) return f; } } return null; };
+  const shown = find(document, 'semg-video'), asked = find(document, 'semg-review');
+  return shown && asked && Math.abs(shown.dataset.atUs / 1000 - asked.dataset.cursorMs) < 60; }"""
 ERASED = ("profiles", "devices", "gestures", "sessions", "repetitions", "sample_blocks", "jobs", "models",
-          "active_models", "api_responses")  # fmt: skip
+          "active_models", "api_responses", "videos", "session_quality", "sample_summaries",
+          "repetition_changes")  # fmt: skip
 
 
 def test_journey_from_an_empty_database_to_an_erased_profile(
-    page: Page, live_settings: Settings, pool: Pool, tmp_path: Path
+    camera_page: Page, live_settings: Settings, pool: Pool, tmp_path: Path
 ) -> None:
-    expect.set_options(timeout=60_000)
-    with running(live_settings, tmp_path):
-        log_in(page, live_settings)
+    page, settings = camera_page, live_settings.model_copy(update={"webrtc_hosts": "127.0.0.1"})
+    with running(settings, tmp_path):
+        log_in(page, settings)
         expect(page.get_by_text("Welcome.")).to_be_visible()
         user_id = create_profile(page, pool)
         add_gestures(page, pool, user_id)
         refuse_to_capture(page)
         stream = ("--user-id", str(user_id), "--channels", "4", "--rate-hz", "200", "--seed", "5")
-        with streaming(live_settings, tmp_path, *stream):
-            capture(page, pool, user_id)
+        with streaming(settings, tmp_path, *stream):
+            session = capture(page, pool, user_id)
+            abort_one(page, pool, user_id)
             train(page, pool, user_id)
             recognise(page)
+            watch_with_another(page, settings, user_id)
         expect(page.locator(".semg-live")).to_have_attribute("data-state", "stopped")
         expect(page.get_by_text(re.compile("The stream stopped"))).to_be_visible()
-        review(page)
+        finished_video(pool, session.session_id)
+        review(page, pool, session)
         erase(page, pool)
+        wait_until_gone(settings, "")
 
 
 def create_profile(page: Page, pool: Pool) -> int:
@@ -71,9 +84,11 @@ def refuse_to_capture(page: Page) -> None:
     expect(page.get_by_text("The capture was not started")).to_be_visible()
 
 
-def capture(page: Page, pool: Pool, user_id: int) -> None:
-    """A short plan; the page is reloaded in the middle, which changes nothing."""
+def capture(page: Page, pool: Pool, user_id: int) -> Session:
+    """Carry a short plan through with the webcam, one performance twice; give the session."""
     expect(page.get_by_text("samples/s, nothing lost")).to_be_visible()
+    page.get_by_text("Record the webcam").click()
+    expect(page.get_by_text(PICTURES)).to_be_visible()
     fill_number(page, "Repetitions of each", "2")
     fill_number(page, "Seconds per gesture", "2")
     fill_number(page, "Seconds of rest", "1")
@@ -81,29 +96,45 @@ def capture(page: Page, pool: Pool, user_id: int) -> None:
     expect(page.get_by_text("6 performances, 20 s in all.")).to_be_visible()
     page.get_by_role("button", name="Start").click()
     prompt = page.locator(".semg-prompt")
-    expect(prompt).to_have_attribute("data-prompt", "prepare")
     expect(prompt).to_have_attribute("data-prompt", re.compile("|".join(PERFORMED)))
-    page.reload()
-    expect(prompt).to_have_attribute("data-prompt", re.compile("|".join([*PERFORMED, "rest"])))
-    expect(page.get_by_text("6 performances were recorded")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("Redo (" + "|".join(PERFORMED) + ")"))).to_be_enabled()
+    page.get_by_role("heading", name="Training Data Capture").click()  # out of the fields
+    page.keyboard.press("Backspace")
+    expect(page.get_by_text("6 performances were recorded. 1 more is left out of training: redone.")).to_be_visible()
     with pool.transaction() as tx:
         (session,) = sessions.list_sessions(tx, user_id)
         written = sessions.list_repetitions(tx, session.session_id)
         stored = [one for one in blocks.list_session_blocks(tx, session) if not one.late]
     assert session.status == "completed"
     assert session.plan is not None
-    planned = [(one.gesture, one.number, one.start_s, one.end_s) for one in session.plan.steps if one.gesture]
+    planned = [(one.gesture, one.number, one.start_s, one.end_s) for one in session.plan.steps
+               if one.gesture and not one.dropped]  # fmt: skip
     began = session.started_at
     assert planned == [
         (one.gesture, one.number, (one.started_at - began).total_seconds(), (one.ended_at - began).total_seconds())
         for one in written
+        if not one.excluded
     ]
     assert sum(one.n_samples for one in stored) == pytest.approx(200 * session.plan.duration_s, rel=0.02)
+    return session
+
+
+def abort_one(page: Page, pool: Pool, user_id: int) -> None:
+    """End a second capture in the middle of its first gesture: only the rest before it has a label."""
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".semg-prompt")).to_have_attribute("data-prompt", re.compile("|".join(PERFORMED)))
+    page.get_by_role("button", name="End early").click()
+    expect(page.get_by_text("ended early: 0 performances were recorded")).to_be_visible()
+    with pool.transaction() as tx:
+        aborted = sessions.list_sessions(tx, user_id)[0]
+        assert [one.gesture for one in sessions.list_repetitions(tx, aborted.session_id)] == [REST]
+    assert aborted.status == "aborted"
 
 
 def train(page: Page, pool: Pool, user_id: int) -> None:
     page.get_by_role("link", name="Train with it").click()
     page.get_by_role("heading", name="Kickoff Training").wait_for()
+    expect(page.get_by_text(re.compile(r"Session 1 · .* · 6 performances, 1 intervals? left out"))).to_be_visible()
     page.get_by_label("Classifier").click()
     page.get_by_role("option", name=re.compile("Log-covariance")).click()
     page.get_by_role("button", name="Start training").click()
@@ -131,10 +162,34 @@ def recognise(page: Page) -> None:
     expect(view.get_by_role("button", name="Continue")).to_be_visible()
 
 
-def review(page: Page) -> None:
+def watch_with_another(page: Page, settings: Settings, user_id: int) -> None:
+    """A second window of the same viewer shows the same stream, and the first goes on."""
+    other = page.context.new_page()
+    other.goto(f"{settings.app_url}/Realtime_Gesture_Recognition?profile={user_id}")
+    expect(other.locator(".semg-live")).to_have_attribute("data-state", "live")
+    expect(page.locator(".semg-live")).to_have_attribute("data-state", "live")
+    other.close()
+
+
+def review(page: Page, pool: Pool, session: Session) -> None:
+    """The captured session with its labels and its video: a click on the signal leads the video there."""
     open_page(page, "Review", "Sensor Data Review")
-    expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"[34],\d{3} samples"))).to_be_visible()
+    page.get_by_role("combobox", name="Session").click()
+    page.get_by_role("option", name=re.compile(f"^{session.name}")).click()
+    expect(page.get_by_text(re.compile(r"[45],\d{3} samples"))).to_be_visible()
+    view = page.locator(".semg-review")
+    with pool.transaction() as tx:
+        n_labels = len(sessions.list_repetitions(tx, session.session_id))
+    expect(view).to_have_attribute("data-labels", str(n_labels))
+    player = page.locator(".semg-video")
+    expect(player).to_have_attribute("data-at-us", re.compile(r"\d+"))
+    canvas = view.locator("canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    canvas.click(position={"x": box["width"] / 2, "y": 60})
+    expect(view).to_have_attribute("data-cursor-ms", re.compile(r"\d+"))
+    page.wait_for_function(SAME_MOMENT)
 
 
 def erase(page: Page, pool: Pool) -> None:
