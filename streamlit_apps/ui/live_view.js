@@ -108,8 +108,8 @@ class LiveView {
     this.now.append(this.label, meter, this.detail);
     this.figures = el("div", "figures");
     this.figure = {};
-    for (const [key, title] of [["state", "Stream"], ["rate", "Samples/s"], ["latency", "Decision latency"],
-      ["arrival", "On this screen after"], ["updates", "Updates/s"]]) {
+    for (const [key, title] of [["state", "Stream"], ["rate", "Samples/s"], ["latency", "Decision latency p50 / p95"],
+      ["arrival", "On this screen p50 / p95"], ["updates", "Updates/s"]]) {
       const box = el("div", "figure");
       this.figure[key] = el("b", "", "—");
       box.append(el("span", "", title), this.figure[key]);

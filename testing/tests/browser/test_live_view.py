@@ -26,6 +26,14 @@ from testing.tests.browser.journey import log_in, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers]
 
+VOICE = """
+window.semgSaid = [];
+window.SpeechSynthesisUtterance = class { constructor(text) { this.text = text; } };
+Object.defineProperty(window, 'speechSynthesis', { value: {
+  getVoices: () => [{ localService: true, lang: 'en-US' }], speak: (said) => window.semgSaid.push(said.text),
+  cancel() {}, addEventListener() {}, removeEventListener() {} } });
+"""
+"""A voice of the device that is not heard but noted; headless Chromium has none."""
 PERIOD_US = 5000
 CHUNK = 4
 
@@ -169,3 +177,29 @@ def test_login_outlives_a_reload_and_ends_with_the_logout(
         page.wait_for_function("!document.cookie.includes('semg_login')")
         page.reload()
         expect(page.get_by_role("button", name="Log in")).to_be_visible()
+
+
+def test_phrase_is_shown_and_spoken_once_per_activation(
+    page: Page, live_settings: Settings, pool: Pool, user_id: int, tmp_path: Path
+) -> None:
+    with pool.transaction() as tx:
+        fist = next(one for one in gestures.list_gestures(tx, user_id) if one.name == "fist")
+        gestures.update_gesture(tx, fist.gesture_id, phrase="Yes, please")
+    page.add_init_script(VOICE)
+    with running(live_settings, tmp_path, ("api", "streamlit")), Publisher(live_settings, user_id).running() as sender:
+        open_live(page, live_settings)
+        view = page.locator(".semg-live")
+        expect(view.locator(".phrase")).to_have_text("Yes, please")
+        expect(view).to_have_attribute("data-spoken", "0")
+        page.get_by_role("heading", name="Realtime Gesture Recognition").click()
+        page.keyboard.press("s")
+        expect(view.get_by_role("button", name="Speaking: on")).to_be_visible()
+        sender.label = "rest"
+        expect(view.locator(".label")).to_have_text("rest")
+        # The same gesture counts again after a moment of rest, which a click on the tab may not shorten.
+        page.wait_for_function("(view) => view.semgView.activation === null", arg=view.element_handle())
+        sender.label = "fist"
+        expect(view).to_have_attribute("data-spoken", "1")
+        sender.label = "open hand"
+        expect(view.locator(".label")).to_have_text("open hand")
+        assert page.evaluate("window.semgSaid") == ["Yes, please"]
