@@ -16,7 +16,7 @@ from collections.abc import Callable
 from nats.aio.msg import Msg
 
 from semg import bus
-from semg.domain import Model
+from semg.domain import REST, Model
 from semg.errors import PlatformError, SemgError
 from semg.platform import control
 from semg.platform.services import Service
@@ -59,7 +59,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     )
     _stream(settings, user_id)
     label = asyncio.run(_first_correct(settings, user_id))
-    say(f"First correct live decision, “{label}”, {time.monotonic() - started:.0f} s after the platform was ready.")
+    say(f"First gesture recognised live, “{label}”, {time.monotonic() - started:.0f} s after the platform was ready.")
     say(f"Watch it: {settings.app_url}/Realtime_Gesture_Recognition (profile “{PROFILE}”)")
 
 
@@ -112,7 +112,9 @@ def _stream(settings: Settings, user_id: int) -> None:
 
 
 async def _first_correct(settings: Settings, user_id: int) -> str:
-    """Wait for a decision that names what the synthetic person was performing at the window's end.
+    """Wait for a decision that names the gesture which the synthetic person was performing at the window's end.
+
+    Rest does not count: whoever never recognises anything is right about it.
 
     When the stream has run for long already, what it performed then is not computed anew: any decision counts.
     """
@@ -122,8 +124,8 @@ async def _first_correct(settings: Settings, user_id: int) -> str:
     async def on_decision(message: Msg) -> None:
         decision = messages.DecisionMessage.from_bytes(message.data)
         expected = truth.label_at(decision.window_end_device_ms)
-        if decision.label is not None and expected in (None, decision.label) and not decided.full():
-            decided.put_nowait(decision.label)
+        if decision.label not in (None, REST) and expected in (None, decision.label) and not decided.full():
+            decided.put_nowait(str(decision.label))
 
     client = await bus.connect(settings, "demo", forever=False)
     await client.subscribe(messages.decisions_subject(user_id), cb=on_decision)

@@ -84,7 +84,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_demo_tells_addresses_login_and_honest_accuracy(started) -> None:
-    for expected in ("App ", "API ", "password ", "Balanced accuracy", "had not seen", "First correct live decision"):
+    for expected in ("App ", "API ", "password ", "Balanced accuracy", "had not seen", "First gesture recognised live"):
         assert expected in started.stdout
 
 
