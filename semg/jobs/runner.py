@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 TRAINER = PROJECT_DIR / "ml_model" / "TrainMLJob.py"
 CANCEL_GRACE_S = 10.0
 STALE_CHECK_EVERY_S = 5.0
+TOUCH_EVERY_S = 5.0
+"""How often a job's row is told that its process runs: on a busy machine the process itself may be late to say so."""
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class _Running:
     process: subprocess.Popen[bytes]
     deadline: float
     cancel_seen_at: float | None = None
+    touched_at: float = 0.0
 
 
 class JobRunner:
@@ -111,6 +114,10 @@ class JobRunner:
             self._kill(running)
             self._fail(running.job, f"stopped after {self._settings.job_max_s:.0f} s (JOB_MAX_S)")
             return
+        if time.monotonic() - running.touched_at > TOUCH_EVERY_S:
+            running.touched_at = time.monotonic()
+            with self._pool.transaction() as tx:
+                jobs.touch_job(tx, running.job.job_id)
         if running.cancel_seen_at is None:
             try:
                 with self._pool.transaction() as tx:

@@ -177,6 +177,11 @@ def update_progress(
     return True if row is None else bool(row.cancel_requested)
 
 
+def touch_job(tx: Transaction, job_id: int) -> None:
+    """Note a sign of life of a job in progress, seen from outside: its process runs."""
+    execute(tx, "UPDATE jobs SET heartbeat_at = now() WHERE job_id = %s AND status = 'in-progress'", (job_id,))
+
+
 def record_used(tx: Transaction, job_id: int) -> int:
     """Write the repetitions of a job's sessions as they are now to the job, and give how many it uses.
 

@@ -161,3 +161,16 @@ def test_two_runners_do_each_job_once(settings, pool, schedule, script, tmp_path
     wait_for(all_done, 60)
     done = sorted(int(path.name.split("-")[0]) for path in tmp_path.glob("*-*") if path.name[0].isdigit())
     assert done == sorted(wanted)
+
+
+def test_job_whose_process_is_too_busy_to_say_so_is_not_taken_for_dead(settings, pool, schedule, script) -> None:
+    runner = JobRunner(settings, pool, trainer=script("import time; time.sleep(600)"))
+    job_id = schedule()
+    runner.step()
+    with pool.transaction() as tx:
+        execute(tx, "UPDATE jobs SET heartbeat_at = now() - interval '1 hour' WHERE job_id = %s", (job_id,))
+    runner.step()
+    with pool.transaction() as tx:
+        assert jobs.fail_stale_jobs(tx, 30, "dead") == []
+        jobs.request_cancel(tx, job_id)
+    runner._end_all()
