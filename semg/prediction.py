@@ -1,22 +1,29 @@
-"""The predictor: active classifiers in memory, windows in, probabilities out. No HTTP here."""
+"""The predictor: active classifiers in memory, windows in, probabilities out. No HTTP here.
+
+Windows of a live stream are answered by a classifier that follows it (``semg.following``), as ``evaluate.py`` does with
+a recording: what was learned from a stream's windows so far answers the next ones.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections import OrderedDict, defaultdict
-from collections.abc import Hashable, Sequence
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semg.answering import Asked, answer
 from semg.domain import Device
 from semg.errors import ArtifactError, NotFoundError
+from semg.following import Follower, Followers
 from semg.inference.directory import columns_of
+from semg.signals.adaptation import Adapter
 from semg.signals.classifier import Classifier
-from semg.signals.together import Member, predict_together, prepare
+from semg.signals.together import Member, prepare
 from semg.signals.windows import WindowStream
 from semg.store import models, profiles
 from semg.store.pool import Pool
@@ -73,6 +80,7 @@ class Predictor:
         self._lock = threading.Lock()
         self._without_model: set[int] = set()
         self._looked_again: dict[int, float] = {}
+        self._followers = Followers(cache_size)
 
     def find(self, user_id: int) -> Loaded | None:
         """Give the profile's active classifier, read from the store the first time.
@@ -112,6 +120,7 @@ class Predictor:
             gone = [user_id for user_id in self._cache if user_id not in active]
             for user_id in gone:
                 del self._cache[user_id]
+                self._followers.forget(user_id)
             changed = [user_id for user_id, loaded in self._cache.items() if loaded.version != active[user_id]]
             if len(active) <= self._cache_size:  # all fit: nobody's first window has to wait
                 changed += [user_id for user_id in active if user_id not in self._cache]
@@ -140,29 +149,38 @@ class Predictor:
         A window made for the version before the active one is answered by that: a swap leaves no pause. A window made
         for a version that is not known yet lets the store be asked.
 
+        Windows of a stream must come in their order, those of one stream in one request at a time.
+
         Returns
         -------
         One answer a window, at its place.
         """
         n = sum(len(part.places) for part in parts)
         users, versions, statuses, classes = (np.zeros(n, np.int64) for _ in range(4))
-        statuses[:] = WindowStatus.FAILED
-        groups: dict[Hashable, _Group] = defaultdict(_Group)
-        for part in parts:
-            users[part.places] = part.user_ids
-            found: dict[tuple[int, int], tuple[WindowStatus, int, Member | None]] = {}
-            asked = zip(part.user_ids.tolist(), part.model_versions.tolist(), strict=True)
-            for index, (key, place) in enumerate(zip(asked, part.places.tolist(), strict=True)):
-                if key not in found:
-                    found[key] = self._choose(*key, part.windows.shape[1:])
-                statuses[place], versions[place], member = found[key]
-                if member is not None:
-                    groups[member.alike].add(place, member, part.windows, index)
-                    classes[place] = len(member.classifier.classes)
-        probabilities = np.zeros((n, int(classes.max(initial=0))), np.float32)
-        for group in groups.values():
-            answers = group.predict()
-            probabilities[group.places, : answers.shape[1]] = answers
+        asked: list[Asked] = []
+        taken: list[Follower] = []
+        try:
+            for part in parts:
+                users[part.places] = part.user_ids
+                found: dict[tuple[int, int, int], tuple[WindowStatus, int, Member | None, Follower | None]] = {}
+                keys = zip(part.user_ids.tolist(), part.model_versions.tolist(), part.streams.tolist(), strict=True)
+                for key, place, window in zip(keys, part.places.tolist(), part.windows, strict=True):
+                    if key not in found:
+                        found[key] = (*self._choose(*key[:2], part.windows.shape[1:]), None)
+                        status, version, member, _ = found[key]
+                        if member is not None:
+                            follower = self._followers.take(key[0], version, key[2], member.classifier)
+                            taken += [follower] if follower is not None else []
+                            found[key] = (status, version, member, follower)
+                    statuses[place], versions[place], member, follower = found[key]
+                    if member is not None:
+                        asked.append(Asked(place, member, window, follower))
+                        classes[place] = len(member.classifier.classes)
+            probabilities = np.zeros((n, int(classes.max(initial=0))), np.float32)
+            answer(asked, probabilities)
+        finally:
+            for follower in taken:
+                follower.busy.release()
         failed = (statuses == WindowStatus.OK) & ~np.isfinite(probabilities).all(axis=1)
         statuses[failed] = WindowStatus.FAILED
         failed = statuses != WindowStatus.OK
@@ -170,7 +188,7 @@ class Predictor:
         return AnswerTable(users, versions, statuses, classes, probabilities)
 
     def predict(self, user_id: int, data: NDArray[np.float32]) -> PredictResponse:
-        """Predict every window of raw samples, conditioned from a reset state.
+        """Predict every window of raw samples as of a stream that begins with them: conditioned from a reset state.
 
         Parameters
         ----------
@@ -193,7 +211,7 @@ class Predictor:
         if loaded is None:
             raise NoModelError(f"profile {user_id} has no active model: train one, or activate a version")
         windows, ends = _windows(loaded.classifier, device, data)
-        probabilities = loaded.classifier.predict_proba(windows)
+        probabilities = Adapter(loaded.classifier).predict_proba(windows)
         best = probabilities.argmax(axis=1)
         classes = loaded.classifier.classes
         return PredictResponse(
@@ -253,40 +271,6 @@ class Predictor:
             while len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
         return loaded
-
-
-class _Group:
-    """Windows whose classifiers go in one pass."""
-
-    def __init__(self) -> None:
-        self.places: list[int] = []
-        self._members: list[Member] = []
-        self._windows: list[NDArray[np.float32]] = []
-
-    def add(self, place: int, member: Member, windows: NDArray[np.float32], index: int) -> None:
-        """Add a window of a request's part."""
-        self.places.append(place)
-        self._members.append(member)
-        self._windows.append(windows[index])
-
-    def predict(self) -> NDArray[np.float32]:
-        """Give all probabilities in one pass; when that fails, one by one, NaN for those for whom it fails again."""
-        windows = np.stack(self._windows)
-        try:
-            return predict_together(self._members, windows)[0]
-        except Exception:  # find out whose model it is, so that the others are answered
-            logger.exception("prediction of %d windows failed, each is tried alone", len(windows))
-        wide = max(len(member.classifier.classes) for member in self._members)
-        alone = np.full((len(windows), wide), np.nan, np.float32)
-        for row, member, window in zip(alone, self._members, windows, strict=True):
-            try:
-                own = predict_together([member], window[None])[0][0]
-            except Exception:
-                logger.exception("prediction failed")
-            else:
-                row[:] = 0
-                row[: len(own)] = own
-        return alone
 
 
 def _windows(

@@ -7,6 +7,7 @@ operations for all profiles.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from semg.block_table import LATE, STARTS_RUN, BlockTable
 from semg.domain import ConditioningSpec, WindowSpec
 from semg.signals.conditioning import ConditionerBank
+from semg.wire.windows import MAX_STREAM
 
 NEVER_US = np.iinfo(np.int64).max
 MAX_EDGES = 16
@@ -47,6 +49,9 @@ class DueSlots:
         Of each window's last sample, int64 ``(N,)``.
     starts_run
         Which are the first after a reset.
+    numbers
+        Of each stream, int64 ``(N,)``: another one when a session has begun or ended, so that what the classifier has
+        learned of the electrodes' place is forgotten. A gap or a boot moves no electrode.
     """
 
     slots: NDArray[np.int64]
@@ -55,6 +60,14 @@ class DueSlots:
     server_us: NDArray[np.int64]
     received_us: NDArray[np.int64]
     starts_run: NDArray[np.bool_]
+    numbers: NDArray[np.int64]
+
+    def take(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> DueSlots:
+        """Give some of the windows."""
+        return DueSlots(
+            self.slots[places], self.windows[places], self.device_us[places], self.server_us[places],
+            self.received_us[places], self.starts_run[places], self.numbers[places],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +85,16 @@ class _Pieces:
     starts: NDArray[np.bool_]
     whole: NDArray[np.bool_]
     """Begins where its block begins, so that what lies before it is looked at."""
+    edge: NDArray[np.bool_]
+    """Begins at a session's edge."""
 
     def take(self, places: NDArray[np.int64]) -> _Pieces:
         return _Pieces(
             self.slot[places], self.segment[places], self.offset_us[places], self.first[places],
-            self.value[places], self.count[places], self.starts[places], self.whole[places],
+            self.value[places], self.count[places], self.starts[places], self.whole[places], self.edge[places],
         )  # fmt: skip
 
-    def behind(self, places: NDArray[np.int64], skipped: NDArray[np.int64], wide: int, starts: bool) -> _Pieces:
+    def behind(self, places: NDArray[np.int64], skipped: NDArray[np.int64], wide: int, edge: bool) -> _Pieces:
         """Give what is left of pieces behind their first ``skipped`` samples of ``wide`` values."""
         left = self.take(places)
         return replace(
@@ -87,8 +102,9 @@ class _Pieces:
             first=left.first + skipped,
             value=left.value + skipped * wide,
             count=left.count - skipped,
-            starts=np.full(len(places), starts),
+            starts=np.full(len(places), edge),
             whole=np.zeros(len(places), bool),
+            edge=np.full(len(places), edge),
         )
 
     @staticmethod
@@ -100,6 +116,7 @@ class _Pieces:
             np.concatenate([p.offset_us for p in parts]), np.concatenate([p.first for p in parts]),
             np.concatenate([p.value for p in parts]), np.concatenate([p.count for p in parts]),
             np.concatenate([p.starts for p in parts]), np.concatenate([p.whole for p in parts]),
+            np.concatenate([p.edge for p in parts]),
         )  # fmt: skip
 
 
@@ -126,6 +143,7 @@ class StreamGroup:
         self._last_segment, self._last_us, self._last_server_us = (np.zeros(0, np.int64) for _ in range(3))
         self._next_edge_us = np.zeros(0, np.int64)
         self._fresh = np.zeros(0, bool)
+        self._numbers = np.zeros(0, np.int64)
         self._edges: dict[int, list[int]] = {}
         self.n_streams = 0
         self.not_finite = 0
@@ -138,6 +156,8 @@ class StreamGroup:
         self._reset(np.array([slot]))
         self._last_segment[slot] = self._last_us[slot] = self._last_server_us[slot] = -1
         self._next_edge_us[slot] = NEVER_US
+        # Not where another worker, or this one before a restart, may have been.
+        self._numbers[slot] = secrets.randbelow(MAX_STREAM) + 1
         self._edges.pop(slot, None)
         self.n_streams += 1
         return slot
@@ -185,6 +205,7 @@ class StreamGroup:
             counts,
             rows["flags"] & STARTS_RUN != 0,
             np.ones(len(rows), bool),
+            np.zeros(len(rows), bool),
         )
         due: list[DueSlots] = []
         while len(left.slot):
@@ -235,6 +256,7 @@ class StreamGroup:
         while at == 0 and edges and edges[0] <= server_us[-1]:
             at = int(np.searchsorted(server_us, edges.pop(0)))
             pieces.starts[place] |= at == 0
+            pieces.edge[place] |= at == 0
         self._next_edge_us[slot] = edges[0] if edges else NEVER_US
         return at or count
 
@@ -243,6 +265,8 @@ class StreamGroup:
         slots, count = pieces.slot, pieces.count
         if pieces.starts.any():
             self._reset(slots[pieces.starts])
+            at_edge = slots[pieces.edge]
+            self._numbers[at_edge] = self._numbers[at_edge] % MAX_STREAM + 1
         before = self._seen[slots]
         after = before + count
         owner = np.repeat(np.arange(len(slots)), count)
@@ -275,7 +299,7 @@ class StreamGroup:
         device_us = table.device_us[place]
         due = DueSlots(
             slots, np.ascontiguousarray(windows.transpose(0, 2, 1)), device_us, device_us + offset_us,
-            table.received_us[place], fresh,
+            table.received_us[place], fresh, self._numbers[slots],
         )  # fmt: skip
         good = np.asarray(np.isfinite(due.windows).all(axis=(1, 2)), bool)
         return due if good.all() else self._without_broken(due, good)
@@ -292,10 +316,7 @@ class StreamGroup:
         self.not_finite += int(np.count_nonzero(~good))
         if not good.any():
             return None
-        return DueSlots(
-            due.slots[good], due.windows[good], due.device_us[good], due.server_us[good], due.received_us[good],
-            due.starts_run[good],
-        )  # fmt: skip
+        return due.take(good)
 
     def _reset(self, slots: NDArray[np.int64]) -> None:
         self._seen[slots] = self._conditioned[slots] = 0
@@ -306,7 +327,7 @@ class StreamGroup:
         old = len(self._seen)
         for name in (
             "_samples", "_seen", "_conditioned", "_next_end", "_last_segment", "_last_us", "_last_server_us",
-            "_next_edge_us", "_fresh",
+            "_next_edge_us", "_fresh", "_numbers",
         ):  # fmt: skip
             held = getattr(self, name)
             setattr(self, name, np.concatenate([held, np.zeros((n - old, *held.shape[1:]), held.dtype)]))

@@ -65,16 +65,12 @@ class DueWindows:
 
     def take(self, places: NDArray[np.int64]) -> DueWindows:
         """Give some of the windows, in this order."""
-        cut = self.cut
         return DueWindows(
             [self.streams[place] for place in places.tolist()],
             self.user_ids[places],
             self.model_versions[places],
-            DueSlots(
-                cut.slots[places], cut.windows[places], cut.device_us[places], cut.server_us[places],
-                cut.received_us[places], cut.starts_run[places],
-            ),
-        )  # fmt: skip
+            self.cut.take(places),
+        )
 
 
 class Streams:

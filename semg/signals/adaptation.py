@@ -45,9 +45,19 @@ class Adapter:
 
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
-        self.adapts = "class_means" in classifier.arrays
+        self.adapts = self.can_follow(classifier)
         self._envelope = classifier.conditioning.sensor == "envelope"
         self.reset()
+
+    @staticmethod
+    def can_follow(classifier: Classifier) -> bool:
+        """Tell whether a classifier has what following a stream needs."""
+        return "class_means" in classifier.arrays
+
+    @property
+    def pending(self) -> int:
+        """How many windows have been noted since what was learned took effect last; fewer than ``BLOCK``."""
+        return self._pending
 
     def reset(self) -> None:
         """Forget the session: the next window is the first of another one."""

@@ -21,13 +21,15 @@ CONTENT_TYPE = "application/x-semg-windows"
 REQUEST_MAGIC, ANSWER_MAGIC = b"SEW1", b"SEP1"
 MAX_WINDOW_SAMPLES = 1 << 16
 MAX_ANSWER_VALUES = 1 << 22
+MAX_STREAM = 65_535
+"""Numbers of streams go from 1 to this."""
 _HEADER = struct.Struct("<4sI")
 _REQUEST_ROW = np.dtype(
     [
         ("user_id", "<i8"),
         ("model_version", "<u4"),
         ("n_channels", "<u2"),
-        ("reserved", "<u2"),
+        ("stream", "<u2"),
         ("n_samples", "<u4"),
     ]
 )
@@ -46,11 +48,15 @@ class WindowStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class WindowRequest:
-    """A conditioned window: float32 ``(n_channels, n_samples)``, channels by name in the model's order."""
+    """A conditioned window: float32 ``(n_channels, n_samples)``, channels by name in the model's order.
+
+    ``stream`` as in ``AlikeWindows``.
+    """
 
     user_id: int
     model_version: int
     window: NDArray[np.float32]
+    stream: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +81,16 @@ class AlikeWindows:
         int64 ``(N,)``.
     windows
         float32 ``(N, C, T)``.
+    streams
+        Int64 ``(N,)``. 0: answered by the classifier as it is stored. Otherwise the window follows the profile's last
+        one of the same number, and the classifier follows the stream; another number than the last begins anew.
     """
 
     places: NDArray[np.int64]
     user_ids: NDArray[np.int64]
     model_versions: NDArray[np.int64]
     windows: NDArray[np.float32]
+    streams: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +115,20 @@ class AnswerTable:
         return len(self.user_ids)
 
 
-def encode_alike(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]) -> bytes:
-    """Give the request body of windows as columns: user ids, model versions and windows ``(N, C, T)`` a part."""
+Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
+"""User ids, model versions, streams and windows ``(N, C, T)`` of a part of a request."""
+
+
+def encode_alike(parts: Sequence[Columns]) -> bytes:
+    """Give the request body of windows as columns."""
     tables, data = [], []
-    for user_ids, model_versions, windows in parts:
+    for user_ids, model_versions, streams, windows in parts:
         table = np.zeros(len(user_ids), _REQUEST_ROW)
-        table["user_id"], table["model_version"] = user_ids, model_versions
+        table["user_id"], table["model_version"], table["stream"] = user_ids, model_versions, streams
         table["n_channels"], table["n_samples"] = windows.shape[1:]
         tables.append(table.tobytes())
         data.append(np.ascontiguousarray(windows, "<f4").tobytes())
-    total = sum(len(user_ids) for user_ids, _, _ in parts)
+    total = sum(len(part[0]) for part in parts)
     return b"".join([_HEADER.pack(REQUEST_MAGIC, total), *tables, *data])
 
 
@@ -137,18 +151,19 @@ def decode_alike(body: bytes) -> list[AlikeWindows]:
     if not np.isfinite(values).all():
         raise WireError("not_finite", "expected finite window values")
     user_ids, versions = rows["user_id"].astype(np.int64), rows["model_version"].astype(np.int64)
+    streams = rows["stream"].astype(np.int64)
     shapes = channels * (MAX_WINDOW_SAMPLES + 1) + samples
     different = np.unique(shapes)
     if len(different) == 1:
         windows = values.reshape(len(rows), int(channels[0]), int(samples[0]))
-        return [AlikeWindows(np.arange(len(rows)), user_ids, versions, windows)]
+        return [AlikeWindows(np.arange(len(rows)), user_ids, versions, windows, streams)]
     starts = np.cumsum(sizes) - sizes
     parts = []
     for shape in different:
         places = np.flatnonzero(shapes == shape)
         c, n = int(channels[places[0]]), int(samples[places[0]])
         windows = values[starts[places, None] + np.arange(c * n)].reshape(len(places), c, n)
-        parts.append(AlikeWindows(places, user_ids[places], versions[places], windows))
+        parts.append(AlikeWindows(places, user_ids[places], versions[places], windows, streams[places]))
     return parts
 
 
@@ -186,7 +201,10 @@ def decode_answer_table(body: bytes) -> AnswerTable:
 def encode_request(windows: Sequence[WindowRequest]) -> bytes:
     """Give the request body of windows, each by itself, in this order."""
     return encode_alike(
-        [(np.array([w.user_id]), np.array([w.model_version]), np.asarray(w.window)[None]) for w in windows]
+        [
+            (np.array([w.user_id]), np.array([w.model_version]), np.array([w.stream]), np.asarray(w.window)[None])
+            for w in windows
+        ]
     )
 
 
@@ -199,10 +217,12 @@ def decode_request(body: bytes) -> list[WindowRequest]:
         As ``decode_alike``.
     """
     found = [
-        (place, WindowRequest(user_id, version, window))
+        (place, WindowRequest(user_id, version, window, stream))
         for part in decode_alike(body)
-        for place, user_id, version, window in zip(
-            part.places.tolist(), part.user_ids.tolist(), part.model_versions.tolist(), part.windows, strict=True
+        for place, user_id, version, stream, window in zip(
+            *map(np.ndarray.tolist, (part.places, part.user_ids, part.model_versions, part.streams)),
+            part.windows,
+            strict=True,
         )
     ]
     return [window for _, window in sorted(found, key=lambda item: item[0])]

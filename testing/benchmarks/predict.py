@@ -157,8 +157,11 @@ def measure(kind: ClassifierKind, channels: int, rate_hz: float) -> dict[str, An
         for each in WINDOWS_PER_USER:
             ids = np.repeat(np.arange(users), each)
             chosen = windows[rng.integers(0, len(windows), len(ids))]
-            body = encode_alike([(ids, np.ones(len(ids), np.int64), chosen)])
-            costs.append({"users": users, "windows_per_request": len(ids)} | cost(predictor, body, len(ids)))
+            for stream in (0, 1) if kind == "cnn" else (0,):
+                numbers = np.full(len(ids), stream)
+                body = encode_alike([(ids, np.ones(len(ids), np.int64), numbers, chosen)])
+                what = {"users": users, "windows_per_request": len(ids), "follows": bool(stream)}
+                costs.append(what | cost(predictor, body, len(ids)))
     return {
         "kind": kind,
         "channels": channels,
@@ -175,7 +178,8 @@ def differences(predictor: InMemory, loaded: dict[int, Loaded], windows: NDArray
     """Give the largest difference of a request of everybody to each one alone and to torch."""
     ids = np.arange(len(loaded))
     chosen = windows[np.random.default_rng(1).integers(0, len(windows), len(ids))]
-    answers = predictor.predict_windows(decode_alike(encode_alike([(ids, np.ones_like(ids), chosen)])))
+    body = encode_alike([(ids, np.ones_like(ids), np.zeros_like(ids), chosen)])
+    answers = predictor.predict_windows(decode_alike(body))
     to_single, to_torch = [], []
     for index in ids:
         classifier, window = loaded[index].classifier, chosen[index : index + 1]

@@ -252,3 +252,20 @@ def test_decisions_equal_those_of_a_voter_for_each_profile(vote_n: int) -> None:
                 assert decision.window_end_us == decision.window_end_device_us + OFFSET_US
                 seen += 1
     assert seen > 50
+
+
+def test_number_of_a_stream_changes_at_session_edges_and_at_no_gap() -> None:
+    person = one_person()
+    streams = Streams({1: person.model}.get)
+    stream = streams.open(1, 0.0)
+    edge = 205
+    stream.group.add_edge(stream.slot, int(person.device_us[edge]) + OFFSET_US)
+    numbers: dict[int, int] = {}
+    for first, last in ((0, 100), (110, 200), (200, 300), (300, N)):
+        for due in streams.push(BlockTable.from_blocks([block(person, first, last, first == 110)]), 0.0):
+            numbers |= dict(zip(due.cut.device_us.tolist(), due.cut.numbers.tolist(), strict=True))
+    before = {number for at, number in numbers.items() if at < person.device_us[edge]}
+    after = {number for at, number in numbers.items() if at >= person.device_us[edge]}
+    assert (len(before), len(after)) == (1, 1)
+    assert before != after
+    assert 1 <= min(before | after) <= max(before | after) <= 65_535

@@ -33,13 +33,16 @@ def test_windows_of_several_profiles_keep_their_user_and_values(shapes: list[tup
 def test_columns_and_single_windows_are_the_same_bytes() -> None:
     rng = np.random.default_rng(1)
     wide, narrow = (rng.normal(size=shape).astype(np.float32) for shape in ((3, 8, 50), (2, 4, 25)))
-    parts = [(np.array([5, 6, 7]), np.array([1, 2, 3]), wide), (np.array([8, 9]), np.array([4, 5]), narrow)]
+    parts = [
+        (np.array([5, 6, 7]), np.array([1, 2, 3]), np.array([0, 1, 65_535]), wide),
+        (np.array([8, 9]), np.array([4, 5]), np.array([3, 3]), narrow),
+    ]
     body = encode_alike(parts)
     assert body == encode_request(
         [
-            WindowRequest(int(u), int(v), w)
-            for ids, versions, ws in parts
-            for u, v, w in zip(ids, versions, ws, strict=True)
+            WindowRequest(int(u), int(v), w, int(stream))
+            for ids, versions, streams, ws in parts
+            for u, v, stream, w in zip(ids, versions, streams, ws, strict=True)
         ]
     )
     found = {part.windows.shape: part for part in decode_alike(body)}
@@ -47,6 +50,8 @@ def test_columns_and_single_windows_are_the_same_bytes() -> None:
     assert found[(2, 4, 25)].windows.tobytes() == narrow.tobytes()
     assert found[(3, 8, 50)].user_ids.tolist() == [5, 6, 7]
     assert found[(3, 8, 50)].model_versions.tolist() == [1, 2, 3]
+    assert found[(3, 8, 50)].streams.tolist() == [0, 1, 65_535]
+    assert [one.stream for one in decode_request(body)] == [0, 1, 65_535, 3, 3]
 
 
 def test_answer_keeps_order_status_and_probabilities() -> None:
