@@ -28,7 +28,6 @@ CREATE TABLE profiles (
     name             text NOT NULL UNIQUE CHECK (name <> '' AND length(name) <= 200),
     handedness       text CHECK (handedness IN ('left', 'right', 'both')),
     notes            text NOT NULL DEFAULT '',
-    consent_at       timestamptz,
     channels_used    text[] CHECK (cardinality(channels_used) BETWEEN 1 AND 16),
     vote_n           integer NOT NULL DEFAULT 3 CHECK (vote_n BETWEEN 1 AND 99),
     min_confidence   real NOT NULL DEFAULT 0.4 CHECK (min_confidence BETWEEN 0 AND 1),
@@ -66,6 +65,28 @@ CREATE TABLE boards (
 COMMENT ON TABLE boards IS 'Boards that sign what they send, and the profile that each is assigned to; no key: revoked';
 COMMENT ON COLUMN boards.key_encrypted IS 'AES-GCM under a key derived from SECRET_KEY, which is not in the database';
 COMMENT ON COLUMN boards.last_boot_id IS 'Newest start of the board that was seen; datagrams of older ones are replays';
+
+CREATE TABLE consent_texts (
+    version    text PRIMARY KEY CHECK (version <> '' AND length(version) <= 100),
+    content    text NOT NULL,
+    stored_at  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE consent_texts IS 'Every text that somebody agreed to, word for word';
+
+CREATE TABLE consents (
+    consent_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id       bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
+    scopes        text[] NOT NULL CHECK (scopes <@ ARRAY['recording', 'video', 'shared_models']),
+    text_version  text NOT NULL REFERENCES consent_texts,
+    agreed_at     timestamptz NOT NULL,
+    recorded_at   timestamptz NOT NULL DEFAULT now(),
+    recorded_by   text NOT NULL DEFAULT '' CHECK (length(recorded_by) <= 200),
+    CHECK (cardinality(scopes) = 0 OR 'recording' = ANY (scopes))
+);
+CREATE INDEX consents_by_profile ON consents (user_id, consent_id DESC);
+COMMENT ON TABLE consents IS 'What a person agrees to from then on; the newest entry of a profile counts, older ones are its history';
+COMMENT ON COLUMN consents.scopes IS 'Empty: withdrawn';
+COMMENT ON COLUMN consents.agreed_at IS 'When the person said so; recorded_at is when it was entered';
 
 CREATE TABLE gestures (
     gesture_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -459,6 +480,6 @@ CREATE TABLE services (
 );
 COMMENT ON TABLE services IS 'Last sign of life of every service, with its counters';
 
-INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5), (6);
+INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5), (6), (7);
 
 COMMIT;

@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from semg.agreement import Consent
+
 Sensor = Literal["raw", "envelope"]
 VideoStatus = Literal["recording", "ready", "failed"]
 JobStatus = Literal["scheduled", "in-progress", "completed", "failed", "canceled"]
@@ -53,6 +55,8 @@ class Device:
         Frequency of the power line: 50, 60, or 0 for none.
     allow_v1
         Whether unauthenticated text datagrams are accepted for the profile.
+    consented
+        Whether the person agrees to being recorded; else nothing that the device sends is taken.
     """
 
     user_id: int
@@ -63,6 +67,7 @@ class Device:
     adc_max: float = 4095.0
     mains_hz: float = 50.0
     allow_v1: bool = True
+    consented: bool = True
 
     @property
     def n_channels(self) -> int:
@@ -209,12 +214,12 @@ class Profile:
     name: str
     handedness: str | None
     notes: str
-    consent_at: datetime | None
     channels_used: tuple[str, ...] | None
     created_at: datetime
     device: Device
     decision: DecisionSpec
     channel_purposes: dict[str, str] = field(default_factory=dict)
+    consent: Consent | None = None
 
 
 @dataclass(frozen=True, slots=True)

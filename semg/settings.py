@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     data_dir: Path = PROJECT_DIR / "data"
     video_dir: Path | None = None
     log_dir: Path = PROJECT_DIR / "logs"
+    consent_file: Path | None = Field(None, description="the text that people agree to; empty: the project's own")
     log_level: str = "INFO"
     log_max_bytes: int = Field(5_000_000, ge=10_000)
     log_backups: int = Field(3, ge=1)
@@ -137,10 +138,10 @@ class Settings(BaseSettings):
     dest_ip: str = "127.0.0.1"
     user_id: int = 21
 
-    @field_validator("data_dir", "video_dir", "log_dir", mode="after")
+    @field_validator("data_dir", "video_dir", "log_dir", "consent_file", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        """Relative folders count from the project, so that a service finds them from any working directory."""
+        """Relative paths count from the project, so that a service finds them from any working directory."""
         return None if value is None else (PROJECT_DIR / value.expanduser())
 
     @model_validator(mode="after")

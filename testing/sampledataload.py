@@ -14,6 +14,7 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 
+from semg.consent import TEST_PERSON
 from semg.domain import Profile
 from semg.errors import SemgError
 from semg.importing import ImportedSession, import_recording, synthetic_recording
@@ -79,6 +80,7 @@ def _insert_profile(tx: Transaction, recording: Recording, name: str) -> int:
         adc_max=max(4095.0 if low >= 0 else 1.0, high),
         mains_hz=labelled.mains_hz,
         allow_v1=True,
+        consent=TEST_PERSON,
         notes="Made by testing/sampledataload.py",
     )
 

@@ -20,6 +20,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from semg.consent import TEST_PERSON  # noqa: E402 - after the path is set
 from semg.importing import import_recording, synthetic_recording  # noqa: E402 - after the path is set
 from semg.passwords import hash_password  # noqa: E402
 from semg.settings import Settings  # noqa: E402
@@ -54,7 +55,7 @@ def fill(pool: Pool) -> int:
             rate_hz=arm.rate_hz,
             handedness="right",
             notes="Synthetic signals",
-            consent_at=datetime.now(UTC) - timedelta(days=3),
+            consent=TEST_PERSON,
         )
         profiles.insert_profile(tx, "Participant 08", channels=["flexor", "extensor"], rate_hz=1000.0)
         for name, text in PROMPTS.items():

@@ -113,12 +113,15 @@ class Boards:
         return None if board is None or board.stream is None else board.stream.clock
 
     def set_devices(self, devices: dict[int, Device]) -> None:
-        """Take over the registry's devices by profile. One that changed starts a run; one that is gone ends."""
+        """Take over the registry's devices by profile. One that changed starts a run.
+
+        One that is gone, or whose person does not agree any more, ends.
+        """
         if devices == self._devices:
             return
         for user_id, board in list(self._sending.items()):
             device = devices.get(user_id)
-            if device is None:
+            if device is None or not device.consented:
                 self._end(board)
             elif device != self._devices.get(user_id) and board.stream is not None:
                 self._pull(board)
@@ -301,9 +304,11 @@ class Boards:
         n_samples, n_channels = datagram.samples.shape
         user_id = board.known.user_id
         device = None if user_id is None else self._devices.get(user_id)
-        if device is None or device.n_channels != n_channels:
+        if device is None or not device.consented or device.n_channels != n_channels:
             self._refuse_before(board)
-            return "unassigned_board" if device is None else "channel_count"
+            if device is None:
+                return "unassigned_board"
+            return "channel_count" if device.consented else "no_consent"
         if board.stream is None:
             board.stream = self._begin_stream(board, device.user_id)
         board.stream.push(number, datagram, received_us)

@@ -42,6 +42,7 @@ class Pipeline:
         self._place_of = np.zeros(0, np.int64)
         self._widths = np.zeros(0, np.int64)
         self._allowed = np.zeros(0, bool)
+        self._consented = np.zeros(0, bool)
         self._budgets = Budgets([])
         self._ready: list[BlockTable] = []
         self.boards = Boards(wait_us, counters, self._ready.append, self._end_text)
@@ -80,6 +81,7 @@ class Pipeline:
         self._number_places()
         self._widths = np.array([device.n_channels for device in in_order], np.int64)
         self._allowed = np.array([device.allow_v1 for device in in_order], bool)
+        self._consented = np.array([device.consented for device in in_order], bool)
         self._budgets = Budgets([device.rate_hz for device in in_order])
 
     def process(self, arrivals: Arrivals, now_us: int) -> BlockTable:
@@ -137,6 +139,7 @@ class Pipeline:
             places = self._place_of[found]
             codes[self._widths[places] != texts.widths] = CODE["channel_count"]
             codes[~self._allowed[places]] = CODE["v1_not_allowed"]
+            codes[~self._consented[places]] = CODE["no_consent"]
             codes[self._numbers[found] != texts.user_ids] = CODE["unknown_profile"]
         else:
             places = np.zeros(len(codes), np.int64)

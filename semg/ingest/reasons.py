@@ -16,7 +16,7 @@ REASONS = (
     # binary
     "v2_magic", "v2_size", "v2_range", "unknown_board", "bad_tag", "replayed", "duplicate", "unassigned_board",
     # both
-    "rate_limited",
+    "rate_limited", "no_consent",
 )  # fmt: skip
 CODE = {reason: number for number, reason in enumerate(REASONS)}
 

@@ -53,7 +53,10 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a transaction did: samples and rows written, samples of erased profiles and messages skipped."""
+    """What a transaction did: samples and rows written; samples of erased profiles and messages skipped.
+
+    Samples of a profile whose consent was withdrawn meanwhile count as erased too.
+    """
 
     sequence: int
     samples: int = 0
@@ -195,7 +198,7 @@ class StoreTask:
             fresh = [entry for entry in entries if entry.sequence > saved]
             decoded, damaged = _decoded(fresh)
             users = np.unique(decoded.rows["user_id"])
-            known = profiles.lock_existing(tx, users.tolist())
+            known = profiles.lock_consenting(tx, users.tolist())
             kept = decoded.where(np.isin(decoded.rows["user_id"], list(known)))
             n_rows = blocks_store.copy_blocks(tx, kept.merged())
             last = max(saved, entries[-1].sequence)

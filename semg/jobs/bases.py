@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from semg.agreement import agrees
 from semg.errors import TrainingError
 from semg.pretraining import MAX_PEOPLE, newest_fitting, statistics_of, store_version
 from semg.session_data import load_session
@@ -42,7 +43,7 @@ def make_bases(settings: Settings, pool: Pool) -> Iterator[str]:
     """
     options = TrainingOptions()
     with pool.transaction() as tx:
-        consenting = [profile for profile in profiles.list_profiles(tx) if profile.consent_at is not None]
+        consenting = [each for each in profiles.list_profiles(tx) if agrees(each.consent, "shared_models")]
     alike: dict[tuple[int, float, str], list[tuple[PersonStatistics, LabelledSamples]]] = defaultdict(list)
     for profile in consenting:
         sessions = _sessions_of(pool, profile.user_id)
@@ -80,7 +81,7 @@ def find_base(
     if base is None:
         return None
     with pool.transaction() as tx:
-        consenting = {str(p.user_id) for p in profiles.list_profiles(tx) if p.consent_at is not None}
+        consenting = {str(p.user_id) for p in profiles.list_profiles(tx) if agrees(p.consent, "shared_models")}
     gone = {person.name for person in base.people if person.name not in consenting}
     left = base.without(names=gone | {str(user_id)})
     return left if len(left.people) > 1 else None

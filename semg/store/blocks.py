@@ -28,7 +28,7 @@ _DAY_US = 86_400_000_000
 def copy_blocks(tx: Transaction, blocks: BlockTable | Iterable[Block], session_id: int | None = None) -> int:
     """Write blocks, and give the number of rows.
 
-    The caller has made sure that the profiles exist (``profiles.lock_existing``). The days' partitions are made.
+    The caller has made sure that the profiles exist (``profiles.lock_consenting``). The days' partitions are made.
 
     Parameters
     ----------

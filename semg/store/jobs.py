@@ -8,7 +8,7 @@ from typing import Any
 
 from semg.domain import ClassifierKind, Job
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
-from semg.store import checks
+from semg.store import checks, consents
 from semg.store.pool import Transaction, execute, one, rows
 
 MAX_LOG_CHARACTERS = 64_000
@@ -41,7 +41,10 @@ def insert_job(
     ------
     InvalidValueError
         No session is named, or one that is not the profile's or still being recorded.
+    ConflictError
+        The person's consent was withdrawn.
     """
+    consents.require(tx, user_id, "recording")
     wanted = list(dict.fromkeys(session_ids))
     if not wanted:
         raise InvalidValueError("session_ids", "expected at least one session to train on, got none")

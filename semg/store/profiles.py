@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
+from semg.agreement import NewConsent
 from semg.domain import REST, DecisionSpec, Device, Profile, Sensor
 from semg.errors import ConflictError, NotFoundError
-from semg.store import checks
+from semg.store import checks, consents
 from semg.store.pool import Transaction, execute, one, rows
 
 _SELECT = """
-    SELECT p.user_id, p.name, p.handedness, p.notes, p.consent_at, p.channels_used, p.vote_n, p.min_confidence,
+    SELECT p.user_id, p.name, p.handedness, p.notes, p.channels_used, p.vote_n, p.min_confidence,
            p.created_at, p.channel_purposes,
-           d.channels, d.rate_hz, d.sensor, d.adc_min, d.adc_max, d.mains_hz, d.allow_v1
+           d.channels, d.rate_hz, d.sensor, d.adc_min, d.adc_max, d.mains_hz, d.allow_v1,
+           c.scopes, c.text_version, c.agreed_at, c.recorded_at, c.recorded_by,
+           coalesce('recording' = ANY (c.scopes), false) AS consented
     FROM profiles p JOIN devices d ON d.user_id = p.user_id
+    LEFT JOIN LATERAL (SELECT * FROM consents WHERE user_id = p.user_id ORDER BY consent_id DESC LIMIT 1) c ON true
 """
 _MAX_NAME = 200
 
@@ -27,7 +30,6 @@ class ProfileChanges(TypedDict, total=False):
     name: str
     handedness: str | None
     notes: str
-    consent_at: datetime | None
     channels_used: Sequence[str] | None
     channel_purposes: dict[str, str]
     decision: DecisionSpec
@@ -76,21 +78,25 @@ def list_devices(tx: Transaction) -> list[Device]:
     found = rows(
         tx,
         """
-        SELECT user_id, channels, rate_hz, sensor, adc_min, adc_max, mains_hz, allow_v1
-        FROM devices WHERE user_id IS NOT NULL ORDER BY user_id
+        SELECT user_id, channels, rate_hz, sensor, adc_min, adc_max, mains_hz, allow_v1,
+               coalesce('recording' = ANY (c.scopes), false) AS consented
+        FROM devices d
+        LEFT JOIN LATERAL (SELECT scopes FROM consents WHERE user_id = d.user_id ORDER BY consent_id DESC LIMIT 1) c
+        ON true WHERE user_id IS NOT NULL ORDER BY user_id
         """,
     )
     return [_device(row) for row in found]
 
 
-def lock_existing(tx: Transaction, user_ids: Sequence[int]) -> set[int]:
-    """Give those of the numbers that are profiles, and keep them from being deleted until the transaction ends.
+def lock_consenting(tx: Transaction, user_ids: Sequence[int]) -> set[int]:
+    """Give those of the numbers whose profiles agree to being recorded, and keep these until the transaction ends.
 
     Whoever writes ``sample_blocks`` calls this first: that table has no foreign key, and ``delete_profile`` waits
     for this lock, so that no block of an erased profile is left behind.
     """
     query = "SELECT user_id FROM profiles WHERE user_id = ANY(%s::bigint[]) ORDER BY user_id FOR KEY SHARE"
-    return {row.user_id for row in rows(tx, query, (list(user_ids),))}
+    found = [row.user_id for row in rows(tx, query, (list(user_ids),))]
+    return consents.consenting(tx, found, "recording")
 
 
 def insert_profile(
@@ -106,9 +112,14 @@ def insert_profile(
     allow_v1: bool = True,
     handedness: str | None = None,
     notes: str = "",
-    consent_at: datetime | None = None,
+    consent: NewConsent | None = None,
 ) -> int:
     """Make a profile with its device and the gesture ``rest``, and give its number.
+
+    Parameters
+    ----------
+    consent
+        What the person agrees to; nothing is recorded before that.
 
     Raises
     ------
@@ -123,15 +134,10 @@ def insert_profile(
     made = one(
         tx,
         """
-        INSERT INTO profiles (name, handedness, notes, consent_at) VALUES (%s, %s, %s, %s)
+        INSERT INTO profiles (name, handedness, notes) VALUES (%s, %s, %s)
         ON CONFLICT (name) DO NOTHING RETURNING user_id
         """,
-        (
-            name,
-            checks.handedness(handedness),
-            checks.text("notes", notes),
-            None if consent_at is None else checks.aware("consent_at", consent_at),
-        ),
+        (name, checks.handedness(handedness), checks.text("notes", notes)),
     )
     if made is None:
         raise _name_taken(name)
@@ -144,6 +150,8 @@ def insert_profile(
         (made.user_id, list(device.channels), rate_hz, sensor, adc_min, adc_max, mains_hz, allow_v1),
     )
     execute(tx, "INSERT INTO gestures (user_id, name) VALUES (%s, %s)", (made.user_id, REST))
+    if consent is not None:
+        consents.insert_consent(tx, made.user_id, consent)
     return int(made.user_id)
 
 
@@ -168,15 +176,14 @@ def update_profile(tx: Transaction, user_id: int, **changes: Unpack[ProfileChang
         execute(
             tx,
             """
-            UPDATE profiles SET name = %s, handedness = %s, notes = %s, consent_at = %s, channels_used = %s,
-                                vote_n = %s, min_confidence = %s, channel_purposes = %s
+            UPDATE profiles SET name = %s, handedness = %s, notes = %s, channels_used = %s, vote_n = %s,
+                                min_confidence = %s, channel_purposes = %s
             WHERE user_id = %s
             """,
             (
                 name,
                 checks.handedness(profile.handedness),
                 checks.text("notes", profile.notes),
-                None if profile.consent_at is None else checks.aware("consent_at", profile.consent_at),
                 None if used is None else list(used),
                 profile.decision.vote_n,
                 profile.decision.min_confidence,
@@ -296,6 +303,7 @@ def _device(row: Any) -> Device:
         adc_max=row.adc_max,
         mains_hz=row.mains_hz,
         allow_v1=row.allow_v1,
+        consented=row.consented,
     )
 
 
@@ -305,10 +313,10 @@ def _profile(row: Any) -> Profile:
         name=row.name,
         handedness=row.handedness,
         notes=row.notes,
-        consent_at=row.consent_at,
         channels_used=None if row.channels_used is None else tuple(row.channels_used),
         created_at=row.created_at,
         device=_device(row),
         decision=DecisionSpec(row.vote_n, row.min_confidence),
         channel_purposes=row.channel_purposes,
+        consent=None if row.agreed_at is None else consents.consent_of(row),
     )

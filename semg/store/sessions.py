@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from semg.domain import CapturePlan, Device, PlanStep, Session, SessionStatus
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
-from semg.store import checks
+from semg.store import checks, consents
 from semg.store.captured import delete_captured
 from semg.store.pool import Transaction, execute, one, rows
 from semg.store.repetitions import (
@@ -98,14 +98,16 @@ def insert_session(
     NotFoundError
         There is no such profile.
     ConflictError
-        The profile is recording another session.
+        The profile is recording another session, or the person does not agree to it.
     """
     name = checks.name("name", name, _MAX_NAME)
     checks.aware("started_at", started_at)
     checks.device(device)
     _check_end(status, started_at, ended_at)
-    if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR KEY SHARE", (user_id,)) is None:
+    # Shared with other sessions only: a consent that is withdrawn at this moment waits, and then finds this session.
+    if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR SHARE", (user_id,)) is None:
         raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
+    consents.require(tx, user_id, "recording")
     with checks.refused_as(f"profile {user_id} is recording a session already; finish or abort it first"):
         made = one(
             tx,

@@ -8,6 +8,7 @@ from typing import Any
 
 from semg.domain import Video
 from semg.errors import ConflictError, NotFoundError
+from semg.store import consents
 from semg.store.pool import Transaction, execute, one, rows
 
 _SELECT = """
@@ -35,13 +36,14 @@ def begin_video(tx: Transaction, session_id: int) -> None:
     NotFoundError
         There is no such session.
     ConflictError
-        The session is not being recorded any more.
+        The session is not being recorded any more, or the person does not agree to a video.
     """
-    session = one(tx, "SELECT status FROM sessions WHERE session_id = %s FOR KEY SHARE", (session_id,))
+    session = one(tx, "SELECT user_id, status FROM sessions WHERE session_id = %s FOR KEY SHARE", (session_id,))
     if session is None:
         raise NotFoundError(f"there is no session {session_id}; it may have been deleted")
     if session.status != "recording":
         raise ConflictError(f"session {session_id} has ended; its video takes no more frames")
+    consents.require(tx, session.user_id, "video")
     execute(
         tx,
         "INSERT INTO videos (session_id) VALUES (%s) ON CONFLICT (session_id) DO UPDATE SET seen_at = now()",
@@ -50,17 +52,22 @@ def begin_video(tx: Transaction, session_id: int) -> None:
 
 
 def touch_video(tx: Transaction, session_id: int) -> bool:
-    """Give a sign of life of a recording, and tell whether it is to go on: its session is still being recorded."""
+    """Give a sign of life of a recording, and tell whether it is to go on.
+
+    It is while its session is being recorded and the person agrees to the video.
+    """
     touched = one(
         tx,
         """
         UPDATE videos v SET seen_at = now() FROM sessions s
         WHERE v.session_id = %s AND s.session_id = v.session_id AND v.status = 'recording'
-        RETURNING s.status
+        RETURNING s.status, s.user_id
         """,
         (session_id,),
     )
-    return touched is not None and touched.status == "recording"
+    if touched is None or touched.status != "recording":
+        return False
+    return bool(consents.consenting(tx, [touched.user_id], "video"))
 
 
 def release_video(tx: Transaction, session_id: int, problem: str = "") -> None:

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import streamlit as st
 
+from semg.agreement import NewConsent
+from semg.consent import read_text
 from semg.domain import Profile
 from semg.store import profiles
-from ui import boards, errors, pick, times
+from ui import boards, consent, errors, pick, times
 from ui.page import flash, page
 from ui.profile_form import PRESETS, device_fields, person_fields
 from ui.runtime import App
@@ -30,7 +32,7 @@ def list_and_edit(app: App, known: list[Profile]) -> None:
                 "Number": one.user_id,
                 "Sensor": f"{one.device.n_channels} × {one.device.sensor}, {one.device.rate_hz:g} Hz",
                 "Handedness": one.handedness or "—",
-                "Consent": times.shown(one.consent_at),
+                "Consent": consent.shown(one.consent),
                 "Created": times.shown(one.created_at),
             }
             for one in found[:SHOWN]
@@ -47,6 +49,7 @@ def list_and_edit(app: App, known: list[Profile]) -> None:
     user_id = st.selectbox("Edit", ids, index, format_func=lambda one: by_id[one].name, key="edit-choice")
     st.session_state[pick.CHOSEN] = user_id
     edit(app, by_id[user_id])
+    consent.manage(app, by_id[user_id])
     delete(app, by_id[user_id])
 
 
@@ -69,7 +72,6 @@ def edit(app: App, profile: Profile) -> None:
                         name=person.name,
                         handedness=person.handedness,
                         notes=person.notes,
-                        consent_at=person.consent_at,
                         channels_used=kept,
                     )
                     profiles.update_device(tx, replace(device, user_id=profile.user_id))
@@ -114,9 +116,12 @@ def create(app: App) -> None:
     labels = [preset.label for preset in PRESETS]
     label = st.selectbox("Sensor", labels, key="preset", help="Fills the fields below; everything can be changed.")
     index = labels.index(label)
+    text = read_text(app.settings)
+    consent.show_text(text)
     with st.form("new-profile", clear_on_submit=False):
         person = person_fields(None, "new")
         device = device_fields(PRESETS[index].device, f"new{index}")
+        scopes, said_at = consent.consent_fields(None, "new-consent")
         if st.form_submit_button("Create profile", type="primary"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
@@ -132,7 +137,7 @@ def create(app: App) -> None:
                         allow_v1=device.allow_v1,
                         handedness=person.handedness,
                         notes=person.notes,
-                        consent_at=person.consent_at,
+                        consent=NewConsent(scopes, text, said_at, app.login) if scopes else None,
                     )
                 st.session_state[pick.CHOSEN] = user_id
                 st.session_state["created"] = (user_id, person.name.strip())

@@ -9,7 +9,7 @@ import streamlit as st
 from semg.capture import plan_end
 from semg.domain import REST, CapturePlan, Gesture, Profile
 from semg.errors import ConflictError
-from semg.store import gestures, profiles, sessions, videos
+from semg.store import consents, gestures, profiles, sessions, videos
 from semg.video.recording import RecorderState
 from ui import errors, stream
 from ui.capture_plan import plan_fields
@@ -40,6 +40,9 @@ def start(app: App, profile: Profile, name: str, plan: CapturePlan, camera: Reco
     """Start a capture, unless nothing streams, or a webcam that is switched on sends nothing."""
     now = datetime.now(UTC)
     with app.pool.transaction() as tx:
+        consents.require(tx, profile.user_id, "recording")
+        if webcam_on():
+            consents.require(tx, profile.user_id, "video")
         state = stream.look(tx, profile, now)
         if state.problem:
             raise ConflictError(f"the capture was not started. {state.problem}")

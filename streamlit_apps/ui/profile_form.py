@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
 
 import streamlit as st
 
 from semg.domain import Device, Profile, Sensor
 from semg.store.checks import HANDEDNESS
-from ui import times
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +44,22 @@ class PersonFields:
     name: str
     handedness: str | None
     notes: str
-    consent_at: datetime | None
 
 
 def person_fields(profile: Profile | None, key: str) -> PersonFields:
     """Draw the fields about the person and give what stands in them."""
-    left, middle, right = st.columns([2, 1, 1])
+    left, right = st.columns([3, 1])
     name = left.text_input("Name or code", profile.name if profile else "", max_chars=200, key=f"{key}-name")
     hands = [None, *HANDEDNESS]
-    handedness = middle.selectbox(
+    handedness = right.selectbox(
         "Handedness",
         hands,
         index=hands.index(profile.handedness) if profile else 0,
         format_func=lambda one: "not given" if one is None else one,
         key=f"{key}-hand",
     )
-    zone = times.viewer_zone()
-    given = profile.consent_at.astimezone(zone).date() if profile and profile.consent_at else None
-    consent: date | None = right.date_input(
-        "Consent given on", given, help="The day on which the person agreed to the recording.", key=f"{key}-consent"
-    )
     notes = st.text_area("Notes", profile.notes if profile else "", height=80, key=f"{key}-notes")
-    consent_at = None if consent is None else times.from_viewer(consent, time(12))
-    if profile and consent == given:
-        consent_at = profile.consent_at
-    return PersonFields(name, handedness, notes, consent_at)
+    return PersonFields(name, handedness, notes)
 
 
 def device_fields(device: Device, key: str) -> Device:

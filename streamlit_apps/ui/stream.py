@@ -33,6 +33,7 @@ REFUSALS = {
     "not_text": "not readable as text",
     "value_range": "a value is absurdly large",
     "time_range": "the time is out of range",
+    "no_consent": "the person's consent to the recording is missing or was withdrawn",
     "too_long": "the datagram is too long",
     "empty": "the datagram is empty",
     "duplicate": "the same sample comes again and again",

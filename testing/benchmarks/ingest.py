@@ -33,6 +33,7 @@ from processes import usage  # noqa: E402
 from running_system import running, throwaway_servers  # noqa: E402
 
 from semg.boards import encrypt_key, make_key  # noqa: E402
+from semg.consent import TEST_PERSON  # noqa: E402
 from semg.ingest.receiver import Receiver  # noqa: E402
 from semg.ingest.udp_socket import kernel_drops, open_socket  # noqa: E402
 from semg.platform.embedded import free_port  # noqa: E402
@@ -52,7 +53,10 @@ def make_profiles(pool: Pool, n: int, rate_hz: float) -> list[int]:
     channels = [f"a{number}" for number in range(CHANNELS)]
     described = min(max(rate_hz, MIN_RATE_HZ), MAX_RATE_HZ)
     with pool.transaction() as tx:
-        return [profiles.insert_profile(tx, f"P{k}", channels=channels, rate_hz=described) for k in range(n)]
+        return [
+            profiles.insert_profile(tx, f"P{k}", channels=channels, rate_hz=described, consent=TEST_PERSON)
+            for k in range(n)
+        ]
 
 
 def make_boards(pool: Pool, settings: Settings, user_ids: list[int], path: Path) -> None:

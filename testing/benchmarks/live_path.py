@@ -35,6 +35,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "testing"), str(PROJECT / "testing" 
 from running_system import running, throwaway_servers  # noqa: E402 - after the path is set
 from wearers import Heard, Plan, Sent, listen, send  # noqa: E402
 
+from semg.consent import TEST_PERSON  # noqa: E402 - after the path is set
 from semg.domain import WindowSpec  # noqa: E402
 from semg.importing import synthetic_recording  # noqa: E402
 from semg.settings import Settings  # noqa: E402
@@ -68,7 +69,9 @@ def make_wearers(pool: Pool, n: int, arm: SyntheticArm, classifiers: list[Classi
     user_ids = []
     with pool.transaction() as tx:
         for index in range(n):
-            user_id = profiles.insert_profile(tx, f"Wearer {index}", channels=channels, rate_hz=arm.rate_hz)
+            user_id = profiles.insert_profile(
+                tx, f"Wearer {index}", channels=channels, rate_hz=arm.rate_hz, consent=TEST_PERSON
+            )
             artifact, metadata = artifacts[index % len(artifacts)]
             _, version = models.insert_model(tx, user_id, None, artifact, metadata, {}, 1 << 20)
             models.activate_model(tx, user_id, version)

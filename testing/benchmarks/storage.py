@@ -35,6 +35,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "testing")]
 
 from semg import bus  # noqa: E402 - after the path is set
 from semg.block_table import ROW, STARTS_RUN, BlockTable  # noqa: E402
+from semg.consent import TEST_PERSON  # noqa: E402 - after the path is set
 from semg.domain import us_from_utc, utc_from_us  # noqa: E402
 from semg.ingest.counters import Counters  # noqa: E402
 from semg.ingest.store_process import StoreProcess  # noqa: E402
@@ -217,7 +218,7 @@ def opening(pool: Pool, *, whole_numbers: bool) -> dict[str, float]:
     name = f"ten minutes, {'whole numbers' if whole_numbers else 'fractions'}"
     rng = np.random.default_rng(1)
     with pool.transaction() as tx:
-        user_id = profiles.insert_profile(tx, name, channels=channels, rate_hz=rate_hz)
+        user_id = profiles.insert_profile(tx, name, channels=channels, rate_hz=rate_hz, consent=TEST_PERSON)
         for second in range(0, seconds, 10):
             tables = [flush([user_id], 1000 * second + 500 * part, 500, 8, rate_hz, rng) for part in range(20)]
             values = [t.values if whole_numbers else (t.values * np.float32(0.37)) for t in tables]
@@ -282,7 +283,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 names = [f"a{index}" for index in range(options.channels)]
                 with pool.transaction() as tx:
                     user_ids = [
-                        profiles.insert_profile(tx, f"P{index}", channels=names, rate_hz=rate_hz)
+                        profiles.insert_profile(tx, f"P{index}", channels=names, rate_hz=rate_hz, consent=TEST_PERSON)
                         for index in range(options.profiles)
                     ]
                 n_flushes = max(1, samples // (options.profiles * per_flush))

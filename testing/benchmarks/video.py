@@ -24,6 +24,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT))
 
 from semg.capture import make_plan  # noqa: E402 - after the path is set
+from semg.consent import TEST_PERSON  # noqa: E402 - after the path is set
 from semg.domain import Video  # noqa: E402
 from semg.passwords import hash_password  # noqa: E402
 from semg.settings import Settings  # noqa: E402
@@ -44,7 +45,7 @@ def begin_session(pool: Pool) -> int:
     """Make a person who records for hours, and give the session's number."""
     with pool.transaction() as tx:
         accounts.insert_account(tx, LOGIN, hash_password(PASSWORD))
-        user_id = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0)
+        user_id = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
         gestures.insert_gesture(tx, user_id, "fist")
         return sessions.insert_session(
             tx,

@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 
 from semg.capture import step_interval
 from semg.capture.conducting import REDONE
+from semg.consent import TEST_PERSON
 from semg.domain import REST, Session, Video, us_from_utc
 from semg.platform import embedded, lan
 from semg.settings import Settings
@@ -38,7 +39,7 @@ PROMPT, MIRROR = ".semg-prompt", ".semg-webcam video"
 def user_id(pool: Pool) -> int:
     """A profile with two gestures beside rest."""
     with pool.transaction() as tx:
-        made = profiles.insert_profile(tx, "Ada", channels=["a0", "a1", "a2", "a3"], rate_hz=200.0)
+        made = profiles.insert_profile(tx, "Ada", channels=["a0", "a1", "a2", "a3"], rate_hz=200.0, consent=TEST_PERSON)
         for name in ("fist", "open hand"):
             gestures.insert_gesture(tx, made, name, f"how to: {name}")
     return made

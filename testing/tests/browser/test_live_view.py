@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from semg import bus
+from semg.consent import TEST_PERSON
 from semg.domain import Block, Decision
 from semg.settings import Settings
 from semg.store import gestures, models, profiles
@@ -85,7 +86,7 @@ class Publisher:
 @pytest.fixture
 def user_id(pool: Pool) -> int:
     with pool.transaction() as tx:
-        made = profiles.insert_profile(tx, "Ada", channels=["flexor", "extensor"], rate_hz=200.0)
+        made = profiles.insert_profile(tx, "Ada", channels=["flexor", "extensor"], rate_hz=200.0, consent=TEST_PERSON)
         for name in ("fist", "open hand"):
             gestures.insert_gesture(tx, made, name)
         models.insert_model(tx, made, None, b"weights", {}, {}, 1 << 20)

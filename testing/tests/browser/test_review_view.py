@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from semg.consent import TEST_PERSON
 from semg.domain import REST, Block, Decision, Session, us_from_utc
 from semg.jobs.videos import VideoKeeper
 from semg.settings import Settings
@@ -35,7 +36,7 @@ def session(pool: Pool, live_settings: Settings) -> Session:
     began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     began_us = us_from_utc(began)
     with pool.transaction() as tx:
-        user_id = profiles.insert_profile(tx, "Ada", channels=["a0", "a1"], rate_hz=float(RATE_HZ))
+        user_id = profiles.insert_profile(tx, "Ada", channels=["a0", "a1"], rate_hz=float(RATE_HZ), consent=TEST_PERSON)
         ids = gestures.ensure_gestures(tx, user_id, [REST, "fist", "open hand"])
         for first_s, last_s in ((0.0, GAP_S[0]), (GAP_S[1], float(SECONDS))):
             times = began_us + np.arange(round(first_s * RATE_HZ), round(last_s * RATE_HZ), dtype=np.int64) * STEP_US

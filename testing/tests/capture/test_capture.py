@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semg.capture import CaptureConductor, abort, make_plan, perform, performed_steps, plan_end
+from semg.consent import TEST_PERSON
 from semg.domain import REST, CapturePlan, Session
 from semg.errors import InvalidValueError
 from semg.store import gestures, profiles, sessions
@@ -24,7 +25,7 @@ def after(seconds: float) -> datetime:
 
 def start_capture(pool: Pool, plan: CapturePlan, name: str = "Ada") -> Session:
     with pool.transaction() as tx:
-        user_id = profiles.insert_profile(tx, name, channels=["a0", "a1"], rate_hz=200.0)
+        user_id = profiles.insert_profile(tx, name, channels=["a0", "a1"], rate_hz=200.0, consent=TEST_PERSON)
         for gesture in NAMES:
             gestures.insert_gesture(tx, user_id, gesture)
         device = profiles.get_profile(tx, user_id).device

@@ -19,6 +19,7 @@ import pytest
 from pydantic import SecretStr
 
 from semg.boards import make_board, sketch_lines
+from semg.consent import TEST_PERSON
 from semg.settings import PROJECT_DIR, Settings
 from semg.store import blocks, boards, profiles
 from semg.store.pool import Pool
@@ -113,7 +114,7 @@ def test_every_sample_of_the_sketch_is_stored_once_while_its_clock_wraps(
     try:
         with pool.transaction() as tx:
             user_id = profiles.insert_profile(
-                tx, "sketch", channels=["a0", "a1", "a2", "a3"], rate_hz=200.0, sensor="envelope"
+                tx, "sketch", channels=["a0", "a1", "a2", "a3"], rate_hz=200.0, sensor="envelope", consent=TEST_PERSON
             )
         assert user_id == 21  # the first profile is the one that the unchanged sketch sends for
         environment = {
@@ -152,9 +153,11 @@ def test_signed_samples_of_the_sketch_are_stored_for_the_assigned_profile_throug
     try:
         with pool.transaction() as tx:
             board_id, key = make_board(tx, servers.settings.secret_key.get_secret_value(), "Left band")
-            profiles.insert_profile(tx, "somebody else", channels=["a0"], rate_hz=200.0)
+            profiles.insert_profile(tx, "somebody else", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
             channels = ["a0", "a1", "a2", "a3"]
-            user_id = profiles.insert_profile(tx, "sketch", channels=channels, rate_hz=200.0, allow_v1=False)
+            user_id = profiles.insert_profile(
+                tx, "sketch", channels=channels, rate_hz=200.0, allow_v1=False, consent=TEST_PERSON
+            )
             boards.assign_board(tx, board_id, user_id)
         defines = [line.removeprefix("#define ") for line in sketch_lines(board_id, key).splitlines()]
         binary = build("ARDUINO_ARCH_ESP32", *(f"-D{line.replace(' ', '=', 1)}" for line in defines))

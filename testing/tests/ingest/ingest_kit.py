@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from semg.consent import TEST_PERSON
 from semg.domain import Block
 from semg.ingest.server import IngestServer
 from semg.settings import Settings
@@ -57,8 +58,9 @@ class Sender:
 def make_profile(pool: Pool, name: str = "p", *, n_channels: int = 8, rate_hz: float = 200.0, **device: Any) -> int:
     with pool.transaction() as tx:
         return profiles.insert_profile(
-            tx, name, channels=[f"a{number}" for number in range(n_channels)], rate_hz=rate_hz, **device
-        )
+            tx, name, channels=[f"a{number}" for number in range(n_channels)], rate_hz=rate_hz,
+            **({"consent": TEST_PERSON} | device),
+        )  # fmt: skip
 
 
 @asynccontextmanager

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from semg.boards import decrypt_key, encrypt_key, make_board, make_key
+from semg.consent import TEST_PERSON
 from semg.ingest import registry
 from semg.ingest.counters import Counters
 from semg.ingest.pipeline import Pipeline
 from semg.settings import Settings
-from semg.store import boards
+from semg.store import boards, consents
 from semg.store.pool import Pool, execute
 from semg.wire.udp2 import DatagramV2, encode_v2
 from testing.tests.ingest.board_kit import SimulatedBoard
@@ -216,3 +218,24 @@ async def test_boot_that_could_not_be_written_is_remembered_when_the_database_is
         with ingest_pool.transaction() as tx:
             execute(tx, "ALTER TABLE boards_away RENAME TO boards")
         await until(lambda: last_boot(ingest_pool, board.board_id) == 5, "remembered afterwards")
+
+
+async def test_board_of_a_person_who_does_not_consent_is_refused(servers, ingest_pool: Pool, sender: Sender) -> None:
+    user_id = make_profile(ingest_pool, n_channels=CHANNELS, consent=None)
+    board = assigned_board(ingest_pool, servers.settings, user_id)
+
+    def sent_until(condition: Callable[[], bool]) -> bool:
+        sender.raw(board.next())
+        return condition()
+
+    async with running(servers.settings, ingest_pool) as server:
+        dropped = server.counters.dropped
+        await until(lambda: sent_until(lambda: dropped["no_consent"] > 0), "refused")
+        assert server.counters.accepted == 0
+        with ingest_pool.transaction() as tx:
+            consents.insert_consent(tx, user_id, TEST_PERSON)
+        await until(lambda: sent_until(lambda: server.counters.accepted > 20), "accepted since the consent")
+        with ingest_pool.transaction() as tx:
+            consents.insert_consent(tx, user_id, replace(TEST_PERSON, scopes=()))
+        before = dropped["no_consent"]
+        await until(lambda: sent_until(lambda: dropped["no_consent"] > before), "refused since the withdrawal")

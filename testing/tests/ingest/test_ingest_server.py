@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from semg import bus
+from semg.consent import TEST_PERSON
 from semg.errors import SettingsError
 from semg.ingest.server import IngestServer
-from semg.store import senders
+from semg.store import consents, senders
 from semg.store.pool import Pool, execute
 from semg.store.services import list_services
 from semg.wire.blocks import decode_blocks
@@ -65,6 +67,7 @@ async def test_bad_datagrams_are_counted_by_reason_and_good_ones_stored(
 ) -> None:
     user_id = make_profile(ingest_pool)
     closed = make_profile(ingest_pool, "closed", allow_v1=False)
+    unasked = make_profile(ingest_pool, "unasked", consent=None)
     values = ",".join("7" * 8)
     bad = {
         b"": "empty",
@@ -79,6 +82,7 @@ async def test_bad_datagrams_are_counted_by_reason_and_good_ones_stored(
         f"-1,10,{values}".encode(): "not_integer",
         f"987654,10,{values}".encode(): "unknown_profile",
         f"{closed},10,{values}".encode(): "v1_not_allowed",
+        f"{unasked},10,{values}".encode(): "no_consent",
         b"x" * 64_000: "too_long",
     }
     rng = np.random.default_rng(1)
@@ -256,3 +260,28 @@ async def test_unknown_number_is_stored_from_the_moment_it_is_assigned(
     stored = stored_numbers(ingest_pool, user_id)
     assert stored == list(range(stored[0], stored[0] + len(stored)))
     assert stored[0] > 0
+
+
+async def test_withdrawn_consent_stops_the_stream_and_what_waits_in_the_journal(
+    servers, ingest_pool: Pool, sender: Sender
+) -> None:
+    user_id, other = make_profile(ingest_pool), make_profile(ingest_pool, "other")
+    no_store = servers.settings.model_copy(update={"run_store_task": False})
+    async with running(no_store, ingest_pool) as server:
+        for number in range(20):
+            sender.sample(user_id, 1000 + number * 5, number)
+            sender.sample(other, 1000 + number * 5, number)
+        await until(lambda: server.counters.journalled == 40, "all journalled")
+        with ingest_pool.transaction() as tx:
+            consents.insert_consent(tx, user_id, replace(TEST_PERSON, scopes=()))
+        await until(lambda: _refused(server, sender, user_id), "refused since the withdrawal")
+    async with running(servers.settings, ingest_pool) as server:
+        await until(lambda: server.counters.stored == 20, "the other profile's samples stored")
+        assert server.counters.erased >= 20
+    assert stored_numbers(ingest_pool, user_id) == []
+    assert stored_numbers(ingest_pool, other) == list(range(20))
+
+
+def _refused(server: IngestServer, sender: Sender, user_id: int) -> bool:
+    sender.sample(user_id, 5000, 0)
+    return server.counters.dropped["no_consent"] > 0

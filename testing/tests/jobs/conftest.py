@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from semg.consent import TEST_PERSON
 from semg.importing import import_recording, synthetic_recording
 from semg.recordings import Recording
 from semg.signals.synthesis import SyntheticArm, make_plan
@@ -39,4 +40,4 @@ def add_session(pool: Pool) -> Callable[..., int]:
 @pytest.fixture
 def user_id(pool: Pool) -> int:
     with pool.transaction() as tx:
-        return profiles.insert_profile(tx, "Ada", channels=CHANNELS, rate_hz=200.0)
+        return profiles.insert_profile(tx, "Ada", channels=CHANNELS, rate_hz=200.0, consent=TEST_PERSON)

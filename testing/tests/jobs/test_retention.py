@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
+from semg.consent import TEST_PERSON
 from semg.domain import Block, Decision, us_from_utc
 from semg.errors import StoreError
 from semg.jobs import retention
@@ -44,7 +45,7 @@ def partitions(pool: Pool) -> list[date]:
 @pytest.fixture
 def user_id(pool: Pool) -> int:
     with pool.transaction() as tx:
-        return profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=100)
+        return profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=100, consent=TEST_PERSON)
 
 
 def with_session(pool: Pool, user_id: int, at: datetime, origin: str, *, labelled: bool) -> int:
@@ -83,7 +84,7 @@ def test_nothing_goes_by_default(pool: Pool, settings: Settings, user_id: int) -
 def test_samples_of_labelled_and_imported_sessions_stay(pool: Pool, settings: Settings, user_id: int) -> None:
     old = NOW - timedelta(days=20)
     with pool.transaction() as tx:
-        other = profiles.insert_profile(tx, "Bo", channels=("a0",), rate_hz=100)
+        other = profiles.insert_profile(tx, "Bo", channels=("a0",), rate_hz=100, consent=TEST_PERSON)
     put(pool, user_id, old, 0)
     put(pool, other, old, 5000)
     with_session(pool, user_id, old + timedelta(seconds=3), "capture", labelled=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
+from semg.consent import TEST_PERSON
 from semg.errors import TrainingError
 from semg.jobs import training
 from semg.jobs.bases import find_base, make_bases
@@ -18,7 +18,7 @@ from semg.recordings import Recording
 from semg.session_data import load_session
 from semg.signals.classifier import Classifier
 from semg.signals.options import TrainingOptions
-from semg.store import jobs, models, profiles, repetitions, sessions
+from semg.store import consents, jobs, models, profiles, repetitions, sessions
 from semg.store.pool import Pool
 
 pytestmark = pytest.mark.servers
@@ -225,11 +225,11 @@ def test_canceled_after_activation_leaves_why_in_the_report(
 
 def test_base_is_made_of_who_consents_and_never_of_the_person(settings, pool, recordings, add_session) -> None:
     people = []
-    for name, consents in (("Ada", True), ("Ben", True), ("Cleo", True), ("Dan", False)):
+    for name, shares in (("Ada", True), ("Ben", True), ("Cleo", True), ("Dan", False)):
         with pool.transaction() as tx:
-            at = datetime.now(UTC) if consents else None
-            learned = recordings[0].labelled
-            user = profiles.insert_profile(tx, name, channels=learned.channels, rate_hz=200.0, consent_at=at)
+            scopes = TEST_PERSON.scopes if shares else ("recording", "video")
+            consent, learned = replace(TEST_PERSON, scopes=scopes), recordings[0].labelled
+            user = profiles.insert_profile(tx, name, channels=learned.channels, rate_hz=200.0, consent=consent)
         people.append(user)
         for index, recording in enumerate(recordings):
             add_session(user, recording, f"s{index}", 9 - index)
@@ -239,7 +239,7 @@ def test_base_is_made_of_who_consents_and_never_of_the_person(settings, pool, re
     assert {p.name for p in find_base(settings, pool, people[3], first, options).people} == set(map(str, people[:3]))
     assert {p.name for p in find_base(settings, pool, people[0], first, options).people} == set(map(str, people[1:3]))
     with pool.transaction() as tx:
-        profiles.update_profile(tx, people[1], consent_at=None)
+        consents.insert_consent(tx, people[1], replace(TEST_PERSON, scopes=("recording",)))
     assert find_base(settings, pool, people[0], first, options) is None
     assert {p.name for p in find_base(settings, pool, people[3], first, options).people} == {
         str(people[0]), str(people[2])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from semg.consent import TEST_PERSON
 from semg.importing import synthetic_recording
 from semg.recordings import Recording
 from semg.signals.classifier import Classifier
@@ -41,7 +42,7 @@ def make_profile(pool: Pool, arm: SyntheticArm) -> Callable[..., int]:
     def make(name: str, classifier: Classifier | None = None, **device: object) -> int:
         with pool.transaction() as tx:
             wanted = {"channels": ("a0", "a1", "a2", "a3"), "rate_hz": arm.rate_hz} | device
-            user_id = profiles.insert_profile(tx, name, **wanted)
+            user_id = profiles.insert_profile(tx, name, **wanted, consent=TEST_PERSON)
             if classifier is not None:
                 activate(tx, user_id, classifier)
         return user_id

@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from semg.consent import TEST_PERSON
 from semg.passwords import hash_password
 from semg.settings import Settings
 from semg.store import accounts, gestures, profiles
@@ -53,7 +54,7 @@ def open_page(app_of_test: App, settings: Settings) -> Callable[..., AppTest]:
 def profile_id(pool: Pool) -> int:
     """A profile with two gestures beside rest."""
     with pool.transaction() as tx:
-        user_id = profiles.insert_profile(tx, "Ada", channels=CHANNELS, rate_hz=RATE_HZ)
+        user_id = profiles.insert_profile(tx, "Ada", channels=CHANNELS, rate_hz=RATE_HZ, consent=TEST_PERSON)
         for name in ("fist", "open hand"):
             gestures.insert_gesture(tx, user_id, name, f"how to: {name}")
     return user_id

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from semg.consent import TEST_PERSON
 from semg.store import gestures, profiles
 from semg.store.pool import Pool
 from testing.tests.pages.page_data import (
@@ -68,7 +69,7 @@ def test_recorded_gesture_is_deleted_only_when_that_was_confirmed(open_page: Ope
 
 def test_ready_made_bank_and_copied_bank_add_what_is_missing(open_page: Open, pool: Pool, profile_id: int) -> None:
     with pool.transaction() as tx:
-        other = profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0)
+        other = profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
         gestures.insert_gesture(tx, other, "wave")
     page = open_page(GESTURES)
     page.button(key="add-ready-made").click().run()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from semg.boards import make_board
+from semg.consent import TEST_PERSON
 from semg.store import boards, profiles, senders, services
 from semg.store.pool import Pool
 from testing.tests.pages.page_data import Open, all_text, insert_models, make_session, now
@@ -44,7 +45,7 @@ def show_sender(pool: Pool, **source: object) -> None:
 
 def test_number_that_is_nobodys_is_assigned_and_released(open_page: Open, pool: Pool, profile_id: int) -> None:
     with pool.transaction() as tx:
-        profiles.insert_profile(tx, "Aaron", channels=["a0"], rate_hz=200.0)
+        profiles.insert_profile(tx, "Aaron", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
     show_sender(pool, user_id=77_000, state="unknown_profile")
     page = open_page()
     assert "**number 77000** at 10.0.0.7:2390 belongs to nobody; it sends 4 channels" in all_text(page)
@@ -79,11 +80,11 @@ def test_number_that_became_a_profiles_own_meanwhile_is_not_assigned(
     open_page: Open, pool: Pool, profile_id: int
 ) -> None:
     with pool.transaction() as tx:
-        other = profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0)
+        other = profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
     show_sender(pool, user_id=other + 1, state="unknown_profile")
     page = open_page()
     with pool.transaction() as tx:
-        assert profiles.insert_profile(tx, "Cid", channels=["a0"], rate_hz=200.0) == other + 1
+        assert profiles.insert_profile(tx, "Cid", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON) == other + 1
     page.button(key=f"assign-n{other + 1}").click().run()
     with pool.transaction() as tx:
         assert senders.list_senders(tx) == {}
@@ -99,5 +100,5 @@ def test_overview_leads_from_step_to_step(open_page: Open, pool: Pool, profile_i
 
 def test_overview_of_a_profile_without_gestures_leads_to_them(open_page: Open, pool: Pool) -> None:
     with pool.transaction() as tx:
-        profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0)
+        profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
     assert "**Next: gestures.**" in all_text(open_page())

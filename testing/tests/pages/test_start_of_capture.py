@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from semg.capture import CaptureConductor, make_plan
+from semg.consent import TEST_PERSON
 from semg.store import profiles, services, sessions
 from semg.store.pool import Pool
 from testing.tests.pages.page_data import (
@@ -60,7 +61,7 @@ def test_capture_is_refused_with_what_udpserver_says_of_the_sender(
 
 def test_running_capture_is_shown_after_a_reload_and_ended_early(open_page: Open, pool: Pool, profile_id: int) -> None:
     with pool.transaction() as tx:
-        profiles.insert_profile(tx, "Aaron", channels=["a0"], rate_hz=200.0)
+        profiles.insert_profile(tx, "Aaron", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
         sessions.insert_session(
             tx,
             profile_id,
@@ -95,7 +96,7 @@ def test_labels_that_are_not_written_are_told(open_page: Open, pool: Pool, profi
 
 def test_capture_without_gestures_leads_to_the_gestures(open_page: Open, pool: Pool) -> None:
     with pool.transaction() as tx:
-        profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0)
+        profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
     assert "has no gestures yet" in all_text(open_page(CAPTURE))
 
 

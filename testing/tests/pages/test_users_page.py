@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from semg.consent import TEST_PERSON
 from semg.store import profiles
 from semg.store.pool import Pool
 from testing.tests.pages.page_data import (
@@ -69,7 +70,7 @@ def test_device_that_loses_a_used_channel_is_saved(open_page: Open, pool: Pool, 
 
 def test_taken_name_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
     with pool.transaction() as tx:
-        profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0)
+        profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
     page = open_page(USERS)
     field(page.text_input, "Name or code").input("Ben")
     button(page, "Save").click().run()
@@ -78,7 +79,7 @@ def test_taken_name_is_refused(open_page: Open, pool: Pool, profile_id: int) -> 
 
 def test_search_finds_by_part_of_a_name(open_page: Open, pool: Pool, profile_id: int) -> None:
     with pool.transaction() as tx:
-        profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0)
+        profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
     page = open_page(USERS)
     field(page.text_input, "Search").input("be").run()
     assert page.dataframe[0].value["Name"].tolist() == ["Ben"]

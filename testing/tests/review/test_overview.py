@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from semg.consent import TEST_PERSON
 from semg.domain import Block, us_from_utc
 from semg.jobs.summaries import summarise_sessions
 from semg.overview import Recorded, look, look_at_spectrum, recorded, stale_minutes, summarise_minute
@@ -33,7 +34,7 @@ def store(pool: Pool, user_id: int, at: datetime, seconds: float, session_id: in
 @pytest.fixture
 def source(pool: Pool) -> Recorded:
     with pool.transaction() as tx:
-        user_id = profiles.insert_profile(tx, "Ada", channels=["a0", "a1"], rate_hz=RATE_HZ)
+        user_id = profiles.insert_profile(tx, "Ada", channels=["a0", "a1"], rate_hz=RATE_HZ, consent=TEST_PERSON)
         return recorded(profiles.get_profile(tx, user_id), None)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from semg.consent import TEST_PERSON
 from semg.domain import REST, Block, Device, us_from_utc
 from semg.jobs.quality import judge_sessions
 from semg.signals.session_quality import Judged, compare_with_rest, judge_repetition, judge_session
@@ -69,7 +70,7 @@ def test_session_has_the_level_that_its_repetitions_speak_for() -> None:
 def test_ended_session_is_judged_once_and_a_running_one_is_not(pool: Pool) -> None:
     now = T0 + timedelta(minutes=10)
     with pool.transaction() as tx:
-        user_id = profiles.insert_profile(tx, "Ada", channels=["a0", "a1"], rate_hz=RATE_HZ)
+        user_id = profiles.insert_profile(tx, "Ada", channels=["a0", "a1"], rate_hz=RATE_HZ, consent=TEST_PERSON)
         device = profiles.get_profile(tx, user_id).device
         ids = gestures.ensure_gestures(tx, user_id, [REST, "fist"])
         blocks.copy_blocks(tx, [block(3, 20, user_id=user_id)])

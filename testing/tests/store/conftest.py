@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from semg.consent import TEST_PERSON
 from semg.store import profiles
 from semg.store.pool import Pool
 from testing.tests.store.store_data import Filled, fill
@@ -24,6 +25,6 @@ def make_profile(pool: Pool) -> Callable[[str], int]:
 
     def make(name: str) -> int:
         with pool.transaction() as tx:
-            return profiles.insert_profile(tx, name, channels=("a0", "a1"), rate_hz=200)
+            return profiles.insert_profile(tx, name, channels=("a0", "a1"), rate_hz=200, consent=TEST_PERSON)
 
     return make

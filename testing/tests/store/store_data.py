@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from semg.consent import TEST_PERSON
 from semg.domain import Block, CapturePlan, Decision, PlanStep, us_from_utc
-from semg.store import blocks, boards, decisions, gestures, jobs, models, profiles, sessions
-from semg.store.pool import Transaction
+from semg.store import blocks, boards, decisions, gestures, jobs, models, profiles, senders, sessions, summaries
+from semg.store.pool import Transaction, execute
 
 T0 = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
 PLAN = CapturePlan((PlanStep(None, 0, 0.0, 2.0), PlanStep("fist", 1, 2.0, 5.0), PlanStep("rest", 1, 5.0, 8.0)))
@@ -43,7 +44,7 @@ def decision(user_id: int, at: datetime, label: str | None = "fist") -> Decision
 
 def fill(tx: Transaction, name: str) -> Filled:
     """Make a profile with a row in every table that belongs to profiles."""
-    user_id = profiles.insert_profile(tx, name, channels=("a0", "a1"), rate_hz=200)
+    user_id = profiles.insert_profile(tx, name, channels=("a0", "a1"), rate_hz=200, consent=TEST_PERSON)
     device = profiles.get_profile(tx, user_id).device
     numbers = gestures.ensure_gestures(tx, user_id, ["fist", "rest"])
     captured = sessions.insert_session(
@@ -54,9 +55,16 @@ def fill(tx: Transaction, name: str) -> Filled:
     )
     for session_id in (captured, imported):
         start = T0 + timedelta(seconds=2)
-        sessions.insert_repetition(tx, session_id, numbers["fist"], 1, start, start + timedelta(seconds=3))
+        done = sessions.insert_repetition(tx, session_id, numbers["fist"], 1, start, start + timedelta(seconds=3))
+    for excluded in (True, False):
+        sessions.update_repetition(tx, done, excluded=excluded)
+    gestures.set_prompt(tx, numbers["fist"], b"\x89PNG\r\n\x1a\n")
+    senders.assign_sender(tx, 1_000_000 + user_id, user_id)
+    execute(tx, "INSERT INTO videos (session_id) VALUES (%s)", (captured,))
     insert_block(tx, user_id, T0 + timedelta(seconds=1), 100)
     insert_block(tx, user_id, T0 + timedelta(seconds=1), 60, imported)
+    key = summaries.SummaryKey(user_id, imported, 2, 200.0)
+    summaries.save_summary(tx, key, summaries.list_minutes(tx, key, T0, T0 + summaries.MINUTE)[0], b"summary")
     job_id = jobs.insert_job(tx, user_id, [captured, imported], "cnn", {"seed": 1})
     _, version = models.insert_model(tx, user_id, job_id, b"weights", {"classes": ["fist"]}, {"accuracy": 0.9}, 1000)
     models.activate_model(tx, user_id, version)

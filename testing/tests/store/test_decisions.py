@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from semg.consent import TEST_PERSON
 from semg.domain import Decision
 from semg.errors import InvalidValueError
 from semg.store import decisions, profiles
@@ -36,7 +37,11 @@ def test_decisions_come_back_in_time_order(pool: Pool, make_profile) -> None:
 def test_times_survive_the_database_to_the_microsecond(pool: Pool, times: list[tuple[int, int, int, int]]) -> None:
     with pool.transaction() as tx:
         found = profiles.find_profile_by_name(tx, "Ada")
-        user_id = found.user_id if found else profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=200)
+        user_id = (
+            found.user_id
+            if found
+            else profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=200, consent=TEST_PERSON)
+        )
         stored = sorted((Decision(user_id, "fist", 0.5, 1, *each) for each in times), key=lambda d: d.decided_us)
         decisions.insert_decisions(tx, stored)
         assert decisions.list_decisions(tx, user_id) == stored

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from semg.agreement import Consent, NewConsent, agrees
+from semg.consent import TEST_PERSON
 from semg.domain import REST, DecisionSpec
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.store import gestures, jobs, profiles
@@ -15,24 +17,26 @@ from semg.store.pool import Pool, one, rows
 from testing.tests.store.store_data import Filled, fill, insert_block
 
 # erased_videos: numbers of sessions that are gone, until job_runner has removed their files.
-NOT_OF_A_PERSON = {"accounts", "schema_migrations", "services", "journal_progress", "erased_videos"}
+NOT_OF_A_PERSON = {"accounts", "schema_migrations", "services", "journal_progress", "erased_videos", "consent_texts"}
 
 
 def test_profile_comes_back_as_it_was_inserted(pool: Pool) -> None:
-    consent_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    agreed_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     with pool.transaction() as tx:
         user_id = profiles.insert_profile(
             tx, "  Ada ", channels=("thumb", "a.1", "b-2"), rate_hz=1000, sensor="envelope", adc_min=-5, adc_max=5.5,
-            mains_hz=60, allow_v1=False, handedness="left", notes="two\nlines", consent_at=consent_at,
+            mains_hz=60, allow_v1=False, handedness="left", notes="two\nlines",
+            consent=NewConsent(("recording",), TEST_PERSON.text, agreed_at, "admin"),
         )  # fmt: skip
     with pool.transaction() as tx:
         profile = profiles.get_profile(tx, user_id)
         assert profiles.list_profiles(tx) == [profile] == [profiles.find_profile_by_name(tx, "Ada")]
         assert profiles.list_devices(tx) == [profile.device]
         assert [gesture.name for gesture in gestures.list_gestures(tx, user_id)] == [REST]
-    assert (profile.name, profile.handedness, profile.notes, profile.consent_at) == (
-        "Ada", "left", "two\nlines", consent_at,
-    )  # fmt: skip
+    assert (profile.name, profile.handedness, profile.notes) == ("Ada", "left", "two\nlines")
+    assert profile.consent == Consent(("recording",), "test data", agreed_at, profile.consent.recorded_at, "admin")
+    assert agrees(profile.consent, "recording")
+    assert not agrees(profile.consent, "video")
     device = profile.device
     assert (device.user_id, device.channels, device.rate_hz, device.sensor) == (
         user_id, ("thumb", "a.1", "b-2"), 1000, "envelope",
@@ -68,7 +72,10 @@ def test_profiles_are_listed_by_name(pool: Pool) -> None:
         ("adc_max", {"adc_min": 10, "adc_max": 10}),
         ("mains_hz", {"mains_hz": 55}),
         ("handedness", {"handedness": "up"}),
-        ("consent_at", {"consent_at": datetime(2026, 1, 1)}),  # noqa: DTZ001
+        ("agreed_at", {"consent": replace(TEST_PERSON, agreed_at=datetime(2026, 1, 1))}),  # noqa: DTZ001
+        ("agreed_at", {"consent": replace(TEST_PERSON, agreed_at=datetime(2999, 1, 1, tzinfo=UTC))}),
+        ("scopes", {"consent": replace(TEST_PERSON, scopes=("video",))}),
+        ("scopes", {"consent": replace(TEST_PERSON, scopes=("recording", "everything"))}),
     ],
 )
 def test_value_out_of_range_names_its_field(pool: Pool, field: str, changes: dict) -> None:
@@ -210,11 +217,11 @@ def test_block_written_during_a_deletion_is_erased_too(pool: Pool, filled: Fille
 
     eraser = threading.Thread(target=erase)
     with pool.transaction() as tx:
-        assert profiles.lock_existing(tx, [filled.user_id, 999]) == {filled.user_id}
+        assert profiles.lock_consenting(tx, [filled.user_id, 999]) == {filled.user_id}
         eraser.start()
         assert not done.wait(0.3), "the deletion must wait for the writer"
         insert_block(tx, filled.user_id, datetime(2026, 3, 2, tzinfo=UTC), 5)
     eraser.join(10)
     with pool.transaction() as tx:
         assert one(tx, "SELECT count(*) AS n FROM sample_blocks").n == 0
-        assert profiles.lock_existing(tx, [filled.user_id]) == set()
+        assert profiles.lock_consenting(tx, [filled.user_id]) == set()

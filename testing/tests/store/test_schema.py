@@ -21,20 +21,21 @@ from semg.platform import backup
 from semg.platform import schema as runner
 from semg.platform.postgres import PostgresServer
 from semg.settings import Settings
-from semg.store import blocks, profiles, schema
+from semg.store import blocks, consents, profiles, schema
 from semg.store.pool import Pool, execute, one, rows
 from testing.tests.conftest import admin_execute
 
 DUMP = {
     "columns": """
-        SELECT table_name, column_name, ordinal_position, column_default, is_nullable, data_type, udt_name,
-               identity_generation, identity_start, is_generated, generation_expression
+        SELECT table_name, column_name, row_number() OVER (PARTITION BY table_name ORDER BY ordinal_position) AS place,
+               column_default, is_nullable, data_type, udt_name, identity_generation, identity_start,
+               is_generated, generation_expression
         FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 3
     """,
     "storage": """
         SELECT attrelid::regclass::text, attname, attstorage, attcompression FROM pg_attribute
         JOIN pg_class c ON c.oid = attrelid
-        WHERE relnamespace = 'public'::regnamespace AND attnum > 0 ORDER BY 1, attnum
+        WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped ORDER BY 1, attnum
     """,
     "constraints": """
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
@@ -98,19 +99,21 @@ def folder(tmp_path: Path) -> Path:
     return copy
 
 
-def apply_migrations_only(settings: Settings) -> None:
+def migrate_before(settings: Settings, end: int) -> None:
+    """Apply the migrations with lower numbers."""
     pool = Pool(settings)
     for number, path in runner.list_migrations().items():
-        with pool.transaction() as tx:
-            schema.run_script(tx, path.read_text())
-            schema.insert_number(tx, number)
+        if number < end:
+            with pool.transaction() as tx:
+                schema.run_script(tx, path.read_text())
+                schema.insert_number(tx, number)
     pool.close()
 
 
 def test_schema_file_equals_all_migrations(empty) -> None:
     by_file, by_migrations = empty(), empty()
     assert runner.bring_up_to_date(by_file) == list(runner.list_migrations())
-    apply_migrations_only(by_migrations)
+    migrate_before(by_migrations, 1_000_000)
     expected, found = dump(by_file), dump(by_migrations)
     assert len(expected["columns"]) > 100, "the dump sees the tables"
     assert len(expected["comments"]) > 10, "the dump sees the comments"
@@ -120,12 +123,8 @@ def test_schema_file_equals_all_migrations(empty) -> None:
 
 def test_stored_arrays_are_packed_without_changing_a_bit(empty) -> None:
     settings = empty()
+    migrate_before(settings, 5)
     pool = Pool(settings)
-    for number, path in runner.list_migrations().items():
-        if number < 5:
-            with pool.transaction() as tx:
-                schema.run_script(tx, path.read_text())
-                schema.insert_number(tx, number)
     rng = np.random.default_rng(1)
     first_us = us_from_utc(datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC))
     integers = rng.integers(-32768, 32768, (50, 4)).astype(np.float32)
@@ -163,6 +162,24 @@ def test_stored_arrays_are_packed_without_changing_a_bit(empty) -> None:
         assert np.array_equal(one_found.received_us, block.received_us)
         assert (one_found.starts_run, one_found.segment_id) == (block.starts_run, 5)
     assert sizes == [2 * 200, 4 * 200, 4 * 50, 4 * 50, 4 * 800]
+
+
+def test_date_of_consent_becomes_the_oldest_entry_of_its_history(empty) -> None:
+    settings = empty()
+    migrate_before(settings, 7)
+    pool = Pool(settings)
+    with pool.transaction() as tx:
+        execute(tx, "INSERT INTO profiles (name, consent_at) VALUES ('Ada', '2026-03-01T10:00Z'), ('Ben', NULL)")
+        execute(tx, "INSERT INTO devices (user_id, channels, rate_hz, sensor, adc_min, adc_max) "
+                    "SELECT user_id, ARRAY['a0'], 200, 'raw', 0, 4095 FROM profiles")  # fmt: skip
+    assert 7 in runner.bring_up_to_date(settings, lambda _: Path())
+    with pool.transaction() as tx:
+        ada, ben = profiles.list_profiles(tx)
+        (first,) = consents.list_consents(tx, ada.user_id)
+    pool.close()
+    assert ben.consent is None
+    assert ada.consent == first
+    assert (first.scopes, first.agreed_at) == (("recording", "shared_models"), datetime(2026, 3, 1, 10, tzinfo=UTC))
 
 
 def test_the_comparison_sees_a_difference(empty) -> None:

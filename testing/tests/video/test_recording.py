@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from semg.capture import make_plan
+from semg.consent import TEST_PERSON
 from semg.jobs.videos import VideoKeeper, keep_videos
 from semg.store import gestures, profiles, sessions, videos
 from semg.store.pool import Pool, execute
@@ -35,7 +36,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 def user_id(pool: Pool) -> int:
     """A profile with a gesture."""
     with pool.transaction() as tx:
-        made = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0)
+        made = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
         gestures.insert_gesture(tx, made, "fist")
     return made
 

@@ -1,0 +1,63 @@
+"""What a person agrees to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+ConsentScope = Literal["recording", "video", "shared_models"]
+SCOPES: tuple[ConsentScope, ...] = get_args(ConsentScope)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentText:
+    """What a person agrees to, word for word; a text that changes gets another version."""
+
+    version: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person agrees to from then on; the newest one counts.
+
+    Attributes
+    ----------
+    scopes
+        ``recording`` of the signals, ``video`` beside them, use in ``shared_models`` of several people; none:
+        withdrawn.
+    agreed_at
+        When the person said so; ``recorded_at`` is when it was entered, ``recorded_by`` by whom.
+    """
+
+    scopes: tuple[ConsentScope, ...]
+    text_version: str
+    agreed_at: datetime
+    recorded_at: datetime
+    recorded_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewConsent:
+    """A consent to be written down.
+
+    Attributes
+    ----------
+    scopes
+        All that is agreed to from now on; none: withdrawn.
+    agreed_at
+        When the person said so; now when not given.
+    recorded_by
+        The login of whoever enters it.
+    """
+
+    scopes: tuple[ConsentScope, ...]
+    text: ConsentText
+    agreed_at: datetime | None = None
+    recorded_by: str = ""
+
+
+def agrees(consent: Consent | None, scope: ConsentScope) -> bool:
+    """Tell whether a consent covers something."""
+    return consent is not None and scope in consent.scopes

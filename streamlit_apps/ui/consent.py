@@ -1,0 +1,112 @@
+"""A person's consent: the text, what is agreed to, the history, and its withdrawal."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+
+import streamlit as st
+
+from semg import consent
+from semg.agreement import Consent, ConsentScope, ConsentText, NewConsent, agrees
+from semg.domain import Profile
+from semg.store import consents
+from ui import errors, times
+from ui.page import flash
+from ui.runtime import App
+
+LABELS: dict[ConsentScope, str] = {
+    "recording": "Recording of the signals, needed for everything else",
+    "video": "Video beside them",
+    "shared_models": "Use in models of several people",
+}
+_SHORT: dict[ConsentScope, str] = {"recording": "recording", "video": "video", "shared_models": "shared models"}
+
+
+def shown(given: Consent | None) -> str:
+    """Give a consent in a few words."""
+    if given is None:
+        return "none"
+    if not given.scopes:
+        return f"withdrawn {times.shown(given.agreed_at)}"
+    return ", ".join(_SHORT[scope] for scope in given.scopes)
+
+
+def show_text(text: ConsentText) -> None:
+    """Show the text that people agree to, to be unfolded."""
+    with st.expander(f"Consent text, {text.version}", icon=":material/contract:"):
+        st.markdown(text.content)
+
+
+def consent_fields(given: Consent | None, key: str) -> tuple[tuple[ConsentScope, ...], datetime]:
+    """Draw what can be agreed to, and give what is ticked, and when the person said so."""
+    st.markdown("**The person has read the consent text and agrees to**")
+    agreed = given.scopes if given else ()
+    columns = st.columns([1.5, 0.8, 1.2, 0.8])
+    ticked = [
+        scope
+        for scope, column in zip(LABELS, columns, strict=False)
+        if column.checkbox(LABELS[scope], scope in agreed, key=f"{key}-{scope}")
+    ]
+    today = datetime.now(times.viewer_zone()).date()
+    day: date = columns[-1].date_input("Said on", today, max_value=today, key=f"{key}-day")
+    at = datetime.now(UTC) if day == today else times.from_viewer(day, time(12))
+    return tuple(ticked), at
+
+
+def manage(app: App, profile: Profile) -> None:
+    """Show a profile's consent, and let it be recorded, changed or withdrawn."""
+    now = f"agrees to: {shown(profile.consent)}" if agrees(profile.consent, "recording") else shown(profile.consent)
+    with st.expander(f"Consent — {now}", icon=":material/contract:", expanded=not agrees(profile.consent, "recording")):
+        text = consent.read_text(app.settings)
+        if not agrees(profile.consent, "recording"):
+            st.warning(
+                f"Nothing of {profile.name} is recorded without consent: what the device sends is dropped.",
+                icon=":material/block:",
+            )
+        with st.popover(f"Read the text, {text.version}", icon=":material/description:"):
+            st.markdown(text.content)
+        with st.form(f"consent-{profile.user_id}", border=False):
+            scopes, at = consent_fields(profile.consent, f"consent-{profile.user_id}")
+            if st.form_submit_button("Record this consent", disabled=False):
+                _record(app, profile, scopes, text, at)
+        if agrees(profile.consent, "recording"):
+            st.caption("A withdrawal ends a running recording and waiting trainings at once.")
+            if st.button("Withdraw all consent", icon=":material/block:", key=f"withdraw-{profile.user_id}"):
+                _record(app, profile, consent.WITHDRAWN, text, datetime.now(UTC))
+        elif profile.consent is not None:
+            st.info(
+                "What was recorded before is still stored. Erase it with “Delete this profile” below, or single "
+                "sessions on the page Sensor Data Review, if the person wants that.",
+                icon=":material/delete:",
+            )
+        _history(app, profile)
+
+
+def _record(app: App, profile: Profile, scopes: tuple[ConsentScope, ...], text: ConsentText, at: datetime) -> None:
+    with errors.attempt():
+        with app.pool.transaction() as tx:
+            consent.change(tx, profile.user_id, NewConsent(scopes, text, at, app.login))
+        for scope in LABELS:  # the boxes show what is stored, not what was ticked before
+            st.session_state.pop(f"consent-{profile.user_id}-{scope}", None)
+        flash(f"Consent of {profile.name}: {'withdrawn' if not scopes else ', '.join(_SHORT[one] for one in scopes)}")
+        st.rerun()
+
+
+def _history(app: App, profile: Profile) -> None:
+    with app.pool.transaction() as tx:
+        history = consents.list_consents(tx, profile.user_id)
+    if history:
+        st.dataframe(
+            [
+                {
+                    "Agreed to": ", ".join(_SHORT[scope] for scope in one.scopes) or "nothing: withdrawn",
+                    "Said": times.shown(one.agreed_at),
+                    "Text": one.text_version,
+                    "Entered": times.shown(one.recorded_at),
+                    "By": one.recorded_by or "—",
+                }
+                for one in history
+            ],
+            hide_index=True,
+            width="stretch",
+        )

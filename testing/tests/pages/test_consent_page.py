@@ -1,0 +1,66 @@
+"""Consent on the pages: entered with a profile, changed, withdrawn, and asked for before a capture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from streamlit.testing.v1 import AppTest
+
+from semg.agreement import agrees
+from semg.consent import TEST_PERSON
+from semg.store import consents, profiles, sessions
+from semg.store.pool import Pool
+from testing.tests.pages.page_data import CAPTURE, USERS, all_text, button, field, now, store_noise
+
+Open = Callable[..., AppTest]
+
+
+def test_profile_is_created_with_what_the_person_agrees_to(open_page: Open, pool: Pool) -> None:
+    page = open_page(USERS)
+    assert "You can withdraw your consent" in all_text(page)
+    field(page.text_input, "Name or code").input("Grace")
+    page.checkbox(key="new-consent-recording").check()
+    page.checkbox(key="new-consent-shared_models").check()
+    button(page, "Create profile").click().run()
+    assert not page.exception
+    with pool.transaction() as tx:
+        made = profiles.find_profile_by_name(tx, "Grace")
+    assert made.consent.scopes == ("recording", "shared_models")
+    assert (made.consent.text_version, made.consent.recorded_by) == ("version 1", "researcher")
+
+
+def test_consent_is_withdrawn_and_given_again(open_page: Open, pool: Pool, profile_id: int) -> None:
+    page = open_page(USERS)
+    button(page, "Withdraw all consent").click().run()
+    assert not page.exception
+    assert "is still stored. Erase it" in all_text(page)
+    assert "what the device sends is dropped" in page.warning[0].value
+    with pool.transaction() as tx:
+        assert not agrees(profiles.get_profile(tx, profile_id).consent, "recording")
+    page.checkbox(key=f"consent-{profile_id}-video").check()
+    button(page, "Record this consent").click().run()
+    assert "needs the consent to the recording too" in page.error[0].value
+    page.checkbox(key=f"consent-{profile_id}-recording").check()
+    button(page, "Record this consent").click().run()
+    assert not page.error
+    with pool.transaction() as tx:
+        history = consents.list_consents(tx, profile_id)
+    assert [one.scopes for one in history[:2]] == [("recording", "video"), ()]
+
+
+def test_capture_is_refused_without_consent(
+    open_page: Open, pool: Pool, profile_id: int, monkeypatch
+) -> None:
+    monkeypatch.setattr("ui.webcam._send", lambda settings, camera: None)  # the connection needs a browser
+    store_noise(pool, profile_id, now() - timedelta(seconds=3), 3)
+    for scopes, webcam, why in ((("recording",), True, "being filmed"), ((), False, "being recorded")):
+        with pool.transaction() as tx:
+            consents.insert_consent(tx, profile_id, replace(TEST_PERSON, scopes=scopes))
+        page = open_page(CAPTURE)
+        page.toggle(key="webcam-on").set_value(webcam).run()
+        page.button(key="start").click().run()
+        assert f"no longer agrees to {why}" in page.error[0].value
+    with pool.transaction() as tx:
+        assert sessions.list_recording_sessions(tx) == []
