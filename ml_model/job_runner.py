@@ -8,6 +8,7 @@ import threading
 from semg import log
 from semg.announcer import Announcer
 from semg.heartbeat import Heartbeat
+from semg.jobs.base_keeping import keep_bases
 from semg.jobs.captures import conduct_captures
 from semg.jobs.quality import keep_quality
 from semg.jobs.retention import keep_retention
@@ -35,6 +36,7 @@ def main() -> None:
     beside = (
         threading.Thread(target=conduct_captures, args=(pool, announcer, stop), name="captures"),
         threading.Thread(target=keep_videos, args=(pool, settings.videos, stop), name="videos"),
+        threading.Thread(target=keep_bases, args=(settings, pool, stop), name="bases"),
         threading.Thread(target=keep_retention, args=(settings, pool, stop), name="retention"),
         threading.Thread(target=keep_summaries, args=(pool, stop), name="summaries"),
         threading.Thread(target=keep_quality, args=(pool, stop), name="quality"),

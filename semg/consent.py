@@ -11,6 +11,7 @@ from semg.capture import abort
 from semg.errors import SettingsError
 from semg.settings import PROJECT_DIR, Settings
 from semg.store import consents, jobs, sessions
+from semg.store.erasing import note_in_bases
 from semg.store.pool import Transaction
 
 DEFAULT_TEXT = PROJECT_DIR / "docs" / "consent" / "version-1.md"
@@ -61,6 +62,8 @@ def change(tx: Transaction, user_id: int, new: NewConsent, now: datetime | None 
         As for ``semg.store.consents.insert_consent``.
     """
     consents.insert_consent(tx, user_id, new)
+    if "shared_models" not in new.scopes:
+        note_in_bases(tx, user_id)
     if "recording" in new.scopes:
         return
     for session in sessions.list_recording_sessions(tx):

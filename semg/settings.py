@@ -107,6 +107,20 @@ class Settings(BaseSettings):
     keep_samples_days: int = Field(0, ge=0, description="days after which samples are removed; 0: never")
     keep_labelled_samples: bool = Field(True, description="labelled, running and imported sessions keep their samples")
     keep_decisions_days: int = Field(0, ge=0, description="days after which decisions are removed; 0: never")
+    keep_videos_days: int = Field(0, ge=0, description="days after a session's end when its video goes; 0: never")
+    keep_job_logs_days: int = Field(0, ge=0, description="days after which logs of trainings are emptied; 0: never")
+    keep_backups_days: int = Field(
+        30, ge=0, description="days after which backups in DATA_DIR go: they hold what was erased since; 0: never"
+    )
+    keep_audit_days: int = Field(0, ge=0, description="days after which entries of the audit log go; 0: never")
+
+    @field_validator("keep_audit_days")
+    @classmethod
+    def _long_enough(cls, value: int) -> int:
+        """An audit log that is emptied at once is none."""
+        if 0 < value < 31:
+            raise ValueError("expected 0, or 31 days at least")
+        return value
 
     # inference
     inference_batch_wait_ms: float = Field(

@@ -25,7 +25,7 @@ from semg.errors import StoreError, WireError
 from semg.ingest.counters import Counters
 from semg.settings import Settings
 from semg.store import blocks as blocks_store
-from semg.store import profiles
+from semg.store import erasing, profiles
 from semg.store.pool import Pool
 from semg.wire.blocks import decode_table
 from semg.wire.messages import JOURNAL_STREAM, journal_subject
@@ -200,6 +200,7 @@ class StoreTask:
             users = np.unique(decoded.rows["user_id"])
             known = profiles.lock_consenting(tx, users.tolist())
             kept = decoded.where(np.isin(decoded.rows["user_id"], list(known)))
+            kept = erasing.without_erased(tx, kept, known)
             n_rows = blocks_store.copy_blocks(tx, kept.merged())
             last = max(saved, entries[-1].sequence)
             blocks_store.save_progress(tx, *key, last)

@@ -1,4 +1,4 @@
-"""Keeps samples and decisions for as long as the settings say, and no longer."""
+"""Keeps each kind of data for as long as the settings say, and no longer."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from datetime import UTC, datetime, timedelta
 
 from semg.errors import StoreError
 from semg.settings import Settings
-from semg.store import profiles, retention
+from semg.store import audit, erasing, profiles, retention
 from semg.store.pool import Pool
 
 logger = logging.getLogger(__name__)
 
 EVERY_S = 3600.0
+JOURNAL_PAST = timedelta(hours=25)
+"""The journal holds nothing that is older (JOURNAL_MAX_AGE_S is 24 h at most)."""
 DECISIONS_AT_ONCE = 20_000
 """Deleted in one transaction: about 0.1 s, so that deciding workers do not wait."""
 
 
 def keep_retention(settings: Settings, pool: Pool, stop: threading.Event) -> None:
     """Expire what is too old, now and every hour, until told to stop."""
-    if not settings.keep_samples_days and not settings.keep_decisions_days:
-        return
     while True:
         try:
             expire(settings, pool, datetime.now(UTC), stop)
-        except StoreError as exc:
+        except (StoreError, OSError) as exc:
             logger.warning("what is too old is removed in the next round: %s", exc)
         if stop.wait(EVERY_S):
             return
@@ -36,16 +36,43 @@ def expire(settings: Settings, pool: Pool, now: datetime, stop: threading.Event)
 
     Raises
     ------
-    StoreError
-        A day is being read, or the store is away; the rest is left for the next round.
+    StoreError, OSError
+        A day is being read, the store is away, or a backup cannot be removed; the rest is left for the next round.
     """
     with pool.transaction() as guard:
         if not retention.try_lock(guard):
             return
+        _expire_small(settings, pool, now)
+        _expire_backups(settings, now)
         if settings.keep_samples_days:
             _expire_samples(settings, pool, now, stop)
         if settings.keep_decisions_days:
             _expire_decisions(settings, pool, now, stop)
+
+
+def _expire_small(settings: Settings, pool: Pool, now: datetime) -> None:
+    """Expire what is few rows."""
+    with pool.transaction() as tx:
+        erasing.forget_spans(tx, now - JOURNAL_PAST)
+        if settings.keep_videos_days:
+            n_videos = retention.delete_old_videos(tx, now - timedelta(days=settings.keep_videos_days))
+            if n_videos:
+                audit.record(tx, audit.Actor(service="job_runner"), "video.expired", videos=n_videos)
+        if settings.keep_job_logs_days:
+            retention.clear_old_logs(tx, now - timedelta(days=settings.keep_job_logs_days))
+        if settings.keep_audit_days:
+            retention.expire_audit(tx, now - timedelta(days=settings.keep_audit_days))
+
+
+def _expire_backups(settings: Settings, now: datetime) -> None:
+    """Remove backups that may hold what was erased since."""
+    if not settings.keep_backups_days:
+        return
+    oldest = (now - timedelta(days=settings.keep_backups_days)).timestamp()
+    for path in sorted((settings.data_dir / "backups").glob("*.gz")):
+        if path.stat().st_mtime < oldest:
+            path.unlink()
+            logger.info("backup %s is removed: older than KEEP_BACKUPS_DAYS", path.name)
 
 
 def _expire_samples(settings: Settings, pool: Pool, now: datetime, stop: threading.Event) -> None:

@@ -10,6 +10,7 @@ from semg.agreement import NewConsent
 from semg.domain import REST, DecisionSpec, Device, Profile, Sensor
 from semg.errors import ConflictError, NotFoundError
 from semg.store import checks, consents
+from semg.store.erasing import note_in_bases
 from semg.store.pool import Transaction, execute, one, rows
 
 _SELECT = """
@@ -267,6 +268,7 @@ def delete_profile(tx: Transaction, user_id: int) -> ErasedCounts:
         raise _missing(user_id)
     counts = count_profile(tx, user_id)
     execute(tx, "DELETE FROM sample_blocks WHERE user_id = %s", (user_id,))
+    note_in_bases(tx, user_id)
     execute(tx, "DELETE FROM profiles WHERE user_id = %s", (user_id,))
     return counts
 

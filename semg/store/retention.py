@@ -1,4 +1,4 @@
-"""Old samples and decisions leave the database."""
+"""Old data leave the database."""
 
 from __future__ import annotations
 
@@ -69,3 +69,29 @@ def delete_old_decisions(tx: Transaction, user_id: int, before: datetime, limit:
         """,
         (user_id, before, limit),
     )
+
+
+def delete_old_videos(tx: Transaction, before: datetime) -> int:
+    """Delete the videos of sessions that ended before a time, and give their number; the files follow."""
+    return execute(
+        tx,
+        "DELETE FROM videos v USING sessions s WHERE s.session_id = v.session_id AND s.ended_at < %s",
+        (before,),
+    )
+
+
+def clear_old_logs(tx: Transaction, before: datetime) -> int:
+    """Empty the logs of jobs that ended before a time, and give their number."""
+    return execute(tx, "UPDATE jobs SET log = '' WHERE ended_at < %s AND log <> ''", (before,))
+
+
+def expire_audit(tx: Transaction, before: datetime) -> int:
+    """Remove entries of the audit log from before a time, and give their number.
+
+    Raises
+    ------
+    StoreError
+        The time is less than 30 days ago.
+    """
+    found = one(tx, "SELECT expire_audit(%s) AS gone", (before,))
+    return 0 if found is None else int(found.gone)

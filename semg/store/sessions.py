@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from semg.domain import CapturePlan, Device, PlanStep, Session, SessionStatus
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
-from semg.store import checks, consents
-from semg.store.captured import delete_captured
+from semg.store import checks, consents, erasing
+from semg.store.erasing import ErasedSession
 from semg.store.pool import Transaction, execute, one, rows
 from semg.store.repetitions import (
     GestureCount,
@@ -20,7 +20,6 @@ from semg.store.repetitions import (
     list_repetitions,
     update_repetition,
 )
-from semg.store.summaries import delete_summaries
 
 __all__ = [
     "SessionSummary",
@@ -216,41 +215,24 @@ def finish_session(tx: Transaction, session_id: int, ended_at: datetime, *, abor
     return update_session(tx, session_id, status="aborted" if aborted else "completed", ended_at=ended_at)
 
 
-def delete_session(tx: Transaction, session_id: int) -> int:
-    """Remove a session, its repetitions and its samples, and give how many samples went.
+def delete_session(tx: Transaction, session_id: int) -> ErasedSession:
+    """Remove a session, its repetitions, its samples and what was made of it, and tell what went.
 
     Imported samples carry the session's number. Captured ones are those of the profile in the session's time; a
-    block that crosses an edge of the session keeps the samples outside.
+    block that crosses an edge of the session keeps the samples outside. Models that were trained with it go too, the
+    active one as well, with their jobs and those that wait, and the decisions of its time.
 
     Raises
     ------
     NotFoundError
         There is no such session.
     ConflictError
-        It is being recorded, or a job that waits or runs needs it.
+        It is being recorded, or a job that runs needs it.
     """
     session = get_session(tx, session_id)
     if session.ended_at is None:
         raise ConflictError(f"session {session_id} is being recorded; finish or abort it first")
-    waiting = one(
-        tx,
-        """
-        SELECT job_id FROM jobs WHERE user_id = %s AND %s = ANY(session_ids) AND status IN ('scheduled', 'in-progress')
-        LIMIT 1
-        """,
-        (session.user_id, session_id),
-    )
-    if waiting is not None:
-        raise ConflictError(f"job {waiting.job_id} trains on session {session_id}; cancel it, or wait for its end")
-    if session.origin == "import":
-        removed = rows(tx, "DELETE FROM sample_blocks WHERE session_id = %s RETURNING n_samples", (session_id,))
-        n_removed = sum(row.n_samples for row in removed)
-        delete_summaries(tx, session.user_id, session_id=session_id)
-    else:
-        n_removed = delete_captured(tx, session.user_id, session.started_at, session.ended_at)
-        delete_summaries(tx, session.user_id, session.started_at, session.ended_at)
-    execute(tx, "DELETE FROM sessions WHERE session_id = %s", (session_id,))
-    return int(n_removed)
+    return erasing.erase(tx, session)
 
 
 def session_summaries(tx: Transaction, user_id: int, limit: int = 1000) -> list[SessionSummary]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import streamlit as st
 
@@ -10,7 +10,8 @@ from semg.agreement import NewConsent
 from semg.consent import read_text
 from semg.domain import Profile
 from semg.store import profiles
-from ui import boards, consent, errors, pick, times
+from semg.store.audit import record
+from ui import audit, boards, consent, errors, pick, times
 from ui.page import flash, page
 from ui.profile_form import PRESETS, device_fields, person_fields
 from ui.runtime import App
@@ -75,6 +76,7 @@ def edit(app: App, profile: Profile) -> None:
                         channels_used=kept,
                     )
                     profiles.update_device(tx, replace(device, user_id=profile.user_id))
+                    record(tx, audit.actor(app), "profile.changed", profile.user_id)
                 flash(f"{person.name.strip()} saved")
                 st.rerun()
 
@@ -101,7 +103,8 @@ def delete(app: App, profile: Profile) -> None:
         ):
             with errors.attempt(), st.spinner("Erasing …"):
                 with app.pool.transaction() as tx:
-                    profiles.delete_profile(tx, profile.user_id)
+                    gone = profiles.delete_profile(tx, profile.user_id)
+                    record(tx, audit.actor(app), "profile.erased", profile.user_id, **asdict(gone))
                 st.session_state.pop(pick.CHOSEN, None)
                 flash(f"{profile.name} was erased")
                 st.rerun()
@@ -139,6 +142,7 @@ def create(app: App) -> None:
                         notes=person.notes,
                         consent=NewConsent(scopes, text, said_at, app.login) if scopes else None,
                     )
+                    record(tx, audit.actor(app), "profile.created", user_id, scopes=len(scopes))
                 st.session_state[pick.CHOSEN] = user_id
                 st.session_state["created"] = (user_id, person.name.strip())
                 st.rerun()
@@ -156,13 +160,16 @@ with page("User Management", "A profile is a person together with the sensor tha
     with app.pool.transaction() as tx:
         known = profiles.list_profiles(tx)
     if known:
-        profiles_tab, new_tab, boards_tab = st.tabs(["Profiles", "New profile", "Boards"])
+        profiles_tab, new_tab, boards_tab, audit_tab = st.tabs(["Profiles", "New profile", "Boards", "Audit log"])
         with profiles_tab:
             list_and_edit(app, known)
         with new_tab:
             create(app)
         with boards_tab:
             boards.manage(app, known)
+        with audit_tab:
+            if st.toggle("Show who saw, exported, changed and erased what", key="audit-show"):
+                audit.show_log(app)
     else:
         st.info("No profile yet. Create the first one here.")
         create(app)

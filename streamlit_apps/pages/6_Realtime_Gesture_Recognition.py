@@ -8,7 +8,7 @@ import streamlit as st
 
 from semg.domain import Profile
 from semg.store import gestures, models, profiles
-from ui import errors
+from ui import audit, errors
 from ui.live_view import live_view
 from ui.page import flash, page
 from ui.pick import pick_profile
@@ -49,6 +49,7 @@ def decision_fields(app: App, profile: Profile) -> None:
 
 with page("Realtime Gesture Recognition") as app:
     profile = pick_profile(app)
+    audit.seen(app, "live.seen", profile.user_id)
     with app.pool.transaction() as tx:
         bank = gestures.list_gestures(tx, profile.user_id)
         model = models.find_active(tx, profile.user_id)

@@ -11,7 +11,7 @@ from semg.domain import Gesture, Profile, Session
 from semg.overview import Recorded, look_at_spectrum, recorded
 from semg.signals.spectrum import Spectrum
 from semg.store import blocks, gestures, sessions
-from ui import errors, palette, review_edit, times, video
+from ui import audit, errors, palette, review_edit, times, video
 from ui.page import empty, page, split
 from ui.pick import pick_profile
 from ui.review_read import keep_part, part_of, read, whole_of
@@ -55,6 +55,7 @@ def show(
     app: App, profile: Profile, session: Session | None, whole: tuple[datetime, datetime], bank: list[Gesture]
 ) -> None:
     """Show the picture with the video beside it, and the figures of each channel."""
+    audit.seen(app, "samples.seen", profile.user_id, session.session_id if session else None)
     name = f"{profile.user_id}-{session.session_id if session else 'any'}-{whole[0].timestamp():.0f}"
     shown = read(app, profile, session, whole, part_of(whole, f"part-{name}"))
     wishes = Wishes(

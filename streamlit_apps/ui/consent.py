@@ -9,7 +9,8 @@ import streamlit as st
 from semg import consent
 from semg.agreement import Consent, ConsentScope, ConsentText, NewConsent, agrees
 from semg.domain import Profile
-from semg.store import consents
+from semg.store import audit, consents
+from semg.store.audit import Actor
 from ui import errors, times
 from ui.page import flash
 from ui.runtime import App
@@ -86,6 +87,7 @@ def _record(app: App, profile: Profile, scopes: tuple[ConsentScope, ...], text: 
     with errors.attempt():
         with app.pool.transaction() as tx:
             consent.change(tx, profile.user_id, NewConsent(scopes, text, at, app.login))
+            audit.record(tx, Actor(app.login), "consent.changed", profile.user_id, scopes=len(scopes))
         for scope in LABELS:  # the boxes show what is stored, not what was ticked before
             st.session_state.pop(f"consent-{profile.user_id}-{scope}", None)
         flash(f"Consent of {profile.name}: {'withdrawn' if not scopes else ', '.join(_SHORT[one] for one in scopes)}")

@@ -9,7 +9,8 @@ from typing import Any
 import streamlit as st
 
 from semg.domain import Model, Profile
-from semg.store import models
+from semg.store import audit, models
+from semg.store.audit import Actor
 from ui import errors, report, times
 from ui.job_cards import KINDS
 from ui.page import flash
@@ -47,6 +48,7 @@ def _activate(app: App, profile: Profile, model: Model, active: int | None) -> N
         with errors.attempt():
             with app.pool.transaction() as tx:
                 models.activate_model(tx, profile.user_id, model.version)
+                audit.record(tx, Actor(app.login), "model.activated", profile.user_id, version=model.version)
             flash(f"Version {model.version} decides from now on")
             st.rerun()
 

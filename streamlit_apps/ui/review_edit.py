@@ -11,7 +11,9 @@ import streamlit as st
 from semg.domain import Gesture, Profile, Repetition, Session, utc_from_us
 from semg.importing import import_recording
 from semg.recordings import load_recording
-from semg.store import repetitions, sessions
+from semg.store import audit, erasing, repetitions, sessions
+from semg.store.audit import Actor
+from semg.store.pool import Transaction
 from ui import errors, export, times
 from ui.page import flash
 from ui.runtime import App
@@ -36,6 +38,7 @@ def move(app: App, sent: dict[str, float]) -> None:
                 ended_at=utc_from_us(round(sent["end_ms"] * 1000)),
                 changed_by=app.login,
             )
+            _note_change(app, tx, changed)
         flash(f"{changed.gesture} {changed.number} moved")
     except Exception as exc:
         st.session_state[MOVE_ERROR] = errors.sentence(exc)
@@ -74,7 +77,7 @@ def edit_repetition(app: App, bank: list[Gesture], found: list[Repetition]) -> N
         if st.form_submit_button("Save", type="primary"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
-                    sessions.update_repetition(
+                    changed = sessions.update_repetition(
                         tx,
                         number,
                         excluded=excluded,
@@ -84,6 +87,7 @@ def edit_repetition(app: App, bank: list[Gesture], found: list[Repetition]) -> N
                         gesture_id=bank[names.index(gesture)].gesture_id if gesture != one.gesture else None,
                         changed_by=app.login,
                     )
+                    _note_change(app, tx, changed)
                 flash(f"{gesture} {one.number} saved")
                 st.rerun()
 
@@ -119,12 +123,34 @@ def edit_session(app: App, session: Session) -> None:
                 st.rerun()
     _export(app, session)
     sure = st.checkbox("Delete this session with its samples, labels and video", key=f"sure-{session.session_id}")
+    if sure and session.ended_at is not None:
+        with app.pool.transaction() as tx:
+            _foretell(erasing.count_made(tx, session))
     if st.button("Delete session", icon=":material/delete:", disabled=not sure, key="delete-session"):
         with errors.attempt(), st.spinner("Erasing …"):
             with app.pool.transaction() as tx:
-                n = sessions.delete_session(tx, session.session_id)
-            flash(f"{session.name} and {n:,} samples were deleted")
+                gone = sessions.delete_session(tx, session.session_id)
+                audit.record(
+                    tx, Actor(app.login), "session.erased", session.user_id, session.session_id, samples=gone.samples,
+                    repetitions=gone.repetitions, models=len(gone.models), jobs=gone.jobs, decisions=gone.decisions,
+                )  # fmt: skip
+            flash(f"{session.name} and {gone.samples:,} samples were deleted")
             st.rerun()
+
+
+def _foretell(gone: erasing.ErasedSession) -> None:
+    """Say what else goes with a session."""
+    if gone.models:
+        versions = ", ".join(map(str, gone.models))
+        ends = " No version decides then, until another is activated or trained." if gone.active else ""
+        st.warning(f"Trained with it, and erased too: model version {versions}.{ends}", icon=":material/warning:")
+    elif gone.jobs:
+        st.caption("Trainings that wait for it are taken back.")
+
+
+def _note_change(app: App, tx: Transaction, changed: Repetition) -> None:
+    owner = sessions.get_session(tx, changed.session_id).user_id
+    audit.record(tx, Actor(app.login), "session.changed", owner, changed.session_id, repetition=changed.repetition_id)
 
 
 def import_session(app: App, profile: Profile) -> None:
@@ -161,7 +187,11 @@ def _import(
         path.write_bytes(content)
         recording = load_recording(path, sensor=profile.device.sensor, mains_hz=profile.device.mains_hz)
         with app.pool.transaction() as tx:
-            return import_recording(tx, profile.user_id, recording, name, started_at).session_id
+            made = import_recording(tx, profile.user_id, recording, name, started_at)
+            audit.record(
+                tx, Actor(app.login), "session.imported", profile.user_id, made.session_id, samples=made.samples
+            )
+            return made.session_id
 
 
 def _export(app: App, session: Session) -> None:
@@ -171,6 +201,7 @@ def _export(app: App, session: Session) -> None:
             write = export.session_csv if kind == "CSV" else export.session_parquet
             with app.pool.transaction() as tx:
                 st.session_state["exported"] = (session.session_id, kind, write(tx, session))
+                audit.record(tx, Actor(app.login), "session.exported", session.user_id, session.session_id)
     ready = st.session_state.get("exported")
     if ready is not None and ready[:2] == (session.session_id, kind):
         name = "".join(letter if letter.isalnum() else "_" for letter in session.name)

@@ -9,8 +9,9 @@ import streamlit as st
 
 from semg.domain import Video, us_from_utc
 from semg.settings import Settings
-from semg.store import videos
+from semg.store import sessions, videos
 from semg.wire import tokens
+from ui.audit import seen
 from ui.runtime import App
 
 _FOLDER = Path(__file__).parent
@@ -55,6 +56,9 @@ def show_video(
     if video.status != "ready" or video.started_at is None:
         st.caption(f":material/videocam: {unplayable(video)}")
         return None
+    with app.pool.transaction() as tx:
+        owner = sessions.get_session(tx, session_id).user_id
+    seen(app, "video.seen", owner, session_id)
     shown = _component(
         key=f"semg-video-{session_id}-{key}",
         data={

@@ -61,6 +61,7 @@ def fill(tx: Transaction, name: str) -> Filled:
     gestures.set_prompt(tx, numbers["fist"], b"\x89PNG\r\n\x1a\n")
     senders.assign_sender(tx, 1_000_000 + user_id, user_id)
     execute(tx, "INSERT INTO videos (session_id) VALUES (%s)", (captured,))
+    execute(tx, "INSERT INTO erased_spans (user_id, started_at, ended_at) VALUES (%s, now(), now())", (user_id,))
     insert_block(tx, user_id, T0 + timedelta(seconds=1), 100)
     insert_block(tx, user_id, T0 + timedelta(seconds=1), 60, imported)
     key = summaries.SummaryKey(user_id, imported, 2, 200.0)

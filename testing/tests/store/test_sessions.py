@@ -9,7 +9,7 @@ import pytest
 
 from semg.domain import Device, utc_from_us
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
-from semg.store import blocks, gestures, jobs, profiles, sessions
+from semg.store import blocks, gestures, jobs, models, profiles, sessions
 from semg.store.pool import Pool, one, rows
 from testing.tests.store.store_data import PLAN, T0, Filled, insert_block
 
@@ -151,7 +151,9 @@ def test_summary_counts_what_can_be_trained_on(pool: Pool, filled: Filled) -> No
 def test_deleting_an_imported_session_takes_its_samples_only(pool: Pool, filled: Filled) -> None:
     with pool.transaction() as tx:
         jobs.request_cancel(tx, filled.job_id)
-        assert sessions.delete_session(tx, filled.imported_id) == 60
+        erased = sessions.delete_session(tx, filled.imported_id)
+        assert (erased.samples, erased.models, erased.active, erased.jobs) == (60, (filled.version,), True, 1)
+        assert models.find_active(tx, filled.user_id) is None
         assert [row.n_samples for row in rows(tx, "SELECT n_samples FROM sample_blocks")] == [100]
         assert [s.session_id for s in sessions.list_sessions(tx, filled.user_id)] == [filled.session_id]
 
@@ -168,7 +170,7 @@ def test_deleting_a_captured_session_keeps_the_samples_around_it(pool: Pool, dev
         insert_block(tx, device.user_id, at(8.5), 50)
         insert_block(tx, other, at(1), 30)
     with pool.transaction() as tx:
-        assert sessions.delete_session(tx, session_id) == 80 + 200 + 100
+        assert sessions.delete_session(tx, session_id).samples == 80 + 200 + 100
         mine = blocks.list_blocks(tx, device.user_id, at(-60), at(60))
         others = blocks.list_blocks(tx, other, at(-60), at(60))
     assert [(utc_from_us(int(b.server_us[0])), b.n_samples, b.starts_run) for b in mine] == [
@@ -187,7 +189,7 @@ def test_longer_block_than_a_session_keeps_both_ends(pool: Pool, device: Device)
     with pool.transaction() as tx:
         sessions.finish_session(tx, session_id, at(0.5))
         insert_block(tx, device.user_id, at(-0.2), 190)
-        assert sessions.delete_session(tx, session_id) == 100
+        assert sessions.delete_session(tx, session_id).samples == 100
         left = rows(tx, "SELECT started_at, n_samples FROM sample_blocks ORDER BY started_at")
     assert [(row.started_at, row.n_samples) for row in left] == [(at(-0.2), 40), (at(0.5), 50)]
 
@@ -196,6 +198,8 @@ def test_session_in_use_is_not_deleted(pool: Pool, filled: Filled, device: Devic
     recording = record(pool, device)
     with pytest.raises(ConflictError, match="is being recorded"), pool.transaction() as tx:
         sessions.delete_session(tx, recording)
+    with pool.transaction() as tx:
+        assert jobs.claim_job(tx, filled.job_id, "test")
     with pytest.raises(ConflictError, match=f"job {filled.job_id} trains on"), pool.transaction() as tx:
         sessions.delete_session(tx, filled.session_id)
     with pool.transaction() as tx:

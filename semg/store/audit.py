@@ -1,0 +1,93 @@
+"""Who saw, exported, changed and erased what: entries of numbers, added and never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from semg.errors import InvalidValueError
+from semg.store import checks
+from semg.store.pool import Transaction, execute, one, rows
+
+Action = Literal[
+    "profile.created", "profile.changed", "profile.erased", "consent.changed", "name.seen",
+    "session.changed", "session.erased", "session.imported", "session.exported", "samples.seen", "live.seen",
+    "video.seen", "video.expired", "model.activated", "model.erased", "person.exported", "audit.seen",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something: an account by its login, or else a service or a program with a token."""
+
+    login: str = ""
+    service: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One entry; ``who`` is the login as it is now, the number of an account that is gone, or a service."""
+
+    at: datetime
+    who: str
+    action: str
+    user_id: int | None
+    session_id: int | None
+    counts: dict[str, Any]
+
+
+def record(
+    tx: Transaction,
+    actor: Actor,
+    action: Action,
+    user_id: int | None = None,
+    session_id: int | None = None,
+    **counts: int,
+) -> None:
+    """Add an entry, in the transaction that does what it tells of.
+
+    Parameters
+    ----------
+    counts
+        Numbers only: an entry outlives the person whom it concerns.
+
+    Raises
+    ------
+    InvalidValueError
+        A count is no number.
+    """
+    for name, value in counts.items():
+        if not isinstance(value, int):
+            raise InvalidValueError(name, f"expected a number in an audit entry, got {type(value).__name__}")
+    account = one(tx, "SELECT account_id FROM accounts WHERE login = %s", (actor.login,)) if actor.login else None
+    execute(
+        tx,
+        """
+        INSERT INTO audit_entries (account_id, service, action, user_id, session_id, counts)
+        VALUES (%s, %s, %s, %s, %s, %s)
+        """,
+        (
+            None if account is None else account.account_id,
+            "" if account is not None else (actor.service or "unknown account"),
+            action,
+            user_id,
+            session_id,
+            checks.as_json(counts),
+        ),
+    )
+
+
+def list_entries(tx: Transaction, *, user_id: int | None = None, limit: int = 500) -> list[AuditEntry]:
+    """Give the newest entries, of one profile or of all, newest first."""
+    found = rows(
+        tx,
+        """
+        SELECT e.at, coalesce(a.login, 'account ' || e.account_id, e.service) AS who, e.action, e.user_id, e.session_id,
+               e.counts
+        FROM audit_entries e LEFT JOIN accounts a USING (account_id)
+        WHERE %(user)s::bigint IS NULL OR e.user_id = %(user)s ORDER BY e.at DESC, e.entry_id DESC LIMIT %(n)s
+        """,
+        {"user": user_id, "n": limit},
+    )
+    return [AuditEntry(row.at, row.who, row.action, row.user_id, row.session_id, row.counts) for row in found]
