@@ -15,6 +15,7 @@ from semg.jobs.retention import keep_retention
 from semg.jobs.runner import JobRunner
 from semg.jobs.summaries import keep_summaries
 from semg.jobs.videos import keep_videos
+from semg.sealed import Vault
 from semg.service import announce_ready, wait_for_store
 from semg.settings import get_settings
 from semg.store.pool import Pool
@@ -29,13 +30,14 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     pool = Pool(settings, name="job_runner")
     wait_for_store(pool, stop)
+    vault = Vault(settings.secret_key.get_secret_value())
     runner = JobRunner(settings, pool)
     heartbeat = Heartbeat(pool, "job_runner", runner.metrics)
     heartbeat.start()
     announcer = Announcer(settings, "job_runner")
     beside = (
         threading.Thread(target=conduct_captures, args=(pool, announcer, stop), name="captures"),
-        threading.Thread(target=keep_videos, args=(pool, settings.videos, stop), name="videos"),
+        threading.Thread(target=keep_videos, args=(pool, settings.videos, vault, stop), name="videos"),
         threading.Thread(target=keep_bases, args=(settings, pool, stop), name="bases"),
         threading.Thread(target=keep_retention, args=(settings, pool, stop), name="retention"),
         threading.Thread(target=keep_summaries, args=(pool, stop), name="summaries"),

@@ -44,6 +44,10 @@ class InvalidValueError(StoreError):
         self.field = field
 
 
+class SealError(SemgError):
+    """An encrypted file cannot be read with this key, or was changed."""
+
+
 class LoginError(SemgError):
     """Nobody is logged in; one sentence for every cause, so that it does not tell which logins exist."""
 

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page
 
+from semg.video.files import VideoFiles
+
 WIDTH, HEIGHT, RATE_HZ = 160, 120, 30
 BITS, CHECK_BITS = 12, 4
 NUMBERS = 1024
@@ -104,9 +106,9 @@ def seen(page: Page) -> list[tuple[int, float]]:
     return [(number, at_ms * 1000) for bits, at_ms in found if (number := number_of(bits)) is not None]
 
 
-def recorded(video: Path) -> list[int | None]:
-    """Give the numbers that a video's pictures show, in order."""
-    with av.open(str(video)) as container:
+def recorded(files: VideoFiles) -> list[int | None]:
+    """Give the numbers that the pictures of a finished video show, in order."""
+    with files.open(files.video) as video, av.open(video, "r") as container:
         return [read(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
 
 

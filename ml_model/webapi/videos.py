@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
-from semg.errors import WireError
+from semg.errors import SealError, WireError
+from semg.sealed import SealedReader, Vault
 from semg.video.files import files_of
 from semg.wire import tokens
 from semg.wire.http import Problem
 from webapi.access import is_api_token
+from webapi.ranges import answer
 from webapi.services import services_of
 
+logger = logging.getLogger(__name__)
 video_routes = APIRouter(tags=["videos"])
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem},
@@ -37,7 +42,18 @@ async def video(request: Request, session_id: int, token: str = "") -> Response:
             subject = ""
         if subject != str(session_id):
             raise HTTPException(401, "expected a token for this video, or Authorization: Bearer <SEMG_API_TOKEN>")
-    path = files_of(settings.videos, session_id).video
-    if not path.is_file():
+    files = files_of(settings.videos, session_id, Vault(settings.secret_key.get_secret_value()))
+    if not files.video.is_file():
         raise HTTPException(404, f"session {session_id} has no finished video")
-    return FileResponse(path, media_type="video/mp4")
+    try:
+        file = await asyncio.to_thread(files.open, files.video)
+    except SealError as exc:
+        logger.error("%s", exc, extra={"session_id": session_id})
+        raise HTTPException(503, f"the video of session {session_id} cannot be read: see the log of the API") from exc
+    if not isinstance(file, SealedReader):  # made before videos were encrypted; job_runner is about to
+        file.close()
+        return FileResponse(files.video, media_type="video/mp4")
+    if not file.complete:
+        file.close()
+        raise HTTPException(503, f"the video of session {session_id} ends in the middle: see the disk")
+    return answer(file, request.headers.get("range"), "video/mp4", head=request.method == "HEAD")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from semg.domain import utc_from_us
 from semg.errors import StoreError, VideoError
+from semg.sealed import Vault
 from semg.store import videos
 from semg.store.pool import Pool
 from semg.video.files import files_of
@@ -23,9 +24,11 @@ RETRY_S = 60.0
 class VideoKeeper:
     """Looks after the files of videos; one thread calls ``step`` several times a second. Several keepers may run."""
 
-    def __init__(self, pool: Pool, folder: Path) -> None:
+    def __init__(self, pool: Pool, folder: Path, vault: Vault) -> None:
         self._pool = pool
         self._folder = folder
+        self._vault = vault
+        self._old: list[int] | None = None
         self._retry_at: dict[int, float] = {}
 
     def step(self) -> None:
@@ -43,9 +46,25 @@ class VideoKeeper:
         for session_id in ended:
             if time.monotonic() >= self._retry_at.get(session_id, 0.0):
                 self._finish(session_id)
+        if not ended:
+            self._seal_one()
+
+    def _seal_one(self) -> None:
+        """Encrypt one video that was made before videos were; all of them, one at a step."""
+        if self._old is None:
+            numbers = [int(path.stem) for path in self._folder.glob("*.mp4") if path.stem.isdecimal()]
+            self._old = sorted(numbers, reverse=True)
+        while self._old:
+            session_id = self._old.pop()
+            with self._pool.transaction() as tx:  # an erasure waits for the end, and then finds all files
+                if not videos.lock_ready(tx, session_id):
+                    continue
+                if files_of(self._folder, session_id, self._vault).seal_old():
+                    logger.info("video encrypted", extra={"session_id": session_id})
+                    return
 
     def _remove(self, session_id: int) -> None:
-        files_of(self._folder, session_id).remove()
+        files_of(self._folder, session_id, self._vault).remove()
         with self._pool.transaction() as tx:
             videos.delete_erased(tx, session_id)
         logger.info("files of an erased video removed", extra={"session_id": session_id})
@@ -59,9 +78,9 @@ class VideoKeeper:
                 if not videos.claim_unfinished(tx, session_id):
                     return
                 try:
-                    made = finish(files_of(self._folder, session_id))
+                    made = finish(files_of(self._folder, session_id, self._vault))
                 except VideoError as exc:
-                    files_of(self._folder, session_id).remove()
+                    files_of(self._folder, session_id, self._vault).remove()
                     videos.fail_video(tx, session_id, str(exc))
                     return
                 videos.finish_video(
@@ -84,9 +103,9 @@ class VideoKeeper:
             self._retry_at[session_id] = time.monotonic() + RETRY_S
 
 
-def keep_videos(pool: Pool, folder: Path, stop: threading.Event) -> None:
+def keep_videos(pool: Pool, folder: Path, vault: Vault, stop: threading.Event) -> None:
     """Look after the videos until told to stop."""
-    keeper = VideoKeeper(pool, folder)
+    keeper = VideoKeeper(pool, folder, vault)
     failing = False
     while not stop.wait(EVERY_S):
         try:

@@ -107,6 +107,12 @@ def claim_unfinished(tx: Transaction, session_id: int) -> bool:
     return one(tx, query, (session_id,)) is not None
 
 
+def lock_ready(tx: Transaction, session_id: int) -> bool:
+    """Keep a finished video from being erased until the transaction ends; False when there is none."""
+    query = "SELECT 1 FROM videos WHERE session_id = %s AND status = 'ready' FOR UPDATE SKIP LOCKED"
+    return one(tx, query, (session_id,)) is not None
+
+
 def finish_video(
     tx: Transaction,
     session_id: int,

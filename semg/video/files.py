@@ -1,12 +1,17 @@
-"""Where the files of videos lie. Names come from session numbers alone, which are never used again."""
+"""Where the files of videos lie, encrypted. Names come from session numbers alone, which are never used again."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 
+from semg.sealed import SealedReader, SealedWriter, Vault, is_sealed
+
 PART_SUFFIX, LOG_SUFFIX = ".mp4", ".log"
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +26,23 @@ class VideoFiles:
         Server time of each frame, int64 microseconds since the epoch, little-endian, in the order of the frames.
     parts
         Folder of what one connection to the webcam gave: an MP4 and its log each, until the video is finished.
+    vault
+        Encrypts and decrypts them.
     """
 
     video: Path
     times: Path
     parts: Path
+    vault: Vault
 
     def part(self, number: int) -> tuple[Path, Path]:
         """Give the MP4 and the log of a part."""
         return self.parts / f"{number:04d}{PART_SUFFIX}", self.parts / f"{number:04d}{LOG_SUFFIX}"
+
+    def create_part(self, number: int) -> tuple[SealedWriter, SealedWriter]:
+        """Begin the MP4 and the log of a part."""
+        video, log = self.part(number)
+        return self.create(video), self.create(log)
 
     def list_parts(self) -> list[tuple[Path, Path]]:
         """Give the parts that have both files, in the order in which they were begun."""
@@ -40,17 +53,54 @@ class VideoFiles:
         """Give the number of the next part."""
         return 1 + max((int(path.stem) for path in self.parts.glob(f"*{PART_SUFFIX}")), default=0)
 
+    def create(self, path: Path, final: Path | None = None) -> SealedWriter:
+        """Begin one of the files.
+
+        Parameters
+        ----------
+        final
+            What it is renamed to when it is complete.
+        """
+        return self.vault.create(path, self._purpose(final or path))
+
+    def open(self, path: Path) -> SealedReader | RawIOBase:
+        """Open one of the files for reading; one that was made before videos were encrypted is read as it is.
+
+        Raises
+        ------
+        SealError
+            It was changed, or made with another SECRET_KEY.
+        OSError
+            It cannot be read.
+        """
+        return self.vault.open(path, self._purpose(path)) if is_sealed(path) else path.open("rb", buffering=0)
+
+    def seal_old(self) -> bool:
+        """Encrypt files of a finished video that are not yet, and tell whether there were any."""
+        found = [path for path in (self.video, self.times) if path.exists() and not is_sealed(path)]
+        for path in found:
+            made = path.with_name(path.name + "-sealing")
+            with path.open("rb") as plain, self.create(made, path) as sealed:
+                shutil.copyfileobj(plain, sealed, _COPY_BYTES)
+            os.replace(made, path)
+        return bool(found)
+
     def remove_parts(self) -> None:
         """Remove the parts; what is not there is no error."""
         shutil.rmtree(self.parts, ignore_errors=True)
 
     def remove(self) -> None:
-        """Remove all of them."""
+        """Remove all of them, half-made ones too."""
         self.remove_parts()
-        for path in (self.video, self.times):
+        for path in self.video.parent.glob(f"{self.video.stem}.*"):
             path.unlink(missing_ok=True)
 
+    def _purpose(self, path: Path) -> str:
+        return path.relative_to(self.video.parent).as_posix()
 
-def files_of(folder: Path, session_id: int) -> VideoFiles:
+
+def files_of(folder: Path, session_id: int, vault: Vault) -> VideoFiles:
     """Give the files of a session's video below the folder of videos."""
-    return VideoFiles(folder / f"{session_id}.mp4", folder / f"{session_id}.times", folder / f"{session_id}.parts")
+    return VideoFiles(
+        folder / f"{session_id}.mp4", folder / f"{session_id}.times", folder / f"{session_id}.parts", vault
+    )

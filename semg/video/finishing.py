@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from semg.errors import VideoError
+from semg.errors import SealError, VideoError
+from semg.sealed import SealedWriter
 from semg.video.clock import frame_times, rising
 from semg.video.files import VideoFiles
 from semg.video.log import CLOCK_HZ, Int64, read_log
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 LAST_FRAME_S = 0.04
+ROW_BYTES = 32
+INDEX_BYTES, INDEX_BYTES_A_FRAME = 16_384, 24
+"""An index has 12 to 20 bytes for a frame whose time and size are its own; a log has a row for each frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ def finish(files: VideoFiles) -> FinishedVideo:
 
     The frames keep their encoded pictures; only their times are new: 0 is the first frame, and a frame stands as many
     1/90,000 s after it as it was taken later, on the server's clock. A session's time therefore maps to the file's by a
-    subtraction. Index in front (``faststart``), so that a browser seeks by ranges.
+    subtraction. Space for the index is left in front, so that a browser seeks by ranges: an encrypted file is not
+    written a second time, as ``faststart`` would.
 
     Raises
     ------
@@ -60,19 +65,22 @@ def finish(files: VideoFiles) -> FinishedVideo:
         There is no picture in any of the parts.
     """
     made, times_made = files.video.with_suffix(".making"), files.times.with_suffix(".making-times")
-    writer = _Joined(made)
+    parts = files.list_parts()
     errors: list[int | None] = []
-    try:
-        for video, log in files.list_parts():
-            error_us, used = writer.add_part(video, log)
-            errors += [error_us] if used else []
-    finally:
-        writer.close()
+    with files.create(made, files.video) as file:
+        writer = _Joined(file, sum(log.stat().st_size for _, log in parts) // ROW_BYTES)
+        try:
+            for video, log in parts:
+                error_us, used = writer.add_part(files, video, log)
+                errors += [error_us] if used else []
+        finally:
+            writer.close()
     if not writer.times:
         made.unlink(missing_ok=True)
         raise VideoError("no picture came from the camera; look at its light, and at the browser's permission")
     times_us = np.concatenate(writer.times)
-    times_made.write_bytes(times_us.astype("<i8").tobytes())
+    with files.create(times_made, files.times) as sidecar:
+        sidecar.write(times_us.astype("<i8").tobytes())
     known = [error for error in errors if error is not None]
     finished = FinishedVideo(
         int(times_us[0]),
@@ -90,7 +98,8 @@ def finish(files: VideoFiles) -> FinishedVideo:
 
 def read_times(files: VideoFiles) -> Int64:
     """Give the server time of each frame of a finished video, int64 microseconds since the epoch."""
-    return np.frombuffer(files.times.read_bytes(), "<i8").astype(np.int64)
+    with files.open(files.times) as file:
+        return np.frombuffer(file.read() or b"", "<i8").astype(np.int64)
 
 
 def frame_at(times_us: Int64, at_us: int) -> int:
@@ -101,8 +110,9 @@ def frame_at(times_us: Int64, at_us: int) -> int:
 class _Joined:
     """The file that the parts are copied into."""
 
-    def __init__(self, path: Path) -> None:
-        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
+    def __init__(self, file: SealedWriter, most_frames: int) -> None:
+        index_bytes = str(INDEX_BYTES + INDEX_BYTES_A_FRAME * most_frames)
+        self._container = av.open(file, "w", format="mp4", options={"moov_size": index_bytes})
         self._stream: VideoStream | None = None
         self._looks: tuple[int, int, bytes] | None = None
         self.times: list[Int64] = []
@@ -115,9 +125,14 @@ class _Joined:
         assert self._looks is not None
         return self._looks[:2]
 
-    def add_part(self, video: Path, log: Path) -> tuple[int | None, bool]:
+    def add_part(self, files: VideoFiles, video: Path, log: Path) -> tuple[int | None, bool]:
         """Copy a part; give the error of its times, and whether it had pictures."""
-        rows = read_log(log)
+        try:
+            with files.open(log) as opened:
+                rows = read_log(opened)
+        except SealError as exc:
+            logger.warning("part of a video is left out: %s", exc)
+            return None, False
         if len(rows.media) == 0:
             return None, False
         server_us, error_us = frame_times(rows)
@@ -125,7 +140,7 @@ class _Joined:
         # Found by media time, not by position: a crash may leave more rows than pictures, or fewer.
         relative = rows.media - rows.media[0]
         used: list[int] = []
-        for packet in _packets(video):
+        for packet in _packets(files, video):
             place = int(np.searchsorted(relative, packet.pts or 0))
             if place == len(relative) or relative[place] != packet.pts:
                 continue
@@ -168,14 +183,14 @@ class _Joined:
         return looks == self._looks
 
 
-def _packets(video: Path) -> Iterator[Packet]:
+def _packets(files: VideoFiles, video: Path) -> Iterator[Packet]:
     """Give the encoded pictures of a part, as far as they were written."""
     try:
-        with av.open(str(video)) as container:
+        with files.open(video) as opened, av.open(opened, "r") as container:
             for packet in container.demux(video=0):
                 if packet.is_corrupt:
                     return  # the last picture before a crash, half written; no browser plays on after it
                 if packet.pts is not None and packet.size:
                     yield packet
-    except (av.FFmpegError, IndexError) as exc:
+    except (av.FFmpegError, IndexError, SealError) as exc:
         logger.warning("part of a video ends here: %s", exc)

@@ -8,8 +8,7 @@ Nothing is computed while recording: the finished rows know more than any moment
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from io import RawIOBase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +41,8 @@ class FrameLog:
 class LogWriter:
     """Appends rows to a file; what was flushed survives a crash."""
 
-    def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = path.open("wb")
+    def __init__(self, file: RawIOBase) -> None:
+        self._file = file
 
     def add_frame(self, media: int, arrival_us: int) -> None:
         """Write down a frame."""
@@ -65,8 +64,9 @@ class LogWriter:
         self._file.write(np.array(row, "<i8").tobytes())
 
 
-def read_log(path: Path) -> FrameLog:
+def read_log(file: RawIOBase) -> FrameLog:
     """Give the rows of a log; a last row that is cut short is left out."""
-    values = np.frombuffer(path.read_bytes()[: path.stat().st_size // 32 * 32], "<i8").reshape(-1, 4).astype(np.int64)
+    content = file.read() or b""
+    values = np.frombuffer(content[: len(content) // 32 * 32], "<i8").reshape(-1, 4).astype(np.int64)
     frames, reports = values[values[:, 0] == FRAME], values[values[:, 0] == REPORT]
     return FrameLog(frames[:, 1], frames[:, 2], reports[:, 1], reports[:, 2], reports[:, 3])

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import av
 
-from semg.errors import ConflictError, NotFoundError, StoreError
+from semg.errors import ConflictError, NotFoundError, SealError, StoreError
+from semg.sealed import Vault
 from semg.store import videos
 from semg.store.pool import Pool
-from semg.video.files import files_of
+from semg.video.files import VideoFiles, files_of
 from semg.video.writer import PartWriter, size_of
 
 logger = logging.getLogger(__name__)
@@ -114,10 +115,12 @@ class Recorder:
     ----------
     folder
         Of the videos.
+    vault
+        Encrypts them.
     """
 
-    def __init__(self, pool: Pool, folder: Path, limits: Limits, claims: Claims) -> None:
-        self._pool, self._folder, self._limits, self._claims = pool, folder, limits, claims
+    def __init__(self, pool: Pool, folder: Path, limits: Limits, claims: Claims, vault: Vault) -> None:
+        self._pool, self._folder, self._limits, self._claims, self._vault = pool, folder, limits, claims, vault
         self._wake = threading.Condition()
         self._waiting: deque[_Frame | _Report] = deque()
         self._frames_waiting = 0
@@ -250,13 +253,12 @@ class Recorder:
         except StoreError as exc:
             self._say(f"the video waits for the database: {exc}")
             return
-        files = files_of(self._folder, session_id)
+        files = files_of(self._folder, session_id, self._vault)
         try:
             files.parts.mkdir(mode=0o700, parents=True, exist_ok=True)
             earlier = files.list_parts()
-            size = next((found for video, _ in earlier if (found := size_of(video)) is not None), None)
-            video, log = files.part(files.next_number())
-            writer = PartWriter(video, log, size)
+            size = next((found for video, _ in earlier if (found := self._size_of(files, video)) is not None), None)
+            writer = PartWriter(*files.create_part(files.next_number()), size)
         except OSError as exc:
             self._refuse(session_id, f"the video cannot be written to {files.parts}: {exc.strerror}")
             self._release(session_id)
@@ -268,6 +270,14 @@ class Recorder:
             writer.add_report(report.media, report.clock_us, report.arrival_us)
         self._writer, self._writing, self._looked_at = writer, session_id, time.monotonic()
         logger.info("recording a video", extra={"session_id": session_id})
+
+    @staticmethod
+    def _size_of(files: VideoFiles, video: Path) -> tuple[int, int] | None:
+        try:
+            with files.open(video) as file:
+                return size_of(file)
+        except SealError:
+            return None
 
     def _look(self) -> None:
         """Flush, and stop when the session has ended or a limit is reached."""
@@ -291,7 +301,7 @@ class Recorder:
                 self._refused.add(session_id)
                 self._end_part()
                 if erased:
-                    files_of(self._folder, session_id).remove()
+                    files_of(self._folder, session_id, self._vault).remove()
 
     def _cut_short(self, session_id: int, why: str) -> None:
         self._refuse(session_id, why)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
+from io import RawIOBase
 from typing import TYPE_CHECKING
 
 import av
 
+from semg.sealed import SealedWriter
 from semg.video.log import CLOCK_HZ, LogWriter
 
 if TYPE_CHECKING:
@@ -29,16 +30,16 @@ class PartWriter:
     Parameters
     ----------
     video, log
-        Files to make.
+        Files to write; closed with the part.
     size
         Width and height of the pictures; None: as the first frame, at most ``LONG_SIDE``. A browser changes the size
         of what it sends with the bandwidth that it finds; the file keeps one size.
     """
 
-    def __init__(self, video: Path, log: Path, size: tuple[int, int] | None = None) -> None:
-        self._path = video
+    def __init__(self, video: SealedWriter, log: SealedWriter, size: tuple[int, int] | None = None) -> None:
+        self._file = video
         self._log = LogWriter(log)
-        self._container = av.open(str(video), "w", format="mp4", options=_CONTAINER)
+        self._container = av.open(video, "w", format="mp4", options=_CONTAINER)
         self._stream: VideoStream | None = None
         self.size = size
         self.frames = 0
@@ -64,13 +65,14 @@ class PartWriter:
         self.frames += 1
 
     def flush(self) -> None:
-        """Hand the log to the operating system; the pictures follow at the next key frame."""
+        """Hand both files to the operating system, the pictures up to the last fragment."""
+        self._file.flush()
         self._log.flush()
 
     @property
     def n_bytes(self) -> int:
         """How large the file is."""
-        return self._path.stat().st_size
+        return self._file.stored_bytes
 
     def close(self) -> None:
         """Finish both files."""
@@ -79,6 +81,7 @@ class PartWriter:
                 self._container.mux(self._stream.encode(None))
             self._container.close()
         finally:
+            self._file.close()
             self._log.close()
 
     def _begin(self, frame: av.VideoFrame, media: int) -> VideoStream:
@@ -98,10 +101,10 @@ def fitting(width: int, height: int) -> tuple[int, int]:
     return (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
 
 
-def size_of(video: Path) -> tuple[int, int] | None:
+def size_of(video: RawIOBase) -> tuple[int, int] | None:
     """Give the size of a part's pictures; None when it has none."""
     try:
-        with av.open(str(video)) as container:
+        with av.open(video) as container:
             stream = container.streams.video[0]
             return stream.width, stream.height
     except (av.FFmpegError, IndexError):

@@ -12,6 +12,7 @@ from typing import Any
 
 import streamlit as st
 
+from semg.sealed import Vault
 from semg.settings import Settings
 from semg.video.recording import Claims, Limits, Recorder, RecorderState
 from semg.video.reports import listen
@@ -162,7 +163,8 @@ def _camera(app: App) -> Camera:
     settings = app.settings
     settings.videos.mkdir(mode=0o700, parents=True, exist_ok=True)
     limits = Limits(settings.video_max_bytes, settings.min_free_disk_mb << 20)
-    return Camera(lambda: Recorder(app.pool, settings.videos, limits, _claims()))
+    vault = Vault(settings.secret_key.get_secret_value())
+    return Camera(lambda: Recorder(app.pool, settings.videos, limits, _claims(), vault))
 
 
 @st.cache_resource(show_spinner=False)

@@ -27,6 +27,7 @@ from semg.capture import make_plan  # noqa: E402 - after the path is set
 from semg.consent import TEST_PERSON  # noqa: E402 - after the path is set
 from semg.domain import Video  # noqa: E402
 from semg.passwords import hash_password  # noqa: E402
+from semg.sealed import Vault  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.store import accounts, gestures, profiles, sessions, videos  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402
@@ -94,8 +95,8 @@ def finished(pool: Pool, session_id: int) -> Video:
 
 def report(settings: Settings, video: Video, truth: list[tuple[int, float]]) -> bool:
     """Print the figures, and tell whether they are what is promised."""
-    files = files_of(settings.videos, video.session_id)
-    times_us, numbers = read_times(files), fake_camera.recorded(files.video)
+    files = files_of(settings.videos, video.session_id, Vault(settings.secret_key.get_secret_value()))
+    times_us, numbers = read_times(files), fake_camera.recorded(files)
     errors = fake_camera.errors_us(numbers, times_us, truth) / 1000
     at_s = np.array([(at - times_us[0]) / 1e6 for at in times_us])
     steps_ms = np.diff(times_us) / 1000

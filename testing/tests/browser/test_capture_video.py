@@ -19,6 +19,7 @@ from semg.capture.conducting import REDONE
 from semg.consent import TEST_PERSON
 from semg.domain import REST, Session, Video, us_from_utc
 from semg.platform import embedded, lan
+from semg.sealed import Vault
 from semg.settings import Settings
 from semg.store import gestures, profiles, sessions, videos
 from semg.store.pool import Pool
@@ -127,8 +128,8 @@ def check_labels(pool: Pool, session: Session) -> None:
 
 def check_times(settings: Settings, session: Session, video: Video, truth: tuple[Truth, Truth]) -> None:
     """Each picture's server time is that of its capture, before and after the reload."""
-    files = files_of(settings.videos, session.session_id)
-    times_us, numbers = read_times(files), fake_camera.recorded(files.video)
+    files = files_of(settings.videos, session.session_id, Vault(settings.secret_key.get_secret_value()))
+    times_us, numbers = read_times(files), fake_camera.recorded(files)
     assert len(times_us) == len(numbers) == video.frames
     assert numbers.count(None) <= len(numbers) // 50
     assert np.all(np.diff(times_us) > 0)
@@ -147,8 +148,8 @@ def check_times(settings: Settings, session: Session, video: Video, truth: tuple
 
 def check_playing(page: Page, settings: Settings, session: Session) -> None:
     """The browser plays it, and a time of the session leads to the picture of that time."""
-    files = files_of(settings.videos, session.session_id)
-    times_us, numbers = read_times(files), fake_camera.recorded(files.video)
+    files = files_of(settings.videos, session.session_id, Vault(settings.secret_key.get_secret_value()))
+    times_us, numbers = read_times(files), fake_camera.recorded(files)
     token = {"Authorization": f"Bearer {settings.semg_api_token.get_secret_value()}"}
     url = f"{settings.api_url}/videos/{session.session_id}"
     with httpx.Client(verify=ssl.create_default_context(cafile=str(settings.lan_certificate[0]))) as client:

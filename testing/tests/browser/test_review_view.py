@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from semg.consent import TEST_PERSON
 from semg.domain import REST, Block, Decision, Session, us_from_utc
 from semg.jobs.videos import VideoKeeper
+from semg.sealed import Vault
 from semg.settings import Settings
 from semg.store import blocks, decisions, gestures, profiles, repetitions, sessions, videos
 from semg.store.pool import Pool
@@ -55,10 +56,10 @@ def session(pool: Pool, live_settings: Settings) -> Session:
         videos.begin_video(tx, number)
         videos.release_video(tx, number)
         made = sessions.finish_session(tx, number, began + timedelta(seconds=SECONDS))
-    files = files_of(live_settings.videos, number)
+    files = files_of(live_settings.videos, number, Vault(live_settings.secret_key.get_secret_value()))
     files.parts.mkdir(parents=True)
-    write_part(files.part(1), range(20 * 30), began_us)
-    VideoKeeper(pool, live_settings.videos).step()
+    write_part(files.create_part(1), range(20 * 30), began_us)
+    VideoKeeper(pool, live_settings.videos, Vault(live_settings.secret_key.get_secret_value())).step()
     return made
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
+from semg.sealed import Vault
 from semg.settings import Settings
 from semg.video.files import files_of
 from semg.wire import tokens
@@ -14,16 +16,17 @@ from testing.tests.conftest import Servers
 
 pytestmark = pytest.mark.servers
 
-CONTENT = bytes(range(256)) * 40
+CONTENT = np.random.default_rng(0).bytes(10_240) * 5
 
 
 @pytest.fixture
 def video(servers: Servers) -> Path:
     """The finished video of session 7."""
-    path = files_of(servers.settings.videos, 7).video
-    path.parent.mkdir(parents=True)
-    path.write_bytes(CONTENT)
-    return path
+    files = files_of(servers.settings.videos, 7, Vault(servers.settings.secret_key.get_secret_value()))
+    files.video.parent.mkdir(parents=True)
+    with files.create(files.video) as file:
+        file.write(CONTENT)
+    return files.video
 
 
 def token(settings: Settings, subject: str = "7", purpose: str = tokens.VIDEO, life_s: float = 60.0) -> dict[str, str]:
@@ -52,8 +55,9 @@ def test_browser_plays_with_the_token_of_the_session(browser, video: Path, serve
     [
         ("bytes=0-0", 0, 1),
         ("bytes=1000-1999", 1000, 2000),
-        ("bytes=10000-", 10_000, 10_240),
-        ("bytes=-5", 10_235, None),
+        ("bytes=10000-", 10_000, 51_200),
+        ("bytes=-5", 51_195, None),
+        ("bytes=16000-33000", 16_000, 33_001),
     ],
 )
 def test_seeking_gets_the_range_that_it_asks_for(
@@ -92,3 +96,15 @@ def test_session_without_a_video_is_told_apart_from_nonsense(api: httpx.Client) 
     assert (missing.status_code, missing.json()["detail"]) == (404, "session 9 has no finished video")
     assert api.get("/videos/..%2Fsecret").status_code == 404
     assert api.get("/videos/seven").status_code == 422
+
+
+def test_video_that_was_changed_on_the_disk_is_not_played(api: httpx.Client, video: Path) -> None:
+    stored = bytearray(video.read_bytes())
+    stored[-1] ^= 1
+    video.write_bytes(stored)
+    assert api.get("/videos/7").status_code == 503
+
+
+def test_video_from_before_encryption_is_played(api: httpx.Client, video: Path) -> None:
+    video.write_bytes(CONTENT)
+    assert api.get("/videos/7", headers={"Range": "bytes=5-9"}).content == CONTENT[5:10]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 
 import numpy as np
 import pytest
@@ -65,9 +65,8 @@ def test_without_reports_the_frames_least_delay_stays_and_the_error_is_unknown()
     assert late.max() < 52 * MS
 
 
-def test_empty_log_has_no_times(tmp_path: Path) -> None:
-    LogWriter(tmp_path / "log").close()
-    times_us, error_us = frame_times(read_log(tmp_path / "log"))
+def test_empty_log_has_no_times() -> None:
+    times_us, error_us = frame_times(read_log(io.BytesIO()))
     assert (len(times_us), error_us) == (0, None)
 
 
@@ -85,15 +84,13 @@ def test_times_that_rise_stay_as_they_are() -> None:
     assert np.array_equal(rising(times_us, SERVER_US - 1_000), times_us)
 
 
-def test_log_that_was_cut_short_keeps_its_whole_rows(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    writer = LogWriter(path)
+def test_log_that_was_cut_short_keeps_its_whole_rows() -> None:
+    file = io.BytesIO()
+    writer = LogWriter(file)
     for index in range(5):
         writer.add_frame(index, SERVER_US + index)
         writer.add_report(index, SERVER_US, SERVER_US + 7)
-    writer.close()
-    path.write_bytes(path.read_bytes()[:-5])
-    log = read_log(path)
+    log = read_log(io.BytesIO(file.getvalue()[:-5]))
     assert log.media.tolist() == [0, 1, 2, 3, 4]
     assert log.arrival_us.tolist() == [SERVER_US + index for index in range(5)]
     assert log.report_media.tolist() == [0, 1, 2, 3]

@@ -19,7 +19,7 @@ from semg.store.pool import Pool, execute
 from semg.video.files import files_of
 from semg.video.recording import SILENT_S, Claims, Limits, Recorder
 from testing import fake_camera
-from testing.tests.video.video_kit import SERVER_US, TICKS, picture, write_part
+from testing.tests.video.video_kit import SERVER_US, TICKS, VAULT, picture, write_part
 
 PLENTY = Limits(1 << 30, 0)
 WAIT_S = 20.0
@@ -66,7 +66,7 @@ def make(pool: Pool, tmp_path: Path) -> Iterator[Callable[..., Recorder]]:
     claims, made = Claims(), []
 
     def one(limits: Limits = PLENTY) -> Recorder:
-        made.append(Recorder(pool, tmp_path, limits, claims))
+        made.append(Recorder(pool, tmp_path, limits, claims, VAULT))
         return made[-1]
 
     yield one
@@ -85,7 +85,7 @@ def feed(recorder: Recorder, numbers: range, media: int = 0) -> None:
 
 
 def keep(pool: Pool, folder: Path) -> None:
-    VideoKeeper(pool, folder).step()
+    VideoKeeper(pool, folder, VAULT).step()
 
 
 def test_frames_of_a_session_become_its_video(
@@ -98,7 +98,7 @@ def test_frames_of_a_session_become_its_video(
     wait_for(lambda: recorder.state().frames == 60, "60 frames written")
     assert recorder.state().sends
     keep(pool, tmp_path)
-    assert files_of(tmp_path, session_id).parts.exists(), "not finished while it is recorded"
+    assert files_of(tmp_path, session_id, VAULT).parts.exists(), "not finished while it is recorded"
     recorder.aim(None)
     wait_for(lambda: recorder.state().session_id is None, "the aim")
     end(pool, session_id)
@@ -108,7 +108,7 @@ def test_frames_of_a_session_become_its_video(
         video = videos.find_video(tx, session_id)
     assert video is not None
     assert (video.status, video.frames, video.width, video.height, video.problem) == ("ready", 60, 640, 480, "")
-    assert fake_camera.recorded(files_of(tmp_path, session_id).video) == list(range(10, 70))
+    assert fake_camera.recorded(files_of(tmp_path, session_id, VAULT)) == list(range(10, 70))
 
 
 def ended(pool: Pool) -> list[int]:
@@ -142,7 +142,7 @@ def test_new_connection_goes_on_with_the_next_part(
         recorder.join(WAIT_S)
     end(pool, session_id)
     keep(pool, tmp_path)
-    assert fake_camera.recorded(files_of(tmp_path, session_id).video) == [*range(20), *range(50, 80)]
+    assert fake_camera.recorded(files_of(tmp_path, session_id, VAULT)) == [*range(20), *range(50, 80)]
 
 
 def test_only_one_webcam_records_a_session_until_it_is_silent() -> None:
@@ -196,9 +196,9 @@ def test_video_is_cut_short_at_a_limit_and_says_so(
 
 
 def test_recorder_that_died_leaves_a_video(pool: Pool, session_id: int, tmp_path: Path) -> None:
-    files = files_of(tmp_path, session_id)
+    files = files_of(tmp_path, session_id, VAULT)
     files.parts.mkdir()
-    write_part(files.part(1), range(65))
+    write_part(files.create_part(1), range(65))
     with pool.transaction() as tx:
         videos.begin_video(tx, session_id)
     end(pool, session_id)
@@ -207,7 +207,7 @@ def test_recorder_that_died_leaves_a_video(pool: Pool, session_id: int, tmp_path
     with pool.transaction() as tx:
         execute(tx, "UPDATE videos SET seen_at = now() - interval '1 minute'")
     keep(pool, tmp_path)
-    assert len(fake_camera.recorded(files.video)) == 65
+    assert len(fake_camera.recorded(files)) == 65
 
 
 def test_session_without_a_picture_has_no_video_and_says_why(pool: Pool, session_id: int, tmp_path: Path) -> None:
@@ -225,9 +225,9 @@ def test_session_without_a_picture_has_no_video_and_says_why(pool: Pool, session
 
 def finished_session(pool: Pool, user_id: int, folder: Path) -> int:
     session_id = new_session(pool, user_id)
-    files = files_of(folder, session_id)
+    files = files_of(folder, session_id, VAULT)
     files.parts.mkdir()
-    write_part(files.part(1), range(65))
+    write_part(files.create_part(1), range(65))
     with pool.transaction() as tx:
         videos.begin_video(tx, session_id)
         videos.release_video(tx, session_id)
@@ -254,7 +254,7 @@ def test_deletion_that_is_rolled_back_keeps_the_video(pool: Pool, user_id: int, 
         sessions.delete_session(tx, session_id)
         raise RuntimeError
     keep(pool, tmp_path)
-    assert files_of(tmp_path, session_id).video.exists()
+    assert files_of(tmp_path, session_id, VAULT).video.exists()
 
 
 def test_profile_erased_while_it_records_leaves_no_file(
@@ -267,7 +267,7 @@ def test_profile_erased_while_it_records_leaves_no_file(
     with pool.transaction() as tx:
         profiles.delete_profile(tx, user_id)
     stop = threading.Event()
-    keeper = threading.Thread(target=keep_videos, args=(pool, tmp_path, stop))
+    keeper = threading.Thread(target=keep_videos, args=(pool, tmp_path, VAULT, stop))
     keeper.start()
     try:
         wait_for(lambda: list(tmp_path.iterdir()) == [], "no file is left")
@@ -286,14 +286,14 @@ def test_one_video_that_cannot_be_made_does_not_hold_up_the_next(
     with pool.transaction() as tx:
         videos.begin_video(tx, first)
         videos.release_video(tx, first)
-    files_of(tmp_path, first).parts.mkdir()
-    write_part(files_of(tmp_path, first).part(1), range(5))
+    files_of(tmp_path, first, VAULT).parts.mkdir()
+    write_part(files_of(tmp_path, first, VAULT).create_part(1), range(5))
     # A folder in the file's place, as a stand-in for whatever keeps a file from being written.
-    files_of(tmp_path, first).video.mkdir()
+    files_of(tmp_path, first, VAULT).video.mkdir()
     end(pool, first)
     second = finished_session(pool, user_id, tmp_path)
-    assert files_of(tmp_path, first).parts.exists(), "tried again later"
-    shutil.rmtree(files_of(tmp_path, first).video)
+    assert files_of(tmp_path, first, VAULT).parts.exists(), "tried again later"
+    shutil.rmtree(files_of(tmp_path, first, VAULT).video)
     keep(pool, tmp_path)
-    assert files_of(tmp_path, first).video.is_file()
-    assert files_of(tmp_path, second).video.is_file()
+    assert files_of(tmp_path, first, VAULT).video.is_file()
+    assert files_of(tmp_path, second, VAULT).video.is_file()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import av
 import numpy as np
 
+from semg.sealed import SealedWriter, Vault
 from semg.video.log import CLOCK_HZ, FrameLog
 from semg.video.writer import PartWriter
 from testing import fake_camera
 
 SERVER_US = 1_777_000_000_000_000
+VAULT = Vault("k" * 48)
+"""Of the tests' settings."""
 TICKS = CLOCK_HZ // 30
 
 
@@ -22,7 +23,7 @@ def picture(number: int, width: int = 0, height: int = 0) -> av.VideoFrame:
 
 
 def write_part(
-    paths: tuple[Path, Path],
+    part: tuple[SealedWriter, SealedWriter],
     numbers: range,
     start_us: int = SERVER_US,
     *,
@@ -31,7 +32,7 @@ def write_part(
     media: int = 7_000,
 ) -> None:
     """Write a part of 30 pictures a second, whose browser's clock is the server's."""
-    writer = PartWriter(*paths, size)
+    writer = PartWriter(*part, size)
     for index, number in enumerate(numbers):
         at_us = start_us + round(index * 1e6 / 30)
         writer.add_frame(picture(number), media + index * TICKS, at_us + 45_000)

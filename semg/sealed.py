@@ -1,0 +1,303 @@
+"""Files encrypted at rest that are read and written at any place.
+
+A header (magic, version, 16 random bytes that name the file), then chunks of 16 KiB, each with a nonce and a tag of its
+own: AES-256-GCM under a key that HKDF-SHA-256 derives from ``SECRET_KEY`` and the file's random bytes. Authenticated
+with each chunk are what the file is for, the chunk's number, and whether it is the last one, so that chunks cannot be
+changed, moved, cut off, or brought from another file. A chunk that is written again gets a new nonce. What a crash
+cut off is at most the chunk that was being written; such a file has no last chunk and says so (``complete``).
+
+16 KiB cost 0.2 % of space, and a range request decrypts little more than it asks for
+(``testing/benchmarks/sealed.py`` measures both).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import struct
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from semg.errors import SealError, SettingsError
+
+MAGIC = b"SEMGSEAL\x01"
+_ID_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
+HEADER_BYTES = len(MAGIC) + _ID_BYTES
+CHUNK_BYTES = 16 << 10
+_STORED_BYTES = CHUNK_BYTES + _NONCE_BYTES + _TAG_BYTES
+_PURPOSE = b"semg files, version 1"
+
+
+class Vault:
+    """Opens encrypted files with the key of this installation.
+
+    Parameters
+    ----------
+    secret_key
+        The setting ``SECRET_KEY``.
+
+    Raises
+    ------
+    SettingsError
+        It is empty.
+    """
+
+    def __init__(self, secret_key: str) -> None:
+        if not secret_key:
+            raise SettingsError("SECRET_KEY is empty: set it, or let start_all.sh make one, before files are written")
+        self._secret = secret_key.encode()
+
+    def create(self, path: Path, purpose: str) -> SealedWriter:
+        """Begin a file, readable by this user only, in place of any that is there.
+
+        Parameters
+        ----------
+        purpose
+            What the file is, as in ``video 12``; it opens for nothing else.
+        """
+        file_id = secrets.token_bytes(_ID_BYTES)
+        raw = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "r+b", buffering=0)
+        raw.write(MAGIC + file_id)
+        return SealedWriter(raw, self._cipher(file_id), purpose.encode())
+
+    def open(self, path: Path, purpose: str) -> SealedReader:
+        """Open a file for reading.
+
+        Raises
+        ------
+        SealError
+            It is no such file, was made with another ``SECRET_KEY`` or for another purpose, or was changed.
+        OSError
+            It cannot be read.
+        """
+        raw = path.open("rb", buffering=0)
+        try:
+            header = raw.read(HEADER_BYTES)
+            if len(header) < HEADER_BYTES or not header.startswith(MAGIC):
+                raise SealError(f"{path.name} is no encrypted file of this platform")
+            return SealedReader(raw, self._cipher(header[len(MAGIC) :]), purpose.encode(), path.name)
+        except BaseException:
+            raw.close()
+            raise
+
+    def _cipher(self, file_id: bytes) -> AESGCM:
+        return AESGCM(HKDF(SHA256(), 32, salt=file_id, info=_PURPOSE).derive(self._secret))
+
+
+def is_sealed(path: Path) -> bool:
+    """Tell whether a file is encrypted."""
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def _bound(purpose: bytes, index: int, *, last: bool) -> bytes:
+    return struct.pack("<Q?", index, last) + purpose
+
+
+class SealedWriter(io.RawIOBase):
+    """A file that is being written; ``seek`` goes back to what was written. Used by one thread."""
+
+    def __init__(self, raw: io.RawIOBase, cipher: AESGCM, purpose: bytes) -> None:
+        self._raw = raw
+        self._cipher = cipher
+        self._purpose = purpose
+        self._at = self._size = 0
+        self._index = 0
+        self._chunk = bytearray()
+        self._changed = False
+
+    @property
+    def stored_bytes(self) -> int:
+        """How large the file is on disk, once all is written."""
+        n_chunks = max(1, -(-self._size // CHUNK_BYTES))
+        return HEADER_BYTES + self._size + n_chunks * (_NONCE_BYTES + _TAG_BYTES)
+
+    def writable(self) -> bool:
+        """Tell that it can be written."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it can be written anywhere."""
+        return True
+
+    def tell(self) -> int:
+        """Give the place of the next byte."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place; what lies between the end and a place behind it becomes zeros when something is written."""
+        at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        if at < 0:
+            raise ValueError(f"expected a place in the file, got {at:,}")
+        self._at = at
+        return at
+
+    def write(self, data: object) -> int:
+        """Write bytes at the current place."""
+        at, self._at = self._at, min(self._at, self._size)
+        while self._at < at:
+            self._put_in(memoryview(bytes(min(CHUNK_BYTES, at - self._at))))
+        return self._put_in(memoryview(data).cast("B"))  # type: ignore[arg-type]
+
+    def flush(self) -> None:
+        """Hand everything to the operating system: a process that is killed after it loses nothing."""
+        if not self.closed:
+            self._put(last=False)
+
+    def close(self) -> None:
+        """Write the last chunk, which makes the file complete."""
+        if self.closed:
+            return
+        try:
+            last = max(0, (self._size - 1) // CHUNK_BYTES)
+            if last != self._index:
+                self._turn_to(last)
+            self._changed = True
+            self._put(last=True)
+        finally:
+            self._raw.close()
+            super().close()
+
+    def _put_in(self, content: memoryview) -> int:
+        done = 0
+        while done < len(content):
+            index, inside = divmod(self._at, CHUNK_BYTES)
+            if index != self._index:
+                self._turn_to(index)
+            n = min(len(content) - done, CHUNK_BYTES - inside)
+            self._chunk[inside : inside + n] = content[done : done + n]
+            self._changed = True
+            done += n
+            self._at += n
+            self._size = max(self._size, self._at)
+        return done
+
+    def _turn_to(self, index: int) -> None:
+        self._put(last=False)
+        self._index, self._chunk = index, bytearray()
+        if index * CHUNK_BYTES < self._size:
+            self._raw.seek(HEADER_BYTES + index * _STORED_BYTES)
+            stored = self._raw.read(_STORED_BYTES) or b""
+            plain = self._cipher.decrypt(
+                stored[:_NONCE_BYTES], stored[_NONCE_BYTES:], _bound(self._purpose, index, last=False)
+            )
+            self._chunk = bytearray(plain)
+
+    def _put(self, *, last: bool) -> None:
+        if not self._changed:
+            return
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        stored = nonce + self._cipher.encrypt(nonce, bytes(self._chunk), _bound(self._purpose, self._index, last=last))
+        self._raw.seek(HEADER_BYTES + self._index * _STORED_BYTES)
+        if self._raw.write(stored) != len(stored):
+            raise OSError("the disk is full: a chunk of an encrypted file was not written")
+        self._changed = False
+
+
+class SealedReader(io.RawIOBase):
+    """A file that is read at any place; whatever was changed in it is an error, never other bytes.
+
+    Attributes
+    ----------
+    complete
+        Whether it was closed by its writer; else it ends where a crash cut it off.
+    size
+        How many bytes it holds.
+    """
+
+    def __init__(self, raw: io.RawIOBase, cipher: AESGCM, purpose: bytes, name: str) -> None:
+        self._raw = raw
+        self._cipher = cipher
+        self._purpose = purpose
+        self._name = name
+        self._at = 0
+        self._index, self._chunk = -1, b""
+        stored = raw.seek(0, os.SEEK_END) - HEADER_BYTES
+        n_chunks = -(-stored // _STORED_BYTES)
+        self.complete, self.size = self._measure(n_chunks, stored)
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it can be read anywhere."""
+        return True
+
+    def tell(self) -> int:
+        """Give the place of the next byte."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place; behind the end there is nothing to read."""
+        self._at = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence])
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Give up to so many bytes from the current place; all that is left without a number.
+
+        Raises
+        ------
+        SealError
+            They were changed on the disk.
+        """
+        left = max(0, self.size - self._at)
+        wanted = left if size is None or size < 0 else min(size, left)
+        parts = []
+        while wanted:
+            index, inside = divmod(self._at, CHUNK_BYTES)
+            if index != self._index:
+                self._index, self._chunk = index, self._get(index)
+            part = self._chunk[inside : inside + wanted]
+            if not part:
+                raise SealError(f"{self._name} ends in the middle")
+            parts.append(part)
+            self._at += len(part)
+            wanted -= len(part)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._raw.close()
+        super().close()
+
+    def _measure(self, n_chunks: int, stored: int) -> tuple[bool, int]:
+        """Tell whether the last chunk says that it is the last, and how many bytes can be read."""
+        size = stored - n_chunks * (_NONCE_BYTES + _TAG_BYTES)
+        if n_chunks <= 0 or size < (n_chunks - 1) * CHUNK_BYTES:
+            return False, max(0, (n_chunks - 1) * CHUNK_BYTES)
+        for last in (True, False):
+            try:
+                self._chunk = self._decrypt(n_chunks - 1, last=last)
+            except InvalidTag:
+                continue
+            self._index = n_chunks - 1
+            return last, size
+        try:  # a crash tears the last chunk only
+            self._decrypt(max(0, n_chunks - 2), last=False)
+        except InvalidTag as exc:
+            raise SealError(
+                f"{self._name} cannot be read: set the SECRET_KEY that it was made with, unless it was changed"
+            ) from exc
+        return False, (n_chunks - 1) * CHUNK_BYTES
+
+    def _get(self, index: int) -> bytes:
+        last = self.complete and index == (self.size - 1) // CHUNK_BYTES
+        try:
+            return self._decrypt(index, last=last)
+        except InvalidTag as exc:
+            raise SealError(f"{self._name} was changed on the disk, or SECRET_KEY is another one") from exc
+
+    def _decrypt(self, index: int, *, last: bool) -> bytes:
+        self._raw.seek(HEADER_BYTES + index * _STORED_BYTES)
+        stored = self._raw.read(_STORED_BYTES) or b""
+        if len(stored) < _NONCE_BYTES + _TAG_BYTES:
+            raise InvalidTag
+        return self._cipher.decrypt(
+            stored[:_NONCE_BYTES], stored[_NONCE_BYTES:], _bound(self._purpose, index, last=last)
+        )
