@@ -51,7 +51,9 @@ DUMP = {
         SELECT proname, pg_get_functiondef(oid) FROM pg_proc
         WHERE pronamespace = 'public'::regnamespace ORDER BY 1, 2
     """,
-    "triggers": "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+    "triggers": """
+        SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2
+    """,
     "comments": """
         SELECT classoid::regclass::text, pg_describe_object(classoid, objoid, objsubid) AS object, description
         FROM pg_description d

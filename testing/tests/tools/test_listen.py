@@ -10,6 +10,7 @@ import time
 import pytest
 
 from semg import bus
+from semg.consent import TEST_PERSON
 from semg.domain import Decision
 from semg.settings import PROJECT_DIR, Settings
 from semg.store import profiles
@@ -52,7 +53,7 @@ async def printed(settings: Settings, client: asyncio.subprocess.Process, user_i
 async def test_decisions_are_printed_and_again_after_the_api_was_away(servers, pool: Pool) -> None:
     settings = servers.settings
     with pool.transaction() as tx:
-        user_id = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0)
+        user_id = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
     client = await started(settings, user_id, settings.semg_api_token.get_secret_value())
     try:
         with api_running(settings):
