@@ -22,6 +22,9 @@ from ui.runtime import App
 CONSTRAINTS = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}, "audio": False}
 _ON, _WANTED, _CAMERA, _PARAMETER = "webcam-on", "webcam-wanted", "webcam", "camera"
 _DRAWN, _ARMED, _WHOLE_RUN = "webcam-drawn", "webcam-armed", "webcam-whole-run"
+_ARMED_AT = "webcam-armed-at"
+TRY_AGAIN_S = 10.0
+"""A browser that had not loaded the component when it was told to play never does: it is told again."""
 _FOLDER = Path(__file__).parent
 _mirror = st.components.v2.component(
     "semg_webcam",
@@ -136,6 +139,8 @@ def show_webcam(app: App, session_id: int | None) -> RecorderState:
     st.query_params[_PARAMETER] = "1"
     # A component that has just been drawn cannot play yet: it is told to at the next run.
     st.session_state[_ARMED] = st.session_state.get(_DRAWN, False)
+    if st.session_state[_ARMED]:
+        st.session_state.setdefault(_ARMED_AT, time.monotonic())
     st.session_state[_DRAWN] = st.session_state[_WHOLE_RUN] = True
     camera = st.session_state.setdefault(_CAMERA, _camera(app))
     camera.aim(session_id)
@@ -155,7 +160,7 @@ def webcam_on() -> bool:
 
 
 def _forget_drawing() -> None:
-    for key in (_DRAWN, _ARMED):
+    for key in (_DRAWN, _ARMED, _ARMED_AT):
         st.session_state.pop(key, None)
 
 
@@ -199,6 +204,10 @@ def _status(app: App, camera: Camera, session_id: int | None) -> None:
     """Say every second whether pictures come, and whether they are written."""
     if not st.session_state.pop(_WHOLE_RUN, False) and not st.session_state.get(_ARMED):
         st.rerun()  # by the clock: a run of the whole page may be somebody's click, which must not be lost
+    armed_at = st.session_state.get(_ARMED_AT)
+    if armed_at is not None and not camera.hasTrack() and time.monotonic() - armed_at > TRY_AGAIN_S:
+        _forget_drawing()
+        st.rerun()
     state = camera.state()
     if state.problem:
         st.warning(f"No video: {state.problem}", icon=":material/videocam_off:")

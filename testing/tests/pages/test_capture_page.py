@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import streamlit as st
 from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import UnknownElement
@@ -112,11 +113,10 @@ def test_redone_performances_are_counted_apart_at_the_end(open_page: Open, pool:
 
 
 def test_calibration_is_a_ready_made_plan(open_page: Open, pool: Pool, profile_id: int) -> None:
-    store_noise(pool, profile_id, now() - timedelta(seconds=5), 5)
+    store_noise(pool, profile_id, now() - timedelta(seconds=5), 30)
     page = open_page(CAPTURE)
     page.segmented_control(key="plan-kind").set_value("Calibration").run()
     assert "Ten seconds of rest" in all_text(page)
-    store_noise(pool, profile_id, now() - timedelta(seconds=4), 4)
     page.button(key="start").click().run()
     assert not page.error
     with pool.transaction() as tx:
@@ -141,7 +141,7 @@ def test_taken_session_name_is_refused(open_page: Open, pool: Pool, profile_id: 
     make_session(pool, profile_id, now() - timedelta(hours=1), "Again")
     page = open_page(CAPTURE)
     page.text_input(key="name-Training-1").input("Again").run()
-    store_noise(pool, profile_id, now() - timedelta(seconds=4), 4)
+    store_noise(pool, profile_id, now() - timedelta(seconds=4), 30)
     page.button(key="start").click().run()
     assert "called “Again” already" in page.error[0].value
 
@@ -152,7 +152,7 @@ def verdict(page: AppTest) -> str:
 
 
 def test_signal_has_a_verdict_and_a_reason_for_each_channel(open_page: Open, pool: Pool, profile_id: int) -> None:
-    store_noise(pool, profile_id, now() - timedelta(seconds=4), 4)
+    store_noise(pool, profile_id, now() - timedelta(seconds=4), 30)
     good = verdict(open_page(CAPTURE))
     assert 'data-level="good"' in good
     assert "All channels are good." in good
@@ -174,12 +174,11 @@ def test_webcam_that_sends_nothing_refuses_the_start_and_the_capture_works_witho
     open_page: Open, pool: Pool, profile_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ui.webcam._send", lambda settings, camera: None)  # the connection needs a browser
-    store_noise(pool, profile_id, now() - timedelta(seconds=4), 4)
+    store_noise(pool, profile_id, now() - timedelta(seconds=4), 30)
     page = open_page(CAPTURE)
     page.toggle(key="webcam-on").set_value(True).run()
     assert not page.exception
     assert "Waiting for the webcam" in all_text(page)
-    store_noise(pool, profile_id, now() - timedelta(seconds=3), 3)
     page.button(key="start").click().run()
     assert "The webcam sends no pictures yet" in page.error[0].value
     page.toggle(key="webcam-on").set_value(False).run()
@@ -187,6 +186,23 @@ def test_webcam_that_sends_nothing_refuses_the_start_and_the_capture_works_witho
     assert not page.error
     with pool.transaction() as tx:
         assert len(sessions.list_recording_sessions(tx)) == 1
+
+
+def test_webcam_that_does_not_begin_is_told_to_again(
+    open_page: Open, profile_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    monkeypatch.setattr("ui.webcam._send", lambda *_: told.append(st.session_state["webcam-armed"]))
+    page = open_page(CAPTURE)
+    page.toggle(key="webcam-on").set_value(True).run()
+    page.run()
+    page.run()
+    assert told == [False, True, True]
+    monkeypatch.setattr("ui.webcam.TRY_AGAIN_S", 0.0)
+    page.run()  # too long now: the page runs once more, and tells it to stop first
+    assert told == [False, True, True, True, False]
+    page.run()
+    assert told[5] is True
 
 
 def test_servers_for_other_networks_come_from_the_settings(app_of_test) -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.servers
 
 def test_capture_starts_when_samples_stream(open_page: Open, pool: Pool, profile_id: int) -> None:
     page = open_page(CAPTURE)
-    store_noise(pool, profile_id, now() - timedelta(seconds=5), 5)
+    store_noise(pool, profile_id, now() - timedelta(seconds=5), 30)
     before = now()
     page.button(key="start").click().run()
     assert not page.exception
@@ -103,6 +103,6 @@ def test_capture_without_gestures_leads_to_the_gestures(open_page: Open, pool: P
 def test_second_session_of_a_name_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
     make_session(pool, profile_id, now() - timedelta(hours=1), "Session 2")
     page = open_page(CAPTURE)
-    store_noise(pool, profile_id, now() - timedelta(seconds=5), 5)
+    store_noise(pool, profile_id, now() - timedelta(seconds=5), 30)
     page.button(key="start").click().run()
     assert "called “Session 2” already" in page.error[0].value
