@@ -28,7 +28,7 @@ def plan_fields(bank: list[Gesture], n_sessions: int) -> tuple[str, CapturePlan 
     # A running capture takes the fields off the page; the next plan begins with what the last one was.
     kept: dict[str, Any] = st.session_state.setdefault("plan", {"kind": TRAINING})
     kinds = [TRAINING, CALIBRATION]
-    kind_column, name_column = st.columns([1, 1.2], vertical_alignment="bottom")
+    kind_column, name_column = st.columns([1.25, 1], vertical_alignment="bottom")
     kind = kind_column.segmented_control("Plan", kinds, default=kept["kind"], required=True, key="plan-kind")
     kept["kind"] = kind
     prefix = "Session" if kind == TRAINING else "Calibration"

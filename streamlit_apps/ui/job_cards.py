@@ -102,4 +102,4 @@ def _details(app: App, job: Job) -> None:
     points = read_epochs(log)
     if points:
         st.plotly_chart(epoch_figure(points), width="stretch", key=f"epochs-{job.job_id}", config=QUIET)
-    st.code(times.local_log(log) or "Nothing yet.", language=None, height=180)
+    st.code(times.local_log(log) or "Nothing yet.", language=None, height=180, wrap_lines=True)

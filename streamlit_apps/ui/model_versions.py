@@ -22,12 +22,14 @@ def show_models(app: App, profile: Profile, versions: Sequence[Model]) -> None:
     by_version = {model.version: model for model in versions}
     active = next((model.version for model in versions if model.active), None)
     numbers = list(by_version)
+    # What stands in a field keeps its words as long as the field does.
+    pending = sum(bool(model.report.get("pending")) for model in versions)
     version = st.selectbox(
         "Version",
         numbers,
         numbers.index(active) if active in by_version else 0,
         format_func=lambda number: _label(by_version[number]),
-        key=f"version-{profile.user_id}-{numbers[0]}",
+        key=f"version-{profile.user_id}-{numbers[0]}-{active}-{pending}",
     )
     model = by_version[version]
     _activate(app, profile, model, active)
