@@ -1,11 +1,14 @@
 """The whole live path: arrival of a window's last sample at the server → decision on the WebSocket.
 
     python testing/benchmarks/live_path.py --wearers 200 --rate-hz 100 --hop-ms 100 --seconds 20 [--out FILE.json]
+    python testing/benchmarks/live_path.py --wearers 1 --flood 150000 [--flood-kind stranger]
 
 Starts a private system (own PostgreSQL, NATS and services on free ports), gives every wearer an own model, and for
 each run streams text datagrams for all of them, listens to every wearer's decisions on the WebSocket, and compares
 samples stored with samples sent, by device time, and decisions with the windows that there must be. Prints JSON;
-wall-clock figures of a shared machine vary, CPU seconds less. The listeners' and the sender's CPU stand apart.
+wall-clock figures of a shared machine vary, CPU seconds less. The listeners' and the sender's CPU stand apart. With
+``--flood`` another program sends that many datagrams a second meanwhile, of no use or under a profile's number that
+does not exist.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,14 +29,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import uvloop
 from numpy.typing import NDArray
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "testing"), str(PROJECT / "testing" / "benchmarks")]
 
-from running_system import running, throwaway_servers  # noqa: E402 - after the path is set
+from processes import usage  # noqa: E402 - after the path is set
+from running_system import running, throwaway_servers  # noqa: E402
 from wearers import Heard, Plan, Sent, listen, send  # noqa: E402
 
 from semg.consent import TEST_PERSON  # noqa: E402 - after the path is set
@@ -47,7 +51,7 @@ from semg.signals.windows import window_ends  # noqa: E402
 from semg.store import blocks, models, profiles  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402
 
-SERVICES = ("api", "nat_inference", "udpserver")
+SERVICES = ("api", "nat_inference", "job_runner", "udpserver")
 N_DIFFERENT_MODELS = 8
 SETTLE_S = 3.0
 
@@ -114,24 +118,6 @@ def count_stored(pool: Pool, user_ids: Sequence[int], expected_us: NDArray[np.in
     return found, doubled
 
 
-def usage() -> dict[str, tuple[float, float]]:
-    """Give CPU seconds and resident MB of the private system's processes, by name; shared pages are shared."""
-    found: dict[str, tuple[float, float]] = {}
-    names = {"uvicorn": "api", "nat_inference.py": "nat_inference", "udpserver": "udpserver", "storing": "udpserver"}
-    for process in psutil.Process(os.getpid()).children(recursive=True):
-        try:
-            command = " ".join(process.cmdline())
-            times, memory = process.cpu_times(), process.memory_full_info().pss / 2**20
-        except psutil.NoSuchProcess:
-            continue
-        if "multiprocessing" in command and "udpserver" not in command:
-            continue
-        name = next((short for word, short in names.items() if word in command), process.name().split(":")[0])
-        cpu, resident = found.get(name, (0.0, 0.0))
-        found[name] = (cpu + times.user + times.system, resident + memory)
-    return found
-
-
 def judge(everybody: list[Heard], plan: Plan, window: WindowSpec) -> dict[str, Any]:
     """Compare decisions with the windows that there must be, and give their latency."""
     lost = duplicated = 0
@@ -153,9 +139,24 @@ def judge(everybody: list[Heard], plan: Plan, window: WindowSpec) -> dict[str, A
     }
 
 
-def one_run(settings: Settings, pool: Pool, plan: Plan, window: WindowSpec) -> dict[str, Any]:
+def start_flood(settings: Settings, options: argparse.Namespace) -> subprocess.Popen[str] | None:
+    """Start another sender of as many datagrams as are asked for, for longer than the stream; none for 0."""
+    if not options.flood:
+        return None
+    program = PROJECT / "testing" / "benchmarks" / "datagrams.py"
+    seconds = options.seconds + 2 * SETTLE_S
+    command = [sys.executable, str(program), "--kind", options.flood_kind, "--rate-hz", str(options.flood)]
+    command += ["--seconds", str(seconds), "--port", str(settings.udp_port)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def one_run(
+    settings: Settings, pool: Pool, plan: Plan, window: WindowSpec, options: argparse.Namespace
+) -> dict[str, Any]:
     """Stream once, and give the figures."""
+    flood = start_flood(settings, options)
     heard, sent, before, after, own_s = uvloop.run(stream(settings, plan))
+    flooded = None if flood is None else json.loads(flood.communicate()[0].splitlines()[-1])
     stored, doubled = count_stored(pool, plan.user_ids, np.array(plan.device_ms, np.int64) * 1000)
     millions = sent.datagrams / 1e6
     cpu = {name: after[name][0] - before.get(name, (0.0, 0.0))[0] for name in sorted(after)}
@@ -169,7 +170,8 @@ def one_run(settings: Settings, pool: Pool, plan: Plan, window: WindowSpec) -> d
         **judge(heard, plan, window),
         "cpu_s_per_million_samples": {name: round(used / millions, 2) for name, used in cpu.items()},
         "resident_mb": {name: round(memory) for name, (_, memory) in sorted(after.items())},
-    }
+        "resident_mb_in_all": round(sum(memory for _, memory in after.values())),
+    } | ({} if flooded is None else {"flood": flooded})
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -192,9 +194,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 for number in range(options.runs):
                     first_ms = 10_000_000 * (number + 1)
                     plan = Plan(tuple(user_ids), begins, values, window.rate_hz, n, first_ms)
-                    runs.append(one_run(settings, pool, plan, window))
+                    runs.append(one_run(settings, pool, plan, window, options))
             pool.close()
-    asked = ("wearers", "rate_hz", "channels", "hop_ms", "seconds", "classifier", "in_step")
+    asked = ("wearers", "rate_hz", "channels", "hop_ms", "seconds", "classifier", "in_step", "flood", "flood_kind")
     return {name: getattr(options, name) for name in asked} | {
         "parameters": classifiers[0].n_parameters,
         "load_average": round(os.getloadavg()[0], 2),
@@ -217,6 +219,8 @@ def main() -> int:
         action="store_true",
         help="all wearers begin at the same instant, so that their windows are due together, the worst case",
     )
+    parser.add_argument("--flood", type=float, default=0.0, help="datagrams a second from one more sender")
+    parser.add_argument("--flood-kind", choices=["junk", "stranger"], default="stranger")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     text = json.dumps(run(options), indent=1)

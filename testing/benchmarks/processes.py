@@ -17,12 +17,15 @@ NAMES = {
 
 
 def usage() -> dict[str, tuple[float, float]]:
-    """Give CPU seconds and resident MB, by name, of the processes below this one that are of the system."""
+    """Give CPU seconds and resident MB, by name, of the processes below this one that are of the system.
+
+    Pages that processes share, as PostgreSQL's do, are divided among them (proportional set size).
+    """
     found: dict[str, tuple[float, float]] = {}
     for process in psutil.Process().children(recursive=True):
         try:
             command = " ".join(process.cmdline()) or process.name()
-            times, memory = process.cpu_times(), process.memory_info().rss / 2**20
+            times, memory = process.cpu_times(), process.memory_full_info().pss / 2**20
         except psutil.Error:
             continue
         name = next((name for part, name in NAMES.items() if part in command), None)
