@@ -96,7 +96,7 @@ async def ensure_journal(client: Client, settings: Settings) -> JetStreamContext
         discard=DiscardPolicy.OLD,
         max_age=settings.journal_max_age_s,
         max_bytes=settings.journal_max_bytes,
-        duplicate_window=120,
+        duplicate_window=min(120, settings.journal_max_age_s),
         num_replicas=settings.journal_replicas,
     )
     try:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from semg import log
 from semg.settings import Settings, get_settings
 from webapi import problems, services
+from webapi.exports import export_routes
 from webapi.limits import BodyLimit
 from webapi.live import live_routes
 from webapi.outside import Outside
@@ -43,4 +44,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(guarded_routes)
     app.include_router(live_routes)
     app.include_router(video_routes)
+    app.include_router(export_routes)
     return app

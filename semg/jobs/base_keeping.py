@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from semg.errors import SemgError
+from semg.exports import remove_exports
 from semg.settings import Settings
 from semg.store import erasing
 from semg.store.pool import Pool
@@ -71,11 +72,12 @@ class BaseKeeper:
 
 
 def keep_bases(settings: Settings, pool: Pool, stop: threading.Event) -> None:
-    """Look after the bases until told to stop."""
+    """Look after the bases, and remove archives that were not fetched, until told to stop."""
     keeper = BaseKeeper(pool, settings.data_dir / "bases")
     while not stop.wait(EVERY_S):
         try:
             keeper.step()
+            remove_exports(settings, pool)
         except (SemgError, OSError) as exc:
             logger.warning("bases are written anew in the next round: %s", exc)
             stop.wait(RETRY_S)

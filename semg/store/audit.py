@@ -27,7 +27,10 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One entry; ``who`` is the login as it is now, the number of an account that is gone, or a service."""
+    """One entry; ``who`` is the login as it is now, the number of an account that is gone, or a service.
+
+    ``account`` names an account by its number in any case.
+    """
 
     at: datetime
     who: str
@@ -35,6 +38,7 @@ class AuditEntry:
     user_id: int | None
     session_id: int | None
     counts: dict[str, Any]
+    account: str = ""
 
 
 def record(
@@ -83,11 +87,14 @@ def list_entries(tx: Transaction, *, user_id: int | None = None, limit: int = 50
     found = rows(
         tx,
         """
-        SELECT e.at, coalesce(a.login, 'account ' || e.account_id, e.service) AS who, e.action, e.user_id, e.session_id,
-               e.counts
+        SELECT e.at, coalesce('account ' || e.account_id, e.service) AS account,
+               coalesce(a.login, 'account ' || e.account_id, e.service) AS who, e.action,
+               e.user_id, e.session_id, e.counts
         FROM audit_entries e LEFT JOIN accounts a USING (account_id)
         WHERE %(user)s::bigint IS NULL OR e.user_id = %(user)s ORDER BY e.at DESC, e.entry_id DESC LIMIT %(n)s
         """,
         {"user": user_id, "n": limit},
     )
-    return [AuditEntry(row.at, row.who, row.action, row.user_id, row.session_id, row.counts) for row in found]
+    return [
+        AuditEntry(row.at, row.who, row.action, row.user_id, row.session_id, row.counts, row.account) for row in found
+    ]

@@ -11,7 +11,7 @@ from semg.consent import read_text
 from semg.domain import Profile
 from semg.store import profiles
 from semg.store.audit import record
-from ui import audit, boards, consent, errors, pick, times
+from ui import archive, audit, boards, consent, errors, pick, times
 from ui.page import flash, page
 from ui.profile_form import PRESETS, device_fields, person_fields
 from ui.runtime import App
@@ -51,6 +51,7 @@ def list_and_edit(app: App, known: list[Profile]) -> None:
     st.session_state[pick.CHOSEN] = user_id
     edit(app, by_id[user_id])
     consent.manage(app, by_id[user_id])
+    archive.offer(app, by_id[user_id])
     delete(app, by_id[user_id])
 
 

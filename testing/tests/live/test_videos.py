@@ -8,6 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
+from semg.exports import folder_of
 from semg.sealed import Vault
 from semg.settings import Settings
 from semg.video.files import files_of
@@ -108,3 +109,20 @@ def test_video_that_was_changed_on_the_disk_is_not_played(api: httpx.Client, vid
 def test_video_from_before_encryption_is_played(api: httpx.Client, video: Path) -> None:
     video.write_bytes(CONTENT)
     assert api.get("/videos/7", headers={"Range": "bytes=5-9"}).content == CONTENT[5:10]
+
+
+def test_archive_is_fetched_with_its_own_token_only(api: httpx.Client, servers: Servers) -> None:
+    settings, name = servers.settings, "21-" + "a" * 32
+    folder_of(settings).mkdir(parents=True)
+    with Vault(settings.secret_key.get_secret_value()).create(folder_of(settings) / name, f"export {name}") as file:
+        file.write(CONTENT)
+    good = token(settings, name, tokens.EXPORT)
+    answer = api.get(f"/exports/{name}", params=good)
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+    assert answer.headers["content-disposition"] == 'attachment; filename="profile-21.zip"'
+    assert answer.headers["cache-control"] == "no-store"
+    assert api.get(f"/exports/{name}").status_code == 401
+    assert api.get(f"/exports/{name}", params=token(settings, name)).status_code == 401
+    other = "21-" + "b" * 32
+    assert api.get(f"/exports/{other}", params=good).status_code == 401
+    assert api.get(f"/exports/{other}", params=token(settings, other, tokens.EXPORT)).status_code == 404

@@ -64,3 +64,20 @@ def test_capture_is_refused_without_consent(
         assert f"no longer agrees to {why}" in page.error[0].value
     with pool.transaction() as tx:
         assert sessions.list_recording_sessions(tx) == []
+
+
+def test_archive_is_offered_and_what_was_done_stands_in_the_audit_log(
+    open_page: Open, pool: Pool, profile_id: int
+) -> None:
+    page = open_page(USERS)
+    button(page, "Make the archive").click().run()
+    assert not page.exception
+    page.session_state["person-export"].join(30)
+    page.run()
+    assert [link.label for link in page.get("link_button")] == ["Download the archive"]
+    button(page, "Save").click().run()
+    page.toggle(key="audit-show").set_value(True).run()
+    assert not page.exception
+    shown = page.dataframe[-1].value
+    assert shown["What"].tolist() == ["audit seen", "profile changed", "person exported"]
+    assert set(shown["Name"].tolist()[1:]) == {"Ada"}

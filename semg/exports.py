@@ -1,0 +1,110 @@
+"""Archives for the people concerned: made in the background, encrypted until they are fetched, and soon gone."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import threading
+import time
+from pathlib import Path
+
+from semg.errors import SemgError
+from semg.person_archive import write_archive
+from semg.sealed import SealedReader, Vault
+from semg.settings import Settings
+from semg.store import profiles
+from semg.store.pool import Pool
+
+logger = logging.getLogger(__name__)
+KEPT_S = 3600.0
+_NAME = re.compile(r"(\d{1,18})-[0-9a-f]{32}")
+
+
+def folder_of(settings: Settings) -> Path:
+    """Give where archives lie until they are fetched."""
+    return settings.data_dir / "exports"
+
+
+def open_export(settings: Settings, name: str) -> SealedReader | None:
+    """Open a finished archive, or give None when there is none of this name.
+
+    Raises
+    ------
+    SealError
+        It was changed.
+    """
+    path = folder_of(settings) / name
+    if _NAME.fullmatch(name) is None or not path.is_file():
+        return None
+    return Vault(settings.secret_key.get_secret_value()).open(path, f"export {name}")
+
+
+def user_of(name: str) -> int:
+    """Give whose archive a name is of."""
+    return int(name.partition("-")[0])
+
+
+def remove_exports(settings: Settings, pool: Pool) -> None:
+    """Remove archives that are old, and those of erased profiles.
+
+    Raises
+    ------
+    StoreError, OSError
+        The database is away, or a file cannot be removed.
+    """
+    files = [path for path in folder_of(settings).glob("*-*") if path.is_file()]
+    if not files:
+        return
+    with pool.transaction() as tx:
+        known = {profile.user_id for profile in profiles.list_profiles(tx)}
+    for path in files:
+        if time.time() - path.stat().st_mtime > KEPT_S or user_of(path.name) not in known:
+            path.unlink(missing_ok=True)
+
+
+class Export:
+    """One archive that is being made, by a thread of its own.
+
+    Attributes
+    ----------
+    share
+        How much is done, 0 to 1.
+    problem
+        Why it was not made; empty while there is none.
+    name
+        Of the archive, once it is complete; empty before.
+    """
+
+    def __init__(self, pool: Pool, settings: Settings, user_id: int) -> None:
+        self.share, self.problem, self.name = 0.0, "", ""
+        self._pool, self._settings, self.user_id = pool, settings, user_id
+        self._thread = threading.Thread(target=self._make, name="export", daemon=True)
+        self._thread.start()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until it is made."""
+        self._thread.join(timeout_s)
+
+    def _make(self) -> None:
+        name = f"{self.user_id}-{secrets.token_hex(16)}"
+        folder = folder_of(self._settings)
+        path = folder / f"{name}.making"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            vault = Vault(self._settings.secret_key.get_secret_value())
+            with vault.create(path, f"export {name}") as file:
+                write_archive(self._pool, self._settings, self.user_id, file, self._tell)  # type: ignore[arg-type]
+            path.rename(folder / name)
+            self.name = name
+        except (SemgError, OSError) as exc:
+            path.unlink(missing_ok=True)
+            self.problem = str(exc)
+            logger.warning("an archive was not made: %s", exc, extra={"user_id": self.user_id})
+        except Exception:
+            path.unlink(missing_ok=True)
+            self.problem = "something unexpected; the log of the app has the details"
+            logger.exception("an archive was not made", extra={"user_id": self.user_id})
+
+    def _tell(self, share: float) -> None:
+        self.share = share

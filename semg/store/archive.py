@@ -1,0 +1,49 @@
+"""What a person's archive is made of: rows that no page needs all at once, in portions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from semg.store.pool import Pool, Transaction, rows
+
+_AT_ONCE = 5000
+
+
+def list_live_times(tx: Transaction, user_id: int) -> list[datetime]:
+    """Give the beginnings of the ten minutes in which live samples of a profile are stored, in order."""
+    found = rows(
+        tx,
+        """
+        SELECT DISTINCT b.at FROM sample_blocks s CROSS JOIN LATERAL (VALUES
+            (date_bin('10 minutes', s.started_at, 'epoch')),
+            (date_bin('10 minutes', s.started_at + s.span_us * interval '1 microsecond', 'epoch'))) AS b (at)
+        WHERE s.user_id = %s AND s.session_id IS NULL ORDER BY b.at
+        """,
+        (user_id,),
+    )
+    return [row.at for row in found]
+
+
+def iterate_decisions(pool: Pool, user_id: int) -> Iterator[list[Any]]:
+    """Give all decisions of a profile in time order, a portion in a transaction of its own."""
+    behind: tuple[datetime | None, int] = (None, 0)
+    while True:
+        with pool.transaction() as tx:
+            found = rows(
+                tx,
+                """
+                SELECT decided_at, label, confidence, model_version, window_end_at FROM api_responses
+                WHERE user_id = %(user)s AND (%(at)s::timestamptz IS NULL OR decided_at >= %(at)s)
+                ORDER BY decided_at, window_end_at OFFSET %(skip)s LIMIT %(n)s
+                """,
+                {"user": user_id, "at": behind[0], "skip": behind[1], "n": _AT_ONCE},
+            )
+        if found:
+            yield found
+        if len(found) < _AT_ONCE:
+            return
+        last = found[-1].decided_at
+        same = sum(1 for row in found if row.decided_at == last)
+        behind = (last, same + (behind[1] if behind[0] == last else 0))

@@ -1,0 +1,154 @@
+"""After an erasure, nothing recognisable of a person is left in any table, stream, file or log."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semg.domain import CapturePlan, ConditioningSpec, Decision, PlanStep, WindowSpec, us_from_utc
+from semg.jobs.base_keeping import BaseKeeper
+from semg.jobs.videos import VideoKeeper
+from semg.pretraining import store_version
+from semg.settings import Settings
+from semg.signals.base import Base, PersonStatistics
+from semg.store import audit, decisions, gestures, jobs, models, profiles, schema, sessions, videos
+from semg.store.pool import Pool, one, rows
+from semg.video.files import files_of
+from testing.tests.ingest.ingest_kit import Sender, make_profile, running, until
+from testing.tests.video.video_kit import VAULT, write_part
+
+pytestmark = pytest.mark.servers
+
+NAME, NOTES, PHRASE = "Zoltánka Qwertzüberg", "tremor since the accident 7391", "my cat Xylophina"
+VALUES = [24_571, -31_013, 18_839, -27_127]
+"""Of a sample: together they are nobody else's."""
+KEPT = {"audit_entries", "erased_from_bases"}
+"""Tables that hold the number of an erased profile, and nothing else of it."""
+EXPIRY_S = 3.0
+
+
+def traces() -> list[bytes]:
+    """Give what would tell of the person, as it may be stored: texts, and a sample in each of its formats."""
+    texts = [word.encode() for text in (NAME, NOTES, PHRASE) for word in text.split() if len(word) > 6]
+    samples = [np.array(VALUES, form).tobytes() for form in (">i2", "<i2", ">f4", "<f4", "<i8")]
+    return [*texts, *samples, ",".join(map(str, VALUES)).encode()]
+
+
+def found_in_tables(pool: Pool, user_id: int) -> list[str]:
+    """Search every row of every table, bytes as they are, and every column that names a profile."""
+    found = []
+    with pool.transaction() as tx:
+        tables = schema.list_tables(tx)
+        columns = rows(tx, "SELECT table_name FROM information_schema.columns WHERE column_name = 'user_id'")
+        for table in tables:
+            for row in rows(tx, f"SELECT t::text AS content FROM {table} t"):
+                content = row.content.encode()
+                forms = ((trace, (trace, trace.hex().encode())) for trace in traces())
+                found += [f"{table}: {trace!r}" for trace, any_of in forms if any(form in content for form in any_of)]
+        for column in columns:
+            if column.table_name in tables and column.table_name not in KEPT:
+                n = one(tx, f"SELECT count(*) AS n FROM {column.table_name} WHERE user_id = %s", (user_id,)).n
+                found += [f"{column.table_name}: {n} rows of the profile"] if n else []
+    return found
+
+
+def found_in_files(*folders: Path) -> list[str]:
+    """Search every file, and the names of files."""
+    return [
+        f"{path.name}: {trace!r}"
+        for folder in folders
+        for path in folder.rglob("*")
+        for trace in traces()
+        if (path.is_file() and trace in path.read_bytes()) or trace in path.name.encode()
+    ]
+
+
+def fill(pool: Pool, settings: Settings, user_id: int, began: datetime) -> None:
+    """Give the person everything that a profile can have, and let most of it tell who it is."""
+    ended = began + timedelta(seconds=2)
+    with pool.transaction() as tx:
+        profiles.update_profile(tx, user_id, notes=NOTES, channel_purposes={"a0": NOTES})
+        gesture = gestures.insert_gesture(tx, user_id, PHRASE, f"how: {PHRASE}", PHRASE)
+        gestures.set_prompt(tx, gesture, b"\x89PNG\r\n\x1a\n" + NAME.encode())
+        plan = CapturePlan((PlanStep(PHRASE, 1, 0.0, 1.0),))
+        device = profiles.get_profile(tx, user_id).device
+        session_id = sessions.insert_session(
+            tx, user_id, f"of {NAME}", "capture", began, status="recording", plan=plan, device=device
+        )
+        videos.begin_video(tx, session_id)
+        videos.release_video(tx, session_id)
+        number = sessions.insert_repetition(tx, session_id, gesture, 1, began, began + timedelta(seconds=1))
+        sessions.update_repetition(tx, number, excluded=True, reason=NOTES, changed_by="admin")
+        sessions.finish_session(tx, session_id, ended)
+        job_id = jobs.insert_job(tx, user_id, [session_id], "cnn", {"note": PHRASE})
+        jobs.claim_job(tx, job_id, "test")
+        jobs.update_progress(tx, job_id, 50, line=f"training on {PHRASE}")
+        described = {"classes": [PHRASE], "training": {"session_ids": [session_id]}}
+        _, version = models.insert_model(tx, user_id, job_id, NAME.encode(), described, {"held_out": [NAME]}, 1 << 20)
+        models.activate_model(tx, user_id, version)
+        at_us = us_from_utc(ended)
+        decisions.insert_decisions(tx, [Decision(user_id, PHRASE, 0.9, version, 1, at_us, at_us, at_us)])
+    files = files_of(settings.videos, session_id, VAULT)
+    files.parts.mkdir(parents=True)
+    write_part(files.create_part(1), range(40), us_from_utc(began))
+    VideoKeeper(pool, settings.videos, VAULT).step()
+    assert files.video.exists()
+    folder = settings.data_dir / "bases"
+    store_version(folder, [base_of(str(user_id), "1000001", "1000002")])
+    assert found_in_files(folder)
+
+
+def base_of(*people: str) -> Base:
+    """Give a base in which the first person has a gesture of its own."""
+    square = np.eye(10)
+    return Base(
+        "people", WindowSpec(200.0, 200, 50), ConditioningSpec("raw", 200.0), 4, (),
+        tuple(
+            PersonStatistics(
+                name, ("0" * 32,), ("rest", PHRASE if name == people[0] else "fist"), 4, square, square,
+                np.zeros((2, 10)), np.zeros((2, 10)), square,
+            )
+            for name in people
+        ),
+    )  # fmt: skip
+
+
+async def test_nothing_of_an_erased_person_is_left(
+    servers, ingest_pool: Pool, sender: Sender, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings = servers.settings.model_copy(update={"journal_max_age_s": EXPIRY_S})
+    jetstream, pool = tmp_path / "jetstream", ingest_pool
+    user_id, other = make_profile(pool, NAME, n_channels=4), make_profile(pool, "somebody else", n_channels=4)
+    began = datetime.now(UTC)
+    async with running(settings, pool) as server:
+        for number in range(50):
+            sender.raw(f"{user_id},{1000 + 5 * number},{','.join(map(str, VALUES))}".encode())
+            sender.raw(f"{other},{1000 + 5 * number},1,2,3,4".encode())
+        await until(lambda: server.counters.stored == 100, "stored")
+        fill(pool, settings, user_id, began)
+        assert len(found_in_tables(pool, user_id)) > 10, "the search finds what is there"
+        assert found_in_files(jetstream), "the search finds what the journal holds"
+        with pool.transaction() as tx:
+            gone = profiles.delete_profile(tx, user_id)
+            audit.record(tx, audit.Actor(service="app"), "profile.erased", user_id, **asdict(gone))
+        VideoKeeper(pool, settings.videos, VAULT).step()
+        BaseKeeper(pool, settings.data_dir / "bases").step()
+        assert found_in_tables(pool, user_id) == []
+        assert found_in_files(settings.data_dir, settings.log_dir) == []
+        assert not any(trace in line.encode() for trace in traces() for line in caplog.text.splitlines())
+        with pool.transaction() as tx:
+            (entry,) = audit.list_entries(tx, user_id=user_id)
+        assert (entry.action, entry.counts["samples"]) == ("profile.erased", 50)
+        await until(lambda: not found_in_files(jetstream), "the journal's day is over", 10 * EXPIRY_S)
+    assert [profile.user_id for profile in known(pool)] == [other]
+
+
+def known(pool: Pool) -> list:
+    with pool.transaction() as tx:
+        return profiles.list_profiles(tx)

@@ -1,0 +1,136 @@
+"""The archive for the person concerned: everything is in it, it reads back, and it does not stay."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import time
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+
+import av
+import pytest
+
+from semg import exports, person_archive
+from semg.domain import us_from_utc
+from semg.errors import NotFoundError
+from semg.exports import Export
+from semg.jobs.videos import VideoKeeper
+from semg.person_archive import write_archive
+from semg.settings import Settings
+from semg.store import audit, decisions, profiles
+from semg.store.pool import Pool, execute
+from semg.video.files import files_of
+from testing import fake_camera
+from testing.tests.store.store_data import T0, Filled, decision, fill, insert_block
+from testing.tests.video.video_kit import VAULT, write_part
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def filled(pool: Pool, settings: Settings) -> Filled:
+    """A profile with everything, a video and samples outside of its sessions too."""
+    with pool.transaction() as tx:
+        made = fill(tx, "Ada")
+        insert_block(tx, made.user_id, T0 - timedelta(seconds=0.1), 40)  # 20 samples before the session
+        insert_block(tx, made.user_id, T0 + timedelta(minutes=25), 30)
+        execute(tx, "DELETE FROM videos")
+        execute(tx, "DELETE FROM erased_videos")
+        execute(tx, "INSERT INTO videos (session_id, seen_at) VALUES (%s, NULL)", (made.session_id,))
+        audit.record(tx, audit.Actor(service="app"), "samples.seen", made.user_id, made.session_id)
+    files = files_of(settings.videos, made.session_id, VAULT)
+    files.parts.mkdir(parents=True)
+    write_part(files.create_part(1), range(40), us_from_utc(T0))
+    VideoKeeper(pool, settings.videos, VAULT).step()
+    return made
+
+
+def table(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.TextIOWrapper(archive.open(name), "utf-8")))
+
+
+def test_archive_holds_everything_and_reads_back(
+    pool: Pool, settings: Settings, filled: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semg.store.archive._AT_ONCE", 3)
+    with pool.transaction() as tx:
+        decisions.insert_decisions(tx, [decision(filled.user_id, T0 + timedelta(seconds=s // 2)) for s in range(10)])
+    shares: list[float] = []
+    with (tmp_path / "archive.zip").open("wb") as out:
+        write_archive(pool, settings, filled.user_id, out, shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    with zipfile.ZipFile(tmp_path / "archive.zip") as archive:
+        assert archive.testzip() is None
+        names = set(archive.namelist())
+        session, imported = f"sessions/{filled.session_id}", f"sessions/{filled.imported_id}"
+        assert names >= {
+            "README.txt", "profile.json", "consents.json", "consent_texts/test-data.txt", "gestures.json", "jobs.json",
+            "decisions.csv", "audit.csv", "models/1.json", "models/1.safetensors", f"{session}/session.json",
+            f"{session}/labels.csv", f"{session}/video.mp4", f"{session}/video_times.csv", f"{imported}/samples.csv",
+        }  # fmt: skip
+        assert json.loads(archive.read("profile.json"))["name"] == "Ada"
+        assert json.loads(archive.read("consents.json"))[0]["scopes"] == ["recording", "video", "shared_models"]
+        assert json.loads(archive.read("models/1.json"))["report"] == {"accuracy": 0.9}
+        samples = table(archive, f"{session}/samples.csv")
+        assert len(samples) == 20 + 100
+        assert [(row["a0"], row["a1"]) for row in samples[:2]] == [("20", "-20"), ("21", "-21")]
+        assert int(samples[0]["server_us"]) == us_from_utc(T0)
+        assert len(table(archive, f"{imported}/samples.csv")) == 60
+        assert len(table(archive, "outside/2026-03-01.csv")) == 20 + 30
+        assert [row["gesture"] for row in table(archive, f"{session}/labels.csv")] == ["fist"]
+        assert len(table(archive, "decisions.csv")) == 12
+        assert table(archive, "audit.csv")[0]["action"] == "samples.seen"
+        video = io.BytesIO(archive.read(f"{session}/video.mp4"))
+        with av.open(video) as container:
+            numbers = [fake_camera.read(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
+        assert numbers == list(range(40))
+        assert len(table(archive, f"{session}/video_times.csv")) == 40
+
+
+def test_readme_names_every_kind_of_file(pool: Pool, settings: Settings, filled: Filled, tmp_path: Path) -> None:
+    with (tmp_path / "archive.zip").open("wb") as out:
+        write_archive(pool, settings, filled.user_id, out)
+    with zipfile.ZipFile(tmp_path / "archive.zip") as archive:
+        kinds = {name.rpartition("/")[2] for name in archive.namelist() if name.startswith("sessions/")}
+        tops = {name.partition("/")[0] for name in archive.namelist()} - {"README.txt"}
+    assert [kind for kind in kinds | tops if kind not in person_archive.README] == []
+
+
+def test_archive_is_made_in_the_background_encrypted_and_goes(pool: Pool, settings: Settings, filled: Filled) -> None:
+    export = Export(pool, settings, filled.user_id)
+    export.join(30)
+    assert (export.share, export.problem) == (1.0, "")
+    (path,) = exports.folder_of(settings).iterdir()
+    assert not any(word in path.read_bytes() for word in (b"Ada", b"profile.json", b"PK\x03\x04"))
+    with exports.open_export(settings, export.name) as file:
+        assert zipfile.ZipFile(file).testzip() is None
+    assert exports.open_export(settings, "../.env") is None
+    exports.remove_exports(settings, pool)
+    assert path.exists()
+    old = time.time() - exports.KEPT_S - 1
+    os.utime(path, (old, old))
+    exports.remove_exports(settings, pool)
+    assert not path.exists()
+
+
+def test_archive_of_an_erased_person_is_not_given_out(pool: Pool, settings: Settings, filled: Filled) -> None:
+    ready = Export(pool, settings, filled.user_id)
+    ready.join(30)
+
+    def erase(share: float) -> None:
+        with pool.transaction() as tx:
+            if profiles.list_profiles(tx):
+                profiles.delete_profile(tx, filled.user_id)
+
+    with pytest.raises(NotFoundError):
+        write_archive(pool, settings, filled.user_id, io.BytesIO(), erase)
+    exports.remove_exports(settings, pool)
+    assert list(exports.folder_of(settings).iterdir()) == []
+    missing = Export(pool, settings, filled.user_id)
+    missing.join(30)
+    assert "there is no profile" in missing.problem
