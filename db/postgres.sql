@@ -33,8 +33,10 @@ CREATE TABLE profiles (
     min_confidence   real NOT NULL DEFAULT 0.4 CHECK (min_confidence BETWEEN 0 AND 1),
     last_model_version  integer NOT NULL DEFAULT 0,
     created_at       timestamptz NOT NULL DEFAULT now(),
-    channel_purposes jsonb NOT NULL DEFAULT '{}'
+    channel_purposes jsonb NOT NULL DEFAULT '{}',
+    hysteresis       real NOT NULL DEFAULT 0.1 CHECK (hysteresis BETWEEN 0 AND 1)
 );
+COMMENT ON COLUMN profiles.hysteresis IS 'How much more a decision that begins needs: part of the way from min_confidence to 1';
 COMMENT ON COLUMN profiles.channel_purposes IS 'What each channel is for, by its name';
 COMMENT ON COLUMN profiles.last_model_version IS 'Newest version ever made; a deleted model''s number is not used again';
 COMMENT ON TABLE profiles IS 'Whose muscles are recorded; numbers start with the sketch''s default and are never used again';
@@ -539,6 +541,6 @@ END
 $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age';
 
-INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5), (6), (7), (8);
+INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9);
 
 COMMIT;

@@ -180,10 +180,24 @@ class ConditioningSpec:
 
 @dataclass(frozen=True, slots=True)
 class DecisionSpec:
-    """How predictions become decisions: a majority over ``vote_n`` windows, then rejection."""
+    """How predictions become decisions: a majority over ``vote_n`` windows, then rejection, with hysteresis.
+
+    Attributes
+    ----------
+    min_confidence
+        A label goes on while its mean probability over these windows reaches this.
+    hysteresis
+        A label that begins must reach more: this part of the way from ``min_confidence`` to 1.
+    """
 
     vote_n: int = 3
     min_confidence: float = 0.4
+    hysteresis: float = 0.1
+
+    @property
+    def begin_confidence(self) -> float:
+        """What the mean probability of a label that begins must reach."""
+        return self.min_confidence + self.hysteresis * (1.0 - self.min_confidence)
 
 
 @dataclass(frozen=True, slots=True)

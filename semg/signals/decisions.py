@@ -1,4 +1,4 @@
-"""How predictions become decisions: a majority over the last windows, then rejection."""
+"""How predictions become decisions: a majority over the last windows, then rejection, harder for what begins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Voter:
     Parameters
     ----------
     spec
-        How many windows vote, and below which confidence a decision is rejected.
+        How many windows vote, below which confidence a decision is rejected, and how much more a new label needs.
     n_classes
         Classes of the predictions.
     """
@@ -25,10 +25,12 @@ class Voter:
         self.spec = spec
         self.n_classes = n_classes
         self._recent: deque[tuple[int, list[float]]] = deque(maxlen=max(1, spec.vote_n))
+        self._held: int | None = None
 
     def reset(self) -> None:
         """Forget earlier windows: they lie before a gap or belong to another classifier."""
         self._recent.clear()
+        self._held = None
 
     def push(self, probabilities: NDArray[np.float32]) -> tuple[int | None, float]:
         """Give the decision after one more prediction.
@@ -41,8 +43,9 @@ class Voter:
         Returns
         -------
         The class that most of the last ``vote_n`` windows name (between equals the one with the larger summed
-        probability), or None when its mean probability over these windows is below ``min_confidence``; and that
-        mean probability.
+        probability), when its mean probability over these windows reaches ``min_confidence``, or
+        ``begin_confidence`` if it was not the decision before. Else what was decided before, as long as that
+        reaches ``min_confidence``; else None. And the mean probability of the class decided or rejected.
         """
         row: list[float] = probabilities.tolist()
         if len(row) != self.n_classes:
@@ -59,7 +62,14 @@ class Voter:
         }
         winner = max(summed, key=lambda index: summed[index])
         confidence = summed[winner] / len(self._recent)
-        return (None if confidence < self.spec.min_confidence else winner), confidence
+        held, spec = self._held, self.spec
+        if winner != held and confidence < spec.begin_confidence and held is not None:
+            goes_on = sum(earlier[held] for _, earlier in self._recent) / len(self._recent)
+            if goes_on >= spec.min_confidence:
+                return held, goes_on
+        needed = spec.min_confidence if winner == held else spec.begin_confidence
+        self._held = None if confidence < needed else winner
+        return self._held, confidence
 
 
 class VoterBank:
@@ -73,6 +83,8 @@ class VoterBank:
         self._filled = np.zeros(0, np.int64)
         self._vote_n = np.ones(0, np.int64)
         self._min_confidence = np.zeros(0)
+        self._begin_confidence = np.zeros(0)
+        self._held = np.zeros(0, np.int64)
 
     def set_stream(self, stream: int, spec: DecisionSpec, n_classes: int) -> None:
         """Begin a stream, or go on with another classifier: earlier windows take no part."""
@@ -83,12 +95,14 @@ class VoterBank:
             recent = np.full((streams, *wanted[1:]), -1.0)
             recent[:n_streams, wanted[1] - n_windows :, :wide] = self._recent
             self._recent = recent
-            self._filled = np.concatenate([self._filled, np.zeros(streams - n_streams, np.int64)])
-            self._vote_n = np.concatenate([self._vote_n, np.ones(streams - n_streams, np.int64)])
-            self._min_confidence = np.concatenate([self._min_confidence, np.zeros(streams - n_streams)])
+            for name in ("_filled", "_vote_n", "_min_confidence", "_begin_confidence", "_held"):
+                kept = getattr(self, name)
+                setattr(self, name, np.concatenate([kept, np.zeros(streams - n_streams, kept.dtype)]))
         self._filled[stream] = 0
+        self._held[stream] = -1
         self._vote_n[stream] = max(1, spec.vote_n)
         self._min_confidence[stream] = spec.min_confidence
+        self._begin_confidence[stream] = spec.begin_confidence
 
     def push(
         self,
@@ -128,7 +142,14 @@ class VoterBank:
             counts = recent.shape[1] - place <= filled
             votes[rows, named[:, place]] += counts
             summed += np.where(counts[:, None], recent[:, place], 0.0)
+        held = np.where(starting, -1, self._held[streams])
+        going_on = np.where(held < 0, -np.inf, summed[rows, held] / filled)
         summed[votes < votes.max(axis=1, keepdims=True)] = -np.inf
         winner = summed.argmax(axis=1)
         confidence = summed[rows, winner] / filled
-        return np.where(confidence < self._min_confidence[streams], -1, winner), confidence
+        least, begin = self._min_confidence[streams], self._begin_confidence[streams]
+        stays = (winner != held) & (confidence < begin) & (going_on >= least)
+        accepted = confidence >= np.where(winner == held, least, begin)
+        decided = np.where(stays, held, np.where(accepted, winner, -1))
+        self._held[streams] = decided
+        return decided, np.where(stays, going_on, confidence)

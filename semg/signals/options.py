@@ -16,6 +16,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "epochs": (1, 200),
     "vote_n": (1, 50),
     "min_confidence": (0, 1),
+    "hysteresis": (0, 1),
+    "false_per_min": (0, 600),
     "high_pass_hz": (0, 500),
     "seed": (0, 2**31 - 1),
 }
@@ -36,6 +38,8 @@ class TrainingOptions:
         runs ahead of the hand (0.3 to 0.6 s in recordings prompted every 5 s).
     high_pass_hz
         Takes the place of the default of ``ConditioningSpec``; 0 for none.
+    false_per_min
+        The report's operating point has at most so many false activations in a minute of rest.
     calibrate
         For a job: its newest session is a calibration (10 s of rest, each gesture once) of the placement worn now.
     use_base
@@ -50,6 +54,8 @@ class TrainingOptions:
     epochs: int = 18
     vote_n: int = 3
     min_confidence: float = 0.4
+    hysteresis: float = 0.1
+    false_per_min: float = 2.0
     high_pass_hz: float | None = None
     seed: int = 0
     calibrate: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from semg.domain import REST, DecisionSpec
 from semg.signals.dataset import WindowSet
-from semg.signals.decisions import Voter
+from semg.signals.decisions import VoterBank
 
 BINS = 10
 MIN_CONFIDENCES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-FALSE_PER_MINUTE = 2.0
-"""The operating point that a report suggests has at most so many false activations in a minute of rest."""
+VOTES = (1, 3, 5, 9)
+HYSTERESES = (0.0, 0.1, 0.3)
+"""What a report tries, beside what the classifier was given."""
 
 
 def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32]) -> dict[str, Any]:
@@ -50,6 +51,30 @@ def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32]) ->
     }
 
 
+def decide_all(
+    data: WindowSet, probabilities: NDArray[np.float32], spec: DecisionSpec
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Give what is decided of each window, -1 for nothing, and which windows begin a stretch; all stretches at once.
+
+    The vote starts anew with every stretch, as after a gap: the windows between two stretches are not there.
+    """
+    n, n_classes = probabilities.shape
+    first = np.append(True, data.stretch[1:] != data.stretch[:-1])[:n]
+    begins = np.flatnonzero(first)
+    lengths = np.diff(np.append(begins, n))
+    bank, decided = VoterBank(), np.full(n, -1, np.int64)
+    for stream in range(len(begins)):
+        bank.set_stream(stream, spec, n_classes)
+    # The longest first: those that have a window at a step are always the first so many.
+    order = np.argsort(-lengths, kind="stable")
+    begins, lengths = begins[order], lengths[order]
+    for step in range(int(lengths.max(initial=0))):
+        streams = np.arange(int(np.searchsorted(-lengths, -step)))
+        rows, starting = begins[streams] + step, np.full(len(streams), step == 0)
+        decided[rows], _ = bank.push(streams, starting, probabilities[rows], np.full(len(streams), n_classes))
+    return decided, first
+
+
 def decision_figures(
     classes: Sequence[str],
     data: WindowSet,
@@ -61,48 +86,62 @@ def decision_figures(
 
     Returns
     -------
-    ``vote_n``, ``min_confidence``; ``accuracy`` of what was not rejected and ``rejected``, fractions of 1;
-    ``false_activations_per_min``: how often in a minute of rest a decision for another gesture begins, None when no
-    rest was held out or the classifier knows none.
+    ``vote_n``, ``min_confidence``, ``hysteresis``; ``accuracy`` of what was not rejected, ``rejected`` and
+    ``recognised`` (mean over the gestures that occur, rest included, of the windows whose decision is right; a
+    rejected one is not), fractions of 1; ``false_activations_per_min``: how often in a minute of rest a decision for
+    another gesture begins, None when no rest was held out or the classifier knows none.
     """
     index = {name: i for i, name in enumerate(classes)}
-    voter = Voter(spec, len(classes))
-    rejected = right = begins = rest_windows = 0
-    before: int | None = None
-    for row in range(len(data)):
-        if row == 0 or data.stretch[row] != data.stretch[row - 1]:
-            voter.reset()
-            before = None
-        decided, _ = voter.push(probabilities[row])
-        label = data.stretches[int(data.stretch[row])].label
-        rejected += decided is None
-        right += decided == index[label]
-        if label == REST:
-            rest_windows += 1
-            begins += decided is not None and classes[decided] != REST and decided != before
-        before = decided
-    minutes = rest_windows * hop_ms / 60_000
-    n = len(data)
+    truth = np.array([index[name] for name in data.labels.tolist()], np.int64)
+    decided, first = decide_all(data, probabilities, spec)
+    n, right = len(truth), decided == truth
+    rejected = int((decided < 0).sum())
+    before = np.where(first, -1, np.append(-1, decided[:-1])[:n])
+    of_rest = truth == index.get(REST, -1)
+    begins = of_rest & (decided >= 0) & (decided != truth) & (decided != before)
+    minutes = int(of_rest.sum()) * hop_ms / 60_000
     return {
         "vote_n": spec.vote_n,
         "min_confidence": spec.min_confidence,
-        "accuracy": round(right / (n - rejected), 6) if n > rejected else None,
+        "hysteresis": spec.hysteresis,
+        "accuracy": round(int(right.sum()) / (n - rejected), 6) if n > rejected else None,
         "rejected": round(rejected / n, 6) if n else None,
-        "false_activations_per_min": round(begins / minutes, 3) if minutes > 0 else None,
+        "recognised": round(float(np.mean([right[truth == k].mean() for k in np.unique(truth)])), 6) if n else None,
+        "false_activations_per_min": round(int(begins.sum()) / minutes, 3) if minutes > 0 else None,
     }
 
 
 def operating_points(
-    classes: Sequence[str], data: WindowSet, probabilities: NDArray[np.float32], vote_n: int, hop_ms: float
+    classes: Sequence[str],
+    data: WindowSet,
+    probabilities: NDArray[np.float32],
+    spec: DecisionSpec,
+    hop_ms: float,
+    false_per_min: float,
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Give ``decision_figures`` for several rejection thresholds, and the lowest that keeps ``FALSE_PER_MINUTE``.
+    """Give ``decision_figures`` for several votes, thresholds and hystereses, and the best of them for a target.
 
-    Without rest, or when none keeps it, there is no suggestion.
+    See ``choose_operating_point``.
     """
     points = [
-        decision_figures(classes, data, probabilities, DecisionSpec(vote_n, threshold), hop_ms)
+        decision_figures(classes, data, probabilities, DecisionSpec(vote_n, threshold, hysteresis), hop_ms)
+        for vote_n in sorted({spec.vote_n, *VOTES})
+        for hysteresis in sorted({spec.hysteresis, *HYSTERESES})
         for threshold in MIN_CONFIDENCES
     ]
-    kept = [p for p in points if (p["false_activations_per_min"] or 0.0) <= FALSE_PER_MINUTE]
-    known = bool(points) and points[0]["false_activations_per_min"] is not None
-    return points, kept[0] if known and kept else None
+    return points, choose_operating_point(points, false_per_min)
+
+
+def choose_operating_point(points: Sequence[Mapping[str, Any]], false_per_min: float) -> dict[str, Any] | None:
+    """Give the point that recognises most with so many false activations in a minute of rest at most.
+
+    Between equals the one with fewer votes, hence the fastest. None without rest, or when no point keeps the target.
+    """
+    kept = [
+        point
+        for point in points
+        if point["false_activations_per_min"] is not None and point["false_activations_per_min"] <= false_per_min
+    ]
+    if not kept:
+        return None
+    return dict(max(kept, key=lambda point: (point["recognised"] or 0.0, -point["vote_n"])))

@@ -167,7 +167,7 @@ class Trainer:
             "calibration_sessions": self.calibration_names if calibration is not None else [],
             "base": None if self.base is None or kind != "cnn" else self.base.name,
         }
-        decision = DecisionSpec(self.options.vote_n, self.options.min_confidence)
+        decision = DecisionSpec(self.options.vote_n, self.options.min_confidence, self.options.hysteresis)
         return Classifier(kind, self.classes, self.channels, self.window, self.conditioning, decision, arrays, training)
 
     def _fit_plain(
@@ -183,7 +183,7 @@ class Trainer:
         shares = class_shares(y[usable & (session < session.max())] if calibrated else y[usable], len(self.classes), 0)
         if calibrated and kind == "logcov_lda":
             aligned = align(
-                data.windows, y, session, len(self.classes), (), envelope=self.envelope, calibrated=True, usable=usable
+                data.windows, y, session, len(self.classes), 0.0, envelope=self.envelope, calibrated=True, usable=usable
             )
             arrays = {"scale_offset": aligned.offset, "scale_gain": aligned.gain}
             arrays |= fit_linear(aligned.features[usable], y[usable], shares)

@@ -183,7 +183,7 @@ def _held_out_report(
     report = reports.figures(trainer.classes, data, probabilities)
     hop_ms = trainer.window.hop_samples * 1000 / trainer.window.rate_hz
     spec = tried[0].classifier.decision
-    points, chosen = operating_points(trainer.classes, data, probabilities, spec.vote_n, hop_ms)
+    points, chosen = operating_points(trainer.classes, data, probabilities, spec, hop_ms, trainer.options.false_per_min)
     baselines = {}
     for plain in BASELINES:
         again = tried if plain == kind else [trainer.try_fold(fold, f"{plain} beside it", plain) for fold in folds]

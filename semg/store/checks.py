@@ -166,6 +166,8 @@ def decision(value: DecisionSpec) -> None:
         raise InvalidValueError("vote_n", f"expected 1 to 99 windows, got {value.vote_n}")
     if not 0 <= value.min_confidence <= 1:
         raise InvalidValueError("min_confidence", f"expected 0 to 1, got {value.min_confidence:g}")
+    if not 0 <= value.hysteresis <= 1:
+        raise InvalidValueError("hysteresis", f"expected 0 to 1, got {value.hysteresis:g}")
 
 
 def handedness(value: str | None) -> str | None:

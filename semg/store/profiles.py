@@ -15,7 +15,7 @@ from semg.store.pool import Transaction, execute, one, rows
 
 _SELECT = """
     SELECT p.user_id, p.name, p.handedness, p.notes, p.channels_used, p.vote_n, p.min_confidence,
-           p.created_at, p.channel_purposes,
+           p.created_at, p.channel_purposes, p.hysteresis,
            d.channels, d.rate_hz, d.sensor, d.adc_min, d.adc_max, d.mains_hz, d.allow_v1,
            c.scopes, c.text_version, c.agreed_at, c.recorded_at, c.recorded_by,
            coalesce('recording' = ANY (c.scopes), false) AS consented
@@ -178,7 +178,7 @@ def update_profile(tx: Transaction, user_id: int, **changes: Unpack[ProfileChang
             tx,
             """
             UPDATE profiles SET name = %s, handedness = %s, notes = %s, channels_used = %s, vote_n = %s,
-                                min_confidence = %s, channel_purposes = %s
+                                min_confidence = %s, hysteresis = %s, channel_purposes = %s
             WHERE user_id = %s
             """,
             (
@@ -188,6 +188,7 @@ def update_profile(tx: Transaction, user_id: int, **changes: Unpack[ProfileChang
                 None if used is None else list(used),
                 profile.decision.vote_n,
                 profile.decision.min_confidence,
+                profile.decision.hysteresis,
                 checks.as_json(_purposes(profile)),
                 user_id,
             ),
@@ -318,7 +319,7 @@ def _profile(row: Any) -> Profile:
         channels_used=None if row.channels_used is None else tuple(row.channels_used),
         created_at=row.created_at,
         device=_device(row),
-        decision=DecisionSpec(row.vote_n, row.min_confidence),
+        decision=DecisionSpec(row.vote_n, row.min_confidence, row.hysteresis),
         channel_purposes=row.channel_purposes,
         consent=None if row.agreed_at is None else consents.consent_of(row),
     )

@@ -34,6 +34,7 @@ _FIELDS = {
     "started_at": "start",
     "vote_n": "votes",
     "min_confidence": "least confidence",
+    "hysteresis": "hysteresis",
 }
 
 

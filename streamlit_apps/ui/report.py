@@ -105,17 +105,24 @@ def _decisions(report: Mapping[str, Any]) -> None:
         return
     false = decided.get("false_activations_per_min")
     st.markdown(
-        f"**Decisions** (vote of {decided['vote_n']}, least confidence {percent(decided['min_confidence'])}): "
+        f"**Decisions** (vote of {decided['vote_n']}, least confidence {percent(decided['min_confidence'])}"
+        f"{_hysteresis(decided)}): "
         f"{percent(decided.get('accuracy'))} right, {percent(decided.get('rejected'))} unsure"
         + ("." if false is None else f", {false:.1f} false activations in a minute of rest.")
     )
     point = report.get("operating_point")
-    if point and point["min_confidence"] != decided["min_confidence"]:
+    settings = ("vote_n", "min_confidence", "hysteresis")
+    if point and any(point.get(name) != decided.get(name) for name in settings):
         st.markdown(
-            f"For a quieter rest: a least confidence of {percent(point['min_confidence'])} (page Live) has "
-            f"{point['false_activations_per_min']:.1f} false activations in a minute, "
-            f"{percent(point.get('rejected'))} unsure."
+            f"For a quiet rest: a vote of {point['vote_n']}, a least confidence of {percent(point['min_confidence'])}"
+            f"{_hysteresis(point)} (page Live, *Use these*) has {point['false_activations_per_min']:.1f} false "
+            f"activations in a minute, {percent(point.get('rejected'))} unsure."
         )
+
+
+def _hysteresis(figures: Mapping[str, Any]) -> str:
+    """Give the words for it; reports from before there was one have none."""
+    return f", hysteresis {percent(figures['hysteresis'])}" if "hysteresis" in figures else ""
 
 
 def _per_gesture(report: Mapping[str, Any]) -> None:

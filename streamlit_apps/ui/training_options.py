@@ -40,16 +40,20 @@ def options_fields(kind: ClassifierKind) -> dict[str, Any]:
                 help="The hand follows the prompt with a delay.",
             ),
         }  # fmt: skip
-        votes, confidence, seed = st.columns(3)
+        votes, confidence, most = st.columns(3)
         values |= {
             "vote_n": int(votes.number_input("Windows that vote", 1, 50, default.vote_n, help="In the report")),
             "min_confidence": confidence.number_input(
                 "Least confidence", 0.0, 1.0, default.min_confidence, 0.05, format="%g", help="In the report"
             ),
-            "seed": int(seed.number_input("Seed", 0, 2**31 - 1, default.seed)),
+            "false_per_min": most.number_input(
+                "False activations a minute", 0.0, 600.0, default.false_per_min, 0.5, format="%g",
+                help="The report suggests the decisions that recognise most with so many in a minute of rest at most.",
+            ),
         }
+        seed, epochs, base = st.columns([1, 1, 2], vertical_alignment="bottom")
+        values["seed"] = int(seed.number_input("Seed", 0, 2**31 - 1, default.seed))
         if kind == "cnn":
-            epochs, base = st.columns([1, 2], vertical_alignment="bottom")
             values["epochs"] = int(epochs.number_input("Epochs", 1, 200, default.epochs))
             values["use_base"] = base.checkbox(
                 "Start from what was learned from other people, when it fits", default.use_base, key="use-base"

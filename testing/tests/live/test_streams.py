@@ -233,7 +233,7 @@ def test_new_version_with_other_windows_starts_anew() -> None:
 @pytest.mark.parametrize("vote_n", [1, 3])
 def test_decisions_equal_those_of_a_voter_for_each_profile(vote_n: int) -> None:
     everybody = [one_person(user_id) for user_id in (1, 2, 3)]
-    specs = {p.model.user_id: DecisionSpec(vote_n, 0.3 * p.model.user_id) for p in everybody}
+    specs = {p.model.user_id: DecisionSpec(vote_n, 0.3 * p.model.user_id, 0.5) for p in everybody}
     models = {user_id: replace(one_person(user_id).model, decision=spec) for user_id, spec in specs.items()}
     streams, voters = Streams(models.get), {user_id: Voter(spec, 2) for user_id, spec in specs.items()}
     rng = np.random.default_rng(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,7 +50,7 @@ REPORT: dict[str, Any] = {
     "decisions": {
         "vote_n": 3, "min_confidence": 0.4, "accuracy": 0.95, "rejected": 0.1, "false_activations_per_min": 1.5,
     },
-    "operating_point": {"min_confidence": 0.6, "rejected": 0.2, "false_activations_per_min": 0.5},
+    "operating_point": {"vote_n": 3, "min_confidence": 0.6, "rejected": 0.2, "false_activations_per_min": 0.5},
     "advice": "Record more repetitions of fist: with fewer than 5 little can be learned.",
     "previous": {
         "comparable": True, "windows": 100, "new": {"balanced_accuracy": 0.85}, "previous": {"balanced_accuracy": 0.8},
@@ -114,9 +114,9 @@ def field(elements: Any, label: str) -> Any:
     return found[0]
 
 
-def insert_models(pool: Pool, user_id: int, n: int) -> None:
-    """Store versions 1 to ``n``; the last one is active."""
+def insert_models(pool: Pool, user_id: int, n: int, reported: Mapping[str, Any] | None = None) -> None:
+    """Store versions 1 to ``n``, with ``reported`` added to their report; the last one is active."""
     with pool.transaction() as tx:
         for _ in range(n):
-            models.insert_model(tx, user_id, None, b"weights", {"kind": "cnn"}, REPORT, 1 << 20)
+            models.insert_model(tx, user_id, None, b"weights", {"kind": "cnn"}, REPORT | dict(reported or {}), 1 << 20)
         models.activate_model(tx, user_id, n)

@@ -79,6 +79,24 @@ def test_voting_and_rejection_are_saved_to_the_profile(open_page: Open, pool: Po
         assert profiles.get_profile(tx, profile_id).decision == DecisionSpec(7, pytest.approx(0.65))
 
 
+def test_what_the_report_suggests_for_a_target_is_taken(open_page: Open, pool: Pool, profile_id: int) -> None:
+    points = [
+        {"vote_n": 1, "min_confidence": 0.3, "hysteresis": 0.0, "recognised": 0.9, "false_activations_per_min": 4.0},
+        {"vote_n": 5, "min_confidence": 0.6, "hysteresis": 0.3, "recognised": 0.8, "false_activations_per_min": 0.4},
+    ]
+    insert_models(pool, profile_id, 1, {"operating_points": points})
+    page = open_page(LIVE)
+    assert "0.4 false activations" in all_text(page)
+    page.selectbox(key=f"target-{profile_id}").set_value(0.0).run()
+    assert "No setting" in all_text(page)
+    page.selectbox(key=f"target-{profile_id}").set_value(2.0).run()
+    page.button(key=f"use-{profile_id}").click().run()
+    assert not page.exception
+    assert page.slider(key=f"hysteresis-{profile_id}").value == 30
+    with pool.transaction() as tx:
+        assert profiles.get_profile(tx, profile_id).decision == DecisionSpec(5, pytest.approx(0.6), pytest.approx(0.3))
+
+
 def test_live_page_without_a_model_says_so(open_page: Open, profile_id: int) -> None:
     page = open_page(LIVE)
     assert not page.exception

@@ -78,6 +78,36 @@ def test_reset_forgets_earlier_windows():
     assert voter.push(np.array([0.3, 0.7], np.float32))[0] == 1
 
 
+def test_decision_that_begins_needs_more_than_one_that_goes_on():
+    voter = Voter(DecisionSpec(1, 0.5, 0.4), 3)  # begins at 0.7, goes on at 0.5
+    said = [
+        voter.push(np.array(row, np.float32))[0]
+        for row in (
+            [0.60, 0.30, 0.10],  # sure enough to go on, not to begin
+            [0.75, 0.15, 0.10],
+            [0.55, 0.40, 0.05],
+            [0.50, 0.50, 0.00],
+            [0.40, 0.60, 0.00],  # the other is not sure enough to begin, the old one not to go on
+            [0.60, 0.40, 0.00],
+            [0.10, 0.80, 0.10],
+        )
+    ]
+    assert said == [None, 0, 0, 0, None, None, 1]
+
+
+def test_decision_goes_on_against_a_majority_that_is_not_sure():
+    voter = Voter(DecisionSpec(3, 0.3, 0.5), 2)
+    push_all(voter, [[0.9, 0.1]] * 3)
+    assert push_all(voter, [[0.48, 0.52]] * 3) == (0, pytest.approx(0.48))
+
+
+def test_without_hysteresis_every_vote_stands_alone():
+    rng = np.random.default_rng(0)
+    together = Voter(DecisionSpec(1, 0.4, 0.0), 3)
+    for row in rng.dirichlet([1, 1, 1], 100).astype(np.float32):
+        assert together.push(row)[0] == Voter(DecisionSpec(1, 0.4, 0.0), 3).push(row)[0]
+
+
 def test_old_windows_leave_the_vote():
     assert push_all(Voter(DecisionSpec(2, 0.0), 2), [[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])[0] == 1
 

@@ -1,0 +1,119 @@
+"""How eager a profile's decisions are: votes, rejection, hysteresis, and what the report suggests for a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from semg.domain import DecisionSpec, Profile
+from semg.signals.reliability import choose_operating_point
+from semg.store import profiles
+from ui import errors
+from ui.page import flash
+from ui.runtime import App
+
+MAX_VOTES = 25
+TARGETS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+def decision_fields(app: App, profile: Profile, report: Mapping[str, Any]) -> None:
+    """Show vote length, rejection and hysteresis, saved to the profile when they are changed."""
+    current = profile.decision
+    shown = DecisionSpec(current.vote_n, round(100 * current.min_confidence), round(100 * current.hysteresis))
+    votes, confidence, hysteresis = st.columns(3, gap="medium")
+    key = profile.user_id
+    wanted = DecisionSpec(
+        votes.slider(
+            "Windows that vote",
+            1,
+            max(MAX_VOTES, shown.vote_n),
+            shown.vote_n,
+            key=f"vote-{key}",
+            help="More votes are steadier and slower: each adds one hop (usually 50 ms).",
+        ),
+        confidence.slider(
+            "Least confidence (%)",
+            0,
+            100,
+            int(shown.min_confidence),
+            key=f"confidence-{key}",
+            help="A vote below this is shown as “unsure” instead of a gesture.",
+        ),
+        hysteresis.slider(
+            "Hysteresis (%)",
+            0,
+            100,
+            int(shown.hysteresis),
+            key=f"hysteresis-{key}",
+            help="How much surer a gesture that begins must be than one that goes on: part of the way from the least "
+            "confidence to 100 %.",
+        ),
+    )
+    if wanted != shown:
+        # What was not moved keeps its exact value.
+        moved = replace(
+            current,
+            vote_n=wanted.vote_n,
+            min_confidence=_unless_moved(wanted.min_confidence, shown.min_confidence, current.min_confidence),
+            hysteresis=_unless_moved(wanted.hysteresis, shown.hysteresis, current.hysteresis),
+        )
+        with errors.attempt():
+            _save(app, profile, moved)
+            st.rerun()
+    _suggestion(app, profile, report)
+
+
+def _unless_moved(wanted_percent: float, shown_percent: float, exact: float) -> float:
+    return exact if wanted_percent == shown_percent else wanted_percent / 100
+
+
+def _suggestion(app: App, profile: Profile, report: Mapping[str, Any]) -> None:
+    """Show what the model's report suggests for a target, and let it be taken."""
+    points = [point for point in report.get("operating_points") or [] if "recognised" in point]
+    if not any(point["false_activations_per_min"] is not None for point in points):
+        st.caption("All work within a second, for everybody who uses the decisions of this profile.")
+        return
+    target, said, take = st.columns([1, 2, 1], gap="medium", vertical_alignment="bottom")
+    most = target.selectbox(
+        "False activations a minute of rest, at most",
+        TARGETS,
+        TARGETS.index(2.0),
+        format_func=lambda value: f"{value:g}",
+        key=f"target-{profile.user_id}",
+    )
+    point = choose_operating_point(points, most)
+    if point is None:
+        said.caption("No setting that the report tried keeps this on the data that were held out.")
+        return
+    said.caption(
+        f"On data that were held out: {point['vote_n']} votes, least confidence {100 * point['min_confidence']:.0f} %, "
+        f"hysteresis {100 * point['hysteresis']:.0f} % recognised {100 * point['recognised']:.1f} % (mean of the "
+        f"gestures) with {point['false_activations_per_min']:.1f} false activations a minute."
+    )
+    suggested = DecisionSpec(point["vote_n"], point["min_confidence"], point["hysteresis"])
+    take.button(
+        "Use these",
+        key=f"use-{profile.user_id}",
+        disabled=suggested == profile.decision,
+        width="stretch",
+        on_click=_take,
+        args=(app, profile, suggested),
+    )
+
+
+def _take(app: App, profile: Profile, suggested: DecisionSpec) -> None:
+    """Save a suggestion, and move the sliders there; before the page is drawn, as a slider's value can only be then."""
+    with errors.attempt():
+        _save(app, profile, suggested)
+        st.session_state[f"vote-{profile.user_id}"] = suggested.vote_n
+        st.session_state[f"confidence-{profile.user_id}"] = round(100 * suggested.min_confidence)
+        st.session_state[f"hysteresis-{profile.user_id}"] = round(100 * suggested.hysteresis)
+
+
+def _save(app: App, profile: Profile, wanted: DecisionSpec) -> None:
+    with app.pool.transaction() as tx:
+        profiles.update_profile(tx, profile.user_id, decision=wanted)
+    flash("Saved to the profile")
