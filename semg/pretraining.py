@@ -16,7 +16,7 @@ from semg.signals.alignment import align
 from semg.signals.base import MAX_BASE_BYTES, Base, PersonStatistics, person_statistics, specs_of
 from semg.signals.checks import check_sessions
 from semg.signals.dataset import LabelledSamples, make_windows
-from semg.signals.features import choose_lags
+from semg.signals.features import choose_crossing
 from semg.signals.options import TrainingOptions
 
 MAX_PEOPLE = 200
@@ -48,8 +48,10 @@ def statistics_of(name: str, sessions: Sequence[LabelledSamples], options: Train
     session = np.unique(data.session_index, return_inverse=True)[1].astype(np.int64)
     usable = data.into_stretch_ms >= np.minimum(options.skip_start_ms, 0.2 * data.stretch_ms)
     envelope = first.sensor == "envelope"
-    lags = () if envelope else choose_lags(len(channels), window.window_samples, first.rate_hz)
-    aligned = align(data.windows, y, session, len(classes), lags, envelope=envelope, calibrated=False, usable=usable)
+    crossing = 0.0 if envelope else choose_crossing(len(channels), window.window_samples, first.rate_hz)
+    aligned = align(
+        data.windows, y, session, len(classes), crossing, envelope=envelope, calibrated=False, usable=usable
+    )
     digests = [digest_of(each) for each in sessions]
     return person_statistics(name, digests, classes, aligned, y, data.stretch, session, usable)
 

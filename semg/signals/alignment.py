@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.signals.features import lagged, log_covariance
+from semg.signals.features import band_covariance
 from semg.signals.turns import Turn, TurnModel, feature_places, inverse, turn_features, turns_of
 
 ROUNDS = 5
@@ -26,7 +25,7 @@ class Aligned:
     scaled
         Float32 ``(N, C, T)``: turned into the last session's order, each session under its own gains.
     features
-        Float32 ``(N, F)``: log-covariance with lags of ``scaled``, each session centred.
+        Float32 ``(N, F)``: ``band_covariance`` of ``scaled``, each session centred.
     offset, gain
         ``(C,)`` for windows of a session that nothing is known of, or of the last session when it is a calibration.
     centre
@@ -79,7 +78,7 @@ def align(
     y: NDArray[np.int64],
     session: NDArray[np.int64],
     n_classes: int,
-    lags: Sequence[int],
+    crossing: float,
     *,
     envelope: bool,
     calibrated: bool,
@@ -93,6 +92,8 @@ def align(
         Float32 ``(N, C, T)``, conditioned.
     y, session
         Class and session of each window, ``(N,)``; sessions are numbered from 0 in time order.
+    crossing
+        As ``band_covariance``.
     calibrated
         Whether the last session is one of the placement that is worn from now on, so that its gains and its mean are
         used; otherwise the middle of all sessions.
@@ -119,7 +120,7 @@ def align(
     model, turn_centre = _turn_model(held, y, session, n_classes, alike, envelope, usable, calibrated)
     for s in range(n_sessions):
         held[session == s] *= gains[s][:, None]
-    features = log_covariance(lagged(held, lags), with_mean=envelope)
+    features = band_covariance(held, crossing, with_mean=envelope)
     effects = session_effects(features[usable], y[usable], session[usable], n_classes, n_sessions)
     for s in range(n_sessions):
         features[session == s] -= effects[s].astype(np.float32)

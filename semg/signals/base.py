@@ -25,11 +25,11 @@ from semg.domain import ConditioningSpec, WindowSpec
 from semg.errors import ArtifactError
 from semg.signals.alignment import Aligned
 from semg.signals.dataset import LabelledSamples
-from semg.signals.features import choose_lags
+from semg.signals.features import choose_crossing
 from semg.signals.options import TrainingOptions
-from semg.signals.turns import TurnModel, feature_places, lagged_feature_places
+from semg.signals.turns import TurnModel, band_feature_places, feature_places
 
-FORMAT = "semg-base-1"
+FORMAT = "semg-base-2"
 MAX_BASE_BYTES = 512 * 2**20
 BASE_REPETITIONS = 3.0
 """With so many repetitions of a gesture a person's own scatter counts as much as the base's."""
@@ -165,7 +165,7 @@ class Base:
     window: WindowSpec
     conditioning: ConditioningSpec
     n_channels: int
-    lags: tuple[int, ...]
+    crossing: float
     people: tuple[PersonStatistics, ...]
 
     @staticmethod
@@ -173,8 +173,10 @@ class Base:
         """Give the base of people whose devices are like that of a session."""
         window, conditioning = specs_of(session, options)
         n_channels = len(session.channels)
-        lags = () if session.sensor == "envelope" else choose_lags(n_channels, window.window_samples, window.rate_hz)
-        return Base(name, window, conditioning, n_channels, lags, tuple(people))
+        crossing = 0.0
+        if session.sensor != "envelope":
+            crossing = choose_crossing(n_channels, window.window_samples, window.rate_hz)
+        return Base(name, window, conditioning, n_channels, crossing, tuple(people))
 
     def fitting(self, window: WindowSpec, conditioning: ConditioningSpec, n_channels: int) -> Base | None:
         """Give this base when it fits a training's windows and channels, else None."""
@@ -232,7 +234,7 @@ class Base:
                 turn_model.precision,
                 feature_places(self.n_channels, envelope),
             )
-            order = lagged_feature_places(self.n_channels, len(self.lags) + 1, envelope)[best]
+            order = self._feature_places(envelope)[best]
             own[mine] = means[theirs][:, order] - means[theirs][:, order].mean(axis=0)
             within, repetition, between, scatter = (
                 each[np.ix_(order, order)] for each in (within, repetition, between, scatter)
@@ -244,7 +246,7 @@ class Base:
     def _in_one_order(self, envelope: bool) -> tuple[list[str], list[PersonStatistics]]:
         """Give the gesture names and everybody's statistics turned into the first one's order of channels."""
         places = feature_places(self.n_channels, envelope)
-        lagged = lagged_feature_places(self.n_channels, len(self.lags) + 1, envelope)
+        of_features = self._feature_places(envelope)
         names = sorted({name for person in self.people for name in person.classes})
         precision = np.linalg.inv(np.mean([person.turn_covariance for person in self.people], axis=0))
         known: dict[str, list[NDArray[np.float64]]] = {}
@@ -255,7 +257,7 @@ class Base:
             if len(shared) >= 2:
                 reference = np.stack([np.mean(known[person.classes[k]], axis=0) for k in shared])
                 best = _match(reference, person.turn_means[shared], precision, places)
-            order, turn_order = lagged[best], places[best]
+            order, turn_order = of_features[best], places[best]
             moved = replace(
                 person,
                 within=person.within[np.ix_(order, order)],
@@ -267,6 +269,9 @@ class Base:
             for name, mean in zip(moved.classes, moved.turn_means, strict=True):
                 known.setdefault(name, []).append(mean)
         return names, turned
+
+    def _feature_places(self, envelope: bool) -> NDArray[np.intp]:
+        return band_feature_places(self.n_channels, 2 if self.crossing > 0 else 1, envelope)
 
     def to_bytes(self) -> bytes:
         """Give the stored form: safetensors with the description as JSON in its header."""
@@ -284,7 +289,7 @@ class Base:
             "window": asdict(self.window),
             "conditioning": asdict(self.conditioning),
             "n_channels": self.n_channels,
-            "lags": self.lags,
+            "crossing": self.crossing,
             "people": people,
         }
         text = json.dumps(described, sort_keys=True)
@@ -326,7 +331,7 @@ class Base:
                 WindowSpec(**described["window"]),
                 ConditioningSpec(**described["conditioning"]),
                 int(described["n_channels"]),
-                tuple(int(lag) for lag in described["lags"]),
+                float(described["crossing"]),
                 tuple(people),
             )
         except ArtifactError:

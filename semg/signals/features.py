@@ -12,12 +12,14 @@ LOADING = 1e-3
 """Part of the mean channel power that is added to every covariance's diagonal, so that a dead channel or fewer
 samples than channels still give a logarithm."""
 
-LAGS_MS = (5.0, 10.0)
-MAX_LAGGED_ROWS = 32
-"""Bounds the time of an eigendecomposition: 60 us for 24 rows, 100 for 32, 210 for 48."""
+BAND_HZ, BAND_PART = 70.0, 0.35
+"""Where the two bands of ``band_covariance`` cross, in hertz, and at most as a part of half the rate: 35 Hz at 200 Hz.
+On real recordings 25 to 70 Hz did alike (``docs/recognition.md``)."""
+BAND_SAMPLES = 3.0
+"""A window is split where it has so many samples for each channel."""
 
 
-def log_covariance(windows: NDArray[np.float32], *, with_mean: bool = False) -> NDArray[np.float32]:
+def log_covariance(windows: NDArray[np.floating], *, with_mean: bool = False) -> NDArray[np.float32]:
     """Give the matrix logarithm of each window's channel covariance, its upper triangle as a vector.
 
     Distances between such vectors are those of the log-Euclidean metric of Arsigny et al. (SIAM J. Matrix Anal.
@@ -59,11 +61,59 @@ def _upper_triangle(size: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     return rows * size + columns, np.where(rows == columns, 1.0, np.sqrt(2.0))
 
 
-def lagged(windows: NDArray[np.float32], lags: Sequence[int]) -> NDArray[np.float32]:
-    """Give windows whose channels are joined by themselves some samples earlier.
+def band_covariance(windows: NDArray[np.float32], crossing: float, *, with_mean: bool = False) -> NDArray[np.float32]:
+    """Give ``log_covariance`` of a window's slow and of its fast part, side by side.
 
-    The covariance of such a window holds the signal's short-time correlations, and with them its spectrum: worth
-    one point of accuracy over the plain covariance on real recordings (``docs/recognition.md``).
+    What a covariance alone does not tell is how fast the signal is. Two small matrices say as much of it as one of
+    channels joined by delayed copies of themselves, for less than half of the time (``docs/recognition.md``).
+
+    Parameters
+    ----------
+    windows
+        Float32 ``(N, C, T)``, scaled to comparable channels.
+    crossing
+        Frequency that both parts hold half of, as a part of the rate; 0 for no split.
+    with_mean
+        As ``log_covariance``; only without a split.
+
+    Returns
+    -------
+    Float32 ``(N, C (C + 1))``, or what ``log_covariance`` gives when nothing is split.
+    """
+    if crossing <= 0:
+        return log_covariance(windows, with_mean=with_mean)
+    n, n_channels, length = windows.shape
+    # In float64, so that the order of adding, which depends on how many windows there are, shows in no probability.
+    split = windows.astype(np.float64).reshape(n * n_channels, length) @ _band_filters(length, crossing)
+    parts = split.reshape(n, n_channels, 2, length).transpose(0, 2, 1, 3).reshape(2 * n, n_channels, length)
+    return log_covariance(parts).reshape(n, -1)
+
+
+@lru_cache(maxsize=64)
+def _band_filters(length: int, crossing: float) -> NDArray[np.float64]:
+    """Give what turns a window into its slow and its fast part, ``(T, 2 T)``.
+
+    First-order slopes over the window's cosine transform, in which the parts' powers add up to the whole.
+    """
+    order = np.arange(length)
+    cosines = np.cos(np.pi * (order[:, None] + 0.5) * order / length) * np.sqrt(2.0 / length)
+    cosines[:, 0] /= np.sqrt(2.0)
+    ratio = order / (2 * length * crossing)
+    slow = 1.0 / np.sqrt(1.0 + ratio**2)
+    filters = np.concatenate([cosines * slow, cosines * (ratio * slow)], axis=1)
+    filters.setflags(write=False)
+    return np.asarray(filters)
+
+
+def choose_crossing(n_channels: int, window_samples: int, rate_hz: float) -> float:
+    """Give where a window of raw signals is split, as a part of the rate; 0 when it is too short for its channels."""
+    if window_samples < BAND_SAMPLES * n_channels:
+        return 0.0
+    return float(np.float32(min(BAND_HZ, BAND_PART * rate_hz / 2) / rate_hz))
+
+
+def lagged(windows: NDArray[np.float32], lags: Sequence[int]) -> NDArray[np.float32]:
+    """Give windows whose channels are joined by themselves some samples earlier: what classifiers before bands used.
 
     Parameters
     ----------
@@ -80,17 +130,6 @@ def lagged(windows: NDArray[np.float32], lags: Sequence[int]) -> NDArray[np.floa
         return windows
     longest, length = max(lags), windows.shape[2]
     return np.concatenate([windows[:, :, longest - lag : length - lag] for lag in (0, *lags)], axis=1)
-
-
-def choose_lags(n_channels: int, window_samples: int, rate_hz: float) -> tuple[int, ...]:
-    """Give the lags that a window has enough samples for: 1.5 for each row of the joined window."""
-    chosen: list[int] = []
-    for lag_ms in LAGS_MS:
-        lag = max(1, round(lag_ms * rate_hz / 1000))
-        rows = n_channels * (len(chosen) + 2)
-        if lag not in chosen and rows <= MAX_LAGGED_ROWS and window_samples - lag >= 1.5 * rows:
-            chosen.append(lag)
-    return tuple(chosen)
 
 
 def time_domain(windows: NDArray[np.float32]) -> NDArray[np.float32]:

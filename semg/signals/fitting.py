@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from semg.domain import ClassifierKind
 from semg.errors import TrainingError
-from semg.signals.features import choose_lags
-from semg.signals.runtime import branch_features
 
 if TYPE_CHECKING:
     from semg.signals.base import BasePrior
@@ -25,29 +22,6 @@ Arrays = dict[str, NDArray[np.float32]]
 BRANCH_BALANCE = 0.25
 """``balance`` of the closed-form branch beside a network; see ``docs/recognition.md``."""
 REST_QUANTILE = 0.02
-BRANCH_ROWS = 8000
-"""Windows are drawn again with other gains until there are about as many, so that few repetitions suffice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How much another day may differ, which the data decide: see ``RECIPES``.
-
-    Attributes
-    ----------
-    with_lags
-        Whether the closed-form branch looks at short-time correlations.
-    gain_jitter
-        Spread (natural logarithm) of the random channel gains that the branches are fitted with, standing for the
-        skin contact of another day.
-    """
-
-    with_lags: bool = True
-    gain_jitter: float = 0.3
-
-
-DEFAULT_RECIPE = Recipe()
-RECIPES = (Recipe(False, 0.1), Recipe(False, 0.25), Recipe(True, 0.1), Recipe(True, 0.25), Recipe(True, 0.4))
 
 
 class TrainingStopped(TrainingError):
@@ -66,8 +40,8 @@ class NetworkOptions:
         0 draws classes as often as they occur, 1 equally often.
     mixing_jitter
         Spread of the random channel mixing that stands for another placement of the electrodes.
-    gain_factor
-        The network's gain jitter as a multiple of the recipe's.
+    gain_jitter
+        Spread (natural logarithm) of the random channel gains that stand for the skin contact of another day.
     """
 
     epochs: int = 18
@@ -77,7 +51,7 @@ class NetworkOptions:
     weight_decay: float = 0.02
     balance: float = 0.5
     mixing_jitter: float = 0.05
-    gain_factor: float = 1.2
+    gain_jitter: float = 0.3
 
 
 def fit_scale(windows: NDArray[np.float32], envelope: bool) -> Arrays:
@@ -161,49 +135,12 @@ def fit_discriminant(
     }
 
 
-def fit_branch(
-    kind: ClassifierKind,
-    scaled: NDArray[np.float32],
-    y: NDArray[np.int64],
-    n_classes: int,
-    rate_hz: float,
-    envelope: bool,
-    recipe: Recipe,
-    seed: int,
-) -> Arrays:
-    """Give the closed-form branch as ``runtime`` reads it.
-
-    For ``logcov_lda`` and ``td_lda`` it is the plain method with the classes' own frequencies as priors, which
-    the figures of a network are compared with; beside a network it has lags, random gains and milder priors.
-
-    Parameters
-    ----------
-    scaled
-        Float32 ``(N, C, T)``.
-    y
-        Class indices ``(N,)``; every class occurs.
-    """
-    if kind != "cnn":
-        return fit_linear(branch_features(kind, {}, scaled, envelope), y, class_shares(y, n_classes, 0.0))
-    n, n_channels, length = scaled.shape
-    lags = () if envelope or not recipe.with_lags else choose_lags(n_channels, length, rate_hz)
-    arrays: Arrays = {"lags": np.array(lags, dtype=np.float32)}
-    rng = np.random.default_rng([seed, 1])
-    drawn = []
-    for _ in range(max(1, round(BRANCH_ROWS / n))):
-        gains = np.exp(recipe.gain_jitter * rng.standard_normal((n, n_channels, 1))).astype(np.float32)
-        drawn.append(branch_features(kind, arrays, scaled * gains, envelope))
-    shares = class_shares(y, n_classes, BRANCH_BALANCE)
-    return arrays | fit_linear(np.concatenate(drawn), np.tile(y, len(drawn)), shares)
-
-
 def fit_network(
     scaled: NDArray[np.float32],
     y: NDArray[np.int64],
     n_classes: int,
     rate_hz: float,
     options: NetworkOptions,
-    recipe: Recipe,
     seed: int,
     on_epoch: Callable[[int, float], None],
     should_stop: Callable[[], bool],
@@ -244,7 +181,6 @@ def fit_network(
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, max_lr=options.learning_rate, total_steps=steps, pct_start=0.2
         )
-        gain_jitter = options.gain_factor * recipe.gain_jitter
         identity = torch.eye(scaled.shape[1])
         network.train()
         for epoch in range(1, options.epochs + 1):
@@ -256,7 +192,7 @@ def fit_network(
                 batch = data[chosen]
                 n, c, _ = batch.shape
                 mix = identity + options.mixing_jitter * torch.randn(n, c, c, generator=generator)
-                gains = torch.exp(gain_jitter * torch.randn(n, c, 1, generator=generator))
+                gains = torch.exp(options.gain_jitter * torch.randn(n, c, 1, generator=generator))
                 batch = torch.bmm(mix * gains, batch)
                 loss = torch.nn.functional.cross_entropy(network(batch), target[chosen])
                 optimiser.zero_grad(set_to_none=True)

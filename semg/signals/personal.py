@@ -12,12 +12,11 @@ from semg.signals.alignment import align
 from semg.signals.base import Base
 from semg.signals.dense import DenseOptions, fit_dense
 from semg.signals.ensemble import DEFAULT_MIX, Mix
-from semg.signals.features import choose_lags
+from semg.signals.features import choose_crossing
 from semg.signals.fitting import (
     BRANCH_BALANCE,
     Arrays,
     NetworkOptions,
-    Recipe,
     TrainingStopped,
     class_shares,
     fit_discriminant,
@@ -26,7 +25,6 @@ from semg.signals.fitting import (
 
 CALIBRATION_PART = 0.4
 """A calibration weighs as much as this part of all other sessions together, and never less than its windows."""
-NETWORK_RECIPE = Recipe(True, 0.25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +82,13 @@ def fit_personal(
         When ``should_stop`` said so.
     """
     n_channels, length = material.windows.shape[1:]
-    lags = () if material.envelope else choose_lags(n_channels, length, material.rate_hz)
+    crossing = 0.0 if material.envelope else choose_crossing(n_channels, length, material.rate_hz)
     aligned = align(
         material.windows,
         material.y,
         material.session,
         material.n_classes,
-        lags,
+        crossing,
         envelope=material.envelope,
         calibrated=material.calibrated,
         usable=material.usable,
@@ -101,13 +99,13 @@ def fit_personal(
     of_training = chosen & (material.session < material.session.max()) if material.calibrated else chosen
     shares = class_shares(material.y[of_training], material.n_classes, BRANCH_BALANCE)
     known = None
-    if base is not None and base.lags == tuple(lags):
+    if base is not None and base.crossing == crossing:
         repetitions = len(np.unique(material.stretch[chosen])) / material.n_classes
         known = base.prior(classes, repetitions, aligned.turn_model, material.envelope)
     arrays: Arrays = {
         "scale_offset": aligned.offset,
         "scale_gain": aligned.gain,
-        "lags": np.array(lags, dtype=np.float32),
+        "crossing": np.array([crossing], dtype=np.float32),
         "centre": aligned.centre,
         "mix": options.mix.as_array(),
         "turn_means": aligned.turn_model.means.astype(np.float32),
@@ -129,7 +127,6 @@ def fit_personal(
         material.n_classes,
         material.rate_hz,
         options.network,
-        NETWORK_RECIPE,
         options.seed,
         on_epoch,
         should_stop,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.signals.features import lagged, log_covariance, time_domain
+from semg.signals.features import band_covariance, lagged, log_covariance, time_domain
 
 Arrays = Mapping[str, NDArray[np.float32]]
 BATCH = 512
@@ -36,12 +36,15 @@ def scale(arrays: Arrays, windows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def branch_features(kind: str, arrays: Arrays, scaled: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
-    """Give the features of the closed-form branch, float32 ``(N, F)``; a network's has ``lags`` in its arrays."""
+    """Give the features of the closed-form branch, float32 ``(N, F)``; a network's has ``crossing`` in its arrays."""
     if kind == "td_lda":
         return time_domain(scaled)
-    if kind == "cnn":
-        scaled = lagged(scaled, [int(lag) for lag in arrays["lags"]])
-    return log_covariance(scaled, with_mean=envelope)
+    if kind != "cnn":
+        return log_covariance(scaled, with_mean=envelope)
+    if "crossing" in arrays:
+        return band_covariance(scaled, float(arrays["crossing"][0]), with_mean=envelope)
+    # Stored before there were bands.
+    return log_covariance(lagged(scaled, [int(lag) for lag in arrays["lags"]]), with_mean=envelope)
 
 
 def linear_scores(arrays: Arrays, features: NDArray[np.floating]) -> NDArray[np.float64]:

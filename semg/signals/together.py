@@ -75,11 +75,11 @@ def prepare(classifier: Classifier) -> Member:
     pieces = [arrays["scale_offset"], arrays["scale_gain"], arrays["mix"]]
     pieces += [arrays[f"conv{layer}_bias"] for layer in range(len(layers))]
     shape = (len(classifier.channels), classifier.window.window_samples)
-    lags = tuple(arrays["lags"].tolist()) if classifier.kind == "cnn" else ()
+    spectral = tuple((name, *arrays[name].tolist()) for name in ("lags", "crossing") if name in arrays)
     n_dense = sum(name.startswith("dense") and name.endswith("_weight") for name in arrays)
     dense = tuple((arrays[f"dense{layer}_weight"], arrays[f"dense{layer}_bias"]) for layer in range(n_dense))
     envelope = classifier.conditioning.sensor == "envelope"
-    alike = (classifier.kind, lags, shape, envelope, layers, len(arrays["mix"]), n_dense, "centre" in arrays)
+    alike = (classifier.kind, spectral, shape, envelope, layers, len(arrays["mix"]), n_dense, "centre" in arrays)
     return Member(
         classifier,
         alike,

@@ -40,22 +40,22 @@ def inverse(turn: Turn) -> Turn:
 @lru_cache(maxsize=32)
 def feature_places(n_channels: int, envelope: bool) -> NDArray[np.intp]:
     """Give for each of ``turns_of`` the places of a turned window's features in the unturned one's, ``(turns, F)``."""
-    return lagged_feature_places(n_channels, 1, envelope)
-
-
-@lru_cache(maxsize=32)
-def lagged_feature_places(n_channels: int, copies: int, envelope: bool) -> NDArray[np.intp]:
-    """Give ``feature_places`` for windows whose channels are joined by ``copies - 1`` delayed ones of themselves."""
-    size = n_channels * copies + int(envelope)
+    size = n_channels + int(envelope)
     rows, columns = np.triu_indices(size)
     place = np.zeros((size, size), np.intp)
     place[rows, columns] = place[columns, rows] = np.arange(len(rows))
     found = []
     for turn in turns_of(n_channels):
-        order = np.concatenate([np.array(turn, np.intp) + n_channels * copy for copy in range(copies)])
-        order = np.append(order, size - 1)[:size]  # the constant of an envelope's covariance stays
+        order = np.append(np.array(turn, np.intp), size - 1)[:size]  # the constant of an envelope's covariance stays
         found.append(place[order[rows], order[columns]])
     return np.stack(found)
+
+
+@lru_cache(maxsize=32)
+def band_feature_places(n_channels: int, bands: int, envelope: bool) -> NDArray[np.intp]:
+    """Give ``feature_places`` for the features of several bands side by side."""
+    places = feature_places(n_channels, envelope)
+    return np.concatenate([places + band * places.shape[1] for band in range(bands)], axis=1)
 
 
 def turn_features(windows: NDArray[np.float32], gain: float, envelope: bool) -> NDArray[np.float32]:

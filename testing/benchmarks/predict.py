@@ -58,7 +58,7 @@ def people(bases: Sequence[Classifier], n: int) -> Iterator[Classifier]:
     """Give classifiers with weights of their own, of each base in turn."""
     for index in range(n):
         rng, base = np.random.default_rng(index), bases[index % len(bases)]
-        exact = ("lags", "mix")
+        exact = ("crossing", "mix")
         arrays = {
             name: array if name in exact or name.endswith("_stride") else array * rng.uniform(0.98, 1.02, array.shape)
             for name, array in base.arrays.items()
@@ -107,9 +107,19 @@ def _features(classifier: Classifier, scaled: torch.Tensor) -> torch.Tensor:
         crossings = (scaled[:, :, 1:] * scaled[:, :, :-1] < 0).double().sum(2) / length
         turns = (step[:, :, 1:] * step[:, :, :-1] < 0).double().sum(2) / length
         return torch.cat([level, path, crossings, turns], 1)
-    lags = [0, *(int(lag) for lag in classifier.arrays["lags"])] if classifier.kind == "cnn" else [0]
+    crossing = float(classifier.arrays["crossing"][0]) if classifier.kind == "cnn" else 0.0
+    if crossing <= 0:
+        return _logarithms(scaled)
     length = scaled.shape[2]
-    joined = torch.cat([scaled[:, :, max(lags) - lag : length - lag] for lag in lags], 1)
+    order = torch.arange(length, dtype=torch.float64)
+    cosines = torch.cos(torch.pi * (order + 0.5) * order[:, None] / length) * (2 / length) ** 0.5
+    cosines[0] /= 2**0.5
+    ratio = order / (2 * length * crossing)
+    spectrum = scaled @ cosines.T / torch.sqrt(1 + ratio**2)
+    return torch.cat([_logarithms(spectrum), _logarithms(spectrum * ratio)], 1)
+
+
+def _logarithms(joined: torch.Tensor) -> torch.Tensor:
     size = joined.shape[1]
     covariance = joined @ joined.transpose(1, 2) / joined.shape[2]
     load = 1e-3 * covariance.diagonal(dim1=1, dim2=2).mean(1) + 1e-9
@@ -154,7 +164,7 @@ def measure(kind: ClassifierKind, channels: int, rate_hz: float) -> dict[str, An
     loaded = {index: Loaded(1, prepare(made)) for index, made in enumerate(people(bases, max(USERS)))}
     predictor, rng, costs = InMemory(loaded), np.random.default_rng(0), []
     for users in USERS:
-        for each in WINDOWS_PER_USER:
+        for each in WINDOWS_PER_USER if users > 1 else (*WINDOWS_PER_USER, 64):
             ids = np.repeat(np.arange(users), each)
             chosen = windows[rng.integers(0, len(windows), len(ids))]
             for stream in (0, 1) if kind == "cnn" else (0,):
@@ -167,7 +177,7 @@ def measure(kind: ClassifierKind, channels: int, rate_hz: float) -> dict[str, An
         "channels": channels,
         "window_samples": base.window.window_samples,
         "parameters": base.n_parameters,
-        "lags": [int(lag) for lag in base.arrays.get("lags", ())],
+        "crossing": [round(float(each), 4) for each in base.arrays.get("crossing", ())],
         "kib_per_person": round(loaded[0].member.n_bytes / 1024, 1),
         **differences(predictor, loaded, windows),
         "costs": costs,

@@ -6,9 +6,9 @@ import pytest
 from semg.domain import ConditioningSpec, WindowSpec
 from semg.signals.alignment import align, session_effects
 from semg.signals.dataset import WindowSet, make_windows
-from semg.signals.features import lagged, log_covariance
+from semg.signals.features import band_covariance
 from semg.signals.synthesis import SyntheticArm, make_plan
-from semg.signals.turns import feature_places, inverse, lagged_feature_places, turn_features, turns_of
+from semg.signals.turns import band_feature_places, feature_places, inverse, turn_features, turns_of
 
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 
@@ -37,11 +37,11 @@ def test_turning_windows_exchanges_places_of_features(envelope):
         np.testing.assert_allclose(turn_features(windows[:, list(turn)], 0.5, envelope), features[:, order], atol=1e-4)
 
 
-def test_turning_windows_exchanges_places_of_lagged_features():
+def test_turning_windows_exchanges_places_of_band_features():
     windows = np.random.default_rng(1).normal(0, 1, (5, 4, 60)).astype(np.float32)
-    features = log_covariance(lagged(windows, (1, 2)))
-    for turn, order in zip(turns_of(4), lagged_feature_places(4, 3, False), strict=True):
-        turned = log_covariance(lagged(windows[:, list(turn)], (1, 2)))
+    features = band_covariance(windows, 0.2)
+    for turn, order in zip(turns_of(4), band_feature_places(4, 2, False), strict=True):
+        turned = band_covariance(windows[:, list(turn)], 0.2)
         np.testing.assert_allclose(turned, features[:, order], atol=1e-4)
 
 
@@ -59,7 +59,7 @@ def aligned(data: WindowSet, windows, calibrated: bool = False):
     y = np.searchsorted(GESTURES, data.labels, sorter=np.argsort(GESTURES)).astype(np.int64)
     session = data.session_index.astype(np.int64)
     usable = data.into_stretch_ms > 300
-    return align(windows, y, session, 4, (1,), envelope=False, calibrated=calibrated, usable=usable)
+    return align(windows, y, session, 4, 0.175, envelope=False, calibrated=calibrated, usable=usable)
 
 
 def test_every_turn_of_a_session_is_undone(data):

@@ -1,0 +1,50 @@
+"""Log-covariance in two bands: what it tells, and that nothing but the window decides it."""
+
+import numpy as np
+import pytest
+
+from semg.signals.features import band_covariance, choose_crossing, log_covariance
+
+
+def tone(hz: float, rate_hz: float = 200.0, n: int = 50, channels: int = 2) -> np.ndarray:
+    time = np.arange(n) / rate_hz
+    phases = np.arange(channels)[:, None]
+    return np.sin(2 * np.pi * hz * time + phases).astype(np.float32)[None]
+
+
+def test_without_a_crossing_it_is_the_log_covariance():
+    windows = np.random.default_rng(0).normal(0, 1, (4, 3, 50)).astype(np.float32)
+    np.testing.assert_array_equal(band_covariance(windows, 0.0), log_covariance(windows))
+    np.testing.assert_array_equal(
+        band_covariance(windows, 0.0, with_mean=True), log_covariance(windows, with_mean=True)
+    )
+
+
+def test_slow_and_fast_signals_of_one_power_differ():
+    slow, fast = (band_covariance(tone(hz), 35 / 200)[0] for hz in (15, 80))
+    assert slow[0] > slow[3] + 1
+    assert fast[3] > fast[0] + 1
+    assert abs(log_covariance(tone(15))[0, 0] - log_covariance(tone(80))[0, 0]) < 0.5
+
+
+def test_gain_moves_both_bands_alike():
+    windows = np.random.default_rng(1).normal(0, 1, (3, 2, 50)).astype(np.float32)
+    moved = band_covariance(windows * np.float32(np.e), 0.2) - band_covariance(windows, 0.2)
+    np.testing.assert_allclose(moved, np.tile([2, 0, 2], 2)[None].repeat(3, 0), atol=1e-3)
+
+
+def test_a_windows_features_do_not_depend_on_its_neighbours():
+    windows = np.random.default_rng(2).normal(0, 1, (70, 8, 50)).astype(np.float32)
+    alone = np.concatenate([band_covariance(window[None], 0.175) for window in windows])
+    np.testing.assert_allclose(band_covariance(windows, 0.175), alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate_hz", [50, 100, 200, 500, 1000, 2000])
+@pytest.mark.parametrize("channels", [1, 4, 8, 16])
+def test_every_device_has_features(rate_hz, channels):
+    n = round(0.25 * rate_hz)
+    crossing = choose_crossing(channels, n, rate_hz)
+    assert 0 <= crossing < 0.25
+    assert (crossing > 0) == (n >= 3 * channels)
+    windows = np.random.default_rng(3).normal(0, 1, (3, channels, n)).astype(np.float32)
+    assert np.isfinite(band_covariance(windows, crossing)).all()
