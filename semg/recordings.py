@@ -26,6 +26,8 @@ MAX_FILE_BYTES = 512 * 2**20
 MAX_TEXT_BYTES = 2 * 2**30
 MAX_ROWS = 20_000_000
 MAX_ABSOLUTE_VALUE = 1e9
+MAX_IN_A_MS = 4
+"""Samples of one millisecond: two at ``MAX_RATE_HZ``, and as many again when the clock jumps."""
 _LABEL_COLUMNS = ("gesture", "repetition")
 
 
@@ -38,7 +40,7 @@ class Recording:
     labelled
         The samples with their stretches.
     device_ms
-        Float64 ``(n,)``: the column ``millis`` as it stands in the file.
+        Float64 ``(n,)``: the column ``millis``; samples of one whole millisecond stand evenly in it.
     """
 
     labelled: LabelledSamples
@@ -69,7 +71,7 @@ def load_recording(
     path = Path(path)
     table = _parse(path, _read_text(path))
     channels = _channel_names(path, table)
-    device_ms = _numbers(path, table, "millis")
+    device_ms = _spread(_numbers(path, table, "millis"))
     if len(device_ms) < 2:
         raise RecordingError(f"{path.name} has {len(device_ms)} samples; a recording needs at least two.")
     backwards = np.flatnonzero(np.diff(device_ms) <= 0)
@@ -197,6 +199,21 @@ def _numbers(path: Path, table: pd.DataFrame, name: str) -> NDArray[np.float64]:
             f"{str(table[name].iloc[row])[:40]!r} ({len(bad)} such rows)."
         )
     return column
+
+
+def _spread(device_ms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give times in which the samples of one whole millisecond stand evenly.
+
+    Above 1 kHz a clock in milliseconds tells no more. More than ``MAX_IN_A_MS`` equal times, or equal ones in a slower
+    recording, are no such clock: they stay, and are refused.
+    """
+    first = np.flatnonzero(np.append(True, np.diff(device_ms) != 0)[: len(device_ms)])
+    counts = np.diff(np.append(first, len(device_ms)))
+    usual = counts.max(initial=1) == 1 or counts.max() > MAX_IN_A_MS or (device_ms != np.rint(device_ms)).any()
+    if usual or np.median(np.diff(device_ms[first])) != 1:
+        return device_ms
+    place = np.arange(len(device_ms)) - np.repeat(first, counts)
+    return device_ms + place / np.repeat(counts, counts)
 
 
 def _rate(path: Path, device_ms: NDArray[np.float64]) -> float:

@@ -49,6 +49,15 @@ def test_whole_counts_survive(tmp_path_factory, samples):
     assert np.array_equal(read_recording(path).samples, samples)
 
 
+def test_samples_of_one_millisecond_stand_evenly_in_it(tmp_path):
+    path, n = tmp_path / "fast.csv.gz", 40
+    write_recording(path, np.arange(n)[:, None], np.arange(n) // 2, ["rest"] * n, np.zeros(n, int))
+    recording = load_recording(path)
+    assert recording.device_ms.tolist() == (np.arange(n) / 2).tolist()
+    assert recording.labelled.rate_hz == 2000.0
+    assert not recording.labelled.starts_run[1:].any()
+
+
 def test_same_samples_give_the_same_file(tmp_path):
     for name in ("a.csv.gz", "b.csv.gz"):
         write_recording(tmp_path / name, np.ones((5, 1)), np.arange(5) * 5, ["rest"] * 5, np.zeros(5, int))
@@ -99,6 +108,7 @@ def test_given_rate_is_used(tmp_path):
         (HEADER + "0,1,x,rest,0\n5,1,2,rest,0\n", "column a1 .* 'x'"),
         (HEADER + "0,1,1e30,rest,0\n5,1,2,rest,0\n", "column a1"),
         (HEADER + "5,1,2,rest,0\n0,1,2,rest,0\n", "millis must grow"),
+        (HEADER + "0,1,2,rest,0\n5,1,2,rest,0\n5,1,2,rest,0\n10,1,2,rest,0\n", "millis must grow"),
         (HEADER + "0,1,2,rest,one\n5,1,2,rest,0\n", "column repetition"),
         (HEADER + "0,1,2,rest,0\n5000,1,2,rest,0\n", "must lie between 50 and 2000 Hz"),
         (HEADER + "0,1,2,rest,0\n5,1,2,rest,0,9,9,9\n7,7\n", "not a CSV"),
