@@ -34,6 +34,8 @@ class NetworkOptions:
 
     Attributes
     ----------
+    last_epoch
+        After which of the ``epochs`` the training ends early; see ``early_stopping``.
     windows_per_epoch
         Windows drawn for an epoch, balanced by ``balance``: the time of a training does not grow with the data.
     balance
@@ -45,6 +47,7 @@ class NetworkOptions:
     """
 
     epochs: int = 18
+    last_epoch: int | None = None
     windows_per_epoch: int = 4000
     batch: int = 128
     learning_rate: float = 4e-3
@@ -145,6 +148,7 @@ def fit_network(
     on_epoch: Callable[[int, float], None],
     should_stop: Callable[[], bool],
     weights: NDArray[np.float64] | None = None,
+    look: Callable[[Arrays], None] | None = None,
 ) -> Arrays:
     """Give the trained convolutional branch as ``runtime`` reads it.
 
@@ -158,6 +162,8 @@ def fit_network(
         Asked before every batch.
     weights
         ``(N,)``: how often each window is drawn, in place of ``options.balance``.
+    look
+        Called with the network after every epoch.
 
     Raises
     ------
@@ -201,5 +207,10 @@ def fit_network(
                 schedule.step()
                 total += float(loss.detach()) * n
             on_epoch(epoch, total / per_epoch)
+            if look is not None:
+                look(export(network.eval()))
+                network.train()
+            if epoch == options.last_epoch:
+                break
         network.eval()
         return export(network)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from semg.signals.alignment import align
 from semg.signals.base import Base
 from semg.signals.dense import DenseOptions, fit_dense
+from semg.signals.early_stopping import Watch
 from semg.signals.ensemble import DEFAULT_MIX, Mix
 from semg.signals.features import choose_crossing
 from semg.signals.fitting import (
@@ -73,8 +74,14 @@ def fit_personal(
     classes: Sequence[str],
     on_epoch: Callable[[int, float], None],
     should_stop: Callable[[], bool],
+    watch: Watch | None = None,
 ) -> Arrays:
     """Give the arrays of a classifier of kind ``cnn``, as ``runtime`` and ``Adapter`` read them.
+
+    Parameters
+    ----------
+    watch
+        Takes note of how the network does on windows that were left out.
 
     Raises
     ------
@@ -131,6 +138,7 @@ def fit_personal(
         on_epoch,
         should_stop,
         drawn,
+        None if watch is None else lambda made: watch.look(arrays | made),
     )
     return arrays
 

@@ -152,6 +152,8 @@ def _predict(
     wide: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     first, runs = members[0].classifier, _runs(members)
+    if len(runs) == 1 and (shifts is None or all(shift is shifts[0] for shift in shifts)):
+        return _predict_one(first, windows, wide, shifts[0] if shifts else None)
     n_channels, n_mix = len(first.channels), len(first.arrays["mix"])
     small = np.stack([member.small for member in members])
     offset, gain, mix, biases = np.split(small, [n_channels, 2 * n_channels, 2 * n_channels + n_mix], axis=1)
@@ -172,6 +174,17 @@ def _predict(
         else:
             scores = share * network + (1 - share) * scores
     return runtime.softmax(scores * mix[:, -1:]), features
+
+
+def _predict_one(
+    classifier: Classifier, windows: NDArray[np.float32], wide: int, shift: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give what ``_predict`` gives when all windows are one classifier's, without what many need."""
+    arrays, kind = classifier.arrays, classifier.kind
+    scaled = runtime.scale(arrays, windows)
+    features = runtime.branch_features(kind, arrays, scaled, classifier.conditioning.sensor == "envelope")
+    answers = runtime.softmax(runtime.mixed_scores(kind, arrays, scaled, features, shift))
+    return np.pad(answers, ((0, 0), (0, wide - answers.shape[1]))), features
 
 
 def _moved(

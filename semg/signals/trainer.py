@@ -17,6 +17,7 @@ from semg.signals.checks import check_calibration, check_sessions, check_windows
 from semg.signals.classifier import Classifier
 from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
 from semg.signals.dense import DenseOptions
+from semg.signals.early_stopping import Watch
 from semg.signals.ensemble import DEFAULT_MIX, Mix, choose_sharpness
 from semg.signals.fitting import Arrays, NetworkOptions, class_shares, fit_linear, fit_scale
 from semg.signals.options import TrainingOptions
@@ -50,6 +51,7 @@ class Tried:
     log_probabilities: NDArray[np.float64]
     held_out: tuple[str, ...]
     classifier: Classifier
+    last_epoch: int | None = None
 
 
 class Trainer:
@@ -126,8 +128,13 @@ class Trainer:
         mix: Mix = DEFAULT_MIX,
         kind: ClassifierKind | None = None,
         network: bool = True,
+        watch: Watch | None = None,
+        last_epoch: int | None = None,
     ) -> Classifier:
-        """Give a classifier fitted on windows, and on those of a calibration."""
+        """Give a classifier fitted on windows, and on those of a calibration.
+
+        ``watch`` takes note of how the network does, and ``last_epoch`` is after which epoch it ends.
+        """
         kind = kind or self.kind
         if calibration is not None:
             data = join(data, calibration)
@@ -147,7 +154,10 @@ class Trainer:
             )
             epochs = self.options.epochs if network else 1
             chosen = PersonalOptions(
-                NetworkOptions(epochs=epochs), DenseOptions(steps=DENSE_STEPS * self.options.epochs), self.seed, mix
+                NetworkOptions(epochs, last_epoch),
+                DenseOptions(steps=DENSE_STEPS * self.options.epochs),
+                self.seed,
+                mix,
             )
 
             def on_epoch(epoch: int, loss: float) -> None:
@@ -155,7 +165,7 @@ class Trainer:
                     self._epochs_done += 1
                     self.say(epoch_line(EpochPoint(what, epoch, epochs, loss)), epoch)
 
-            arrays = fit_personal(material, chosen, self.base, self.classes, on_epoch, self._should_stop)
+            arrays = fit_personal(material, chosen, self.base, self.classes, on_epoch, self._should_stop, watch)
         else:
             arrays = self._fit_plain(kind, data, y, session.astype(np.int64), usable, calibration is not None)
             arrays["mix"] = mix.as_array()
@@ -203,8 +213,11 @@ class Trainer:
         if self.calibration is not None:
             first = first_stretches(unseen)
             calibration, unseen = unseen.select(first), unseen.select(~first)
-        classifier = self.fit(seen, what, calibration, UNCALIBRATED, kind, network)
-        return Tried(unseen, self.truth(unseen), log_follow(classifier, unseen), fold.held_out, classifier)
+        watch = Watch(unseen.windows, self.truth(unseen))
+        classifier = self.fit(seen, what, calibration, UNCALIBRATED, kind, network, watch)
+        return Tried(
+            unseen, self.truth(unseen), log_follow(classifier, unseen), fold.held_out, classifier, watch.last_epoch
+        )
 
     def mix_of(self, tried: Sequence[Tried]) -> Mix:
         """Give the mix whose confidences are truest on windows that were left out."""

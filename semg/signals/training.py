@@ -78,7 +78,8 @@ def fit(
         folds = []
     trainer.networks = 2 if folds else 1
     tried = [trainer.try_fold(folds[0], "choosing the calibration of confidences")] if folds else []
-    return trainer.fit(trainer.data, "final fit", trainer.calibration, trainer.mix_of(tried))
+    last_epoch = tried[0].last_epoch if tried else None
+    return trainer.fit(trainer.data, "final fit", trainer.calibration, trainer.mix_of(tried), last_epoch=last_epoch)
 
 
 def train(
@@ -143,7 +144,8 @@ def train(
         trainer.say(f"the {trainer.base_refusal} does not fit these signals: trained from scratch")
     tried = [trainer.try_fold(folds[0], "held-out test 1")] if folds else []
     mix = trainer.mix_of(tried)
-    classifier = trainer.fit(trainer.data, "final fit", trainer.calibration, mix)
+    last_epoch = tried[0].last_epoch if tried else None
+    classifier = trainer.fit(trainer.data, "final fit", trainer.calibration, mix, last_epoch=last_epoch)
     trained_s = time.perf_counter() - started
     ready(classifier)
     trainer.say("the classifier is ready, its report follows")
@@ -162,6 +164,7 @@ def train(
         "split": _describe(by, calibration is not None, len(folds)),
         "held_out": [name for each in tried for name in each.held_out],
         "seed": trainer.seed,
+        "last_epoch": last_epoch or trainer.options.epochs if kind == "cnn" else None,
         "classifier": kind,
         "base": classifier.training["base"],
         "n_parameters": classifier.n_parameters,

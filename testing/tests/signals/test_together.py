@@ -37,11 +37,14 @@ def members() -> list[Member]:
     return [prepare(one) for one in made]
 
 
-def test_answers_equal_those_of_each_classifier_alone(members: list[Member]) -> None:
+@pytest.mark.parametrize("mixed", [True, False])
+def test_answers_equal_those_of_each_classifier_alone(members: list[Member], mixed: bool) -> None:
     rng = np.random.default_rng(0)
     for alike in {member.alike for member in members}:
         some = [member for member in members if member.alike == alike]
-        chosen = [some[place] for place in rng.integers(0, len(some), 150)]
+        places = rng.integers(0, len(some), 150)
+        # In order, whole passes are of one classifier.
+        chosen = [some[place] for place in (places if mixed else np.sort(places))]
         first = chosen[0].classifier
         shape = (len(chosen), len(first.channels), first.window.window_samples)
         spread = 1 / first.arrays["scale_gain"][:, None]
