@@ -36,6 +36,8 @@ BASE_REPETITIONS = 3.0
 WINDOWS_A_REPETITION = 20.0
 """About so many windows of a repetition are independent of each other, as measured by few-shot trainings."""
 RIDGE = 0.05
+FORETOLD_PART = 0.5
+"""Of the scatter of repetitions, with which the dense branch is trained; all of it costs what is easy to tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +148,23 @@ class BasePrior:
         self, covariance: NDArray[np.float64], means: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give covariance and class means of a person's own windows, weighed against the base."""
-        n = max(1.0, self.repetitions)
-        part = BASE_REPETITIONS / (BASE_REPETITIONS + n)
-        noise = (self.repetition + self.covariance / WINDOWS_A_REPETITION) / n
+        part = BASE_REPETITIONS / (BASE_REPETITIONS + max(1.0, self.repetitions))
+        moved, unsure = self._weighed(means)
+        return (1 - part) * covariance + part * (self.covariance + self.repetition) + unsure, moved
+
+    def foretell(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give class means as ``update``, and how repetitions that are still to come will scatter around them."""
+        moved, unsure = self._weighed(means)
+        return moved, FORETOLD_PART * _ridged(self.repetition + unsure)
+
+    def _weighed(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give the class means weighed against the base's, and the covariance of what is not known of them."""
+        noise = (self.repetition + self.covariance / WINDOWS_A_REPETITION) / max(1.0, self.repetitions)
         gain = np.linalg.solve(self.between + noise, self.between).T
         level = means.mean(axis=0)
         moved = level + self.means + (means - level - self.means) @ gain.T
         unsure = self.between - gain @ self.between
-        scatter = (1 - part) * covariance + part * (self.covariance + self.repetition)
-        return scatter + (unsure + unsure.T) / 2, moved
+        return moved, (unsure + unsure.T) / 2
 
 
 @dataclass(frozen=True, slots=True)

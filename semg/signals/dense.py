@@ -31,6 +31,7 @@ def fit_dense(
     options: DenseOptions,
     seed: int,
     check: Callable[[], None],
+    scatter: NDArray[np.float64] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Give the trained branch as ``runtime.dense_scores`` reads it.
 
@@ -42,6 +43,8 @@ def fit_dense(
         ``(N,)``: how often each window is drawn.
     check
         Called before every batch; raises to stop the training.
+    scatter
+        ``(F, F)``: covariance of what is added at random to the windows beside the noise, or None.
     """
     import torch
     from torch import nn
@@ -52,6 +55,9 @@ def fit_dense(
         spread = torch.from_numpy(features.std(axis=0) + np.float32(1e-6))
         data, target = torch.from_numpy(features), torch.from_numpy(y)
         drawn = torch.from_numpy(weights / weights.sum())
+        root = None
+        if scatter is not None:
+            root = torch.from_numpy(np.linalg.cholesky(scatter).T.astype(np.float32))
         layers: list[nn.Module] = []
         width = features.shape[1]
         for outputs in HIDDEN:
@@ -71,6 +77,8 @@ def fit_dense(
             chosen = torch.multinomial(drawn, options.batch, replacement=True, generator=generator)
             batch = data[chosen]
             batch = batch + options.noise * spread * torch.randn(batch.shape, generator=generator)
+            if root is not None:
+                batch = batch + torch.randn(batch.shape, generator=generator) @ root
             loss = nn.functional.cross_entropy(network(batch), target[chosen])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()

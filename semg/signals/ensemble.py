@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,14 @@ class Mix:
     share: float = 1 / 3
     dense_share: float = 1 / 3
     sharpness: float = 0.7
+
+    def after(self, repetitions: float) -> Mix:
+        """Give the shares for a training with so many repetitions of each gesture.
+
+        The network learns from windows alone, and needs more of them than the branches on features.
+        """
+        share = self.share * repetitions / (repetitions + 1.0)
+        return replace(self, share=share, dense_share=self.dense_share * (1.0 - share) / (1.0 - self.share))
 
     def as_array(self) -> NDArray[np.float32]:
         """Give ``(3,)`` as ``runtime`` reads it."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.signals.alignment import align
-from semg.signals.base import Base
+from semg.signals.base import Base, BasePrior
 from semg.signals.dense import DenseOptions, fit_dense
 from semg.signals.early_stopping import Watch
 from semg.signals.ensemble import DEFAULT_MIX, Mix
@@ -105,16 +105,16 @@ def fit_personal(
     weights = window_weights(material)[chosen]
     of_training = chosen & (material.session < material.session.max()) if material.calibrated else chosen
     shares = class_shares(material.y[of_training], material.n_classes, BRANCH_BALANCE)
+    repetitions = len(np.unique(material.stretch[chosen])) / material.n_classes
     known = None
     if base is not None and base.crossing == crossing:
-        repetitions = len(np.unique(material.stretch[chosen])) / material.n_classes
         known = base.prior(classes, repetitions, aligned.turn_model, material.envelope)
     arrays: Arrays = {
         "scale_offset": aligned.offset,
         "scale_gain": aligned.gain,
         "crossing": np.array([crossing], dtype=np.float32),
         "centre": aligned.centre,
-        "mix": options.mix.as_array(),
+        "mix": options.mix.after(repetitions).as_array(),
         "turn_means": aligned.turn_model.means.astype(np.float32),
         "turn_precision": aligned.turn_model.precision.astype(np.float32),
         "turn_centre": aligned.turn_centre.astype(np.float32),
@@ -127,7 +127,8 @@ def fit_personal(
             raise TrainingStopped("The training was asked to stop.")
 
     drawn = weights * (shares / np.bincount(y, weights=weights, minlength=material.n_classes))[y]
-    arrays |= fit_dense(features, y, drawn, material.n_classes, options.dense, options.seed, check)
+    foretold, scatter = _foretold(features, y, known)
+    arrays |= fit_dense(foretold, y, drawn, material.n_classes, options.dense, options.seed, check, scatter)
     arrays |= fit_network(
         aligned.scaled[chosen],
         y,
@@ -141,6 +142,17 @@ def fit_personal(
         None if watch is None else lambda made: watch.look(arrays | made),
     )
     return arrays
+
+
+def _foretold(
+    features: NDArray[np.float32], y: NDArray[np.int64], known: BasePrior | None
+) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+    """Give features as the base lets expect them of repetitions to come, and how these will scatter."""
+    if known is None:
+        return features, None
+    means = np.stack([features[y == k].mean(axis=0, dtype=np.float64) for k in range(len(known.means))])
+    moved, scatter = known.foretell(means)
+    return features + (moved - means)[y].astype(np.float32), scatter
 
 
 def window_weights(material: Material) -> NDArray[np.float64]:

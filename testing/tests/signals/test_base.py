@@ -96,6 +96,18 @@ def test_many_repetitions_leave_next_to_nothing_of_the_base(base):
     np.testing.assert_allclose(covariance, own, atol=0.05)
 
 
+def test_what_is_foretold_scatters_less_the_more_is_known(base):
+    classes, model = base.people[0].classes, _turn_model(session(11))
+    rng = np.random.default_rng(0)
+    few, many = (base.prior(classes, repetitions, model, False) for repetitions in (1.0, 1e7))
+    means = rng.normal(0, 1, (4, len(few.covariance)))
+    (moved, scatter), (stays, known) = few.foretell(means), many.foretell(means)
+    assert np.linalg.eigvalsh(scatter).min() > 0
+    assert np.trace(scatter) > np.trace(known)
+    np.testing.assert_allclose(stays, means, atol=0.05)
+    assert np.abs(moved - means).max() > 0.1
+
+
 def test_person_is_left_out_by_name_or_by_recording(base):
     assert len(base.without(names=["p3"]).people) == 4
     assert [p.name for p in base.without(digests=[digest_of(session(2, 2))]).people] == ["p1", "p3", "p4", "p5"]
