@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -72,9 +73,10 @@ class Pool:
             connection.close()
 
     def _take(self) -> psycopg2.extensions.connection:
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
+        while (kept := self._take_idle()) is not None:
+            if not _was_ended(kept):
+                return kept
+            kept.close()
         host, port = self._settings.postgres_address
         try:
             connection = psycopg2.connect(
@@ -94,6 +96,10 @@ class Pool:
             ) from exc
         psycopg2.extras.register_default_jsonb(connection)
         return connection
+
+    def _take_idle(self) -> psycopg2.extensions.connection | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
 
     def _give_back(self, connection: psycopg2.extensions.connection) -> None:
         usable = (
@@ -125,6 +131,13 @@ def execute(tx: Transaction, statement: str, parameters: Sequence[Any] | dict[st
     with tx.cursor() as cursor:
         cursor.execute(statement, parameters)
         return cursor.rowcount
+
+
+def _was_ended(connection: psycopg2.extensions.connection) -> bool:
+    """Tell whether the server has ended an idle connection, as a restarted one has: something came without a query."""
+    poller = select.poll()
+    poller.register(connection.fileno(), select.POLLIN)
+    return bool(poller.poll(0))
 
 
 def _wrapped(exc: psycopg2.Error) -> StoreError:

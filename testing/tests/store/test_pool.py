@@ -33,3 +33,15 @@ def test_unreachable_server_names_the_settings(settings) -> None:
 def test_first_profile_has_the_number_of_the_sketch(pool: Pool) -> None:
     with pool.transaction() as tx:
         assert one(tx, "INSERT INTO profiles (name) VALUES ('x') RETURNING user_id").user_id == 21
+
+
+def test_connections_that_the_server_ended_meanwhile_are_not_used(settings, pool: Pool) -> None:
+    other = Pool(settings, name="ends-others")
+    with pool.transaction() as first, pool.transaction() as second:
+        ended = [one(tx, "SELECT pg_backend_pid() AS pid").pid for tx in (first, second)]
+    with other.transaction() as tx:
+        for pid in ended:
+            assert one(tx, "SELECT pg_terminate_backend(%s, 5000) AS done", (pid,)).done
+    with pool.transaction() as tx:
+        assert one(tx, "SELECT pg_backend_pid() AS pid").pid not in ended
+    other.close()
