@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semg import clock
 from semg.domain import Block, Profile, Session, us_from_utc
 from semg.signals import summary
 from semg.signals.decimation import GAP_PERIODS, Drawn, decimate
@@ -62,7 +63,7 @@ def stale_minutes(
     tx: Transaction, source: Recorded, since: datetime, until: datetime, now: datetime | None = None
 ) -> list[Minute]:
     """Give the minutes of a time that have samples and no summary of them; not those that still grow."""
-    settled = (now or datetime.now(UTC)) - timedelta(seconds=SETTLED_S)
+    settled = (now or clock.utc_now()) - timedelta(seconds=SETTLED_S)
     fresh = summaries.list_fresh(tx, source.key, since, until)
     there = summaries.list_minutes(tx, source.key, since, until)
     return [one for one in there if one not in fresh and one.started_at + MINUTE < settled]

@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from semg.clock import now_us
 from semg.domain import Decision, us_from_utc
 from semg.errors import StoreError, WireError
 from semg.inference.directory import Directory
@@ -252,7 +253,7 @@ class InferenceWorker:
                 logger.warning("no predictions for %d windows: %s (%s)", total, exc, type(exc).__name__)
             await asyncio.sleep(AFTER_FAILURE_S)
             return
-        decided_us, at = time.time_ns() // 1000, 0
+        decided_us, at = now_us(), 0
         for due in batch:
             await self._decide(due, answers, at, decided_us)
             at += len(due)

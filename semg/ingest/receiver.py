@@ -9,10 +9,10 @@ import logging
 import os
 import socket
 import sys
-import time
 
 import numpy as np
 
+from semg.clock import behind_machine_us, now_us
 from semg.ingest.arrivals import ADDRESS_BYTES, SLOT_BYTES, Arrivals, Datagram
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ SO_TIMESTAMPNS, MSG_DONTWAIT = 35, 0x40
 """Linux, ``socket(7)``; Python names neither."""
 
 CLOCKS_APART_US = 600_000_000
-"""A kernel's time of arrival that differs by more from the process's clock is of another clock, and is not used. What
+"""A kernel's time of arrival that differs by more from the platform's clock is of another one, and is not used. What
 waited in a socket that outlived its reader may be some minutes old."""
 
 _CALL_MAX = 1024
@@ -39,9 +39,6 @@ _HEADER = np.dtype(
 """``struct mmsghdr`` of 64-bit Linux, ``recvmmsg(2)``."""
 
 
-def now_us() -> int:
-    """Give the server's clock in microseconds since the epoch."""
-    return time.time_ns() // 1000
 
 
 class Receiver:
@@ -117,12 +114,12 @@ class _ManyAtOnce:
         return Arrivals(self._data[:n], headers["size"][:n].astype(np.int64), self._received_us(n), self._names[:n])
 
     def _received_us(self, n: int) -> np.ndarray:
-        """Give the moments of arrival: the kernel's, where it tells them and its clock is this process's."""
+        """Give the moments of arrival: the kernel's, where it tells them and its clock is known."""
         if not n:
             return _NOWHERE
         now = now_us()
         seconds, nanoseconds = self._controls[:n, 16:32].view(np.int64).T
-        received_us = seconds * 1_000_000 + nanoseconds // 1000
+        received_us = seconds * 1_000_000 + nanoseconds // 1000 + behind_machine_us()
         told = (self._headers["control_size"][:n] >= 32) & (abs(received_us - now) <= CLOCKS_APART_US)
         return received_us if told.all() else np.where(told, received_us, now)
 

@@ -14,6 +14,7 @@ from typing import Any
 from nats.aio.client import Client
 
 from semg import bus
+from semg.clock import now_us
 from semg.errors import BusError, SemgError, StoreError
 from semg.heartbeat import Heartbeat
 from semg.ingest.arrivals import Arrivals
@@ -21,7 +22,7 @@ from semg.ingest.counters import Counters
 from semg.ingest.journal import Journal
 from semg.ingest.live import LivePublisher
 from semg.ingest.pipeline import Pipeline
-from semg.ingest.receiver import MAX_TAKEN, Receiver, now_us
+from semg.ingest.receiver import MAX_TAKEN, Receiver
 from semg.ingest.registry import Registry
 from semg.ingest.store_process import StoreProcess
 from semg.ingest.storing import StoreTask

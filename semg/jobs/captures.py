@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import UTC, datetime
 
+from semg import clock
 from semg.announcer import Announcer
 from semg.capture import CaptureConductor
 from semg.domain import Session
@@ -23,7 +23,7 @@ def conduct_captures(pool: Pool, announcer: Announcer, stop: threading.Event) ->
     failing = False
     while not stop.wait(EVERY_S):
         try:
-            for session in conductor.conduct(pool, datetime.now(UTC)):
+            for session in conductor.conduct(pool, clock.utc_now()):
                 _announce(announcer, session)
             failing = False
         except StoreError as exc:

@@ -6,8 +6,9 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from semg import clock
 from semg.domain import Block, Device, Profile, Session
 from semg.errors import SemgError
 from semg.overview import read_recorded, recorded
@@ -31,7 +32,7 @@ def keep_quality(pool: Pool, stop: threading.Event) -> None:
     failing = False
     while not stop.wait(EVERY_S):
         try:
-            judge_sessions(pool, stop, datetime.now(UTC))
+            judge_sessions(pool, stop, clock.utc_now())
             failing = False
         except SemgError as exc:
             if not failing:

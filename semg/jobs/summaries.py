@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from semg import clock
 from semg.domain import Session
 from semg.errors import SemgError
 from semg.overview import Recorded, recorded, stale_minutes, summarise_minute
@@ -27,7 +28,7 @@ def keep_summaries(pool: Pool, stop: threading.Event) -> None:
     failing = False
     while not stop.wait(EVERY_S):
         try:
-            summarise_sessions(pool, stop, datetime.now(UTC))
+            summarise_sessions(pool, stop, clock.utc_now())
             failing = False
         except SemgError as exc:
             if not failing:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
+from semg import clock
 from semg.errors import PlatformError, SemgError
 from semg.platform import identity, rotation, services, state
 from semg.platform.launcher import Launcher
@@ -48,6 +49,7 @@ class Supervisor:
         self._written: state.State | None = None
         self._matched = 0
         self._rotated_at = 0.0
+        self._clock_set_by_s = 0
         self._stop_asked = self._reload_asked = False
 
     def run(self) -> int:
@@ -99,6 +101,7 @@ class Supervisor:
         if time.monotonic() - self._rotated_at > ROTATE_EVERY_S:
             self._rotated_at = time.monotonic()
             self._rotate_logs()
+            self._look_at_clock()
 
     def _start_servers(self) -> None:
         for unit in self._servers:
@@ -163,6 +166,16 @@ class Supervisor:
             logger.error("the state cannot be written: %s", exc)
             return
         self._written = now
+
+    def _look_at_clock(self) -> None:
+        """Tell when this machine's clock was set: the platform keeps the time that it started with."""
+        set_by_s = round((clock.machine_offset_ns() - self._launcher.clock_offset_ns) / 1e9)
+        if set_by_s != self._clock_set_by_s:
+            self._clock_set_by_s = set_by_s
+            logger.warning(
+                "this machine's clock now differs by %+d s from the one that the platform started with and keeps; "
+                "to take it over, run ./stop_all.sh and ./start_all.sh while nothing is recorded", set_by_s,
+            )  # fmt: skip
 
     def _rotate_logs(self) -> None:
         names = ["supervisor", *(unit.name for unit in self._all_units())]

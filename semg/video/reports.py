@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any
+
+from semg.clock import now_us
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def listen(connection: Any, heard: Callable[[int, int, int], None]) -> bool:
         return False
 
     async def handle_and_hear(packet: Any) -> None:
-        arrival_us = time.time_ns() // 1000
+        arrival_us = now_us()
         origin, last = mapper._origin, mapper._last
         if isinstance(packet, RtcpSrPacket) and origin is not None:
             info = packet.sender_info

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import streamlit as st
 
+from semg import clock
 from semg.capture import plan_end
 from semg.domain import REST, CapturePlan, Gesture, Profile
 from semg.errors import ConflictError
@@ -32,13 +33,13 @@ def quality(app: App, user_id: int) -> None:
     """Show how good the signal is now."""
     with app.pool.transaction() as tx:
         profile = profiles.get_profile(tx, user_id)
-        state = stream.look(tx, profile, datetime.now(UTC))
+        state = stream.look(tx, profile, clock.utc_now())
     show_quality(state)
 
 
 def start(app: App, profile: Profile, name: str, plan: CapturePlan, camera: RecorderState) -> None:
     """Start a capture, unless nothing streams, or a webcam that is switched on sends nothing."""
-    now = datetime.now(UTC)
+    now = clock.utc_now()
     with app.pool.transaction() as tx:
         consents.require(tx, profile.user_id, "recording")
         if webcam_on():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from semg import clock
 from semg.domain import Gesture, Profile, Session
 from semg.overview import Recorded, look_at_spectrum, recorded
 from semg.signals.spectrum import Spectrum
@@ -138,7 +139,7 @@ def show_session(app: App, profile: Profile, known: list[Session], bank: list[Ge
     session = choose_session(known)
     with app.pool.transaction() as tx:
         labels = sessions.list_repetitions(tx, session.session_id)
-    show(app, profile, session, whole_of(session, datetime.now(UTC)), bank)
+    show(app, profile, session, whole_of(session, clock.utc_now()), bank)
     left, right = split("review", [1.4, 1])
     with left, st.container(border=True):
         st.markdown("**Put a label right**")

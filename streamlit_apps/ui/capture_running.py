@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import streamlit as st
 
+from semg import clock
 from semg.capture import abort, pause_capture, performed_steps, redo_last, repeatable, resume_capture, seconds_of
 from semg.capture import step_interval as interval_of
 from semg.domain import Gesture, Session
@@ -24,7 +25,7 @@ CAPTURED = "captured"
 @errors.live_fragment(1.0)
 def show_running(app: App, session_id: int, bank: list[Gesture]) -> None:
     """Show the prompt of a running capture and its buttons until it ends; then run the whole page."""
-    now = datetime.now(UTC)
+    now = clock.utc_now()
     with app.pool.transaction() as tx:
         session = sessions.get_session(tx, session_id)
         written = sessions.list_repetitions(tx, session_id)
@@ -79,7 +80,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
     ):
         with errors.attempt():
             with app.pool.transaction() as tx:
-                abort(tx, session.session_id, datetime.now(UTC))
+                abort(tx, session.session_id, clock.utc_now())
             st.session_state[CAPTURED] = session.session_id
             st.rerun()
 
@@ -87,5 +88,5 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
 def _press(app: App, session: Session, change: Callable[[Transaction, int, datetime], object]) -> None:
     with errors.attempt():
         with app.pool.transaction() as tx:
-            change(tx, session.session_id, datetime.now(UTC))
+            change(tx, session.session_id, clock.utc_now())
         st.rerun()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import streamlit as st
 
+from semg import clock
 from semg.domain import REST, Gesture, Profile, Session
 from semg.store import repetitions as repetitions_store
 from semg.store import sessions
@@ -109,7 +109,7 @@ def look_into(app: App, profile: Profile, summaries: Sequence[SessionSummary], b
 
 def _picture(app: App, profile: Profile, session: Session, gesture_names: list[str]) -> None:
     key = f"training-part-{session.session_id}"
-    whole = whole_of(session, datetime.now(UTC))
+    whole = whole_of(session, clock.utc_now())
     shown = read(app, profile, session, whole, part_of(whole, key))
 
     def chosen(sent: dict[str, float]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from semg.clock import now_us
 from semg.sealed import Vault
 from semg.settings import Settings
 from semg.video.recording import Claims, Limits, Recorder, RecorderState
@@ -102,7 +102,7 @@ class Camera:
         try:
             while True:
                 frame = await track.recv()
-                recorder.add_frame(frame, frame.pts, time.time_ns() // 1000)
+                recorder.add_frame(frame, frame.pts, now_us())
         except MediaStreamError:
             pass
         finally:
