@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,12 +10,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from semg import clock
 from semg.errors import PlatformError, SettingsError
 from semg.ingest.udp_socket import open_socket
 from semg.platform import cluster, identity, nats, postgres
 from semg.platform.services import Service
 from semg.platform.unit import Unit, url_answers
-from semg.settings import Settings, child_environment
+from semg.settings import CLOCK_VARIABLE, Settings, child_environment
 
 NATS_SPARE_BYTES = 64 << 20
 """What JetStream may keep beside the journal."""
@@ -22,6 +24,11 @@ NATS_SPARE_BYTES = 64 << 20
 
 class Launcher:
     """Makes the units of an installation.
+
+    Attributes
+    ----------
+    clock_offset_ns
+        The platform's clock, as every started process is told.
 
     Parameters
     ----------
@@ -34,6 +41,8 @@ class Launcher:
     def __init__(self, settings: Settings, installation: str, workers: ThreadPoolExecutor) -> None:
         self._settings, self._installation, self._workers = settings, installation, workers
         self._udp: socket.socket | None = None
+        self.clock_offset_ns = clock.machine_offset_ns()
+        self._nats_pid: int | None = None
         self._ready_dir = settings.data_dir / "run" / "ready"
         self._ready_dir.mkdir(parents=True, exist_ok=True)
         settings.log_dir.mkdir(parents=True, exist_ok=True)
@@ -54,7 +63,7 @@ class Launcher:
                 )
             )
         if self._settings.embedded_nats:
-            units.append(self._unit("nats", self._launch_nats, lambda: True))
+            units.append(self._unit("nats", self._launch_nats, self._nats_answers, stuck=self._nats_is_stuck))
         return units
 
     def service(self, service: Service) -> Unit:
@@ -123,7 +132,18 @@ class Launcher:
             settings.nats_password.get_secret_value(),
             settings.journal_max_bytes + NATS_SPARE_BYTES,
         )
-        return nats.start(config, settings.nats_port, self._log("nats"), environment=self._environment("nats")).process
+        server = nats.start(config, settings.nats_port, self._log("nats"), environment=self._environment("nats"))
+        self._nats_pid = server.process.pid
+        return server.process
+
+    def _nats_answers(self) -> bool:
+        pid = self._nats_pid
+        return pid is not None and nats.is_healthy(self._settings.data_dir / "nats", pid)
+
+    def _nats_is_stuck(self) -> bool:
+        """Tell whether NATS, which refuses messages, would take them after a restart: its disk has room again."""
+        folder = self._settings.data_dir / "nats"
+        return shutil.disk_usage(folder).free >= self._settings.min_free_disk_mb << 20
 
     def _unit(
         self,
@@ -132,6 +152,7 @@ class Launcher:
         probe: Callable[[], bool],
         clean: Callable[[], None] | None = None,
         *,
+        stuck: Callable[[], bool] | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
         grace_s: float = 10.0,
     ) -> Unit:
@@ -145,6 +166,7 @@ class Launcher:
             grace_s=grace_s,
             delay_s=self._settings.restart_delay_s,
             delay_max_s=self._settings.restart_delay_max_s,
+            stuck=stuck,
         )
 
     def _end_leftovers(self, name: str) -> None:
@@ -154,7 +176,7 @@ class Launcher:
 
     def _environment(self, name: str) -> dict[str, str]:
         marks = {identity.INSTALLATION_VARIABLE: self._installation, identity.SERVICE_VARIABLE: name}
-        return child_environment(**marks)
+        return child_environment(**marks, **{CLOCK_VARIABLE: str(self.clock_offset_ns)})
 
     def _log(self, name: str) -> Path:
         return self._settings.log_dir / f"{name}.log"

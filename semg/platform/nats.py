@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from semg.errors import PlatformError
 from semg.platform import embedded
+from semg.platform.unit import url_answers
 
 MAX_PAYLOAD_BYTES = 1 << 20
 
@@ -72,6 +74,8 @@ def write_config(
         f"max_payload: {MAX_PAYLOAD_BYTES}",
         'write_deadline: "5s"',
         f"authorization {{ user: {_quoted(user)}, password: {_quoted(password)} }}",
+        'http: "127.0.0.1:-1"',  # a free port; the file below tells which
+        f"ports_file_dir: {_quoted(str(path.parent))}",
         f"jetstream {{ store_dir: {_quoted(str(store))}, max_file_store: {max_file_store}, sync_interval: {sync} }}",
     ]
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -95,6 +99,8 @@ def start(config: Path, port: int, log: Path, *, environment: Mapping[str, str] 
     if not embedded.port_is_free("127.0.0.1", port):
         raise PlatformError(f"port {port} for NATS is taken: set NATS_PORT in .env to a free one")
     log.parent.mkdir(parents=True, exist_ok=True)
+    for stale in config.parent.glob("nats-server_*.ports"):
+        stale.unlink()
     with log.open("ab") as out:
         process = subprocess.Popen(
             [str(binary()), "-c", str(config)],
@@ -111,6 +117,24 @@ def start(config: Path, port: int, log: Path, *, environment: Mapping[str, str] 
         server.stop()
         raise
     return server
+
+
+def is_healthy(folder: Path, pid: int) -> bool:
+    """Tell whether a server takes messages, by its own account (``/healthz`` of its monitoring port).
+
+    A server whose disk ran full refuses a stream's messages until it is started again, however much is free then.
+
+    Parameters
+    ----------
+    folder
+        Where the server's configuration is.
+    """
+    try:
+        told = json.loads((folder / f"nats-server_{pid}.ports").read_text(encoding="utf-8"))
+        (url,) = told["monitoring"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return url_answers(f"{url}/healthz")
 
 
 def _answers(port: int) -> bool:

@@ -141,6 +141,7 @@ def start(
         "max_wal_size": "512MB",
         "timezone": "UTC",
         "log_timezone": "UTC",
+        "log_min_error_statement": "panic",  # a statement in the log would carry what it was to store
     }
     if not durable:
         options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

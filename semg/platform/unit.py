@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 HEALTHY_AFTER_S = 60.0
 PROBE_STARTING_S = 0.2
 PROBE_READY_S = 2.0
+STUCK_AFTER_S = 3.0
 
 
 class Unit:
@@ -36,6 +37,9 @@ class Unit:
         Tells whether it is ready.
     clean
         Ends what the process left behind.
+    stuck
+        Tells of a process that has been unready for ``STUCK_AFTER_S`` whether it must be ended; none ever is when
+        this is not given.
     delay_s, delay_max_s
         Pause before the first restart and the longest pause; it doubles from crash to crash, and begins anew
         once the process was ready for a minute.
@@ -53,11 +57,13 @@ class Unit:
         grace_s: float = 10.0,
         delay_s: float = 0.5,
         delay_max_s: float = 30.0,
+        stuck: Callable[[], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.failure: Exception | None = None
         self._launch, self._probe, self._clean = launch, probe, clean
+        self._stuck, self._unready_at = stuck, 0.0
         self._workers, self._clock = workers, clock
         self._stop_signal, self._grace_s = stop_signal, grace_s
         self._delay_s, self._delay_max_s, self._delay = delay_s, delay_max_s, delay_s
@@ -169,8 +175,18 @@ class Unit:
             self._enter("ready")
             logger.info("%s is ready", self.name)
         elif not ready and self._state == "ready":
+            self._unready_at = now
             self._enter("unready")
             logger.warning("%s does not answer", self.name)
+        elif not ready and self._state == "unready" and now - self._unready_at >= STUCK_AFTER_S:
+            self._end_stuck()
+
+    def _end_stuck(self) -> None:
+        """End a process that only a new one can replace; what follows is what follows its end by itself."""
+        if self._stuck is not None and self._process is not None and self._stuck():
+            logger.error("%s runs but does not work any more; it is started again", self.name)
+            self._process.send_signal(self._stop_signal)
+            self._unready_at = self._clock()
 
     def _ended(self, how: str) -> None:
         now = self._clock()

@@ -53,6 +53,7 @@ class World:
         self.now, self.ready, self.trouble = 1000.0, True, None
         self.processes: list[Process] = []
         self.cleaned = 0
+        self.stuck = False
         self.trouble: Exception | None
         self.unit = Unit(
             "x",
@@ -62,6 +63,7 @@ class World:
             Now(1),
             delay_s=0.5,
             delay_max_s=30,
+            stuck=lambda: self.stuck,
             clock=lambda: self.now,
         )
 
@@ -137,6 +139,24 @@ def test_unit_that_stops_answering_is_unready_and_left_running(world: World) -> 
     world.steps()
     assert world.unit.state == "ready"
     assert len(world.processes) == 1
+
+
+def test_unit_that_only_a_new_process_can_help_gets_one(world: World) -> None:
+    world.ready = False
+    world.now += 5
+    world.steps()
+    assert world.unit.state == "unready"
+    world.now += 5
+    world.steps()
+    assert world.processes[0].signals == []  # its disk is still full
+    world.stuck = True
+    world.now += 5
+    world.steps()
+    assert world.processes[0].signals == [15]
+    world.ready = True
+    world.now += 1
+    world.steps()
+    assert (world.unit.state, len(world.processes), world.unit.status().restarts) == ("ready", 2, 1)
 
 
 def test_launch_that_fails_is_told_and_tried_again(world: World) -> None:
