@@ -3,19 +3,22 @@
     python testing/benchmarks/datagrams.py --kind text --users 1,2,3 --rate-hz 300 --seconds 10 --port 8081
 
 Every sample carries its number in the first channels, so that what was stored can be compared by value. Prints a JSON
-summary. Linux only (``sendmmsg(2)``).
+summary, also when SIGTERM ends it. Linux only (``sendmmsg(2)``).
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import errno
 import json
 import os
+import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -141,16 +144,26 @@ class Sender:
             at = ctypes.c_void_p(self._headers.ctypes.data + first * _HEADER.itemsize)
             sent = self._send(self._socket.fileno(), at, min(MAX_CALL, end - first), 0)
             if sent < 0:
+                if ctypes.get_errno() == errno.ECONNREFUSED:
+                    continue  # nobody listened to an earlier one; a board would not know
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
             first += sent
 
 
-def stream(address: tuple[str, int], boards: Boards, turns: int, per_s: float) -> dict[str, Any]:
-    """Send every board's datagrams of so many turns, evenly spread over the time (as fast as can be: ``per_s`` 0)."""
+def stream(
+    address: tuple[str, int], boards: Boards, turns: int, per_s: float, stop: Callable[[], bool] = lambda: False
+) -> dict[str, Any]:
+    """Send every board's datagrams of so many turns, evenly spread over the time (as fast as can be: ``per_s`` 0).
+
+    ``stop`` ends it behind the turn that is under way. In the summary, ``started_us`` is this machine's time of the
+    first datagram: that of board *i* in turn *t* is due at ``(t * n + i) / per_s`` behind it.
+    """
     n = len(boards.rows)
     sender, total, at, latest = Sender(address, boards.rows), n * turns, 0, 0.0
-    cpu, started = time.process_time(), time.monotonic()
+    cpu, started, started_us = time.process_time(), time.monotonic(), time.time_ns() // 1000
     while at < total:
+        if stop():
+            total = -(-at // n) * n
         now = time.monotonic() - started
         due = total if not per_s else min(total, int(now * per_s) + 1)
         latest = max(latest, now - at / per_s if per_s else 0.0)
@@ -166,6 +179,8 @@ def stream(address: tuple[str, int], boards: Boards, turns: int, per_s: float) -
     seconds = time.monotonic() - started
     return {
         "sent": total,
+        "turns": total // n,
+        "started_us": started_us,
         "seconds": round(seconds, 3),
         "per_s": round(total / seconds),
         "latest_ms": round(1000 * latest, 1),
@@ -197,7 +212,10 @@ def main() -> int:
         boards = Junk(b"no sample" if options.kind == "junk" else b"999999999,1000,1,2,3,4,5,6,7,8", 100)
         per_board = options.rate_hz / 100
     turns = round(options.seconds * (per_board or 1000.0))
-    summary = stream((options.host, options.port), boards, turns, per_board * len(boards.rows))
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    address, per_s = (options.host, options.port), per_board * len(boards.rows)
+    summary = stream(address, boards, turns, per_s, stopped.is_set)
     print(json.dumps(summary))
     return 0
 

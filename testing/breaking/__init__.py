@@ -1,0 +1,1 @@
+"""Breaking a running system on purpose, and proving what became of the data."""

@@ -1,0 +1,279 @@
+"""A stream of many profiles through a system whose parts are broken one after another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from breaking import evidence
+from breaking.system import System, wait_for
+from semg.boards import encrypt_key, make_key
+from semg.capture.plan import make_plan
+from semg.domain import Session
+from semg.importing import synthetic_recording
+from semg.session_data import load_session
+from semg.settings import PROJECT_DIR
+from semg.signals.classifier import Classifier
+from semg.signals.options import TrainingOptions
+from semg.signals.synthesis import SyntheticArm
+from semg.signals.synthesis import make_plan as make_synthetic_plan
+from semg.signals.training import fit
+from semg.store import boards as boards_store
+from semg.store import models, profiles, repetitions, sessions
+from semg.store.pool import Pool
+
+CHANNELS = tuple(f"a{number}" for number in range(8))
+FIRST_NUMBER = 1_000_000
+SENDER = PROJECT_DIR / "testing" / "benchmarks" / "datagrams.py"
+FOR_EVER_S = 36_000.0
+
+
+def make_classifier(rate_hz: float, hop_ms: float) -> Classifier:
+    """Give a small classifier; how good it is is no matter here."""
+    arm = SyntheticArm(0, len(CHANNELS), rate_hz)
+    recording = synthetic_recording(arm, arm.session(1, make_synthetic_plan(arm.gestures, 2, 1.5)), "s")
+    return fit([recording.labelled], "logcov_lda", options=TrainingOptions(epochs=1, hop_ms=hop_ms, seed=0))
+
+
+@dataclass
+class Fleet:
+    """Profiles with a model each; the first ones send text, the others signed datagrams."""
+
+    system: System
+    pool: Pool
+    rate_hz: float
+    text_ids: list[int]
+    board_ids: list[int]
+    senders: list[subprocess.Popen[str]] = field(default_factory=list)
+    sent: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def user_ids(self) -> list[int]:
+        """All of them."""
+        return [*self.text_ids, *self.board_ids]
+
+    def start(self) -> None:
+        """Let all of them send, until ``stop``."""
+        users = ",".join(map(str, self.text_ids))
+        self._send("--kind", "text", "--users", users)
+        if self.board_ids:
+            path = self.system.folder / "boards.json"
+            self._send("--kind", "binary", "--boards", str(path), "--boot", str(int(time.time())))
+
+    def stop(self) -> None:
+        """End sending; ``sent`` tells what the text senders have sent."""
+        for sender in self.senders:
+            sender.send_signal(signal.SIGTERM)
+        outputs = [sender.communicate(timeout=30)[0] for sender in self.senders]
+        self.senders.clear()
+        self.sent = json.loads(outputs[0].splitlines()[-1])
+
+    def end(self) -> None:
+        """Kill senders that still run, after a failure."""
+        for sender in self.senders:
+            sender.kill()
+            sender.communicate()
+
+    def true_us(self, user_id: int, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Give when samples of a text profile were due, µs of this machine's clock."""
+        turn = numbers - FIRST_NUMBER + self.text_ids.index(user_id) / len(self.text_ids)
+        return np.asarray(self.sent["started_us"] + turn * 1e6 / self.rate_hz)
+
+    def _send(self, *arguments: str) -> None:
+        settings = self.system.settings
+        common = ["--rate-hz", str(self.rate_hz), "--seconds", str(FOR_EVER_S), "--port", str(settings.udp_port)]
+        environment = os.environ | {"PYTHONPATH": str(PROJECT_DIR), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, str(SENDER), *arguments, *common]
+        self.senders.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))  # noqa: S603
+
+
+def make_fleet(system: System, pool: Pool, n_text: int, n_boards: int, rate_hz: float, model: Classifier) -> Fleet:
+    """Make the profiles, their models and their boards."""
+    artifact, metadata = model.to_bytes(), model.metadata()
+    secret = system.settings.secret_key.get_secret_value()
+    user_ids, keys = [], []
+    with pool.transaction() as tx:
+        for index in range(n_text + n_boards):
+            user_id = profiles.insert_profile(tx, f"P{index}", channels=CHANNELS, rate_hz=rate_hz)
+            _, version = models.insert_model(tx, user_id, None, artifact, metadata, {}, 1 << 20)
+            models.activate_model(tx, user_id, version)
+            user_ids.append(user_id)
+        for user_id in user_ids[n_text:]:
+            board_id, key = boards_store.insert_board(tx, f"board {user_id}"), make_key()
+            boards_store.set_key(tx, board_id, encrypt_key(secret, board_id, key))
+            boards_store.assign_board(tx, board_id, user_id)
+            keys.append([board_id, user_id, key.hex()])
+    path = system.folder / "boards.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(keys))
+    return Fleet(system, pool, rate_hz, user_ids[:n_text], user_ids[n_text:])
+
+
+@dataclass
+class Outage:
+    """When udpserver was away: what was sent then has reached nobody."""
+
+    began_us: float
+    ended_us: float
+
+
+class Scenario:
+    """Breaks things while a fleet streams, and judges afterwards.
+
+    Attributes
+    ----------
+    report
+        What each fault did, by name.
+    """
+
+    def __init__(self, system: System, fleet: Fleet, decisions: evidence.Decisions) -> None:
+        self.system, self.fleet, self.decisions = system, fleet, decisions
+        self.report: dict[str, dict[str, Any]] = {}
+        self.away = [Outage(0, time.time() * 1e6)]
+        """Until all had decisions, udpserver did not know all of them yet."""
+
+    def kill(self, name: str) -> None:
+        """Kill a part, and wait until it is back and every profile has decisions again."""
+        at, at_us = time.monotonic(), time.time() * 1e6
+        old = self.system.kill(name)
+        back_s = self.system.wait_back(name, old)
+        if name == "udpserver":
+            self.away.append(Outage(at_us, time.time() * 1e6))
+        self._note(f"kill -9 {name}", at, back_s=round(back_s, 2))
+
+    def break_for(self, what: str, name: str, how: Callable[[str], Any], seconds: float) -> None:
+        """Keep a part broken for a time."""
+        at = time.monotonic()
+        with how(name):
+            time.sleep(seconds)
+        self._note(f"{name} {what} for {seconds:.0f} s", at)
+
+    def step_clock(self, seconds: float, pause_s: float) -> None:
+        """Set udpserver's clock, and go on for a while."""
+        at = time.monotonic()
+        self.system.step_clock(seconds)
+        time.sleep(pause_s)
+        self._note(f"clock {seconds:+.0f} s", at)
+
+    def _note(self, what: str, at: float, **more: object) -> None:
+        """Wait for decisions after the part's return, and note how long they were silent."""
+        returned = time.monotonic()
+        resumed_s = self.decisions.wait_for_all(self.fleet.user_ids, returned)
+        until = time.monotonic()
+        silences = []
+        for user_id in self.fleet.user_ids:
+            inside = [moment for moment in self.decisions.heard[user_id] if at <= moment <= until]
+            silences.append(float(np.max(np.diff([at, *inside, until]))))
+        figures = {"resumed_s": round(resumed_s, 2), "longest_silence_s": round(max(silences), 2)}
+        self.report[what] = {**more, **figures}
+
+    def settle(self, timeout_s: float = 120.0) -> float:
+        """Wait until all that the journal has is stored, and give how long that took."""
+        settings, pool = self.system.settings, self.fleet.pool
+        return wait_for(
+            lambda: asyncio.run(evidence.journal_is_stored(settings, pool)), "the journal is stored", timeout_s
+        )
+
+    def judge(self) -> dict[str, Any]:
+        """Compare sent, journalled and stored samples by value, and their times with the truth."""
+        journal = asyncio.run(evidence.read_journal(self.system.settings))
+        result: dict[str, Any] = evidence.compare(self.fleet.pool, journal, self.fleet.user_ids)
+        lost = outside = 0
+        errors = []
+        for user_id in self.fleet.text_ids:
+            table = evidence.stored_of(self.fleet.pool, user_id)
+            numbers = table.values.reshape(table.n_samples, -1)[:, 0].astype(np.int64)
+            sent = FIRST_NUMBER + np.arange(self.fleet.sent["turns"])
+            gone = np.setdiff1d(sent, numbers)
+            lost += len(gone)
+            outside += int(np.sum(~self._while_away(self.fleet.true_us(user_id, gone))))
+            errors.append(evidence.server_us(table) - self.fleet.true_us(user_id, numbers))
+        result |= {"text_sent": self.fleet.sent["sent"], "text_lost": lost, "text_lost_while_udpserver_ran": outside}
+        return result | {"error_of_time_ms": evidence.spread(np.concatenate(errors))}
+
+    def _while_away(self, true_us: NDArray[np.float64]) -> NDArray[np.bool_]:
+        away = np.zeros(len(true_us), bool)
+        for outage in self.away:
+            # What a killed process had read and not yet journalled goes with it.
+            away |= (true_us >= outage.began_us - 500_000) & (true_us <= outage.ended_us + 500_000)
+        return away
+
+
+def begin_capture(pool: Pool, user_id: int, seconds: float) -> int:
+    """Let a person perform from now on for about so many seconds, as the Capture page does; give the session."""
+    plan = make_plan(["fist", "open"], max(1, round(seconds / 8)), 2.0, 2.0, 0.0, False, 0)
+    with pool.transaction() as tx:
+        device = profiles.get_profile(tx, user_id).device
+        now = datetime.now(UTC)
+        return sessions.insert_session(
+            tx, user_id, "while things break", "capture", now, status="recording", plan=plan, device=device
+        )
+
+
+def judge_labels(fleet: Fleet, session_id: int) -> dict[str, Any]:
+    """Compare a capture's labels with its plan, and the samples in them with those that were sent then."""
+    wait_for(lambda: _session(fleet.pool, session_id).status != "recording", "the capture has ended", 120)
+    with fleet.pool.transaction() as tx:
+        session = sessions.get_session(tx, session_id)
+        labels = repetitions.list_repetitions(tx, session_id)
+        labelled = load_session(tx, session)
+    assert session.plan is not None
+    planned = [
+        (step.gesture, session.started_at + timedelta(seconds=step.start_s))
+        for step in session.plan.steps
+        if step.gesture is not None
+    ]
+    wrong = 0
+    numbers = labelled.samples[:, 0].astype(np.int64)
+    true_us = fleet.true_us(session.user_id, numbers)
+    for index, label in enumerate(labels):
+        inside = labelled.stretch == index
+        began, ended = label.started_at.timestamp() * 1e6, label.ended_at.timestamp() * 1e6
+        wrong += int(np.sum((true_us[inside] < began - TOLERANCE_US) | (true_us[inside] > ended + TOLERANCE_US)))
+        wrong += int(np.sum((true_us[~inside] > began + TOLERANCE_US) & (true_us[~inside] < ended - TOLERANCE_US)))
+    return {
+        "labels_planned": len(planned),
+        "labels_as_planned": len({(label.gesture, label.started_at) for label in labels} & set(planned)),
+        "labels": len(labels),
+        "samples_labelled": int(np.sum(labelled.stretch >= 0)),
+        "samples_labelled_wrongly": wrong,
+    }
+
+
+TOLERANCE_US = 100_000
+"""Sampling, the network's delay and a busy machine."""
+
+
+def _session(pool: Pool, session_id: int) -> Session:
+    with pool.transaction() as tx:
+        return sessions.get_session(tx, session_id)
+
+
+@contextmanager
+def streaming(system: System, n_text: int, n_boards: int, rate_hz: float, hop_ms: float) -> Iterator[Scenario]:
+    """Let a fleet stream through a running system, every profile with decisions; things may be broken inside."""
+    pool = Pool(system.settings, size=2, name="evidence")
+    fleet = make_fleet(system, pool, n_text, n_boards, rate_hz, make_classifier(rate_hz, hop_ms))
+    decisions = evidence.Decisions(system.settings)
+    decisions.start()
+    try:
+        fleet.start()
+        decisions.wait_for_all(fleet.user_ids, time.monotonic())
+        yield Scenario(system, fleet, decisions)
+    finally:
+        decisions.stop()
+        fleet.end()
+        pool.close()
