@@ -1,0 +1,227 @@
+"""What is fuzzed: one function a decoder, which takes any bytes and raises only when something is wrong.
+
+Each calls the decoder as its service does, lets pass the error that it promises for bad bytes, and looks at what good
+bytes gave. ``run.py`` gives them bytes by coverage, ``testing/tests/fuzz`` random ones and the kept seeds.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from semg.block_table import BlockTable
+from semg.domain import Device
+from semg.errors import ArtifactError, RecordingError, WireError
+from semg.ingest.arrivals import Arrivals
+from semg.ingest.boards import KnownBoard
+from semg.ingest.counters import Counters
+from semg.ingest.decoder import decode_batch
+from semg.ingest.pipeline import Pipeline
+from semg.recordings import load_recording
+from semg.signals.classifier import Classifier
+from semg.store.gestures import media_type_of
+from semg.wire import blocks, messages, tokens, windows
+from semg.wire.http import PredictRequest
+from semg.wire.udp import decode_v1, encode_v1
+from semg.wire.udp2 import HEADER, MAGIC, Key, decode_v2
+
+SECRET = "f" * 48  # the fuzzer's own
+T0_US = 1_790_000_000_000_000
+USER_ID, BOARD_USER_ID, BOARD_ID = 21, 22, 9
+CHANNELS = ("a0", "a1")
+KEY = Key(bytes(range(32)))
+
+
+def text_datagram(data: bytes) -> None:
+    """Give one text datagram to both decoders: they must agree."""
+    batch = decode_batch(Arrivals.of([(data, T0_US, ("127.0.0.1", 1))] * 7))
+    try:
+        sample, reason = decode_v1(data), ""
+    except WireError as exc:
+        sample, reason = None, exc.reason
+    assert batch.refused == (dict.fromkeys(range(7), reason) if reason else {})
+    if sample is None:
+        return
+    assert batch.user_ids.tolist() == [sample.user_id] * 7
+    assert batch.values[: len(sample.values)].tolist() == np.array(sample.values, np.float32).tolist()
+
+
+def binary_datagram(data: bytes) -> None:
+    """Give one binary datagram; one that is read is of the length that it says."""
+    try:
+        datagram = decode_v2(data)
+    except WireError:
+        return
+    assert HEADER.size + 2 * datagram.samples.size < len(data)
+
+
+def datagrams(data: bytes) -> None:
+    """Give a stream of datagrams, good and bad, to everything between the socket and the bus."""
+    counters = Counters()
+    pipeline = Pipeline(25_000, counters)
+    board = KnownBoard(BOARD_ID, BOARD_USER_ID, KEY, 0)
+    pipeline.set_registry([Device(user_id, CHANNELS, 200.0) for user_id in (USER_ID, BOARD_USER_ID)], [board])
+    made, at_us, n = [], T0_US, 0
+    for some, step_us in _streams(data):
+        at_us += step_us
+        n += len(some)
+        table = pipeline.process(Arrivals.of([(one, at_us, ("127.0.0.1", 9)) for one in some]), at_us)
+        made.append(table)
+    made.append(pipeline.finish(at_us + 1_000_000))
+    assert counters.received == n
+    table = BlockTable.joined(made)
+    assert table.n_samples == counters.accepted - counters.dropped["duplicate"]
+    # What came out must pass the journal unchanged.
+    again = blocks.decode_table(blocks.encode_table(table.merged())) if len(table) else table
+    assert again.n_samples == table.n_samples
+
+
+def _streams(data: bytes) -> Iterator[tuple[list[bytes], int]]:
+    """Read bytes as commands: what kind of datagram, how much later, and what stands in it."""
+    source, kept = io.BytesIO(data), b""
+    waiting: list[bytes] = []
+    while head := source.read(2):
+        kind, step = head[0], head[-1]
+        if kind % 5 == 0:
+            waiting.append(source.read(step))
+        elif kind % 5 == 1:
+            fields = source.read(8).ljust(8, b"\0")
+            device_ms, value = struct.unpack("<Ii", fields)
+            kept = encode_v1(USER_ID, device_ms * (1 + (kind > 200) * 900), [value % 5000, step])
+            waiting.append(kept)
+        elif kind % 5 == 2:
+            waiting.append(_signed(source.read(24).ljust(24, b"\0"), step))
+        elif kind % 5 == 3:
+            waiting.append(kept)
+        else:
+            yield waiting, (step - 16) * (1 << (kind % 24))
+            waiting = []
+    yield waiting, 5000
+
+
+def _signed(fields: bytes, step: int) -> bytes:
+    boot, sequence, device_us, period_ns, channels, n = struct.unpack("<IIQIBB2x", fields)
+    if step & 1:
+        boot, channels, n, period_ns = boot % 4, 2, n % 8 + 1, 5_000_000
+    head = HEADER.pack(MAGIC, 0, BOARD_ID, boot, sequence, device_us, period_ns, channels, n, 0, 0, 255)
+    body = head + bytes(range(2 * min(channels * n, 120)))[: 2 * channels * n]
+    return body + KEY.tag(body)
+
+
+def block_message(data: bytes) -> None:
+    """Give a message of the journal or of the live path."""
+    try:
+        table = blocks.decode_table(data)
+    except WireError:
+        return
+    assert table.n_samples == int(table.counts.sum())
+    assert len(table.blocks()) == len(table)
+    assert blocks.decode_table(blocks.encode_table(table)).n_samples == table.n_samples
+    table.merged()
+
+
+def window_request(data: bytes) -> None:
+    """Give the body of ``POST /predict/windows``."""
+    try:
+        parts = windows.decode_alike(data)
+    except WireError:
+        return
+    for part in parts:
+        assert np.isfinite(part.windows).all()
+
+
+def window_answer(data: bytes) -> None:
+    """Give the API's answer to windows."""
+    try:
+        answers = windows.decode_answer_table(data)
+    except WireError:
+        return
+    assert len(answers.user_ids) == len(answers)
+
+
+def bus_message(data: bytes) -> None:
+    """Give JSON that came over the bus."""
+    kinds: tuple[Any, ...] = (
+        messages.ModelActivated, messages.ProfileChanged, messages.SessionEdge, messages.DecisionMessage,
+    )  # fmt: skip
+    for kind in kinds:
+        try:
+            message = kind.from_bytes(data)
+            if kind is messages.DecisionMessage:
+                message.to_decision()
+        except WireError:
+            continue
+        assert kind.from_bytes(message.to_bytes()) == message
+    try:
+        messages.watched_profile(data.decode("latin-1"))
+    except WireError:
+        return
+
+
+def token(data: bytes) -> None:
+    """Give what a browser shows as its token."""
+    for purpose in (tokens.LIVE, tokens.LOGIN, tokens.VIDEO):
+        try:
+            tokens.read_token(SECRET, purpose, data.decode("utf-8", "replace"))
+        except WireError:
+            continue
+        raise AssertionError("a token that nobody made was taken")
+
+
+def predict_body(data: bytes) -> None:
+    """Give the JSON body of ``POST /predict``."""
+    try:
+        request = PredictRequest.model_validate_json(data)
+    except ValidationError:
+        return
+    assert all(np.isfinite(np.array(row, np.float32)).all() for row in request.data)
+
+
+def recording(data: bytes) -> None:
+    """Give a recording that somebody uploads, packed or not."""
+    path = Path(_folder().name) / "recording.csv"
+    path.write_bytes(data)
+    try:
+        loaded = load_recording(path)
+    except RecordingError:
+        return
+    labelled = loaded.labelled
+    assert len(labelled.samples) == len(labelled.stretch) == len(loaded.device_ms) >= 2
+    assert np.isfinite(labelled.samples).all()
+
+
+def prompt(data: bytes) -> None:
+    """Give a picture or video that somebody uploads."""
+    kind = media_type_of(data)
+    assert kind is None or kind.startswith(("image/", "video/"))
+
+
+def classifier(data: bytes) -> None:
+    """Give a model as the database may have it."""
+    try:
+        Classifier.from_bytes(data)
+    except ArtifactError:
+        return
+    raise AssertionError("a classifier whose digest nobody made was taken")
+
+
+@lru_cache(maxsize=1)
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="semg-fuzz-")
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    one.__name__: one
+    for one in (
+        text_datagram, binary_datagram, datagrams, block_message, window_request, window_answer, bus_message, token,
+        predict_body, recording, prompt, classifier,
+    )
+}  # fmt: skip
