@@ -1,4 +1,4 @@
-"""``python -m semg.platform {start, stop, status, supervise}``."""
+"""``python -m semg.platform {start, stop, status, supervise, backup, restore}``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from semg import log
 from semg.errors import SemgError
-from semg.platform import certificate, control, identity, services, state
+from semg.platform import certificate, control, copies, identity, services, state
 from semg.platform.first_login import LOGIN
 from semg.platform.supervisor import Supervisor
 from semg.settings import child_environment, load_settings
@@ -28,7 +28,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command == "start" and options.status:
         options.command = "status"
-    command = {"start": _start, "stop": _stop, "status": _status, "supervise": _supervise}[options.command]
+    command = {
+        "start": _start,
+        "stop": _stop,
+        "status": _status,
+        "supervise": _supervise,
+        "backup": _back_up,
+        "restore": _restore,
+    }[options.command]
     try:
         return command(options)
     except control.StartError as exc:
@@ -62,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--reset-admin", action="store_true", help="give the admin account a new password")
     commands.add_parser("stop", help="stop everything of this installation")
     commands.add_parser("status", help="tell each service's state; exit code 3 unless all are ready")
+    backup = commands.add_parser("backup", help="write the database to DATA_DIR/backups")
+    backup.add_argument("--videos", action="store_true", help="also the videos")
+    restore = commands.add_parser("restore", help="put a backup in the database's place; the platform must not run")
+    restore.add_argument("file", type=Path, help="….sql.gz that backup has written")
+    restore.add_argument("--videos", type=Path, help="….videos.tar that backup has written")
     supervise = commands.add_parser("supervise", help="keep the services running (what start starts)")
     for with_table in (start, supervise):
         with_table.add_argument("--services", type=Path, help="file with another table of services")
@@ -114,6 +126,16 @@ def _status(options: argparse.Namespace) -> int:
     return 0 if current.is_ready else EXIT_NOT_READY
 
 
+def _back_up(options: argparse.Namespace) -> int:
+    copies.write_backup(load_settings(), _say, with_videos=options.videos)
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    copies.read_backup(load_settings(), _say, options.file.resolve(), options.videos)
+    return 0
+
+
 def _describe(unit: state.UnitStatus) -> str:
     shown = unit.state if unit.state != "ready" or unit.is_ready else "ended"
     uptime = _duration(time.time() - unit.started_at) if unit.pid is not None and unit.started_at else "-"
@@ -147,7 +169,7 @@ def _say(line: str) -> None:
 
 
 def _failed(command: str, sentence: str, details: list[str] | None = None) -> int:
-    prefix = {"start": "Not started: ", "stop": "Not stopped: "}.get(command, "")
+    prefix = {"start": "Not started: ", "stop": "Not stopped: ", "restore": "Not restored: "}.get(command, "")
     print(prefix + sentence, file=sys.stderr)
     for line in details or []:
         print(f"    {line}", file=sys.stderr)

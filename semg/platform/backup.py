@@ -61,6 +61,31 @@ def back_up(settings: Settings, *, programs: Sequence[Path] | None = None) -> Pa
     return target
 
 
+def back_up_videos(settings: Settings) -> Path:
+    """Write the finished videos to one file in ``DATA_DIR/backups``, readable by this user only, and give it.
+
+    Raises
+    ------
+    PlatformError
+        Nothing could be written; the message carries the reason.
+    """
+    folder = settings.data_dir / "backups"
+    target = folder / f"{settings.postgres_db}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-videos.tar"
+    partial = target.with_name(target.name + ".partial")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _private(partial) as raw, tarfile.open(fileobj=raw, mode="w") as archive:
+            for path in sorted(settings.videos.glob("*")):
+                if path.is_file():
+                    archive.add(path, arcname=path.name)
+        partial.rename(target)
+    except OSError as exc:
+        raise PlatformError(f"the videos could not be written to {folder} (DATA_DIR): {exc}") from exc
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
 def dump_programs() -> list[Path]:
     """Give the ``pg_dump`` programs of this machine: beside the embedded server's, on PATH, the system's."""
     found = []

@@ -55,7 +55,7 @@ class Launcher:
             units.append(
                 self._unit(
                     "postgres",
-                    self._launch_postgres,
+                    self.launch_postgres,
                     lambda: True,
                     lambda: cluster.end_stale(folder),
                     stop_signal=signal.SIGINT,
@@ -106,7 +106,8 @@ class Launcher:
                 raise PlatformError(str(exc)) from exc
         return self._udp.fileno()
 
-    def _launch_postgres(self) -> subprocess.Popen[bytes]:
+    def launch_postgres(self) -> subprocess.Popen[bytes]:
+        """Start the embedded PostgreSQL and wait until it answers."""
         settings = self._settings
         return postgres.start(
             postgres.data_folder(settings.data_dir),

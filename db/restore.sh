@@ -1,0 +1,8 @@
+#!/bin/sh
+# Puts a backup in the place of the database, which is kept under another name; the platform must be stopped.
+#   db/restore.sh FILE.sql.gz [--videos FILE-videos.tar]
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+PYTHONPATH=$here
+export PYTHONPATH
+exec "$here/.venv/bin/python" -m semg.platform restore "$@"
