@@ -26,6 +26,7 @@ WithServices = Annotated[Services, Depends(services_of)]
 open_routes = APIRouter(tags=["health"])
 guarded_routes = APIRouter(dependencies=[Depends(require_token)], responses={401: {"model": Problem}})
 
+_BINARY = {"type": "string", "format": "binary"}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "No such profile, or it has no active model"},
     413: {"model": Problem, "description": "Body too large"},
@@ -85,7 +86,7 @@ async def predict(request: PredictRequest, services: WithServices) -> PredictRes
     "/predict/windows",
     tags=["prediction"],
     responses={200: {"content": {CONTENT_TYPE: {}}}, **_REFUSALS},
-    openapi_extra={"requestBody": {"required": True, "content": {CONTENT_TYPE: {"schema": {"format": "binary"}}}}},
+    openapi_extra={"requestBody": {"required": True, "content": {CONTENT_TYPE: {"schema": _BINARY}}}},
 )
 async def predict_windows(request: Request, services: WithServices) -> Response:
     """Predict conditioned windows of several profiles (binary; docs/wire.md, "Windows")."""

@@ -138,6 +138,14 @@ class Sender:
         self._headers["vector"] = self._vectors.ctypes.data + places
         self._headers["vector_size"] = 1
 
+    def set_sizes(self, sizes: NDArray[np.int64]) -> None:
+        """Send only so many bytes of each row from now on."""
+        self._vectors[:, 1] = sizes
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._socket.close()
+
     def send(self, first: int, end: int) -> None:
         """Send some rows, whatever it takes."""
         while first < end:
