@@ -24,6 +24,9 @@ from semg.signals.dataset import LabelledSamples, Stretch, number_stretches
 
 MAX_FILE_BYTES = 512 * 2**20
 MAX_TEXT_BYTES = 2 * 2**30
+UPLOAD_TEXT_BYTES = 256 * 2**20
+"""Of a file that somebody uploads, unpacked: two hours of 16 channels at 500 Hz."""
+MAX_HEADER_BYTES = 4096
 MAX_ROWS = 20_000_000
 MAX_ABSOLUTE_VALUE = 1e9
 MAX_IN_A_MS = 4
@@ -49,7 +52,12 @@ class Recording:
 
 
 def load_recording(
-    path: str | Path, *, rate_hz: float | None = None, sensor: Sensor = "raw", mains_hz: float = 50.0
+    path: str | Path,
+    *,
+    rate_hz: float | None = None,
+    sensor: Sensor = "raw",
+    mains_hz: float = 50.0,
+    max_text_bytes: int | None = None,
 ) -> Recording:
     """Give a recording with its raw time column.
 
@@ -61,6 +69,8 @@ def load_recording(
         Nominal sampling rate; found from the median step of ``millis`` when not given.
     sensor, mains_hz
         What the file does not say about the device.
+    max_text_bytes
+        A file that unpacks to more is refused before it is all in memory; ``MAX_TEXT_BYTES`` when not given.
 
     Raises
     ------
@@ -69,7 +79,7 @@ def load_recording(
         sends; the sentence names the file and the first bad row.
     """
     path = Path(path)
-    table = _parse(path, _read_text(path))
+    table = _parse(path, _read_text(path, MAX_TEXT_BYTES if max_text_bytes is None else max_text_bytes))
     channels = _channel_names(path, table)
     device_ms = _spread(_numbers(path, table, "millis"))
     if len(device_ms) < 2:
@@ -134,7 +144,7 @@ def write_recording(
     path.write_bytes(gzip.compress(text, 6, mtime=0) if path.suffix == ".gz" else text)
 
 
-def _read_text(path: Path) -> bytes:
+def _read_text(path: Path, max_text_bytes: int) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
@@ -147,18 +157,29 @@ def _read_text(path: Path) -> bytes:
     if data[:2] != b"\x1f\x8b":
         if path.suffix == ".gz":
             raise RecordingError(f"{path.name} ends in .gz but is not a gzip file. Compress it again with gzip.")
-        return data
+        return _bounded(path, data, max_text_bytes)
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as unpacked:
-            text = unpacked.read(MAX_TEXT_BYTES + 1)
+            text = unpacked.read(max_text_bytes + 1)
     except (OSError, EOFError, zlib.error) as exc:
         raise RecordingError(f"{path.name} is a damaged or cut-off gzip file ({exc}). Copy it again.") from exc
-    if len(text) > MAX_TEXT_BYTES:
-        raise RecordingError(f"{path.name} unpacks to more than {MAX_TEXT_BYTES:,} bytes. Split the recording.")
+    return _bounded(path, text, max_text_bytes)
+
+
+def _bounded(path: Path, text: bytes, max_text_bytes: int) -> bytes:
+    if len(text) > max_text_bytes:
+        raise RecordingError(f"{path.name} unpacks to more than {max_text_bytes:,} bytes. Split the recording.")
     return text
 
 
 def _parse(path: Path, text: bytes) -> pd.DataFrame:
+    # Looked at before pandas makes a column of every comma.
+    header = text[: MAX_HEADER_BYTES + 1].split(b"\n", 1)[0]
+    if len(header) > MAX_HEADER_BYTES or header.count(b",") >= MAX_CHANNELS + 1 + len(_LABEL_COLUMNS):
+        raise RecordingError(
+            f"{path.name} begins with a line of more than {MAX_CHANNELS + 3} columns or {MAX_HEADER_BYTES} bytes; "
+            "expected the header millis,a0,…,aN,gesture,repetition."
+        )
     try:
         table = pd.read_csv(
             io.BytesIO(text), keep_default_na=False, na_values=[""], dtype={"gesture": str}, nrows=MAX_ROWS + 1

@@ -11,6 +11,7 @@ from semg.store import gestures
 from semg.store.pool import Pool
 from ui import errors
 from ui.page import flash
+from ui.pictures import check_picture
 from ui.runtime import App
 
 TYPES = ["png", "jpg", "jpeg", "gif", "webp", "mp4", "webm"]
@@ -69,8 +70,11 @@ def edit_prompt(app: App, gesture: Gesture) -> None:
     )
     with errors.attempt():
         if given is not None and st.button("Use it", key=f"use-{number}", type="primary"):
+            content = given.getvalue()
+            if (gestures.media_type_of(content) or "").startswith("image/"):
+                check_picture(content)
             with app.pool.transaction() as tx:
-                gestures.set_prompt(tx, number, given.getvalue())
+                gestures.set_prompt(tx, number, content)
             st.session_state["prompts-changed"] = changed + 1
             flash(f"{gesture.name} has a new prompt")
             st.rerun()

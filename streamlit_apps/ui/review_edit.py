@@ -10,7 +10,7 @@ import streamlit as st
 
 from semg.domain import Gesture, Profile, Repetition, Session, utc_from_us
 from semg.importing import import_recording
-from semg.recordings import load_recording
+from semg.recordings import UPLOAD_TEXT_BYTES, load_recording
 from semg.store import audit, erasing, repetitions, sessions
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
@@ -185,7 +185,10 @@ def _import(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / ("recording.csv.gz" if file_name.endswith(".gz") else "recording.csv")
         path.write_bytes(content)
-        recording = load_recording(path, sensor=profile.device.sensor, mains_hz=profile.device.mains_hz)
+        device = profile.device
+        recording = load_recording(
+            path, sensor=device.sensor, mains_hz=device.mains_hz, max_text_bytes=UPLOAD_TEXT_BYTES
+        )
         with app.pool.transaction() as tx:
             made = import_recording(tx, profile.user_id, recording, name, started_at)
             audit.record(

@@ -1,6 +1,7 @@
 """Recordings: what is written is read back, and a bad file is refused with a sentence that names the place."""
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -154,3 +155,21 @@ def test_noise_never_crashes_the_reader(tmp_path_factory, data):
     path.write_bytes(data)
     with pytest.raises(RecordingError):
         read_recording(path)
+
+
+def test_small_file_that_unpacks_to_a_large_one_is_refused_before_it_is_in_memory(tmp_path):
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(gzip.compress((HEADER + "0,1,1,rest,0\n").encode() + b"0" * 50_000_000))
+    assert path.stat().st_size < 100_000
+    tracemalloc.start()
+    with pytest.raises(RecordingError, match="unpacks to more than 1,000,000 bytes"):
+        load_recording(path, max_text_bytes=1_000_000)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000_000
+
+
+@pytest.mark.parametrize("text", ["a," * 1_000_000, "millis," + "x" * 10_000, "a0," * 30 + "\n" + "1," * 30])
+def test_header_of_absurd_width_is_refused(tmp_path, text):
+    with pytest.raises(RecordingError, match="begins with a line of more than"):
+        load_recording(put(tmp_path, text))
