@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sending import open_socket
 
 from breaking import evidence
 from breaking.system import System, wait_for
@@ -67,13 +68,14 @@ def run(system: System, n: int) -> dict[str, Any]:
     with pool.transaction() as tx:
         user_ids = [profiles.insert_profile(tx, kind, channels=channels, rate_hz=200.0) for kind in kinds]
     made = {user_id: make(user_id, n, kind, rng) for user_id, kind in zip(user_ids, kinds, strict=True)}
-    send = open_socket("127.0.0.1", system.settings.udp_port)
-    _wait_until_known(pool, user_ids, send)
-    for at in range(0, max(len(one.datagrams) for one in made.values()), BURST):
-        for one in made.values():
-            for datagram in one.datagrams[at : at + BURST]:
-                send(datagram)
-        time.sleep(PAUSE_S)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+        sending.connect(("127.0.0.1", system.settings.udp_port))
+        _wait_until_known(pool, user_ids, sending.send)
+        for at in range(0, max(len(one.datagrams) for one in made.values()), BURST):
+            for one in made.values():
+                for datagram in one.datagrams[at : at + BURST]:
+                    sending.send(datagram)
+            time.sleep(PAUSE_S)
     time.sleep(0.5)
     wait_for(lambda: asyncio.run(evidence.journal_is_stored(system.settings, pool)), "the journal is stored")
     sent = sum(len(one.datagrams) for one in made.values())
@@ -93,7 +95,7 @@ GREETING = 0
 """Number of the samples that are sent until udpserver knows the profiles; the devices count from 1."""
 
 
-def _wait_until_known(pool: Pool, user_ids: list[int], send: Any) -> None:
+def _wait_until_known(pool: Pool, user_ids: list[int], send: Callable[[bytes], Any]) -> None:
     """Send single samples, at times long before the others, until each profile has one stored."""
     tick = iter(range(1, 10_000))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from nats.aio.msg import Msg
-from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from numpy.typing import NDArray
 
@@ -24,7 +24,7 @@ from semg.store.pool import Pool
 from semg.wire.blocks import decode_table
 from semg.wire.messages import JOURNAL_STREAM, decisions_subject
 
-FETCHED = 64
+FETCHED, ASKED = 32, 2048
 
 
 async def read_journal(settings: Settings) -> BlockTable:
@@ -32,19 +32,32 @@ async def read_journal(settings: Settings) -> BlockTable:
     client = await bus.connect(settings, "evidence", forever=False)
     try:
         js = client.jetstream(timeout=5)
-        config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE)
-        found = await js.pull_subscribe("semg.journal.*", stream=JOURNAL_STREAM, config=config)
-        left = (await found.consumer_info()).num_pending or 0
-        tables = []
-        while left > 0:
-            part = await found.fetch(min(left, FETCHED), timeout=5)
-            left -= len(part)
-            tables += [decode_table(message.data) for message in part]
+        state = (await js.stream_info(JOURNAL_STREAM)).state
+        wanted, tables = state.first_seq, []
+        while wanted <= state.last_seq:
+            for message in await _fetch_from(js, wanted, state.last_seq):
+                if message.metadata.sequence.stream != wanted:
+                    break  # one got lost on its way here, as may happen without acknowledgements: ask again
+                tables.append(decode_table(message.data))
+                wanted += 1
         return BlockTable.joined(tables)
-    except NatsTimeoutError as exc:
-        raise AssertionError("the journal could not be read to its end") from exc
     finally:
         await client.close()
+
+
+async def _fetch_from(js: JetStreamContext, first: int, last: int) -> list[Msg]:
+    """Give some messages of the journal, the first of them by its number."""
+    config = ConsumerConfig(
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first, ack_policy=AckPolicy.NONE
+    )
+    found = await js.pull_subscribe("semg.journal.*", stream=JOURNAL_STREAM, config=config)
+    try:
+        messages: list[Msg] = []
+        while len(messages) < ASKED and first + len(messages) <= last:
+            messages += await found.fetch(min(FETCHED, last + 1 - first - len(messages)), timeout=5)
+        return messages
+    finally:
+        await found.unsubscribe()
 
 
 async def journal_is_stored(settings: Settings, pool: Pool) -> bool:

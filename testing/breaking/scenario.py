@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from breaking import evidence
 from breaking.system import System, wait_for
 from semg.boards import encrypt_key, make_key
 from semg.capture.plan import make_plan
-from semg.domain import Session
+from semg.domain import ServiceStatus, Session
 from semg.importing import synthetic_recording
 from semg.session_data import load_session
 from semg.settings import PROJECT_DIR
@@ -34,6 +35,7 @@ from semg.signals.training import fit
 from semg.store import boards as boards_store
 from semg.store import models, profiles, repetitions, sessions
 from semg.store.pool import Pool
+from semg.store.services import list_services
 
 CHANNELS = tuple(f"a{number}" for number in range(8))
 FIRST_NUMBER = 1_000_000
@@ -103,17 +105,17 @@ class Fleet:
 def make_fleet(system: System, pool: Pool, n_text: int, n_boards: int, rate_hz: float, model: Classifier) -> Fleet:
     """Make the profiles, their models and their boards."""
     artifact, metadata = model.to_bytes(), model.metadata()
-    secret = system.settings.secret_key.get_secret_value()
-    user_ids, keys = [], []
+    secret_key = system.settings.secret_key.get_secret_value()
+    user_ids, keys, run = [], [], secrets.token_hex(3)
     with pool.transaction() as tx:
         for index in range(n_text + n_boards):
-            user_id = profiles.insert_profile(tx, f"P{index}", channels=CHANNELS, rate_hz=rate_hz)
+            user_id = profiles.insert_profile(tx, f"P{run}-{index}", channels=CHANNELS, rate_hz=rate_hz)
             _, version = models.insert_model(tx, user_id, None, artifact, metadata, {}, 1 << 20)
             models.activate_model(tx, user_id, version)
             user_ids.append(user_id)
         for user_id in user_ids[n_text:]:
             board_id, key = boards_store.insert_board(tx, f"board {user_id}"), make_key()
-            boards_store.set_key(tx, board_id, encrypt_key(secret, board_id, key))
+            boards_store.set_key(tx, board_id, encrypt_key(secret_key, board_id, key))
             boards_store.assign_board(tx, board_id, user_id)
             keys.append([board_id, user_id, key.hex()])
     path = system.folder / "boards.json"
@@ -181,11 +183,17 @@ class Scenario:
         self.report[what] = {**more, **figures}
 
     def settle(self, timeout_s: float = 120.0) -> float:
-        """Wait until all that the journal has is stored, and give how long that took."""
+        """Wait until all that was received is journalled and stored, and give how long that took."""
         settings, pool = self.system.settings, self.fleet.pool
-        return wait_for(
-            lambda: asyncio.run(evidence.journal_is_stored(settings, pool)), "the journal is stored", timeout_s
-        )
+        stopped = time.time()
+
+        def is_stored() -> bool:
+            told = self._told()
+            if told is None or told.seen_at.timestamp() < stopped + 2 or told.metrics["journal_pending"]:
+                return False
+            return asyncio.run(evidence.journal_is_stored(settings, pool))
+
+        return wait_for(is_stored, "the journal is stored", timeout_s)
 
     def judge(self) -> dict[str, Any]:
         """Compare sent, journalled and stored samples by value, and their times with the truth."""
@@ -201,8 +209,16 @@ class Scenario:
             lost += len(gone)
             outside += int(np.sum(~self._while_away(self.fleet.true_us(user_id, gone))))
             errors.append(evidence.server_us(table) - self.fleet.true_us(user_id, numbers))
+        told = self._told()
+        result |= {"kernel_drops": 0 if told is None else told.metrics["kernel_drops"]}
         result |= {"text_sent": self.fleet.sent["sent"], "text_lost": lost, "text_lost_while_udpserver_ran": outside}
         return result | {"error_of_time_ms": evidence.spread(np.concatenate(errors))}
+
+    def _told(self) -> ServiceStatus | None:
+        """Give what udpserver has told last; it does so every two seconds."""
+        with self.fleet.pool.transaction() as tx:
+            found = [one for one in list_services(tx) if one.service == "udpserver"]
+        return max(found, key=lambda one: one.seen_at, default=None)
 
     def _while_away(self, true_us: NDArray[np.float64]) -> NDArray[np.bool_]:
         away = np.zeros(len(true_us), bool)
