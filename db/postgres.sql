@@ -68,6 +68,14 @@ COMMENT ON TABLE boards IS 'Boards that sign what they send, and the profile tha
 COMMENT ON COLUMN boards.key_encrypted IS 'AES-GCM under a key derived from SECRET_KEY, which is not in the database';
 COMMENT ON COLUMN boards.last_boot_id IS 'Newest start of the board that was seen; datagrams of older ones are replays';
 
+CREATE TABLE real_names (
+    user_id         bigint PRIMARY KEY REFERENCES profiles ON DELETE CASCADE,
+    name_encrypted  bytea NOT NULL,
+    changed_at      timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE real_names IS 'Who the person behind a pseudonym is';
+COMMENT ON COLUMN real_names.name_encrypted IS 'AES-GCM under a key derived from SECRET_KEY, which is not in the database';
+
 CREATE TABLE consent_texts (
     version    text PRIMARY KEY CHECK (version <> '' AND length(version) <= 100),
     content    text NOT NULL,
@@ -541,6 +549,6 @@ END
 $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age';
 
-INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9);
+INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10);
 
 COMMIT;

@@ -1,25 +1,19 @@
 """Boards' keys: made here, shown once for the sketch, kept encrypted.
 
-The server needs a board's key itself to verify its tags, so a hash would not do. It is stored under AES-256-GCM with
-a key that HKDF-SHA-256 (RFC 5869) derives from ``SECRET_KEY``: whoever has only the database, or a backup of it,
-cannot send in a board's name. The board's number is authenticated with it, so that a row's key fits no other row.
+The server needs a board's key itself to verify its tags, so a hash would not do. It is stored encrypted
+(``semg.small_secrets``): whoever has only the database, or a backup of it, cannot send in a board's name.
 """
 
 from __future__ import annotations
 
 import secrets
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-from semg.errors import SettingsError
+from semg.errors import SealError, SettingsError
+from semg.small_secrets import decrypt, encrypt
 from semg.store import boards
 from semg.store.pool import Transaction
 from semg.wire.udp2 import KEY_BYTES
 
-_NONCE_BYTES = 12
 _PURPOSE = b"semg board keys, version 1"
 
 
@@ -41,8 +35,7 @@ def encrypt_key(secret_key: str, board_id: int, key: bytes) -> bytes:
     SettingsError
         ``SECRET_KEY`` is empty.
     """
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + _cipher(secret_key).encrypt(nonce, key, _bound_to(board_id))
+    return encrypt(secret_key, _PURPOSE, _bound_to(board_id), key)
 
 
 def decrypt_key(secret_key: str, board_id: int, key_encrypted: bytes) -> bytes:
@@ -53,10 +46,9 @@ def decrypt_key(secret_key: str, board_id: int, key_encrypted: bytes) -> bytes:
     SettingsError
         It was encrypted with another ``SECRET_KEY`` or for another board, or is damaged.
     """
-    nonce, rest = key_encrypted[:_NONCE_BYTES], key_encrypted[_NONCE_BYTES:]
     try:
-        return _cipher(secret_key).decrypt(nonce, rest, _bound_to(board_id))
-    except (InvalidTag, ValueError) as exc:
+        return decrypt(secret_key, _PURPOSE, _bound_to(board_id), key_encrypted)
+    except SealError as exc:
         raise SettingsError(
             f"the key of board {board_id} cannot be read with this SECRET_KEY: set the one that it was made with, "
             "or make the board a new key"
@@ -81,12 +73,6 @@ def make_board(tx: Transaction, secret_key: str, name: str) -> tuple[int, bytes]
     board_id, key = boards.insert_board(tx, name), make_key()
     boards.set_key(tx, board_id, encrypt_key(secret_key, board_id, key))
     return board_id, key
-
-
-def _cipher(secret_key: str) -> AESGCM:
-    if not secret_key:
-        raise SettingsError("SECRET_KEY is empty: set it, or let start_all.sh make one, before boards get keys")
-    return AESGCM(HKDF(SHA256(), 32, salt=None, info=_PURPOSE).derive(secret_key.encode()))
 
 
 def _bound_to(board_id: int) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from semg import pseudonyms
 from semg.block_table import BlockTable
 from semg.domain import Profile, Session, us_from_utc
 from semg.sealed import Vault
@@ -81,14 +82,17 @@ class _Archive:
         self._done, self._all = 0, 1
 
     def write(self) -> None:
+        secret = self._settings.secret_key.get_secret_value()
         with self._pool.transaction() as tx:
             profile = profiles.get_profile(tx, self._user_id)
+            real_name = pseudonyms.find_name(tx, secret, self._user_id)
             counts = profiles.count_profile(tx, self._user_id)
             found = sessions.list_sessions(tx, self._user_id, limit=1_000_000)[::-1]
         self._all = max(1, counts.samples)
         with self._zip:
             self._zip.writestr("README.txt", README)
-            self._json("profile.json", {**asdict(profile), "stored": asdict(counts), "made_at": datetime.now(UTC)})
+            about = {"real_name": real_name, "stored": asdict(counts), "made_at": datetime.now(UTC)}
+            self._json("profile.json", {**asdict(profile), **about})
             self._consents()
             self._gestures()
             for session in found:

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     data_dir: Path = PROJECT_DIR / "data"
     video_dir: Path | None = None
     log_dir: Path = PROJECT_DIR / "logs"
+    pseudonyms: bool = Field(False, description="new profiles get a code; names are stored apart, encrypted")
     consent_file: Path | None = Field(None, description="the text that people agree to; empty: the project's own")
     log_level: str = "INFO"
     log_max_bytes: int = Field(5_000_000, ge=10_000)

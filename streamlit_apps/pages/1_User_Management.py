@@ -6,12 +6,13 @@ from dataclasses import asdict, replace
 
 import streamlit as st
 
+from semg import pseudonyms
 from semg.agreement import NewConsent
 from semg.consent import read_text
 from semg.domain import Profile
 from semg.store import profiles
 from semg.store.audit import record
-from ui import archive, audit, boards, consent, errors, pick, times
+from ui import archive, audit, boards, consent, errors, pick, real_name, times
 from ui.page import flash, page
 from ui.profile_form import PRESETS, device_fields, person_fields
 from ui.runtime import App
@@ -52,6 +53,7 @@ def list_and_edit(app: App, known: list[Profile]) -> None:
     edit(app, by_id[user_id])
     consent.manage(app, by_id[user_id])
     archive.offer(app, by_id[user_id])
+    real_name.manage(app, by_id[user_id])
     delete(app, by_id[user_id])
 
 
@@ -123,15 +125,18 @@ def create(app: App) -> None:
     text = read_text(app.settings)
     consent.show_text(text)
     with st.form("new-profile", clear_on_submit=False):
+        if app.settings.pseudonyms:
+            st.caption(":material/badge: The profile gets a code; the name is stored apart, encrypted.")
         person = person_fields(None, "new")
         device = device_fields(PRESETS[index].device, f"new{index}")
         scopes, said_at = consent.consent_fields(None, "new-consent")
         if st.form_submit_button("Create profile", type="primary"):
             with errors.attempt():
+                name = pseudonyms.make_pseudonym() if app.settings.pseudonyms else person.name
                 with app.pool.transaction() as tx:
                     user_id = profiles.insert_profile(
                         tx,
-                        person.name,
+                        name,
                         channels=device.channels,
                         rate_hz=device.rate_hz,
                         sensor=device.sensor,
@@ -143,9 +148,11 @@ def create(app: App) -> None:
                         notes=person.notes,
                         consent=NewConsent(scopes, text, said_at, app.login) if scopes else None,
                     )
+                    if app.settings.pseudonyms:
+                        pseudonyms.keep_name(tx, app.settings.secret_key.get_secret_value(), user_id, person.name)
                     record(tx, audit.actor(app), "profile.created", user_id, scopes=len(scopes))
                 st.session_state[pick.CHOSEN] = user_id
-                st.session_state["created"] = (user_id, person.name.strip())
+                st.session_state["created"] = (user_id, name.strip())
                 st.rerun()
 
 

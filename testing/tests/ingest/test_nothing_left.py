@@ -14,6 +14,7 @@ from semg.domain import CapturePlan, ConditioningSpec, Decision, PlanStep, Windo
 from semg.jobs.base_keeping import BaseKeeper
 from semg.jobs.videos import VideoKeeper
 from semg.pretraining import store_version
+from semg.pseudonyms import keep_name
 from semg.settings import Settings
 from semg.signals.base import Base, PersonStatistics
 from semg.store import audit, decisions, gestures, jobs, models, profiles, schema, sessions, videos
@@ -72,6 +73,7 @@ def fill(pool: Pool, settings: Settings, user_id: int, began: datetime) -> None:
     """Give the person everything that a profile can have, and let most of it tell who it is."""
     ended = began + timedelta(seconds=2)
     with pool.transaction() as tx:
+        keep_name(tx, settings.secret_key.get_secret_value(), user_id, NAME)
         profiles.update_profile(tx, user_id, notes=NOTES, channel_purposes={"a0": NOTES})
         gesture = gestures.insert_gesture(tx, user_id, PHRASE, f"how: {PHRASE}", PHRASE)
         gestures.set_prompt(tx, gesture, b"\x89PNG\r\n\x1a\n" + NAME.encode())

@@ -73,7 +73,8 @@ def test_archive_holds_everything_and_reads_back(
             "decisions.csv", "audit.csv", "models/1.json", "models/1.safetensors", f"{session}/session.json",
             f"{session}/labels.csv", f"{session}/video.mp4", f"{session}/video_times.csv", f"{imported}/samples.csv",
         }  # fmt: skip
-        assert json.loads(archive.read("profile.json"))["name"] == "Ada"
+        about = json.loads(archive.read("profile.json"))
+        assert (about["name"], about["real_name"]) == ("Ada", "Ada Lovelace")
         assert json.loads(archive.read("consents.json"))[0]["scopes"] == ["recording", "video", "shared_models"]
         assert json.loads(archive.read("models/1.json"))["report"] == {"accuracy": 0.9}
         samples = table(archive, f"{session}/samples.csv")

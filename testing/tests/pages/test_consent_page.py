@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from semg.agreement import agrees
 from semg.consent import TEST_PERSON
-from semg.store import consents, profiles, sessions
+from semg.store import audit, consents, profiles, sessions
 from semg.store.pool import Pool
 from testing.tests.pages.page_data import CAPTURE, USERS, all_text, button, field, now, store_noise
 
@@ -81,3 +81,22 @@ def test_archive_is_offered_and_what_was_done_stands_in_the_audit_log(
     shown = page.dataframe[-1].value
     assert shown["What"].tolist() == ["audit seen", "profile changed", "person exported"]
     assert set(shown["Name"].tolist()[1:]) == {"Ada"}
+
+
+def test_new_profile_gets_a_code_and_a_look_at_its_name_is_written_down(
+    open_page: Open, app_of_test, pool: Pool, profile_id: int
+) -> None:
+    app_of_test.settings.__dict__["pseudonyms"] = True
+    page = open_page(USERS)
+    page.text_input(key="new-name").input("Grace Hopper")
+    button(page, "Create profile").click().run()
+    assert not page.exception
+    assert "Grace" not in all_text(page)
+    with pool.transaction() as tx:
+        made = next(one for one in profiles.list_profiles(tx) if one.user_id != profile_id)
+    assert made.name.startswith("P-")
+    field(page.selectbox, "Edit").select(made.user_id).run()
+    button(page, "Show the name").click().run()
+    assert "Grace Hopper" in all_text(page)
+    with pool.transaction() as tx:
+        assert audit.list_entries(tx, user_id=made.user_id)[0].action == "name.seen"

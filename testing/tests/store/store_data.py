@@ -9,6 +9,7 @@ import numpy as np
 
 from semg.consent import TEST_PERSON
 from semg.domain import Block, CapturePlan, Decision, PlanStep, us_from_utc
+from semg.pseudonyms import keep_name
 from semg.store import (
     blocks,
     boards,
@@ -73,6 +74,7 @@ def fill(tx: Transaction, name: str) -> Filled:
     gestures.set_prompt(tx, numbers["fist"], b"\x89PNG\r\n\x1a\n")
     senders.assign_sender(tx, 1_000_000 + user_id, user_id)
     execute(tx, "INSERT INTO videos (session_id) VALUES (%s)", (captured,))
+    keep_name(tx, "k" * 48, user_id, f"{name} Lovelace")
     session_quality.save_quality(tx, captured, session_quality.SessionQuality("good", "quiet"))
     execute(tx, "INSERT INTO erased_spans (user_id, started_at, ended_at) VALUES (%s, now(), now())", (user_id,))
     insert_block(tx, user_id, T0 + timedelta(seconds=1), 100)

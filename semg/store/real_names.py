@@ -1,0 +1,23 @@
+"""The key table: names apart from the profiles that they belong to, encrypted (``semg.pseudonyms``)."""
+
+from __future__ import annotations
+
+from semg.store.pool import Transaction, execute, one
+
+
+def set_name(tx: Transaction, user_id: int, name_encrypted: bytes) -> None:
+    """Store a profile's name in place of an earlier one."""
+    execute(
+        tx,
+        """
+        INSERT INTO real_names (user_id, name_encrypted) VALUES (%s, %s)
+        ON CONFLICT (user_id) DO UPDATE SET name_encrypted = EXCLUDED.name_encrypted, changed_at = now()
+        """,
+        (user_id, name_encrypted),
+    )
+
+
+def find_name(tx: Transaction, user_id: int) -> bytes | None:
+    """Give a profile's encrypted name, or None."""
+    row = one(tx, "SELECT name_encrypted FROM real_names WHERE user_id = %s", (user_id,))
+    return None if row is None else bytes(row.name_encrypted)

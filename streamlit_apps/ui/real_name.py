@@ -1,0 +1,44 @@
+"""Who is behind a pseudonym: shown to administrators, and every look is written down."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from semg import pseudonyms
+from semg.domain import Profile
+from semg.store import accounts, real_names
+from semg.store.audit import Actor, record
+from semg.store.pool import Transaction
+from ui import errors
+from ui.page import flash
+from ui.runtime import App
+
+
+def may_see(tx: Transaction, app: App) -> bool:
+    """Tell whether the viewer may see names that are kept apart."""
+    account = accounts.find_account(tx, app.login)
+    return account is not None and account.role == "admin"
+
+
+def manage(app: App, profile: Profile) -> None:
+    """Show who is behind a pseudonym when that is asked for, or offer a pseudonym instead of the name."""
+    with app.pool.transaction() as tx:
+        kept, allowed = real_names.find_name(tx, profile.user_id) is not None, may_see(tx, app)
+    if not allowed:
+        return
+    secret = app.settings.secret_key.get_secret_value()
+    with st.expander("Name behind the pseudonym" if kept else "Use a pseudonym", icon=":material/badge:"):
+        if not kept:
+            st.caption("The name is stored apart and encrypted, and a code stands in its place everywhere.")
+            if st.button(f"Replace “{profile.name}” by a code", key=f"pseudonym-{profile.user_id}"):
+                with errors.attempt():
+                    with app.pool.transaction() as tx:
+                        code = pseudonyms.replace_name(tx, secret, profile.user_id)
+                        record(tx, Actor(app.login), "profile.changed", profile.user_id)
+                    flash(f"The profile is called {code} now")
+                    st.rerun()
+        elif st.button("Show the name", icon=":material/visibility:", key=f"real-name-{profile.user_id}"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    record(tx, Actor(app.login), "name.seen", profile.user_id)
+                    st.markdown(f"**{pseudonyms.find_name(tx, secret, profile.user_id)}**")
