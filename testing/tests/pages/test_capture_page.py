@@ -24,7 +24,7 @@ CAPTURE = "3_Training_Data_Capture.py"
 Open = Callable[..., AppTest]
 
 
-def start_session(pool: Pool, user_id: int, seconds_ago: float, rest_s: float = 1) -> Session:
+def start_session(pool: Pool, user_id: int, seconds_ago: float, rest_s: float = 1, gesture_s: float = 2) -> Session:
     """Start a capture some time ago: prepare 0-2, rest 2-3, fist 3-5, rest 5-6, open hand 6-8, rest 8-9."""
     with pool.transaction() as tx:
         number = sessions.insert_session(
@@ -34,7 +34,7 @@ def start_session(pool: Pool, user_id: int, seconds_ago: float, rest_s: float = 
             "capture",
             now() - timedelta(seconds=seconds_ago),
             status="recording",
-            plan=make_plan(["fist", "open hand"], 1, 2, rest_s, 2, False, 0),
+            plan=make_plan(["fist", "open hand"], 1, gesture_s, rest_s, 2, False, 0),
             device=profiles.get_profile(tx, user_id).device,
         )
         return sessions.get_session(tx, number)
@@ -46,7 +46,7 @@ def of_plan(pool: Pool, session: Session) -> Session:
 
 
 def test_pause_is_kept_by_the_server_and_gone_on_with(open_page: Open, pool: Pool, profile_id: int) -> None:
-    session = start_session(pool, profile_id, 3.5)
+    session = start_session(pool, profile_id, 3.5, gesture_s=60)  # fist from 3 to 63
     page = open_page(CAPTURE)
     page.button(key="pause").click().run()
     assert not page.exception
@@ -54,7 +54,7 @@ def test_pause_is_kept_by_the_server_and_gone_on_with(open_page: Open, pool: Poo
     paused = of_plan(pool, session).plan
     assert paused is not None
     assert paused.paused_s is not None
-    assert 3.5 <= paused.paused_s < 30
+    assert 3.5 <= paused.paused_s < 63
     another = open_page(CAPTURE)
     assert [one.key for one in another.button if one.key in ("pause", "resume")] == ["resume"]
     another.button(key="resume").click().run()
