@@ -52,7 +52,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
     assert session.plan is not None
     paused = session.plan.paused_s is not None
     last = repeatable(session.plan, seconds_of(session, now))
-    hold, again, end = st.columns([1.1, 1.5, 1])
+    hold, again, end = st.columns([1, 1.35, 1.2])
     if paused:
         if hold.button(
             "Go on", type="primary", icon=":material/play_arrow:", key="resume", width="stretch", shortcut="Space"

@@ -26,8 +26,8 @@ class Review {
     for (const [name, text, title, act] of [
       ["back", "◀", "Earlier (left arrow)", () => this.pan(-0.5)],
       ["on", "▶", "Later (right arrow)", () => this.pan(0.5)],
-      ["closer", "＋", "Closer (+)", () => this.zoom(0.5)],
-      ["wider", "－", "Wider (−)", () => this.zoom(2)],
+      ["closer", "+", "Closer (+)", () => this.zoom(0.5)],
+      ["wider", "−", "Wider (−)", () => this.zoom(2)],
       ["whole", "All", "The whole recording (Home)", () => this.ask(this.data.whole_since_ms, this.data.whole_until_ms)],
     ]) {
       const button = el("button", name, text);
