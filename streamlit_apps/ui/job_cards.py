@@ -55,7 +55,7 @@ def show_jobs(app: App, user_id: int) -> None:
 def show_job(app: App, job: Job, names: dict[int, str], now: datetime, *, opened: bool) -> None:
     """Show one job with its progress, and what can be done to it; ``opened`` with its epochs and its log."""
     with st.container(border=True):
-        text, action = st.columns([6, 1.3], vertical_alignment="center")
+        text, action = st.columns([3.6, 1], vertical_alignment="center")
         on = ", ".join(names.get(number, "a deleted session") for number in job.session_ids)
         text.markdown(f"**{SIGNS[job.status]}** · {when(job, now)}")
         text.caption(f"{kind_of(job)} on {on}")

@@ -199,7 +199,10 @@ class LiveView {
   activate(label, now) {
     if (label === "rest") {
       if (!this.restSince) this.restSince = now;
-      if (now - this.restSince > REARM_MS) this.activation = null;
+      if (now - this.restSince > REARM_MS) {
+        this.activation = null;
+        this.phrase.classList.add("past");
+      }
       return;
     }
     if (label === null) return;
@@ -208,6 +211,7 @@ class LiveView {
     this.activation = label;
     this.activations += 1;
     const phrase = this.data.phrases[label];
+    this.phrase.classList.toggle("past", !phrase);
     if (!phrase) return;
     this.phrase.textContent = phrase;
     this.phrase.style.setProperty("--g", this.data.gesture_colours[label] || "#7f7f7f");

@@ -17,7 +17,7 @@ _FONT = {"size": 13}
 
 def epoch_figure(points: Sequence[EpochPoint]) -> go.Figure:
     """Give the loss by epoch, one line a network; the one that is trained now, or was last, stands out."""
-    figure = go.Figure()
+    figure, epochs = go.Figure(), max(point.epochs for point in points)
     networks = list(dict.fromkeys(point.what for point in points))
     for index, what in enumerate(networks):
         mine = [point for point in points if point.what == what]
@@ -33,7 +33,7 @@ def epoch_figure(points: Sequence[EpochPoint]) -> go.Figure:
     figure.update_layout(
         height=230,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis={"title": "epoch", "range": [0.5, max(point.epochs for point in points) + 0.5], "dtick": 5, "tick0": 0},
+        xaxis={"title": "epoch", "range": [0.5, epochs + 0.5], "dtick": 1 if epochs <= 10 else 5, "tick0": 0},
         yaxis={"title": "loss", "rangemode": "tozero"},
         legend={"orientation": "h", "y": -0.35},
         font=_FONT,
