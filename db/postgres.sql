@@ -204,7 +204,7 @@ CREATE TABLE erased_videos (
 COMMENT ON TABLE erased_videos IS 'Videos whose row is gone and whose files are still to be removed';
 
 CREATE FUNCTION remember_erased_video() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO erased_videos (session_id) VALUES (OLD.session_id) ON CONFLICT (session_id) DO NOTHING;
     RETURN NULL;
@@ -250,7 +250,7 @@ COMMENT ON COLUMN sample_blocks.samples IS 'Values sample by sample, big-endian:
 CREATE TABLE sample_blocks_default PARTITION OF sample_blocks DEFAULT WITH (toast_tuple_target = 8160);
 
 CREATE FUNCTION ensure_sample_partition(day date) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     partition text := 'sample_blocks_' || to_char(day, 'YYYYMMDD');
 BEGIN
@@ -269,7 +269,7 @@ $$;
 COMMENT ON FUNCTION ensure_sample_partition IS 'Makes the partition of a day (UTC); retention drops such partitions';
 
 CREATE FUNCTION expire_sample_partition(partition regclass, keep_sessions boolean) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     day date := to_date(substring(partition::text FROM 'sample_blocks_(\d{8})$'), 'YYYYMMDD');
     n_kept bigint;
@@ -535,7 +535,7 @@ CREATE TRIGGER audit_not_emptied BEFORE TRUNCATE ON audit_entries
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
 
 CREATE FUNCTION expire_audit(before timestamptz) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET semg.expires_audit = 'on' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET semg.expires_audit = 'on' AS $$
 DECLARE
     gone bigint;
 BEGIN

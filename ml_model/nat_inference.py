@@ -23,7 +23,7 @@ from semg.wire.windows import CONTENT_TYPE
 async def serve(settings: Settings) -> None:
     """Turn live samples into decisions until SIGTERM or SIGINT."""
     pool = Pool(settings, name="nat_inference")
-    client = await bus.connect(settings, "nat_inference")
+    client = await bus.connect(settings, "nat_inference", service="nat_inference")
     token = settings.semg_api_token.get_secret_value()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": CONTENT_TYPE}
     url, verify = f"{settings.internal_api_url}/predict/windows", verification(settings)

@@ -22,7 +22,8 @@ TIMEOUT_S = 5.0
 class Announcer:
     """A connection to the bus with an event loop in a thread of its own; connected at the first message.
 
-    Messages are hints: one that cannot be published is logged, and whoever waits for it finds out by itself later.
+    ``name`` is the service's, one of ``NATS_SERVICES``. Messages are hints: one that cannot be published is logged, and
+    whoever waits for it finds out by itself later.
     """
 
     def __init__(self, settings: Settings, name: str) -> None:
@@ -53,7 +54,7 @@ class Announcer:
 
     async def _publish(self, subject: str, message: Message) -> None:
         if self._client is None:
-            self._client = await bus.connect(self._settings, self._name)
+            self._client = await bus.connect(self._settings, self._name, service=self._name)
         await self._client.publish(subject, message.to_bytes())
         await self._client.flush(2)
 

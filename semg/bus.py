@@ -6,7 +6,7 @@ import logging
 import time
 
 import nats
-from nats.aio.client import Client
+from nats.aio.client import DEFAULT_INBOX_PREFIX, Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
@@ -22,7 +22,7 @@ ERROR_EVERY_S = 10.0
 """The same error is logged at most this often: while NATS is away, every attempt to reconnect (5 a second) fails."""
 
 
-async def connect(settings: Settings, name: str, *, forever: bool = True) -> Client:
+async def connect(settings: Settings, name: str, *, forever: bool = True, service: str | None = None) -> Client:
     """Connect to NATS and stay connected.
 
     Parameters
@@ -31,6 +31,8 @@ async def connect(settings: Settings, name: str, *, forever: bool = True) -> Cli
         Shown by the server's monitoring.
     forever
         Keep reconnecting after a lost connection (services); otherwise give up after a few tries (tools).
+    service
+        One of ``NATS_SERVICES``, whose user this is and whose subjects it may use; None: ``NATS_USER``.
 
     Raises
     ------
@@ -39,6 +41,7 @@ async def connect(settings: Settings, name: str, *, forever: bool = True) -> Cli
         not there yet is waited for instead.
     """
     where = ", ".join(settings.nats_urls)
+    user, password = settings.nats_credentials(service)
     told: dict[str, float] = {}
 
     async def on_error(exc: Exception) -> None:
@@ -58,8 +61,9 @@ async def connect(settings: Settings, name: str, *, forever: bool = True) -> Cli
         return await nats.connect(
             settings.nats_urls,
             name=name,
-            user=settings.nats_user or None,
-            password=settings.nats_password.get_secret_value() or None,
+            user=user or None,
+            password=password or None,
+            inbox_prefix=messages.inbox_prefix(service) if service else DEFAULT_INBOX_PREFIX,
             error_cb=on_error,
             disconnected_cb=on_disconnected,
             reconnected_cb=on_reconnected,
@@ -73,7 +77,7 @@ async def connect(settings: Settings, name: str, *, forever: bool = True) -> Cli
         )
     except (NatsError, OSError, TimeoutError) as exc:
         raise BusError(
-            f"NATS at {where} cannot be reached ({exc}); look at NATS_SERVER, NATS_USER, NATS_PASSWORD"
+            f"NATS at {where} cannot be reached as {user!r} ({exc}); look at NATS_SERVER, NATS_USER, NATS_PASSWORD"
         ) from exc
 
 

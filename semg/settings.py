@@ -18,6 +18,8 @@ from semg.errors import SettingsError
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 API_PREFIX = "/api"
 """Where the LAN address has the API."""
+NATS_SERVICES = ("udpserver", "store", "nat_inference", "api", "job_runner")
+"""The services that use the bus; each may have a user of its own there (``NATS_<SERVICE>_USER``, ``…_PASSWORD``)."""
 
 
 class Settings(BaseSettings):
@@ -31,10 +33,22 @@ class Settings(BaseSettings):
     postgres_db: str = "sensordb"
     postgres_user: str = "semg"
     postgres_password: SecretStr = SecretStr("")
+    postgres_owner_user: str = Field("", description="role that owns the tables; empty: POSTGRES_USER")
+    postgres_owner_password: SecretStr = SecretStr("")
     nats_server: str = Field("", description="NATS URL(s), comma separated; empty: the embedded one on loopback")
     nats_port: int = Field(4232, ge=1, le=65535, description="port of the embedded NATS server")
     nats_user: str = "semg"
     nats_password: SecretStr = SecretStr("")
+    nats_udpserver_user: str = ""
+    nats_udpserver_password: SecretStr = SecretStr("")
+    nats_store_user: str = ""
+    nats_store_password: SecretStr = SecretStr("")
+    nats_nat_inference_user: str = ""
+    nats_nat_inference_password: SecretStr = SecretStr("")
+    nats_api_user: str = ""
+    nats_api_password: SecretStr = SecretStr("")
+    nats_job_runner_user: str = ""
+    nats_job_runner_password: SecretStr = SecretStr("")
 
     # listening addresses
     api_host: str = "127.0.0.1"
@@ -182,12 +196,37 @@ class Settings(BaseSettings):
         return (self.postgres_host or "127.0.0.1", self.postgres_port)
 
     @property
+    def postgres_owner(self) -> tuple[str, str]:
+        """User and password for migrations and backups; without settings of its own, that of the services."""
+        user, password = self.postgres_owner_user, self.postgres_owner_password.get_secret_value()
+        if not user and password and self.embedded_postgres:
+            user = f"{self.postgres_user}_owner"
+        return (user, password) if user else self.postgres_service
+
+    @property
+    def postgres_service(self) -> tuple[str, str]:
+        """User and password of the services."""
+        return self.postgres_user, self.postgres_password.get_secret_value()
+
+    @property
     def nats_urls(self) -> list[str]:
         """URLs to connect to."""
         if self.embedded_nats:
             return [f"nats://127.0.0.1:{self.nats_port}"]
         urls = [url.strip() for url in self.nats_server.split(",") if url.strip()]
         return [url if "://" in url else f"nats://{url}" for url in urls]
+
+    def nats_credentials(self, service: str | None) -> tuple[str, str]:
+        """User and password of a service on the bus: its own where they are set, else ``NATS_USER``'s.
+
+        A password without a user belongs to the user of the service's name.
+        """
+        user, password = self.nats_user, self.nats_password.get_secret_value()
+        if service is not None:
+            own: SecretStr = getattr(self, f"nats_{service}_password")
+            user = getattr(self, f"nats_{service}_user") or (service if own.get_secret_value() else user)
+            password = own.get_secret_value() or password
+        return user, password
 
     @property
     def scheme(self) -> str:

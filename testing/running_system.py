@@ -16,7 +16,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from semg.platform import embedded, nats, postgres, schema, services
-from semg.settings import PROJECT_DIR, Settings
+from semg.platform.bus_users import users_of
+from semg.settings import NATS_SERVICES, PROJECT_DIR, Settings
 
 ALL = ("api", "nat_inference", "job_runner", "udpserver", "streamlit")
 READY_S = 60.0
@@ -35,25 +36,31 @@ def throwaway_servers(folder: Path, *, durable: bool = False, journal_bytes: int
         data = postgres.data_folder(folder)
         port = embedded.free_port()
         database = postgres.start(
-            data, port, "semg", secrets.token_urlsafe(16), "sensordb", folder / "postgres.log", durable=durable
+            data,
+            port,
+            "semg_owner",
+            secrets.token_urlsafe(16),
+            "sensordb",
+            folder / "postgres.log",
+            service=("semg", "service-secret"),
+            durable=durable,
         )
         stack.callback(database.stop)
         bus_port = embedded.free_port()
         config = folder / "nats.conf"
         store_bytes = max(1 << 30, 2 * journal_bytes)
-        nats.write_config(
-            config, folder / "jetstream", bus_port, "semg", "nats-secret", store_bytes, sync_always=durable
-        )
-        stack.callback(nats.start(config, bus_port, folder / "nats.log").stop)
         settings = Settings(
             _env_file=None,  # type: ignore[call-arg]
             postgres_host="127.0.0.1",
             postgres_port=port,
-            postgres_user=database.user,
-            postgres_password=SecretStr(database.password),
+            postgres_user="semg",
+            postgres_password=SecretStr("service-secret"),
+            postgres_owner_user=database.user,
+            postgres_owner_password=SecretStr(database.password),
             nats_server=f"nats://127.0.0.1:{bus_port}",
             nats_user="semg",
             nats_password=SecretStr("nats-secret"),
+            **{f"nats_{service}_password": SecretStr(f"{service}-secret") for service in NATS_SERVICES},
             api_port=embedded.free_port(),
             udp_host="127.0.0.1",
             udp_port=embedded.free_port(kind=2),
@@ -64,6 +71,11 @@ def throwaway_servers(folder: Path, *, durable: bool = False, journal_bytes: int
             secret_key=SecretStr("k" * 48),
             semg_api_token=SecretStr(secrets.token_urlsafe(24)),
         )
+        users = users_of(settings)
+        nats.write_config(
+            config, folder / "jetstream", bus_port, "semg", "nats-secret", store_bytes, users=users, sync_always=durable
+        )
+        stack.callback(nats.start(config, bus_port, folder / "nats.log").stop)
         schema.bring_up_to_date(settings)
         yield settings
 

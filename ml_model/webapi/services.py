@@ -59,7 +59,7 @@ class Services:
 async def running(settings: Settings) -> AsyncIterator[Services]:
     """Connect, keep the cached models current, and close everything at the end of the block."""
     pool = Pool(settings, size=8, name="api")
-    client = await bus.connect(settings, "api")
+    client = await bus.connect(settings, "api", service="api")
     hub = LiveHub(client, settings.websocket_max_queue)
     predictor = Predictor(pool, settings.model_cache_size)
     services = Services(settings, pool, client, predictor, hub, Metrics(hub))

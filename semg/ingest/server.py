@@ -98,7 +98,7 @@ class IngestServer:
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
-                connecting = asyncio.create_task(bus.connect(self._settings, "udpserver"))
+                connecting = asyncio.create_task(bus.connect(self._settings, "udpserver", service="udpserver"))
                 await asyncio.wait([connecting, stopping], return_when=asyncio.FIRST_COMPLETED)
                 if not connecting.done():
                     connecting.cancel()

@@ -225,7 +225,7 @@ async def _connected(settings: Settings, order: asyncio.Task[bytes]) -> Client |
 async def _connect_forever(settings: Settings) -> Client:
     while True:
         try:
-            return await bus.connect(settings, APPLICATION)
+            return await bus.connect(settings, APPLICATION, service="store")
         except BusError as exc:
             logger.warning("waiting for the bus: %s", exc)
         await asyncio.sleep(0.5)

@@ -101,9 +101,10 @@ def dump_programs() -> list[Path]:
 def _dump(settings: Settings, program: Path, target: Path) -> bool:
     """Run ``pg_dump``; tell whether it worked. One older than the server refuses."""
     host, port = settings.postgres_address
+    user, password = settings.postgres_owner
     command = [
-        str(program), "--host", host, "--port", str(port), "--username", settings.postgres_user,
-        "--dbname", settings.postgres_db, "--no-password", "--no-owner",
+        str(program), "--host", host, "--port", str(port), "--username", user,
+        "--dbname", settings.postgres_db, "--no-password", "--no-owner", "--no-privileges",
     ]  # fmt: skip
     partial = target.with_name(target.name + ".partial")
     try:
@@ -113,7 +114,7 @@ def _dump(settings: Settings, program: Path, target: Path) -> bool:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={"PGPASSWORD": settings.postgres_password.get_secret_value()},
+                env={"PGPASSWORD": password},
                 cwd="/",
             )
             with process:
@@ -129,7 +130,7 @@ def _dump(settings: Settings, program: Path, target: Path) -> bool:
 def _copy_tables(settings: Settings, target: Path) -> None:
     """Write every table as CSV, all of one moment."""
     partial = target.with_name(target.name + ".partial")
-    pool = Pool(settings, size=1, name="backup")
+    pool = Pool(settings, size=1, name="backup", as_owner=True)
     try:
         with _private(partial) as raw, tarfile.open(fileobj=raw, mode="w:gz") as archive, pool.transaction() as tx:
             tx.set_session(isolation_level="REPEATABLE READ")

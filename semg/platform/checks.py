@@ -13,11 +13,14 @@ import tempfile
 
 import nats
 import psycopg2
+from nats.aio.client import DEFAULT_INBOX_PREFIX
 from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
 
 from semg.errors import PlatformError
 from semg.platform import embedded
-from semg.settings import Settings
+from semg.settings import NATS_SERVICES, Settings
+from semg.wire.messages import JOURNAL_STREAM, inbox_prefix
 
 CONNECT_TIMEOUT_S = 4
 
@@ -98,22 +101,27 @@ def check_named_servers(settings: Settings) -> None:
 
 
 def _check_postgres(settings: Settings) -> None:
+    for user, password in {settings.postgres_service, settings.postgres_owner}:
+        _check_postgres_user(settings, user, password)
+
+
+def _check_postgres_user(settings: Settings, user: str, password: str) -> None:
     host, port = settings.postgres_address
     try:
         psycopg2.connect(
             host=host,
             port=port,
             dbname=settings.postgres_db,
-            user=settings.postgres_user,
-            password=settings.postgres_password.get_secret_value(),
+            user=user,
+            password=password,
             connect_timeout=CONNECT_TIMEOUT_S,
         ).close()
     except psycopg2.OperationalError as exc:
         where, text = f"PostgreSQL at {host}:{port}", " ".join(str(exc).split())
-        if "password" in text or "authentication" in text or f'role "{settings.postgres_user}"' in text:
+        if "password" in text or "authentication" in text or f'role "{user}"' in text:
             raise PlatformError(
-                f"{where} refuses the user {settings.postgres_user!r} with this password: set POSTGRES_USER and "
-                "POSTGRES_PASSWORD in .env"
+                f"{where} refuses the user {user!r} with this password: set POSTGRES_USER and POSTGRES_PASSWORD "
+                "(and, for migrations, POSTGRES_OWNER_USER and POSTGRES_OWNER_PASSWORD) in .env"
             ) from exc
         if f'database "{settings.postgres_db}"' in text:
             raise PlatformError(
@@ -125,6 +133,14 @@ def _check_postgres(settings: Settings) -> None:
 
 
 async def _check_nats(settings: Settings) -> None:
+    """See that every user of the bus is let in, and that JetStream is there for the one who makes the journal."""
+    users = {settings.nats_credentials(service) for service in (None, *NATS_SERVICES)}
+    journal = settings.nats_credentials("udpserver")
+    for user, password in sorted(users):
+        await _check_nats_user(settings, user, password, with_jetstream=(user, password) == journal)
+
+
+async def _check_nats_user(settings: Settings, user: str, password: str, *, with_jetstream: bool) -> None:
     where = "NATS at " + ", ".join(settings.nats_urls)
     errors: list[Exception] = []
 
@@ -134,8 +150,9 @@ async def _check_nats(settings: Settings) -> None:
     try:
         client = await nats.connect(
             settings.nats_urls,
-            user=settings.nats_user or None,
-            password=settings.nats_password.get_secret_value() or None,
+            user=user or None,
+            password=password or None,
+            inbox_prefix=inbox_prefix("udpserver") if with_jetstream else DEFAULT_INBOX_PREFIX,
             error_cb=on_error,
             allow_reconnect=False,
             connect_timeout=CONNECT_TIMEOUT_S,
@@ -145,14 +162,17 @@ async def _check_nats(settings: Settings) -> None:
         text = " ".join(str(error) or type(error).__name__ for error in [exc, *errors])
         if "authorization" in text.lower() or "authentication" in text.lower():
             raise PlatformError(
-                f"{where} refuses the user {settings.nats_user!r} with this password: set NATS_USER and NATS_PASSWORD "
-                "in .env"
+                f"{where} refuses the user {user!r} with this password: set NATS_USER and NATS_PASSWORD "
+                "(or those of the service, NATS_<SERVICE>_USER and NATS_<SERVICE>_PASSWORD) in .env"
             ) from exc
         raise PlatformError(
             f"{where} cannot be reached ({text}): set NATS_SERVER in .env to its address, or start that server"
         ) from exc
     try:
-        await client.jetstream(timeout=CONNECT_TIMEOUT_S).account_info()
+        if with_jetstream:
+            await client.jetstream(timeout=CONNECT_TIMEOUT_S).stream_info(JOURNAL_STREAM)
+    except NotFoundError:
+        return  # it will be made
     except (NatsError, OSError, TimeoutError) as exc:
         raise PlatformError(
             f"{where} has no JetStream for this account: enable it there (nats-server -js), or set NATS_SERVER in .env"

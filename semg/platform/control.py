@@ -74,15 +74,17 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, wit
     checks.check_tls(settings)
     checks.check_folders(settings)
     with _control_lock(settings, say):
-        made = env_file.complete(env_file_path(), load_settings())  # anew: another start may just have made them
-        if made:
-            say(f"Generated {', '.join(made)} in {env_file_path()}.")
-        settings = load_settings()
+        settings = load_settings()  # anew: another start may just have completed them
+        installation = identity.make_installation(settings.data_dir)
+        supervisor = identity.find_supervisor(installation)
+        if supervisor is None:  # servers that run know nothing of a password that is made now
+            made = env_file.complete(env_file_path(), settings)
+            if made:
+                say(f"Generated {', '.join(made)} in {env_file_path()}.")
+            settings = load_settings()
         additions: dict[str, str] = {}
         if with_lan or settings.lan:
             settings, additions = lan.with_lan(settings)
-        installation = identity.make_installation(settings.data_dir)
-        supervisor = identity.find_supervisor(installation)
         if supervisor is not None:
             ready = _match(settings, supervisor)
             if with_lan and ready.addresses["app"] != settings.app_url:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from semg import settings as settings_module
 from semg.platform.identity import write_atomically
-from semg.settings import Settings
+from semg.settings import NATS_SERVICES, Settings
 
 HEADER = "# Settings of this installation; .env.example lists all of them. Keep this file secret.\n"
 TOKEN_BYTES = 32
@@ -35,8 +35,10 @@ def complete(path: Path, settings: Settings) -> list[str]:
     wanted = {"SECRET_KEY": settings.secret_key, "SEMG_API_TOKEN": settings.semg_api_token}
     if settings.embedded_postgres:
         wanted["POSTGRES_PASSWORD"] = settings.postgres_password
+        wanted["POSTGRES_OWNER_PASSWORD"] = settings.postgres_owner_password
     if settings.embedded_nats:
-        wanted["NATS_PASSWORD"] = settings.nats_password
+        for service in ("", *(f"{name}_" for name in NATS_SERVICES)):
+            wanted[f"NATS_{service}PASSWORD".upper()] = getattr(settings, f"nats_{service}password")
     names = [
         name
         for name, value in wanted.items()

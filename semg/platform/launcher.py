@@ -14,6 +14,7 @@ from semg import clock
 from semg.errors import PlatformError, SettingsError
 from semg.ingest.udp_socket import open_socket
 from semg.platform import cluster, identity, nats, postgres
+from semg.platform.bus_users import users_of
 from semg.platform.services import Service
 from semg.platform.unit import Unit, url_answers
 from semg.settings import CLOCK_VARIABLE, Settings, child_environment
@@ -109,13 +110,14 @@ class Launcher:
     def launch_postgres(self) -> subprocess.Popen[bytes]:
         """Start the embedded PostgreSQL and wait until it answers."""
         settings = self._settings
+        owner, service = settings.postgres_owner, settings.postgres_service
         return postgres.start(
             postgres.data_folder(settings.data_dir),
             settings.postgres_port,
-            settings.postgres_user,
-            settings.postgres_password.get_secret_value(),
+            *owner,
             settings.postgres_db,
             self._log("postgres"),
+            service=service if service != owner else None,
             environment=self._environment("postgres"),
         ).process
 
@@ -132,6 +134,7 @@ class Launcher:
             settings.nats_user,
             settings.nats_password.get_secret_value(),
             settings.journal_max_bytes + NATS_SPARE_BYTES,
+            users=users_of(settings),
         )
         server = nats.start(config, settings.nats_port, self._log("nats"), environment=self._environment("nats"))
         self._nats_pid = server.process.pid

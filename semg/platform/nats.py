@@ -8,12 +8,13 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from semg.errors import PlatformError
 from semg.platform import embedded
+from semg.platform.bus_users import BusUser
 from semg.platform.unit import url_answers
 
 MAX_PAYLOAD_BYTES = 1 << 20
@@ -60,9 +61,12 @@ def write_config(
     password: str,
     max_file_store: int,
     *,
+    users: Sequence[BusUser] = (),
     sync_always: bool = True,
 ) -> None:
     """Write the server's configuration, readable by its owner only.
+
+    ``user`` may use every subject, each of ``users`` its own ones only.
 
     ``sync_always`` makes the journal survive a power cut; at one message per flush its cost was not measurable.
     """
@@ -73,7 +77,10 @@ def write_config(
         "server_name: semg",
         f"max_payload: {MAX_PAYLOAD_BYTES}",
         'write_deadline: "5s"',
-        f"authorization {{ user: {_quoted(user)}, password: {_quoted(password)} }}",
+        "authorization { users: [",
+        f"  {{ user: {_quoted(user)}, password: {_quoted(password)} }}",
+        *(f"  {_restricted(one)}" for one in users),
+        "] }",
         'http: "127.0.0.1:-1"',  # a free port; the file below tells which
         f"ports_file_dir: {_quoted(str(path.parent))}",
         f"jetstream {{ store_dir: {_quoted(str(store))}, max_file_store: {max_file_store}, sync_interval: {sync} }}",
@@ -144,6 +151,14 @@ def _answers(port: int) -> bool:
             return client.recv(5) == b"INFO "
     except OSError:
         return False
+
+
+def _restricted(user: BusUser) -> str:
+    publish, subscribe = (", ".join(map(_quoted, subjects)) for subjects in (user.publish, user.subscribe))
+    return (
+        f"{{ user: {_quoted(user.name)}, password: {_quoted(user.password)}, permissions: "
+        f"{{ publish: {{ allow: [{publish}] }}, subscribe: {{ allow: [{subscribe}] }} }} }}"
+    )
 
 
 def _quoted(text: str) -> str:

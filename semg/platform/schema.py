@@ -15,12 +15,16 @@ from semg.store.pool import Pool
 logger = logging.getLogger(__name__)
 
 FOLDER = PROJECT_DIR / "db"
+GRANTS = FOLDER / "grants.sql"
 
 
 def bring_up_to_date(
     settings: Settings, backup: Callable[[Settings], Path] | None = None, *, folder: Path = FOLDER
 ) -> list[int]:
     """Give an empty database the current schema, or an older one the migrations that it lacks.
+
+    Then the services get their rights. All is done as the tables' owner (``POSTGRES_OWNER_USER``), who may be another
+    role than that of the services.
 
     Each migration is one transaction with its row in ``schema_migrations``; a second process that starts at the
     same moment waits for the first. Before the first migration of a database that has rows, a backup is written.
@@ -47,7 +51,7 @@ def bring_up_to_date(
         PostgreSQL cannot be reached, or refused a statement.
     """
     migrations = list_migrations(folder)
-    pool = Pool(settings, size=2, name="migrate")
+    pool = Pool(settings, size=2, name="migrate", as_owner=True)
     try:
         with pool.transaction() as guard:
             schema.lock_schema(guard)
@@ -56,14 +60,17 @@ def bring_up_to_date(
                 _refuse_foreign(settings, migrations, applied, tables)
                 filled = schema.has_rows(tx, [name for name in tables if name != "schema_migrations"])
             if not tables:
-                return _create(pool, folder)
-            missing = [number for number in migrations if number not in applied]
-            if missing and filled:
-                written = (backup or back_up)(settings)
-                logger.info("backup before the migration: %s", written)
-            for number in missing:
-                _migrate(pool, migrations[number], number)
-            return missing
+                added = _create(pool, folder)
+            else:
+                added = [number for number in migrations if number not in applied]
+                if added and filled:
+                    written = (backup or back_up)(settings)
+                    logger.info("backup before the migration: %s", written)
+                for number in added:
+                    _migrate(pool, migrations[number], number)
+            if settings.postgres_owner != settings.postgres_service:
+                _grant(pool, settings.postgres_user)
+            return added
     finally:
         pool.close()
 
@@ -108,6 +115,13 @@ def _create(pool: Pool, folder: Path) -> list[int]:
         schema.run_script(tx, (folder / "postgres.sql").read_text(encoding="utf-8"))
     with pool.transaction() as tx:
         return schema.list_applied(tx)
+
+
+def _grant(pool: Pool, service: str) -> None:
+    """Let the services' role do what it needs, and nothing else."""
+    with pool.transaction() as tx:
+        schema.name_service_role(tx, service)
+        schema.run_script(tx, GRANTS.read_text(encoding="utf-8"))
 
 
 def _migrate(pool: Pool, path: Path, number: int) -> None:

@@ -30,11 +30,14 @@ class Pool:
         More callers than this wait for one another.
     name
         Shown by the server (``application_name``).
+    as_owner
+        Connect as the owner of the tables, who may change the schema.
     """
 
-    def __init__(self, settings: Settings, *, size: int = 4, name: str = "semg") -> None:
+    def __init__(self, settings: Settings, *, size: int = 4, name: str = "semg", as_owner: bool = False) -> None:
         self._settings = settings
         self._name = name
+        self._login = settings.postgres_owner if as_owner else settings.postgres_service
         self._slots = threading.BoundedSemaphore(size)
         self._idle: list[psycopg2.extensions.connection] = []
         self._lock = threading.Lock()
@@ -83,8 +86,8 @@ class Pool:
                 host=host,
                 port=port,
                 dbname=self._settings.postgres_db,
-                user=self._settings.postgres_user,
-                password=self._settings.postgres_password.get_secret_value(),
+                user=self._login[0],
+                password=self._login[1],
                 application_name=self._name,
                 connect_timeout=3,
                 options="-c timezone=UTC -c statement_timeout=60000 -c search_path=public",

@@ -59,6 +59,11 @@ def run_script(tx: Transaction, script: str) -> None:
         cursor.execute(script)
 
 
+def name_service_role(tx: Transaction, role: str) -> None:
+    """Tell the scripts of this transaction which role is the services'."""
+    execute(tx, "SELECT set_config('semg.service_role', %s, true)", (role,))
+
+
 def insert_number(tx: Transaction, number: int) -> None:
     """Write that the database now contains this migration."""
     execute(tx, "INSERT INTO schema_migrations (number) VALUES (%s)", (number,))

@@ -24,8 +24,8 @@ WATCH_S = 10.0
 Ids = TypeVar("Ids", int, NDArray[np.int64])
 
 
-def samples_subject(user_id: int) -> str:
-    """Subject of a profile's live blocks."""
+def samples_subject(user_id: int | str) -> str:
+    """Subject of a profile's live blocks (``*`` for all)."""
     return f"semg.samples.{user_id}"
 
 
@@ -68,8 +68,8 @@ def watched_profile(subject: str) -> int:
     return int(name)
 
 
-def decisions_subject(user_id: int) -> str:
-    """Subject of a profile's decisions."""
+def decisions_subject(user_id: int | str) -> str:
+    """Subject of a profile's decisions (``*`` for all)."""
     return f"semg.decisions.{user_id}"
 
 
@@ -81,6 +81,11 @@ def models_subject(user_id: int | str) -> str:
 def sessions_subject(user_id: int | str) -> str:
     """Subject that tells of a session's edges (``*`` for all)."""
     return f"semg.sessions.{user_id}"
+
+
+def inbox_prefix(service: str) -> str:
+    """Where the answers to a service's questions come: below a prefix of its own, so that nobody else reads them."""
+    return f"_INBOX_{service}"
 
 
 class Message(BaseModel):

@@ -13,10 +13,12 @@ import psycopg2
 import pytest
 
 from semg.platform import embedded, nats, postgres
-from semg.settings import PROJECT_DIR, Settings
+from semg.platform.bus_users import users_of
+from semg.settings import NATS_SERVICES, PROJECT_DIR, Settings
 from semg.store.pool import Pool
 
 TEMPLATE = "semg_template"
+SERVICE_PASSWORD = "service-secret"
 API_TOKEN = "test-token-" + "0" * 24
 
 
@@ -55,14 +57,17 @@ def _serve(folder: Path) -> Iterator[postgres.PostgresServer]:
     server = postgres.start(
         data,
         embedded.free_port(),
-        "semg",
+        "semg_owner",
         secrets.token_urlsafe(16),
         TEMPLATE,
         folder / "postgres.log",
+        service=("semg", SERVICE_PASSWORD),
         durable=False,
     )
     try:
         admin_execute(server, (PROJECT_DIR / "db" / "postgres.sql").read_text(), TEMPLATE)
+        grants = (PROJECT_DIR / "db" / "grants.sql").read_text()
+        admin_execute(server, f"SET semg.service_role = 'semg'; {grants}", TEMPLATE)
         yield server
     finally:
         server.stop()
@@ -82,15 +87,19 @@ def settings(postgres_server: postgres.PostgresServer, tmp_path: Path) -> Iterat
     """Settings with an own, empty database (schema applied), free ports, and no bus."""
     database = f"test_{secrets.token_hex(6)}"
     admin_execute(postgres_server, f"CREATE DATABASE {database} TEMPLATE {TEMPLATE}")
+    admin_execute(postgres_server, f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")  # not copied
     yield Settings(
         _env_file=None,
         postgres_host="127.0.0.1",
         postgres_port=postgres_server.port,
         postgres_db=database,
-        postgres_user=postgres_server.user,
-        postgres_password=postgres_server.password,
+        postgres_user="semg",
+        postgres_password=SERVICE_PASSWORD,
+        postgres_owner_user=postgres_server.user,
+        postgres_owner_password=postgres_server.password,
         nats_user="semg",
         nats_password="nats-secret",
+        **{f"nats_{service}_password": f"{service}-secret" for service in NATS_SERVICES},
         api_port=embedded.free_port(),
         udp_host="127.0.0.1",
         udp_port=embedded.free_port(kind=2),
@@ -115,8 +124,9 @@ def pool(settings: Settings) -> Iterator[Pool]:
 def servers(postgres_server: postgres.PostgresServer, settings: Settings, tmp_path: Path) -> Iterator[Servers]:
     """The test's own database and an own NATS with JetStream."""
     port = embedded.free_port()
-    config = tmp_path / "nats.conf"
-    nats.write_config(config, tmp_path / "jetstream", port, "semg", "nats-secret", 1 << 30, sync_always=False)
+    config, users = tmp_path / "nats.conf", users_of(settings)
+    store = tmp_path / "jetstream"
+    nats.write_config(config, store, port, "semg", "nats-secret", 1 << 30, users=users, sync_always=False)
     server = nats.start(config, port, tmp_path / "nats.log")
     try:
         bus = {"nats_server": f"nats://127.0.0.1:{port}", "journal_max_bytes": 256 << 20}

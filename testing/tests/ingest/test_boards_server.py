@@ -16,8 +16,9 @@ from semg.ingest.counters import Counters
 from semg.ingest.pipeline import Pipeline
 from semg.settings import Settings
 from semg.store import boards, consents
-from semg.store.pool import Pool, execute
+from semg.store.pool import Pool
 from semg.wire.udp2 import DatagramV2, encode_v2
+from testing.tests.conftest import admin_execute
 from testing.tests.ingest.board_kit import SimulatedBoard
 from testing.tests.ingest.ingest_kit import (
     Sender,
@@ -210,13 +211,12 @@ async def test_boot_that_could_not_be_written_is_remembered_when_the_database_is
     user_id = make_profile(ingest_pool, n_channels=CHANNELS)
     board = assigned_board(ingest_pool, servers.settings, user_id)
     async with running(servers.settings, ingest_pool) as server:
-        with ingest_pool.transaction() as tx:
-            execute(tx, "ALTER TABLE boards RENAME TO boards_away")
+        database = servers.settings.postgres_db
+        admin_execute(servers.postgres, "ALTER TABLE boards RENAME TO boards_away", database)
         sender.raw(board.next(10))
         await until(lambda: server.counters.stored == 10, "the known board goes on")
         await until(lambda: "the last one stays" in caplog.text, "the write refused")
-        with ingest_pool.transaction() as tx:
-            execute(tx, "ALTER TABLE boards_away RENAME TO boards")
+        admin_execute(servers.postgres, "ALTER TABLE boards_away RENAME TO boards", database)
         await until(lambda: last_boot(ingest_pool, board.board_id) == 5, "remembered afterwards")
 
 

@@ -18,6 +18,7 @@ from semg.errors import NotFoundError, StoreError
 from semg.store import blocks as store
 from semg.store.block_rows import decoded_rows, encoded_rows
 from semg.store.pool import Pool, execute, one, rows
+from testing.tests.conftest import Servers, admin_execute
 
 pytestmark = pytest.mark.servers
 
@@ -138,12 +139,15 @@ def test_rows_that_sql_wrote_are_read_as_well(pool: Pool) -> None:
     assert (found.device_us.tolist(), found.received_us.tolist()) == ([0, 5000], [1, 2])
 
 
-def test_row_whose_columns_do_not_fit_is_refused(pool: Pool) -> None:
+def test_row_whose_columns_do_not_fit_is_refused(
+    pool: Pool, servers: Servers
+) -> None:
     write(pool, stream(1))
     with pytest.raises(StoreError, match="sample_blocks_sizes"), pool.transaction() as tx:
         execute(tx, "UPDATE sample_blocks SET samples = samples || '\\x00'")
+    drop = "ALTER TABLE sample_blocks DROP CONSTRAINT sample_blocks_sizes"
+    admin_execute(servers.postgres, drop, servers.settings.postgres_db)
     with pool.transaction() as tx:
-        execute(tx, "ALTER TABLE sample_blocks DROP CONSTRAINT sample_blocks_sizes")
         execute(tx, "UPDATE sample_blocks SET samples = samples || '\\x00'")
     with pytest.raises(StoreError, match="20 samples of 3 channels do not have 80 bytes of times and 241 of values"):
         read(pool, T0, T0 + timedelta(hours=1))

@@ -59,7 +59,7 @@ class Recorded:
 
 @asynccontextmanager
 async def worker_running(settings: Settings, pool: Pool) -> AsyncIterator[tuple[InferenceWorker, Capture]]:
-    client = await bus.connect(settings, "test-worker", forever=False)
+    client = await bus.connect(settings, "test-worker", forever=False, service="nat_inference")
     capture = Capture(settings)
     worker = InferenceWorker(settings, client, capture.connect, pool, Directory(pool))
     await worker.subscribe()

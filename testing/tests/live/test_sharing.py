@@ -63,7 +63,7 @@ async def workers(settings: Settings, n: int) -> AsyncIterator[tuple[list[Worker
         made: list[Worker] = []
         owners: dict[int, Worker] = {}
         for _ in range(n):
-            client = await bus.connect(settings, "worker")
+            client = await bus.connect(settings, "worker", service="nat_inference")
             stack.push_async_callback(client.close)
             made.append(Worker(client, settings, owners))
         try:
@@ -105,7 +105,7 @@ async def test_worker_that_leaves_hands_over_before_its_leases_run_out(sharing: 
         await until(lambda: len(made[0].has) == N_PARTITIONS, "all partitions")
         await made[0].leave()
         assert made[0].has == set()
-        client = await bus.connect(slow, "next")
+        client = await bus.connect(slow, "next", service="nat_inference")
         heir = Worker(client, slow, owners)
         await until(lambda: len(heir.has) == N_PARTITIONS, "handed over", timeout_s=7)
         await heir.die()
@@ -115,7 +115,7 @@ async def test_worker_that_leaves_hands_over_before_its_leases_run_out(sharing: 
 async def test_newcomer_gets_its_share_from_the_others(sharing: Settings) -> None:
     async with workers(sharing, 2) as (made, owners):
         await until(lambda: sizes(made) == [3, 4], "fair shares of two")
-        client = await bus.connect(sharing, "newcomer")
+        client = await bus.connect(sharing, "newcomer", service="nat_inference")
         third = Worker(client, sharing, owners)
         await until(lambda: sizes([*made, third]) == [2, 2, 3] and len(owners) == N_PARTITIONS, "fair shares of three")
         await third.die()
@@ -186,7 +186,7 @@ async def test_lost_acknowledgement_of_a_renewal_loses_no_lease(sharing: Setting
 
 async def test_kinds_of_work_do_not_share_with_one_another(sharing: Settings) -> None:
     async with workers(sharing, 1) as (made, _):
-        client = await bus.connect(sharing, "store")
+        client = await bus.connect(sharing, "store", service="store")
         other = Worker(client, sharing, {}, "store")
         await until(lambda: len(made[0].has) == len(other.has) == N_PARTITIONS, "all partitions each")
         await other.die()

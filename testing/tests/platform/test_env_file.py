@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from semg.platform import env_file
-from semg.settings import PROJECT_DIR, Settings, load_settings
+from semg.settings import NATS_SERVICES, PROJECT_DIR, Settings, load_settings
 
-SECRETS = ("SECRET_KEY", "SEMG_API_TOKEN", "POSTGRES_PASSWORD", "NATS_PASSWORD")
+SERVERS = (
+    "POSTGRES_PASSWORD", "POSTGRES_OWNER_PASSWORD",
+    "NATS_PASSWORD", *(f"NATS_{service.upper()}_PASSWORD" for service in NATS_SERVICES),
+)  # fmt: skip
+SECRETS = ("SECRET_KEY", "SEMG_API_TOKEN", *SERVERS)
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ def test_existing_file_is_completed_and_closed(path: Path) -> None:
     path.write_text("# mine\nAPI_PORT=9000\nSECRET_KEY=chosen-by-me\nSEMG_API_TOKEN=\nUSER_ID=7")
     path.chmod(0o644)
     made = env_file.complete(path, load_settings(path))
-    assert made == ["SEMG_API_TOKEN", "POSTGRES_PASSWORD", "NATS_PASSWORD"]
+    assert made == ["SEMG_API_TOKEN", *SERVERS]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_text().startswith("# mine\nAPI_PORT=9000\nSECRET_KEY=chosen-by-me\nSEMG_API_TOKEN=")
     settings = load_settings(path)
@@ -70,7 +74,7 @@ def test_password_of_a_named_server_is_not_invented(path: Path) -> None:
 def test_example_lists_every_setting_with_its_default(path: Path) -> None:
     example = (PROJECT_DIR / ".env.example").read_text()
     settings = dict(re.findall(r"^#([A-Z][A-Z0-9_]*)=(.*)$", example, re.MULTILINE))
-    set_by_the_supervisor = {"SEMG_READY_FILE"}
+    set_by_the_supervisor = {"SEMG_READY_FILE", "SEMG_UDP_FD"}
     assert set(settings) == {name.upper() for name in Settings.model_fields} - set_by_the_supervisor
     path.write_text(example)
     assert load_settings(path) == load_settings(None)

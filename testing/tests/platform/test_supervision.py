@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -211,7 +212,7 @@ def test_wrong_password_of_the_embedded_database_gives_one_sentence(embedded_ins
     assert installation.run("start").returncode == 0
     assert installation.run("stop").returncode == 0
     text = installation.env_file.read_text()
-    lines = ["POSTGRES_PASSWORD=wrong" if line.startswith("POSTGRES_PASSWORD=") else line for line in text.splitlines()]
+    lines = [re.sub("^POSTGRES_(OWNER_)?PASSWORD=.*", r"POSTGRES_\1PASSWORD=wrong", line) for line in text.splitlines()]
     installation.env_file.write_text("\n".join(lines) + "\n")
     started = installation.run("start")
     assert started.returncode == 1

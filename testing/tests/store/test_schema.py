@@ -85,7 +85,9 @@ def empty(settings: Settings, postgres_server: PostgresServer) -> Iterator[Calla
     def make() -> Settings:
         made.append(f"test_{secrets.token_hex(6)}")
         admin_execute(postgres_server, f"CREATE DATABASE {made[-1]}")
-        return settings.model_copy(update={"postgres_db": made[-1]})
+        password = settings.postgres_owner_password
+        owner = {"postgres_user": settings.postgres_owner_user, "postgres_password": password}
+        return settings.model_copy(update={"postgres_db": made[-1], **owner})
 
     yield make
     for database in made:
