@@ -19,8 +19,11 @@ CREATE TABLE accounts (
     created_at           timestamptz NOT NULL DEFAULT now(),
     password_changed_at  timestamptz NOT NULL DEFAULT now(),
     failed_logins        integer NOT NULL DEFAULT 0,
-    locked_until         timestamptz
+    locked_until         timestamptz,
+    disabled_at          timestamptz,
+    logged_out_at        timestamptz
 );
+COMMENT ON COLUMN accounts.logged_out_at IS 'Logins made before this moment are over, in every browser';
 COMMENT ON TABLE accounts IS 'Who logs in; argon2id hashes';
 
 CREATE TABLE profiles (
@@ -34,12 +37,45 @@ CREATE TABLE profiles (
     last_model_version  integer NOT NULL DEFAULT 0,
     created_at       timestamptz NOT NULL DEFAULT now(),
     channel_purposes jsonb NOT NULL DEFAULT '{}',
-    hysteresis       real NOT NULL DEFAULT 0.1 CHECK (hysteresis BETWEEN 0 AND 1)
+    hysteresis       real NOT NULL DEFAULT 0.1 CHECK (hysteresis BETWEEN 0 AND 1),
+    owner_id         bigint REFERENCES accounts ON DELETE SET NULL
 );
+CREATE INDEX profiles_by_owner ON profiles (owner_id);
 COMMENT ON COLUMN profiles.hysteresis IS 'How much more a decision that begins needs: part of the way from min_confidence to 1';
+COMMENT ON COLUMN profiles.owner_id IS 'The account that made it; nobody''s is seen by admins, and by whom it is shared with';
 COMMENT ON COLUMN profiles.channel_purposes IS 'What each channel is for, by its name';
 COMMENT ON COLUMN profiles.last_model_version IS 'Newest version ever made; a deleted model''s number is not used again';
 COMMENT ON TABLE profiles IS 'Whose muscles are recorded; numbers start with the sketch''s default and are never used again';
+
+CREATE TABLE profile_shares (
+    user_id     bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
+    account_id  bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    shared_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, account_id)
+);
+CREATE INDEX profile_shares_by_account ON profile_shares (account_id);
+COMMENT ON TABLE profile_shares IS 'Which other accounts may see a profile; what they may do there is their role''s';
+
+CREATE TABLE api_tokens (
+    token_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id    bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    name          text NOT NULL CHECK (name <> '' AND length(name) <= 100),
+    token_hash    bytea NOT NULL UNIQUE CHECK (octet_length(token_hash) = 32),
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    last_used_at  timestamptz,
+    UNIQUE (account_id, name)
+);
+COMMENT ON TABLE api_tokens IS 'What an account''s programs show to the API: SHA-256 of random tokens that are shown once';
+
+CREATE TABLE account_identities (
+    issuer      text NOT NULL CHECK (issuer <> ''),
+    subject     text NOT NULL CHECK (subject <> ''),
+    account_id  bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    linked_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (issuer, subject)
+);
+CREATE INDEX account_identities_by_account ON account_identities (account_id);
+COMMENT ON TABLE account_identities IS 'Who an OpenID Connect provider says somebody is, and the account that this is';
 
 CREATE TABLE devices (
     device_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -549,6 +585,6 @@ END
 $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age';
 
-INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10);
+INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12);
 
 COMMIT;

@@ -52,6 +52,10 @@ class LoginError(SemgError):
     """Nobody is logged in; one sentence for every cause, so that it does not tell which logins exist."""
 
 
+class AccessError(SemgError):
+    """The account that asks may not do this; the message says who may."""
+
+
 class BusError(SemgError):
     """NATS or JetStream refused or lost a message."""
 

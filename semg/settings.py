@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     )
     inference_timeout_s: float = Field(2.0, gt=0)
     api_threads: int = Field(1, ge=1)
+    api_requests_per_s: float = Field(
+        100.0, gt=0, description="requests a second of one account's token or one address; services are not limited"
+    )
     api_max_body_bytes: int = Field(16 << 20, ge=1024)
     predict_max_samples: int = Field(200_000, ge=1)
     model_cache_size: int = Field(512, ge=1)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from semg.store import gestures, models, profiles, services, sessions
+from semg.store import gestures, models, services, sessions
 from ui import errors, health, sources, stream
 from ui.page import empty, page
 from ui.runtime import App
@@ -21,7 +21,7 @@ def show_health(app: App) -> None:
     now = datetime.now(UTC)
     with app.pool.transaction() as tx:
         statuses = services.list_services(tx)
-        known = sources.read_known(tx)
+        known = sources.read_known(app, tx)
     health.show_services(statuses, now)
     health.show_rates(statuses)
     st.subheader("Who sends now", anchor=False)
@@ -31,7 +31,7 @@ def show_health(app: App) -> None:
 def show_next_step(app: App) -> None:
     """Show where to go on an installation on which nothing is recognised yet."""
     with app.pool.transaction() as tx:
-        known = profiles.list_profiles(tx)[:LOOKED_AT]
+        known = app.people(tx)[:LOOKED_AT]
         trained = bool(models.list_active(tx))
         recorded = trained or any(sessions.list_sessions(tx, one.user_id, limit=1) for one in known)
         defined = recorded or any(len(gestures.list_gestures(tx, one.user_id)) > 1 for one in known)

@@ -1,55 +1,176 @@
-"""Who may call: bearer tokens for programs, short-lived tokens and an origin check for browsers."""
+"""Who may call: bearer tokens for programs, short-lived tokens and an origin check for browsers.
+
+``SEMG_API_TOKEN`` is the services' own and may do everything. An account's API token may what the account may
+(``semg/store/access.py``); it is looked up at every request, so that a revoked one stops at once.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import HTTPException, Request, WebSocket
+from fastapi import Depends, HTTPException, Request, WebSocket
+from starlette.requests import HTTPConnection
 
-from semg.errors import WireError
+from semg.domain import Account
+from semg.errors import NotFoundError, WireError
 from semg.settings import Settings
+from semg.store import access, accounts, api_tokens
 from semg.wire import tokens
-from webapi.services import services_of
+from webapi.services import Services, services_of
 
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 
-async def require_token(request: Request) -> None:
-    """Refuse a request without ``Authorization: Bearer <SEMG_API_TOKEN>``."""
-    if not is_api_token(services_of(request).settings, request.headers.get("authorization")):
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: an account, or (None) a service with ``SEMG_API_TOKEN``, which may do everything."""
+
+    services: Services
+    account: Account | None
+
+    async def require(self, user_ids: Iterable[int], right: access.Right) -> None:
+        """Refuse what the caller may not do with one of these profiles.
+
+        Raises
+        ------
+        NotFoundError
+            A profile is not there, or not for this caller to see.
+        AccessError
+            The role does not allow it.
+        """
+        account = self.account
+        if account is not None:
+            await asyncio.to_thread(_require, self.services, account, set(user_ids), right)
+
+    def require_admin(self) -> None:
+        """Refuse accounts that are no admin.
+
+        Raises
+        ------
+        AccessError
+            The caller is none.
+        """
+        if self.account is not None:
+            access.require_admin(self.account)
+
+
+async def require_token(request: Request) -> Caller:
+    """Give who calls; refuse a request without a valid ``Authorization: Bearer …``."""
+    caller = await find_caller(request)
+    if caller is None:
         raise HTTPException(
-            401, "expected the header Authorization: Bearer <SEMG_API_TOKEN>", headers={"WWW-Authenticate": "Bearer"}
+            401,
+            "expected the header Authorization: Bearer <SEMG_API_TOKEN or an account's API token>",
+            headers={"WWW-Authenticate": "Bearer"},
         )
+    return caller
 
 
-def may_watch(websocket: WebSocket, user_id: int) -> bool:
-    """Tell whether a WebSocket may watch a profile: the API token, or a browser's token for this profile."""
+CallerOf = Annotated[Caller, Depends(require_token)]
+
+
+async def find_caller(connection: HTTPConnection) -> Caller | None:
+    """Give who calls by the ``Authorization`` header, or None."""
+    services, header = services_of(connection), connection.headers.get("authorization")
+    if is_api_token(services.settings, header):
+        return Caller(services, None)
+    token = bearer(header)
+    if not token.startswith(api_tokens.PREFIX):
+        return None
+    account = await asyncio.to_thread(_account_of, services, token)
+    return None if account is None else Caller(services, account)
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """What lets somebody watch a profile; looked at again while the WebSocket is open.
+
+    Attributes
+    ----------
+    token
+        An account's API token; empty for a browser.
+    account_id, issued_s
+        Of a browser: the account that is logged in there, and when its token was made. No account: a service.
+    """
+
+    token: str = ""
+    account_id: int | None = None
+    issued_s: float = 0.0
+
+    def may_watch(self, services: Services, user_id: int) -> bool:
+        """Tell whether the profile may be watched now. Asks the database: not for the event loop."""
+        if not self.token and self.account_id is None:
+            return True
+        with services.pool.transaction() as tx:
+            if self.token:
+                account = api_tokens.find_account(tx, self.token)
+            else:
+                account = accounts.find_account_by_id(tx, self.account_id or 0)
+                if account is not None and not account.has_login_of(self.issued_s):
+                    account = None
+            if account is None:
+                return False
+            try:
+                access.require(tx, account, user_id)
+            except NotFoundError:
+                return False
+        return True
+
+
+def find_viewer(websocket: WebSocket, user_id: int) -> Viewer | None:
+    """Give what a WebSocket shows to be let in: an API token, or a browser's token for this profile; None: nothing."""
     settings = services_of(websocket).settings
     origin = websocket.headers.get("origin")
     if origin is not None and not _is_app(origin, settings.app_url):
-        return False
-    if is_api_token(settings, websocket.headers.get("authorization")):
-        return True
+        return None
+    header = websocket.headers.get("authorization")
+    if is_api_token(settings, header):
+        return Viewer()
+    if bearer(header).startswith(api_tokens.PREFIX):
+        return Viewer(token=bearer(header))
     for protocol in websocket.scope.get("subprotocols", []):
         if protocol.startswith(tokens.TOKEN_PROTOCOL_PREFIX):
-            return _is_live_token(settings, protocol.removeprefix(tokens.TOKEN_PROTOCOL_PREFIX), user_id)
-    return False
+            return _browser(settings, protocol.removeprefix(tokens.TOKEN_PROTOCOL_PREFIX), user_id)
+    return None
 
 
 def is_api_token(settings: Settings, header: str | None) -> bool:
-    """Tell whether an ``Authorization`` header carries the API token."""
-    expected = settings.semg_api_token.get_secret_value()
+    """Tell whether an ``Authorization`` header carries the services' API token."""
+    expected, token = settings.semg_api_token.get_secret_value(), bearer(header)
+    return bool(expected) and secrets.compare_digest(token.encode(), expected.encode())
+
+
+def bearer(header: str | None) -> str:
+    """Give the token of an ``Authorization: Bearer`` header; empty for any other."""
     scheme, _, token = (header or "").partition(" ")
-    return bool(expected) and scheme.lower() == "bearer" and secrets.compare_digest(token.encode(), expected.encode())
+    return token if scheme.lower() == "bearer" else ""
 
 
-def _is_live_token(settings: Settings, token: str, user_id: int) -> bool:
+def _browser(settings: Settings, token: str, user_id: int) -> Viewer | None:
     try:
-        subject, _ = tokens.read_token(settings.secret_key.get_secret_value(), tokens.LIVE, token)
+        subject, issued_s = tokens.read_token(settings.secret_key.get_secret_value(), tokens.LIVE, token)
     except WireError:
-        return False
-    return subject == str(user_id)
+        return None
+    profile, _, account = subject.partition("/")
+    if profile != str(user_id):
+        return None
+    return Viewer(account_id=int(account) if account else None, issued_s=issued_s)
+
+
+def _account_of(services: Services, token: str) -> Account | None:
+    with services.pool.transaction() as tx:
+        return api_tokens.find_account(tx, token)
+
+
+def _require(services: Services, account: Account, user_ids: set[int], right: access.Right) -> None:
+    with services.pool.transaction() as tx:
+        for user_id in sorted(user_ids):
+            access.require(tx, account, user_id, right)
 
 
 def _is_app(origin: str, app_url: str) -> bool:

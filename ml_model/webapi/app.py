@@ -11,7 +11,7 @@ from semg import log
 from semg.settings import Settings, get_settings
 from webapi import problems, services
 from webapi.exports import export_routes
-from webapi.limits import BodyLimit
+from webapi.limits import BodyLimit, RateLimit
 from webapi.live import live_routes
 from webapi.outside import Outside
 from webapi.routes import guarded_routes, open_routes
@@ -38,6 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
 
     app.add_middleware(BodyLimit)
+    app.add_middleware(RateLimit)
     app.add_middleware(Outside)
     problems.add_handlers(app)
     app.include_router(open_routes)

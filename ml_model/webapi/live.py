@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextlib import suppress
 
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from semg.domain import Profile
-from semg.errors import NotFoundError
+from semg.errors import NotFoundError, StoreError
 from semg.live import Viewer
 from semg.store import profiles
 from semg.wire import tokens
-from webapi.access import may_watch
+from webapi.access import Viewer as Access
+from webapi.access import find_viewer
 from webapi.services import Services, services_of
+
+logger = logging.getLogger(__name__)
 
 NOT_LET_IN, NO_PROFILE, TOO_SLOW = 4401, 4404, 1013
 SEND_TIMEOUT_S = 10.0
+LOOK_AGAIN_S = 5.0
+"""How long somebody who may watch no more goes on watching, at most."""
 live_routes = APIRouter()
 
 
 @live_routes.websocket("/ws/live/{userid}")
 async def live(websocket: WebSocket, userid: int, samples: bool = True) -> None:
     """Send decisions, and sample blocks unless ``samples=false``, of a profile until the viewer leaves."""
-    if not may_watch(websocket, userid):
+    services, viewing = services_of(websocket), find_viewer(websocket, userid)
+    if viewing is None or not await asyncio.to_thread(viewing.may_watch, services, userid):
         await _refuse(websocket, NOT_LET_IN, "token or origin refused")
         return
-    services = services_of(websocket)
     try:
         profile = await asyncio.to_thread(_profile, services, userid)
     except NotFoundError:
@@ -36,7 +43,8 @@ async def live(websocket: WebSocket, userid: int, samples: bool = True) -> None:
         await _accept(websocket)  # not before: who is connected misses nothing that comes from now on
         sender = asyncio.create_task(_send(websocket, viewer))
         reader = asyncio.create_task(_read_until_closed(websocket))
-        done, pending = await asyncio.wait({sender, reader}, return_when=asyncio.FIRST_COMPLETED)
+        guard = asyncio.create_task(_close_when_refused(websocket, viewing, userid))
+        done, pending = await asyncio.wait({sender, reader, guard}, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
         await asyncio.gather(*done, *pending, return_exceptions=True)
@@ -66,6 +74,21 @@ async def _send(websocket: WebSocket, viewer: Viewer) -> None:
             return
         except (WebSocketDisconnect, RuntimeError):
             return
+
+
+async def _close_when_refused(websocket: WebSocket, viewing: Access, user_id: int) -> None:
+    """Close when what let the viewer in holds no more: a revoked token, a disabled account, a share that ended."""
+    while True:
+        await asyncio.sleep(LOOK_AGAIN_S)
+        try:
+            if await asyncio.to_thread(viewing.may_watch, services_of(websocket), user_id):
+                continue
+        except StoreError as exc:
+            logger.warning("a viewer is not looked at again now: %s", exc)
+            continue
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await websocket.close(NOT_LET_IN, "not allowed any more")
+        return
 
 
 async def _read_until_closed(websocket: WebSocket) -> None:

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from semg.errors import NotFoundError, StoreUnavailableError, WireError
+from semg.errors import AccessError, NotFoundError, StoreUnavailableError, WireError
 from semg.prediction import InputError
 from semg.wire.http import Problem
 
@@ -44,6 +44,10 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(NotFoundError)
     async def missing(_: Request, exc: NotFoundError) -> JSONResponse:
         return problem(404, str(exc), "userid")
+
+    @app.exception_handler(AccessError)
+    async def forbidden(_: Request, exc: AccessError) -> JSONResponse:
+        return problem(403, str(exc))
 
     @app.exception_handler(StoreUnavailableError)
     async def away(_: Request, exc: StoreUnavailableError) -> JSONResponse:

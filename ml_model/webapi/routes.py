@@ -16,7 +16,7 @@ from semg.prediction import InputError
 from semg.store.schema import current_number
 from semg.wire.http import PredictRequest, PredictResponse, Problem
 from semg.wire.windows import CONTENT_TYPE, decode_alike, encode_answer_table
-from webapi.access import require_token
+from webapi.access import CallerOf, require_token
 from webapi.services import Services, services_of
 
 MAX_AT_ONCE = 256
@@ -28,6 +28,7 @@ guarded_routes = APIRouter(dependencies=[Depends(require_token)], responses={401
 
 _BINARY = {"type": "string", "format": "binary"}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
+    403: {"model": Problem, "description": "The account's role does not allow it"},
     404: {"model": Problem, "description": "No such profile, or it has no active model"},
     413: {"model": Problem, "description": "Body too large"},
     422: {"model": Problem, "description": "The field that is wrong"},
@@ -57,13 +58,14 @@ async def readyz(services: WithServices) -> Response:
 
 
 @guarded_routes.get("/metrics", tags=["health"])
-async def metrics(services: WithServices) -> Response:
-    """Counters in Prometheus' text format."""
+async def metrics(services: WithServices, caller: CallerOf) -> Response:
+    """Counters in Prometheus' text format, for services and admins."""
+    caller.require_admin()
     return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @guarded_routes.post("/predict", tags=["prediction"], responses=_REFUSALS)
-async def predict(request: PredictRequest, services: WithServices) -> PredictResponse:
+async def predict(request: PredictRequest, services: WithServices, caller: CallerOf) -> PredictResponse:
     """Predict every window of raw samples of one profile.
 
     The samples are conditioned from a reset state, so the first ``settle_ms`` and the first window's length give no
@@ -72,6 +74,7 @@ async def predict(request: PredictRequest, services: WithServices) -> PredictRes
     if len(request.data) > services.settings.predict_max_samples:
         limit = services.settings.predict_max_samples
         raise InputError("data", f"expected at most {limit} samples (PREDICT_MAX_SAMPLES), got {len(request.data)}")
+    await caller.require([request.userid], "work")
     width = len(request.data[0])
     for index, row in enumerate(request.data):
         if len(row) != width:
@@ -88,10 +91,11 @@ async def predict(request: PredictRequest, services: WithServices) -> PredictRes
     responses={200: {"content": {CONTENT_TYPE: {}}}, **_REFUSALS},
     openapi_extra={"requestBody": {"required": True, "content": {CONTENT_TYPE: {"schema": _BINARY}}}},
 )
-async def predict_windows(request: Request, services: WithServices) -> Response:
+async def predict_windows(request: Request, services: WithServices, caller: CallerOf) -> Response:
     """Predict conditioned windows of several profiles (binary; docs/wire.md, "Windows")."""
     started = time.perf_counter()
     windows = decode_alike(await request.body())
+    await caller.require((user_id for part in windows for user_id in part.user_ids.tolist()), "work")
     predict = services.predictor.predict_windows
     # A thread would share the interpreter's lock with this one and wait for it at every array operation; only what has
     # to ask the store, or takes long, is handed over.

@@ -9,12 +9,13 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
-from semg.errors import SealError, WireError
+from semg.errors import NotFoundError, SealError, WireError
 from semg.sealed import SealedReader, Vault
+from semg.store import sessions
 from semg.video.files import files_of
 from semg.wire import tokens
 from semg.wire.http import Problem
-from webapi.access import is_api_token
+from webapi.access import Caller, find_caller
 from webapi.ranges import answer
 from webapi.services import services_of
 
@@ -35,13 +36,19 @@ async def video(request: Request, session_id: int, token: str = "") -> Response:
     Programs send the ``Authorization`` header.
     """
     settings = services_of(request).settings
-    if not is_api_token(settings, request.headers.get("authorization")):
+    caller = await find_caller(request)
+    if caller is not None:
+        try:
+            await caller.require(await asyncio.to_thread(_owner_of, caller, session_id), "see")
+        except NotFoundError:  # in the same words, whether it is another's or is not there
+            raise HTTPException(404, f"session {session_id} has no finished video") from None
+    else:
         try:
             subject, _ = tokens.read_token(settings.secret_key.get_secret_value(), tokens.VIDEO, token)
         except WireError:
             subject = ""
         if subject != str(session_id):
-            raise HTTPException(401, "expected a token for this video, or Authorization: Bearer <SEMG_API_TOKEN>")
+            raise HTTPException(401, "expected a token for this video, or Authorization: Bearer <API token>")
     files = files_of(settings.videos, session_id, Vault(settings.secret_key.get_secret_value()))
     if not files.video.is_file():
         raise HTTPException(404, f"session {session_id} has no finished video")
@@ -57,3 +64,11 @@ async def video(request: Request, session_id: int, token: str = "") -> Response:
         file.close()
         raise HTTPException(503, f"the video of session {session_id} ends in the middle: see the disk")
     return answer(file, request.headers.get("range"), "video/mp4", head=request.method == "HEAD")
+
+
+def _owner_of(caller: Caller, session_id: int) -> list[int]:
+    """Give the profile of a session; none for a session that is not there, which has no video either."""
+    if caller.account is None:
+        return []
+    with caller.services.pool.transaction() as tx:
+        return [sessions.get_session(tx, session_id).user_id]

@@ -8,7 +8,7 @@ from typing import Any
 from semg.domain import Account
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.store import checks
-from semg.store.pool import Transaction, execute, one
+from semg.store.pool import Transaction, execute, one, rows
 
 FREE_TRIES = 4
 """The next failure after these locks the account."""
@@ -17,13 +17,27 @@ MAX_LOCK_S = 900.0
 """Every further failure doubles the lock up to this: guessing is slow, the owner is never shut out for long."""
 
 ROLES = ("admin", "researcher", "viewer")
-_COLUMNS = "account_id, login, password_hash, role, password_changed_at, failed_logins, locked_until"
+_COLUMNS = (
+    "account_id, login, password_hash, role, password_changed_at, failed_logins, locked_until, disabled_at, "
+    "logged_out_at"
+)
 
 
 def find_account(tx: Transaction, login: str) -> Account | None:
     """Give the account of a login, or None."""
     row = one(tx, f"SELECT {_COLUMNS} FROM accounts WHERE login = %s", (checks.storable(login),))  # noqa: S608
     return None if row is None else _account(row)
+
+
+def find_account_by_id(tx: Transaction, account_id: int) -> Account | None:
+    """Give an account by its number, or None."""
+    row = one(tx, f"SELECT {_COLUMNS} FROM accounts WHERE account_id = %s", (account_id,))  # noqa: S608
+    return None if row is None else _account(row)
+
+
+def list_accounts(tx: Transaction) -> list[Account]:
+    """Give all accounts by login."""
+    return [_account(row) for row in rows(tx, f"SELECT {_COLUMNS} FROM accounts ORDER BY login")]  # noqa: S608
 
 
 def count_accounts(tx: Transaction) -> int:
@@ -59,7 +73,7 @@ def insert_account(tx: Transaction, login: str, password_hash: str, role: str = 
 
 
 def update_password(tx: Transaction, account_id: int, password_hash: str, *, rehash: bool = False) -> None:
-    """Store a new hash; a new password also ends a lock.
+    """Store a new hash; a new password also ends a lock and every login that was made with the old one.
 
     Parameters
     ----------
@@ -86,6 +100,65 @@ def update_password(tx: Transaction, account_id: int, password_hash: str, *, reh
         raise NotFoundError(f"there is no account {account_id}")
 
 
+def update_account(tx: Transaction, account_id: int, *, role: str, disabled: bool) -> None:
+    """Change the role of an account, and disable or enable it; a disabled one is logged out everywhere.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such account.
+    ConflictError
+        Nobody would be left who can manage accounts.
+    """
+    if role not in ROLES:
+        raise InvalidValueError("role", f"expected {', '.join(ROLES)}, got {role!r}")
+    if role != "admin" or disabled:
+        _require_another_admin(tx, account_id)
+    changed = execute(
+        tx,
+        """
+        UPDATE accounts SET role = %(role)s,
+            disabled_at = CASE WHEN %(disabled)s THEN coalesce(disabled_at, clock_timestamp()) END,
+            logged_out_at = CASE WHEN %(disabled)s THEN clock_timestamp() ELSE logged_out_at END
+        WHERE account_id = %(account)s
+        """,
+        {"role": role, "disabled": disabled, "account": account_id},
+    )
+    if changed == 0:
+        raise NotFoundError(f"there is no account {account_id}")
+
+
+def log_out_everywhere(tx: Transaction, account_id: int) -> None:
+    """End every login of an account, in whatever browser."""
+    execute(tx, "UPDATE accounts SET logged_out_at = clock_timestamp() WHERE account_id = %s", (account_id,))
+
+
+def delete_account(tx: Transaction, account_id: int) -> None:
+    """Delete an account with its tokens and shares; the profiles that it made are nobody's then.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such account.
+    ConflictError
+        Nobody would be left who can manage accounts.
+    """
+    _require_another_admin(tx, account_id)
+    if execute(tx, "DELETE FROM accounts WHERE account_id = %s", (account_id,)) == 0:
+        raise NotFoundError(f"there is no account {account_id}")
+
+
+def _require_another_admin(tx: Transaction, account_id: int) -> None:
+    """Refuse to lose the last admin; two who lose each other at the same moment wait for one another here."""
+    found = rows(
+        tx,
+        "SELECT account_id FROM accounts WHERE role = 'admin' AND disabled_at IS NULL ORDER BY account_id FOR UPDATE",
+    )
+    admins = {row.account_id for row in found}
+    if admins == {account_id}:
+        raise ConflictError("this is the last admin: make another one first")
+
+
 def record_failed_login(tx: Transaction, login: str, now: datetime) -> Account | None:
     """Count a try as failed, and give its account; None when there is none, or it is locked.
 
@@ -99,7 +172,7 @@ def record_failed_login(tx: Transaction, login: str, now: datetime) -> Account |
             locked_until = CASE WHEN failed_logins >= %(free)s
                 THEN %(now)s + interval '1 second'
                      * least(%(most)s, %(first)s * 2 ^ least(failed_logins - %(free)s, 30)) END
-        WHERE login = %(login)s AND (locked_until IS NULL OR locked_until <= %(now)s)
+        WHERE login = %(login)s AND disabled_at IS NULL AND (locked_until IS NULL OR locked_until <= %(now)s)
         RETURNING {_COLUMNS}
         """,  # noqa: S608
         {
@@ -127,4 +200,6 @@ def _account(row: Any) -> Account:
         password_changed_at=row.password_changed_at,
         failed_logins=row.failed_logins,
         locked_until=row.locked_until,
+        disabled_at=row.disabled_at,
+        logged_out_at=row.logged_out_at,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import select
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,10 +10,11 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 import psycopg2.extras
 
-from semg.errors import ConflictError, StoreError, StoreUnavailableError
+from semg.errors import AccessError, ConflictError, SemgError, StoreError, StoreUnavailableError
 from semg.settings import Settings
 
 Transaction: TypeAlias = psycopg2.extensions.connection
@@ -41,6 +43,7 @@ class Pool:
         self._slots = threading.BoundedSemaphore(size)
         self._idle: list[psycopg2.extensions.connection] = []
         self._lock = threading.Lock()
+        self._is_read_only = False
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -50,6 +53,8 @@ class Pool:
         ------
         StoreUnavailableError
             The server cannot be reached, or went away.
+        AccessError
+            A change in a read-only transaction.
         ConflictError
             A uniqueness or foreign-key rule was broken.
         StoreError
@@ -59,6 +64,8 @@ class Pool:
             connection = self._take()
             try:
                 with connection:
+                    if self._is_read_only:
+                        execute(connection, "SET TRANSACTION READ ONLY")
                     yield connection
             except psycopg2.Error as exc:
                 self._give_back(connection)
@@ -68,10 +75,17 @@ class Pool:
                 raise
             self._give_back(connection)
 
+    def read_only(self) -> Pool:
+        """Give the same pool for somebody who may look only: its transactions refuse every change."""
+        made = copy.copy(self)
+        made._is_read_only = True
+        return made
+
     def close(self) -> None:
         """Close the idle connections."""
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle = list(self._idle)
+            self._idle.clear()
         for connection in idle:
             connection.close()
 
@@ -143,8 +157,10 @@ def _was_ended(connection: psycopg2.extensions.connection) -> bool:
     return bool(poller.poll(0))
 
 
-def _wrapped(exc: psycopg2.Error) -> StoreError:
+def _wrapped(exc: psycopg2.Error) -> SemgError:
     """Give the project's error for a driver's error."""
+    if isinstance(exc, psycopg2.errors.ReadOnlySqlTransaction):
+        return AccessError("this account may look and change nothing; an admin can give it the role researcher")
     text = str(exc).strip() or type(exc).__name__
     if isinstance(exc, psycopg2.IntegrityError):
         return ConflictError(text)

@@ -114,6 +114,7 @@ def insert_profile(
     handedness: str | None = None,
     notes: str = "",
     consent: NewConsent | None = None,
+    owner_id: int | None = None,
 ) -> int:
     """Make a profile with its device and the gesture ``rest``, and give its number.
 
@@ -121,6 +122,8 @@ def insert_profile(
     ----------
     consent
         What the person agrees to; nothing is recorded before that.
+    owner_id
+        The account whose profile it is; None: nobody's, seen by admins only.
 
     Raises
     ------
@@ -135,10 +138,10 @@ def insert_profile(
     made = one(
         tx,
         """
-        INSERT INTO profiles (name, handedness, notes) VALUES (%s, %s, %s)
+        INSERT INTO profiles (name, handedness, notes, owner_id) VALUES (%s, %s, %s, %s)
         ON CONFLICT (name) DO NOTHING RETURNING user_id
         """,
-        (name, checks.handedness(handedness), checks.text("notes", notes)),
+        (name, checks.handedness(handedness), checks.text("notes", notes), owner_id),
     )
     if made is None:
         raise _name_taken(name)

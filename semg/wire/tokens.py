@@ -20,7 +20,8 @@ TOKEN_PROTOCOL_PREFIX = "semg.token."  # noqa: S105 - a prefix, not a secret
 def make_token(secret: str, purpose: str, subject: str, life_s: float, now_s: float | None = None) -> str:
     """Give a token for a purpose.
 
-    Its subject is a userid (``LIVE``), a login (``LOGIN``), a session (``VIDEO``), or an archive's name (``EXPORT``).
+    Its subject is a userid, and behind a slash the account that watches (``LIVE``), a login (``LOGIN``), a session
+    (``VIDEO``), or an archive's name (``EXPORT``).
     """
     now = time.time() if now_s is None else now_s
     return jwt.encode({"aud": purpose, "sub": subject, "iat": now, "exp": now + life_s}, _key(secret), "HS256")

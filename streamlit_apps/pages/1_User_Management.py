@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import streamlit as st
@@ -12,7 +13,8 @@ from semg.consent import read_text
 from semg.domain import Profile
 from semg.store import profiles
 from semg.store.audit import record
-from ui import archive, audit, boards, consent, errors, pick, real_name, times
+from ui import accounts, archive, audit, boards, consent, errors, pick, real_name, times
+from ui.my_account import my_account
 from ui.page import flash, page
 from ui.profile_form import PRESETS, device_fields, person_fields
 from ui.runtime import App
@@ -54,6 +56,7 @@ def list_and_edit(app: App, known: list[Profile]) -> None:
     consent.manage(app, by_id[user_id])
     archive.offer(app, by_id[user_id])
     real_name.manage(app, by_id[user_id])
+    accounts.share(app, by_id[user_id])
     delete(app, by_id[user_id])
 
 
@@ -69,6 +72,7 @@ def edit(app: App, profile: Profile) -> None:
                 if profile.channels_used is not None:
                     kept = [name for name in profile.channels_used if name in device.channels] or None
                 with app.pool.transaction() as tx:
+                    app.require(tx, profile.user_id, "work")
                     # A channel that the device loses must leave the choice before the device changes.
                     profiles.update_profile(
                         tx,
@@ -106,6 +110,7 @@ def delete(app: App, profile: Profile) -> None:
         ):
             with errors.attempt(), st.spinner("Erasing …"):
                 with app.pool.transaction() as tx:
+                    app.require(tx, profile.user_id, "own")
                     gone = profiles.delete_profile(tx, profile.user_id)
                     record(tx, audit.actor(app), "profile.erased", profile.user_id, **asdict(gone))
                 st.session_state.pop(pick.CHOSEN, None)
@@ -147,6 +152,7 @@ def create(app: App) -> None:
                         handedness=person.handedness,
                         notes=person.notes,
                         consent=NewConsent(scopes, text, said_at, app.login) if scopes else None,
+                        owner_id=None if app.account is None else app.account.account_id,
                     )
                     if app.settings.pseudonyms:
                         pseudonyms.keep_name(tx, app.settings.secret_key.get_secret_value(), user_id, person.name)
@@ -166,18 +172,19 @@ with page("User Management", "A profile is a person together with the sensor tha
             )
             st.page_link("pages/2_Gesture_Management.py", label="Add gestures", icon=":material/arrow_forward:")
     with app.pool.transaction() as tx:
-        known = profiles.list_profiles(tx)
+        known = app.people(tx)
+    if not known:
+        st.info("No profile yet. " + ("Create the first one here." if app.may_work else "None is shared with you."))
+    parts: dict[str, Callable[[], None]] = {}
     if known:
-        profiles_tab, new_tab, boards_tab, audit_tab = st.tabs(["Profiles", "New profile", "Boards", "Audit log"])
-        with profiles_tab:
-            list_and_edit(app, known)
-        with new_tab:
-            create(app)
-        with boards_tab:
-            boards.manage(app, known)
-        with audit_tab:
-            if st.toggle("Show who saw, exported, changed and erased what", key="audit-show"):
-                audit.show_log(app)
-    else:
-        st.info("No profile yet. Create the first one here.")
-        create(app)
+        parts["Profiles"] = lambda: list_and_edit(app, known)
+    if app.may_work:
+        parts["New profile"] = lambda: create(app)
+        parts["Boards"] = lambda: boards.manage(app, known)
+    parts["My account"] = lambda: my_account(app)
+    if app.is_admin:
+        parts["Accounts"] = lambda: accounts.manage(app)
+        parts["Audit log"] = lambda: audit.show_tab(app)
+    for tab, show in zip(st.tabs(list(parts)), parts.values(), strict=True):
+        with tab:
+            show()

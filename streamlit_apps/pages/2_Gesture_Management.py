@@ -121,7 +121,7 @@ def add(app: App, profile: Profile) -> None:
 def copy(app: App, profile: Profile) -> None:
     """Offer to take over another profile's bank."""
     with app.pool.transaction() as tx:
-        others = {one.user_id: one.name for one in profiles.list_profiles(tx) if one.user_id != profile.user_id}
+        others = {one.user_id: one.name for one in app.people(tx) if one.user_id != profile.user_id}
     if not others:
         return
     with st.container(border=True):

@@ -126,6 +126,6 @@ with page("Training Data Capture", "Perform what is prompted; every performance 
                 show_captured(app, captured)
             show_plan(app, profile, bank, camera)
         names = [one.name for one in bank]
-        live_view(app.settings, profile, names, has_model=False, compact=True, height_px=210)
+        live_view(app, profile, names, has_model=False, compact=True, height_px=210)
     with right:
         quality(app, profile.user_id)

@@ -23,7 +23,7 @@ with page("Realtime Gesture Recognition") as app:
         right.page_link("pages/4_Kickoff_Training.py", label="Train one", icon=":material/arrow_forward:")
     phrases = {one.name: one.phrase for one in bank if one.phrase}
     live_view(
-        app.settings,
+        app,
         profile,
         [one.name for one in bank],
         has_model=model is not None,

@@ -6,7 +6,7 @@ import time
 
 import streamlit as st
 
-from semg.store import audit, profiles
+from semg.store import audit
 from semg.store.audit import Action, Actor
 from ui import times
 from ui.runtime import App
@@ -27,16 +27,23 @@ def seen(app: App, action: Action, user_id: int | None, session_id: int | None =
     what, now = (action, user_id, session_id), time.monotonic()
     if what in told and now - told[what] < SEEN_AGAIN_S:
         return
-    with app.pool.transaction() as tx:
+    with app.unrestricted.transaction() as tx:  # also of who may change nothing
         audit.record(tx, actor(app), action, user_id, session_id)
     told[what] = now
 
 
+def show_tab(app: App) -> None:
+    """Offer an administrator the log."""
+    if st.toggle("Show who saw, exported, changed and erased what", key="audit-show"):
+        show_log(app)
+
+
 def show_log(app: App) -> None:
     """Show who saw, exported, changed and erased what; looking is written down too."""
+    app.require_admin()
     seen(app, "audit.seen", None)
     with app.pool.transaction() as tx:
-        names = {one.user_id: one.name for one in profiles.list_profiles(tx)}
+        names = {one.user_id: one.name for one in app.people(tx)}
         number = st.number_input("Only profile number", value=None, step=1, min_value=1, key="audit-profile")
         entries = audit.list_entries(tx, user_id=number, limit=SHOWN)
     st.dataframe(

@@ -21,9 +21,9 @@ def manage(app: App, people: Sequence[Profile]) -> None:
     """Show the boards with what can be done to each, and the form of a new one."""
     _show_key_once()
     with app.pool.transaction() as tx:
-        known = boards.list_boards(tx)
-    if known:
         names = {one.user_id: one.name for one in people}
+        known = [board for board in boards.list_boards(tx) if board.user_id is None or board.user_id in names]
+    if known:
         st.dataframe(
             [
                 {

@@ -11,6 +11,7 @@ from semg.domain import Profile
 from semg.settings import Settings
 from semg.wire import tokens
 from ui import palette
+from ui.runtime import App
 
 _FOLDER = Path(__file__).parent
 _component = st.components.v2.component(
@@ -28,7 +29,7 @@ def live_url(settings: Settings, user_id: int) -> str:
 
 
 def live_view(
-    settings: Settings,
+    app: App,
     profile: Profile,
     gesture_names: list[str],
     *,
@@ -52,8 +53,8 @@ def live_view(
     _component(
         key=f"semg-live-{profile.user_id}-{'strip' if compact else 'full'}",
         data={
-            "url": live_url(settings, profile.user_id),
-            "token": _token(settings, profile.user_id),
+            "url": live_url(app.settings, profile.user_id),
+            "token": _token(app, profile.user_id),
             "channels": list(device.channels),
             "rate_hz": device.rate_hz,
             "adc_min": device.adc_min,
@@ -69,14 +70,15 @@ def live_view(
     )
 
 
-def _token(settings: Settings, user_id: int) -> str:
+def _token(app: App, user_id: int) -> str:
     """Give a token for the WebSocket; the same one for half of its life, so that reruns change nothing."""
     kept: tuple[str, float] | None = st.session_state.get(_key(user_id))
-    now_s = time.time()
+    now_s, settings = time.time(), app.settings
     if kept is not None and now_s - kept[1] < settings.live_token_s / 2:
         return kept[0]
     secret = settings.secret_key.get_secret_value()
-    token = tokens.make_token(secret, tokens.LIVE, str(user_id), settings.live_token_s, now_s)
+    subject = str(user_id) if app.account is None else f"{user_id}/{app.account.account_id}"
+    token = tokens.make_token(secret, tokens.LIVE, subject, settings.live_token_s, now_s)
     st.session_state[_key(user_id)] = (token, now_s)
     return token
 

@@ -41,7 +41,7 @@ def log_out() -> None:
 
 
 def _account_of(app: App, token: str) -> Account | None:
-    """Give the account of a login token that is valid and newer than the account's password."""
+    """Give the account of a login token that is valid and that no later event has ended."""
     if not token:
         return None
     try:
@@ -50,9 +50,7 @@ def _account_of(app: App, token: str) -> Account | None:
         return None
     with app.pool.transaction() as tx:
         account = accounts.find_account(tx, login)
-    if account is None or issued_s < account.password_changed_at.timestamp():
-        return None
-    return account
+    return account if account is not None and account.has_login_of(issued_s) else None
 
 
 def _form(app: App) -> None:
@@ -75,13 +73,14 @@ def _form(app: App) -> None:
                 except LoginError as exc:
                     st.error(str(exc), icon=":material/lock:")
                 else:
-                    _remember(app, account)
+                    remember(app, account)
+                    st.rerun()
         if st.session_state.get(_LOGGED_OUT):
             cookie.write("", 0)
 
 
-def _remember(app: App, account: Account) -> None:
+def remember(app: App, account: Account) -> None:
+    """Keep a login in this browser."""
     secret = app.settings.secret_key.get_secret_value()
     st.session_state[_TOKEN] = tokens.make_token(secret, tokens.LOGIN, account.login, app.settings.login_s)
     st.session_state.pop(_LOGGED_OUT, None)
-    st.rerun()

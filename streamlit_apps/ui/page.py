@@ -54,7 +54,7 @@ def page(title: str, caption: str = "") -> Iterator[App]:
         message = st.session_state.pop(_FLASH, None)
         if message:
             st.toast(message, icon=":material/check:")
-        yield replace(app, corner=corner, login=account.login)
+        yield replace(app.of(account), corner=corner)
 
 
 def flash(message: str) -> None:
@@ -89,5 +89,6 @@ def _sidebar(account: Account) -> None:
             st.page_link(file, label=label, icon=icon)
         st.divider()
         st.caption(f"Logged in as **{account.login}**")
+        st.page_link("pages/1_User_Management.py", label="Account", icon=":material/account_circle:")
         if st.button("Log out", icon=":material/logout:", width="stretch"):
             login.log_out()

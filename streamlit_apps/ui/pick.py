@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from semg.domain import Profile
-from semg.store import profiles
 from ui.page import empty
 from ui.runtime import App
 
@@ -23,7 +22,7 @@ def pick_profile(app: App, preferred: int | None = None) -> Profile:
         The profile to begin with when none was chosen yet.
     """
     with app.pool.transaction() as tx:
-        known = {profile.user_id: profile for profile in profiles.list_profiles(tx)}
+        known = {profile.user_id: profile for profile in app.people(tx)}
     if not known:
         empty(
             "**No profile yet.** A profile is a person with the sensor that the person wears.",

@@ -2,26 +2,77 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from semg import log
+from semg.domain import Account, Profile
+from semg.errors import AccessError
 from semg.settings import Settings, get_settings
-from semg.store.pool import Pool
+from semg.store import access
+from semg.store.pool import Pool, Transaction
 
 POOL_SIZE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The settings and the database of this app; of a page, the corner for the profile, and who is logged in."""
+    """The settings and the database of this app; of a page, the corner for the profile, and who is logged in.
+
+    ``pool`` is what the account may do with the database: a viewer's refuses every change.
+    """
 
     settings: Settings
     pool: Pool
     corner: DeltaGenerator | None = None
-    login: str = ""
+    account: Account | None = None
+
+    @property
+    def login(self) -> str:
+        """The login of who is logged in; empty for nobody."""
+        return self.account.login if self.account is not None else ""
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether an admin is logged in."""
+        return self.account is not None and self.account.role == "admin"
+
+    @property
+    def may_work(self) -> bool:
+        """Whether who is logged in may record, train and change."""
+        return self.account is not None and self.account.role != "viewer"
+
+    @property
+    def unrestricted(self) -> Pool:
+        """The pool for what everybody may change: the own account."""
+        return app().pool
+
+    def of(self, account: Account) -> App:
+        """Give what the app is for an account."""
+        return replace(self, account=account, pool=self.pool.read_only() if account.role == "viewer" else self.pool)
+
+    def people(self, tx: Transaction) -> list[Profile]:
+        """Give the profiles that who is logged in may see, by name."""
+        return [] if self.account is None else access.list_visible(tx, self.account)
+
+    def may_own(self, owner_id: int | None) -> bool:
+        """Tell whether who is logged in may share and erase what belongs to this account."""
+        own = self.account is not None and self.account.account_id == owner_id
+        return self.is_admin or (self.may_work and own)
+
+    def require(self, tx: Transaction, user_id: int, right: access.Right) -> None:
+        """Refuse, with a sentence, what who is logged in may not do with a profile."""
+        if self.account is None:
+            raise AccessError("log in first")
+        access.require(tx, self.account, user_id, right)
+
+    def require_admin(self) -> None:
+        """Refuse, with a sentence, everybody but an admin."""
+        if self.account is None:
+            raise AccessError("log in first")
+        access.require_admin(self.account)
 
 
 def make_app() -> App:

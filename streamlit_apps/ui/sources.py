@@ -32,6 +32,16 @@ class Known:
     people: Mapping[int, Profile]
     boards: Mapping[int, Board]
     assigned: Mapping[int, int]
+    hidden: frozenset[int] = frozenset()
+    """Profiles that who is logged in may not see."""
+
+    def is_hidden(self, source: Mapping[str, Any]) -> bool:
+        """Tell whether a sender is a profile's that who is logged in may not see."""
+        number = source.get("user_id")
+        if source.get("board_id") is not None:
+            board = self.boards.get(source["board_id"])
+            number = None if board is None else board.user_id
+        return number in self.hidden or (number is not None and self.assigned.get(number) in self.hidden)
 
     def owner(self, source: Mapping[str, Any]) -> Profile | None:
         """Give the profile that a sender's samples are stored for, or would be if they were accepted."""
@@ -51,17 +61,20 @@ class Known:
         return "—" if source.get("user_id") is None else f"number {source['user_id']}"
 
 
-def read_known(tx: Transaction) -> Known:
-    """Give the profiles, the boards and the assigned numbers."""
+def read_known(app: App, tx: Transaction) -> Known:
+    """Give the profiles that who is logged in may see, the boards and the assigned numbers."""
+    people = {one.user_id: one for one in app.people(tx)}
     return Known(
-        {one.user_id: one for one in profiles.list_profiles(tx)},
+        people,
         {one.board_id: one for one in boards.list_boards(tx)},
         senders.list_senders(tx),
+        frozenset(one.user_id for one in profiles.list_devices(tx)) - people.keys(),
     )
 
 
 def show_sources(app: App, sources: Sequence[Mapping[str, Any]], known: Known) -> None:
     """Show every address that sends, why it is refused where it is, and fields to assign what is nobody's."""
+    sources = [source for source in sources if not known.is_hidden(source)]
     if not sources:
         st.info(
             f"Nobody sends at the moment. A device sends to UDP port {app.settings.udp_port} of this machine; without "
@@ -156,10 +169,11 @@ def _named(profile: Profile, width: int) -> str:
 
 def _assigned(app: App, known: Known) -> None:
     """Show the numbers that were assigned, each with a way to release it."""
-    if not known.assigned:
+    assigned = {number: user_id for number, user_id in known.assigned.items() if user_id not in known.hidden}
+    if not assigned:
         return
-    with st.expander(f"Assigned numbers ({len(known.assigned)})"):
-        for number, user_id in known.assigned.items():
+    with st.expander(f"Assigned numbers ({len(assigned)})"):
+        for number, user_id in assigned.items():
             text, act = st.columns([4, 1], vertical_alignment="center")
             owner = known.people.get(user_id)
             text.markdown(f"Text with number **{number}** is stored for **{owner.name if owner else NOBODY}**.")

@@ -104,6 +104,16 @@ def test_only_settings_reads_the_environment() -> None:
     assert found == ["semg/settings.py"]
 
 
+def test_pages_know_only_the_profiles_that_an_account_may_see() -> None:
+    found = [
+        f"{path.relative_to(PROJECT_DIR)}:{node.lineno}"
+        for path in sources("streamlit_apps")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("list_profiles", "find_profile_by_name")
+    ]
+    assert found == [], "ask App.people instead"
+
+
 def test_nothing_stored_is_unpickled_and_nothing_received_is_evaluated() -> None:
     assert (
         offenders(sources("semg", *SERVICES, "testing"), ("pickle", "dill", "cloudpickle", "shelve", "marshal")) == []

@@ -1,0 +1,136 @@
+"""Who may see and do what: the one place that knows what an account's role and shares allow.
+
+An admin may do everything. A researcher works with the profiles that are the researcher's own or shared with the
+researcher; giving one away or erasing it is for its owner. A viewer sees what is shared with the viewer, and changes
+nothing: the transactions that a viewer's pages get are read-only (``Pool.read_only``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from semg.domain import Account, Profile
+from semg.errors import AccessError, ConflictError, NotFoundError
+from semg.store import profiles
+from semg.store.pool import Transaction, execute, one, rows
+
+Right = Literal["see", "work", "own"]
+"""``see``: look at everything of a profile. ``work``: record, train, change. ``own``: also share and erase."""
+
+
+def list_visible(tx: Transaction, account: Account) -> list[Profile]:
+    """Give the profiles that the account may see, by name."""
+    found = profiles.list_profiles(tx)
+    if account.role == "admin":
+        return found
+    visible = {row.user_id for row in rows(tx, _VISIBLE, {"account": account.account_id})}
+    return [profile for profile in found if profile.user_id in visible]
+
+
+def require(tx: Transaction, account: Account, user_id: int, right: Right = "see") -> None:
+    """Refuse what the account may not do with a profile.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such profile, or the account may not know that there is.
+    AccessError
+        The account sees the profile, and may not do this with it.
+    """
+    row = one(
+        tx,
+        """
+        SELECT p.owner_id, EXISTS (
+            SELECT FROM profile_shares s WHERE s.user_id = p.user_id AND s.account_id = %(account)s) AS shared
+        FROM profiles p WHERE p.user_id = %(user)s
+        """,
+        {"account": account.account_id, "user": user_id},
+    )
+    is_admin, is_owner = account.role == "admin", row is not None and row.owner_id == account.account_id
+    if row is None or not (is_admin or is_owner or row.shared):
+        raise NotFoundError(f"there is no profile {user_id} that this account may see")
+    if right != "see":
+        require_work(account)
+    if right == "own" and not (is_admin or is_owner):
+        raise AccessError("only who made a profile, or an admin, may share or erase it")
+
+
+def require_work(account: Account) -> None:
+    """Refuse a viewer.
+
+    Raises
+    ------
+    AccessError
+        The account may look only.
+    """
+    if account.role == "viewer":
+        raise AccessError("this account may look and change nothing; an admin can give it the role researcher")
+
+
+def require_admin(account: Account) -> None:
+    """Refuse everybody but an admin.
+
+    Raises
+    ------
+    AccessError
+        The account is no admin.
+    """
+    if account.role != "admin":
+        raise AccessError("this is for admins; ask one of them")
+
+
+def set_owner(tx: Transaction, user_id: int, account_id: int | None) -> None:
+    """Give a profile to an account, or to nobody.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such profile.
+    """
+    if execute(tx, "UPDATE profiles SET owner_id = %s WHERE user_id = %s", (account_id, user_id)) == 0:
+        raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
+
+
+def find_owner(tx: Transaction, user_id: int) -> int | None:
+    """Give the account whose profile this is, or None."""
+    row = one(tx, "SELECT owner_id FROM profiles WHERE user_id = %s", (user_id,))
+    return None if row is None else row.owner_id
+
+
+def list_shares(tx: Transaction, user_id: int) -> list[int]:
+    """Give the accounts that a profile is shared with."""
+    query = "SELECT account_id FROM profile_shares WHERE user_id = %s ORDER BY account_id"
+    return [row.account_id for row in rows(tx, query, (user_id,))]
+
+
+def set_shares(tx: Transaction, user_id: int, account_ids: Sequence[int]) -> None:
+    """Share a profile with these accounts and with no others.
+
+    Raises
+    ------
+    ConflictError
+        The profile or an account is gone.
+    """
+    wanted = sorted(set(account_ids))
+    execute(
+        tx, "DELETE FROM profile_shares WHERE user_id = %s AND NOT account_id = ANY(%s::bigint[])", (user_id, wanted)
+    )
+    there = execute(
+        tx,
+        """
+        INSERT INTO profile_shares (user_id, account_id)
+        SELECT p.user_id, a.account_id FROM profiles p, accounts a
+        WHERE p.user_id = %s AND a.account_id = ANY(%s::bigint[])
+        ON CONFLICT (user_id, account_id) DO UPDATE SET account_id = excluded.account_id
+        """,
+        (user_id, wanted),
+    )
+    if there != len(wanted):
+        raise ConflictError("the profile or one of the accounts is gone; look again")
+
+
+_VISIBLE = """
+    SELECT user_id FROM profiles WHERE owner_id = %(account)s
+    UNION SELECT user_id FROM profile_shares WHERE account_id = %(account)s
+"""

@@ -1,0 +1,141 @@
+"""Who logs in, in which role: for admins. And whom a profile is shared with."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from semg.domain import Account, Profile
+from semg.passwords import generate_password, hash_password
+from semg.store import access, accounts
+from ui import errors, times
+from ui.page import flash
+from ui.runtime import App
+
+_SHOW_ONCE = "account-password"
+_ROLES = {
+    "admin": "sees all profiles and manages accounts",
+    "researcher": "works with own profiles and with those that are shared",
+    "viewer": "looks at what is shared, and changes nothing",
+}
+NOBODY = "nobody (admins only)"
+
+
+def manage(app: App) -> None:
+    """Show all accounts with what can be done to each, and the form of a new one."""
+    _show_password_once()
+    with app.pool.transaction() as tx:
+        known = accounts.list_accounts(tx)
+    st.dataframe(
+        [
+            {
+                "Login": one.login,
+                "Role": one.role,
+                "State": f"disabled since {times.shown(one.disabled_at)}" if one.disabled_at else "active",
+                "Logs in by": "password" if one.password_hash else "provider",
+                "Password of": times.shown(one.password_changed_at) if one.password_hash else "—",
+            }
+            for one in known
+        ],
+        hide_index=True,
+        width="stretch",
+    )
+    by_id = {one.account_id: one for one in known}
+    left, right = st.columns(2, gap="large")
+    with left:
+        chosen = st.selectbox("Account", list(by_id), format_func=lambda one: by_id[one].login, key="account-choice")
+        _change(app, by_id[chosen])
+    with right:
+        _create(app)
+
+
+def share(app: App, profile: Profile) -> None:
+    """Show whose a profile is and whom it is shared with; its owner and admins change that."""
+    with app.pool.transaction() as tx:
+        people = {one.account_id: one for one in accounts.list_accounts(tx)}
+        owner_id, shared = access.find_owner(tx, profile.user_id), access.list_shares(tx, profile.user_id)
+    if not app.may_own(owner_id):
+        return
+    with st.expander("Share this profile", icon=":material/share:"), st.form(f"share-{profile.user_id}"):
+        owners = [None, *people]
+        owner = st.selectbox(
+            "Belongs to",
+            owners,
+            owners.index(owner_id),
+            format_func=lambda one: NOBODY if one is None else people[one].login,
+            disabled=not app.is_admin,
+        )
+        others = [one for one in people if one != owner_id and people[one].role != "admin"]
+        chosen = st.multiselect(
+            "Shared with",
+            others,
+            [one for one in shared if one in others],
+            format_func=lambda one: f"{people[one].login} ({people[one].role})",
+            help="Researchers may record and train, viewers look. Admins see every profile.",
+        )
+        if st.form_submit_button("Save who sees it"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    app.require(tx, profile.user_id, "own")
+                    access.set_shares(tx, profile.user_id, chosen)
+                    if owner != owner_id:
+                        app.require_admin()
+                        access.set_owner(tx, profile.user_id, owner)
+                flash(f"Saved who sees {profile.name}")
+                st.rerun()
+
+
+def _show_password_once() -> None:
+    made = st.session_state.pop(_SHOW_ONCE, None)
+    if made is None:
+        return
+    with st.container(border=True):
+        st.markdown(f":material/key: Password of **{made[0]}**. It is shown only now; tell it to nobody else.")
+        st.code(made[1], language=None)
+
+
+def _change(app: App, account: Account) -> None:
+    number = account.account_id
+    with st.form(f"account-{number}"):
+        roles = list(_ROLES)
+        role = st.selectbox("Role", roles, roles.index(account.role), format_func=lambda one: f"{one}: {_ROLES[one]}")
+        disabled = st.toggle("Disabled", account.disabled_at is not None, help="Ends its logins and stops its tokens.")
+        if st.form_submit_button("Save", type="primary"):
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    app.require_admin()
+                    accounts.update_account(tx, number, role=role, disabled=disabled)
+                flash(f"{account.login} saved")
+                st.rerun()
+    again, remove = st.columns(2)
+    if again.button("New password", width="stretch", help="Ends every login with the old one."):
+        with errors.attempt():
+            password = generate_password()
+            with app.pool.transaction() as tx:
+                app.require_admin()
+                accounts.update_password(tx, number, hash_password(password))
+            st.session_state[_SHOW_ONCE] = (account.login, password)
+            st.rerun()
+    sure = remove.checkbox("Sure", key=f"sure-{number}", help="Its profiles stay, and are nobody's then.")
+    if remove.button("Delete account", width="stretch", disabled=not sure):
+        with errors.attempt():
+            with app.pool.transaction() as tx:
+                app.require_admin()
+                accounts.delete_account(tx, number)
+            flash(f"{account.login} was deleted")
+            st.rerun()
+
+
+def _create(app: App) -> None:
+    with st.form("new-account", clear_on_submit=True):
+        st.markdown("**New account**")
+        login = st.text_input("Login of the new account", autocomplete="off")
+        roles = list(_ROLES)
+        role = st.selectbox("Role", roles, 1, format_func=lambda one: f"{one}: {_ROLES[one]}", key="new-account-role")
+        if st.form_submit_button("Make account", type="primary"):
+            with errors.attempt():
+                password = generate_password()
+                with app.pool.transaction() as tx:
+                    app.require_admin()
+                    accounts.insert_account(tx, login, hash_password(password), role)
+                st.session_state[_SHOW_ONCE] = (login.strip(), password)
+                st.rerun()

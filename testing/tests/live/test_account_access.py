@@ -1,0 +1,212 @@
+"""Accounts' API tokens at the API and the WebSocket: exactly what the account may; limits for everybody else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+from semg.settings import Settings
+from semg.signals.windows import WindowStream
+from semg.store import access, accounts, api_tokens, sessions
+from semg.store.pool import Pool
+from semg.video.files import files_of
+from semg.wire import tokens
+from semg.wire.windows import CONTENT_TYPE, WindowRequest, encode_request
+from testing.tests.conftest import Servers
+from testing.tests.live.live_helpers import api_running, samples_of
+from webapi import limits, live
+
+pytestmark = pytest.mark.servers
+MakeToken = Callable[..., str]
+
+
+@pytest.fixture
+def make_token(pool: Pool) -> MakeToken:
+    """Makes an account of a role that sees the given profiles, and gives a token of it."""
+
+    def make(login: str, role: str, *shared: int) -> str:
+        with pool.transaction() as tx:
+            account_id = accounts.insert_account(tx, login, "", role)
+            for user_id in shared:
+                access.set_shares(tx, user_id, [*access.list_shares(tx, user_id), account_id])
+            return api_tokens.insert_token(tx, account_id, "test")
+
+    return make
+
+
+def headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_token_may_what_its_account_may(api: httpx.Client, make_profile, make_token, classifier, recording) -> None:
+    mine, other = make_profile("A", classifier), make_profile("B", classifier)
+    admin, viewer = make_token("admin", "admin"), make_token("eve", "viewer", mine)
+    researcher = make_token("ada", "researcher", mine)
+    samples = samples_of(recording)
+    windows, _ = WindowStream(classifier.conditioning, classifier.window, range(4)).push(samples, True)
+
+    def statuses(token: str) -> dict[str, int]:
+        def predict(user_id: int) -> int:
+            body = {"userid": user_id, "data": samples.tolist()}
+            return api.post("/predict", json=body, headers=headers(token)).status_code
+
+        both = encode_request([WindowRequest(user_id, 1, windows[0]) for user_id in (mine, other)])
+        return {
+            "mine": predict(mine),
+            "other": predict(other),
+            "absent": predict(999_999),
+            "windows": api.post(
+                "/predict/windows", content=both, headers={**headers(token), "Content-Type": CONTENT_TYPE}
+            ).status_code,
+            "metrics": api.get("/metrics", headers=headers(token)).status_code,
+        }
+
+    assert statuses(admin) == {"mine": 200, "other": 200, "absent": 404, "windows": 200, "metrics": 200}
+    assert statuses(researcher) == {"mine": 200, "other": 404, "absent": 404, "windows": 404, "metrics": 403}
+    assert statuses(viewer) == {"mine": 403, "other": 404, "absent": 404, "windows": 403, "metrics": 403}
+
+
+def test_revoked_and_forged_tokens_are_refused_at_once(api: httpx.Client, pool: Pool, make_profile, make_token) -> None:
+    user_id = make_profile("A")
+    token = make_token("ada", "admin")
+    body = {"userid": user_id, "data": [[0, 0, 0, 0]]}
+    assert api.post("/predict", json=body, headers=headers(token)).status_code == 404  # let in; there is no model
+    for wrong in (token + "x", "semg_", token.removeprefix("semg_")):
+        assert api.post("/predict", json=body, headers=headers(wrong)).status_code == 401
+    with pool.transaction() as tx:
+        account = accounts.find_account(tx, "ada")
+        assert account is not None
+        (known,) = api_tokens.list_tokens(tx, account.account_id)
+        assert known.last_used_at is not None
+        api_tokens.delete_token(tx, account.account_id, known.token_id)
+    assert api.post("/predict", json=body, headers=headers(token)).status_code == 401
+
+
+async def closed_with(settings: Settings, user_id: int, **asked: object) -> int:
+    url = f"ws://127.0.0.1:{settings.api_port}/ws/live/{user_id}"
+    async with connect(url, **asked) as socket:
+        await socket.wait_closed()
+        return socket.close_code or 0
+
+
+@pytest.mark.usefixtures("api")
+async def test_websocket_is_for_those_who_see_the_profile_and_ends_with_the_share(
+    servers: Servers, pool: Pool, make_profile, make_token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LOOK_AGAIN_S", 0.2)
+    mine, other = make_profile("A"), make_profile("B")
+    token = make_token("eve", "viewer", mine)
+    assert await closed_with(servers.settings, other, additional_headers=headers(token)) == live.NOT_LET_IN
+    assert await closed_with(servers.settings, mine, additional_headers=headers(token + "x")) == live.NOT_LET_IN
+    url = f"ws://127.0.0.1:{servers.settings.api_port}/ws/live/{mine}"
+    async with connect(url, additional_headers=headers(token)) as socket:
+        assert await socket.ping()
+        with pool.transaction() as tx:
+            access.set_shares(tx, mine, [])
+        await socket.wait_closed()
+        assert socket.close_code == live.NOT_LET_IN
+
+
+@pytest.mark.usefixtures("api")
+async def test_browsers_websocket_ends_when_its_account_is_logged_out(
+    servers: Servers, pool: Pool, make_profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LOOK_AGAIN_S", 0.2)
+    user_id = make_profile("A")
+    with pool.transaction() as tx:
+        account_id = accounts.insert_account(tx, "ada", "", "admin")
+    secret = servers.settings.secret_key.get_secret_value()
+    shown = tokens.make_token(secret, tokens.LIVE, f"{user_id}/{account_id}", 60)
+    protocols = [tokens.SUBPROTOCOL, tokens.TOKEN_PROTOCOL_PREFIX + shown]
+    url = f"ws://127.0.0.1:{servers.settings.api_port}/ws/live/{user_id}"
+    async with connect(url, subprotocols=protocols) as socket:
+        assert await socket.ping()
+        with pool.transaction() as tx:
+            accounts.log_out_everywhere(tx, account_id)
+        await socket.wait_closed()
+        assert socket.close_code == live.NOT_LET_IN
+    assert await closed_with(servers.settings, user_id, subprotocols=protocols) == live.NOT_LET_IN
+
+
+def test_video_is_for_those_who_see_its_profile(
+    api: httpx.Client, servers: Servers, pool: Pool, make_profile, make_token
+) -> None:
+    from semg.domain import utc_from_us
+
+    mine, other = make_profile("A"), make_profile("B")
+    token = make_token("eve", "viewer", mine)
+    start = utc_from_us(1_800_000_000_000_000)
+    numbers = {}
+    for user_id in (mine, other):
+        with pool.transaction() as tx:
+            numbers[user_id] = sessions.insert_session(
+                tx, user_id, "S", "capture", start, utc_from_us(1_800_000_001_000_000), status="completed",
+                device=make_device(tx, user_id),
+            )  # fmt: skip
+        path: Path = files_of(servers.settings.videos, numbers[user_id]).video
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"video")
+    assert api.get(f"/videos/{numbers[mine]}", headers=headers(token)).content == b"video"
+    refused = api.get(f"/videos/{numbers[other]}", headers=headers(token))
+    absent = api.get("/videos/999999", headers=headers(token))
+    assert (refused.status_code, absent.status_code) == (404, 404)
+    assert refused.json()["detail"].replace(str(numbers[other]), "N") == absent.json()["detail"].replace("999999", "N")
+
+
+def make_device(tx, user_id: int):
+    from semg.store import profiles
+
+    return profiles.get_profile(tx, user_id).device
+
+
+def test_caller_waits_when_it_asks_too_often() -> None:
+    now = [0.0]
+    rates = limits.Rates(10.0, lambda: now[0])
+    assert [rates.wait_s("a") for _ in range(20)] == [0.0] * 20, "a burst of two seconds"
+    assert rates.wait_s("a") == pytest.approx(0.1)
+    assert rates.wait_s("b") == 0.0, "another caller has its own"
+    now[0] += 0.1
+    assert rates.wait_s("a") == 0.0
+    assert rates.wait_s("a") > 0
+
+
+def test_callers_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_CALLERS", 5)
+    rates = limits.Rates(1.0, lambda: 0.0)
+    for number in range(100):
+        rates.wait_s(str(number))
+    assert len(rates) == 5
+
+
+def test_stranger_and_account_are_slowed_down_and_services_are_not(servers: Servers, make_token) -> None:
+    settings = servers.settings.model_copy(update={"api_requests_per_s": 2.0})
+    token = make_token("ada", "admin")
+    with api_running(settings) as api:
+        stranger = [api.post("/predict", headers=headers("wrong")) for _ in range(8)]
+        account = [api.get("/metrics", headers=headers(token)) for _ in range(8)]
+        service = [api.get("/metrics") for _ in range(8)]
+        probes = [api.get("/healthz", headers=headers("wrong")) for _ in range(8)]
+    assert [one.status_code for one in stranger][:4] == [401] * 4
+    assert [one.status_code for one in account][:4] == [200] * 4
+    refused = stranger[-1]
+    assert (refused.status_code, account[-1].status_code) == (429, 429)
+    assert int(refused.headers["retry-after"]) >= 1
+    assert "API_REQUESTS_PER_S" in refused.json()["detail"]
+    assert refused.headers["x-content-type-options"] == "nosniff"
+    assert {one.status_code for one in (*service, *probes)} == {200}
+
+
+def test_stranger_cannot_fill_the_memory_with_a_body(api: httpx.Client) -> None:
+    body = b"x" * (limits.STRANGERS_BODY_BYTES + 1)
+    assert api.post("/predict", content=body, headers=headers("wrong")).status_code == 413
+
+    def parts():
+        yield body
+
+    assert api.post("/predict", content=parts(), headers=headers("wrong")).status_code == 413
+    assert api.post("/predict", content=json.dumps({"userid": 1}), headers=headers("wrong")).status_code == 401

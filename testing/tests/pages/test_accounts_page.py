@@ -1,0 +1,220 @@
+"""Roles in the app: what each sees and may do; the own account, and managing accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from semg.accounts import log_in
+from semg.errors import LoginError
+from semg.passwords import hash_password
+from semg.store import access, accounts, api_tokens, gestures, profiles
+from semg.store.pool import Pool, one
+from testing.tests.pages.page_data import (
+    CHANNELS,
+    GESTURES,
+    LOGIN,
+    PASSWORD,
+    RATE_HZ,
+    USERS,
+    all_text,
+    button,
+    field,
+    now,
+)
+from ui import sources
+from ui.runtime import App
+
+AsRole = Callable[..., int]
+
+
+@pytest.fixture
+def as_role(app_of_test: App, pool: Pool) -> AsRole:
+    """Gives the logged-in account a role, and makes another admin; gives the number of the first."""
+
+    def change(role: str, *shared: int) -> int:
+        with pool.transaction() as tx:
+            accounts.insert_account(tx, "another-admin", "", "admin")
+            account = accounts.find_account(tx, LOGIN)
+            assert account is not None
+            accounts.update_account(tx, account.account_id, role=role, disabled=False)
+            for user_id in shared:
+                access.set_shares(tx, user_id, [account.account_id])
+            return account.account_id
+
+    return change
+
+
+def make_profile(pool: Pool, name: str, owner_id: int | None = None) -> int:
+    with pool.transaction() as tx:
+        return profiles.insert_profile(tx, name, channels=CHANNELS, rate_hz=RATE_HZ, owner_id=owner_id)
+
+
+def tabs_of(page: AppTest) -> list[str]:
+    return [tab.label for tab in page.tabs]
+
+
+def save_account(page: AppTest) -> Any:
+    return next(one for one in page.button if one.label == "Save" and str(one.form_id).startswith("account-"))
+
+
+def test_viewer_sees_what_is_shared_and_is_refused_every_change(open_page, as_role: AsRole, pool: Pool) -> None:
+    shared, hidden = make_profile(pool, "Ada"), make_profile(pool, "Hidden Bo")
+    as_role("viewer", shared)
+    page = open_page(GESTURES, profile_id=hidden)
+    assert not page.exception
+    assert [one.options for one in page.selectbox][0] == ["Ada"]
+    assert "Hidden Bo" not in all_text(page)
+    page.text_input(key="new-name").input("fist")
+    button(page, "Add").click().run()
+    assert "may look and change nothing" in page.error[0].value
+    with pool.transaction() as tx:
+        assert [gesture.name for gesture in gestures.list_gestures(tx, shared)] == ["rest"]
+    page = open_page(USERS)
+    assert tabs_of(page) == ["Profiles", "My account"]
+
+
+def test_researcher_works_with_shared_profiles_and_erases_only_own_ones(open_page, as_role: AsRole, pool: Pool) -> None:
+    shared = make_profile(pool, "Ada")
+    make_profile(pool, "Hidden Bo")
+    account_id = as_role("researcher", shared)
+    page = open_page(USERS)
+    assert tabs_of(page) == ["Profiles", "New profile", "Boards", "My account"]
+    assert "Hidden Bo" not in str(page.dataframe[0].value)
+    assert "Share this profile" not in [one.label for one in page.expander]
+    page.toggle(key=f"count-{shared}").set_value(True).run()
+    field(page.text_input, "Type the name to confirm").input("Ada").run()
+    button(page, "Erase for ever").click().run()
+    assert "Only who made a profile" in page.error[0].value
+    mine = make_profile(pool, "Cy", account_id)
+    page = open_page(USERS, profile_id=mine)
+    page.toggle(key=f"count-{mine}").set_value(True).run()
+    field(page.text_input, "Type the name to confirm").input("Cy").run()
+    button(page, "Erase for ever").click().run()
+    with pool.transaction() as tx:
+        assert {profile.name for profile in profiles.list_profiles(tx)} == {"Ada", "Hidden Bo"}
+
+
+def test_profile_belongs_to_who_made_it_and_is_shared_by_its_owner(open_page, as_role: AsRole, pool: Pool) -> None:
+    account_id = as_role("researcher")
+    with pool.transaction() as tx:
+        other = accounts.insert_account(tx, "helper", "", "viewer")
+    page = open_page(USERS)
+    field(page.text_input, "Name or code").input("Ada")
+    button(page, "Create profile").click().run()
+    with pool.transaction() as tx:
+        profile = profiles.find_profile_by_name(tx, "Ada")
+        assert profile is not None
+        assert access.find_owner(tx, profile.user_id) == account_id
+    field(page.multiselect, "Shared with").set_value([other])
+    button(page, "Save who sees it").click().run()
+    assert not page.error
+    with pool.transaction() as tx:
+        assert access.list_shares(tx, profile.user_id) == [other]
+
+
+def test_senders_of_hidden_profiles_are_not_shown(app_of_test: App, as_role: AsRole, pool: Pool) -> None:
+    shared, hidden = make_profile(pool, "Ada"), make_profile(pool, "Hidden Bo")
+    account_id = as_role("researcher", shared)
+    with pool.transaction() as tx:
+        account = accounts.find_account_by_id(tx, account_id)
+        assert account is not None
+        known = sources.read_known(app_of_test.of(account), tx)
+    assert list(known.people) == [shared]
+    hides = [known.is_hidden({"user_id": number}) for number in (shared, hidden, 999_999, None)]
+    assert hides == [False, True, False, False]
+
+
+def test_own_password_is_changed_with_the_old_one_only(open_page, app_of_test: App, pool: Pool) -> None:
+    page = open_page(USERS)
+
+    def change(old: str, new: str, again: str) -> None:
+        for label, text in (("Password now", old), ("New password", new), ("New password again", again)):
+            field(page.text_input, label).input(text)
+        button(page, "Change the password").click().run()
+
+    change("wrong password", "another long password", "another long password")
+    assert "wrong" in page.error[0].value
+    change(PASSWORD, "another long password", "another long passwort")
+    assert "twice" in page.error[0].value
+    change(PASSWORD, "another long password", "another long password")
+    assert not page.error
+    assert [title.value for title in page.title] == ["User Management"], "this browser stays logged in"
+    assert log_in(pool, LOGIN, "another long password", now()).login == LOGIN
+    with pytest.raises(LoginError):
+        log_in(pool, LOGIN, PASSWORD, now())
+
+
+def test_token_is_shown_once_and_revoked(open_page, as_role: AsRole, pool: Pool) -> None:
+    account_id = as_role("viewer")  # also who may change nothing else
+    page = open_page(USERS)
+    field(page.text_input, "Name of the new token").input("Robot hand")
+    button(page, "Make token").click().run()
+    (token,) = [code.value for code in page.code if code.value.startswith("semg_")]
+    with pool.transaction() as tx:
+        found = api_tokens.find_account(tx, token)
+        assert found is not None
+        assert found.account_id == account_id
+    page.run()
+    assert not page.code
+    button(page, "Revoke").click().run()
+    with pool.transaction() as tx:
+        assert api_tokens.find_account(tx, token) is None
+
+
+def test_log_out_everywhere_ends_this_login_too(open_page) -> None:
+    page = open_page(USERS)
+    button(page, "Log out everywhere").click().run()
+    assert not page.title
+    assert not open_page(USERS).title or now()  # a token made later is a new login
+
+
+def test_admin_makes_changes_and_deletes_accounts(open_page, app_of_test: App, pool: Pool) -> None:
+    page = open_page(USERS)
+    field(page.text_input, "Login of the new account").input("helper")
+    button(page, "Make account").click().run()
+    assert not page.error
+    password = page.code[0].value
+    assert log_in(pool, "helper", password, now()).role == "researcher"
+    with pool.transaction() as tx:
+        helper = accounts.find_account(tx, "helper")
+    assert helper is not None
+    page.selectbox(key="account-choice").set_value(helper.account_id).run()
+    field(page.selectbox, "Role").set_value("viewer")
+    field(page.toggle, "Disabled").set_value(True)
+    next(
+        one for one in page.button if one.label == "Save" and one.form_id == f"account-{helper.account_id}"
+    ).click().run()
+    assert not page.error
+    with pool.transaction() as tx:
+        row = one(tx, "SELECT role, disabled_at FROM accounts WHERE login = 'helper'")
+    assert (row.role, row.disabled_at is not None) == ("viewer", True)
+    page.selectbox(key="account-choice").set_value(helper.account_id).run()
+    page.checkbox(key=f"sure-{helper.account_id}").check().run()
+    button(page, "Delete account").click().run()
+    with pool.transaction() as tx:
+        assert accounts.find_account(tx, "helper") is None
+
+
+def test_last_admin_keeps_the_role(open_page, pool: Pool) -> None:
+    page = open_page(USERS)
+    field(page.selectbox, "Role").set_value("viewer")
+    save_account(page).click().run()
+    assert "last admin" in page.error[0].value
+
+
+def test_disabled_account_is_logged_out_at_its_next_click(open_page, as_role: AsRole, pool: Pool) -> None:
+    account_id = as_role("researcher")
+    page = open_page(USERS)
+    assert page.title
+    with pool.transaction() as tx:
+        accounts.update_account(tx, account_id, role="researcher", disabled=True)
+    page.run()
+    assert not page.title
+    with pool.transaction() as tx:
+        accounts.update_password(tx, account_id, hash_password(PASSWORD))
+    page.run()
+    assert not page.title

@@ -1,0 +1,200 @@
+"""What each role sees and may do; accounts, their logins and their tokens."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from semg import passwords
+from semg.accounts import log_in
+from semg.domain import Account
+from semg.errors import AccessError, ConflictError, LoginError, NotFoundError
+from semg.store import access, accounts, api_tokens, gestures, profiles
+from semg.store.pool import Pool, execute, rows
+
+PASSWORD = "correct horse"
+MakeAccount = Callable[..., Account]
+
+
+@pytest.fixture
+def make_account(pool: Pool) -> MakeAccount:
+    def make(login: str, role: str = "researcher", password_hash: str = "") -> Account:
+        with pool.transaction() as tx:
+            number = accounts.insert_account(tx, login, password_hash, role)
+            account = accounts.find_account_by_id(tx, number)
+        assert account is not None
+        return account
+
+    return make
+
+
+def again(pool: Pool, account: Account) -> Account:
+    with pool.transaction() as tx:
+        found = accounts.find_account_by_id(tx, account.account_id)
+    assert found is not None
+    return found
+
+
+def make_profile(pool: Pool, name: str, owner: Account | None = None) -> int:
+    with pool.transaction() as tx:
+        return profiles.insert_profile(
+            tx, name, channels=("a0",), rate_hz=200, owner_id=owner.account_id if owner else None
+        )
+
+
+def may(pool: Pool, account: Account, user_id: int) -> list[str]:
+    allowed = []
+    for right in ("see", "work", "own"):
+        try:
+            with pool.transaction() as tx:
+                access.require(tx, account, user_id, right)
+        except (AccessError, NotFoundError):
+            continue
+        allowed.append(right)
+    return allowed
+
+
+def test_roles_see_and_do_what_is_theirs(pool: Pool, make_account: MakeAccount) -> None:
+    admin, viewer = make_account("admin", "admin"), make_account("eve", "viewer")
+    owner, helper, other = (make_account(name) for name in ("owner", "helper", "other"))
+    mine, nobodys = make_profile(pool, "Ada", owner), make_profile(pool, "Bo")
+    with pool.transaction() as tx:
+        access.set_shares(tx, mine, [viewer.account_id, helper.account_id])
+        names = {
+            account.login: [one.name for one in access.list_visible(tx, account)]
+            for account in (admin, owner, helper, other, viewer)
+        }
+    assert names == {"admin": ["Ada", "Bo"], "owner": ["Ada"], "helper": ["Ada"], "other": [], "eve": ["Ada"]}
+    assert may(pool, admin, mine) == may(pool, admin, nobodys) == may(pool, owner, mine) == ["see", "work", "own"]
+    assert may(pool, helper, mine) == ["see", "work"]
+    assert may(pool, viewer, mine) == ["see"]
+    assert may(pool, other, mine) == may(pool, owner, nobodys) == []
+
+
+def test_what_may_not_be_seen_cannot_be_told_from_what_is_not_there(pool: Pool, make_account: MakeAccount) -> None:
+    hidden, account = make_profile(pool, "Ada"), make_account("other")
+    told = []
+    for number in (hidden, 999_999):
+        with pytest.raises(NotFoundError) as caught, pool.transaction() as tx:
+            access.require(tx, account, number)
+        told.append(str(caught.value).replace(str(number), "N"))
+    assert told[0] == told[1]
+
+
+def test_shares_are_replaced_and_end_with_the_account(pool: Pool, make_account: MakeAccount) -> None:
+    first, second = make_account("first"), make_account("second", "viewer")
+    user_id = make_profile(pool, "Ada")
+    with pool.transaction() as tx:
+        access.set_shares(tx, user_id, [first.account_id])
+        access.set_shares(tx, user_id, [second.account_id, second.account_id])
+        assert access.list_shares(tx, user_id) == [second.account_id]
+        accounts.delete_account(tx, second.account_id)
+        assert access.list_shares(tx, user_id) == []
+    with pytest.raises(ConflictError), pool.transaction() as tx:
+        access.set_shares(tx, user_id, [second.account_id])
+
+
+def test_profiles_of_a_deleted_account_stay_and_are_nobodys(pool: Pool, make_account: MakeAccount) -> None:
+    owner = make_account("owner")
+    user_id = make_profile(pool, "Ada", owner)
+    with pool.transaction() as tx:
+        accounts.delete_account(tx, owner.account_id)
+        assert access.find_owner(tx, user_id) is None
+        assert profiles.get_profile(tx, user_id).name == "Ada"
+
+
+def test_read_only_pool_shows_everything_and_changes_nothing(pool: Pool) -> None:
+    user_id = make_profile(pool, "Ada")
+    looking = pool.read_only()
+    with looking.transaction() as tx:
+        assert [one.name for one in profiles.list_profiles(tx)] == ["Ada"]
+    for change in (
+        lambda tx: gestures.insert_gesture(tx, user_id, "fist", ""),
+        lambda tx: profiles.delete_profile(tx, user_id),
+        lambda tx: execute(tx, "SELECT ensure_sample_partition('2026-03-01')"),
+    ):
+        with pytest.raises(AccessError, match="may look"), looking.transaction() as tx:
+            change(tx)
+    with pool.transaction() as tx:  # the same connection, given to somebody who may
+        gestures.insert_gesture(tx, user_id, "fist", "")
+
+
+def test_last_admin_cannot_be_lost(pool: Pool, make_account: MakeAccount) -> None:
+    first, second = make_account("first", "admin"), make_account("second", "admin")
+    with pool.transaction() as tx:
+        accounts.update_account(tx, second.account_id, role="admin", disabled=True)
+    for attempt in (
+        lambda tx: accounts.delete_account(tx, first.account_id),
+        lambda tx: accounts.update_account(tx, first.account_id, role="viewer", disabled=False),
+        lambda tx: accounts.update_account(tx, first.account_id, role="admin", disabled=True),
+    ):
+        with pytest.raises(ConflictError, match="last admin"), pool.transaction() as tx:
+            attempt(tx)
+    with pool.transaction() as tx:
+        accounts.update_account(tx, second.account_id, role="admin", disabled=False)
+        accounts.delete_account(tx, first.account_id)
+
+
+def test_logins_end_with_password_log_out_and_disabling(pool: Pool, make_account: MakeAccount) -> None:
+    account = make_account("ada", "researcher", passwords.hash_password(PASSWORD))
+    make_account("admin", "admin")
+
+    def holds(issued_s: float) -> bool:
+        return again(pool, account).has_login_of(issued_s)
+
+    issued_s = datetime.now(UTC).timestamp() + 0.001
+    assert holds(issued_s)
+    with pool.transaction() as tx:
+        execute(tx, "SELECT pg_sleep(0.01)")
+        accounts.log_out_everywhere(tx, account.account_id)
+    assert not holds(issued_s)
+    issued_s = datetime.now(UTC).timestamp() + 0.001
+    assert holds(issued_s)
+    with pool.transaction() as tx:
+        accounts.update_account(tx, account.account_id, role="researcher", disabled=True)
+    assert not holds(issued_s + 3600)
+    with pytest.raises(LoginError):
+        log_in(pool, "ada", PASSWORD, datetime.now(UTC))
+    with pool.transaction() as tx:
+        accounts.update_account(tx, account.account_id, role="researcher", disabled=False)
+    assert not holds(issued_s - 1), "a login from before does not come back"
+    assert log_in(pool, "ada", PASSWORD, datetime.now(UTC)).login == "ada"
+
+
+def test_token_is_stored_as_a_hash_and_stops_when_revoked(pool: Pool, make_account: MakeAccount) -> None:
+    account, other = make_account("ada"), make_account("bo")
+    with pool.transaction() as tx:
+        token = api_tokens.insert_token(tx, account.account_id, "laptop")
+        (known,) = api_tokens.list_tokens(tx, account.account_id)
+        assert known.last_used_at is None
+        assert rows(tx, "SELECT token_hash FROM api_tokens")[0].token_hash.tobytes() == (
+            hashlib.sha256(token.encode()).digest()
+        )
+        found = api_tokens.find_account(tx, token)
+        assert found is not None
+        assert found.login == "ada"
+        assert api_tokens.list_tokens(tx, account.account_id)[0].last_used_at is not None
+        for wrong in ("", "semg_", token[:-1], token + "x", token.removeprefix("semg_")):
+            assert api_tokens.find_account(tx, wrong) is None
+    with pytest.raises(ConflictError, match="exists already"), pool.transaction() as tx:
+        api_tokens.insert_token(tx, account.account_id, "laptop")
+    with pytest.raises(NotFoundError), pool.transaction() as tx:
+        api_tokens.delete_token(tx, other.account_id, known.token_id)
+    with pool.transaction() as tx:
+        api_tokens.delete_token(tx, account.account_id, known.token_id)
+        assert api_tokens.find_account(tx, token) is None
+
+
+def test_token_stops_with_its_account(pool: Pool, make_account: MakeAccount) -> None:
+    account = make_account("ada")
+    with pool.transaction() as tx:
+        token = api_tokens.insert_token(tx, account.account_id, "laptop")
+        accounts.update_account(tx, account.account_id, role="researcher", disabled=True)
+        assert api_tokens.find_account(tx, token) is None
+        accounts.update_account(tx, account.account_id, role="researcher", disabled=False)
+        assert api_tokens.find_account(tx, token) is not None
+        accounts.delete_account(tx, account.account_id)
+        assert api_tokens.find_account(tx, token) is None
