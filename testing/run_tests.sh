@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need, then runs ruff, mypy and pytest. Arguments go to pytest.
 # Servers are thrown away after the run, on free ports: a running system and its .env are not touched.
-# Without the right to install Debian packages the browser and firmware layers are skipped and listed;
+# Without the right to install Debian packages the browser, firmware and proxy layers are skipped and listed;
 # under REQUIRE_ALL=1 whatever is skipped fails the run (real recordings excepted).
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -13,6 +13,8 @@ python=$(find_python) || exit 1
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium fonts-dejavu-core"
 command -v g++ >/dev/null 2>&1 || missing="$missing g++"
+has_nginx() { command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ]; }
+has_nginx || missing="$missing nginx-light"
 if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing Debian packages:$missing (details in logs/apt.log) …"
     export DEBIAN_FRONTEND=noninteractive
@@ -22,6 +24,7 @@ fi
 skipped=""
 command -v chromium >/dev/null 2>&1 || skipped="$skipped browser(chromium)"
 command -v g++ >/dev/null 2>&1 || skipped="$skipped firmware(g++)"
+has_nginx || skipped="$skipped proxy(nginx-light)"
 if [ -n "$skipped" ]; then
     echo "Layers without their Debian package:$skipped"
     if [ "${REQUIRE_ALL:-0}" = 1 ]; then

@@ -7,8 +7,6 @@ import secrets
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ from pydantic import SecretStr
 
 from semg.platform import embedded, nats, postgres, schema, services
 from semg.platform.bus_users import users_of
+from semg.platform.unit import url_answers
 from semg.settings import NATS_SERVICES, PROJECT_DIR, Settings
 
 ALL = ("api", "nat_inference", "job_runner", "udpserver", "streamlit")
@@ -105,7 +104,7 @@ def running(settings: Settings, folder: Path, names: Sequence[str] = ALL) -> Ite
                 started.append((service, process, ready, log_path))
         deadline = time.monotonic() + READY_S
         for service, process, ready, log_path in started:
-            while not (ready.exists() if service.ready_url is None else _answers(service.ready_url)):
+            while not (ready.exists() if service.ready_url is None else url_answers(service.ready_url)):
                 assert process.poll() is None, f"{service.name} ended: {log_path.read_text()[-3000:]}"
                 assert time.monotonic() < deadline, f"{service.name} is not ready: {log_path.read_text()[-3000:]}"
                 time.sleep(0.05)
@@ -142,14 +141,6 @@ def environment_of(settings: Settings, folder: Path, name: str) -> dict[str, str
     path.write_text("".join(f"{field.upper()}={value}\n" for field, value in values.items()))
     keep = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     return keep | {"PYTHONPATH": str(PROJECT_DIR), "SEMG_ENV_FILE": str(path), "OMP_NUM_THREADS": "1"}
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of the platform's own table
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -46,6 +46,16 @@ _BY_THE_CLIENT = {b"host", b"origin", b"user-agent"}
 """WebSocket headers that the client library writes itself."""
 
 
+HARDENED: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"referrer-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
+    (b"content-security-policy", b"frame-ancestors 'self'; object-src 'none'; base-uri 'self'"),
+)
+"""What Streamlit cannot be told to send. No HSTS: with it, no browser lets anybody accept our own certificate."""
+
+
 class Gateway:
     """The ASGI application.
 
@@ -108,6 +118,8 @@ class Gateway:
         try:
             headers = [(name.lower(), value) for name, value in response.headers.raw]
             kept = [header for header in headers if header[0] not in _HOP_BY_HOP]
+            there = {name for name, _ in kept}
+            kept += [header for header in HARDENED if header[0] not in there]
             await send({"type": "http.response.start", "status": response.status_code, "headers": kept})
             async for chunk in response.aiter_raw():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})

@@ -1,0 +1,165 @@
+"""How the system meets browsers: loopback by default, TLS of its own, and the documented reverse proxy."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from semg.platform import certificate, embedded, services
+from semg.service import verification
+from semg.settings import PROJECT_DIR, Settings, load_settings
+from semg.store import profiles
+from semg.store.pool import Pool
+from semg.wire import tokens
+from testing.running_system import running
+from testing.tests.conftest import Servers, skip_or_fail
+
+pytestmark = pytest.mark.servers
+SERVER_NAME = "emg.lab.example"
+
+
+def listening(process: psutil.Process) -> set[str]:
+    """Give the addresses that a process and its children listen on."""
+    found = set()
+    for one in (process, *process.children(recursive=True)):
+        found |= {c.laddr.ip for c in one.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+    return found
+
+
+def test_only_udp_listens_beyond_this_machine_by_default() -> None:
+    settings = load_settings(None)
+    assert (settings.api_host, settings.streamlit_host, settings.udp_host) == ("127.0.0.1", "127.0.0.1", "0.0.0.0")
+    commands = {service.name: " ".join(service.argv) for service in services.table(settings)}
+    assert "--host 127.0.0.1" in commands["api"]
+    assert "--server.address=127.0.0.1" in commands["streamlit"]
+    assert "gateway" not in commands
+
+
+def test_api_with_a_certificate_speaks_tls_only_and_listens_on_loopback(servers: Servers, tmp_path: Path) -> None:
+    cert, key = certificate.ensure(tmp_path / "tls", ["127.0.0.1", "localhost"])
+    settings = servers.settings.model_copy(update={"tls_cert": str(cert), "tls_key": str(key)})
+    assert settings.internal_api_url.startswith("https://")
+    with running(settings, tmp_path, ("api",)):
+        verify = verification(settings)
+        assert isinstance(verify, ssl.SSLContext)
+        assert httpx.get(f"{settings.internal_api_url}/healthz", verify=verify).json() == {"status": "ok"}
+        with pytest.raises(httpx.ConnectError, match="(?i)certificate"):
+            httpx.get(f"{settings.internal_api_url}/healthz")
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://127.0.0.1:{settings.api_port}/healthz")
+        assert listening(psutil.Process()) & {"0.0.0.0", "::"} == set()
+        assert "127.0.0.1" in listening(psutil.Process())
+
+
+def documented_configuration(folder: Path, settings: Settings, port: int, cert: Path, key: Path) -> Path:
+    """Write the configuration of docs/operations.md with this test's ports and files, for a process without root."""
+    text = (PROJECT_DIR / "docs" / "operations.md").read_text(encoding="utf-8")
+    found = re.search(r"\n    map \$http_upgrade.*?\n    }\n\n", text, re.DOTALL)
+    assert found is not None
+    server = found[0]
+    for before, after in (
+        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+        ("/etc/ssl/emg.pem", str(cert)),
+        ("/etc/ssl/emg.key", str(key)),
+        ("http://127.0.0.1:8000/", f"http://127.0.0.1:{settings.api_port}/"),
+        ("http://127.0.0.1:8501", f"http://127.0.0.1:{settings.streamlit_port}"),
+    ):
+        assert server.count(before) == 1, before
+        server = server.replace(before, after)
+    own = "".join(
+        f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    path = folder / "nginx.conf"
+    path.write_text(
+        f"daemon off;\npid {folder}/nginx.pid;\nerror_log {folder}/nginx.log;\nevents {{}}\n"
+        f"http {{\naccess_log off;\n{own}{server}}}\n"
+    )
+    return path
+
+
+@contextmanager
+def nginx(folder: Path, configuration: Path, port: int) -> Iterator[None]:
+    program = shutil.which("nginx") or ("/usr/sbin/nginx" if Path("/usr/sbin/nginx").exists() else None)
+    if program is None:
+        skip_or_fail("nginx is not there: apt-get install nginx-light")
+    assert program is not None
+    process = subprocess.Popen([program, "-c", str(configuration), "-e", str(folder / "nginx.log")])
+    try:
+        deadline = time.monotonic() + 30
+        while embedded.port_is_free("127.0.0.1", port):
+            assert process.poll() is None, (folder / "nginx.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def test_documented_reverse_proxy_serves_app_api_and_websockets(
+    servers: Servers, pool: Pool, tmp_path: Path
+) -> None:
+    port = embedded.free_port()
+    public = f"https://{SERVER_NAME}:{port}"
+    settings = servers.settings.model_copy(
+        update={"public_app_url": public, "public_api_url": f"{public}/api", "api_requests_per_s": 4.0}
+    )
+    cert, key = certificate.ensure(tmp_path / "tls", [SERVER_NAME])
+    tmp_path.chmod(0o755)
+    with pool.transaction() as tx:
+        user_id = profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=200)
+    context = ssl.create_default_context(cafile=str(cert))
+    configuration = documented_configuration(tmp_path, settings, port, cert, key)
+    with running(settings, tmp_path, ("api", "streamlit")), nginx(tmp_path, configuration, port):
+        extensions = {"sni_hostname": SERVER_NAME}
+        here = {"Host": f"{SERVER_NAME}:{port}"}
+        async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{port}", verify=context, headers=here) as client:
+
+            async def get(path: str, **headers: str) -> httpx.Response:
+                return await client.get(path, headers=headers, extensions=extensions)
+
+            assert (await get("/api/healthz")).json() == {"status": "ok"}
+            service = {"Authorization": f"Bearer {settings.semg_api_token.get_secret_value()}"}
+            assert "semg_requests_total" in (await get("/api/metrics", **service)).text
+            page = await get("/")
+            assert "streamlit" in page.text.lower()
+            for name in ("x-content-type-options", "x-frame-options", "content-security-policy", "referrer-policy"):
+                assert name in page.headers
+            assert page.headers["strict-transport-security"]
+        asked = {"ssl": context, "host": "127.0.0.1", "port": port, "server_hostname": SERVER_NAME}
+        address = f"wss://{SERVER_NAME}:{port}"
+        secret = settings.secret_key.get_secret_value()
+        token = tokens.make_token(secret, tokens.LIVE, str(user_id), 60)
+        protocols = [tokens.SUBPROTOCOL, tokens.TOKEN_PROTOCOL_PREFIX + token]
+        live = f"{address}/api/ws/live/{user_id}"
+        async with connect(live, origin=public, subprotocols=protocols, **asked) as socket:
+            assert socket.subprotocol == tokens.SUBPROTOCOL
+            assert await socket.ping()
+        async with connect(live, origin="https://evil.example", subprotocols=protocols, **asked) as socket:
+            await socket.wait_closed()
+            assert socket.close_code == 4401
+        async with connect(f"{address}/_stcore/stream", origin=public, **asked) as socket:
+            assert await socket.ping()
+        with pytest.raises(InvalidStatus):
+            async with connect(f"{address}/_stcore/stream", origin="https://evil.example", **asked):
+                pass
+        # The proxy tells the API who asks, and nobody can pretend to be many.
+        async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{port}", verify=context, headers=here) as client:
+            strangers = [
+                await client.get("/api/metrics", headers={"X-Forwarded-For": f"10.0.0.{n}"}, extensions=extensions)
+                for n in range(20)
+            ]
+        assert strangers[0].status_code == 401
+        assert strangers[-1].status_code == 429
