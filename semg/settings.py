@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from types import EllipsisType
 
@@ -55,6 +56,9 @@ class Settings(BaseSettings):
     api_port: int = Field(8000, ge=1, le=65535)
     udp_host: str = "0.0.0.0"
     udp_port: int = Field(8081, ge=1, le=65535)
+    v1_networks: str = Field(
+        "", description="networks that text datagrams (v1) are taken from, comma separated: 192.168.7.0/24; empty: all"
+    )
     streamlit_host: str = "127.0.0.1"
     streamlit_port: int = Field(8501, ge=1, le=65535)
     public_app_url: str = Field("", description="address of the app as browsers see it; empty: from host and port")
@@ -176,6 +180,13 @@ class Settings(BaseSettings):
         """Relative paths count from the project, so that a service finds them from any working directory."""
         return None if value is None else (PROJECT_DIR / value.expanduser())
 
+    @field_validator("v1_networks", mode="after")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        """Refuse what is no network at the start, not at the first datagram."""
+        _networks(value)
+        return value
+
     @model_validator(mode="after")
     def _usual_port(self) -> Settings:
         """Expect a named PostgreSQL at its usual port; the embedded one keeps out of its way."""
@@ -210,6 +221,11 @@ class Settings(BaseSettings):
     def postgres_service(self) -> tuple[str, str]:
         """User and password of the services."""
         return self.postgres_user, self.postgres_password.get_secret_value()
+
+    @property
+    def text_networks(self) -> list[IPv4Network | IPv6Network]:
+        """Networks that text datagrams are taken from; none: all."""
+        return _networks(self.v1_networks)
 
     @property
     def nats_urls(self) -> list[str]:
@@ -267,6 +283,10 @@ class Settings(BaseSettings):
     def videos(self) -> Path:
         """Folder of the videos."""
         return self.video_dir or self.data_dir / "videos"
+
+
+def _networks(text: str) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
 
 
 def _reachable(host: str) -> str:

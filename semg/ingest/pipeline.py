@@ -14,6 +14,7 @@ from semg.ingest.boards import FIRST_BYTE, Boards, KnownBoard
 from semg.ingest.counters import Counters
 from semg.ingest.decoder import decode_batch
 from semg.ingest.limits import Budgets
+from semg.ingest.networks import Networks
 from semg.ingest.reasons import CODE, OK, REASONS, count_refused
 from semg.ingest.sources import Heard, Sources
 from semg.ingest.text_streams import Batch, TextStreams
@@ -31,10 +32,13 @@ class Pipeline:
         How long a suspected gap is held open.
     counters
         Counted up here; a dropped datagram under its reason.
+    text_networks
+        Where text datagrams may come from.
     """
 
-    def __init__(self, wait_us: int, counters: Counters) -> None:
+    def __init__(self, wait_us: int, counters: Counters, text_networks: Networks | None = None) -> None:
         self.counters = counters
+        self._text_networks = text_networks or Networks()
         self.sources = Sources(counters)
         self._devices: dict[int, Device] = {}
         self._senders: dict[int, int] = {}
@@ -140,6 +144,8 @@ class Pipeline:
             codes[self._widths[places] != texts.widths] = CODE["channel_count"]
             codes[~self._allowed[places]] = CODE["v1_not_allowed"]
             codes[~self._consented[places]] = CODE["no_consent"]
+            if not self._text_networks.are_all:
+                codes[~self._text_networks.contain(arrivals.addresses)] = CODE["v1_network"]
             codes[self._numbers[found] != texts.user_ids] = CODE["unknown_profile"]
         else:
             places = np.zeros(len(codes), np.int64)

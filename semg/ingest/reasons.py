@@ -12,7 +12,7 @@ REASONS = (
     "ok",
     # text
     "empty", "too_long", "not_text", "field_count", "not_integer", "time_range", "not_number", "value_range",
-    "unknown_profile", "v1_not_allowed", "channel_count",
+    "unknown_profile", "v1_not_allowed", "v1_network", "channel_count",
     # binary
     "v2_magic", "v2_size", "v2_range", "unknown_board", "bad_tag", "replayed", "duplicate", "unassigned_board",
     # both

@@ -21,6 +21,7 @@ from semg.ingest.arrivals import Arrivals
 from semg.ingest.counters import Counters
 from semg.ingest.journal import Journal
 from semg.ingest.live import LivePublisher
+from semg.ingest.networks import Networks
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.receiver import MAX_TAKEN, Receiver
 from semg.ingest.registry import Registry
@@ -66,7 +67,8 @@ class IngestServer:
         self.ready = asyncio.Event()
         self._settings = settings
         self._pool = pool
-        self._pipeline = Pipeline(round(settings.reorder_wait_ms * 1000), self.counters)
+        wait_us, networks = round(settings.reorder_wait_ms * 1000), Networks(settings.text_networks)
+        self._pipeline = Pipeline(wait_us, self.counters, networks)
         self._snapshot: dict[str, Any] = {}
         self._told: Counter[str] = Counter()
 

@@ -26,6 +26,8 @@ REFUSALS = {
     "ok": "accepted",
     "unknown_profile": "no profile has this number",
     "v1_not_allowed": "the profile does not accept the plain text format (v1)",
+    "v1_network": "the plain text format (v1) is not taken from this network (V1_NETWORKS)",
+    "rate_limited": "it sends far more than its rate, or nothing but what is refused",
     "channel_count": "another number of channels than the profile's device",
     "field_count": "not of the form userid,millis,a0,…",
     "not_integer": "userid or millis is not a whole number",
