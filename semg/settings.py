@@ -96,6 +96,12 @@ class Settings(BaseSettings):
     secret_key: SecretStr = SecretStr("")
     semg_api_token: SecretStr = SecretStr("")
 
+    # logging in by an OpenID Connect provider, beside passwords
+    oidc_metadata_url: str = Field("", description="the provider's …/.well-known/openid-configuration; empty: none")
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_name: str = Field("your institution", description="what the login button calls the provider")
+
     # starting and supervision
     min_free_disk_mb: int = Field(300, ge=0, description="the start refuses to begin with less free space in DATA_DIR")
     start_timeout_s: float = Field(120.0, gt=0, description="how long the start waits for every service to be ready")

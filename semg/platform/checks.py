@@ -65,6 +65,13 @@ def check_tls(settings: Settings) -> None:
             raise PlatformError(f"{name} names {path}, which cannot be read: set {name} in .env to its full path")
 
 
+def check_provider(settings: Settings) -> None:
+    """See that what belongs to a login by a provider is there as a whole."""
+    given = (settings.oidc_metadata_url, settings.oidc_client_id, settings.oidc_client_secret.get_secret_value())
+    if any(given) and not all(given):
+        raise PlatformError("OIDC_METADATA_URL, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET belong together: set all or none")
+
+
 def check_ports(settings: Settings) -> None:
     """See that every port that the platform listens on is free, and that no two settings name the same one."""
     tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM

@@ -72,6 +72,7 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, wit
     """
     settings = load_settings()
     checks.check_tls(settings)
+    checks.check_provider(settings)
     checks.check_folders(settings)
     with _control_lock(settings, say):
         settings = load_settings()  # anew: another start may just have completed them

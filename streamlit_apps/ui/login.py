@@ -11,7 +11,7 @@ from semg.domain import Account
 from semg.errors import LoginError, WireError
 from semg.store import accounts
 from semg.wire import tokens
-from ui import cookie, errors
+from ui import cookie, errors, provider
 from ui.runtime import App
 
 _TOKEN, _LOGGED_OUT = "login_token", "logged_out"  # noqa: S105 - names of entries, not secrets
@@ -25,6 +25,10 @@ def require(app: App) -> Account:
         account = _account_of(app, kept)
         if account is not None:
             st.session_state[_TOKEN] = kept
+    if account is None and not st.session_state.get(_LOGGED_OUT):
+        account = provider.account_of(app)
+        if account is not None:
+            return account  # the provider's login is kept by Streamlit's cookie
     if account is None:
         _form(app)
         st.stop()
@@ -36,6 +40,8 @@ def require(app: App) -> Account:
 def log_out() -> None:
     """Forget the login here and in the browser."""
     st.session_state.clear()
+    if provider.leave():
+        st.stop()
     st.session_state[_LOGGED_OUT] = True
     st.rerun()
 
@@ -75,6 +81,7 @@ def _form(app: App) -> None:
                 else:
                     remember(app, account)
                     st.rerun()
+        provider.offer(app)
         if st.session_state.get(_LOGGED_OUT):
             cookie.write("", 0)
 

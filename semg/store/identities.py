@@ -1,0 +1,45 @@
+"""Who an OpenID Connect provider says somebody is, and which account that is.
+
+Only issuer and subject count: names and addresses of mail change, and are given to other people.
+"""
+
+from __future__ import annotations
+
+from semg.domain import Account
+from semg.store import accounts
+from semg.store.pool import Transaction, execute, one
+
+MAX_LOGIN = 90
+"""Of a login that is made from what the provider says; room is left for a number behind it."""
+
+
+def find_account(tx: Transaction, issuer: str, subject: str) -> Account | None:
+    """Give the account of an identity, or None."""
+    row = one(tx, "SELECT account_id FROM account_identities WHERE issuer = %s AND subject = %s", (issuer, subject))
+    return None if row is None else accounts.find_account_by_id(tx, row.account_id)
+
+
+def insert_account(tx: Transaction, issuer: str, subject: str, login: str) -> Account:
+    """Make the account of an identity: without a password, a viewer with whom nothing is shared yet.
+
+    Parameters
+    ----------
+    login
+        What the provider calls the person; when another account has this login, a number is added.
+    """
+    wanted = login.strip()[:MAX_LOGIN] or "guest"
+    number, chosen = 1, wanted
+    while accounts.find_account(tx, chosen) is not None:
+        number += 1
+        chosen = f"{wanted}-{number}"
+    account_id = accounts.insert_account(tx, chosen, "", "viewer")
+    # There is no password: a login that began before the account was made, at the provider, holds.
+    execute(tx, "UPDATE accounts SET password_changed_at = 'epoch' WHERE account_id = %s", (account_id,))
+    execute(
+        tx,
+        "INSERT INTO account_identities (issuer, subject, account_id) VALUES (%s, %s, %s)",
+        (issuer, subject, account_id),
+    )
+    account = accounts.find_account_by_id(tx, account_id)
+    assert account is not None
+    return account
