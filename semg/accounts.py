@@ -45,3 +45,12 @@ def log_in(pool: Pool, login: str, password: str, now: datetime) -> Account:
     if found is None:
         raise LoginError(REFUSED)
     return found
+
+
+def login_holds(account: Account, issued_s: float) -> bool:
+    """Tell whether a login that was made at a time (epoch seconds) still holds.
+
+    It ends with the password it was made with, with *log out everywhere*, and when the account is disabled.
+    """
+    ends = [account.password_changed_at, *([account.logged_out_at] if account.logged_out_at else [])]
+    return account.disabled_at is None and all(issued_s >= end.timestamp() for end in ends)

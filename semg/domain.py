@@ -401,23 +401,3 @@ class Account:
     locked_until: datetime | None = None
     disabled_at: datetime | None = None
     logged_out_at: datetime | None = None
-
-    def has_login_of(self, issued_s: float) -> bool:
-        """Tell whether a login that was made at a time (epoch seconds) still holds.
-
-        It ends with the password it was made with, with *log out everywhere*, and when the account is disabled.
-        """
-        ends = [self.password_changed_at, *([self.logged_out_at] if self.logged_out_at else [])]
-        return self.disabled_at is None and all(issued_s >= end.timestamp() for end in ends)
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceStatus:
-    """The last sign of life of a service, with its counters."""
-
-    service: str
-    instance: str
-    pid: int
-    started_at: datetime
-    seen_at: datetime
-    metrics: dict[str, Any]

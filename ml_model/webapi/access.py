@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, HTTPException, Request, WebSocket
 from starlette.requests import HTTPConnection
 
+from semg.accounts import login_holds
 from semg.domain import Account
 from semg.errors import NotFoundError, WireError
 from semg.settings import Settings
@@ -111,7 +112,7 @@ class Viewer:
                 account = api_tokens.find_account(tx, self.token)
             else:
                 account = accounts.find_account_by_id(tx, self.account_id or 0)
-                if account is not None and not account.has_login_of(self.issued_s):
+                if account is not None and not login_holds(account, self.issued_s):
                     account = None
             if account is None:
                 return False

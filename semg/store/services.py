@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from semg.domain import ServiceStatus
 from semg.store import checks
 from semg.store.pool import Transaction, execute, rows
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """The last sign of life of a service, with its counters."""
+
+    service: str
+    instance: str
+    pid: int
+    started_at: datetime
+    seen_at: datetime
+    metrics: dict[str, Any]
 
 
 def upsert_service(

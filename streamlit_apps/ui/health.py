@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from semg.domain import ServiceStatus
+from semg.store.services import ServiceStatus
 from ui import palette, stream, times
 
 EXPECTED = {

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from semg.accounts import log_in
+from semg.accounts import log_in, login_holds
 from semg.domain import Account
 from semg.errors import LoginError, WireError
 from semg.store import accounts
@@ -56,7 +56,7 @@ def _account_of(app: App, token: str) -> Account | None:
         return None
     with app.pool.transaction() as tx:
         account = accounts.find_account(tx, login)
-    return account if account is not None and account.has_login_of(issued_s) else None
+    return account if account is not None and login_holds(account, issued_s) else None
 
 
 def _form(app: App) -> None:

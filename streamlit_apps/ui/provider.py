@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
+from semg.accounts import login_holds
 from semg.domain import Account
 from semg.store import identities
 from ui.runtime import App
@@ -39,7 +40,7 @@ def account_of(app: App) -> Account | None:
         account = identities.find_account(tx, issuer, subject)
         if account is None:
             account = identities.insert_account(tx, issuer, subject, name)
-    return account if account.has_login_of(issued_s) else None
+    return account if login_holds(account, issued_s) else None
 
 
 def offer(app: App) -> None:

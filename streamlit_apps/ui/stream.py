@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from semg.domain import Block, Profile, ServiceStatus
+from semg.domain import Block, Profile
 from semg.signals.quality import ChannelQuality, StreamQuality, assess_channels, assess_stream
 from semg.store import blocks, services
 from semg.store.pool import Transaction
+from semg.store.services import ServiceStatus
 from ui import palette
 
 SECONDS = 3.0

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from semg.sealed import Vault
 from semg.settings import Settings
 from semg.signals.windows import WindowStream
 from semg.store import access, accounts, api_tokens, sessions
@@ -141,14 +142,14 @@ def test_video_is_for_those_who_see_its_profile(
     mine, other = make_profile("A"), make_profile("B")
     token = make_token("eve", "viewer", mine)
     start = utc_from_us(1_800_000_000_000_000)
-    numbers = {}
+    numbers, vault = {}, Vault(servers.settings.secret_key.get_secret_value())
     for user_id in (mine, other):
         with pool.transaction() as tx:
             numbers[user_id] = sessions.insert_session(
                 tx, user_id, "S", "capture", start, utc_from_us(1_800_000_001_000_000), status="completed",
                 device=make_device(tx, user_id),
             )  # fmt: skip
-        path: Path = files_of(servers.settings.videos, numbers[user_id]).video
+        path: Path = files_of(servers.settings.videos, numbers[user_id], vault).video
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"video")
     assert api.get(f"/videos/{numbers[mine]}", headers=headers(token)).content == b"video"

@@ -11,6 +11,8 @@ from semg.consent import TEST_PERSON
 from semg.domain import Block, CapturePlan, Decision, PlanStep, us_from_utc
 from semg.pseudonyms import keep_name
 from semg.store import (
+    access,
+    accounts,
     blocks,
     boards,
     decisions,
@@ -85,5 +87,6 @@ def fill(tx: Transaction, name: str) -> Filled:
     _, version = models.insert_model(tx, user_id, job_id, b"weights", {"classes": ["fist"]}, {"accuracy": 0.9}, 1000)
     models.activate_model(tx, user_id, version)
     decisions.insert_decisions(tx, [decision(user_id, T0), decision(user_id, T0 + timedelta(seconds=1), None)])
+    access.set_shares(tx, user_id, [accounts.insert_account(tx, f"helper of {name}", "", "viewer")])
     boards.assign_board(tx, boards.insert_board(tx, f"board of {name}"), user_id)
     return Filled(user_id, captured, imported, job_id, version)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from semg import passwords
-from semg.accounts import log_in
+from semg.accounts import log_in, login_holds
 from semg.domain import Account
 from semg.errors import AccessError, ConflictError, LoginError, NotFoundError
 from semg.store import access, accounts, api_tokens, gestures, profiles
@@ -143,7 +143,7 @@ def test_logins_end_with_password_log_out_and_disabling(pool: Pool, make_account
     make_account("admin", "admin")
 
     def holds(issued_s: float) -> bool:
-        return again(pool, account).has_login_of(issued_s)
+        return login_holds(again(pool, account), issued_s)
 
     issued_s = datetime.now(UTC).timestamp() + 0.001
     assert holds(issued_s)
