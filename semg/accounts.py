@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from semg.domain import Account
 from semg.errors import LoginError
 from semg.passwords import verify_password
 from semg.store import accounts
+from semg.store.accounts import Account
 from semg.store.pool import Pool
 
 REFUSED = (

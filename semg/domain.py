@@ -386,18 +386,3 @@ class Model:
     model_bytes: int
     metadata: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Someone who logs in."""
-
-    account_id: int
-    login: str
-    password_hash: str
-    role: str
-    password_changed_at: datetime
-    failed_logins: int = 0
-    locked_until: datetime | None = None
-    disabled_at: datetime | None = None
-    logged_out_at: datetime | None = None

@@ -17,10 +17,10 @@ from fastapi import Depends, HTTPException, Request, WebSocket
 from starlette.requests import HTTPConnection
 
 from semg.accounts import login_holds
-from semg.domain import Account
 from semg.errors import NotFoundError, WireError
 from semg.settings import Settings
 from semg.store import access, accounts, api_tokens
+from semg.store.accounts import Account
 from semg.wire import tokens
 from webapi.services import Services, services_of
 

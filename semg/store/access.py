@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from semg.domain import Account, Profile
+from semg.domain import Profile
 from semg.errors import AccessError, ConflictError, NotFoundError
 from semg.store import profiles
+from semg.store.accounts import Account
 from semg.store.pool import Transaction, execute, one, rows
 
 Right = Literal["see", "work", "own"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from semg.domain import Account
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
@@ -21,6 +21,21 @@ _COLUMNS = (
     "account_id, login, password_hash, role, password_changed_at, failed_logins, locked_until, disabled_at, "
     "logged_out_at"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Someone who logs in."""
+
+    account_id: int
+    login: str
+    password_hash: str
+    role: str
+    password_changed_at: datetime
+    failed_logins: int = 0
+    locked_until: datetime | None = None
+    disabled_at: datetime | None = None
+    logged_out_at: datetime | None = None
 
 
 def find_account(tx: Transaction, login: str) -> Account | None:

@@ -10,9 +10,9 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from semg.domain import Account
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.store import accounts, checks
+from semg.store.accounts import Account
 from semg.store.pool import Transaction, execute, one, rows
 
 PREFIX = "semg_"

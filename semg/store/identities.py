@@ -5,8 +5,8 @@ Only issuer and subject count: names and addresses of mail change, and are given
 
 from __future__ import annotations
 
-from semg.domain import Account
 from semg.store import accounts
+from semg.store.accounts import Account
 from semg.store.pool import Transaction, execute, one
 
 MAX_LOGIN = 90

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from semg.domain import Account, Profile
+from semg.domain import Profile
 from semg.passwords import generate_password, hash_password
 from semg.store import access, accounts
+from semg.store.accounts import Account
 from ui import errors, times
 from ui.page import flash
 from ui.runtime import App

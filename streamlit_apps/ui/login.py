@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from semg.accounts import log_in, login_holds
-from semg.domain import Account
 from semg.errors import LoginError, WireError
 from semg.store import accounts
+from semg.store.accounts import Account
 from semg.wire import tokens
 from ui import cookie, errors, provider
 from ui.runtime import App

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from semg.accounts import log_in
-from semg.domain import Account
 from semg.errors import InvalidValueError, LoginError
 from semg.passwords import hash_password
 from semg.store import accounts, api_tokens
+from semg.store.accounts import Account
 from ui import errors, login, times
 from ui.page import flash
 from ui.runtime import App

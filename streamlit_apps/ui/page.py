@@ -9,7 +9,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from semg.domain import Account
+from semg.store.accounts import Account
 from ui import errors, login, runtime, style
 from ui.runtime import App
 

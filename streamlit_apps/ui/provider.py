@@ -10,8 +10,8 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from semg.accounts import login_holds
-from semg.domain import Account
 from semg.store import identities
+from semg.store.accounts import Account
 from ui.runtime import App
 
 

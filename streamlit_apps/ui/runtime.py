@@ -8,10 +8,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from semg import log
-from semg.domain import Account, Profile
+from semg.domain import Profile
 from semg.errors import AccessError
 from semg.settings import Settings, get_settings
 from semg.store import access
+from semg.store.accounts import Account
 from semg.store.pool import Pool, Transaction
 
 POOL_SIZE = 8

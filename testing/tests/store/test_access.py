@@ -10,9 +10,9 @@ import pytest
 
 from semg import passwords
 from semg.accounts import log_in, login_holds
-from semg.domain import Account
 from semg.errors import AccessError, ConflictError, LoginError, NotFoundError
 from semg.store import access, accounts, api_tokens, gestures, profiles
+from semg.store.accounts import Account
 from semg.store.pool import Pool, execute, rows
 
 PASSWORD = "correct horse"
