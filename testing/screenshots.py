@@ -4,7 +4,7 @@
 
 Starts the whole system on free ports with empty, thrown-away servers, fills it with a synthetic person, trains a
 model, streams over UDP, records a capture with Chromium's fake webcam, and photographs the pages in Debian's
-chromium. The tests take the same walk (``testing/tests/browser/test_pages_look.py``).
+chromium.
 """
 
 from __future__ import annotations
