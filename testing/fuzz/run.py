@@ -1,10 +1,9 @@
 """Fuzz decoders by coverage.
 
-    python testing/fuzz/run.py [--targets text_datagram,…] [--runs 100000] [--seconds 60] [--keep]
+    python testing/fuzz/run.py [--targets text_datagram,…] [--runs 100000] [--seconds 60]
 
 Each target runs in a process of its own with atheris (``pip install -r testing/fuzz/requirements.txt``), begins with
-the seeds in ``testing/fuzz/seeds/<target>``, and ends after so many runs or seconds, whichever comes first. ``--keep``
-puts a smallest set of inputs that reaches as much in the seeds' place. Exit code 1 and the input's file for a crash, a
+the seeds in ``testing/fuzz/seeds/<target>``, and ends after so many runs or seconds, whichever comes first. Exit code 1 and the input's file for a crash, a
 hang of 10 s, or more than 2 GB of memory. Prints JSON: runs and memory of each target.
 """
 
@@ -22,7 +21,6 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "testing")]
 SEEDS = Path(__file__).parent / "seeds"
-MAX_SEED_BYTES = 2048
 MEMORY_MB, HANG_S = 2048, 10
 
 
@@ -55,17 +53,6 @@ def fuzz(name: str, folder: Path, runs: int, seconds: int) -> dict[str, object]:
     return summary if told.returncode == 0 else {**summary, "failed": told.stderr[-3000:]}
 
 
-def keep(name: str, folder: Path) -> None:
-    """Put the smallest inputs that reach as much as all of a target's in the place of its seeds."""
-    merged = folder / f"{name}.kept"
-    merged.mkdir()
-    arguments = ["-merge=1", f"-max_len={MAX_SEED_BYTES}", str(merged), str(SEEDS / name), str(folder / name)]
-    told = _run(name, arguments)
-    if told.returncode == 0:
-        shutil.rmtree(SEEDS / name)
-        shutil.copytree(merged, SEEDS / name)
-
-
 def _run(name: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, __file__, "--here", name, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")  # noqa: S603 - own
@@ -82,14 +69,11 @@ def main() -> int:
     parser.add_argument("--targets", default=",".join(TARGETS), help="comma separated")
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="semg-fuzz-"))
     report = {}
     for name in options.targets.split(","):
         report[name] = fuzz(name, folder, options.runs, options.seconds)
-        if options.keep and "failed" not in report[name]:
-            keep(name, folder)
         print(json.dumps({name: report[name]}), flush=True)
     failed = any("failed" in one for one in report.values())
     if failed:
