@@ -4,7 +4,7 @@
 
 Each target runs in a process of its own with atheris (``pip install -r testing/fuzz/requirements.txt``), begins with
 the seeds in ``testing/fuzz/seeds/<target>``, and ends after so many runs or seconds, whichever comes first. Exit code 1
-and the input's file for a crash, a hang of 10 s, or more than 2 GB of memory. Prints JSON: runs and memory of each target.
+and the input's file for a crash, a hang of 10 s, or more than 2 GB of memory. Prints JSON: runs and memory of each.
 """
 
 from __future__ import annotations
