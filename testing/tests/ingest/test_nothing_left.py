@@ -109,7 +109,7 @@ def base_of(*people: str) -> Base:
     """Give a base in which the first person has a gesture of its own."""
     square = np.eye(10)
     return Base(
-        "people", WindowSpec(200.0, 200, 50), ConditioningSpec("raw", 200.0), 4, (),
+        "people", WindowSpec(200.0, 200, 50), ConditioningSpec("raw", 200.0), 4, 0.5,
         tuple(
             PersonStatistics(
                 name, ("0" * 32,), ("rest", PHRASE if name == people[0] else "fist"), 4, square, square,
