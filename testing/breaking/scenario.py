@@ -23,7 +23,7 @@ from breaking import evidence
 from breaking.system import System, wait_for
 from semg.boards import encrypt_key, make_key
 from semg.capture.plan import make_plan
-from semg.domain import ServiceStatus, Session
+from semg.domain import Session
 from semg.importing import synthetic_recording
 from semg.session_data import load_session
 from semg.settings import PROJECT_DIR
@@ -35,7 +35,7 @@ from semg.signals.training import fit
 from semg.store import boards as boards_store
 from semg.store import models, profiles, repetitions, sessions
 from semg.store.pool import Pool
-from semg.store.services import list_services
+from semg.store.services import ServiceStatus, list_services
 
 CHANNELS = tuple(f"a{number}" for number in range(8))
 FIRST_NUMBER = 1_000_000
