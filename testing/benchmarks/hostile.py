@@ -32,6 +32,7 @@ from datagrams import Sender  # noqa: E402
 from running_system import running, throwaway_servers  # noqa: E402
 
 from semg.boards import encrypt_key, make_key  # noqa: E402
+from semg.consent import TEST_PERSON  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.store import boards, models, profiles  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402
@@ -50,12 +51,13 @@ def make_profile(pool: Pool, settings: Settings) -> tuple[int, int, Key]:
     """Give a profile that has a model and a board, the board, and its key."""
     model = make_classifier(200.0, 50.0)
     with pool.transaction() as tx:
-        user_id = profiles.insert_profile(tx, "target", channels=CHANNELS, rate_hz=200.0)
+        user_id = profiles.insert_profile(tx, "target", channels=CHANNELS, rate_hz=200.0, consent=TEST_PERSON)
         _, version = models.insert_model(tx, user_id, None, model.to_bytes(), model.metadata(), {}, 1 << 20)
         models.activate_model(tx, user_id, version)
         board_id, key = boards.insert_board(tx, "board"), make_key()
         boards.set_key(tx, board_id, encrypt_key(settings.secret_key.get_secret_value(), board_id, key))
-        boards.assign_board(tx, board_id, profiles.insert_profile(tx, "signed", channels=CHANNELS, rate_hz=200.0))
+        signed = profiles.insert_profile(tx, "signed", channels=CHANNELS, rate_hz=200.0, consent=TEST_PERSON)
+        boards.assign_board(tx, board_id, signed)
     return user_id, board_id, Key(key)
 
 

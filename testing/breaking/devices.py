@@ -13,6 +13,7 @@ import numpy as np
 
 from breaking import evidence
 from breaking.system import System, wait_for
+from semg.consent import TEST_PERSON
 from semg.store import profiles
 from semg.store.pool import Pool
 from semg.wire.udp import encode_v1
@@ -66,7 +67,9 @@ def run(system: System, n: int) -> dict[str, Any]:
     kinds = ("swaps", "reboot", "wrap")
     channels = [f"a{number}" for number in range(8)]
     with pool.transaction() as tx:
-        user_ids = [profiles.insert_profile(tx, kind, channels=channels, rate_hz=200.0) for kind in kinds]
+        user_ids = [
+            profiles.insert_profile(tx, kind, channels=channels, rate_hz=200.0, consent=TEST_PERSON) for kind in kinds
+        ]
     made = {user_id: make(user_id, n, kind, rng) for user_id, kind in zip(user_ids, kinds, strict=True)}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
         sending.connect(("127.0.0.1", system.settings.udp_port))

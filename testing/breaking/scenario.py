@@ -23,6 +23,7 @@ from breaking import evidence
 from breaking.system import System, wait_for
 from semg.boards import encrypt_key, make_key
 from semg.capture.plan import make_plan
+from semg.consent import TEST_PERSON
 from semg.domain import Session
 from semg.importing import synthetic_recording
 from semg.session_data import load_session
@@ -109,7 +110,9 @@ def make_fleet(system: System, pool: Pool, n_text: int, n_boards: int, rate_hz: 
     user_ids, keys, run = [], [], secrets.token_hex(3)
     with pool.transaction() as tx:
         for index in range(n_text + n_boards):
-            user_id = profiles.insert_profile(tx, f"P{run}-{index}", channels=CHANNELS, rate_hz=rate_hz)
+            user_id = profiles.insert_profile(
+                tx, f"P{run}-{index}", channels=CHANNELS, rate_hz=rate_hz, consent=TEST_PERSON
+            )
             _, version = models.insert_model(tx, user_id, None, artifact, metadata, {}, 1 << 20)
             models.activate_model(tx, user_id, version)
             user_ids.append(user_id)

@@ -111,7 +111,7 @@ def capture(page: Page, pool: Pool, user_id: int) -> Session:
     assert session.plan is not None
     planned = [(one.gesture, one.number, one.start_s, one.end_s) for one in session.plan.steps
                if one.gesture and not one.dropped]  # fmt: skip
-    # How far the first performance had got is the browser's pace: interrupted it has no label, complete an excluded one.
+    # How far the first performance had got is up to the browser: cut short it has no label, complete an excluded one.
     again = [one for one in session.plan.steps if one.gesture in PERFORMED and one.dropped]
     left_out = [one for one in written if one.gesture in PERFORMED and one.excluded]
     assert len(again) == 1
