@@ -77,7 +77,9 @@ def test_days_that_are_too_old_are_dropped_and_the_others_stay(pool: Pool, setti
 def test_nothing_goes_by_default(pool: Pool, settings: Settings, user_id: int) -> None:
     put(pool, user_id, NOW - timedelta(days=4000), 0)
     retention.expire(settings, pool, NOW, STOP)
-    retention.keep_retention(settings, pool, STOP)
+    told_to_stop = threading.Event()
+    told_to_stop.set()
+    retention.keep_retention(settings, pool, told_to_stop)
     assert numbers(pool, user_id) == list(range(1000))
 
 
