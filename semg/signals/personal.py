@@ -23,6 +23,7 @@ from semg.signals.fitting import (
     fit_discriminant,
     fit_network,
 )
+from semg.signals.order import Order
 
 CALIBRATION_PART = 0.4
 """A calibration weighs as much as this part of all other sessions together, and never less than its windows."""
@@ -127,10 +128,17 @@ def fit_personal(
             raise TrainingStopped("The training was asked to stop.")
 
     drawn = weights * (shares / np.bincount(y, weights=weights, minlength=material.n_classes))[y]
+    # What is drawn at random meets the channels in the first session's order, however the band is worn now.
+    order = Order.of_first(aligned.turns[0], crossing, material.envelope)
     foretold, scatter = _foretold(features, y, known)
-    arrays |= fit_dense(foretold, y, drawn, material.n_classes, options.dense, options.seed, check, scatter)
-    arrays |= fit_network(
-        aligned.scaled[chosen],
+    if scatter is not None:
+        scatter = scatter[np.ix_(order.features, order.features)]
+    made = fit_dense(
+        foretold[:, order.features], y, drawn, material.n_classes, options.dense, options.seed, check, scatter
+    )
+    arrays |= order.dense_back(made)
+    made = fit_network(
+        np.ascontiguousarray(aligned.scaled[chosen][:, order.channels]),
         y,
         material.n_classes,
         material.rate_hz,
@@ -139,9 +147,9 @@ def fit_personal(
         on_epoch,
         should_stop,
         drawn,
-        None if watch is None else lambda made: watch.look(arrays | made),
+        None if watch is None else lambda made: watch.look(arrays | order.network_back(made)),
     )
-    return arrays
+    return arrays | order.network_back(made)
 
 
 def _foretold(

@@ -43,7 +43,8 @@ def test_calibration_undoes_every_turn_of_the_band(kind):
     assert as_worn > 0.75
     for turn in (turns_of(8)[3], turns_of(8)[12]):
         adapted = fit([learned], kind, options=QUICK, calibration=turned(calibration, turn))
-        assert accuracy(adapted, turned(test, turn)) == pytest.approx(as_worn, abs=0.01)
+        # The same windows meet the same random numbers: next to nothing but rounding is left.
+        assert accuracy(adapted, turned(test, turn)) == pytest.approx(as_worn, abs=0.002)
         assert accuracy(fit([learned], kind, options=QUICK), turned(test, turn)) < as_worn - 0.1
 
 
