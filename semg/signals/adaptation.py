@@ -18,7 +18,8 @@ BLOCK = 20
 """What was learned takes effect after so many windows."""
 PRIOR_WINDOWS = 50.0
 """So many windows of a class must have been seen for half of its movement to be believed."""
-PRIOR_CLASSES = 0.5
+PRIOR_CLASSES = 1.0
+MEDIAN_ROUNDS, MEDIAN_FLOOR = 8, 0.3
 MEMORY_WINDOWS = 1200.0
 """What a class remembers at most: a minute at the default hop. Older windows fade."""
 KEEP_ONE_IN = 4
@@ -27,9 +28,9 @@ RING = 400
 FIRST_LOOK, LONGEST_PAUSE = 10, 60
 """Blocks before the first look at turns, and at most between two: 10 and 60 s at the default hop. A look takes some
 milliseconds; while nothing changes the pauses double."""
-CLEAR_NATS = 2.0
-"""How much likelier, for each window, another turn must be than the one in use. On real recordings the right turn
-leads by 3 to 10 after some gestures, and a wrong one by 0.5 at most (``docs/recognition.md``)."""
+CLEAR_NATS, CLEAR_OF_OTHERS_NATS = 4.0, 0.5
+"""How much likelier, for each window, another turn must be than the one in use, and than the next best. On real
+recordings the right turn led by 8 to 14 after some gestures, and a wrong one by 2.3 (``docs/recognition.md``)."""
 MIN_CLASS_WINDOWS = 10.0
 MIN_CLASSES = 3
 
@@ -136,7 +137,7 @@ class Adapter:
         self._counts *= fade
         apart = self._sums / np.maximum(self._counts, 1e-9)[:, None] - arrays["class_means"]
         believed = self._counts / (self._counts + PRIOR_WINDOWS)
-        self.shift = ((believed[:, None] * apart).sum(axis=0) / (believed.sum() + PRIOR_CLASSES)).astype(np.float32)
+        self.shift = _common(apart, believed).astype(np.float32)
 
     def _forget_shift(self) -> None:
         if self.adapts:
@@ -159,8 +160,30 @@ class Adapter:
         scores, shares = self._turns.unlabelled_scores(self._ring, places, centre)
         best = int(scores.argmax())
         clear = scores[best] - scores[possible.index(self.turn)] > CLEAR_NATS
+        clear &= scores[best] - np.partition(scores, -2)[-2] > CLEAR_OF_OTHERS_NATS
         seen = int((shares[best] >= MIN_CLASS_WINDOWS).sum())
         if clear and seen >= min(MIN_CLASSES, len(self.classifier.classes)):
             self.turn = possible[best]
             self._pause = FIRST_LOOK
             self._forget_shift()
+
+
+def _common(apart: NDArray[np.float64], believed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the movement that the classes have in common: their geometric median, with ``PRIOR_CLASSES`` at nothing.
+
+    A class that collects another's windows seems to have moved far. In a mean it would pull all others along, and be
+    confirmed by what it then collects; in a median it is outvoted (Weiszfeld's iteration).
+
+    Parameters
+    ----------
+    apart
+        ``(K, F)``: how far each class has moved.
+    believed
+        ``(K,)``: how much each counts.
+    """
+    common = believed @ apart / (believed.sum() + PRIOR_CLASSES)
+    for _ in range(MEDIAN_ROUNDS):
+        weights = believed / (np.sqrt(np.square(apart - common).sum(axis=1)) + MEDIAN_FLOOR)
+        prior = PRIOR_CLASSES / (np.sqrt(np.square(common).sum()) + MEDIAN_FLOOR)
+        common = weights @ apart / (weights.sum() + prior)
+    return np.asarray(common)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from semg.signals import runtime
-from semg.signals.adaptation import BLOCK, Adapter
+from semg.signals.adaptation import BLOCK, Adapter, _common
 from semg.signals.classifier import Classifier
 from semg.signals.dataset import make_windows
 from semg.signals.options import TrainingOptions
@@ -129,3 +129,14 @@ def test_dense_branch_equals_its_formula(classifier, stream):
     expected = held @ arrays["dense2_weight"] + arrays["dense2_bias"]
     given = runtime.branch_features("cnn", arrays, scaled, False) - arrays["centre"]
     np.testing.assert_allclose(runtime.dense_scores(arrays, given), expected, atol=1e-4)
+
+
+def test_class_that_seems_to_have_moved_far_pulls_nobody_along():
+    rng = np.random.default_rng(0)
+    apart = np.array([1.0, -0.5]) + rng.normal(0, 0.05, (6, 2))
+    believed = np.full(6, 0.9)
+    honest = _common(apart, believed)
+    np.testing.assert_allclose(honest, [1.0, -0.5], atol=0.25)
+    apart[2] = [40.0, 30.0]
+    np.testing.assert_allclose(_common(apart, believed), honest, atol=0.3)
+    assert np.abs(believed @ apart / believed.sum() - honest).max() > 4
