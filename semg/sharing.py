@@ -78,6 +78,10 @@ class PartitionShare:
                 self.failed_turns += 1
                 if self.failed_turns.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … is told
                     logger.warning("%s: the shares cannot be looked at: %s", self._kind, str(exc) or type(exc).__name__)
+            # Python 3.11's wait_for, under the bus's requests, loses a cancellation that meets the answer.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError
             await asyncio.sleep(self._turn_s)
 
     async def leave(self) -> None:

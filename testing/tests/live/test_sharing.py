@@ -184,6 +184,25 @@ async def test_lost_acknowledgement_of_a_renewal_loses_no_lease(sharing: Setting
         assert made[0].history == [set(range(N_PARTITIONS))]
 
 
+async def test_cancellation_that_a_request_loses_ends_the_worker_all_the_same(
+    sharing: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with workers(sharing, 1) as (made, _):
+        turn, inside = made[0].share._turn, asyncio.Event()
+
+        async def swallow() -> None:
+            inside.set()
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                await turn()
+
+        monkeypatch.setattr(made[0].share, "_turn", swallow)
+        await inside.wait()
+        async with asyncio.timeout(30):
+            await made[0].die()
+
+
 async def test_kinds_of_work_do_not_share_with_one_another(sharing: Settings) -> None:
     async with workers(sharing, 1) as (made, _):
         client = await bus.connect(sharing, "store", service="store")
