@@ -54,7 +54,7 @@ class Pool:
         StoreUnavailableError
             The server cannot be reached, or went away.
         AccessError
-            A change in a read-only transaction.
+            A change by who may look only.
         ConflictError
             A uniqueness or foreign-key rule was broken.
         StoreError
@@ -69,6 +69,10 @@ class Pool:
                     yield connection
             except psycopg2.Error as exc:
                 self._give_back(connection)
+                if self._is_read_only and isinstance(exc, psycopg2.errors.ReadOnlySqlTransaction):
+                    raise AccessError(
+                        "this account may look and change nothing; an admin can give it the role researcher"
+                    ) from exc
                 raise _wrapped(exc) from exc
             except BaseException:
                 self._give_back(connection)
@@ -159,8 +163,6 @@ def _was_ended(connection: psycopg2.extensions.connection) -> bool:
 
 def _wrapped(exc: psycopg2.Error) -> SemgError:
     """Give the project's error for a driver's error."""
-    if isinstance(exc, psycopg2.errors.ReadOnlySqlTransaction):
-        return AccessError("this account may look and change nothing; an admin can give it the role researcher")
     text = str(exc).strip() or type(exc).__name__
     if isinstance(exc, psycopg2.IntegrityError):
         return ConflictError(text)
