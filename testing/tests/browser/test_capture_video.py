@@ -134,10 +134,16 @@ def check_times(settings: Settings, session: Session, video: Video, truth: tuple
     assert numbers.count(None) <= len(numbers) // 50
     assert np.all(np.diff(times_us) > 0)
     assert video.time_error_us is not None, "the browser's reports were heard, in both connections"
-    reload = int(np.argmax(np.diff(times_us))) + 1  # nothing else takes as long
-    halves = ((numbers[:reload], times_us[:reload]), (numbers[reload:], times_us[reload:]))
-    for half, seen in zip(halves, truth, strict=True):
-        errors = fake_camera.errors_us(*half, seen)
+    # The reload is one of the longest gaps; on a busy machine not the longest, so the pictures themselves tell which.
+    gaps = np.argsort(np.diff(times_us))[-5:] + 1
+    halves = [
+        [
+            fake_camera.errors_us(numbers[part], times_us[part], seen)
+            for part, seen in zip((slice(0, reload), slice(reload, None)), truth, strict=True)
+        ]
+        for reload in gaps.tolist()
+    ]
+    for errors in max(halves, key=lambda both: min(map(len, both))):
         assert len(errors) > 50
         assert np.quantile(np.abs(errors), 0.99) <= P99_US
     # Both ends of the session are in it.
