@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,14 +9,12 @@ from datetime import datetime, timedelta
 
 from semg import clock
 from semg.domain import Block, Device, Profile, Session
-from semg.errors import SemgError
+from semg.jobs.rounds import repeat
 from semg.overview import read_recorded, recorded
 from semg.signals.session_quality import Judged, compare_with_rest, judge_repetition, judge_session
 from semg.store import profiles, sessions
 from semg.store.pool import Pool
 from semg.store.session_quality import SessionQuality, list_unjudged, save_quality
-
-logger = logging.getLogger(__name__)
 
 EVERY_S = 3.0
 SETTLED = timedelta(seconds=3)
@@ -29,15 +26,7 @@ PAUSE_S = 0.02
 
 def keep_quality(pool: Pool, stop: threading.Event) -> None:
     """Judge sessions that have ended until told to stop; a store that is away is tried again."""
-    failing = False
-    while not stop.wait(EVERY_S):
-        try:
-            judge_sessions(pool, stop, clock.utc_now())
-            failing = False
-        except SemgError as exc:
-            if not failing:
-                logger.warning("session quality: tried again later: %s", exc)
-            failing = True
+    repeat(lambda: judge_sessions(pool, stop, clock.utc_now()), "session quality", EVERY_S, stop)
 
 
 def judge_sessions(pool: Pool, stop: threading.Event, now: datetime) -> int:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from datetime import datetime, timedelta
 
 from semg import clock
 from semg.domain import Session
-from semg.errors import SemgError
+from semg.jobs.rounds import repeat
 from semg.overview import Recorded, recorded, stale_minutes, summarise_minute
 from semg.store import profiles, sessions
 from semg.store.pool import Pool
-
-logger = logging.getLogger(__name__)
 
 EVERY_S = 5.0
 LOOK_BACK = timedelta(hours=1)
@@ -25,15 +22,7 @@ PAUSE_S = 0.05
 
 def keep_summaries(pool: Pool, stop: threading.Event) -> None:
     """Summarise recent sessions until told to stop; a store that is away is tried again."""
-    failing = False
-    while not stop.wait(EVERY_S):
-        try:
-            summarise_sessions(pool, stop, clock.utc_now())
-            failing = False
-        except SemgError as exc:
-            if not failing:
-                logger.warning("summaries: tried again later: %s", exc)
-            failing = True
+    repeat(lambda: summarise_sessions(pool, stop, clock.utc_now()), "summaries", EVERY_S, stop)
 
 
 def summarise_sessions(pool: Pool, stop: threading.Event, now: datetime) -> int:

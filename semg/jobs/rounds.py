@@ -1,0 +1,30 @@
+"""Work that is looked for again and again beside the jobs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from semg.errors import SemgError
+
+logger = logging.getLogger(__name__)
+
+
+def repeat(work: Callable[[], object], what: str, every_s: float, stop: threading.Event) -> None:
+    """Do work every so often until told to stop; a store that is away is told once and tried again.
+
+    Parameters
+    ----------
+    what
+        Names the work in the log.
+    """
+    failing = False
+    while not stop.wait(every_s):
+        try:
+            work()
+            failing = False
+        except SemgError as exc:
+            if not failing:
+                logger.warning("%s: tried again later: %s", what, exc)
+            failing = True
