@@ -88,9 +88,9 @@ def _predict(group: list[Asked]) -> tuple[NDArray[np.float32], NDArray[np.float3
         logger.exception("prediction of %d windows failed, each is tried alone", len(windows))
     wide = max(len(member.classifier.classes) for member in members)
     alone = np.full((len(windows), wide), np.nan, np.float32)
-    for row, member, window in zip(alone, members, windows, strict=True):
+    for row, member, window, shift in zip(alone, members, windows, shifts, strict=True):
         try:
-            own = predict_together([member], window[None])[0][0]
+            own = predict_together([member], window[None], None if shift is None else [shift])[0][0]
         except Exception:
             logger.exception("prediction failed")
         else:

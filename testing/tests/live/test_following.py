@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -107,6 +108,23 @@ def test_stream_that_another_request_has_is_answered_as_stored(classifier, windo
     np.testing.assert_allclose(ask(predictor, windows[:10]), stored, atol=1e-5)
     held.busy.release()
     assert not np.allclose(ask(predictor, windows[:10]), stored, atol=1e-3)
+
+
+def test_broken_classifier_in_the_same_pass_changes_nothing_for_a_followed_stream(classifier, windows) -> None:
+    member = prepare(classifier)
+    unfit = replace(classifier, arrays=classifier.arrays | {"head_weight": np.zeros((3, 4), np.float32)})
+    predictor = InMemory({1: Loaded(1, member), 2: Loaded(1, prepare(unfit))})
+    ask(predictor, windows[:100])
+    part, n = windows[100:110], 20
+    ids = np.repeat([1, 2], 10)
+    answers = predictor.predict_windows(
+        [AlikeWindows(np.arange(n), ids, np.ones(n, np.int64), np.concatenate([part, part]), np.full(n, 7))]
+    )
+    np.testing.assert_allclose(
+        answers.probabilities[:10], Adapter(classifier).predict_proba(windows[:110])[100:], atol=1e-4
+    )
+    assert (answers.statuses[:10] == WindowStatus.OK).all()
+    assert (answers.statuses[10:] != WindowStatus.OK).all()
 
 
 def test_followers_are_bounded(classifier) -> None:
