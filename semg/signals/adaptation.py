@@ -26,8 +26,8 @@ KEEP_ONE_IN = 4
 RING = 400
 """Windows that turns are judged by, one in ``KEEP_ONE_IN``: the last 80 s at the default hop."""
 FIRST_LOOK, LONGEST_PAUSE = 10, 60
-"""Blocks before the first look at turns, and at most between two: 10 and 60 s at the default hop. A look takes some
-milliseconds; while nothing changes the pauses double."""
+"""Blocks before the first look at turns, and at most between two: 10 and 60 s at the default hop. A look takes
+milliseconds, which are spread over the windows of one block; while nothing points to another turn, pauses double."""
 CLEAR_NATS, CLEAR_OF_OTHERS_NATS = 4.0, 0.5
 """How much likelier, for each window, another turn must be than the one in use, and than the next best. On real
 recordings the right turn led by 8 to 14 after some gestures, and a wrong one by 2.3 (``docs/recognition.md``)."""
@@ -69,6 +69,7 @@ class Adapter:
         self._pending = 0
         self._blocks, self._pause = 0, FIRST_LOOK
         self._ring = np.zeros((0, 0), np.float32)
+        self._look: _Look | None = None
         self._forget_shift()
         if self.adapts:
             arrays = self.classifier.arrays
@@ -113,6 +114,8 @@ class Adapter:
         self._pending_windows.append(windows[(-self._pending) % KEEP_ONE_IN :: KEEP_ONE_IN])
         self._pending_features.append(features)
         self._pending += len(windows)
+        if self._look is not None:
+            self._look.go_on(self._pending / BLOCK)
         if self._pending < BLOCK:
             return
         # In one piece of fixed size: the same bits however the stream was cut.
@@ -120,7 +123,10 @@ class Adapter:
         kept = np.concatenate(self._pending_windows)
         self._pending_features, self._pending_windows, self._pending = [], [], 0
         self._move(features)
-        self._look_at_turns(kept)
+        if self._look is not None:
+            self._conclude(self._look)
+            self._look = None
+        self._remember(kept)
 
     def _move(self, features: NDArray[np.float32]) -> None:
         """Bring the shift up to date with a block's features."""
@@ -145,27 +151,58 @@ class Adapter:
             self._sums, self._counts = np.zeros(means.shape), np.zeros(len(means))
         self.shift = None
 
-    def _look_at_turns(self, kept: NDArray[np.float32]) -> None:
-        """Judge every so often by the last windows whether the band is turned otherwise than believed."""
-        arrays = self.classifier.arrays
-        fresh = turn_features(kept, float(arrays["turn_gain"][0]), self._envelope)
+    def _remember(self, kept: NDArray[np.float32]) -> None:
+        """Keep windows to judge turns by, and begin a look at them every so often."""
+        fresh = turn_features(kept, float(self.classifier.arrays["turn_gain"][0]), self._envelope)
         self._ring = np.concatenate([self._ring, fresh])[-RING:] if len(self._ring) else fresh
-        possible = turns_of(len(self.turn))
         self._blocks += 1
-        if self._blocks < self._pause or len(possible) < 2:
-            return
-        self._blocks, self._pause = 0, min(2 * self._pause, LONGEST_PAUSE)
-        places = feature_places(len(self.turn), self._envelope)
-        centre = arrays["turn_centre"].astype(np.float64)
-        scores, shares = self._turns.unlabelled_scores(self._ring, places, centre)
+        if self._blocks >= self._pause and len(turns_of(len(self.turn))) > 1:
+            self._blocks = 0
+            places = feature_places(len(self.turn), self._envelope)
+            self._look = _Look(self._turns, self._ring, places, self.classifier.arrays["turn_centre"])
+
+    def _conclude(self, look: _Look) -> None:
+        """Take another turn for the one in use where the last windows say clearly that the band is worn so."""
+        possible, scores = turns_of(len(self.turn)), np.array(look.scores)
         best = int(scores.argmax())
-        clear = scores[best] - scores[possible.index(self.turn)] > CLEAR_NATS
-        clear &= scores[best] - np.partition(scores, -2)[-2] > CLEAR_OF_OTHERS_NATS
-        seen = int((shares[best] >= MIN_CLASS_WINDOWS).sum())
+        lead = scores[best] - scores[possible.index(self.turn)]
+        of_others = scores[best] - np.partition(scores, -2)[-2]
+        seen = int((look.shares[best] >= MIN_CLASS_WINDOWS).sum())
+        clear = lead > CLEAR_NATS and of_others > CLEAR_OF_OTHERS_NATS
         if clear and seen >= min(MIN_CLASSES, len(self.classifier.classes)):
             self.turn = possible[best]
-            self._pause = FIRST_LOOK
             self._forget_shift()
+        near = lead > CLEAR_NATS / 2
+        self._pause = FIRST_LOOK if near else min(2 * self._pause, LONGEST_PAUSE)
+
+
+class _Look:
+    """A comparison of all turns by the windows of one moment, made in small steps.
+
+    Parameters
+    ----------
+    features
+        ``(N, F)`` of ``turn_features``; not changed by anybody later.
+    places
+        ``(turns, F)`` of ``feature_places``.
+    centre
+        ``(F,)``.
+    """
+
+    def __init__(
+        self, model: TurnModel, features: NDArray[np.float32], places: NDArray[np.intp], centre: NDArray[np.floating]
+    ) -> None:
+        self._model, self._features, self._places = model, features, places
+        self._centre = centre.astype(np.float64)
+        self.scores: list[float] = []
+        self.shares: list[NDArray[np.float64]] = []
+
+    def go_on(self, part: float) -> None:
+        """Compare as many turns as make up a part, 0 to 1, of all."""
+        while len(self.scores) < part * len(self._places):
+            score, shares = self._model.unlabelled_score(self._features, self._places[len(self.scores)], self._centre)
+            self.scores.append(score)
+            self.shares.append(shares)
 
 
 def _common(apart: NDArray[np.float64], believed: NDArray[np.float64]) -> NDArray[np.float64]:

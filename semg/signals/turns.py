@@ -123,30 +123,35 @@ class TurnModel:
             scores.append(np.mean([sure[y == k, k].mean() for k in present]))
         return np.array(scores)
 
-    def unlabelled_scores(
+    def unlabelled_score(
         self, features: NDArray[np.floating], places: NDArray[np.intp], centre: NDArray[np.floating]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give for each turn how likely unlabelled windows are, when one shift common to all of them is allowed.
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Give how likely unlabelled windows are under one turn, when one shift common to all of them is allowed.
+
+        Parameters
+        ----------
+        features
+            ``(N, F)``, of the windows as they came.
+        places
+            ``(F,)``: the turn's row of ``feature_places``.
 
         Returns
         -------
-        scores
-            ``(turns,)``: mean log-likelihood of a window, in nats, up to a constant.
+        score
+            Mean log-likelihood of a window, in nats, up to a constant.
         shares
-            ``(turns, K)``: windows that each class explains.
+            ``(K,)``: windows that each class explains.
         """
-        scores, shares = [], []
-        for order in places:
-            turned = features[:, order] - centre
-            shift = np.zeros(turned.shape[1])
-            for _ in range(SHIFT_ROUNDS):
-                centred = turned - shift
-                joint = self.log_joint(centred)
-                weights = np.exp(SOFTNESS * (joint - joint.max(axis=1, keepdims=True)))
-                weights /= weights.sum(axis=1, keepdims=True)
-                shift += (centred - weights @ self.means).sum(axis=0) / (len(turned) + SHIFT_PRIOR_WINDOWS)
-            joint = self.log_joint(turned - shift)
-            top = joint.max(axis=1)
-            scores.append(float(np.mean(top + np.log(np.exp(joint - top[:, None]).sum(axis=1)))))
-            shares.append(weights.sum(axis=0))
-        return np.array(scores), np.array(shares)
+        turned = (features[:, places] - centre).T  # (F, N): sums over few classes are quick along the first axis
+        # What all classes have in common is left out while they are weighed: the products are made once for all rounds.
+        each, total, n = self._linear @ turned + self._constant[:, None], turned.sum(axis=1), turned.shape[1]
+        shift, shares = np.zeros(len(turned)), np.zeros(len(self.means))
+        for _ in range(SHIFT_ROUNDS):
+            joint = each - (self._linear @ shift)[:, None]
+            weights = np.exp(SOFTNESS * (joint - joint.max(axis=0)))
+            shares = (weights / weights.sum(axis=0)).sum(axis=1)
+            shift += (total - n * shift - shares @ self.means) / (n + SHIFT_PRIOR_WINDOWS)
+        centred = turned - shift[:, None]
+        joint = each - (self._linear @ shift)[:, None] - 0.5 * np.sum((self.precision @ centred) * centred, axis=0)
+        top = joint.max(axis=0)
+        return float(np.mean(top + np.log(np.exp(joint - top).sum(axis=0)))), shares
