@@ -240,9 +240,7 @@ class InferenceWorker:
         self.counters.requests += 1
         total = sum(map(len, batch))
         try:
-            body = encode_alike(
-                [(due.user_ids, due.model_versions, due.cut.numbers, due.cut.windows) for due in batch]
-            )
+            body = encode_alike([(due.user_ids, due.model_versions, due.cut.numbers, due.cut.windows) for due in batch])
             answers = decode_answer_table(await predictor.post(body))
             if answers.user_ids.tolist() != [user_id for due in batch for user_id in due.user_ids.tolist()]:
                 raise WireError("answer_size", f"expected {total} answers for the profiles asked, got {len(answers)}")

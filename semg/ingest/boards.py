@@ -37,6 +37,8 @@ FIRST_BYTE = MAGIC[0]
 """No text datagram that is any good begins with it."""
 
 UNASSIGNED_RATE_HZ = 1000.0
+
+
 @dataclass(frozen=True, slots=True)
 class KnownBoard:
     """A board whose tags can be verified, as the registry tells it."""

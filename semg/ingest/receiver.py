@@ -39,8 +39,6 @@ _HEADER = np.dtype(
 """``struct mmsghdr`` of 64-bit Linux, ``recvmmsg(2)``."""
 
 
-
-
 class Receiver:
     """Reads the socket when it is asked to: until then datagrams wait in the kernel's buffer.
 

@@ -309,9 +309,7 @@ class TextStreams:
                 del self._trackers[user_id]
 
 
-def _gathered(
-    values: NDArray[np.float32], starts: NDArray[np.int64], widths: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def _gathered(values: NDArray[np.float32], starts: NDArray[np.int64], widths: NDArray[np.int64]) -> NDArray[np.float32]:
     """Give the values of some samples, one sample behind the other."""
     width = int(widths[0])
     if len(values) % width == 0 and bool((widths == width).all()) and bool((starts % width == 0).all()):

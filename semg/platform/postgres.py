@@ -248,9 +248,7 @@ def _answers(server: PostgresServer, service: tuple[str, str] | None) -> bool:
                 return True
         except psycopg2.OperationalError as exc:
             names, refusal = f"POSTGRES_PASSWORD and {names}", exc
-    raise PlatformError(
-        f"PostgreSQL in {server.data} refuses {names}: set what it was made with in .env"
-    ) from refusal
+    raise PlatformError(f"PostgreSQL in {server.data} refuses {names}: set what it was made with in .env") from refusal
 
 
 def _make_database(server: PostgresServer) -> None:

@@ -139,9 +139,7 @@ def test_rows_that_sql_wrote_are_read_as_well(pool: Pool) -> None:
     assert (found.device_us.tolist(), found.received_us.tolist()) == ([0, 5000], [1, 2])
 
 
-def test_row_whose_columns_do_not_fit_is_refused(
-    pool: Pool, servers: Servers
-) -> None:
+def test_row_whose_columns_do_not_fit_is_refused(pool: Pool, servers: Servers) -> None:
     write(pool, stream(1))
     with pytest.raises(StoreError, match="sample_blocks_sizes"), pool.transaction() as tx:
         execute(tx, "UPDATE sample_blocks SET samples = samples || '\\x00'")
