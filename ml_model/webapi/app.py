@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from semg import log
+from semg.service import settle_memory
 from semg.settings import Settings, get_settings
 from webapi import problems, services
 from webapi.exports import export_routes
@@ -28,6 +29,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             log.configure("api", chosen.log_level)
         async with services.running(chosen) as running:
             app.state.services = running
+            settle_memory()
             yield
 
     app = FastAPI(

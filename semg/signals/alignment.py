@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf_shrinkage
 
 from semg.signals.features import band_covariance
 from semg.signals.turns import Turn, TurnModel, feature_places, inverse, turn_features, turns_of
@@ -183,7 +184,7 @@ def _find_turns(
             of = np.concatenate([np.full(len(labels[k]), i) for i, k in enumerate(known)])
             centred = chosen - session_effects(chosen, known_y, of, n_classes, len(known))[of]
             shared = np.isin(labels[s], known_y)
-            model = TurnModel.fit(centred, known_y, n_classes)
+            model = _fit_turn_model(centred, known_y, n_classes)
             fit = model.labelled_scores(features[s][shared], labels[s][shared], places) if shared.any() else [0.0]
             turns[s] = possible[int(np.argmax(fit))]
         else:
@@ -192,6 +193,21 @@ def _find_turns(
     # The last session stays as it is: the others are turned into its order.
     back = inverse(turns[n_sessions - 1])
     return [tuple(turns[s][place] for place in back) for s in range(n_sessions - 1)] + [as_worn]
+
+
+def _fit_turn_model(features: NDArray[np.floating], y: NDArray[np.int64], n_classes: int) -> TurnModel:
+    """Give the model of centred features; a class without windows gets the mean of all and no prior."""
+    wide = features.astype(np.float64)
+    means, log_prior = np.zeros((n_classes, wide.shape[1])), np.full(n_classes, -1e3)
+    present = np.unique(y)
+    for k in present:
+        means[k], log_prior[k] = wide[y == k].mean(axis=0), -np.log(len(present))
+    apart = wide - means[y]
+    covariance = apart.T @ apart / len(apart)
+    part = max(0.01, float(ledoit_wolf_shrinkage(apart, assume_centered=True)))
+    level = max(1e-6, float(np.trace(covariance)) / len(covariance))
+    shrunk = (1 - part) * covariance + part * level * np.eye(len(covariance))
+    return TurnModel(means, np.linalg.inv(shrunk), log_prior)
 
 
 def _turn_model(
@@ -211,4 +227,4 @@ def _turn_model(
     effects = session_effects(features, y[chosen], session[chosen], n_classes, n_sessions)
     centred = features - effects[session[chosen]]
     centre = effects[-1] if calibrated else effects.mean(axis=0)
-    return TurnModel.fit(centred, y[chosen], n_classes), centre
+    return _fit_turn_model(centred, y[chosen], n_classes), centre

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf_shrinkage
 
 from semg.signals.features import log_covariance
 
@@ -82,21 +81,6 @@ class TurnModel:
         self.means, self.precision, self.log_prior = means, precision, log_prior
         self._linear = means @ precision
         self._constant = log_prior - 0.5 * np.sum(self._linear * means, axis=1)
-
-    @staticmethod
-    def fit(features: NDArray[np.floating], y: NDArray[np.int64], n_classes: int) -> TurnModel:
-        """Give the model of centred features; a class without windows gets the mean of all and no prior."""
-        wide = features.astype(np.float64)
-        means, log_prior = np.zeros((n_classes, wide.shape[1])), np.full(n_classes, -1e3)
-        present = np.unique(y)
-        for k in present:
-            means[k], log_prior[k] = wide[y == k].mean(axis=0), -np.log(len(present))
-        apart = wide - means[y]
-        covariance = apart.T @ apart / len(apart)
-        part = max(0.01, float(ledoit_wolf_shrinkage(apart, assume_centered=True)))
-        level = max(1e-6, float(np.trace(covariance)) / len(covariance))
-        shrunk = (1 - part) * covariance + part * level * np.eye(len(covariance))
-        return TurnModel(means, np.linalg.inv(shrunk), log_prior)
 
     def log_joint(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
         """Give the log-likelihood and prior of each class, ``(N, K)``, up to a constant of the model."""
