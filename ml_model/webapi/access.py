@@ -21,8 +21,10 @@ from semg.errors import NotFoundError, WireError
 from semg.settings import Settings
 from semg.store import access, accounts, api_tokens
 from semg.store.accounts import Account
+from semg.store.audit import Actor
 from semg.wire import tokens
 from webapi.services import Services, services_of
+from webapi.trail import SERVICE
 
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
@@ -33,6 +35,11 @@ class Caller:
 
     services: Services
     account: Account | None
+
+    @property
+    def actor(self) -> Actor:
+        """Who it is for the audit log."""
+        return SERVICE if self.account is None else Actor(self.account.login)
 
     async def require(self, user_ids: Iterable[int], right: access.Right) -> None:
         """Refuse what the caller may not do with one of these profiles.
@@ -102,6 +109,21 @@ class Viewer:
     token: str = ""
     account_id: int | None = None
     issued_s: float = 0.0
+
+    async def note(self, services: Services, user_id: int) -> None:
+        """Write down that a program watches a profile; what browsers see, the app writes down.
+
+        Raises
+        ------
+        StoreError
+            It cannot be written down.
+        """
+        if self.token:
+            account = await asyncio.to_thread(_account_of, services, self.token)
+            if account is not None:  # otherwise revoked in this moment: the connection is about to be closed
+                await services.trail.seen(Actor(account.login), "live.seen", user_id)
+        elif self.account_id is None:
+            await services.trail.seen(SERVICE, "live.seen", user_id)
 
     def may_watch(self, services: Services, user_id: int) -> bool:
         """Tell whether the profile may be watched now. Asks the database: not for the event loop."""

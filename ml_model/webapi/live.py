@@ -39,6 +39,7 @@ async def live(websocket: WebSocket, userid: int, samples: bool = True) -> None:
     except NotFoundError:
         await _refuse(websocket, NO_PROFILE, f"there is no profile {userid}")
         return
+    await viewing.note(services, userid)
     async with services.hub.watch(userid, profile.device.channels, samples=samples) as viewer:
         await _accept(websocket)  # not before: who is connected misses nothing that comes from now on
         sender = asyncio.create_task(_send(websocket, viewer))

@@ -20,6 +20,7 @@ from semg.prediction import Predictor
 from semg.settings import Settings
 from semg.store.pool import Pool
 from semg.wire import messages
+from webapi.trail import Trail
 
 logger = logging.getLogger(__name__)
 REFRESH_EVERY_S = 0.5
@@ -53,6 +54,7 @@ class Services:
     predictor: Predictor
     hub: LiveHub
     metrics: Metrics
+    trail: Trail
 
 
 @asynccontextmanager
@@ -62,7 +64,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     client = await bus.connect(settings, "api", service="api")
     hub = LiveHub(client, settings.websocket_max_queue)
     predictor = Predictor(pool, settings.model_cache_size)
-    services = Services(settings, pool, client, predictor, hub, Metrics(hub))
+    services = Services(settings, pool, client, predictor, hub, Metrics(hub), Trail(pool))
     wake = asyncio.Event()
 
     async def on_activated(_: object) -> None:

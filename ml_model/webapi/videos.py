@@ -41,9 +41,11 @@ async def video(request: Request, session_id: int, token: str = "") -> Response:
     caller = await find_caller(request)
     if caller is not None:
         try:
-            await caller.require(await asyncio.to_thread(_owner_of, caller, session_id), "see")
+            owner = await asyncio.to_thread(_owner_of, caller, session_id)
+            await caller.require([owner], "see")
         except NotFoundError:  # in the same words, whether it is another's or is not there
             raise HTTPException(404, f"session {session_id} has no finished video") from None
+        await caller.services.trail.seen(caller.actor, "video.seen", owner, session_id)
     else:
         try:
             subject, _ = tokens.read_token(settings.secret_key.get_secret_value(), tokens.VIDEO, token)
@@ -70,9 +72,6 @@ async def video(request: Request, session_id: int, token: str = "") -> Response:
     return made
 
 
-def _owner_of(caller: Caller, session_id: int) -> list[int]:
-    """Give the profile of a session; none for a session that is not there, which has no video either."""
-    if caller.account is None:
-        return []
+def _owner_of(caller: Caller, session_id: int) -> int:
     with caller.services.pool.transaction() as tx:
-        return [sessions.get_session(tx, session_id).user_id]
+        return sessions.get_session(tx, session_id).user_id

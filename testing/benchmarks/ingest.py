@@ -48,13 +48,13 @@ PATIENCE_S = 120.0
 LIMIT_S = 3.0
 
 
-def make_profiles(pool: Pool, n: int, rate_hz: float) -> list[int]:
-    """Give the numbers of new profiles."""
+def make_profiles(pool: Pool, n: int, rate_hz: float, run: int) -> list[int]:
+    """Give the numbers of new profiles for one of several runs."""
     channels = [f"a{number}" for number in range(CHANNELS)]
     described = min(max(rate_hz, MIN_RATE_HZ), MAX_RATE_HZ)
     with pool.transaction() as tx:
         return [
-            profiles.insert_profile(tx, f"P{k}", channels=channels, rate_hz=described, consent=TEST_PERSON)
+            profiles.insert_profile(tx, f"P{run}-{k}", channels=channels, rate_hz=described, consent=TEST_PERSON)
             for k in range(n)
         ]
 
@@ -205,7 +205,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             pool = Pool(settings, size=2, name="benchmark")
             for number in range(options.runs):
                 # New profiles for each run: text boards that start anew would be boots.
-                user_ids = make_profiles(pool, options.profiles, options.per_s / options.profiles)
+                user_ids = make_profiles(pool, options.profiles, options.per_s / options.profiles, number)
                 boards = folder / f"boards-{number}.json"
                 make_boards(pool, settings, user_ids, boards)
                 with running(settings, folder, ("udpserver",)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from testing.tests.browser.journey import fill_number, finished_video, log_in, o
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(600)]
 
 PERFORMED = ["fist", "open hand", "wrist extension"]
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 PICTURES = re.compile("(Ready|Recording), .* pictures/s")
 SAME_MOMENT = """() => {
   const find = (root, name) => { for (const e of root.querySelectorAll('*')) {
@@ -39,6 +41,7 @@ def test_journey_from_an_empty_database_to_an_erased_profile(
         expect(page.get_by_text("Welcome.")).to_be_visible()
         user_id = create_profile(page, pool)
         add_gestures(page, pool, user_id)
+        add_picture(page)
         refuse_to_capture(page)
         stream = ("--user-id", str(user_id), "--channels", "4", "--rate-hz", "200", "--seed", "5")
         with streaming(settings, tmp_path, *stream):
@@ -77,6 +80,17 @@ def add_gestures(page: Page, pool: Pool, user_id: int) -> None:
     expect(page.get_by_text("Spread all fingers.")).to_be_visible()
     with pool.transaction() as tx:
         assert [one.name for one in gestures.list_gestures(tx, user_id)] == ["rest", *PERFORMED]
+
+
+def add_picture(page: Page) -> None:
+    """The first gesture after rest gets a picture, which the bank shows."""
+    page.get_by_role("button", name="Change").nth(1).click()
+    page.get_by_text("Picture or video").click()
+    file = {"name": "fist.png", "mimeType": "image/png", "buffer": base64.b64decode(PICTURE)}
+    page.get_by_test_id("stFileUploader").locator("input").set_input_files(file)
+    page.get_by_role("button", name="Use it").click()
+    expect(page.locator('img[src^="data:image/png"]')).to_be_visible()
+    page.keyboard.press("Escape")
 
 
 def refuse_to_capture(page: Page) -> None:

@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from semg.sealed import Vault
 from semg.settings import Settings
 from semg.signals.windows import WindowStream
-from semg.store import access, accounts, api_tokens, sessions
+from semg.store import access, accounts, api_tokens, audit, sessions
 from semg.store.pool import Pool
 from semg.video.files import files_of
 from semg.wire import tokens
@@ -108,6 +108,8 @@ async def test_websocket_is_for_those_who_see_the_profile_and_ends_with_the_shar
     async with connect(url, additional_headers=headers(token)) as socket:
         assert await socket.ping()
         with pool.transaction() as tx:
+            (seen,) = audit.list_entries(tx)
+            assert (seen.who, seen.action, seen.user_id) == ("eve", "live.seen", mine)
             access.set_shares(tx, mine, [])
         await socket.wait_closed()
         assert socket.close_code == live.NOT_LET_IN
@@ -156,6 +158,9 @@ def test_video_is_for_those_who_see_its_profile(
     refused = api.get(f"/videos/{numbers[other]}", headers=headers(token))
     absent = api.get("/videos/999999", headers=headers(token))
     assert (refused.status_code, absent.status_code) == (404, 404)
+    with pool.transaction() as tx:
+        (seen,) = audit.list_entries(tx)
+    assert (seen.who, seen.action, seen.user_id, seen.session_id) == ("eve", "video.seen", mine, numbers[mine])
     assert refused.json()["detail"].replace(str(numbers[other]), "N") == absent.json()["detail"].replace("999999", "N")
 
 

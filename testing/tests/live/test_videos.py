@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
+from semg.domain import utc_from_us
 from semg.exports import folder_of
 from semg.sealed import Vault
 from semg.settings import Settings
+from semg.store import audit, profiles, sessions
+from semg.store.pool import Pool, execute
 from semg.video.files import files_of
 from semg.wire import tokens
 from testing.tests.conftest import Servers
@@ -21,8 +25,16 @@ CONTENT = np.random.default_rng(0).bytes(10_240) * 5
 
 
 @pytest.fixture
-def video(servers: Servers) -> Path:
+def video(servers: Servers, pool: Pool) -> Path:
     """The finished video of session 7."""
+    start = utc_from_us(1_800_000_000_000_000)
+    with pool.transaction() as tx:
+        user_id = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0)
+        execute(tx, "SELECT setval(pg_get_serial_sequence('sessions', 'session_id'), 6)")
+        device = profiles.get_profile(tx, user_id).device
+        ended = start + timedelta(seconds=1)
+        number = sessions.insert_session(tx, user_id, "S", "capture", start, ended, status="completed", device=device)
+        assert number == 7
     files = files_of(servers.settings.videos, 7, Vault(servers.settings.secret_key.get_secret_value()))
     files.video.parent.mkdir(parents=True)
     with files.create(files.video) as file:
@@ -87,9 +99,12 @@ def test_other_tokens_open_no_video(browser, video: Path, servers: Servers, wron
     assert browser.get("/videos/7").status_code == 401
 
 
-def test_program_gets_a_video_with_the_api_token(api: httpx.Client, video: Path) -> None:
+def test_program_gets_a_video_with_the_api_token(api: httpx.Client, pool: Pool, video: Path) -> None:
     assert api.get("/videos/7").content == CONTENT
     assert api.head("/videos/7").headers["content-length"] == str(len(CONTENT))
+    with pool.transaction() as tx:
+        (seen,) = audit.list_entries(tx)
+    assert (seen.who, seen.action, seen.session_id) == ("SEMG_API_TOKEN", "video.seen", 7), "once for both requests"
 
 
 def test_session_without_a_video_is_told_apart_from_nonsense(api: httpx.Client) -> None:
