@@ -175,7 +175,7 @@ def stream(
         now = time.monotonic() - started
         due = total if not per_s else min(total, int(now * per_s) + 1)
         latest = max(latest, now - at / per_s if per_s else 0.0)
-        while at < due:
+        while at < due and not stop():
             turn, first = divmod(at, n)
             if first == 0:
                 boards.make(turn)

@@ -45,7 +45,8 @@ from semg.store.services import list_services  # noqa: E402
 
 MIN_RATE_HZ, MAX_RATE_HZ = 50.0, 2000.0
 PATIENCE_S = 120.0
-LIMIT_S = 3.0
+BEYOND_ANY_LIMIT = 500_000
+"""Signed datagrams a second: more than a sender here can make."""
 
 
 def make_profiles(pool: Pool, n: int, rate_hz: float, run: int) -> list[int]:
@@ -212,7 +213,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                     runs.append(one_run(settings, pool, user_ids, boards, options, number + 1))
             limit_of = ["--kind", "text", "--users", ",".join(map(str, user_ids)), "--rate-hz", "0", "--seconds", "1"]
             if options.kind == "binary":
-                limit_of = ["--kind", "binary", "--boards", str(boards), "--rate-hz", "2000000", "--seconds", "2"]
+                rate_hz = BEYOND_ANY_LIMIT * SAMPLES / options.profiles
+                limit_of = ["--kind", "binary", "--boards", str(boards), "--rate-hz", f"{rate_hz:g}", "--seconds", "1"]
             limit = receive_limit(limit_of)
             pool.close()
     return {
