@@ -40,6 +40,7 @@ from sending import open_socket  # noqa: E402
 from semg import bus  # noqa: E402
 from semg.errors import BusError  # noqa: E402
 from semg.platform import embedded, nats, services, unit  # noqa: E402
+from semg.platform.bus_users import users_of  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.signals.synthesis import SyntheticArm  # noqa: E402
 from semg.store import blocks  # noqa: E402
@@ -55,7 +56,7 @@ RESTART_AT = 1 << 20
 
 
 @contextmanager
-def cluster(folder: Path, password: str) -> Iterator[tuple[list[str], list[nats.NatsServer]]]:
+def cluster(folder: Path, settings: Settings) -> Iterator[tuple[list[str], list[nats.NatsServer]]]:
     """Start NATS servers that form a JetStream cluster; give their URLs and processes."""
     ports = [embedded.free_port() for _ in range(N_NATS)]
     routes = [embedded.free_port() for _ in range(N_NATS)]
@@ -63,7 +64,16 @@ def cluster(folder: Path, password: str) -> Iterator[tuple[list[str], list[nats.
         started = []
         for index, (port, route) in enumerate(zip(ports, routes, strict=True)):
             config = folder / f"nats-{index}.conf"
-            nats.write_config(config, folder / f"jetstream-{index}", port, "semg", password, 1 << 30)
+            secret = settings.nats_password.get_secret_value()
+            nats.write_config(
+                config,
+                folder / f"jetstream-{index}",
+                port,
+                settings.nats_user,
+                secret,
+                1 << 30,
+                users=users_of(settings),
+            )
             others = ", ".join(f'"nats-route://127.0.0.1:{other}"' for other in routes if other != route)
             text = config.read_text().replace("server_name: semg", f"server_name: semg-{index}")
             config.write_text(f'{text}cluster {{ name: semg, listen: "127.0.0.1:{route}", routes: [{others}] }}\n')
@@ -290,7 +300,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         folder = Path(name)
         folder.chmod(0o755)
         single = stack.enter_context(throwaway_servers(folder, durable=True))
-        urls, servers = stack.enter_context(cluster(folder, "nats-secret"))
+        urls, servers = stack.enter_context(cluster(folder, single))
         settings = single.model_copy(
             update={
                 "nats_server": ",".join(urls),
@@ -300,7 +310,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 "share_lease_s": options.lease_s,
             }
         )
-        settings.nats_password = type(settings.nats_password)("nats-secret")
         asyncio.run(wait_for_journal(settings))
         pool = Pool(settings, size=2, name="benchmark")
         user_ids = make_wearers(pool, options.wearers, arm, classifiers)
