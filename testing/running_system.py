@@ -94,6 +94,7 @@ def running(settings: Settings, folder: Path, names: Sequence[str] = ALL) -> Ite
         for service in services.table(settings):
             if service.name in names:
                 ready, log_path = folder / f"{service.name}.ready", folder / f"{service.name}.log"
+                ready.unlink(missing_ok=True)  # of a process before this one
                 environment = environment_of(
                     settings.model_copy(update={"semg_ready_file": ready}), folder, service.name
                 )
