@@ -175,13 +175,15 @@ def stream(
         now = time.monotonic() - started
         due = total if not per_s else min(total, int(now * per_s) + 1)
         latest = max(latest, now - at / per_s if per_s else 0.0)
-        while at < due and not stop():
+        while at < due:
             turn, first = divmod(at, n)
             if first == 0:
                 boards.make(turn)
             end = min(n, first + due - at)
             sender.send(first, end)
             at += end - first
+            if stop():
+                break  # what the rest of the turn is, is decided anew
         if per_s:
             time.sleep(TICK_S)
     seconds = time.monotonic() - started

@@ -9,12 +9,13 @@ import httpx
 import numpy as np
 import pytest
 
+from semg.consent import TEST_PERSON
 from semg.domain import utc_from_us
 from semg.exports import folder_of
 from semg.sealed import Vault
 from semg.settings import Settings
 from semg.store import audit, profiles, sessions
-from semg.store.pool import Pool, execute
+from semg.store.pool import Pool
 from semg.video.files import files_of
 from semg.wire import tokens
 from testing.tests.conftest import Servers
@@ -26,23 +27,21 @@ CONTENT = np.random.default_rng(0).bytes(10_240) * 5
 
 @pytest.fixture
 def video(servers: Servers, pool: Pool) -> Path:
-    """The finished video of session 7."""
+    """The finished video of the first session."""
     start = utc_from_us(1_800_000_000_000_000)
     with pool.transaction() as tx:
-        user_id = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0)
-        execute(tx, "SELECT setval(pg_get_serial_sequence('sessions', 'session_id'), 6)")
+        user_id = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
         device = profiles.get_profile(tx, user_id).device
         ended = start + timedelta(seconds=1)
         number = sessions.insert_session(tx, user_id, "S", "capture", start, ended, status="completed", device=device)
-        assert number == 7
-    files = files_of(servers.settings.videos, 7, Vault(servers.settings.secret_key.get_secret_value()))
+    files = files_of(servers.settings.videos, number, Vault(servers.settings.secret_key.get_secret_value()))
     files.video.parent.mkdir(parents=True)
     with files.create(files.video) as file:
         file.write(CONTENT)
     return files.video
 
 
-def token(settings: Settings, subject: str = "7", purpose: str = tokens.VIDEO, life_s: float = 60.0) -> dict[str, str]:
+def token(settings: Settings, subject: str = "1", purpose: str = tokens.VIDEO, life_s: float = 60.0) -> dict[str, str]:
     secret = settings.secret_key.get_secret_value()
     return {"token": tokens.make_token(secret, purpose, subject, life_s)}
 
@@ -55,7 +54,7 @@ def browser(api: httpx.Client) -> httpx.Client:
 
 
 def test_browser_plays_with_the_token_of_the_session(browser, video: Path, servers: Servers) -> None:
-    answer = browser.get("/videos/7", params=token(servers.settings))
+    answer = browser.get("/videos/1", params=token(servers.settings))
     assert answer.status_code == 200
     assert answer.content == CONTENT
     assert answer.headers["content-type"] == "video/mp4"
@@ -76,14 +75,14 @@ def test_browser_plays_with_the_token_of_the_session(browser, video: Path, serve
 def test_seeking_gets_the_range_that_it_asks_for(
     browser, video: Path, servers: Servers, asked: str, start: int, end: int | None
 ) -> None:
-    answer = browser.get("/videos/7", params=token(servers.settings), headers={"Range": asked})
+    answer = browser.get("/videos/1", params=token(servers.settings), headers={"Range": asked})
     assert answer.status_code == 206
     assert answer.content == CONTENT[start:end]
     assert answer.headers["content-range"] == f"bytes {start}-{start + len(answer.content) - 1}/{len(CONTENT)}"
 
 
 def test_range_beyond_the_end_is_refused(browser, video: Path, servers: Servers) -> None:
-    answer = browser.get("/videos/7", params=token(servers.settings), headers={"Range": "bytes=99999-"})
+    answer = browser.get("/videos/1", params=token(servers.settings), headers={"Range": "bytes=99999-"})
     assert answer.status_code == 416
 
 
@@ -93,18 +92,18 @@ def test_range_beyond_the_end_is_refused(browser, video: Path, servers: Servers)
     ids=["of-another-session", "for-the-live-view", "of-a-login", "expired"],
 )
 def test_other_tokens_open_no_video(browser, video: Path, servers: Servers, wrong: dict) -> None:
-    answer = browser.get("/videos/7", params=token(servers.settings, **wrong))
+    answer = browser.get("/videos/1", params=token(servers.settings, **wrong))
     assert answer.status_code == 401
     assert "token" in answer.json()["detail"]
-    assert browser.get("/videos/7").status_code == 401
+    assert browser.get("/videos/1").status_code == 401
 
 
 def test_program_gets_a_video_with_the_api_token(api: httpx.Client, pool: Pool, video: Path) -> None:
-    assert api.get("/videos/7").content == CONTENT
-    assert api.head("/videos/7").headers["content-length"] == str(len(CONTENT))
+    assert api.get("/videos/1").content == CONTENT
+    assert api.head("/videos/1").headers["content-length"] == str(len(CONTENT))
     with pool.transaction() as tx:
         (seen,) = audit.list_entries(tx)
-    assert (seen.who, seen.action, seen.session_id) == ("SEMG_API_TOKEN", "video.seen", 7), "once for both requests"
+    assert (seen.who, seen.action, seen.session_id) == ("SEMG_API_TOKEN", "video.seen", 1), "once for both requests"
 
 
 def test_session_without_a_video_is_told_apart_from_nonsense(api: httpx.Client) -> None:
@@ -118,12 +117,12 @@ def test_video_that_was_changed_on_the_disk_is_not_played(api: httpx.Client, vid
     stored = bytearray(video.read_bytes())
     stored[-1] ^= 1
     video.write_bytes(stored)
-    assert api.get("/videos/7").status_code == 503
+    assert api.get("/videos/1").status_code == 503
 
 
 def test_video_from_before_encryption_is_played(api: httpx.Client, video: Path) -> None:
     video.write_bytes(CONTENT)
-    assert api.get("/videos/7", headers={"Range": "bytes=5-9"}).content == CONTENT[5:10]
+    assert api.get("/videos/1", headers={"Range": "bytes=5-9"}).content == CONTENT[5:10]
 
 
 def test_archive_is_fetched_with_its_own_token_only(api: httpx.Client, servers: Servers) -> None:
