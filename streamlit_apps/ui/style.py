@@ -21,7 +21,7 @@ h3 { font-size: 1.02rem !important; padding: .3rem 0 .1rem 0 !important; }
 @media (max-width: 1000px) {
   [data-testid="stMainBlockContainer"] { padding: 2rem 1.1rem 2rem 1.1rem; }
   [data-testid="stSidebar"] { min-width: 205px; max-width: 205px; }
-  [data-testid="stSidebarUserContent"] { padding-left: 1rem; padding-right: 1rem; }
+  [data-testid="stSidebarUserContent"] { padding-left: 0; padding-right: 0; }
   /* Panels of a page stand one below the other; the fields inside a panel stay side by side. */
   [class*="st-key-split-"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"],
   [class*="st-key-split-"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from semg.settings import Settings
 from semg.store.pool import Pool
@@ -16,6 +18,7 @@ from testing.tests.conftest import Servers
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(600)]
 
 TABLET = (820, 1180)
+PATIENCE_MS = 10_000
 PAGES = ("login", "jobs", "live", "plan", "capture", "review", "profiles", "gestures", "training", "training-session",
          "overview")  # fmt: skip
 TOO_WIDE = f"""() => {{
@@ -23,7 +26,8 @@ TOO_WIDE = f"""() => {{
   const kinds = '[data-testid="stMain"], [data-testid="stVerticalBlock"], button, input';
   for (const e of document.querySelectorAll(kinds)) {{
     const box = e.getBoundingClientRect();
-    if (box.width && box.right > limit) wide.push(`${{e.tagName}} ${{e.textContent.slice(0, 40)}} ${{box.right}}`); }}
+    const shown = e.checkVisibility({{ opacityProperty: true, visibilityProperty: true }});  // tables hide their tools
+    if (shown && box.width && box.right > limit) wide.push(`${{e.tagName}} ${{e.textContent.slice(0, 40)}} ${{box.right}}`); }}
   for (const name of ['semg-live', 'semg-review', 'semg-prompt', 'semg-video']) {{
     const e = ({FIND})(name);
     if (e && e.scrollWidth > e.clientWidth + 1) wide.push(`${{name}} ${{e.scrollWidth}} > ${{e.clientWidth}}`); }}
@@ -41,7 +45,8 @@ def test_every_page_fits_the_screen(camera_page: Page, servers: Servers, pool: P
     def seen(name: str) -> None:
         for width, height in (TABLET, SIZE):
             page.set_viewport_size({"width": width, "height": height})
-            page.wait_for_function("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 60)))")
+            with suppress(PlaywrightTimeout):  # tables and charts take their new width a moment later
+                page.wait_for_function(f"() => ({TOO_WIDE})().length === 0", timeout=PATIENCE_MS)
             page.screenshot(path=pictures / f"{name}-{width}.png")
             wide = page.evaluate(TOO_WIDE)
             if wide:
