@@ -66,7 +66,7 @@ SETTLE = f"""async ([link, heading, drawn]) => {{
     const view = find(drawn);
     if (!view) return false;
     if (drawn === 'semg-review') return Number(view.dataset.points) > 0;
-    if (drawn === 'semg-live') return view.querySelector('canvas').width > 0;
+    if (drawn === 'semg-live') return view.querySelector('canvas')?.width > 0;
     return view.querySelector('.main-svg') !== null;
   }};
   while (!settled()) {{
@@ -172,6 +172,7 @@ def log_in(page: Page, app_url: str, user_id: int) -> None:
     page.wait_for_function("document.cookie.includes('semg_login')")
     page.goto(f"{app_url}/User_Management?profile={user_id}")
     page.get_by_role("heading", name="User Management").wait_for()
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Review").wait_for()
 
 
 def measure_pages(page: Page, rounds: int) -> dict[str, list[float]]:
