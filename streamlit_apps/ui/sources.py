@@ -116,7 +116,7 @@ def _clock(source: Mapping[str, Any]) -> str:
     error_ms, drift_ppm = source.get("clock_error_ms"), source.get("clock_drift_ppm")
     if error_ms is None or drift_ppm is None:
         return ""
-    return f"± {error_ms:.1f} ms, {drift_ppm:+.0f} ppm"
+    return f"± {error_ms:.1f} ms, {round(drift_ppm):+d} ppm"
 
 
 def _assignable(sources: Sequence[Mapping[str, Any]], known: Known) -> list[Mapping[str, Any]]:
