@@ -27,7 +27,8 @@ TOO_WIDE = f"""() => {{
   for (const e of document.querySelectorAll(kinds)) {{
     const box = e.getBoundingClientRect();
     const shown = e.checkVisibility({{ opacityProperty: true, visibilityProperty: true }});  // tables hide their tools
-    if (shown && box.width && box.right > limit) wide.push(`${{e.tagName}} ${{e.textContent.slice(0, 40)}} ${{box.right}}`); }}
+    if (shown && box.width && box.right > limit)
+      wide.push(`${{e.tagName}} ${{e.textContent.slice(0, 40)}} ${{box.right}}`); }}
   for (const name of ['semg-live', 'semg-review', 'semg-prompt', 'semg-video']) {{
     const e = ({FIND})(name);
     if (e && e.scrollWidth > e.clientWidth + 1) wide.push(`${{name}} ${{e.scrollWidth}} > ${{e.clientWidth}}`); }}
