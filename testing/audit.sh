@@ -1,6 +1,7 @@
 #!/bin/sh
 # Looks up the pinned packages in the public lists of known vulnerabilities; needs pip-audit and a network.
-# Exit code: 0 nothing known, 1 something known (it is printed), 2 not asked: no pip-audit, or no network.
+# Exit code: 0 nothing known, 1 something known (it is printed), 2 not all asked: no pip-audit, no network, or a package
+# that the lists do not have.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 python=$root/.venv/bin/python
@@ -17,6 +18,10 @@ code=$?
 cat "$told"
 if [ $code -ne 0 ] && ! grep -qE '^(Found|Name +Version)' "$told"; then
     echo "The lists could not be asked: see to the network, then repeat." >&2
+    exit 2
+fi
+if [ $code -eq 0 ] && grep -q 'could not be audited' "$told"; then
+    echo "The packages above were not found in the lists: nothing is known of them, good or bad." >&2
     exit 2
 fi
 exit $code
