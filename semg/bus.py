@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 ERROR_EVERY_S = 10.0
 """The same error is logged at most this often: while NATS is away, every attempt to reconnect (5 a second) fails."""
+PENDING_BYTES = 2 << 20
+"""So much waits in a client for the socket; whoever publishes more waits until there is room (10 s, says nats-py)."""
 
 
 async def connect(settings: Settings, name: str, *, forever: bool = True, service: str | None = None) -> Client:
@@ -71,6 +73,7 @@ async def connect(settings: Settings, name: str, *, forever: bool = True, servic
             connect_timeout=2,
             reconnect_time_wait=0.2,
             max_reconnect_attempts=-1 if forever else 3,
+            pending_size=PENDING_BYTES,
             max_outstanding_pings=3,
             ping_interval=5,
             drain_timeout=3,

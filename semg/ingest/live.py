@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -11,6 +12,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from semg.block_table import LATE, STARTS_RUN, BlockTable
+from semg.bus import PENDING_BYTES
 from semg.errors import WireError
 from semg.ingest.counters import Counters
 from semg.ingest.parts import in_messages, in_partitions
@@ -22,13 +24,18 @@ logger = logging.getLogger(__name__)
 MAX_WATCHED = 1000
 
 
+class _StuckError(Exception):
+    """The bus is connected and takes nothing."""
+
+
 class LivePublisher:
     """Publishes each flush: all profiles together for inference, each watched profile by itself for its viewers.
 
     ``semg.live.<partition>`` does not wait for the journal to acknowledge what came before, as a reader of the
     journal's subject would. ``semg.samples.<userid>`` costs a message per profile and flush, so it is published for
     those only whom somebody asked for with ``semg.watch.<userid>`` in the last ``WATCH_S`` seconds. What is due while
-    NATS is away is left out; a profile's first block after that starts a run.
+    NATS is away or takes nothing is left out, because whoever reads datagrams would wait with it; a profile's first
+    block after that starts a run.
     """
 
     def __init__(self, client: Client, counters: Counters, partitions: int) -> None:
@@ -36,6 +43,7 @@ class LivePublisher:
         self._counters = counters
         self._partitions = partitions
         self._connection = -1
+        self._stuck = False
         self._continued: set[int] = set()
         self._watched: dict[int, float] = {}
 
@@ -56,9 +64,14 @@ class LivePublisher:
         try:
             for partition, part in enumerate(in_partitions(table, self._partitions)):
                 for message in in_messages(part) if len(part) else ():
-                    await self._client.publish(live_subject(partition), encode_table(message))
-                    self._counters.live_messages += 1
+                    await self._send(live_subject(partition), encode_table(message))
             await self._publish_watched(table)
+            self._stuck = False
+        except _StuckError:
+            if not self._stuck:
+                logger.warning("live: the bus takes nothing; blocks are left out until it does")
+            self._stuck = True
+            self._continued.clear()
         except (NatsError, OSError) as exc:
             logger.debug("live: %s", exc)
             self._continued.clear()
@@ -83,8 +96,16 @@ class LivePublisher:
                 continue
             own = table.where(table.rows["user_id"] == user_id)
             for message in in_messages(own) if len(own) else ():
-                await self._client.publish(samples_subject(user_id), encode_table(message))
-                self._counters.live_messages += 1
+                await self._send(samples_subject(user_id), encode_table(message))
+
+    async def _send(self, subject: str, message: bytes) -> None:
+        """Publish a message at once, or not at all."""
+        if self._client.pending_data_size + len(message) > PENDING_BYTES:
+            await asyncio.sleep(0)  # the client's own task hands what waits to the socket
+            if self._client.pending_data_size + len(message) > PENDING_BYTES:
+                raise _StuckError
+        await self._client.publish(subject, message)
+        self._counters.live_messages += 1
 
     async def _on_watch(self, message: Msg) -> None:
         try:
