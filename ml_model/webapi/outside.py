@@ -12,8 +12,9 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; media-src 'self'; frame-ancestors 'none'",
 }
+"""A video that is opened by its address is a document that loads itself: hence media-src."""
 _WITH_SCRIPTS = ("/docs", "/redoc")
 """FastAPI's own pages load their scripts from elsewhere."""
 

@@ -7,11 +7,9 @@ import time
 from collections import OrderedDict
 
 from semg.store import audit
-from semg.store.audit import Action, Actor
+from semg.store.audit import SEEN_AGAIN_S, Action, Actor
 from semg.store.pool import Pool
 
-SEEN_AGAIN_S = 3600.0
-"""Looking on at the same thing is one entry an hour."""
 MOST = 10_000
 SERVICE = Actor(service="SEMG_API_TOKEN")
 """Who called with the services' own token."""

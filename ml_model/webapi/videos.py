@@ -21,8 +21,6 @@ from webapi.services import services_of
 
 logger = logging.getLogger(__name__)
 video_routes = APIRouter(tags=["videos"])
-_PLAYED_ALONE = {"Content-Security-Policy": "default-src 'none'; media-src 'self'; frame-ancestors 'none'"}
-"""Opened by its address, a video is a document that loads itself."""
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem},
     404: {"model": Problem, "description": "The session has no finished video"},
@@ -63,13 +61,11 @@ async def video(request: Request, session_id: int, token: str = "") -> Response:
         raise HTTPException(503, f"the video of session {session_id} cannot be read: see the log of the API") from exc
     if not isinstance(file, SealedReader):  # made before videos were encrypted; job_runner is about to
         file.close()
-        return FileResponse(files.video, media_type="video/mp4", headers=_PLAYED_ALONE)
+        return FileResponse(files.video, media_type="video/mp4")
     if not file.complete:
         file.close()
         raise HTTPException(503, f"the video of session {session_id} ends in the middle: see the disk")
-    made = answer(file, request.headers.get("range"), "video/mp4", head=request.method == "HEAD")
-    made.headers.update(_PLAYED_ALONE)
-    return made
+    return answer(file, request.headers.get("range"), "video/mp4", head=request.method == "HEAD")
 
 
 def _owner_of(caller: Caller, session_id: int) -> int:

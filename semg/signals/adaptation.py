@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from semg.signals import runtime
 from semg.signals.classifier import Classifier
-from semg.signals.turns import TurnModel, feature_places, turn_features, turns_of
+from semg.signals.turns import Comparison, TurnModel, feature_places, turn_features, turns_of
 
 BLOCK = 20
 """What was learned takes effect after so many windows."""
@@ -69,7 +69,7 @@ class Adapter:
         self._pending = 0
         self._blocks, self._pause = 0, FIRST_LOOK
         self._ring = np.zeros((0, 0), np.float32)
-        self._look: _Look | None = None
+        self._look: Comparison | None = None
         self._forget_shift()
         if self.adapts:
             arrays = self.classifier.arrays
@@ -159,9 +159,9 @@ class Adapter:
         if self._blocks >= self._pause and len(turns_of(len(self.turn))) > 1:
             self._blocks = 0
             places = feature_places(len(self.turn), self._envelope)
-            self._look = _Look(self._turns, self._ring, places, self.classifier.arrays["turn_centre"])
+            self._look = Comparison(self._turns, self._ring, places, self.classifier.arrays["turn_centre"])
 
-    def _conclude(self, look: _Look) -> None:
+    def _conclude(self, look: Comparison) -> None:
         """Take another turn for the one in use where the last windows say clearly that the band is worn so."""
         possible, scores = turns_of(len(self.turn)), np.array(look.scores)
         best = int(scores.argmax())
@@ -174,35 +174,6 @@ class Adapter:
             self._forget_shift()
         near = lead > CLEAR_NATS / 2
         self._pause = FIRST_LOOK if near else min(2 * self._pause, LONGEST_PAUSE)
-
-
-class _Look:
-    """A comparison of all turns by the windows of one moment, made in small steps.
-
-    Parameters
-    ----------
-    features
-        ``(N, F)`` of ``turn_features``; not changed by anybody later.
-    places
-        ``(turns, F)`` of ``feature_places``.
-    centre
-        ``(F,)``.
-    """
-
-    def __init__(
-        self, model: TurnModel, features: NDArray[np.float32], places: NDArray[np.intp], centre: NDArray[np.floating]
-    ) -> None:
-        self._model, self._features, self._places = model, features, places
-        self._centre = centre.astype(np.float64)
-        self.scores: list[float] = []
-        self.shares: list[NDArray[np.float64]] = []
-
-    def go_on(self, part: float) -> None:
-        """Compare as many turns as make up a part, 0 to 1, of all."""
-        while len(self.scores) < part * len(self._places):
-            score, shares = self._model.unlabelled_score(self._features, self._places[len(self.scores)], self._centre)
-            self.scores.append(score)
-            self.shares.append(shares)
 
 
 def _common(apart: NDArray[np.float64], believed: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -139,3 +139,32 @@ class TurnModel:
         joint = each - (self._linear @ shift)[:, None] - 0.5 * np.sum((self.precision @ centred) * centred, axis=0)
         top = joint.max(axis=0)
         return float(np.mean(top + np.log(np.exp(joint - top).sum(axis=0)))), shares
+
+
+class Comparison:
+    """A comparison of all turns by the windows of one moment, made in small steps.
+
+    Parameters
+    ----------
+    features
+        ``(N, F)`` of ``turn_features``; not changed by anybody later.
+    places
+        ``(turns, F)`` of ``feature_places``.
+    centre
+        ``(F,)``.
+    """
+
+    def __init__(
+        self, model: TurnModel, features: NDArray[np.float32], places: NDArray[np.intp], centre: NDArray[np.floating]
+    ) -> None:
+        self._model, self._features, self._places = model, features, places
+        self._centre = centre.astype(np.float64)
+        self.scores: list[float] = []
+        self.shares: list[NDArray[np.float64]] = []
+
+    def go_on(self, part: float) -> None:
+        """Compare as many turns as make up a part, 0 to 1, of all."""
+        while len(self.scores) < part * len(self._places):
+            score, shares = self._model.unlabelled_score(self._features, self._places[len(self.scores)], self._centre)
+            self.scores.append(score)
+            self.shares.append(shares)

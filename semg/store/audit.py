@@ -15,6 +15,8 @@ Action = Literal[
     "session.changed", "session.erased", "session.imported", "session.exported", "samples.seen", "live.seen",
     "video.seen", "video.expired", "model.activated", "model.erased", "person.exported", "audit.seen",
 ]  # fmt: skip
+SEEN_AGAIN_S = 3600.0
+"""Looking on at the same thing is one entry an hour, in the app and by the API."""
 
 
 @dataclass(frozen=True, slots=True)

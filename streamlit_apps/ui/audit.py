@@ -7,12 +7,10 @@ import time
 import streamlit as st
 
 from semg.store import audit
-from semg.store.audit import Action, Actor
+from semg.store.audit import SEEN_AGAIN_S, Action, Actor
 from ui import times
 from ui.runtime import App
 
-SEEN_AGAIN_S = 3600.0
-"""Looking on at the same thing is one entry an hour."""
 SHOWN = 500
 
 

@@ -47,7 +47,12 @@ def options_fields(kind: ClassifierKind) -> dict[str, Any]:
                 "Least confidence", 0.0, 1.0, default.min_confidence, 0.05, format="%g", help="In the report"
             ),
             "false_per_min": most.number_input(
-                "False activations a minute", 0.0, 600.0, default.false_per_min, 0.5, format="%g",
+                "False activations a minute",
+                0.0,
+                600.0,
+                default.false_per_min,
+                0.5,
+                format="%g",
                 help="The report suggests the decisions that recognise most with so many in a minute of rest at most.",
             ),
         }
