@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import os
@@ -13,6 +14,11 @@ from semg.settings import Settings
 from semg.store.pool import Pool, one
 
 logger = logging.getLogger(__name__)
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""glibc, ``mallopt(3)``."""
+_KEPT_BYTES = 2 << 20
+"""Freed memory that a process keeps, about; glibc's own bound follows the largest array that was ever freed."""
 
 
 def announce_ready(settings: Settings) -> None:
@@ -27,12 +33,17 @@ def announce_ready(settings: Settings) -> None:
 
 
 def settle_memory() -> None:
-    """Keep what the start has made, modules above all, out of later garbage collections.
+    """Keep what the start has made out of later garbage collections, and give back what a burst will have taken.
 
-    A full collection of the API's modules takes some 80 ms, in which nobody gets a decision.
+    A full collection of the API's modules takes some 80 ms, in which nobody gets a decision. And a service that has
+    once caught up with a second of datagrams would hold on to 10 MB for it.
     """
     gc.collect()
     gc.freeze()
+    adjust = getattr(ctypes.CDLL(None), "mallopt", None)
+    if adjust is not None:  # another C library decides by itself
+        adjust(_TRIM_THRESHOLD, _KEPT_BYTES)
+        adjust(_MMAP_THRESHOLD, _KEPT_BYTES)
 
 
 def wait_for_store(pool: Pool, stop: threading.Event, every_s: float = 0.5) -> None:

@@ -77,9 +77,10 @@ class _ManyAtOnce:
         receiving.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._receive = ctypes.CDLL(None, use_errno=True).recvmmsg
         self._descriptor = receiving.fileno()
-        self._data = np.zeros((MAX_TAKEN, SLOT_BYTES), np.uint8)
-        self._names = np.zeros((MAX_TAKEN, ADDRESS_BYTES), np.uint8)
-        self._controls = np.zeros((MAX_TAKEN, _CONTROL_BYTES), np.uint8)
+        # Written in full, so that the system gives their memory now and not at the first burst.
+        self._data = np.full((MAX_TAKEN, SLOT_BYTES), 0, np.uint8)
+        self._names = np.full((MAX_TAKEN, ADDRESS_BYTES), 0, np.uint8)
+        self._controls = np.full((MAX_TAKEN, _CONTROL_BYTES), 0, np.uint8)
         self._vectors = np.zeros((MAX_TAKEN, 2), np.uint64)
         self._headers = np.zeros(MAX_TAKEN, _HEADER)
         self._vectors[:, 0] = _places(self._data)

@@ -27,6 +27,7 @@ from semg import bus, log
 from semg.errors import BusError
 from semg.ingest.counters import Counters
 from semg.ingest.storing import StoreTask
+from semg.service import settle_memory
 from semg.settings import PROJECT_DIR, Settings, child_environment, thread_limits
 from semg.sharing import PartitionShare
 from semg.store.pool import Pool
@@ -163,6 +164,7 @@ async def serve(settings: Settings, partitions: Sequence[int], orders: asyncio.S
         if client is None:
             return
         stores = _Stores(client, pool, settings, counters)
+        settle_memory()
         tasks = [asyncio.create_task(_report(counters))]
         share = PartitionShare(client, settings, "store", stores.set_partitions) if settings.share_partitions else None
         if share is None:

@@ -134,8 +134,11 @@ def check_times(settings: Settings, session: Session, video: Video, truth: tuple
     assert numbers.count(None) <= len(numbers) // 50
     assert np.all(np.diff(times_us) > 0)
     assert video.time_error_us is not None, "the browser's reports were heard, in both connections"
-    # The reload is one of the longest gaps; on a busy machine not the longest, so the pictures themselves tell which.
-    gaps = np.argsort(np.diff(times_us))[-5:] + 1
+    # The reload is one of the longest gaps between what the browser showed before it and after it; on a busy machine
+    # not the longest, so the pictures themselves tell which.
+    before, after = truth
+    began, ended = np.searchsorted(times_us, [before[-1][1], after[0][1]]).tolist()
+    gaps = began + np.argsort(np.diff(times_us[began - 1 : ended + 1]))[-5:]
     halves = [
         [
             fake_camera.errors_us(numbers[part], times_us[part], seen)
