@@ -126,7 +126,7 @@ class IngestServer:
         receiver = Receiver(receiving)
         self.counters.receive_buffer = granted_buffer(receiving)
         stores = self._stores(client)
-        flusher = asyncio.create_task(self._flush_for_ever(receiver, journal, live), name="flush")
+        flusher = asyncio.create_task(self._flush_for_ever(registry, receiver, journal, live), name="flush")
         store_tasks = [asyncio.create_task(store.run(), name="store") for store in stores]
         others = [
             asyncio.create_task(registry.run(), name="registry"),
@@ -141,7 +141,7 @@ class IngestServer:
         finally:
             flusher.cancel()
             await asyncio.gather(flusher, return_exceptions=True)
-            while len(arrivals := receiver.take()):
+            while registry.loaded.is_set() and len(arrivals := receiver.take()):
                 await self._hand_over(arrivals, journal, live)
             receiving.close()
             await live.publish(journal.offer(self._pipeline.finish(now_us())))
@@ -165,12 +165,17 @@ class IngestServer:
             return [StoreProcess(self._settings, partitions, self.counters)]
         return [StoreTask(client, self._pool, self._settings, number, self.counters) for number in partitions]
 
-    async def _flush_for_ever(self, receiver: Receiver, journal: Journal, live: LivePublisher) -> None:
+    async def _flush_for_ever(
+        self, registry: Registry, receiver: Receiver, journal: Journal, live: LivePublisher
+    ) -> None:
         """Hand over what has arrived, while something arrives or is held; may be cancelled at any time.
+
+        Until the registry is there everybody would be unknown: what arrives waits in the kernel's buffer.
 
         The pause before a flush is some times what the last one took, within bounds: a few devices are passed on
         almost at once, many share the cost of a flush.
         """
+        await registry.loaded.wait()
         longest_s = self._settings.flush_ms / 1000
         pause_s = shortest_s = min(SHORTEST_PAUSE_S, longest_s)
         idle = True

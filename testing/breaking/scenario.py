@@ -127,14 +127,6 @@ def make_fleet(system: System, pool: Pool, n_text: int, n_boards: int, rate_hz: 
     return Fleet(system, pool, rate_hz, user_ids[:n_text], user_ids[n_text:])
 
 
-@dataclass
-class Outage:
-    """When udpserver was away: what was sent then has reached nobody."""
-
-    began_us: float
-    ended_us: float
-
-
 class Scenario:
     """Breaks things while a fleet streams, and judges afterwards.
 
@@ -147,16 +139,27 @@ class Scenario:
     def __init__(self, system: System, fleet: Fleet, decisions: evidence.Decisions) -> None:
         self.system, self.fleet, self.decisions = system, fleet, decisions
         self.report: dict[str, dict[str, Any]] = {}
-        self.away = [Outage(0, time.time() * 1e6)]
-        """Until all had decisions, udpserver did not know all of them yet."""
+        self.killed_us: list[float] = []
+        """When udpserver was killed."""
+
+    def wait_until_known(self) -> None:
+        """Wait until udpserver has all profiles of the fleet in its registry."""
+        with self.fleet.pool.transaction() as tx:
+            n_profiles = len(profiles.list_devices(tx))
+
+        def are_known() -> bool:
+            told = self._told()
+            return told is not None and told.metrics.get("profiles") == n_profiles
+
+        wait_for(are_known, "udpserver knows the profiles")
 
     def kill(self, name: str) -> None:
         """Kill a part, and wait until it is back and every profile has decisions again."""
-        at, at_us = time.monotonic(), time.time() * 1e6
+        at = time.monotonic()
         old = self.system.kill(name)
-        back_s = self.system.wait_back(name, old)
         if name == "udpserver":
-            self.away.append(Outage(at_us, time.time() * 1e6))
+            self.killed_us.append(time.time() * 1e6)
+        back_s = self.system.wait_back(name, old)
         self._note(f"kill -9 {name}", at, back_s=round(back_s, 2))
 
     def break_for(self, what: str, name: str, how: Callable[[str], Any], seconds: float) -> None:
@@ -199,7 +202,10 @@ class Scenario:
         return wait_for(is_stored, "the journal is stored", timeout_s)
 
     def judge(self) -> dict[str, Any]:
-        """Compare sent, journalled and stored samples by value, and their times with the truth."""
+        """Compare sent, journalled and stored samples by value, and their times with the truth.
+
+        ``text_lost_otherwise`` did not go with a killed udpserver.
+        """
         journal = asyncio.run(evidence.read_journal(self.system.settings))
         result: dict[str, Any] = evidence.compare(self.fleet.pool, journal, self.fleet.user_ids)
         lost = outside = 0
@@ -210,11 +216,11 @@ class Scenario:
             sent = FIRST_NUMBER + np.arange(self.fleet.sent["turns"])
             gone = np.setdiff1d(sent, numbers)
             lost += len(gone)
-            outside += int(np.sum(~self._while_away(self.fleet.true_us(user_id, gone))))
+            outside += int(np.sum(~self._in_a_killed_process(self.fleet.true_us(user_id, gone))))
             errors.append(evidence.server_us(table) - self.fleet.true_us(user_id, numbers))
         told = self._told()
         result |= {"kernel_drops": 0 if told is None else told.metrics["kernel_drops"]}
-        result |= {"text_sent": self.fleet.sent["sent"], "text_lost": lost, "text_lost_while_udpserver_ran": outside}
+        result |= {"text_sent": self.fleet.sent["sent"], "text_lost": lost, "text_lost_otherwise": outside}
         return result | {"error_of_time_ms": evidence.spread(np.concatenate(errors))}
 
     def _told(self) -> ServiceStatus | None:
@@ -223,12 +229,12 @@ class Scenario:
             found = [one for one in list_services(tx) if one.service == "udpserver"]
         return max(found, key=lambda one: one.seen_at, default=None)
 
-    def _while_away(self, true_us: NDArray[np.float64]) -> NDArray[np.bool_]:
-        away = np.zeros(len(true_us), bool)
-        for outage in self.away:
-            # What a killed process had read and not yet journalled goes with it.
-            away |= (true_us >= outage.began_us - 500_000) & (true_us <= outage.ended_us + 500_000)
-        return away
+    def _in_a_killed_process(self, true_us: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell what a killed udpserver can have read and not yet journalled: that goes with it."""
+        held = np.zeros(len(true_us), bool)
+        for killed_us in self.killed_us:
+            held |= (true_us >= killed_us - 500_000) & (true_us <= killed_us)
+        return held
 
 
 def begin_capture(pool: Pool, user_id: int, seconds: float) -> int:
@@ -287,11 +293,13 @@ def streaming(system: System, n_text: int, n_boards: int, rate_hz: float, hop_ms
     pool = Pool(system.settings, size=2, name="evidence")
     fleet = make_fleet(system, pool, n_text, n_boards, rate_hz, make_classifier(rate_hz, hop_ms))
     decisions = evidence.Decisions(system.settings)
+    run = Scenario(system, fleet, decisions)
     decisions.start()
     try:
+        run.wait_until_known()
         fleet.start()
         decisions.wait_for_all(fleet.user_ids, time.monotonic())
-        yield Scenario(system, fleet, decisions)
+        yield run
     finally:
         decisions.stop()
         fleet.end()

@@ -1,10 +1,11 @@
 """Fuzz decoders by coverage.
 
-    python testing/fuzz/run.py [--targets text_datagram,…] [--runs 100000] [--seconds 60]
+    python testing/fuzz/run.py [--targets text_datagram,…] [--runs 100000] [--seconds 60] [--keep]
 
 Each target runs in a process of its own with atheris (``pip install -r testing/fuzz/requirements.txt``), begins with
 the seeds in ``testing/fuzz/seeds/<target>``, and ends after so many runs or seconds, whichever comes first. Exit code 1
 and the input's file for a crash, a hang of 10 s, or more than 2 GB of memory. Prints JSON: runs and memory of each.
+With ``--keep``, the seeds become the fewest and smallest of seeds and found inputs that reach all that was reached.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "testing")]
 SEEDS = Path(__file__).parent / "seeds"
-MEMORY_MB, HANG_S = 2048, 10
+MEMORY_MB, HANG_S, MAX_BYTES = 2048, 10, 4096
 
 
 def fuzz_here(name: str, arguments: list[str]) -> None:
@@ -39,11 +41,11 @@ def fuzz(name: str, folder: Path, runs: int, seconds: int) -> dict[str, object]:
     corpus = folder / name
     corpus.mkdir()
     (SEEDS / name).mkdir(exist_ok=True, parents=True)
-    options = [
-        f"-runs={runs}", f"-max_total_time={seconds}", f"-rss_limit_mb={MEMORY_MB}", f"-timeout={HANG_S}",
-        f"-artifact_prefix={folder}/", "-print_final_stats=1", "-max_len=4096", str(corpus), str(SEEDS / name),
-    ]  # fmt: skip
-    told = _run(name, options)
+    told = _run(
+        name,
+        folder,
+        (f"-runs={runs}", f"-max_total_time={seconds}", "-print_final_stats=1", str(corpus), str(SEEDS / name)),
+    )
     found = dict(re.findall(r"stat::(\w+):\s+(\d+)", told.stderr))
     summary = {
         "runs": int(found.get("number_of_executed_units", 0)),
@@ -53,8 +55,20 @@ def fuzz(name: str, folder: Path, runs: int, seconds: int) -> dict[str, object]:
     return summary if told.returncode == 0 else {**summary, "failed": told.stderr[-3000:]}
 
 
-def _run(name: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, __file__, "--here", name, *arguments]
+def keep(name: str, folder: Path) -> None:
+    """Make a target's seeds the fewest and smallest of them and of what was found that reach as much code."""
+    kept = folder / f"{name}.kept"
+    kept.mkdir()
+    told = _run(name, folder, ("-merge=1", str(kept), str(SEEDS / name), str(folder / name)))
+    if told.returncode or not any(kept.iterdir()):
+        raise SystemExit(f"{name}: the seeds stay as they are, merging failed:\n{told.stderr[-3000:]}")
+    shutil.rmtree(SEEDS / name)
+    shutil.copytree(kept, SEEDS / name)
+
+
+def _run(name: str, folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    limits = (f"-rss_limit_mb={MEMORY_MB}", f"-timeout={HANG_S}", f"-max_len={MAX_BYTES}")
+    command = [sys.executable, __file__, "--here", name, f"-artifact_prefix={folder}/", *limits, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")  # noqa: S603 - own
 
 
@@ -69,11 +83,14 @@ def main() -> int:
     parser.add_argument("--targets", default=",".join(TARGETS), help="comma separated")
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--keep", action="store_true", help="keep the smallest seeds that reach what was reached")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="semg-fuzz-"))
     report = {}
     for name in options.targets.split(","):
         report[name] = fuzz(name, folder, options.runs, options.seconds)
+        if options.keep and "failed" not in report[name]:
+            keep(name, folder)
         print(json.dumps({name: report[name]}), flush=True)
     failed = any("failed" in one for one in report.values())
     if failed:

@@ -41,7 +41,7 @@ def through(system: System, capture_s: float, faults: Callable[[scenario.Scenari
         labels = scenario.judge_labels(run.fleet, session_id)
     assert found["journalled"] > 0
     assert (found["not_stored"], found["stored_twice"], found["stored_but_not_journalled"]) == (0, 0, 0), found
-    assert found["text_lost_while_udpserver_ran"] == 0, found
+    assert found["text_lost_otherwise"] == 0, found
     assert found["error_of_time_ms"]["p50"] < 50, found
     assert labels["labels"] == labels["labels_planned"] == labels["labels_as_planned"], labels
     assert labels["samples_labelled"] > 0

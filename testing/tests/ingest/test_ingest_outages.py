@@ -15,12 +15,14 @@ import pytest
 
 from semg import bus
 from semg.ingest import journal as journal_module
+from semg.ingest.server import IngestServer
 from semg.platform import embedded, nats
 from semg.settings import PROJECT_DIR, Settings
 from semg.store.pool import Pool, execute, one
 from semg.wire.messages import JOURNAL_STREAM
 from testing.tests.conftest import Servers, admin_execute
 from testing.tests.ingest.ingest_kit import (
+    PATIENCE_S,
     Sender,
     make_profile,
     running,
@@ -194,6 +196,29 @@ async def test_outage_of_postgres_is_caught_up_exactly_once(
         await until(all_stored, "caught up")
     assert stored_numbers(ingest_pool, user_id) == list(range(600))
     assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_what_arrives_before_the_database_answers_waits_in_the_socket(
+    servers, ingest_pool: Pool, sender: Sender
+) -> None:
+    user_id = make_profile(ingest_pool)
+    database = servers.settings.postgres_db
+    admin_execute(servers.postgres, f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+    terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s'" % database  # noqa: UP031
+    admin_execute(servers.postgres, terminate)
+    server, stop = IngestServer(servers.settings, ingest_pool), asyncio.Event()
+    serving = asyncio.create_task(server.run(stop))
+    await until(lambda: server.counters.receive_buffer > 0, "the socket is open")
+    for number in range(100):
+        sender.sample(user_id, 1000 + number * 5, number)
+    assert not server.ready.is_set()
+    assert server.counters.received == 0
+    admin_execute(servers.postgres, f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+    await until(lambda: server.counters.stored == 100, "all stored")
+    stop.set()
+    await asyncio.wait_for(serving, PATIENCE_S)
+    assert sum(server.counters.dropped.values()) == 0
+    assert stored_numbers(ingest_pool, user_id) == list(range(100))
 
 
 async def test_connections_ended_at_every_moment_double_nothing(servers, ingest_pool: Pool, sender: Sender) -> None:
