@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from semg.domain import Block, Decision, us_from_utc, utc_from_us
 from semg.errors import WireError
@@ -20,6 +19,9 @@ SHARES_SUBJECTS = "semg.shares.>"
 PROFILES_SUBJECT = "semg.profiles"
 WATCH_S = 10.0
 """How long a profile's samples are published after somebody asked to see them."""
+
+MAX_DEVICE_MS = 1e15
+"""Device time counts from the device's start or is wall-clock time: nothing real is beyond this."""
 
 Ids = TypeVar("Ids", int, NDArray[np.int64])
 
@@ -131,7 +133,7 @@ class SessionEdge(Message):
 
     userid: int
     session_id: int
-    at: datetime
+    at: AwareDatetime
 
 
 class DecisionMessage(Message):
@@ -140,12 +142,12 @@ class DecisionMessage(Message):
     type: Literal["decision"] = "decision"
     userid: int
     label: str | None
-    confidence: float
+    confidence: FiniteFloat
     model_version: int
-    window_end_device_ms: float
-    window_end_at: datetime
-    received_at: datetime
-    decided_at: datetime
+    window_end_device_ms: Annotated[float, Field(ge=-MAX_DEVICE_MS, le=MAX_DEVICE_MS)]
+    window_end_at: AwareDatetime
+    received_at: AwareDatetime
+    decided_at: AwareDatetime
 
     @classmethod
     def from_decision(cls, decision: Decision) -> DecisionMessage:

@@ -5,7 +5,7 @@
 Each target runs in a process of its own with atheris (``pip install -r testing/fuzz/requirements.txt``), begins with
 the seeds in ``testing/fuzz/seeds/<target>``, and ends after so many runs or seconds, whichever comes first. Exit code 1
 and the input's file for a crash, a hang of 10 s, or more than 2 GB of memory. Prints JSON: runs and memory of each.
-With ``--keep``, the seeds become the fewest and smallest of seeds and found inputs that reach all that was reached.
+With ``--keep``, the fewest and smallest found inputs that reach what the seeds do not become seeds.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,12 +28,18 @@ MEMORY_MB, HANG_S, MAX_BYTES = 2048, 10, 4096
 
 
 def fuzz_here(name: str, arguments: list[str]) -> None:
-    """Fuzz one target in this process, until the fuzzer ends it."""
+    """Fuzz one target in this process, until the fuzzer ends it.
+
+    Parameters
+    ----------
+    arguments
+        The fuzzer's, after the command by which it starts itself again when it merges.
+    """
     import atheris
 
-    with atheris.instrument_imports(include=["semg", "fuzz"]):
+    with atheris.instrument_imports(include=["semg", "fuzz", "jwt"]):
         from fuzz.targets import TARGETS
-    atheris.Setup([sys.argv[0], *arguments], TARGETS[name])
+    atheris.Setup(arguments, TARGETS[name])
     atheris.Fuzz()
 
 
@@ -56,19 +63,18 @@ def fuzz(name: str, folder: Path, runs: int, seconds: int) -> dict[str, object]:
 
 
 def keep(name: str, folder: Path) -> None:
-    """Make a target's seeds the fewest and smallest of them and of what was found that reach as much code."""
-    kept = folder / f"{name}.kept"
-    kept.mkdir()
-    told = _run(name, folder, ("-merge=1", str(kept), str(SEEDS / name), str(folder / name)))
-    if told.returncode or not any(kept.iterdir()):
+    """Add to a target's seeds the fewest and smallest of what was found that reach what the seeds do not."""
+    told = _run(name, folder, ("-merge=1", str(SEEDS / name), str(folder / name)))
+    if told.returncode:
         raise SystemExit(f"{name}: the seeds stay as they are, merging failed:\n{told.stderr[-3000:]}")
-    shutil.rmtree(SEEDS / name)
-    shutil.copytree(kept, SEEDS / name)
 
 
 def _run(name: str, folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     limits = (f"-rss_limit_mb={MEMORY_MB}", f"-timeout={HANG_S}", f"-max_len={MAX_BYTES}")
-    command = [sys.executable, __file__, "--here", name, f"-artifact_prefix={folder}/", *limits, *arguments]
+    again = folder / f"{name}.sh"
+    again.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, __file__, "--here", name])} "$0" "$@"\n')
+    again.chmod(0o700)
+    command = [again, f"-artifact_prefix={folder}/", *limits, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")  # noqa: S603 - own
 
 
@@ -83,7 +89,7 @@ def main() -> int:
     parser.add_argument("--targets", default=",".join(TARGETS), help="comma separated")
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--keep", action="store_true", help="keep the smallest seeds that reach what was reached")
+    parser.add_argument("--keep", action="store_true", help="add the smallest inputs that reach more to the seeds")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="semg-fuzz-"))
     report = {}

@@ -48,6 +48,19 @@ def test_message_of_another_form_is_refused_with_the_field() -> None:
         SessionEdge.from_bytes(b"\xff")
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("received_at", '"2026-09-21"'), ("window_end_at", '"2026-09-21T10:00:00"'), ("window_end_device_ms", "1e300"),
+     ("window_end_device_ms", "Infinity"), ("confidence", "NaN")],
+)  # fmt: skip
+def test_decision_without_a_time_zone_or_beyond_all_numbers_is_refused(field: str, value: str) -> None:
+    good = DecisionMessage.encode(Decision(21, "fist", 0.9, 3, 10, 20, 30, 40))
+    fields = {name: json.dumps(found) for name, found in json.loads(good).items()} | {field: value}
+    bad = "{" + ",".join(f'"{name}":{text}' for name, text in fields.items()) + "}"
+    with pytest.raises(WireError, match=field):
+        DecisionMessage.from_bytes(bad.encode())
+
+
 def test_session_edge_keeps_microseconds() -> None:
     at = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     assert SessionEdge.from_bytes(SessionEdge(userid=1, session_id=2, at=at).to_bytes()).at == at
