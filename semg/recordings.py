@@ -231,7 +231,7 @@ def _spread(device_ms: NDArray[np.float64]) -> NDArray[np.float64]:
     first = np.flatnonzero(np.append(True, np.diff(device_ms) != 0)[: len(device_ms)])
     counts = np.diff(np.append(first, len(device_ms)))
     usual = counts.max(initial=1) == 1 or counts.max() > MAX_IN_A_MS or (device_ms != np.rint(device_ms)).any()
-    if usual or np.median(np.diff(device_ms[first])) != 1:
+    if usual or len(first) == 1 or np.median(np.diff(device_ms[first])) != 1:
         return device_ms
     place = np.arange(len(device_ms)) - np.repeat(first, counts)
     return device_ms + place / np.repeat(counts, counts)
