@@ -98,11 +98,13 @@ CREATE TABLE boards (
     last_boot_id   bigint NOT NULL DEFAULT -1,
     created_at     timestamptz NOT NULL DEFAULT now(),
     key_made_at    timestamptz,
+    last_device_us bigint NOT NULL DEFAULT -1,
     CHECK ((key_encrypted IS NULL) = (key_made_at IS NULL))
 );
 COMMENT ON TABLE boards IS 'Boards that sign what they send, and the profile that each is assigned to; no key: revoked';
 COMMENT ON COLUMN boards.key_encrypted IS 'AES-GCM under a key derived from SECRET_KEY, which is not in the database';
 COMMENT ON COLUMN boards.last_boot_id IS 'Newest start of the board that was seen; datagrams of older ones are replays';
+COMMENT ON COLUMN boards.last_device_us IS 'Device time of the newest datagram of that start; what is not later is a replay';
 
 CREATE TABLE real_names (
     user_id         bigint PRIMARY KEY REFERENCES profiles ON DELETE CASCADE,
@@ -585,6 +587,6 @@ END
 $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age';
 
-INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12);
+INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13);
 
 COMMIT;

@@ -76,6 +76,17 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class BoardMark:
+    """How far a board was seen: its newest start, and the device time of the newest datagram of that."""
+
+    boot_id: int
+    device_us: int
+
+
+NEVER_SENT = BoardMark(-1, -1)
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """A board that signs its datagrams with its own key.
 
@@ -85,15 +96,15 @@ class Board:
         The profile that its samples are stored for; None while it is assigned to none.
     key_encrypted
         See ``semg.boards``; None when the key was revoked, or none was made yet.
-    last_boot_id
-        The newest boot that was seen, -1 before the first: datagrams of an older one are replays.
+    last
+        What was seen of it: older datagrams are replays.
     """
 
     board_id: int
     name: str
     user_id: int | None
     key_encrypted: bytes | None = field(repr=False)
-    last_boot_id: int
+    last: BoardMark
     created_at: datetime
     key_made_at: datetime | None
 

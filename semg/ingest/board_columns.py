@@ -70,6 +70,7 @@ class BoardColumns:
         self._channels = np.zeros(n, np.uint8)
         self._segment_ids = np.zeros(n, np.int64)
         self._last_us = np.zeros(n, np.int64)
+        self._newest_us = np.zeros(n, np.int64)
         self._taken = np.zeros(n, np.int64)
         self.clocks = Clocks(n)
 
@@ -79,7 +80,7 @@ class BoardColumns:
         self._user_ids[place], self._segment_ids[place] = standing.user_id, standing.segment_id
         self._boots[place], self._sequences[place] = standing.boot_id, standing.next_sequence % SEQUENCES
         self._channels[place], self._last_us[place] = standing.channels, standing.last_us
-        self._taken[place] = 0
+        self._newest_us[place], self._taken[place] = -1, 0
 
     def pull(self, place: int) -> tuple[int, int] | None:
         """Stop to follow a board's stream.
@@ -92,6 +93,10 @@ class BoardColumns:
             return None
         self._follows[place] = False
         return int(self._taken[place]), int(self._last_us[place])
+
+    def newest_us(self, place: int) -> int:
+        """Give the device time of the newest datagram taken of a followed board; -1 if there is none."""
+        return int(self._newest_us[place]) if self._follows[place] else -1
 
     def accept(self, datagrams: Datagrams) -> tuple[BlockTable, NDArray[np.bool_]]:
         """Take the datagrams of those boards of which every one continues the stream.
@@ -145,7 +150,7 @@ class BoardColumns:
     ) -> BlockTable:
         received_us = datagrams.received_us
         offsets = self.clocks.advance(own, starts, last_us, received_us, first_us[starts], before_us)
-        self._last_us[own] = last_us[starts + counts - 1]
+        self._last_us[own], self._newest_us[own] = last_us[starts + counts - 1], first_us[starts + counts - 1]
         self._sequences[own] += counts.astype(np.uint32)
         self._taken[own] += counts
         heads, lengths = datagrams.heads, datagrams.heads["samples"].astype(np.int64)

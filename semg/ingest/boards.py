@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.block_table import BlockTable
-from semg.domain import MAX_CHANNELS, Block, Device
+from semg.domain import MAX_CHANNELS, NEVER_SENT, Block, BoardMark, Device
 from semg.ingest.arrivals import Arrivals
 from semg.ingest.board_columns import BoardColumns, Datagrams, Standing
 from semg.ingest.board_stream import BoardStream
@@ -41,27 +41,28 @@ UNASSIGNED_RATE_HZ = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class KnownBoard:
-    """A board whose tags can be verified, as the registry tells it."""
+    """A board whose tags can be verified, as the registry tells it; ``last`` is what was seen of it before."""
 
     board_id: int
     user_id: int | None
     key: Key = field(repr=False)
-    last_boot_id: int
+    last: BoardMark = field(default=NEVER_SENT, compare=False)
 
 
 class _Board:
     """What is remembered of a board: its boot, the boot's sequences, its stream.
 
     ``since`` is the first number that may be taken: what was sent before belongs to another profile, or came before
-    this server started, which cannot tell whether it is new.
+    this server started. ``newest_us`` is the device time of the boot's newest datagram, -1 before any; one that follows
+    it is of a later time.
     """
 
-    __slots__ = ("boot_id", "known", "place", "seen", "since", "stream")
+    __slots__ = ("boot_id", "known", "newest_us", "place", "seen", "since", "stream")
 
     def __init__(self, known: KnownBoard) -> None:
         self.known = known
         self.place = 0
-        self.boot_id = known.last_boot_id
+        self.boot_id, self.newest_us = known.last.boot_id, known.last.device_us
         self.seen: SeenSequences | None = None
         self.since: int | None = None
         self.stream: BoardStream | None = None
@@ -99,7 +100,7 @@ class Boards:
         self._devices: dict[int, Device] = {}
         self._segment_ids: dict[int, int] = {}
         self._sending: dict[int, _Board] = {}
-        self._boots: dict[int, int] = {}
+        self._marks: dict[int, BoardMark] = {}
         self._single: list[Block] = []
         self._columns = BoardColumns(0)
         self._make_columns()
@@ -149,11 +150,13 @@ class Boards:
                 del self._boards[board_id]
                 continue
             board.known = new
-            if new.last_boot_id > board.boot_id:
-                self._begin_boot(board, new.last_boot_id)
+            if new.last.boot_id > board.boot_id:
+                self._begin_boot(board, new.last.boot_id)
         for board_id, new in known.items():
             if board_id not in self._boards:
                 self._boards[board_id] = _Board(new)
+                self._marks[board_id] = new.last
+        self._marks = {board_id: mark for board_id, mark in self._marks.items() if board_id in known}
         self._known = known
         self._make_columns()
 
@@ -208,14 +211,20 @@ class Boards:
             self._end(board)
         return self._segment_ids.get(user_id, 0)
 
-    def take_boots(self) -> dict[int, int]:
-        """Give the boots that began since the last call, by board, for whoever writes them to the database."""
-        boots, self._boots = self._boots, {}
-        return boots
+    def take_marks(self) -> dict[int, BoardMark]:
+        """Give what was seen last of each board that has sent since the last call, for the database."""
+        changed = {}
+        for board_id, board in self._boards.items():
+            mark = BoardMark(board.boot_id, max(board.newest_us, self._columns.newest_us(board.place)))
+            if mark != self._marks.get(board_id):
+                changed[board_id] = mark
+        self._marks |= changed
+        return changed
 
-    def give_back_boots(self, boots: dict[int, int]) -> None:
-        """Keep boots that could not be written."""
-        self._boots = boots | self._boots
+    def give_back_marks(self, marks: Iterable[int]) -> None:
+        """Give the marks of these boards again with the next call: they could not be written."""
+        for board_id in marks:
+            self._marks.pop(board_id, None)
 
     def _make_columns(self) -> None:
         """Make the columns anew, and follow in them the streams that can be followed."""
@@ -289,14 +298,17 @@ class Boards:
             return 0, "replayed"
         if datagram.boot_id > board.boot_id:
             self._begin_boot(board, datagram.boot_id)
-            self._boots[board.known.board_id] = datagram.boot_id
         elif board.seen is None:
             board.since = datagram.sequence
         seen = board.seen
+        number = datagram.sequence if seen is None else seen.number_of(datagram.sequence)
+        if seen is None or number > seen.newest:
+            if datagram.device_us <= board.newest_us:
+                return 0, "replayed"
+            board.newest_us = datagram.device_us
         if seen is None:
             board.seen = SeenSequences(datagram.sequence)
-            return datagram.sequence, ""
-        number = seen.number_of(datagram.sequence)
+            return number, ""
         refused = seen.refusal(number)
         if not refused and board.since is not None and number < board.since:
             refused = "replayed"
@@ -319,7 +331,7 @@ class Boards:
 
     def _begin_boot(self, board: _Board, boot_id: int) -> None:
         self._end(board)
-        board.boot_id, board.seen, board.since = boot_id, None, None
+        board.boot_id, board.newest_us, board.seen, board.since = boot_id, -1, None, None
 
     def _begin_stream(self, board: _Board, user_id: int) -> BoardStream:
         self._segment_ids[user_id] = max(self._take_over(user_id), self._segment_ids.get(user_id, 0))
@@ -341,6 +353,7 @@ class Boards:
         """Let a board's stream go on behind what was followed in the columns."""
         if board.stream is None or board.seen is None:
             return
+        board.newest_us = max(board.newest_us, self._columns.newest_us(board.place))
         told = self._columns.pull(board.place)
         if told is not None:
             n, last_us = told

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from semg.boards import decrypt_key
-from semg.domain import Board, Device
+from semg.domain import Board, BoardMark, Device
 from semg.errors import SettingsError, StoreError, WireError
 from semg.ingest.boards import Boards, KnownBoard
 from semg.store import boards as boards_store
@@ -28,7 +28,7 @@ REFRESH_S = 1.0
 class Registry:
     """Reads devices, boards and assigned senders every second, and at once when the bus tells of a change.
 
-    The boots that began meanwhile are written first. While PostgreSQL is away the last registry stays.
+    What was seen of the boards meanwhile is written first. While PostgreSQL is away the last registry stays.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Registry:
         Called in the event loop with the devices, the boards that have a key, and the profile of each assigned
         number, whenever they were read.
     boards
-        Gives the boots that began.
+        Gives what was seen last of each.
     secret_key
         The setting ``SECRET_KEY``, which the boards' keys are encrypted with.
     """
@@ -70,7 +70,7 @@ class Registry:
         while True:
             self._hint.clear()
             try:
-                await self.write_boots()
+                await self.write_marks()
                 registered = await asyncio.to_thread(self._read)
             except StoreError as exc:
                 if not self._failing:
@@ -87,27 +87,26 @@ class Registry:
             except TimeoutError:
                 continue
 
-    async def write_boots(self) -> None:
-        """Write the boots that began since the last call, so that a restarted server refuses older ones.
+    async def write_marks(self) -> None:
+        """Write what was seen last of each board, so that a restarted server takes only what is newer.
 
         Raises
         ------
         StoreError
             PostgreSQL does not take them; the next call tries again.
         """
-        boots = self._boards.take_boots()
-        if not boots:
+        marks = self._boards.take_marks()
+        if not marks:
             return
         try:
-            await asyncio.to_thread(self._write, boots)
+            await asyncio.to_thread(self._write, marks)
         except BaseException:
-            self._boards.give_back_boots(boots)
+            self._boards.give_back_marks(marks)
             raise
 
-    def _write(self, boots: dict[int, int]) -> None:
+    def _write(self, marks: dict[int, BoardMark]) -> None:
         with self._pool.transaction() as tx:
-            for board_id, boot_id in sorted(boots.items()):
-                boards_store.remember_boot(tx, board_id, boot_id)
+            boards_store.remember_marks(tx, marks)
 
     def _read(self) -> tuple[list[Device], list[KnownBoard], dict[int, int]]:
         with self._pool.transaction() as tx:
@@ -118,7 +117,7 @@ class Registry:
         for board in found:
             _, key = self._keys.get(board.board_id, (b"", None))
             if key is not None:
-                known.append(KnownBoard(board.board_id, board.user_id, key, board.last_boot_id))
+                known.append(KnownBoard(board.board_id, board.user_id, key, board.last))
         return devices, known, assigned
 
     def _key(self, board: Board) -> tuple[bytes, Key | None]:

@@ -151,9 +151,9 @@ class IngestServer:
                 task.cancel()
             await asyncio.gather(*store_tasks, *others, return_exceptions=True)
             try:
-                await registry.write_boots()
+                await registry.write_marks()
             except StoreError as exc:
-                logger.warning("boots of boards since the last second are not remembered: %s", exc)
+                logger.warning("what boards sent in the last second is not remembered as sent: %s", exc)
             await asyncio.to_thread(heartbeat.stop, 1.0)
             logger.info("stopped: %s", self.counters.as_metrics())
 

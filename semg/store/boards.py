@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from semg.domain import Board
+from semg.domain import Board, BoardMark
 from semg.errors import NotFoundError
 from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
 
-_SELECT = "SELECT board_id, name, user_id, key_encrypted, last_boot_id, created_at, key_made_at FROM boards"
+_SELECT = (
+    "SELECT board_id, name, user_id, key_encrypted, last_boot_id, last_device_us, created_at, key_made_at FROM boards"
+)
 _MAX_NAME = 100
 
 
@@ -89,13 +92,17 @@ def assign_board(tx: Transaction, board_id: int, user_id: int | None) -> None:
     execute(tx, "UPDATE boards SET user_id = %s WHERE board_id = %s", (user_id, board_id))
 
 
-def remember_boot(tx: Transaction, board_id: int, boot_id: int) -> None:
-    """Write that a boot was seen. It never goes down; a board that is gone meanwhile needs no memory."""
-    execute(
-        tx,
-        "UPDATE boards SET last_boot_id = %s WHERE board_id = %s AND last_boot_id < %s",
-        (boot_id, board_id, boot_id),
-    )
+def remember_marks(tx: Transaction, marks: Mapping[int, BoardMark]) -> None:
+    """Write what was seen last of boards. It never goes back; a board that is gone meanwhile needs no memory."""
+    board_ids = sorted(marks)
+    rows(tx, "SELECT board_id FROM boards WHERE board_id = ANY(%s) ORDER BY board_id FOR NO KEY UPDATE", (board_ids,))
+    statement = """
+        UPDATE boards SET last_boot_id = seen.boot_id, last_device_us = seen.device_us
+        FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS seen (board_id, boot_id, device_us)
+        WHERE boards.board_id = seen.board_id AND (last_boot_id, last_device_us) < (seen.boot_id, seen.device_us)
+    """
+    columns = [marks[board_id].boot_id for board_id in board_ids], [marks[board_id].device_us for board_id in board_ids]
+    execute(tx, statement, (board_ids, *columns))
 
 
 def delete_board(tx: Transaction, board_id: int) -> None:
@@ -120,7 +127,7 @@ def _board(row: Any) -> Board:
         name=row.name,
         user_id=row.user_id,
         key_encrypted=None if row.key_encrypted is None else bytes(row.key_encrypted),
-        last_boot_id=row.last_boot_id,
+        last=BoardMark(row.last_boot_id, row.last_device_us),
         created_at=row.created_at,
         key_made_at=row.key_made_at,
     )

@@ -31,7 +31,7 @@ def manage(app: App, people: Sequence[Profile]) -> None:
                     "Number": board.board_id,
                     "Sends for": names.get(board.user_id, "—") if board.user_id is not None else "—",
                     "Key made": times.shown(board.key_made_at) if board.key_encrypted else "revoked",
-                    "Starts seen": "none yet" if board.last_boot_id < 0 else f"up to {board.last_boot_id}",
+                    "Starts seen": "none yet" if board.last.boot_id < 0 else f"up to {board.last.boot_id}",
                 }
                 for board in known
             ],

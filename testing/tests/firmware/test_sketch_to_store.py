@@ -174,7 +174,7 @@ def test_signed_samples_of_the_sketch_are_stored_for_the_assigned_profile_throug
         with pool.transaction() as tx:
             far = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
             found = blocks.list_blocks(tx, user_id, *far)
-            last_boot_id = boards.get_board(tx, board_id).last_boot_id
+            last_boot_id = boards.get_board(tx, board_id).last.boot_id
     finally:
         pool.close()
     sent = [decode_v2(datagram) for datagram in passed]

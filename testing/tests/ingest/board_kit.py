@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from semg.domain import Block, Device
+from semg.domain import NEVER_SENT, Block, BoardMark, Device
 from semg.ingest.arrivals import Arrivals, Datagram
 from semg.ingest.boards import KnownBoard
 from semg.ingest.counters import Counters
@@ -29,8 +29,8 @@ class SimulatedBoard:
         self.key = Key(secret)
         self.sequence, self.number, self.start_us = first, 0, 1_000_000
 
-    def known(self, user_id: int | None = 21, last_boot_id: int = -1) -> KnownBoard:
-        return KnownBoard(self.board_id, user_id, self.key, last_boot_id)
+    def known(self, user_id: int | None = 21, last: BoardMark = NEVER_SENT) -> KnownBoard:
+        return KnownBoard(self.board_id, user_id, self.key, last)
 
     def skip(self, samples: int) -> None:
         """Miss samples without missing a datagram, as a board does that was held up."""
@@ -39,12 +39,16 @@ class SimulatedBoard:
     def next(self, n_samples: int = 4) -> bytes:
         numbers = np.arange(self.number, self.number + n_samples)
         datagram = DatagramV2(
-            self.board_id, self.boot_id, self.sequence % (1 << 32), self.start_us + self.number * PERIOD_US,
+            self.board_id, self.boot_id, self.sequence % (1 << 32), self.device_us(self.number),
             PERIOD_US * 1000, values(numbers, self.channels),
         )  # fmt: skip
         self.sequence += 1
         self.number += n_samples
         return encode_v2(datagram, self.key)
+
+    def device_us(self, number: int) -> int:
+        """The board's time of a sample."""
+        return self.start_us + number * PERIOD_US
 
     def reboot(self) -> None:
         self.boot_id += 1

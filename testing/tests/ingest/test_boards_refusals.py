@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semg.domain import Device
+from semg.domain import BoardMark, Device
 from semg.ingest.counters import Counters
 from semg.ingest.pipeline import Pipeline
 from semg.wire.udp import encode_v1
@@ -43,7 +43,7 @@ def test_forged_tag_is_refused_and_does_not_block_the_real_datagram() -> None:
 
 def test_each_reason_is_counted_and_nothing_of_it_comes_out() -> None:
     board, stranger, idle = SimulatedBoard(), SimulatedBoard(8), SimulatedBoard(9)
-    pipeline = make_pipeline(board.known(last_boot_id=5), idle.known(user_id=None))
+    pipeline = make_pipeline(board.known(last=BoardMark(5, -1)), idle.known(user_id=None))
     refused(pipeline, stranger.next(), "unknown_board")
     refused(pipeline, idle.next(), "unassigned_board")
     refused(pipeline, SimulatedBoard(boot_id=4).next(), "replayed")
@@ -94,7 +94,7 @@ def test_boots_end_with_the_largest_number_and_never_wrap() -> None:
     assert len(feed(pipeline, board.next())) == 1
     board.reboot()
     assert len(feed(pipeline, board.next())) == 1
-    assert pipeline.boards.take_boots() == {7: (1 << 32) - 1}
+    assert pipeline.boards.take_marks()[7].boot_id == (1 << 32) - 1
     # After a wrap, a recording of the first boot could not be told from a new one.
     refused(pipeline, SimulatedBoard(boot_id=0).next(), "replayed")
 
@@ -111,36 +111,71 @@ def test_sequences_wrap_within_a_boot() -> None:
     assert pipeline.counters.dropped == Counter(duplicate=6)
 
 
-def test_boots_are_told_once_for_the_database_and_again_when_it_fails() -> None:
+def test_what_was_seen_is_told_once_for_the_database_and_again_when_it_fails() -> None:
     board = SimulatedBoard()
     pipeline = make_pipeline(board.known(), SimulatedBoard(8).known(user_id=None))
+    assert pipeline.boards.take_marks() == {}
     feed(pipeline, board.next(), board.next(), SimulatedBoard(8, boot_id=3).next())
-    boots = pipeline.boards.take_boots()
-    assert boots == {7: 5, 8: 3}, "an unassigned board's boots count as well"
-    assert pipeline.boards.take_boots() == {}
+    marks = pipeline.boards.take_marks()
+    start_us = board.start_us
+    expected = {7: BoardMark(5, start_us + 4 * PERIOD_US), 8: BoardMark(3, start_us)}
+    assert marks == expected, "an unassigned board counts as well"
+    assert pipeline.boards.take_marks() == {}
+    feed(pipeline, board.next())
+    assert pipeline.boards.take_marks() == {7: BoardMark(5, start_us + 8 * PERIOD_US)}, (
+        "also of a stream that is followed"
+    )
     board.reboot()
     feed(pipeline, board.next())
-    pipeline.boards.give_back_boots(boots)
-    assert pipeline.boards.take_boots() == {7: 6, 8: 3}, "the newer boot stays"
+    pipeline.boards.give_back_marks(marks)
+    assert pipeline.boards.take_marks() == {7: BoardMark(6, board.device_us(12)), 8: BoardMark(3, start_us)}
+    pipeline.boards.set_boards([])
+    pipeline.boards.set_boards([board.known(last=BoardMark(6, board.device_us(12)))])
+    assert pipeline.boards.take_marks() == {}
 
 
 def test_running_boot_goes_on_after_a_server_restart_but_nothing_before_it() -> None:
     board = SimulatedBoard()
     before, now = board.next(), board.next()
-    pipeline = make_pipeline(board.known(last_boot_id=5))
+    pipeline = make_pipeline(board.known(last=BoardMark(5, -1)))
     (block,) = feed(pipeline, now)
     assert block.starts_run
     refused(pipeline, before, "replayed")
-    assert pipeline.boards.take_boots() == {}
+
+
+def test_restarted_server_takes_nothing_that_was_sent_before_even_while_the_board_is_silent() -> None:
+    board = SimulatedBoard()
+    first = make_pipeline(board.known())
+    captured = [board.next() for _ in range(20)]
+    assert numbers_of(feed(first, *captured)) == list(range(80))
+    mark = first.boards.take_marks()[7]
+    again = make_pipeline(board.known(last=mark))
+    assert feed(again, *captured) == []
+    assert again.counters.dropped == Counter(replayed=20)
+    assert numbers_of(feed(again, board.next())) == [80, 81, 82, 83], "the board itself goes on"
+
+
+def test_old_datagram_that_seems_ahead_after_half_of_all_sequences_is_replayed() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known())
+    old = board.next()
+    feed(pipeline, old)
+    for _ in range(2):  # three quarters of all sequences, in steps that can be told
+        board.sequence += 3 << 29
+        feed(pipeline, board.next())
+    feed(pipeline, old)
+    assert pipeline.counters.dropped == Counter(replayed=1)
+    feed(pipeline, board.next())
+    assert pipeline.counters.accepted == 16, "the board itself goes on"
 
 
 def test_boot_that_the_database_learnt_elsewhere_counts() -> None:
     board = SimulatedBoard()
     pipeline = make_pipeline(board.known())
     feed(pipeline, board.next())
-    pipeline.boards.set_boards([board.known(last_boot_id=6)])
+    pipeline.boards.set_boards([board.known(last=BoardMark(6, -1)), SimulatedBoard(8).known(None)])
     refused(pipeline, board.next(), "replayed")
-    pipeline.boards.set_boards([board.known(last_boot_id=2)])
+    pipeline.boards.set_boards([board.known(last=BoardMark(2, -1))])
     refused(pipeline, board.next(), "replayed")
 
 

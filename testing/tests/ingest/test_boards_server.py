@@ -11,6 +11,7 @@ import pytest
 
 from semg.boards import decrypt_key, encrypt_key, make_board, make_key
 from semg.consent import TEST_PERSON
+from semg.domain import BoardMark
 from semg.ingest import registry
 from semg.ingest.counters import Counters
 from semg.ingest.pipeline import Pipeline
@@ -52,7 +53,7 @@ def assigned_board(pool: Pool, settings: Settings, user_id: int, **board) -> Sim
 
 def last_boot(pool: Pool, board_id: int) -> int:
     with pool.transaction() as tx:
-        return boards.get_board(tx, board_id).last_boot_id
+        return boards.get_board(tx, board_id).last.boot_id
 
 
 async def test_blocks_at_speed_are_stored_exactly_once_by_value(servers, ingest_pool: Pool, sender: Sender) -> None:
@@ -89,7 +90,7 @@ async def test_refused_datagrams_leave_nothing_in_the_database(
         idle_id, idle_key = make_board(tx, servers.settings.secret_key.get_secret_value(), "idle")
         revoked_id, revoked_key = make_board(tx, servers.settings.secret_key.get_secret_value(), "revoked")
         boards.revoke_key(tx, revoked_id)
-        boards.remember_boot(tx, board.board_id, 5)
+        boards.remember_marks(tx, {board.board_id: BoardMark(5, -1)})
         foreign_id = boards.insert_board(tx, "of another secret")
         foreign_key = make_key()
         boards.set_key(tx, foreign_id, encrypt_key("another secret", foreign_id, foreign_key))
@@ -111,7 +112,7 @@ async def test_refused_datagrams_leave_nothing_in_the_database(
         assert server.counters.dropped == {
             "bad_tag": 20, "unassigned_board": 20, "unknown_board": 40, "replayed": 20, "channel_count": 1,
         }  # fmt: skip
-        board.sequence = 1
+        board.sequence, board.start_us = 1, board.start_us + 20_000  # behind the misfit, which was the board's own
         sender.raw(board.next(10))
         await until(lambda: server.counters.stored == 10, "the good one stored")
         snapshot = await until(
@@ -132,13 +133,14 @@ async def test_restarted_server_refuses_the_old_boot(servers, ingest_pool: Pool,
         await until(lambda: server.counters.stored == 50, "the first boot stored")
         await until(lambda: last_boot(ingest_pool, board.board_id) == 5, "its boot remembered while the server runs")
         board.reboot()
-        sender.raw(board.next(10))
+        newest = board.next(10)
+        sender.raw(newest)
         await until(lambda: server.counters.accepted == 60, "the second boot accepted")
     assert last_boot(ingest_pool, board.board_id) == 6, "a boot just before the stop is remembered as well"
     async with running(servers.settings, ingest_pool) as server:
-        for data in old:
+        for data in (*old, newest):
             sender.raw(data)
-        await until(lambda: server.counters.dropped["replayed"] == 5, "the old boot refused")
+        await until(lambda: server.counters.dropped["replayed"] == 6, "the old boot refused, and the newest datagram")
         sender.raw(board.next(10))
         await until(lambda: server.counters.stored == 10, "the board goes on")
     assert stored_numbers(ingest_pool, user_id) == list(range(70))

@@ -169,14 +169,23 @@ def test_time_that_steps_on_without_a_missing_sequence_starts_a_run() -> None:
     assert (pipeline.counters.missing, pipeline.counters.segments) == (3, 1)
 
 
-def test_clock_that_goes_back_within_a_boot_starts_a_segment() -> None:
+def test_datagram_that_begins_before_the_last_one_ended_starts_a_segment() -> None:
     board = SimulatedBoard()
     pipeline = make_pipeline(board.known())
     (before,) = feed(pipeline, board.next(4))
-    board.start_us -= 500_000
+    board.start_us -= 3 * PERIOD_US
     (after,) = feed(pipeline, board.next(4))
     assert after.starts_run
     assert after.segment_id == before.segment_id + 1, "it grows even within one microsecond"
+
+
+def test_clock_that_goes_back_within_a_boot_is_no_new_datagram() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known())
+    feed(pipeline, board.next(4))
+    board.start_us -= 500_000
+    assert feed(pipeline, board.next(4)) == []
+    assert pipeline.counters.dropped == {"replayed": 1}
 
 
 def test_times_follow_the_period_in_nanoseconds() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import astuple
 
 import pytest
 
 from semg.boards import make_board
+from semg.domain import NEVER_SENT, BoardMark
 from semg.errors import ConflictError, InvalidValueError, NotFoundError, StoreError
 from semg.store import boards, profiles
 from semg.store.pool import Pool, execute, rows
@@ -22,8 +24,8 @@ def test_board_starts_without_key_profile_and_boot(pool: Pool) -> None:
         assert listed == [boards.get_board(tx, first), boards.get_board(tx, second)]
     assert (first, second) == (1, 2)
     board = listed[0]
-    assert (board.name, board.user_id, board.key_encrypted, board.last_boot_id, board.key_made_at) == (
-        "left arm", None, None, -1, None,
+    assert (board.name, board.user_id, board.key_encrypted, board.last, board.key_made_at) == (
+        "left arm", None, None, NEVER_SENT, None,
     )  # fmt: skip
     assert board.created_at.utcoffset() is not None
 
@@ -108,14 +110,15 @@ def test_boards_swapped_at_the_same_moment_do_not_fail(pool: Pool, make_profile:
     assert failed == []
 
 
-def test_boot_is_remembered_and_never_lowered(pool: Pool) -> None:
+def test_what_was_seen_is_remembered_and_never_goes_back(pool: Pool) -> None:
     with pool.transaction() as tx:
         board_id, other = boards.insert_board(tx, "a"), boards.insert_board(tx, "b")
-        for boot_id, expected in ((0, 0), (7, 7), (3, 7), ((1 << 32) - 1, (1 << 32) - 1), (0, (1 << 32) - 1)):
-            boards.remember_boot(tx, board_id, boot_id)
-            assert boards.get_board(tx, board_id).last_boot_id == expected
-        assert boards.get_board(tx, other).last_boot_id == -1
-        boards.remember_boot(tx, 999, 1)
+        newest = NEVER_SENT
+        for mark in ((0, 5), (7, 90), (7, 100), (7, 50), (3, 200), ((1 << 32) - 1, 1 << 61), (0, (1 << 62) - 1)):
+            boards.remember_marks(tx, {board_id: BoardMark(*mark), 999: BoardMark(1, 1)})
+            newest = max(newest, BoardMark(*mark), key=astuple)
+            assert boards.get_board(tx, board_id).last == newest
+        assert boards.get_board(tx, other).last == NEVER_SENT
 
 
 def test_deleting_a_profile_leaves_its_board_unassigned(pool: Pool, make_profile: Callable[[str], int]) -> None:

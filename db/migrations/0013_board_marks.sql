@@ -1,0 +1,3 @@
+-- How far a board's newest start was seen, so that a restarted server does not take it again.
+ALTER TABLE boards ADD COLUMN last_device_us bigint NOT NULL DEFAULT -1;
+COMMENT ON COLUMN boards.last_device_us IS 'Device time of the newest datagram of that start; what is not later is a replay';
