@@ -86,7 +86,7 @@ CREATE TABLE devices (
     adc_min     double precision NOT NULL,
     adc_max     double precision NOT NULL CHECK (adc_max > adc_min),
     mains_hz    double precision NOT NULL DEFAULT 50 CHECK (mains_hz IN (0, 50, 60)),
-    allow_v1    boolean NOT NULL DEFAULT true
+    allow_v1    boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE devices IS 'The sensor that a profile wears: channel names and order, rate, raw EMG or envelope';
 

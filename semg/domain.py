@@ -66,7 +66,7 @@ class Device:
     adc_min: float = 0.0
     adc_max: float = 4095.0
     mains_hz: float = 50.0
-    allow_v1: bool = True
+    allow_v1: bool = False
     consented: bool = True
 
     @property

@@ -68,6 +68,7 @@ def fill(pool: Pool, classifier: ClassifierKind = "cnn", n_sessions: int = 3) ->
             handedness="right",
             notes="Synthetic signals",
             consent=TEST_PERSON,
+            allow_v1=True,
         )
         purposes = {f"a{index}": text for index, text in enumerate(PURPOSES) if text}
         profiles.update_profile(tx, user_id, channel_purposes=purposes)

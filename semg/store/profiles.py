@@ -110,7 +110,7 @@ def insert_profile(
     adc_min: float = 0.0,
     adc_max: float = 4095.0,
     mains_hz: float = 50.0,
-    allow_v1: bool = True,
+    allow_v1: bool = False,
     handedness: str | None = None,
     notes: str = "",
     consent: NewConsent | None = None,

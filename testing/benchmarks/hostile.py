@@ -51,12 +51,16 @@ def make_profile(pool: Pool, settings: Settings) -> tuple[int, int, Key]:
     """Give a profile that has a model and a board, the board, and its key."""
     model = make_classifier(200.0, 50.0)
     with pool.transaction() as tx:
-        user_id = profiles.insert_profile(tx, "target", channels=CHANNELS, rate_hz=200.0, consent=TEST_PERSON)
+        user_id = profiles.insert_profile(
+            tx, "target", channels=CHANNELS, rate_hz=200.0, consent=TEST_PERSON, allow_v1=True
+        )
         _, version = models.insert_model(tx, user_id, None, model.to_bytes(), model.metadata(), {}, 1 << 20)
         models.activate_model(tx, user_id, version)
         board_id, key = boards.insert_board(tx, "board"), make_key()
         boards.set_key(tx, board_id, encrypt_key(settings.secret_key.get_secret_value(), board_id, key))
-        signed = profiles.insert_profile(tx, "signed", channels=CHANNELS, rate_hz=200.0, consent=TEST_PERSON)
+        signed = profiles.insert_profile(
+            tx, "signed", channels=CHANNELS, rate_hz=200.0, consent=TEST_PERSON, allow_v1=True
+        )
         boards.assign_board(tx, board_id, signed)
     return user_id, board_id, Key(key)
 

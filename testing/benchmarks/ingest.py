@@ -55,7 +55,9 @@ def make_profiles(pool: Pool, n: int, rate_hz: float, run: int) -> list[int]:
     described = min(max(rate_hz, MIN_RATE_HZ), MAX_RATE_HZ)
     with pool.transaction() as tx:
         return [
-            profiles.insert_profile(tx, f"P{run}-{k}", channels=channels, rate_hz=described, consent=TEST_PERSON)
+            profiles.insert_profile(
+                tx, f"P{run}-{k}", channels=channels, rate_hz=described, consent=TEST_PERSON, allow_v1=True
+            )
             for k in range(n)
         ]
 

@@ -74,7 +74,7 @@ def make_wearers(pool: Pool, n: int, arm: SyntheticArm, classifiers: list[Classi
     with pool.transaction() as tx:
         for index in range(n):
             user_id = profiles.insert_profile(
-                tx, f"Wearer {index}", channels=channels, rate_hz=arm.rate_hz, consent=TEST_PERSON
+                tx, f"Wearer {index}", channels=channels, rate_hz=arm.rate_hz, consent=TEST_PERSON, allow_v1=True
             )
             artifact, metadata = artifacts[index % len(artifacts)]
             _, version = models.insert_model(tx, user_id, None, artifact, metadata, {}, 1 << 20)

@@ -68,7 +68,8 @@ def run(system: System, n: int) -> dict[str, Any]:
     channels = [f"a{number}" for number in range(8)]
     with pool.transaction() as tx:
         user_ids = [
-            profiles.insert_profile(tx, kind, channels=channels, rate_hz=200.0, consent=TEST_PERSON) for kind in kinds
+            profiles.insert_profile(tx, kind, channels=channels, rate_hz=200.0, consent=TEST_PERSON, allow_v1=True)
+            for kind in kinds
         ]
     made = {user_id: make(user_id, n, kind, rng) for user_id, kind in zip(user_ids, kinds, strict=True)}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:

@@ -111,7 +111,7 @@ def make_fleet(system: System, pool: Pool, n_text: int, n_boards: int, rate_hz: 
     with pool.transaction() as tx:
         for index in range(n_text + n_boards):
             user_id = profiles.insert_profile(
-                tx, f"P{run}-{index}", channels=CHANNELS, rate_hz=rate_hz, consent=TEST_PERSON
+                tx, f"P{run}-{index}", channels=CHANNELS, rate_hz=rate_hz, consent=TEST_PERSON, allow_v1=True
             )
             _, version = models.insert_model(tx, user_id, None, artifact, metadata, {}, 1 << 20)
             models.activate_model(tx, user_id, version)

@@ -67,8 +67,10 @@ def datagrams(data: bytes) -> None:
     """Give a stream of datagrams, good and bad, to everything between the socket and the bus."""
     counters = Counters()
     pipeline = Pipeline(25_000, counters)
-    board = KnownBoard(BOARD_ID, BOARD_USER_ID, KEY, 0)
-    pipeline.set_registry([Device(user_id, CHANNELS, 200.0) for user_id in (USER_ID, BOARD_USER_ID)], [board])
+    board = KnownBoard(BOARD_ID, BOARD_USER_ID, KEY)
+    pipeline.set_registry(
+        [Device(user_id, CHANNELS, 200.0, allow_v1=True) for user_id in (USER_ID, BOARD_USER_ID)], [board]
+    )
     made, at_us, n = [], T0_US, 0
     for some, step_us in _streams(data):
         at_us += step_us

@@ -40,7 +40,9 @@ PROMPT, MIRROR = ".semg-prompt", ".semg-webcam video"
 def user_id(pool: Pool) -> int:
     """A profile with two gestures beside rest."""
     with pool.transaction() as tx:
-        made = profiles.insert_profile(tx, "Ada", channels=["a0", "a1", "a2", "a3"], rate_hz=200.0, consent=TEST_PERSON)
+        made = profiles.insert_profile(
+            tx, "Ada", channels=["a0", "a1", "a2", "a3"], rate_hz=200.0, consent=TEST_PERSON, allow_v1=True
+        )
         for name in ("fist", "open hand"):
             gestures.insert_gesture(tx, made, name, f"how to: {name}")
     return made

@@ -64,6 +64,7 @@ def create_profile(page: Page, pool: Pool) -> int:
     page.get_by_label("Name or code").fill("Ada <b>Example</b>")
     for agreed in ("Recording of the signals", "Video beside them"):
         page.get_by_text(agreed).click()
+    page.get_by_text("Accept the plain text format (v1)").click()
     page.get_by_role("button", name="Create profile").click()
     expect(page.get_by_text("was created")).to_be_visible()
     with pool.transaction() as tx:

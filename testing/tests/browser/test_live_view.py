@@ -86,7 +86,9 @@ class Publisher:
 @pytest.fixture
 def user_id(pool: Pool) -> int:
     with pool.transaction() as tx:
-        made = profiles.insert_profile(tx, "Ada", channels=["flexor", "extensor"], rate_hz=200.0, consent=TEST_PERSON)
+        made = profiles.insert_profile(
+            tx, "Ada", channels=["flexor", "extensor"], rate_hz=200.0, consent=TEST_PERSON, allow_v1=True
+        )
         for name in ("fist", "open hand"):
             gestures.insert_gesture(tx, made, name)
         models.insert_model(tx, made, None, b"weights", {}, {}, 1 << 20)

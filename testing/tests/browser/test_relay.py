@@ -73,7 +73,7 @@ def test_pictures_come_by_the_relay_when_nothing_else_is_let_through(
         }
     )
     with pool.transaction() as tx:
-        user_id = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
+        user_id = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON, allow_v1=True)
         gestures.insert_gesture(tx, user_id, "fist", "")
     camera_page.add_init_script(RELAYED_ONLY)
     stream = ("--user-id", str(user_id), "--channels", "1", "--rate-hz", "200")

@@ -63,7 +63,7 @@ def values(numbers: np.ndarray, channels: int) -> np.ndarray:
 def make_pipeline(*boards: KnownBoard, users: Iterable[int] = (21, 22), channels: int = 2) -> Pipeline:
     pipeline = Pipeline(WAIT_US, Counters())
     names = tuple(f"a{number}" for number in range(channels))
-    pipeline.set_registry([Device(user_id, names, 1e6 / PERIOD_US) for user_id in users], boards)
+    pipeline.set_registry([Device(user_id, names, 1e6 / PERIOD_US, allow_v1=True) for user_id in users], boards)
     return pipeline
 
 

@@ -59,7 +59,7 @@ def make_profile(pool: Pool, name: str = "p", *, n_channels: int = 8, rate_hz: f
     with pool.transaction() as tx:
         return profiles.insert_profile(
             tx, name, channels=[f"a{number}" for number in range(n_channels)], rate_hz=rate_hz,
-            **({"consent": TEST_PERSON} | device),
+            **({"consent": TEST_PERSON, "allow_v1": True} | device),
         )  # fmt: skip
 
 

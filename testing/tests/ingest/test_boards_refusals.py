@@ -239,7 +239,7 @@ def test_changed_device_starts_a_run_and_other_channels_are_refused() -> None:
     board = SimulatedBoard()
     pipeline = make_pipeline(board.known())
     feed(pipeline, board.next())
-    device = Device(21, ("a0", "a1"), 1e6 / PERIOD_US)
+    device = Device(21, ("a0", "a1"), 1e6 / PERIOD_US, allow_v1=True)
     for changed in (replace(device, adc_max=1023.0), device):
         pipeline.set_devices([changed])
         (block,) = feed(pipeline, board.next())
@@ -269,7 +269,7 @@ def test_text_and_board_of_one_profile_take_turns_in_growing_segments() -> None:
 def test_sources_show_the_profile_channels_values_and_rate_in_samples() -> None:
     board = SimulatedBoard()
     pipeline = Pipeline(0, Counters())
-    pipeline.set_registry([Device(21, ("a0", "a1"), 200.0)], [board.known()])
+    pipeline.set_registry([Device(21, ("a0", "a1"), 200.0, allow_v1=True)], [board.known()])
     pipeline.sources.table(NOW_US)
     feed(pipeline, board.next(50), board.next(50))
     (row,) = pipeline.sources_table(NOW_US + 1_000_000)

@@ -36,7 +36,7 @@ def test_addresses_are_looked_up_in_every_network() -> None:
 def test_text_from_elsewhere_is_refused_and_counted() -> None:
     counters = Counters()
     pipeline = Pipeline(0, counters, Networks([ip_network("10.0.0.0/24")]))
-    pipeline.set_devices([Device(1, ("a0",), 200.0)])
+    pipeline.set_devices([Device(1, ("a0",), 200.0, allow_v1=True)])
     datagrams = [(b"1,1000,5", T0_US, ("10.0.0.9", 1)), (b"1,1005,6", T0_US, ("10.0.1.9", 1))]
     stored = pipeline.process(Arrivals.of(datagrams), T0_US).blocks() + pipeline.finish(T0_US).blocks()
     assert [block.samples.tolist() for block in stored] == [[[5.0]]]

@@ -154,7 +154,7 @@ def _hear(sources: Sources, address: tuple[str, int], at_us: int, n: int = 1, te
     """Let an address send through a pipeline that has the table."""
     pipeline = Pipeline(25_000, sources._counters)
     pipeline.sources = sources
-    pipeline.set_devices([Device(1, ("a0",), 1000.0)])
+    pipeline.set_devices([Device(1, ("a0",), 1000.0, allow_v1=True)])
     pipeline.process(Arrivals.of([(text, at_us, address)] * n), at_us)
 
 
@@ -230,7 +230,7 @@ def test_addresses_are_told_apart() -> None:
 def test_silent_profile_costs_no_memory_and_starts_a_segment_afterwards() -> None:
     counters = Counters()
     pipeline = Pipeline(25_000, counters)
-    pipeline.set_devices([Device(number, ("a0",), 200.0) for number in (1, 2)])
+    pipeline.set_devices([Device(number, ("a0",), 200.0, allow_v1=True) for number in (1, 2)])
     process(pipeline, [(b"1,1000,5", T0_US, SENDER)], T0_US)
     later = T0_US + IDLE_US + 1
     process(pipeline, [(b"2,1000,5", later, ("10.0.0.2", 1))], later)
@@ -244,7 +244,7 @@ def test_silent_profile_costs_no_memory_and_starts_a_segment_afterwards() -> Non
 def test_erased_profile_is_refused_at_once_with_what_it_held() -> None:
     counters = Counters()
     pipeline = Pipeline(25_000, counters)
-    pipeline.set_devices([Device(1, ("a0",), 200.0)])
+    pipeline.set_devices([Device(1, ("a0",), 200.0, allow_v1=True)])
     process(pipeline, [(b"1,1000,5", T0_US, SENDER), (b"1,1020,6", T0_US + 20_000, SENDER)], T0_US + 20_000)
     assert pipeline.holds
     pipeline.set_devices([])
@@ -255,7 +255,7 @@ def test_erased_profile_is_refused_at_once_with_what_it_held() -> None:
 
 def test_what_is_held_is_given_at_the_end() -> None:
     pipeline = Pipeline(25_000, Counters())
-    pipeline.set_devices([Device(1, ("a0",), 200.0)])
+    pipeline.set_devices([Device(1, ("a0",), 200.0, allow_v1=True)])
     process(pipeline, [(b"1,1000,5", T0_US, SENDER), (b"1,1020,6", T0_US + 20_000, SENDER)], T0_US + 20_000)
     (block,) = pipeline.finish(T0_US + 21_000).blocks()
     assert block.samples.tolist() == [[6.0]]
@@ -265,7 +265,7 @@ def test_what_is_held_is_given_at_the_end() -> None:
 def test_text_with_an_assigned_number_is_stored_for_its_profile() -> None:
     counters = Counters()
     pipeline = Pipeline(25_000, counters)
-    devices = [Device(1, ("a0",), 200.0), Device(8, ("a0", "a1"), 200.0)]
+    devices = [Device(1, ("a0",), 200.0, allow_v1=True), Device(8, ("a0", "a1"), 200.0, allow_v1=True)]
     sent = [(b"77,1000,5,6", T0_US, SENDER), (b"8,1000,1,2", T0_US, SENDER), (b"9,1000,5,6", T0_US, SENDER)]
     pipeline.set_registry(devices, [], {77: 8, 5: 404})
     (block,) = process(pipeline, sent[:1], T0_US)
@@ -282,6 +282,8 @@ def test_text_with_an_assigned_number_is_stored_for_its_profile() -> None:
 
 def test_a_profile_keeps_its_own_number_whatever_is_assigned() -> None:
     pipeline = Pipeline(25_000, Counters())
-    pipeline.set_registry([Device(1, ("a0",), 200.0), Device(8, ("a0",), 200.0)], [], {1: 8})
+    pipeline.set_registry(
+        [Device(1, ("a0",), 200.0, allow_v1=True), Device(8, ("a0",), 200.0, allow_v1=True)], [], {1: 8}
+    )
     (block,) = process(pipeline, [(b"1,1000,5", T0_US, SENDER)], T0_US)
     assert block.user_id == 1

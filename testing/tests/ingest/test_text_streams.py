@@ -16,9 +16,9 @@ from semg.wire.udp import EPOCH_MS_FROM, encode_v1
 T0_US = 1_790_000_000_000_000
 WAIT_US = 25_000
 DEVICES = {
-    21: Device(21, ("a0", "a1"), 200.0),
-    22: Device(22, ("a0", "a1"), 100.0),
-    30: Device(30, ("a0", "a1", "a2"), 1000.0),
+    21: Device(21, ("a0", "a1"), 200.0, allow_v1=True),
+    22: Device(22, ("a0", "a1"), 100.0, allow_v1=True),
+    30: Device(30, ("a0", "a1", "a2"), 1000.0, allow_v1=True),
 }
 SENDER = ("10.0.0.1", 9)
 

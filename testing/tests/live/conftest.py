@@ -42,7 +42,7 @@ def make_profile(pool: Pool, arm: SyntheticArm) -> Callable[..., int]:
     def make(name: str, classifier: Classifier | None = None, **device: object) -> int:
         with pool.transaction() as tx:
             wanted = {"channels": ("a0", "a1", "a2", "a3"), "rate_hz": arm.rate_hz} | device
-            user_id = profiles.insert_profile(tx, name, **wanted, consent=TEST_PERSON)
+            user_id = profiles.insert_profile(tx, name, **wanted, consent=TEST_PERSON, allow_v1=True)
             if classifier is not None:
                 activate(tx, user_id, classifier)
         return user_id
