@@ -26,7 +26,7 @@ STORE_DELAY_S = 0.6
 REFUSALS = {
     "ok": "accepted",
     "unknown_profile": "no profile has this number",
-    "v1_not_allowed": "the profile does not accept the plain text format (v1): allow it there, or use a board with a key",
+    "v1_not_allowed": "the profile does not accept the plain text format (v1): allow it, or use a board with a key",
     "v1_network": "the plain text format (v1) is not taken from this network (V1_NETWORKS)",
     "rate_limited": "it sends far more than its rate, or nothing but what is refused",
     "channel_count": "another number of channels than the profile's device",
