@@ -12,13 +12,16 @@ import subprocess
 import sys
 import urllib.request
 from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
 
-from semg.platform import control, embedded, identity, services, state
+from semg.platform import control, earlier, embedded, identity, services, state
 from semg.platform.services import Service
 from semg.settings import Settings, load_settings
+from semg.store.databases import Databases
+from testing.tests.conftest import Servers
 
 from .conftest import SERVICE_PROGRAM, Installation, wait_for
 
@@ -397,3 +400,20 @@ def test_killed_app_and_gateway_come_back_and_answer_again(installation: Install
         wait_for(lambda: is_back(installation, name, old), f"{name} is back", 60)  # noqa: B023
         wait_for(answers, f"the app answers after the end of {name}")
     assert {unit.name: unit.restarts for unit in installation.state().units} == {"streamlit": 1, "gateway": 1}
+
+
+def test_database_that_a_restore_put_aside_long_ago_goes_while_the_platform_runs(
+    installation: Installation, servers: Servers
+) -> None:
+    databases, now = Databases(servers.settings), datetime.now(UTC)
+    old, young = (earlier.name_aside(servers.settings.postgres_db, now - timedelta(days=age)) for age in (31, 29))
+    for name in (old, young):
+        databases.create(name)
+    try:
+        assert installation.run("start").returncode == 0
+        wait_for(lambda: not databases.exists(old), "the old one is gone")
+        assert databases.exists(young)
+    finally:
+        for name in (old, young):
+            if databases.exists(name):
+                databases.drop(name)
