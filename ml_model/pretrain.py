@@ -16,6 +16,7 @@ import fire
 if __package__ in (None, ""):  # started as a file: from this folder or from the root
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from semg import private_files
 from semg.domain import Sensor
 from semg.errors import RecordingError, SemgError
 from semg.pretraining import make_base, people_in
@@ -56,7 +57,7 @@ def main(
             Path(str(recordings)), left_out, rate_hz=rate_hz, sensor=cast(Sensor, sensor), mains_hz=float(mains_hz)
         )
         base = make_base(Path(str(out)).name.removesuffix(".safetensors"), people, say=print)
-        Path(str(out)).write_bytes(base.to_bytes())
+        private_files.write(Path(str(out)), base.to_bytes())
     except (SemgError, OSError, ValueError) as exc:
         print(exc, file=sys.stderr)
         sys.exit(2)

@@ -100,7 +100,7 @@ class Export:
         except (SemgError, OSError) as exc:
             path.unlink(missing_ok=True)
             self.problem = str(exc)
-            logger.warning("an archive was not made: %s", exc, extra={"user_id": self.user_id})
+            logger.warning("an archive was not made: %s", type(exc).__name__, extra={"user_id": self.user_id})
         except Exception:
             path.unlink(missing_ok=True)
             self.problem = "something unexpected; the log of the app has the details"

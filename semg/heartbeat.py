@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 EVERY_S = 2.0
 FORGOTTEN_AFTER_S = 3600.0
 """Rows of services that were killed are removed by the next start of any service after this time."""
+SENDERS_KEPT_S = 30.0
+"""So soon after its last sign of life a killed service's table of senders is forgotten, by any service that lives."""
 
 
 class Heartbeat:
@@ -111,6 +113,8 @@ class Heartbeat:
         metrics = self._metrics()
         with self._pool.transaction() as tx:
             services.upsert_service(tx, self._service, self._instance, os.getpid(), self._started_at, metrics)
+        with self._pool.transaction() as tx:
+            services.forget_senders(tx, SENDERS_KEPT_S)
 
     def _forget_old(self) -> None:
         with self._pool.transaction() as tx:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import traceback
+from types import TracebackType
 from typing import Any
 
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
@@ -14,7 +17,10 @@ _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
 
 
 class FieldFormatter(logging.Formatter):
-    """Formatter that appends the record's extra fields as ``key=value``."""
+    """Formatter that appends the record's extra fields as ``key=value``.
+
+    A traceback is logged without the errors' messages: they may hold what somebody typed, or a row.
+    """
 
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03d"
@@ -27,6 +33,25 @@ class FieldFormatter(logging.Formatter):
             return text
         head, newline, rest = text.partition("\n")
         return head + " " + " ".join(f"{key}={value}" for key, value in sorted(fields.items())) + newline + rest
+
+    def formatException(
+        self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+    ) -> str:
+        """Give where an error was raised and of which kind it is, with those that led to it before it."""
+        lines: list[str] = []
+        error, seen = ei[1], set[int]()
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
+            lines = [*traceback.format_tb(error.__traceback__), _kind(error) + "\n", *lines]
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "".join(lines).rstrip("\n")
+
+
+def _kind(error: BaseException) -> str:
+    """Give an error's class; of the operating system's also what the system says, which names no file."""
+    named = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    number = error.errno if isinstance(error, OSError) else None
+    return named if number is None else f"{named}: {os.strerror(number)}"
 
 
 def configure(service: str, level: str = "INFO") -> None:
@@ -42,5 +67,8 @@ def configure(service: str, level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(FieldFormatter(f"%(asctime)s {service} %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    web_server = logging.getLogger("uvicorn")  # its own handlers would log errors with their messages
+    web_server.handlers.clear()
+    web_server.propagate = True
     for chatty in ("httpx", "httpcore", "nats", "asyncio", "watchdog"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -95,7 +95,9 @@ def look(tx: Transaction, source: Recorded, since: datetime, until: datetime, n_
     parts = []
     for minute in summaries.list_minutes(tx, source.key, since, until):
         content = stored.get(minute)
-        part = _summary(tx, source, minute) if content is None else summary.from_bytes(content) if content else None
+        if content == b"":
+            continue
+        part = _read(content) or _summary(tx, source, minute)
         if part is not None:
             parts.append(part)
     whole = summary.join(parts, source.rate_hz)
@@ -115,6 +117,14 @@ def look_at_spectrum(tx: Transaction, source: Recorded, since: datetime, until: 
     for begin, end in pieces:
         runs += _runs(read_recorded(tx, source, begin, end), len(source.channels), source.rate_hz)
     return spectrum(runs, source.rate_hz)
+
+
+def _read(content: bytes | None) -> summary.Summary | None:
+    """Give a stored summary, or None when there is none or it is damaged: the samples tell as well."""
+    try:
+        return None if content is None else summary.from_bytes(content)
+    except ValueError:
+        return None
 
 
 def _summary(tx: Transaction, source: Recorded, minute: Minute) -> summary.Summary | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semg import private_files
 from semg.domain import Sensor
 from semg.errors import ArtifactError, RecordingError, TrainingError
 from semg.recordings import read_recording
@@ -139,16 +140,13 @@ def load_base(path: Path) -> Base:
 def store_version(folder: Path, bases: Sequence[Base]) -> int:
     """Write bases, one for each kind of device, as the next version, and give its number; old versions are removed.
 
-    Each file is complete or not there at all.
+    Each file is complete or not there at all, and readable by this user only: it tells of people.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(folder)
     version = max(_versions(folder), default=0) + 1
     for base in bases:
         kind = f"{base.n_channels}x{base.window.rate_hz:g}-{base.conditioning.sensor}"
-        path = folder / f"base-{version}-{kind}.safetensors"
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(base.to_bytes())
-        partial.rename(path)
+        private_files.write(folder / f"base-{version}-{kind}.safetensors", base.to_bytes())
     for old in sorted(_versions(folder))[:-KEEP_VERSIONS]:
         for path in folder.glob(f"base-{old}-*.safetensors"):
             path.unlink(missing_ok=True)

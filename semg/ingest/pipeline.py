@@ -65,19 +65,28 @@ class Pipeline:
     def set_registry(
         self, devices: Iterable[Device], boards: Iterable[KnownBoard], senders: Mapping[int, int] | None = None
     ) -> None:
-        """Take over the devices, the boards, and for which profile text with another number is taken."""
-        assigned = dict(senders or {})
-        if assigned != self._senders:
+        """Take over the devices, the boards, and for which profile text with another number is taken.
+
+        What senders said for a profile that is gone is forgotten, whatever number or board it came by.
+        """
+        assigned, before = dict(senders or {}), self._senders
+        if assigned != before:
             self._senders = assigned
             self._number_places()
-        self.set_devices(devices)
+        gone = self.set_devices(devices)
+        self.sources.forget({number for number, user_id in before.items() if user_id in gone})
         self.boards.set_boards(boards)
 
-    def set_devices(self, devices: Iterable[Device]) -> None:
-        """Take over the devices. A device that changed starts a run; one that is gone is forgotten."""
+    def set_devices(self, devices: Iterable[Device]) -> set[int]:
+        """Take over the devices, and give whose are gone. A device that changed starts a run.
+
+        What senders said under the number of a profile that is gone is forgotten.
+        """
         known = {device.user_id: device for device in devices}
         if known == self._devices:
-            return
+            return set()
+        gone = self._devices.keys() - known.keys()
+        self.sources.forget(gone)
         self._texts.set_devices(known)
         self.boards.set_devices(known)
         self._devices = known
@@ -87,6 +96,7 @@ class Pipeline:
         self._allowed = np.array([device.allow_v1 for device in in_order], bool)
         self._consented = np.array([device.consented for device in in_order], bool)
         self._budgets = Budgets([device.rate_hz for device in in_order])
+        return gone
 
     def process(self, arrivals: Arrivals, now_us: int) -> BlockTable:
         """Give the blocks that a batch completes, and those whose wait for a missing sample is over."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from semg.ingest.reasons import OK, REASONS
 
 MAX_SOURCES = 200
 SOURCE_IDLE_US = 60_000_000
+"""Who sends nothing for so long is forgotten."""
 CLEAR_EVERY_US = 1_000_000
 """A full table is searched for silent senders at most this often, so that forged addresses cost nothing."""
 
@@ -79,7 +80,7 @@ class _Source:
 
 
 class Sources:
-    """The last senders, at most ``MAX_SOURCES``; a full table makes room by dropping those that fell silent."""
+    """Who sends now, at most ``MAX_SOURCES``; those that fell silent are forgotten."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
@@ -133,7 +134,8 @@ class Sources:
                     source.values = heard.values(place)
 
     def table(self, now_us: int) -> list[dict[str, Any]]:
-        """Give the senders, the most recent first, with their rate since the last call."""
+        """Forget who fell silent, and give the others, the most recent first, with their rate since the last call."""
+        self._drop_silent(now_us)
         elapsed_s = (now_us - self._tabled_us) / 1e6
         rows = []
         for source in sorted(self._by_sender.values(), key=lambda source: -source.seen_us):
@@ -156,6 +158,13 @@ class Sources:
         self._tabled_us = now_us
         return rows
 
+    def forget(self, numbers: Collection[int]) -> None:
+        """Forget what was said under some numbers, by text or by a profile's board; addresses stay while they send."""
+        for source in self._by_sender.values():
+            if source.user_id in numbers:
+                source.user_id = source.board_id = source.device_ms = None
+                source.values = ()
+
     def _count_refused(self, sender: int, source: _Source, datagrams: int, refused: int, now_us: int) -> None:
         if not 0 <= now_us - source.recent_since_us < _LIMIT_US:
             source.recent = source.recent_refused = 0
@@ -169,6 +178,9 @@ class Sources:
         if 0 <= now_us - self._cleared_us < CLEAR_EVERY_US:
             return False
         self._cleared_us = now_us
+        return self._drop_silent(now_us)
+
+    def _drop_silent(self, now_us: int) -> bool:
         silent = [sender for sender, source in self._by_sender.items() if now_us - source.seen_us > SOURCE_IDLE_US]
         for sender in silent:
             del self._by_sender[sender]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from semg import private_files
 from semg.errors import SemgError
 from semg.exports import remove_exports
 from semg.settings import Settings
@@ -28,17 +30,20 @@ class BaseKeeper:
         self._folder = folder
         self._pool = pool
         self._seen: object = None
+        self._is_closed = False
 
     def step(self) -> None:
         """Write each base anew without them; one with fewer than two people left is removed.
 
         Whoever is noted stays so for ``NOTED_S``: a base that was being made when somebody was erased comes later.
+        What a killed process left of a base goes after that time too.
 
         Raises
         ------
         StoreError, OSError, ArtifactError
             The database is away, or a file cannot be read or written; the next call tries again.
         """
+        self._tidy()
         with self._pool.transaction() as tx:
             gone = {str(user_id) for user_id in erasing.list_in_bases(tx)}
         if not gone:
@@ -47,6 +52,14 @@ class BaseKeeper:
         self._write_without(gone)
         with self._pool.transaction() as tx:
             erasing.forget_in_bases(tx, noted_before)
+
+    def _tidy(self) -> None:
+        if not self._is_closed:
+            private_files.close_to_others(self._folder)
+            self._is_closed = True
+        for path in self._folder.glob("base-*.partial"):
+            if time.time() - path.stat().st_mtime > NOTED_S:
+                path.unlink(missing_ok=True)
 
     def _write_without(self, gone: set[str]) -> None:
         files = sorted(self._folder.glob("base-*.safetensors"))
@@ -64,20 +77,19 @@ class BaseKeeper:
                 path.unlink()
                 logger.info("%s is removed: fewer than two people are left", path.name)
                 continue
-            partial = path.with_suffix(".partial")
-            partial.write_bytes(replace(left, name=f"{len(left.people)} people").to_bytes())
-            partial.rename(path)
+            private_files.write(path, replace(left, name=f"{len(left.people)} people").to_bytes())
             logger.info("%s is written anew without those who were erased", path.name)
         self._seen = (gone, [(path, path.stat().st_mtime_ns) for path in files if path.exists()])
 
 
 def keep_bases(settings: Settings, pool: Pool, stop: threading.Event) -> None:
-    """Look after the bases, and remove archives that were not fetched, until told to stop."""
+    """Look after the bases, and remove archives that were not fetched and what uploads left, until told to stop."""
     keeper = BaseKeeper(pool, settings.data_dir / "bases")
     while not stop.wait(EVERY_S):
         try:
             keeper.step()
             remove_exports(settings, pool)
+            private_files.clear_scratch(settings.data_dir, private_files.LEFT_S)
         except (SemgError, OSError) as exc:
             logger.warning("bases are written anew in the next round: %s", exc)
             stop.wait(RETRY_S)

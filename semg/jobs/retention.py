@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 EVERY_S = 3600.0
 JOURNAL_PAST = timedelta(hours=25)
 """The journal holds nothing that is older (JOURNAL_MAX_AGE_S is 24 h at most)."""
+UNFINISHED = timedelta(days=1)
+"""Files of a backup that was cut short; one that is being written changes all the time."""
 DECISIONS_AT_ONCE = 20_000
 """Deleted in one transaction: about 0.1 s, so that deciding workers do not wait."""
 
@@ -65,13 +67,17 @@ def _expire_small(settings: Settings, pool: Pool, now: datetime) -> None:
 
 
 def _expire_backups(settings: Settings, now: datetime) -> None:
-    """Remove backups that may hold what was erased since."""
-    if not settings.keep_backups_days:
-        return
-    oldest = (now - timedelta(days=settings.keep_backups_days)).timestamp()
-    for path in sorted((settings.data_dir / "backups").glob("*.gz")):
-        if path.stat().st_mtime < oldest:
-            path.unlink()
+    """Remove backups, of videos too, that may hold what was erased since, and what is left of unfinished ones."""
+    folder = settings.data_dir / "backups"
+    for path in sorted(folder.iterdir()) if folder.exists() else ():
+        if not path.is_file():
+            continue
+        age = now - datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        if (path.suffix == ".partial" or path.name.startswith("tmp")) and age > UNFINISHED:
+            path.unlink(missing_ok=True)
+            logger.info("%s is removed: a backup that was not finished", path.name)
+        elif settings.keep_backups_days and age > timedelta(days=settings.keep_backups_days):
+            path.unlink(missing_ok=True)
             logger.info("backup %s is removed: older than KEEP_BACKUPS_DAYS", path.name)
 
 

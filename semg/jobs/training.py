@@ -177,7 +177,8 @@ def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
         logger.info("canceled", extra={"job_id": job_id})
         _end(pool, job_id, None, version)
     except SemgError as exc:
-        logger.warning("failed: %s", exc, extra={"job_id": job_id})
+        # The sentence may name sessions, which is for whoever sees the job.
+        logger.warning("failed: %s", type(exc).__name__, extra={"job_id": job_id})
         _end(pool, job_id, str(exc), version)
     except MemoryError:
         _end(pool, job_id, "this machine has too little memory for the data: choose fewer sessions", version)

@@ -43,7 +43,9 @@ def read_backup(settings: Settings, say: Say, file: Path, videos: Path | None) -
         aside = restore(settings, file)
     say(f"Restored  {settings.postgres_db} from {file.name}")
     if aside is not None:
-        say(f"The earlier database is kept as {aside}; remove it when it is not needed: DROP DATABASE {aside}")
+        days = settings.keep_backups_days
+        until = f"for {days} days (KEEP_BACKUPS_DAYS)" if days else "for ever (KEEP_BACKUPS_DAYS=0)"
+        say(f"The earlier database is kept as {aside} {until}; when it is not needed before: DROP DATABASE {aside}")
     if videos is not None:
         say(f"Restored  {restore_videos(settings, videos)} files of videos")
 

@@ -40,6 +40,7 @@ class PostgresServer:
     password: str
     database: str
     data: Path
+    log: Path
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """Stop the server: connections are ended, data are kept."""
@@ -146,7 +147,13 @@ def start(
         "max_wal_size": "512MB",
         "timezone": "UTC",
         "log_timezone": "UTC",
-        "log_min_error_statement": "panic",  # a statement in the log would carry what it was to store
+        # What was to be stored stays out of the log: statements with their values, and the rows that an error names.
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
+        "log_statement": "none",
+        "log_min_duration_statement": "-1",
+        "log_parameter_max_length": "0",
+        "log_parameter_max_length_on_error": "0",
     }
     if not durable:
         options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -165,7 +172,7 @@ def start(
             env=environment,
             **embedded.unprivileged(),  # type: ignore[call-overload]
         )
-    server = PostgresServer(process, port, user, password, database, data)
+    server = PostgresServer(process, port, user, password, database, data, log)
     try:
         embedded.wait_until(lambda: _answers(server, service), process, "PostgreSQL", log)
         _make_database(server)

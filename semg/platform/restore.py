@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from semg.errors import PlatformError, StoreError
-from semg.platform import backup, schema
+from semg.platform import backup, earlier, schema
 from semg.settings import Settings
 from semg.store.databases import Databases
 
@@ -31,7 +31,7 @@ def restore(settings: Settings, file: Path) -> str | None:
     Returns
     -------
     str or None
-        The name that the old database has now; None if there was none.
+        The name that the old database has now; None if there was none. ``earlier.remove_earlier`` drops it later.
 
     Raises
     ------
@@ -40,8 +40,8 @@ def restore(settings: Settings, file: Path) -> str | None:
     """
     _check(file)
     databases, name = Databases(settings), settings.postgres_db
-    stamp = f"{datetime.now(UTC):%Y%m%dt%H%M%S}"
-    fresh, aside = f"{name}_restored_{stamp}", f"{name}_before_{stamp}"
+    now = datetime.now(UTC)
+    fresh, aside = earlier.name_fresh(name, now), earlier.name_aside(name, now)
     try:
         databases.create(fresh)
         try:

@@ -8,12 +8,13 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
 from semg import clock
 from semg.errors import PlatformError, SemgError
-from semg.platform import identity, rotation, services, state
+from semg.platform import earlier, identity, rotation, services, state
 from semg.platform.launcher import Launcher
 from semg.platform.services import Service
 from semg.platform.unit import Unit
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.1
 ROTATE_EVERY_S = 2.0
+EXPIRE_EVERY_S = 3600.0
+"""Databases that a restore put aside are looked for, the first time when everything was started."""
 
 
 class Supervisor:
@@ -49,6 +52,7 @@ class Supervisor:
         self._written: state.State | None = None
         self._matched = 0
         self._rotated_at = 0.0
+        self._expired_at = -EXPIRE_EVERY_S
         self._clock_set_by_s = 0
         self._stop_asked = self._reload_asked = False
 
@@ -102,6 +106,9 @@ class Supervisor:
             self._rotated_at = time.monotonic()
             self._rotate_logs()
             self._look_at_clock()
+        if self._phase == "running" and time.monotonic() - self._expired_at > EXPIRE_EVERY_S:
+            self._expired_at = time.monotonic()
+            self._workers.submit(self._expire_databases)
 
     def _start_servers(self) -> None:
         for unit in self._servers:
@@ -176,6 +183,15 @@ class Supervisor:
                 "this machine's clock now differs by %+d s from the one that the platform started with and keeps; "
                 "to take it over, run ./stop_all.sh and ./start_all.sh while nothing is recorded", set_by_s,
             )  # fmt: skip
+
+    def _expire_databases(self) -> None:
+        """Remove what restores put aside; the services' role could not."""
+        try:
+            earlier.remove_earlier(self._settings, datetime.now(UTC))
+        except SemgError as exc:
+            logger.warning("databases that were put aside are looked at again later: %s", exc)
+        except Exception:
+            logger.exception("databases that were put aside cannot be removed")
 
     def _rotate_logs(self) -> None:
         names = ["supervisor", *(unit.name for unit in self._all_units())]

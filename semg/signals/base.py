@@ -346,7 +346,15 @@ class Base:
             )
         except ArtifactError:
             raise
-        except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        except (
+            SafetensorError,
+            ArithmeticError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as exc:
             raise ArtifactError(f"The bytes are no stored base, or only a part of one ({exc}).") from exc
 
 

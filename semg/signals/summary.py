@@ -16,6 +16,7 @@ BIN_US = 200_000
 """At 8 channels, an hour takes 2.4 MB; a picture of 1,200 columns shows 4 minutes before it needs samples."""
 
 _MAGIC = b"SES1"
+_MAX_US = 1 << 53
 _HEADER = struct.Struct("<4sIIIqqq")
 
 
@@ -156,6 +157,8 @@ def from_bytes(content: bytes | memoryview) -> Summary:
     ValueError
         The bytes are damaged, or of another form.
     """
+    if len(content) < _HEADER.size:
+        raise ValueError(f"a summary has {_HEADER.size} bytes at least, got {len(content)}")
     magic, n_bins, n_channels, n_gaps, start_us, first_us, last_us = _HEADER.unpack_from(content)
     expected = _HEADER.size + n_bins * (8 + 16 * n_channels) + 16 * n_gaps
     if magic != _MAGIC or len(content) != expected:
@@ -171,6 +174,12 @@ def from_bytes(content: bytes | memoryview) -> Summary:
     offsets, count = take("<i4", n_bins), take("<i4", n_bins)
     low, high, mean, variance = (take("<f4", n_bins, n_channels) for _ in range(4))
     gaps = take("<i8", n_gaps, 2)
+    if not n_bins or (count <= 0).any() or (np.diff(offsets.astype(np.int64)) <= 0).any():
+        raise ValueError("the bins of a summary grow, and each has samples")
+    if not all(np.isfinite(values).all() for values in (low, high, mean, variance)) or (variance < 0).any():
+        raise ValueError("a summary's values are finite, and no variance is negative")
+    if max(abs(start_us), abs(first_us), abs(last_us)) >= _MAX_US:
+        raise ValueError("a summary's times lie beyond all clocks")
     return Summary(
         offsets.astype(np.int64) * BIN_US + start_us,
         count,

@@ -101,12 +101,15 @@ def decoded_rows(data: bytes) -> BlockTable:
     Raises
     ------
     StoreError
-        A row's columns do not fit one another.
+        A row's columns do not fit one another, or the last one is cut off.
     """
     found = []
     at = len(_HEADER)
     while data[at : at + 2] != _TRAILER:
-        row, at = _row(data, at)
+        try:
+            row, at = _row(data, at)
+        except struct.error as exc:
+            raise StoreError("sample_blocks: what the server sent ends in the middle of a row") from exc
         found.append(row)
     found.sort(key=lambda row: (row.scalars[1], row.scalars[3] + row.scalars[2], row.scalars[4]))
     return BlockTable.joined([_table(list(alike)) for _, alike in groupby(found, lambda r: (r.width, r.value_width))])
@@ -193,12 +196,14 @@ def _row(data: bytes, at: int) -> tuple[_Row, int]:
     _, *fields, steps_size = _READ_ROW.unpack_from(data, at)
     user_id, segment_id, starts_run, late, offset_us, device_us, received_us, n, channels = fields[1::2]
     at += _READ_ROW.size
+    if n <= 0 or channels <= 0 or steps_size < 0:
+        raise StoreError(f"sample_blocks: a row of {n} samples of {channels} channels was not written by this program")
     half = at + steps_size // 2
     end = at + steps_size
     (size,) = _SIZE.unpack_from(data, end)
     values = end + _SIZE.size
     width, value_width = steps_size // (2 * n), size // (n * channels)
-    fits = width in _TIMES and value_width in _VALUES
+    fits = width in _TIMES and value_width in _VALUES and values + size <= len(data)
     if not fits or steps_size != 2 * n * width or size != n * channels * value_width:
         raise StoreError(
             f"sample_blocks: {n} samples of {channels} channels do not have {steps_size} bytes of times and {size} of "

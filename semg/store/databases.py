@@ -24,6 +24,11 @@ class Databases:
         with self._cursor("SELECT 1 FROM pg_database WHERE datname = %s", name) as cursor:
             return cursor.fetchone() is not None
 
+    def list_beginning(self, prefix: str) -> list[str]:
+        """Give the names of the databases that begin so."""
+        with self._cursor("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", prefix) as cursor:
+            return [str(row[0]) for row in cursor.fetchall()]
+
     def create(self, name: str) -> None:
         """Make an empty database."""
         with self._cursor(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))):

@@ -162,8 +162,8 @@ def _was_ended(connection: psycopg2.extensions.connection) -> bool:
 
 
 def _wrapped(exc: psycopg2.Error) -> SemgError:
-    """Give the project's error for a driver's error."""
-    text = str(exc).strip() or type(exc).__name__
+    """Give the project's error for a driver's error; without its details, which hold rows, as errors are logged."""
+    text = exc.diag.message_primary or str(exc).strip() or type(exc).__name__
     if isinstance(exc, psycopg2.IntegrityError):
         return ConflictError(text)
     if isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError):

@@ -51,6 +51,19 @@ def list_services(tx: Transaction, max_age_s: float | None = None) -> list[Servi
     return [ServiceStatus(r.service, r.instance, r.pid, r.started_at, r.seen_at, r.metrics) for r in found]
 
 
+def forget_senders(tx: Transaction, max_age_s: float) -> int:
+    """Take the table of senders out of the rows of services that have not been seen for ``max_age_s`` seconds."""
+    return execute(
+        tx,
+        """
+        UPDATE services SET metrics = metrics - 'sources' WHERE (service, instance) IN (
+            SELECT service, instance FROM services
+            WHERE seen_at < now() - %s * interval '1 second' AND metrics ? 'sources' FOR UPDATE SKIP LOCKED)
+        """,
+        (max_age_s,),
+    )
+
+
 def delete_service(tx: Transaction, service: str, instance: str) -> None:
     """Remove the row of a service that has stopped."""
     execute(tx, "DELETE FROM services WHERE service = %s AND instance = %s", (service, instance))

@@ -99,7 +99,8 @@ def finish(files: VideoFiles) -> FinishedVideo:
 def read_times(files: VideoFiles) -> Int64:
     """Give the server time of each frame of a finished video, int64 microseconds since the epoch."""
     with files.open(files.times) as file:
-        return np.frombuffer(file.read() or b"", "<i8").astype(np.int64)
+        content = file.read() or b""
+    return np.frombuffer(content[: len(content) // 8 * 8], "<i8").astype(np.int64)
 
 
 def frame_at(times_us: Int64, at_us: int) -> int:

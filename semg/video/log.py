@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 FRAME, REPORT = 0, 1
 CLOCK_HZ = 90_000
 """RTP's clock of video (RFC 3551), and the time base of the files."""
+MAX_TIME = 1 << 53
+"""Beyond this no number of microseconds or ticks is exact as float64; the epoch has 1.8e15 µs by now."""
 Int64 = NDArray[np.int64]
 
 
@@ -65,8 +67,9 @@ class LogWriter:
 
 
 def read_log(file: RawIOBase) -> FrameLog:
-    """Give the rows of a log; a last row that is cut short is left out."""
+    """Give the rows of a log; a last row that is cut short is left out, and rows with times beyond all clocks."""
     content = file.read() or b""
     values = np.frombuffer(content[: len(content) // 32 * 32], "<i8").reshape(-1, 4).astype(np.int64)
+    values = values[((values > -MAX_TIME) & (values < MAX_TIME)).all(axis=1)]
     frames, reports = values[values[:, 0] == FRAME], values[values[:, 0] == REPORT]
     return FrameLog(frames[:, 1], frames[:, 2], reports[:, 1], reports[:, 2], reports[:, 3])

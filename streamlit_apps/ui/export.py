@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from semg import private_files
 from semg.domain import Session
 from semg.recordings import write_recording
 from semg.session_data import load_session
@@ -51,15 +51,16 @@ def read_session(tx: Transaction, session: Session) -> Exported:
     )  # fmt: skip
 
 
-def session_csv(tx: Transaction, session: Session) -> bytes:
+def session_csv(tx: Transaction, session: Session, data_dir: Path) -> bytes:
     """Give a session as a gzip CSV ``millis,a0,…,gesture,repetition``, which can be imported again.
 
-    ``millis`` counts from the session's first sample on the server's clock. Errors as ``read_session``.
+    ``millis`` counts from the session's first sample on the server's clock. The file is made below ``data_dir``.
+    Errors as ``read_session``.
     """
     read = read_session(tx, session)
     millis = np.round((read.server_us - read.server_us[0]) / 1000, 3)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "session.csv.gz"
+    with private_files.scratch(data_dir) as folder:
+        path = folder / "session.csv.gz"
         write_recording(path, read.samples, millis, read.gestures.tolist(), read.repetitions, read.channels)
         return path.read_bytes()
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from datetime import datetime, time, timedelta
-from pathlib import Path
 
 import streamlit as st
 
+from semg import private_files
 from semg.domain import Gesture, Profile, Repetition, Session, utc_from_us
 from semg.importing import import_recording
 from semg.recordings import UPLOAD_TEXT_BYTES, load_recording
@@ -182,8 +181,8 @@ def import_session(app: App, profile: Profile) -> None:
 def _import(
     app: App, profile: Profile, file_name: str, content: bytes, name: str, started_at: datetime | None
 ) -> int:  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / ("recording.csv.gz" if file_name.endswith(".gz") else "recording.csv")
+    with private_files.scratch(app.settings.data_dir) as folder:
+        path = folder / ("recording.csv.gz" if file_name.endswith(".gz") else "recording.csv")
         path.write_bytes(content)
         device = profile.device
         recording = load_recording(
@@ -201,9 +200,12 @@ def _export(app: App, session: Session) -> None:
     kind = st.segmented_control("Export as", ["CSV", "Parquet"], default="CSV", key="export-kind") or "CSV"
     if st.button(f"Prepare {kind}", icon=":material/download:", key="prepare"):
         with errors.attempt(), st.spinner("Reading the session …"):
-            write = export.session_csv if kind == "CSV" else export.session_parquet
             with app.pool.transaction() as tx:
-                st.session_state["exported"] = (session.session_id, kind, write(tx, session))
+                if kind == "CSV":
+                    content = export.session_csv(tx, session, app.settings.data_dir)
+                else:
+                    content = export.session_parquet(tx, session)
+                st.session_state["exported"] = (session.session_id, kind, content)
                 audit.record(tx, Actor(app.login), "session.exported", session.user_id, session.session_id)
     ready = st.session_state.get("exported")
     if ready is not None and ready[:2] == (session.session_id, kind):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
+import psutil
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from semg import log
+from semg import log, private_files
 from semg.domain import Profile
 from semg.errors import AccessError
 from semg.settings import Settings, get_settings
@@ -77,9 +79,13 @@ class App:
 
 
 def make_app() -> App:
-    """Read the settings and make the pool; tests put their own in this function's place."""
+    """Read the settings and make the pool; tests put their own in this function's place.
+
+    What an app that was killed has left of uploads and exports is removed.
+    """
     settings = get_settings()
     log.configure("app", settings.log_level)
+    private_files.clear_scratch(settings.data_dir, time.time() - psutil.Process().create_time())
     return App(settings, Pool(settings, size=POOL_SIZE, name="app"))
 
 

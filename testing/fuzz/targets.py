@@ -15,19 +15,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
+from safetensors.numpy import save
 
 from semg.block_table import BlockTable
 from semg.domain import Device
-from semg.errors import ArtifactError, RecordingError, WireError
+from semg.errors import ArtifactError, RecordingError, SealError, StoreError, WireError
 from semg.ingest.arrivals import Arrivals
 from semg.ingest.boards import KnownBoard
 from semg.ingest.counters import Counters
 from semg.ingest.decoder import decode_batch
 from semg.ingest.pipeline import Pipeline
 from semg.recordings import load_recording
+from semg.sealed import Vault
+from semg.signals import summary
+from semg.signals.base import Base
+from semg.signals.base import _digest as digest_of_base
 from semg.signals.classifier import Classifier
+from semg.store.block_rows import decoded_rows
 from semg.store.gestures import media_type_of
+from semg.video.clock import frame_times, rising
+from semg.video.files import files_of
+from semg.video.finishing import read_times
+from semg.video.log import read_log
 from semg.wire import blocks, messages, tokens, windows
 from semg.wire.http import PredictRequest
 from semg.wire.udp import decode_v1, encode_v1
@@ -38,6 +49,7 @@ T0_US = 1_790_000_000_000_000
 USER_ID, BOARD_USER_ID, BOARD_ID = 21, 22, 9
 CHANNELS = ("a0", "a1")
 KEY = Key(bytes(range(32)))
+SEALED_TEXT = b"the content of the sealed seed"
 
 
 def text_datagram(data: bytes) -> None:
@@ -216,6 +228,79 @@ def classifier(data: bytes) -> None:
     raise AssertionError("a classifier whose digest nobody made was taken")
 
 
+def base(data: bytes) -> None:
+    """Give a base's file, or its description alone, which is then signed as if this program had written it."""
+    if data.startswith(b"{"):
+        text, arrays = data.decode("utf-8", "replace"), _base_arrays()
+        data = bytes(save(arrays, metadata={"semg": digest_of_base(text, arrays) + text}))
+    try:
+        found = Base.from_bytes(data)
+    except ArtifactError:
+        return
+    assert Base.from_bytes(found.to_bytes()).to_bytes() == found.to_bytes()
+    assert found.without(names=[person.name for person in found.people]).people == ()
+
+
+def _base_arrays() -> dict[str, NDArray[np.float32]]:
+    """Give the matrices of a person with two gestures and two features."""
+    upper, means = np.array([1, 0, 1], np.float32), np.array([[0, 1], [1, 0]], np.float32)
+    kept = {"within": upper, "repetition": upper, "means": means, "turn_means": means, "turn_covariance": upper}
+    return {f"0_{what}": matrix for what, matrix in kept.items()}
+
+
+def sample_summary(data: bytes) -> None:
+    """Give the stored summary of a minute, and draw what was read."""
+    try:
+        found = summary.from_bytes(data)
+    except ValueError:
+        return
+    assert (found.count > 0).all()
+    drawn = summary.draw(found, found.first_us, found.first_us + 60_000_000, 100)
+    assert drawn is None or drawn.n_samples <= found.n_samples
+    whole = summary.join([found, found], 200.0)
+    assert whole is not None
+    assert whole.n_samples == 2 * found.n_samples
+
+
+def sealed_file(data: bytes) -> None:
+    """Give an encrypted file: it is refused, cut off, or what was written, never anything else."""
+    path = Path(_folder().name) / "sealed"
+    path.write_bytes(data)
+    try:
+        with Vault(SECRET).open(path, "fuzz") as file:
+            content, complete = file.read(), file.complete
+    except SealError:
+        return
+    assert content == (SEALED_TEXT if complete else b"")
+
+
+def video_log(data: bytes) -> None:
+    """Give what is written down beside a video's pictures, and the times of a finished one."""
+    rows = read_log(io.BytesIO(data))  # type: ignore[arg-type]
+    assert 32 * (len(rows.media) + len(rows.report_media)) <= len(data)
+    if len(rows.media):
+        server_us, _ = frame_times(rows)
+        assert len(rising(server_us, None)) == len(rows.media)
+    path = Path(_folder().name) / "1.times"
+    path.write_bytes(data)
+    try:
+        times_us = read_times(files_of(path.parent, 1, Vault(SECRET)))
+    except SealError:  # it begins as an encrypted file does
+        return
+    assert len(times_us) == len(data) // 8
+
+
+def packed_rows(data: bytes) -> None:
+    """Give what PostgreSQL sends of stored samples."""
+    try:
+        table = decoded_rows(data)
+    except StoreError:
+        return
+    assert table.n_samples == int(table.counts.sum()) == len(table.device_us)
+    assert len(table.values) == int(table.value_counts.sum())
+    assert len(table.blocks()) == len(table)
+
+
 @lru_cache(maxsize=1)
 def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="semg-fuzz-")
@@ -225,6 +310,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     one.__name__: one
     for one in (
         text_datagram, binary_datagram, datagrams, block_message, window_request, window_answer, bus_message, token,
-        predict_body, recording, prompt, classifier,
+        predict_body, recording, prompt, classifier, base, sample_summary, sealed_file, video_log, packed_rows,
     )
 }  # fmt: skip

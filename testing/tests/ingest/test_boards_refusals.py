@@ -12,9 +12,19 @@ from hypothesis import strategies as st
 from semg.domain import BoardMark, Device
 from semg.ingest.counters import Counters
 from semg.ingest.pipeline import Pipeline
+from semg.ingest.sources import SOURCE_IDLE_US
 from semg.wire.udp import encode_v1
 from semg.wire.udp2 import TAG_BYTES, Key
-from testing.tests.ingest.board_kit import ADDRESS, NOW_US, PERIOD_US, SimulatedBoard, feed, make_pipeline, numbers_of
+from testing.tests.ingest.board_kit import (
+    ADDRESS,
+    NOW_US,
+    PERIOD_US,
+    SimulatedBoard,
+    feed,
+    make_pipeline,
+    numbers_of,
+    process,
+)
 
 OTHER = bytes(range(32))
 
@@ -289,3 +299,28 @@ def test_sources_believe_nothing_before_the_tag(reason: str) -> None:
     (row,) = pipeline.sources_table(NOW_US)
     assert (row["user_id"], row["board_id"], row["values"], row["device_ms"]) == (None, None, [], None)
     assert (row["clock_error_ms"], row["clock_drift_ppm"]) == (None, None)
+
+
+def test_sources_forget_what_was_said_for_a_profile_that_is_gone() -> None:
+    board, other = SimulatedBoard(), Device(22, ("a0", "a1"), 200.0)
+    pipeline = Pipeline(0, Counters())
+    erased, assigned = Device(21, ("a0", "a1"), 200.0), {77: 21}
+    pipeline.set_registry([erased, other], [board.known(21)], assigned)
+    sent = [(board.next(), 1), (b"21,1000,5,6", 2), (b"77,1000,7,8", 3), (b"22,1000,9,9", 4), (b"99,1000,1,1", 5)]
+    process(pipeline, [(datagram, NOW_US, ("10.0.0.1", port)) for datagram, port in sent], NOW_US)
+    assert all(row["values"] for row in pipeline.sources_table(NOW_US))
+    pipeline.set_registry([other], [board.known(None)], {})
+    rows = {row["address"]: row for row in pipeline.sources_table(NOW_US)}
+    for port in (1, 2, 3):
+        row = rows[f"10.0.0.1:{port}"]
+        assert (row["user_id"], row["board_id"], row["device_ms"], row["values"]) == (None, None, None, [])
+    assert (rows["10.0.0.1:4"]["user_id"], rows["10.0.0.1:4"]["values"]) == (22, [9.0, 9.0])
+    assert rows["10.0.0.1:5"]["user_id"] == 99, "nobody's number may be assigned yet"
+
+
+def test_source_that_fell_silent_is_forgotten() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known())
+    feed(pipeline, board.next())
+    assert len(pipeline.sources_table(NOW_US + SOURCE_IDLE_US)) == 1
+    assert pipeline.sources_table(NOW_US + SOURCE_IDLE_US + 1) == []

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import logging
+import threading
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from semg import exports
 from semg.domain import CapturePlan, ConditioningSpec, Decision, PlanStep, WindowSpec, us_from_utc
+from semg.errors import ConflictError
+from semg.jobs import retention
 from semg.jobs.base_keeping import BaseKeeper
+from semg.jobs.training import run_job
 from semg.jobs.videos import VideoKeeper
+from semg.platform.backup import back_up
 from semg.pretraining import store_version
 from semg.pseudonyms import keep_name
 from semg.settings import Settings
@@ -30,6 +40,7 @@ VALUES = [24_571, -31_013, 18_839, -27_127]
 """Of a sample: together they are nobody else's."""
 KEPT = {"audit_entries", "erased_from_bases"}
 """Tables that hold the number of an erased profile, and nothing else of it."""
+NAMES_A_PROFILE = {"user_id", "userid", "profile", "profile_id"}
 EXPIRY_S = 3.0
 
 
@@ -41,7 +52,7 @@ def traces() -> list[bytes]:
 
 
 def found_in_tables(pool: Pool, user_id: int) -> list[str]:
-    """Search every row of every table, bytes as they are, and every column that names a profile."""
+    """Search every row of every table, bytes as they are, and every column and JSON key that names a profile."""
     found = []
     with pool.transaction() as tx:
         tables = schema.list_tables(tx)
@@ -55,7 +66,32 @@ def found_in_tables(pool: Pool, user_id: int) -> list[str]:
             if column.table_name in tables and column.table_name not in KEPT:
                 n = one(tx, f"SELECT count(*) AS n FROM {column.table_name} WHERE user_id = %s", (user_id,)).n
                 found += [f"{column.table_name}: {n} rows of the profile"] if n else []
+        documents = rows(
+            tx,
+            "SELECT table_name, column_name FROM information_schema.columns "
+            "WHERE data_type IN ('json', 'jsonb') AND table_schema = 'public'",
+        )
+        for column in documents:
+            if column.table_name not in tables:
+                continue
+            for row in rows(tx, f"SELECT {column.column_name}::text AS content FROM {column.table_name}"):
+                said = list(told(json.loads(row.content or "null"), user_id, column.table_name in KEPT))
+                found += [f"{column.table_name}.{column.column_name}: {what}" for what in said]
     return found
+
+
+def told(document: Any, user_id: int, number_may_stay: bool) -> Iterator[str]:
+    """Give what a JSON document tells of the person: the number under a key that names a profile, and the values."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key in NAMES_A_PROFILE and str(value) == str(user_id) and not number_may_stay:
+                yield f"{key} {value}"
+            yield from told(value, user_id, number_may_stay)
+    elif isinstance(document, list):
+        if document == VALUES:
+            yield f"the values {document}"
+        for value in document:
+            yield from told(value, user_id, number_may_stay)
 
 
 def found_in_files(*folders: Path) -> list[str]:
@@ -103,6 +139,33 @@ def fill(pool: Pool, settings: Settings, user_id: int, began: datetime) -> None:
     folder = settings.data_dir / "bases"
     store_version(folder, [base_of(str(user_id), "1000001", "1000002")])
     assert found_in_files(folder)
+    archive = exports.Export(pool, settings, user_id)
+    archive.join(60)
+    assert (exports.folder_of(settings) / archive.name).is_file(), archive.problem
+
+
+def fail(pool: Pool, settings: Settings, user_id: int, other: int, began: datetime) -> None:
+    """Let things go wrong whose reasons name the person."""
+    with pytest.raises(ConflictError), pool.transaction() as tx:
+        profiles.update_profile(tx, user_id, name=NAME)
+        profiles.update_profile(tx, other, name=NAME)
+    with pool.transaction() as tx:
+        device = profiles.get_profile(tx, user_id).device
+        empty = sessions.insert_session(
+            tx,
+            user_id,
+            f"nothing of {NAME}",
+            "import",
+            began - timedelta(hours=1),
+            began,
+            status="completed",
+            device=device,
+        )
+        job_id = jobs.insert_job(tx, user_id, [empty], "cnn", {})
+        jobs.claim_job(tx, job_id, "test")
+    assert run_job(settings, pool, job_id) is None
+    with pool.transaction() as tx:
+        assert NAME in jobs.get_job(tx, job_id).error, "who sees the job reads the reason"
 
 
 def base_of(*people: str) -> Base:
@@ -126,14 +189,20 @@ async def test_nothing_of_an_erased_person_is_left(
     caplog.set_level(logging.DEBUG)
     settings = servers.settings.model_copy(update={"journal_max_age_s": EXPIRY_S})
     jetstream, pool = tmp_path / "jetstream", ingest_pool
+    server_log = servers.postgres.log.stat().st_size
     user_id, other = make_profile(pool, NAME, n_channels=4), make_profile(pool, "somebody else", n_channels=4)
     began = datetime.now(UTC)
     async with running(settings, pool) as server:
+        elsewhere = Sender(settings)
         for number in range(50):
             sender.raw(f"{user_id},{1000 + 5 * number},{','.join(map(str, VALUES))}".encode())
-            sender.raw(f"{other},{1000 + 5 * number},1,2,3,4".encode())
+            elsewhere.raw(f"{other},{1000 + 5 * number},1,2,3,4".encode())
+        elsewhere.close()
         await until(lambda: server.counters.stored == 100, "stored")
         fill(pool, settings, user_id, began)
+        fail(pool, settings, user_id, other, began)
+        backup = back_up(settings)
+        await until(lambda: len(senders_in(pool, user_id)) == 2, "the table of senders has the number and the values")
         assert len(found_in_tables(pool, user_id)) > 10, "the search finds what is there"
         assert found_in_files(jetstream), "the search finds what the journal holds"
         with pool.transaction() as tx:
@@ -141,14 +210,29 @@ async def test_nothing_of_an_erased_person_is_left(
             audit.record(tx, audit.Actor(service="app"), "profile.erased", user_id, **asdict(gone))
         VideoKeeper(pool, settings.videos, VAULT).step()
         BaseKeeper(pool, settings.data_dir / "bases").step()
+        exports.remove_exports(settings, pool)
+        await until(lambda: senders_in(pool, user_id) == [], "the table of senders has forgotten the person")
         assert found_in_tables(pool, user_id) == []
         assert found_in_files(settings.data_dir, settings.log_dir) == []
-        assert not any(trace in line.encode() for trace in traces() for line in caplog.text.splitlines())
+        assert list(exports.folder_of(settings).iterdir()) == []
+        logged = [*caplog.text.encode().splitlines(), *servers.postgres.log.read_bytes()[server_log:].splitlines()]
+        assert any(b"duplicate key value" in line for line in logged), "the server logs what it refuses"
+        assert [line for line in logged if any(trace in line for trace in traces())] == []
         with pool.transaction() as tx:
             (entry,) = audit.list_entries(tx, user_id=user_id)
         assert (entry.action, entry.counts["samples"]) == ("profile.erased", 50)
         await until(lambda: not found_in_files(jetstream), "the journal's day is over", 10 * EXPIRY_S)
     assert [profile.user_id for profile in known(pool)] == [other]
+    # What the backup from before holds stays as long as docs/privacy.md says.
+    assert any(trace in gzip.decompress(backup.read_bytes()) for trace in traces())
+    retention.expire(settings, pool, datetime.now(UTC) + timedelta(days=29), threading.Event())
+    assert backup.exists()
+    retention.expire(settings, pool, datetime.now(UTC) + timedelta(days=31), threading.Event())
+    assert list(backup.parent.iterdir()) == []
+
+
+def senders_in(pool: Pool, user_id: int) -> list[str]:
+    return [what for what in found_in_tables(pool, user_id) if what.startswith("services")]
 
 
 def known(pool: Pool) -> list:

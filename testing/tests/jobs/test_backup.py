@@ -6,12 +6,14 @@ import gzip
 import secrets
 import stat
 import tarfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from semg.errors import PlatformError
 from semg.jobs.training import run_job
+from semg.platform import earlier
 from semg.platform.backup import back_up, back_up_videos
 from semg.platform.restore import restore, restore_videos
 from semg.store import jobs, models, profiles
@@ -79,6 +81,27 @@ def test_what_was_there_is_kept_and_a_damaged_backup_changes_nothing(settings, o
     with pool.transaction() as tx:
         assert [one.user_id for one in profiles.list_profiles(tx)] == [user_id]
     pool.close()
+
+
+def test_database_that_was_put_aside_goes_when_backups_of_its_age_do(settings, other, user_id) -> None:
+    written, databases, now = back_up(settings), Databases(settings), datetime.now(UTC)
+    restore(other, written)
+    aside = restore(other, written)
+    half, foreign = earlier.name_fresh(other.postgres_db, now), f"{other.postgres_db}_before_the_move"
+    try:
+        for name in (half, foreign):
+            databases.create(name)
+        never = other.model_copy(update={"keep_backups_days": 0})
+        assert earlier.remove_earlier(other, now + timedelta(hours=23)) == []
+        assert earlier.remove_earlier(never, now + timedelta(days=90)) == [half]
+        assert earlier.remove_earlier(other, now + timedelta(days=29)) == []
+        assert earlier.remove_earlier(other, now + timedelta(days=31)) == [aside]
+        assert [databases.exists(name) for name in (aside, half, foreign)] == [False, False, True]
+        assert databases.exists(other.postgres_db)
+    finally:
+        for name in (aside, half, foreign):
+            if databases.exists(name):
+                databases.drop(name)
 
 
 def test_videos_come_back_and_nothing_else(settings, other, tmp_path) -> None:

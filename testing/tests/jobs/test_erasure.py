@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -81,14 +82,26 @@ def test_erased_and_unwilling_people_are_taken_out_of_stored_bases(
     found = [statistics_of(str(number), learned, options) for number in people]
     store_version(tmp_path, [Base.of("4 people", learned[0], options, found)])
     (path,) = tmp_path.glob("*.safetensors")
+    cut, writing = tmp_path / "base-9-x.partial", tmp_path / "base-10-x.partial"
+    for partial in (cut, writing):
+        partial.write_bytes(b"a part")
+    os.utime(cut, (path.stat().st_mtime - base_keeping.NOTED_S - 1,) * 2)
+    path.chmod(0o644)
+    tmp_path.chmod(0o755)
     keeper = BaseKeeper(pool, tmp_path)
     keeper.step()
+    assert not cut.exists(), "left by a process that was killed"
+    writing.unlink()
+    assert [one.stat().st_mode & 0o777 for one in (tmp_path, path)] == [0o700, 0o600], (
+        "an earlier version left them open"
+    )
     assert len(load_base(path).people) == 4
     with pool.transaction() as tx:
         profiles.delete_profile(tx, people[0])
         consent.change(tx, people[1], replace(TEST_PERSON, scopes=("recording",)))
     keeper.step()
     assert [person.name for person in load_base(path).people] == [str(people[2]), str(people[3])]
+    assert path.stat().st_mode & 0o777 == 0o600
     with pool.transaction() as tx:
         assert erasing.list_in_bases(tx) == people[:2], "noted on: a base may be in the making"
     monkeypatch.setattr(base_keeping, "NOTED_S", -1.0)
@@ -101,12 +114,12 @@ def test_erased_and_unwilling_people_are_taken_out_of_stored_bases(
 
 
 def test_videos_logs_backups_and_the_audit_log_go_after_their_time(settings, pool: Pool, filled: Filled) -> None:
-    import os
-
     now = datetime.now(UTC)
     folder = settings.data_dir / "backups"
     folder.mkdir(parents=True)
-    for name, age in (("old.sql.gz", 31), ("new.sql.gz", 29)):
+    ages = {"old.sql.gz": 31, "new.sql.gz": 29, "old-videos.tar": 31, "new-videos.tar": 29, "old.tar.gz": 31,
+            "old.sql.gz.partial": 2, "new-videos.tar.partial": 0.5, "tmpx1y2": 2}  # fmt: skip
+    for name, age in ages.items():
         (folder / name).write_bytes(b"x")
         changed_at = (now - timedelta(days=age)).timestamp()
         os.utime(folder / name, (changed_at, changed_at))
@@ -114,7 +127,7 @@ def test_videos_logs_backups_and_the_audit_log_go_after_their_time(settings, poo
         execute(tx, "UPDATE jobs SET log = 'line', ended_at = %s, status = 'completed'", (T0,))
     kept = settings.model_copy(update={"keep_videos_days": 5, "keep_job_logs_days": 5, "keep_audit_days": 31})
     retention.expire(settings, pool, T0 + timedelta(days=10), threading.Event())
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.iterdir())) == len(ages)
     retention.expire(kept, pool, T0 + timedelta(days=4), threading.Event())
     with pool.transaction() as tx:
         assert len(rows(tx, "SELECT 1 FROM videos")) == 1
@@ -123,4 +136,8 @@ def test_videos_logs_backups_and_the_audit_log_go_after_their_time(settings, poo
         assert rows(tx, "SELECT 1 FROM videos") == []
         assert [row.session_id for row in rows(tx, "SELECT session_id FROM erased_videos")] == [filled.session_id]
         assert [row.log for row in rows(tx, "SELECT log FROM jobs")] == [""]
-    assert [path.name for path in folder.iterdir()] == ["new.sql.gz"]
+    left = {"new.sql.gz", "new-videos.tar", "new-videos.tar.partial"}
+    assert {path.name for path in folder.iterdir()} == left
+    for_ever = settings.model_copy(update={"keep_backups_days": 0})
+    retention.expire(for_ever, pool, now + timedelta(days=90), threading.Event())
+    assert {path.name for path in folder.iterdir()} == left - {"new-videos.tar.partial"}, "what was cut short goes"

@@ -7,16 +7,21 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
-from dataclasses import replace
+import urllib.request
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
 
-from semg.platform import control, identity, services, state
+from semg.platform import control, earlier, embedded, identity, services, state
 from semg.platform.services import Service
-from semg.settings import load_settings
+from semg.settings import Settings, load_settings
+from semg.store.databases import Databases
+from testing.tests.conftest import Servers
 
 from .conftest import SERVICE_PROGRAM, Installation, wait_for
 
@@ -364,3 +369,51 @@ def test_what_arrives_while_the_receiver_is_away_waits_in_the_socket_that_it_is_
     wait_for(lambda: len(received.read_text().splitlines()) == 101, "what was sent meanwhile")
     assert received.read_text().splitlines() == ["before", *map(str, range(100))]
     wait_for(lambda: is_back(installation, "receiver", killed.pid), "another process")
+
+
+def test_killed_app_and_gateway_come_back_and_answer_again(installation: Installation) -> None:
+    port = embedded.free_port()
+    installation.values |= {"LAN": "true", "LAN_HOST": "127.0.0.1", "LAN_PORT": str(port)}
+    settings = Settings(_env_file=None, **{name.lower(): value for name, value in installation.values.items()})
+    chosen = [service for service in services.table(settings) if service.name in ("streamlit", "gateway")]
+    installation.table = [asdict(service) for service in chosen]
+    installation.write()
+    started = installation.run("start")
+    assert started.returncode == 0, started.stdout + started.stderr
+    unverified = ssl.create_default_context()
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+
+    def answers() -> bool:
+        """The app through the gateway."""
+        try:
+            with urllib.request.urlopen(
+                f"https://127.0.0.1:{port}/_stcore/health", timeout=5, context=unverified
+            ) as got:
+                return got.read() == b"ok"
+        except OSError:
+            return False
+
+    assert answers()
+    for name in ("streamlit", "gateway"):
+        old = installation.pid(name)
+        os.kill(old, signal.SIGKILL)
+        wait_for(lambda: is_back(installation, name, old), f"{name} is back", 60)  # noqa: B023
+        wait_for(answers, f"the app answers after the end of {name}")
+    assert {unit.name: unit.restarts for unit in installation.state().units} == {"streamlit": 1, "gateway": 1}
+
+
+def test_database_that_a_restore_put_aside_long_ago_goes_while_the_platform_runs(
+    installation: Installation, servers: Servers
+) -> None:
+    databases, now = Databases(servers.settings), datetime.now(UTC)
+    old, young = (earlier.name_aside(servers.settings.postgres_db, now - timedelta(days=age)) for age in (31, 29))
+    for name in (old, young):
+        databases.create(name)
+    try:
+        assert installation.run("start").returncode == 0
+        wait_for(lambda: not databases.exists(old), "the old one is gone")
+        assert databases.exists(young)
+    finally:
+        for name in (old, young):
+            if databases.exists(name):
+                databases.drop(name)

@@ -52,6 +52,20 @@ def test_heartbeat_renews_its_row_and_removes_it_at_a_stop(pool: Pool) -> None:
     assert heartbeat.failures == 0
 
 
+def test_table_of_senders_of_a_killed_service_is_forgotten_by_any_other(pool: Pool) -> None:
+    told = {"accepted": 5, "sources": [{"user_id": 21, "values": [1, 2]}]}
+    with pool.transaction() as tx:
+        for number in (1, 2):
+            services.upsert_service(tx, "udpserver", f"host:{number}", number, STARTED, told)
+    with pool.transaction() as tx:
+        execute(tx, "UPDATE services SET seen_at = now() - interval '31 s' WHERE pid = 1")
+    with Heartbeat(pool, "api", dict, every_s=0.02) as heartbeat:
+        assert heartbeat.wait_for_sign(5)
+        with pool.transaction() as tx:
+            found = {status.pid: status.metrics for status in services.list_services(tx)}
+    assert (found[1], found[2]) == ({"accepted": 5}, told)
+
+
 class BreakablePool:
     """The real pool, and an outage on demand."""
 

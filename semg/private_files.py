@@ -1,0 +1,61 @@
+"""Files that hold people's data in the clear: readable by this user only, and never there in part."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LEFT_S = 3600.0
+"""No upload and no export takes so long: what is older was left by a process that was killed."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that nobody else may enter, and close one that is open."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file, complete or not at all; until then it ends in ``.partial``."""
+    partial = path.with_suffix(".partial")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
+    partial.rename(path)
+
+
+def close_to_others(folder: Path) -> None:
+    """Close a folder and the files in it that an earlier version left open to others."""
+    if not folder.exists():
+        return
+    make_folder(folder)
+    for path in folder.iterdir():
+        if path.is_file() and path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+
+
+@contextmanager
+def scratch(data_dir: Path) -> Iterator[Path]:
+    """Give an empty folder below ``DATA_DIR/tmp`` until the block ends."""
+    make_folder(_scratch(data_dir))
+    with tempfile.TemporaryDirectory(dir=_scratch(data_dir)) as name:
+        yield Path(name)
+
+
+def clear_scratch(data_dir: Path, older_than_s: float = 0.0) -> None:
+    """Remove what processes that were killed have left of ``scratch``."""
+    if not _scratch(data_dir).exists():
+        return
+    for path in _scratch(data_dir).iterdir():
+        if time.time() - path.stat().st_mtime >= older_than_s:
+            shutil.rmtree(path)
+
+
+def _scratch(data_dir: Path) -> Path:
+    return data_dir / "tmp"
