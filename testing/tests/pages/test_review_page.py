@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from semg.settings import Settings
 from semg.store import sessions
 from semg.store.pool import Pool
 from testing.tests.pages.page_data import REVIEW, Open, all_text, button, make_session, now, store_noise
+from ui import runtime
 
 pytestmark = pytest.mark.servers
 
@@ -47,7 +50,7 @@ def test_repetition_moved_into_another_is_refused(open_page: Open, pool: Pool, p
 
 
 def test_session_is_exported_as_a_recording_that_reads_back(
-    open_page: Open, pool: Pool, profile_id: int, tmp_path: Any
+    open_page: Open, pool: Pool, profile_id: int, settings: Settings, tmp_path: Any
 ) -> None:
     from semg.recordings import load_recording
 
@@ -60,6 +63,7 @@ def test_session_is_exported_as_a_recording_that_reads_back(
     path.write_bytes(content)
     read = load_recording(path)
     assert len(read.labelled.samples) == 2400
+    assert list((settings.data_dir / "tmp").iterdir()) == [], "it was made there, and is gone"
     assert [one.label for one in read.labelled.stretches] == ["rest", "fist", "rest", "open hand"]
 
 
@@ -126,7 +130,7 @@ def test_spectra_are_drawn_when_they_are_wanted(open_page: Open, pool: Pool, pro
 
 
 def test_recording_is_imported_as_a_session_and_a_damaged_one_is_refused(
-    open_page: Open, pool: Pool, profile_id: int
+    open_page: Open, pool: Pool, profile_id: int, settings: Settings
 ) -> None:
     rows = [f"{5 * i},{i % 7},1,2,3,{'fist' if i < 300 else 'rest'},1" for i in range(600)]
     content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows]).encode()
@@ -139,8 +143,23 @@ def test_recording_is_imported_as_a_session_and_a_damaged_one_is_refused(
         (session,) = sessions.list_sessions(tx, profile_id)
         assert [one.gesture for one in sessions.list_repetitions(tx, session.session_id)] == ["fist", "rest"]
     assert (session.name, session.origin) == ("walk", "import")
+    assert list((settings.data_dir / "tmp").iterdir()) == [], "it was read there, and is gone"
     page = open_page(REVIEW, mode="Import a recording")
     page.file_uploader(key="import-0").set_value(("bad.csv", b"millis,a0\n1,x\n", "text/csv"))
     button(page, "Import").click().run()
     assert page.error
     assert "Something went wrong" not in page.error[0].value
+
+
+def test_app_that_starts_removes_what_a_killed_one_left_of_uploads(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = settings.data_dir / "tmp" / "left"
+    left.mkdir(parents=True)
+    (left / "recording.csv").write_bytes(b"1,2")
+    os.utime(left, (0, 0))
+    monkeypatch.setattr(runtime, "get_settings", lambda: settings)
+    monkeypatch.setattr(runtime.log, "configure", lambda service, level: None)
+    made = runtime.make_app()
+    made.pool.close()
+    assert list(left.parent.iterdir()) == []

@@ -13,7 +13,7 @@ from semg.domain import Block, us_from_utc
 from semg.jobs.summaries import summarise_sessions
 from semg.overview import Recorded, look, look_at_spectrum, recorded, stale_minutes, summarise_minute
 from semg.store import blocks, profiles, sessions, summaries
-from semg.store.pool import Pool, one
+from semg.store.pool import Pool, execute, one
 
 pytestmark = pytest.mark.servers
 
@@ -68,6 +68,17 @@ def test_picture_is_the_same_from_samples_and_from_summaries(pool: Pool, source:
     np.testing.assert_array_equal(after.high, samples.max(axis=0))
     assert after.n_samples == len(samples)
     np.testing.assert_allclose(after.rms, samples.std(axis=0), rtol=1e-4)
+
+
+def test_damaged_summary_is_not_believed_and_the_samples_are_read(pool: Pool, source: Recorded) -> None:
+    samples = store(pool, source.user_id, T0, 200)
+    until = T0 + timedelta(seconds=200)
+    summarise(pool, source, T0, until)
+    with pool.transaction() as tx:
+        execute(tx, "UPDATE sample_summaries SET content = substring(content FROM 1 FOR 60)")
+        drawn = look(tx, source, T0, until, COLUMNS).drawn
+    assert drawn is not None
+    assert drawn.n_samples == len(samples)
 
 
 def test_samples_that_come_later_make_a_summary_stale(pool: Pool, source: Recorded) -> None:
