@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import psycopg2
 import pytest
 
@@ -16,6 +17,10 @@ from semg.platform import embedded, nats, postgres
 from semg.platform.bus_users import users_of
 from semg.settings import NATS_SERVICES, PROJECT_DIR, Settings
 from semg.store.pool import Pool
+
+hypothesis.settings.register_profile("semg", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("semg")
+"""The same examples in every run, and no example fails because the machine is busy."""
 
 TEMPLATE = "semg_template"
 SERVICE_PASSWORD = "service-secret"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from semg.domain import Block
@@ -30,7 +30,6 @@ def test_short_signal_is_given_whole() -> None:
     assert drawn.gaps == ()
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(500, 5000), st.integers(3, 100))
 def test_lowest_and_highest_values_survive(seed: int, n: int, n_columns: int) -> None:
     samples = np.random.default_rng(seed).standard_normal((n, 3)).astype(np.float32)

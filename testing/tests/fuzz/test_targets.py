@@ -31,7 +31,7 @@ def test_kept_seeds_are_survived(name: str) -> None:
 def test_altered_seeds_are_survived(name: str) -> None:
     change = st.tuples(st.integers(0, 4096), st.integers(0, 3), st.binary(min_size=1, max_size=8))
 
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=120)
     @given(st.sampled_from(seeds_of(name)), st.lists(change, max_size=4))
     def survives(seed: bytes, changes: list[tuple[int, int, bytes]]) -> None:
         data = seed
@@ -45,7 +45,7 @@ def test_altered_seeds_are_survived(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_random_bytes_are_survived(name: str) -> None:
-    settings(max_examples=120, deadline=None)(given(st.binary(max_size=300))(TARGETS[name]))()
+    settings(max_examples=120)(given(st.binary(max_size=300))(TARGETS[name]))()
 
 
 def test_seeds_stay_small() -> None:

@@ -113,7 +113,7 @@ def test_error_bound_covers_the_error_within_the_first_seconds() -> None:
             assert abs(at_ms * 1000 + offset - true_us) < clock.error_bound_us + 3000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 2_000_000), st.integers(0, 3_000_000)), min_size=2, max_size=300),
     st.integers(0, 1 << 40),

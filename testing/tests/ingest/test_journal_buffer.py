@@ -58,7 +58,7 @@ def test_late_block_does_not_interrupt_its_profile() -> None:
     assert [(b.late, b.n_samples) for b in merged] == [(False, 20), (True, 1)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 400), st.booleans(), st.booleans()), max_size=60))
 def test_merging_keeps_every_sample_and_the_order_of_each_profile(plan: list[tuple[int, int, bool, bool]]) -> None:
     at = dict.fromkeys((1, 2, 3), 0)

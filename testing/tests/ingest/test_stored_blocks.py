@@ -87,7 +87,7 @@ def test_rows_of_two_days_lie_in_the_partitions_of_these_days(pool: Pool) -> Non
     assert used == {"sample_blocks_20260504", "sample_blocks_20260505"}
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(-100, 4200), st.integers(-100, 4200))
 def test_a_time_range_gives_exactly_its_samples(pool: Pool, since_ms: int, until_ms: int) -> None:
     with pool.transaction() as tx:
@@ -211,7 +211,7 @@ def test_view_shows_every_sample_with_its_bits(pool: Pool) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 5), st.booleans(), st.integers(0, 200_000)), max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_packing_and_unpacking_give_the_same(shapes: list[tuple[int, int, bool, int]]) -> None:
     rng = np.random.default_rng(len(shapes))
     made = []

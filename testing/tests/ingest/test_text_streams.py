@@ -92,7 +92,7 @@ def told(blocks: list[Block], user_id: int, *, late: bool) -> list[tuple[object,
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(traffic(), st.lists(st.integers(1, 40), min_size=1, max_size=4))
 def test_equal_to_one_by_one(sent: list[Sent], cuts: list[int]) -> None:
     batches, at = [], 0

@@ -238,7 +238,7 @@ def _disturbed(draw: st.DrawFn) -> list[tuple[int, float, float]]:
     return sorted(arrivals, key=lambda item: item[1])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_disturbed(), st.lists(st.integers(1, 30), min_size=1, max_size=20))
 def test_any_interleaving_gives_each_sample_once_in_order_and_no_run_over_a_gap(
     arrivals: list[tuple[int, float, float]], chunks: list[int]
@@ -267,7 +267,7 @@ def test_any_interleaving_gives_each_sample_once_in_order_and_no_run_over_a_gap(
     assert bench.counters.late == len(values(blocks, late=True))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_disturbed(), st.lists(st.integers(1, 30), min_size=1, max_size=20))
 def test_how_the_stream_is_cut_into_batches_does_not_change_the_runs(
     arrivals: list[tuple[int, float, float]], chunks: list[int]

@@ -28,7 +28,7 @@ def test_no_request_that_the_openapi_allows_or_forbids_is_answered_500(api, make
     headers = {"Authorization": api.headers["Authorization"]}
     for operation in operations:
 
-        @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
         @given(operation.as_strategy())
         def answers(case: schemathesis.Case) -> None:
             response = case.call(headers=headers)

@@ -119,7 +119,7 @@ def streamed(draw: st.DrawFn) -> tuple[list[Person], list[list[Block]], list[tup
 
 
 @given(streamed())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_windows_of_many_equal_those_of_each_offline(
     case: tuple[list[Person], list[list[Block]], list[tuple[int, int]]],
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from semg.domain import Block
@@ -27,7 +27,6 @@ def test_of_nothing_and_of_late_samples_only_there_is_no_summary() -> None:
     assert summary.summarise([block(0, np.ones((10, 3)))], 2, RATE_HZ) is None
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(2000, 6000), st.integers(3, 60), st.integers(1, 1999))
 def test_picture_and_figures_are_those_of_the_samples(seed: int, n: int, n_columns: int, cut: int) -> None:
     samples = np.random.default_rng(seed).standard_normal((n, 3)).astype(np.float32) + 100

@@ -22,7 +22,7 @@ def written(path: Path, content: bytes, purpose: str = "video 1") -> Path:
     return path
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.integers(0, 3 * CHUNK_BYTES), st.integers(1, 2 * CHUNK_BYTES)), min_size=1, max_size=8),
     st.booleans(),

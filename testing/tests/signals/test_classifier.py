@@ -101,7 +101,7 @@ def test_wrong_shape_of_windows_is_refused(classifier):
 
 
 @given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_altered_byte_is_found_or_changes_nothing(place, flip):
     data = bytearray(STORED)
     data[int(place * len(data))] ^= flip
@@ -113,7 +113,7 @@ def test_altered_byte_is_found_or_changes_nothing(place, flip):
 
 
 @given(kept=st.integers(0, 4000))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_cut_off_bytes_are_refused(kept):
     with pytest.raises(ArtifactError):
         Classifier.from_bytes(STORED[:kept])

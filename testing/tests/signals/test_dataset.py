@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from semg.domain import ConditioningSpec, WindowSpec
@@ -26,7 +26,6 @@ def session(
     runs=st.lists(st.tuples(st.sampled_from(["rest", "fist", ""]), st.integers(0, 2), st.integers(1, 60)), min_size=1),
     gaps=st.sets(st.integers(1, 300), max_size=4),
 )
-@settings(deadline=None)
 def test_window_never_crosses_repetition_or_gap(runs, gaps):
     gestures = [gesture for gesture, _, n in runs for _ in range(n)]
     repetitions = [number for _, number, n in runs for _ in range(n)]

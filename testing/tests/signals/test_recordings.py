@@ -42,7 +42,7 @@ def test_written_is_read_back(tmp_path, name):
 
 
 @given(samples=arrays.arrays(np.int16, st.tuples(st.integers(2, 30), st.integers(1, 16))))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_whole_counts_survive(tmp_path_factory, samples):
     path = tmp_path_factory.mktemp("r") / "r.csv.gz"
     n = len(samples)
@@ -149,7 +149,7 @@ def test_too_large_file_is_refused(tmp_path, monkeypatch):
 
 
 @given(st.binary(max_size=300))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_noise_never_crashes_the_reader(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("noise") / "r.csv"
     path.write_bytes(data)

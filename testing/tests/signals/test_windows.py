@@ -33,7 +33,7 @@ def test_cut_takes_the_samples_up_to_the_end_inclusive():
     cuts=st.lists(st.integers(0, 1500), max_size=40),
     resets=st.sets(st.integers(0, 39), max_size=3),
 )
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_online_windows_equal_offline_windows_for_any_chunking(rate_hz, window_ms, hop_ms, settle_ms, cuts, resets):
     spec = WindowSpec(rate_hz, window_ms, hop_ms, settle_ms)
     conditioning = ConditioningSpec("raw", rate_hz)

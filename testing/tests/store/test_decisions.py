@@ -33,7 +33,7 @@ def test_decisions_come_back_in_time_order(pool: Pool, make_profile) -> None:
 
 
 @given(st.lists(st.tuples(US, US, US, US), min_size=1, max_size=5, unique_by=lambda times: times[3]))
-@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_times_survive_the_database_to_the_microsecond(pool: Pool, times: list[tuple[int, int, int, int]]) -> None:
     with pool.transaction() as tx:
         found = profiles.find_profile_by_name(tx, "Ada")
