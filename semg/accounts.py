@@ -8,6 +8,7 @@ from semg.errors import LoginError
 from semg.passwords import verify_password
 from semg.store import accounts
 from semg.store.accounts import Account
+from semg.store.audit import Actor, record
 from semg.store.pool import Pool
 
 REFUSED = (
@@ -15,12 +16,15 @@ REFUSED = (
     "after five of them a login is locked for a while, at most 15 minutes."
 )
 
+FORM = Actor(service="login form")
+"""Whoever tries a password: nobody knows who it is."""
+
 
 def log_in(pool: Pool, login: str, password: str, now: datetime) -> Account:
     """Give the account of a login whose password is right.
 
     A try takes the time of one argon2id verification whether the login exists or not; no connection is held
-    meanwhile.
+    meanwhile. A lock is an entry of the audit log: not each try, which anybody can make many of.
 
     Parameters
     ----------
@@ -35,6 +39,9 @@ def log_in(pool: Pool, login: str, password: str, now: datetime) -> Account:
     with pool.transaction() as tx:
         account = accounts.record_failed_login(tx, login, now)
     right, new_hash = verify_password(account.password_hash if account is not None else None, password)
+    if account is not None and not right and account.locked_until is not None:
+        with pool.transaction() as tx:
+            record(tx, FORM, "account.locked", account=account.account_id, tries=account.failed_logins)
     if account is None or not right:
         raise LoginError(REFUSED)
     with pool.transaction() as tx:

@@ -69,6 +69,4 @@ def change(tx: Transaction, user_id: int, new: NewConsent, now: datetime | None 
     for session in sessions.list_recording_sessions(tx):
         if session.user_id == user_id:
             abort(tx, session.session_id, now or datetime.now(UTC))
-    for job in jobs.list_jobs(tx, user_id):
-        if job.status in ("scheduled", "in-progress"):
-            jobs.request_cancel(tx, job.job_id)
+    jobs.request_cancel_all(tx, user_id)

@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 from semg.errors import SemgError
 from semg.person_archive import write_archive
@@ -74,11 +75,13 @@ class Export:
         Why it was not made; empty while there is none.
     name
         Of the archive, once it is complete; empty before.
+    with_name
+        Whether the name behind a pseudonym stands in it.
     """
 
-    def __init__(self, pool: Pool, settings: Settings, user_id: int) -> None:
+    def __init__(self, pool: Pool, settings: Settings, user_id: int, *, with_name: bool = False) -> None:
         self.share, self.problem, self.name = 0.0, "", ""
-        self._pool, self._settings, self.user_id = pool, settings, user_id
+        self._pool, self._settings, self.user_id, self.with_name = pool, settings, user_id, with_name
         self._thread = threading.Thread(target=self._make, name="export", daemon=True)
         self._thread.start()
 
@@ -94,7 +97,8 @@ class Export:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             vault = Vault(self._settings.secret_key.get_secret_value())
             with vault.create(path, f"export {name}") as file:
-                write_archive(self._pool, self._settings, self.user_id, file, self._tell)  # type: ignore[arg-type]
+                out: BinaryIO = file  # type: ignore[assignment]
+                write_archive(self._pool, self._settings, self.user_id, out, self._tell, with_name=self.with_name)
             path.rename(folder / name)
             self.name = name
         except (SemgError, OSError) as exc:

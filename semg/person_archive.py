@@ -1,6 +1,6 @@
 """Everything that is stored about a person, as one zip archive that a person can read.
 
-Made piece by piece: at most ten minutes of samples, one model's report or a piece of a video are in memory.
+Made piece by piece: at most ten minutes of samples, one model's report, one base or a piece of a video are in memory.
 """
 
 from __future__ import annotations
@@ -18,11 +18,29 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from semg import pseudonyms
+from semg.agreement import Consent
 from semg.block_table import BlockTable
 from semg.domain import Profile, Session, us_from_utc
+from semg.errors import ArtifactError
 from semg.sealed import Vault
 from semg.settings import Settings
-from semg.store import archive, audit, blocks, consents, gestures, jobs, models, profiles, repetitions, sessions, videos
+from semg.store import (
+    access,
+    accounts,
+    archive,
+    audit,
+    blocks,
+    boards,
+    consents,
+    gestures,
+    jobs,
+    models,
+    profiles,
+    repetitions,
+    session_quality,
+    sessions,
+    videos,
+)
 from semg.store.block_cuts import trimmed
 from semg.store.pool import Pool
 from semg.video.files import files_of
@@ -32,28 +50,40 @@ _COPY_BYTES = 1 << 20
 _FIRST_US, _LAST_US = -(1 << 62), 1 << 62
 README = """Everything that this platform has stored about one person
 
-profile.json          the profile, its device, and the counts of what is stored
+profile.json          the profile, its device, and the counts of what is stored; the name behind a code only if an
+                      administrator made this archive
+access.json           the account whose profile this is, and those that it is shared with since when
+senders.json          the boards and the numbers of text senders whose samples are stored for this profile
 consents.json         what was agreed to, when, to which text, and withdrawn; the texts stand in consent_texts/
 gestures.json         the gestures; pictures and films that show them stand in gestures/
 sessions/N/           a recording session:
     session.json      its name, time, channels and plan
     samples.csv       server_us, device_us, then one column for each channel
     labels.csv        what was performed when
+    quality.json      how good the signal was judged to be, and that of each label by its number
     changes.csv       labels that were changed afterwards
     video.mp4         the webcam's video, if there is one; video_times.csv has each frame's time
 outside/DAY.csv       samples that the device sent outside of sessions: server_us, device_us, values in channel order
 decisions.csv         what was recognised when, how sure, by which version of the classifier
 models/V.json         the description and the report of version V of the classifier; models/V.safetensors its numbers
-jobs.json             the trainings with their logs
-audit.csv             who saw, exported and changed these data; accounts by number
+jobs.json             the trainings with their logs, and the labels as each used them
+bases/FILE.json       what the starting points of other people's trainings hold of this person: statistics, no sample
+audit.csv             who saw, exported, shared and changed these data
 
+Accounts of this platform stand as numbers, as in "account 3"; "account gone" is one that was deleted since, or a tool.
 Times are UTC; server_us counts microseconds from 1970-01-01 on the server's clock, device_us on the device's.
 CSV files are UTF-8 with a comma between fields and names in the first line.
 """
 
 
 def write_archive(
-    pool: Pool, settings: Settings, user_id: int, out: BinaryIO, progress: Callable[[float], None] = lambda share: None
+    pool: Pool,
+    settings: Settings,
+    user_id: int,
+    out: BinaryIO,
+    progress: Callable[[float], None] = lambda share: None,
+    *,
+    with_name: bool = False,
 ) -> None:
     """Write the archive of a profile.
 
@@ -61,13 +91,15 @@ def write_archive(
     ----------
     progress
         Told the share that is done, 0 to 1.
+    with_name
+        Decrypt the name behind a pseudonym too.
 
     Raises
     ------
     NotFoundError
         There is no such profile, or it was erased meanwhile.
     """
-    _Archive(pool, settings, user_id, out, progress).write()
+    _Archive(pool, settings, user_id, out, progress).write(with_name)
 
 
 class _Archive:
@@ -80,19 +112,24 @@ class _Archive:
         self._zip = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
         self._progress = progress
         self._done, self._all = 0, 1
+        self._accounts: dict[str, int] = {}
 
-    def write(self) -> None:
+    def write(self, with_name: bool) -> None:
         secret = self._settings.secret_key.get_secret_value()
+        about: dict[str, Any] = {"made_at": datetime.now(UTC)}
         with self._pool.transaction() as tx:
             profile = profiles.get_profile(tx, self._user_id)
-            real_name = pseudonyms.find_name(tx, secret, self._user_id)
+            if with_name:
+                about["real_name"] = pseudonyms.find_name(tx, secret, self._user_id)
+            self._accounts = {one.login: one.account_id for one in accounts.list_accounts(tx)}
             counts = profiles.count_profile(tx, self._user_id)
             found = sessions.list_sessions(tx, self._user_id, limit=1_000_000)[::-1]
         self._all = max(1, counts.samples)
         with self._zip:
             self._zip.writestr("README.txt", README)
-            about = {"real_name": real_name, "stored": asdict(counts), "made_at": datetime.now(UTC)}
-            self._json("profile.json", {**asdict(profile), **about})
+            consent = None if profile.consent is None else self._consent(profile.consent)
+            self._json("profile.json", {**asdict(profile), "consent": consent, "stored": asdict(counts), **about})
+            self._access()
             self._consents()
             self._gestures()
             for session in found:
@@ -100,16 +137,35 @@ class _Archive:
             self._outside(profile, found)
             self._decisions()
             self._models()
+            self._bases()
             self._audit()
         with self._pool.transaction() as tx:
             profiles.get_profile(tx, self._user_id)  # erased meanwhile: nobody gets what was read before
         self._progress(1.0)
 
+    def _who(self, login: str) -> str:
+        """Give an account by its number: a login is another person's name."""
+        return f"account {self._accounts.get(login, 'gone')}" if login else ""
+
+    def _consent(self, given: Consent) -> dict[str, Any]:
+        return {**asdict(given), "recorded_by": self._who(given.recorded_by)}
+
+    def _access(self) -> None:
+        with self._pool.transaction() as tx:
+            owner = access.find_owner(tx, self._user_id)
+            shares = archive.list_shares(tx, self._user_id)
+            sending = [one for one in boards.list_boards(tx) if one.user_id == self._user_id]
+            numbers = archive.list_senders(tx, self._user_id)
+        shared = [{"account": f"account {one.account_id}", "since": one.shared_at} for one in shares]
+        self._json("access.json", {"owner": None if owner is None else f"account {owner}", "shared_with": shared})
+        mine = [{"board": one.board_id, "name": one.name, "key_made_at": one.key_made_at} for one in sending]
+        self._json("senders.json", {"boards": mine, "text_senders": [one._asdict() for one in numbers]})
+
     def _consents(self) -> None:
         with self._pool.transaction() as tx:
             history = consents.list_consents(tx, self._user_id)
             texts = [consents.find_text(tx, version) for version in sorted({one.text_version for one in history})]
-        self._json("consents.json", [asdict(one) for one in history])
+        self._json("consents.json", [self._consent(one) for one in history])
         for text in texts:
             if text is not None:
                 safe = "".join(letter if letter.isalnum() else "-" for letter in text.version)
@@ -131,17 +187,21 @@ class _Archive:
             labels = sessions.list_repetitions(tx, session.session_id)
             changes = repetitions.list_changes(tx, session.session_id, limit=1_000_000)
             video = videos.find_video(tx, session.session_id)
+            quality = session_quality.find_quality(tx, session.session_id)
         self._json(f"{folder}/session.json", {**asdict(session), "video": None if video is None else asdict(video)})
         with self._csv(f"{folder}/labels.csv") as rows:
-            rows.writerow(["gesture", "number", "started_at", "ended_at", "left_out", "reason"])
+            rows.writerow(["label", "gesture", "number", "started_at", "ended_at", "left_out", "reason"])
             rows.writerows(
-                [one.gesture, one.number, one.started_at, one.ended_at, one.excluded, one.exclude_reason]
+                [one.repetition_id, one.gesture, one.number, one.started_at, one.ended_at, one.excluded,
+                 one.exclude_reason]
                 for one in labels
-            )
+            )  # fmt: skip
+        if quality is not None:
+            self._json(f"{folder}/quality.json", asdict(quality))
         if changes:
             with self._csv(f"{folder}/changes.csv") as rows:
                 rows.writerow(["changed_at", "changed_by", "before", "after"])
-                rows.writerows([one.changed_at, one.changed_by, one.before, one.after] for one in changes)
+                rows.writerows([one.changed_at, self._who(one.changed_by), one.before, one.after] for one in changes)
         with self._csv(f"{folder}/samples.csv") as rows:
             rows.writerow(["server_us", "device_us", *session.channels])
             for table in self._of_session(session):
@@ -218,8 +278,24 @@ class _Archive:
         full = []
         for job in done:
             with self._pool.transaction() as tx:
-                full.append(asdict(jobs.get_job(tx, job.job_id)))
+                full.append({**asdict(jobs.get_job(tx, job.job_id)), "used": jobs.list_used(tx, job.job_id)})
         self._json("jobs.json", full)
+
+    def _bases(self) -> None:
+        """Write the person's part of each stored base."""
+        from semg.pretraining import load_base  # brings scipy, which the app needs for nothing else
+
+        for path in sorted((self._settings.data_dir / "bases").glob("base-*.safetensors")):
+            try:
+                people = load_base(path).people
+            except ArtifactError as exc:
+                if path.exists():  # not removed meanwhile
+                    self._json(f"bases/{path.stem}.json", {"problem": str(exc)})
+                continue
+            for part in (person for person in people if person.name == str(self._user_id)):
+                fields = {name: value.tolist() if isinstance(value, np.ndarray) else value
+                          for name, value in asdict(part).items()}  # fmt: skip
+                self._json(f"bases/{path.stem}.json", fields)
 
     def _audit(self) -> None:
         with self._pool.transaction() as tx:

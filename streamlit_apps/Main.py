@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from semg.store import gestures, models, services, sessions
-from ui import errors, health, sources, stream
+from ui import health, sources, stream
+from ui.fragments import live_overview
 from ui.page import empty, page
 from ui.runtime import App
 
@@ -15,7 +16,7 @@ LOOKED_AT = 50
 """Of so many profiles it is asked whether something was recorded: an installation with more is not new."""
 
 
-@errors.live_fragment(2.0)
+@live_overview(2.0)
 def show_health(app: App) -> None:
     """Show services, rates and senders, every two seconds."""
     now = datetime.now(UTC)

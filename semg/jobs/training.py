@@ -25,7 +25,7 @@ from semg.signals.dataset import LabelledSamples
 from semg.signals.fitting import TrainingStopped
 from semg.signals.options import TrainingOptions
 from semg.signals.training import TrainingProgress, train
-from semg.store import jobs, models, profiles
+from semg.store import consents, jobs, models, profiles
 from semg.store import sessions as sessions_store
 from semg.store.pool import Pool, Transaction
 
@@ -137,7 +137,7 @@ def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
 
     A job that is still scheduled (the script was started by hand) is claimed first. With the option ``calibrate`` the
     newest session is the calibration; it adapts the sessions before it, or when there are none those that the active
-    model was trained on.
+    model was trained on. Without the person's consent nothing is read.
 
     The model and its activation are one transaction, the report and the job's completion another. A failure is
     written to the row as a sentence.
@@ -150,9 +150,11 @@ def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
     try:
         with pool.transaction() as tx:
             jobs.claim_job(tx, job_id, "by hand")
+        with pool.transaction() as tx:
             job = jobs.get_job(tx, job_id)
             if job.status != "in-progress":
                 raise ConflictError(f"job {job_id} is {job.status}; schedule it anew to train again")
+            consents.require(tx, job.user_id, "recording")
             options = TrainingOptions.from_mapping(_with_bank(tx, job))
             material = _load(tx, job, options.calibrate)
             jobs.record_used(tx, job_id)

@@ -8,7 +8,7 @@ nothing: the transactions that a viewer's pages get are read-only (``Pool.read_o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from semg.domain import Profile
 from semg.errors import AccessError, ConflictError, NotFoundError
@@ -39,17 +39,32 @@ def require(tx: Transaction, account: Account, user_id: int, right: Right = "see
     AccessError
         The account sees the profile, and may not do this with it.
     """
-    row = one(
-        tx,
-        """
-        SELECT p.owner_id, EXISTS (
-            SELECT FROM profile_shares s WHERE s.user_id = p.user_id AND s.account_id = %(account)s) AS shared
-        FROM profiles p WHERE p.user_id = %(user)s
-        """,
-        {"account": account.account_id, "user": user_id},
-    )
-    is_admin, is_owner = account.role == "admin", row is not None and row.owner_id == account.account_id
-    if row is None or not (is_admin or is_owner or row.shared):
+    _judge(one(tx, _STANDING, {"account": account.account_id, "user": user_id}), account, user_id, right)
+
+
+def require_still(tx: Transaction, account: Account, user_id: int | None = None, right: Right = "see") -> None:
+    """Refuse what an account may not do any more: what is known of it may be older than what was changed since.
+
+    One query. Nothing is asked of a profile when none is named.
+
+    Raises
+    ------
+    NotFoundError
+        As ``require``.
+    AccessError
+        The account is gone, disabled, logged out or in another role since, has a new password, or as ``require``.
+    """
+    row = one(tx, _STANDING, {"account": account.account_id, "user": user_id})
+    known = (account.role, None, account.logged_out_at, account.password_changed_at)
+    if row is None or (row.role, row.disabled_at, row.logged_out_at, row.password_changed_at) != known:
+        raise AccessError("this login has ended, or the account was changed; reload the page")
+    if user_id is not None:
+        _judge(row, account, user_id, right)
+
+
+def _judge(row: Any, account: Account, user_id: int, right: Right) -> None:
+    is_admin, is_owner = account.role == "admin", row is not None and row.is_owner
+    if row is None or not row.is_there or not (is_admin or is_owner or row.shared):
         raise NotFoundError(f"there is no profile {user_id} that this account may see")
     if right != "see":
         require_work(account)
@@ -131,6 +146,12 @@ def set_shares(tx: Transaction, user_id: int, account_ids: Sequence[int]) -> Non
         raise ConflictError("the profile or one of the accounts is gone; look again")
 
 
+_STANDING = """
+    SELECT a.role, a.disabled_at, a.logged_out_at, a.password_changed_at, p.user_id IS NOT NULL AS is_there,
+           p.owner_id IS NOT DISTINCT FROM a.account_id AS is_owner,
+           EXISTS (SELECT FROM profile_shares s WHERE s.user_id = p.user_id AND s.account_id = a.account_id) AS shared
+    FROM accounts a LEFT JOIN profiles p ON p.user_id = %(user)s WHERE a.account_id = %(account)s
+"""
 _VISIBLE = """
     SELECT user_id FROM profiles WHERE owner_id = %(account)s
     UNION SELECT user_id FROM profile_shares WHERE account_id = %(account)s

@@ -26,6 +26,17 @@ def list_live_times(tx: Transaction, user_id: int) -> list[datetime]:
     return [row.at for row in found]
 
 
+def list_shares(tx: Transaction, user_id: int) -> list[Any]:
+    """Give the accounts that a profile is shared with: ``account_id`` and ``shared_at``."""
+    query = "SELECT account_id, shared_at FROM profile_shares WHERE user_id = %s ORDER BY account_id"
+    return rows(tx, query, (user_id,))
+
+
+def list_senders(tx: Transaction, user_id: int) -> list[Any]:
+    """Give the text senders that are assigned to a profile: ``number`` and ``assigned_at``."""
+    return rows(tx, "SELECT number, assigned_at FROM text_senders WHERE user_id = %s ORDER BY number", (user_id,))
+
+
 def iterate_decisions(pool: Pool, user_id: int) -> Iterator[list[Any]]:
     """Give all decisions of a profile in time order, a portion in a transaction of its own."""
     behind: tuple[datetime | None, int] = (None, 0)

@@ -1,4 +1,4 @@
-"""Who saw, exported, changed and erased what: entries of numbers, added and never changed."""
+"""Who saw, exported, shared, changed and erased what: entries of numbers, added and never changed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
 
 Action = Literal[
-    "profile.created", "profile.changed", "profile.erased", "consent.changed", "name.seen",
-    "session.changed", "session.erased", "session.imported", "session.exported", "samples.seen", "live.seen",
-    "video.seen", "video.expired", "model.activated", "model.erased", "person.exported", "audit.seen",
+    "profile.created", "profile.changed", "profile.erased", "profile.shared", "profile.unshared", "profile.given",
+    "consent.changed", "name.seen", "gestures.changed", "person.exported", "person.offered",
+    "capture.started", "capture.ended", "session.changed", "session.erased", "session.imported", "session.exported",
+    "samples.seen", "live.seen", "video.seen", "video.expired",
+    "job.created", "job.canceled", "model.activated", "model.exported", "report.exported",
+    "board.created", "board.assigned", "board.released", "board.key_made", "board.key_revoked", "board.erased",
+    "sender.assigned", "sender.released",
+    "account.created", "account.changed", "account.password_changed", "account.logged_out", "account.locked",
+    "account.erased", "token.created", "token.revoked", "audit.seen",
 ]  # fmt: skip
 SEEN_AGAIN_S = 3600.0
 """Looking on at the same thing is one entry an hour, in the app and by the API."""

@@ -21,6 +21,12 @@ _COLUMNS = """
 _WITH_LOG = f"SELECT {_COLUMNS}, j.log FROM jobs j"  # noqa: S608
 _WITHOUT_LOG = f"SELECT {_COLUMNS}, '' AS log FROM jobs j"  # noqa: S608
 
+_OPEN = "status IN ('scheduled', 'in-progress')"
+_CANCEL = """
+    UPDATE jobs SET cancel_requested = true, status = CASE status WHEN 'scheduled' THEN 'canceled' ELSE status END,
+        ended_at = CASE status WHEN 'scheduled' THEN now() END
+"""
+
 
 def insert_job(
     tx: Transaction,
@@ -245,17 +251,13 @@ def request_cancel(tx: Transaction, job_id: int) -> Job:
     NotFoundError
         There is no such job.
     """
-    execute(
-        tx,
-        """
-        UPDATE jobs SET cancel_requested = true,
-            status = CASE status WHEN 'scheduled' THEN 'canceled' ELSE status END,
-            ended_at = CASE status WHEN 'scheduled' THEN now() END
-        WHERE job_id = %s AND status IN ('scheduled', 'in-progress')
-        """,
-        (job_id,),
-    )
+    execute(tx, f"{_CANCEL} WHERE job_id = %s AND {_OPEN}", (job_id,))
     return get_job(tx, job_id)
+
+
+def request_cancel_all(tx: Transaction, user_id: int) -> int:
+    """Cancel all of a profile's scheduled jobs, ask those that run to stop, and give how many there were."""
+    return execute(tx, f"{_CANCEL} WHERE user_id = %s AND {_OPEN}", (user_id,))
 
 
 def retry_job(tx: Transaction, job_id: int) -> int:

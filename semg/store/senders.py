@@ -36,9 +36,9 @@ def assign_sender(tx: Transaction, number: int, user_id: int) -> None:
     )
 
 
-def release_sender(tx: Transaction, number: int) -> None:
-    """Refuse a number's datagrams again."""
-    execute(tx, "DELETE FROM text_senders WHERE number = %s", (number,))
+def release_sender(tx: Transaction, number: int, user_id: int) -> bool:
+    """Refuse a number's datagrams again, and tell whether it was this profile's until now."""
+    return execute(tx, "DELETE FROM text_senders WHERE number = %s AND user_id = %s", (number, user_id)) > 0
 
 
 def list_senders(tx: Transaction) -> dict[int, int]:

@@ -139,6 +139,7 @@ def create(app: App) -> None:
             with errors.attempt():
                 name = pseudonyms.make_pseudonym() if app.settings.pseudonyms else person.name
                 with app.pool.transaction() as tx:
+                    app.require_work(tx)
                     user_id = profiles.insert_profile(
                         tx,
                         name,

@@ -8,7 +8,9 @@ import streamlit as st
 
 from semg.domain import REST, Gesture, Profile
 from semg.store import gestures, profiles, repetitions, sessions
-from ui import errors, palette, prompts
+from semg.store.audit import record
+from semg.store.pool import Transaction
+from ui import audit, errors, palette, prompts
 from ui.banks import BANKS
 from ui.page import flash, page, split
 from ui.pick import pick_profile
@@ -53,6 +55,7 @@ def move(app: App, profile: Profile, known: list[Gesture], index: int, to: int) 
     ids.insert(to, ids.pop(index))
     with errors.attempt():
         with app.pool.transaction() as tx:
+            _begin(app, tx, profile.user_id)
             gestures.reorder_gestures(tx, profile.user_id, ids)
         st.rerun()
 
@@ -69,6 +72,7 @@ def edit(app: App, gesture: Gesture, n_repetitions: int) -> None:
         if st.form_submit_button("Save", type="primary"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
+                    _begin(app, tx, gesture.user_id)
                     gestures.update_gesture(tx, number, name=name, description=text, phrase=phrase)
                 flash(f"{name} saved")
                 st.rerun()
@@ -82,6 +86,7 @@ def edit(app: App, gesture: Gesture, n_repetitions: int) -> None:
     if st.button("Delete", icon=":material/delete:", key=f"delete-{number}", disabled=not sure):
         with errors.attempt():
             with app.pool.transaction() as tx:
+                _begin(app, tx, gesture.user_id)
                 gestures.delete_gesture(tx, number, force=bool(n_repetitions))
             flash(f"{gesture.name} deleted")
             st.rerun()
@@ -99,6 +104,7 @@ def add(app: App, profile: Profile) -> None:
         if st.form_submit_button("Add", type="primary", icon=":material/add:"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
+                    _begin(app, tx, profile.user_id)
                     gestures.insert_gesture(tx, profile.user_id, name, text, phrase)
                 flash(f"{name} added")
                 st.rerun()
@@ -109,6 +115,7 @@ def add(app: App, profile: Profile) -> None:
         if st.button("Add these", key="add-ready-made"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
+                    _begin(app, tx, profile.user_id)
                     there = {gesture.name for gesture in gestures.list_gestures(tx, profile.user_id)}
                     missing = [one for one in BANKS[chosen] if one[0] not in there]
                     for name, text, phrase in missing:
@@ -130,6 +137,8 @@ def copy(app: App, profile: Profile) -> None:
         if st.button("Copy its gestures", key="copy"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
+                    app.require(tx, source, "see")
+                    _begin(app, tx, profile.user_id)
                     n = gestures.copy_bank(tx, source, profile.user_id)
                 flash(f"{n} gestures copied" if n else "Nothing to copy: the bank has them all")
                 st.rerun()
@@ -159,14 +168,22 @@ def channels(app: App, profile: Profile) -> None:
             with errors.attempt():
                 used = None if set(chosen) == set(profile.device.channels) else chosen
                 with app.pool.transaction() as tx:
+                    app.require(tx, profile.user_id, "work")
                     profiles.update_profile(
                         tx,
                         profile.user_id,
                         channels_used=used,
                         channel_purposes={row["Channel"]: row["Purpose"] or "" for row in purposes},
                     )
+                    record(tx, audit.actor(app), "profile.changed", profile.user_id)
                 flash("Channels saved")
                 st.rerun()
+
+
+def _begin(app: App, tx: Transaction, user_id: int) -> None:
+    """Begin a change of a profile's bank: refuse who may not, and write it down."""
+    app.require(tx, user_id, "work")
+    record(tx, audit.actor(app), "gestures.changed", user_id)
 
 
 def _escaped(text: str) -> str:

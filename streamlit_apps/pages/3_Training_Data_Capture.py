@@ -11,12 +11,14 @@ from semg.capture import plan_end
 from semg.domain import REST, CapturePlan, Gesture, Profile
 from semg.errors import ConflictError
 from semg.store import consents, gestures, profiles, sessions, videos
+from semg.store.audit import record
 from semg.video.recording import RecorderState
-from ui import errors, stream
+from ui import audit, errors, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
 from ui.capture_quality import show_quality
 from ui.capture_running import CAPTURED, show_running
+from ui.fragments import live_fragment
 from ui.live_view import live_view
 from ui.page import empty, page
 from ui.pick import pick_profile
@@ -28,7 +30,7 @@ from ui.webcam import show_webcam, webcam_on
 START_AFTER_S = 1.5
 
 
-@errors.live_fragment(2.0)
+@live_fragment(2.0)
 def quality(app: App, user_id: int) -> None:
     """Show how good the signal is now."""
     with app.pool.transaction() as tx:
@@ -41,6 +43,7 @@ def start(app: App, profile: Profile, name: str, plan: CapturePlan, camera: Reco
     """Start a capture, unless nothing streams, or a webcam that is switched on sends nothing."""
     now = clock.utc_now()
     with app.pool.transaction() as tx:
+        app.require(tx, profile.user_id, "work")
         consents.require(tx, profile.user_id, "recording")
         if webcam_on():
             consents.require(tx, profile.user_id, "video")
@@ -53,7 +56,7 @@ def start(app: App, profile: Profile, name: str, plan: CapturePlan, camera: Reco
             )
         if any(one.name == name.strip() for one in sessions.list_sessions(tx, profile.user_id)):
             raise ConflictError(f"session name: there is a session called “{name.strip()}” already; choose another")
-        sessions.insert_session(
+        session_id = sessions.insert_session(
             tx,
             profile.user_id,
             name,
@@ -63,6 +66,7 @@ def start(app: App, profile: Profile, name: str, plan: CapturePlan, camera: Reco
             plan=plan,
             device=profile.device,
         )
+        record(tx, audit.actor(app), "capture.started", profile.user_id, session_id)
 
 
 def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderState) -> None:
@@ -109,11 +113,11 @@ with page("Training Data Capture", "Perform what is prompted; every performance 
     # The same two columns before, during and after a capture: a webcam that moves on the page loses its connection.
     left, right = st.columns([1.75, 1], gap="medium")
     with right:
-        camera = show_webcam(app, None if current is None else current.session_id)
+        camera = show_webcam(app, profile.user_id, None if current is None else current.session_id)
     with left:
         if current is not None:
             send_pictures(app, bank)
-            show_running(app, current.session_id, bank)
+            show_running(app, profile.user_id, current.session_id, bank)
         elif len(bank) == 1:
             empty(
                 f"**{profile.name} has no gestures yet.** Only rest is in the bank, and there is nothing to prompt.",

@@ -8,9 +8,10 @@ import streamlit as st
 
 from semg.domain import Profile
 from semg.store import gestures, jobs, sessions
+from semg.store.audit import record
 from semg.store.session_quality import list_quality
 from semg.store.sessions import SessionSummary
-from ui import errors
+from ui import audit, errors
 from ui.page import empty, flash, page, split
 from ui.pick import pick_profile
 from ui.runtime import App
@@ -48,7 +49,9 @@ def show(app: App, profile: Profile, summaries: Sequence[SessionSummary]) -> Non
             with errors.attempt():
                 ids = [summary.session.session_id for summary in chosen]
                 with app.pool.transaction() as tx:
-                    jobs.insert_job(tx, profile.user_id, ids, kind, options, scheduled_at)
+                    app.require(tx, profile.user_id, "work")
+                    job_id = jobs.insert_job(tx, profile.user_id, ids, kind, options, scheduled_at)
+                    record(tx, audit.actor(app), "job.created", profile.user_id, job=job_id)
                 flash("The training is in the queue")
                 st.switch_page(JOBS_PAGE)
     look_into(app, profile, summaries, bank)

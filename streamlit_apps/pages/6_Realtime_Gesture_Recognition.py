@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from semg.store import gestures, models
-from ui import audit
 from ui.decision_fields import decision_fields
 from ui.live_view import live_view
 from ui.page import page
@@ -13,7 +12,6 @@ from ui.pick import pick_profile
 
 with page("Realtime Gesture Recognition") as app:
     profile = pick_profile(app)
-    audit.seen(app, "live.seen", profile.user_id)
     with app.pool.transaction() as tx:
         bank = gestures.list_gestures(tx, profile.user_id)
         model = models.find_active(tx, profile.user_id)

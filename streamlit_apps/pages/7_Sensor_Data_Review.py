@@ -61,7 +61,7 @@ def show(
     shown = read(app, profile, session, whole, part_of(whole, f"part-{name}"))
     wishes = Wishes(
         lambda sent: keep_part(f"part-{name}", sent),
-        None if session is None else lambda sent: review_edit.move(app, sent),
+        None if session is None else lambda sent: review_edit.move(app, session, sent),
         None if session is None else lambda sent: review_edit.choose(int(sent["id"])),
     )
     review_edit.show_move_error()
@@ -143,7 +143,7 @@ def show_session(app: App, profile: Profile, known: list[Session], bank: list[Ge
     left, right = split("review", [1.4, 1])
     with left, st.container(border=True):
         st.markdown("**Put a label right**")
-        review_edit.edit_repetition(app, bank, labels)
+        review_edit.edit_repetition(app, session, bank, labels)
         review_edit.show_changes(app, session.session_id)
     with right, st.container(border=True):
         st.markdown("**Session**")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from semg.domain import Profile
 from semg.passwords import generate_password, hash_password
 from semg.store import access, accounts
 from semg.store.accounts import Account
-from ui import errors, times
+from semg.store.audit import record
+from semg.store.pool import Transaction
+from ui import audit, errors, times
 from ui.page import flash
 from ui.runtime import App
 
@@ -77,12 +81,23 @@ def share(app: App, profile: Profile) -> None:
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     app.require(tx, profile.user_id, "own")
-                    access.set_shares(tx, profile.user_id, chosen)
+                    _share(app, tx, profile.user_id, chosen)
                     if owner != owner_id:
                         app.require_admin()
                         access.set_owner(tx, profile.user_id, owner)
+                        new_owner = {} if owner is None else {"account": owner}
+                        record(tx, audit.actor(app), "profile.given", profile.user_id, **new_owner)
                 flash(f"Saved who sees {profile.name}")
                 st.rerun()
+
+
+def _share(app: App, tx: Transaction, user_id: int, chosen: Sequence[int]) -> None:
+    before = set(access.list_shares(tx, user_id))
+    access.set_shares(tx, user_id, chosen)
+    for account_id in sorted(set(chosen) - before):
+        record(tx, audit.actor(app), "profile.shared", user_id, account=account_id)
+    for account_id in sorted(before - set(chosen)):
+        record(tx, audit.actor(app), "profile.unshared", user_id, account=account_id)
 
 
 def _show_password_once() -> None:
@@ -103,8 +118,10 @@ def _change(app: App, account: Account) -> None:
         if st.form_submit_button("Save", type="primary"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
-                    app.require_admin()
+                    _require_admin(app, tx)
                     accounts.update_account(tx, number, role=role, disabled=disabled)
+                    record(tx, audit.actor(app), "account.changed", account=number, role=accounts.ROLES.index(role),
+                           disabled=int(disabled))  # fmt: skip
                 flash(f"{account.login} saved")
                 st.rerun()
     again, remove = st.columns(2)
@@ -112,16 +129,18 @@ def _change(app: App, account: Account) -> None:
         with errors.attempt():
             password = generate_password()
             with app.pool.transaction() as tx:
-                app.require_admin()
+                _require_admin(app, tx)
                 accounts.update_password(tx, number, hash_password(password))
+                record(tx, audit.actor(app), "account.password_changed", account=number)
             st.session_state[_SHOW_ONCE] = (account.login, password)
             st.rerun()
     sure = remove.checkbox("Sure", key=f"sure-{number}", help="Its profiles stay, and are nobody's then.")
     if remove.button("Delete account", width="stretch", disabled=not sure):
         with errors.attempt():
             with app.pool.transaction() as tx:
-                app.require_admin()
+                _require_admin(app, tx)
                 accounts.delete_account(tx, number)
+                record(tx, audit.actor(app), "account.erased", account=number)
             flash(f"{account.login} was deleted")
             st.rerun()
 
@@ -136,7 +155,13 @@ def _create(app: App) -> None:
             with errors.attempt():
                 password = generate_password()
                 with app.pool.transaction() as tx:
-                    app.require_admin()
-                    accounts.insert_account(tx, login, hash_password(password), role)
+                    _require_admin(app, tx)
+                    number = accounts.insert_account(tx, login, hash_password(password), role)
+                    record(tx, audit.actor(app), "account.created", account=number, role=accounts.ROLES.index(role))
                 st.session_state[_SHOW_ONCE] = (login.strip(), password)
                 st.rerun()
+
+
+def _require_admin(app: App, tx: Transaction) -> None:
+    app.require_login(tx)
+    app.require_admin()

@@ -6,16 +6,23 @@ import streamlit as st
 
 from semg.domain import Profile
 from semg.exports import KEPT_S, Export
+from semg.store import access, real_names
 from semg.store.audit import Actor, record
 from semg.wire import tokens
 from ui import errors
+from ui.audit import seen
+from ui.fragments import live_fragment
 from ui.runtime import App
 
 _EXPORT = "person-export"
 
 
 def offer(app: App, profile: Profile) -> None:
-    """Offer the archive of a profile: make it, show how far it is, and give the link to it."""
+    """Offer the archive to who may erase the profile: make it, show how far it is, and give the link to it."""
+    with app.pool.transaction() as tx:
+        owner_id = access.find_owner(tx, profile.user_id)
+    if not app.may_own(owner_id):
+        return
     with st.expander("Everything about this person, as one archive", icon=":material/folder_zip:"):
         st.caption(
             "For the person concerned: profile, consents, gestures, samples, labels, videos, decisions, models with "
@@ -25,22 +32,32 @@ def offer(app: App, profile: Profile) -> None:
         busy = export is not None and export.user_id == profile.user_id and not (export.name or export.problem)
         if st.button("Make the archive", icon=":material/folder_zip:", disabled=busy, key=f"archive-{profile.user_id}"):
             with errors.attempt():
-                with app.pool.transaction() as tx:
-                    record(tx, Actor(app.login), "person.exported", profile.user_id)
-                st.session_state[_EXPORT] = Export(app.pool, app.settings, profile.user_id)
+                _make(app, profile)
         _progress(app, profile.user_id)
 
 
-@errors.live_fragment(1.0)
+def _make(app: App, profile: Profile) -> None:
+    """Begin an archive; the name behind a pseudonym stands only in an administrator's, whose look it is."""
+    with app.pool.transaction() as tx:
+        app.require(tx, profile.user_id, "own")
+        with_name = app.is_admin and real_names.find_name(tx, profile.user_id) is not None
+        record(tx, Actor(app.login), "person.exported", profile.user_id)
+        if with_name:
+            record(tx, Actor(app.login), "name.seen", profile.user_id)
+    st.session_state[_EXPORT] = Export(app.pool, app.settings, profile.user_id, with_name=with_name)
+
+
+@live_fragment(1.0, "own")
 def _progress(app: App, user_id: int) -> None:
     export: Export | None = st.session_state.get(_EXPORT)
-    if export is None or export.user_id != user_id:
+    if export is None or export.user_id != user_id or (export.with_name and not app.is_admin):
         return
     if export.problem:
         st.error(f"The archive was not made: {export.problem}", icon=":material/error:")
     elif not export.name:
         st.progress(export.share, f"{export.share:.0%} of the samples are written")
     else:
+        seen(app, "person.offered", user_id)
         secret = app.settings.secret_key.get_secret_value()
         token = tokens.make_token(secret, tokens.EXPORT, export.name, KEPT_S)
         url = f"{app.settings.api_url.rstrip('/')}/exports/{export.name}?token={token}"

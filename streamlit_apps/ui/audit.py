@@ -3,15 +3,62 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any, cast
 
 import streamlit as st
 
-from semg.store import audit
+from semg.store import accounts, audit
 from semg.store.audit import SEEN_AGAIN_S, Action, Actor
 from ui import times
 from ui.runtime import App
 
 SHOWN = 500
+WORDS: dict[Action, str] = {
+    "profile.created": "made the profile",
+    "profile.changed": "changed the profile",
+    "profile.erased": "erased the profile",
+    "profile.shared": "shared the profile",
+    "profile.unshared": "ended a share",
+    "profile.given": "gave the profile to somebody",
+    "consent.changed": "entered a consent",
+    "name.seen": "saw the name",
+    "gestures.changed": "changed gestures",
+    "person.exported": "made the person's archive",
+    "person.offered": "got the link to the archive",
+    "capture.started": "started a capture",
+    "capture.ended": "ended a capture early",
+    "session.changed": "changed the session",
+    "session.erased": "erased the session",
+    "session.imported": "imported a session",
+    "session.exported": "exported the session",
+    "samples.seen": "saw the signals",
+    "live.seen": "saw the live signals",
+    "video.seen": "saw the video",
+    "video.expired": "removed old videos",
+    "job.created": "started a training",
+    "job.canceled": "canceled a training",
+    "model.activated": "let a version decide",
+    "model.exported": "took a model away",
+    "report.exported": "took a report away",
+    "board.created": "made a board",
+    "board.assigned": "assigned a board",
+    "board.released": "took a board from the profile",
+    "board.key_made": "made a board's key",
+    "board.key_revoked": "revoked a board's key",
+    "board.erased": "removed a board",
+    "sender.assigned": "assigned a text sender",
+    "sender.released": "released a text sender",
+    "account.created": "made an account",
+    "account.changed": "changed an account",
+    "account.password_changed": "set a password",
+    "account.logged_out": "logged out everywhere",
+    "account.locked": "was locked out: wrong passwords",
+    "account.erased": "deleted an account",
+    "token.created": "made an API token",
+    "token.revoked": "revoked an API token",
+    "audit.seen": "saw the audit log",
+}
 
 
 def actor(app: App) -> Actor:
@@ -32,16 +79,17 @@ def seen(app: App, action: Action, user_id: int | None, session_id: int | None =
 
 def show_tab(app: App) -> None:
     """Offer an administrator the log."""
-    if st.toggle("Show who saw, exported, changed and erased what", key="audit-show"):
+    if st.toggle("Show who did and saw what", key="audit-show"):
         show_log(app)
 
 
 def show_log(app: App) -> None:
-    """Show who saw, exported, changed and erased what; looking is written down too."""
+    """Show who did and saw what; looking is written down too."""
     app.require_admin()
     seen(app, "audit.seen", None)
     with app.pool.transaction() as tx:
         names = {one.user_id: one.name for one in app.people(tx)}
+        logins = {one.account_id: one.login for one in accounts.list_accounts(tx)}
         number = st.number_input("Only profile number", value=None, step=1, min_value=1, key="audit-profile")
         entries = audit.list_entries(tx, user_id=number, limit=SHOWN)
     st.dataframe(
@@ -49,11 +97,11 @@ def show_log(app: App) -> None:
             {
                 "When": times.shown(one.at, seconds=True),
                 "Who": one.who,
-                "What": one.action.replace(".", " ").replace("_", " "),
+                "What": WORDS.get(cast(Action, one.action), one.action.replace(".", " ").replace("_", " ")),
                 "Profile": one.user_id,
                 "Name": names.get(one.user_id, "—") if one.user_id is not None else "—",
                 "Session": one.session_id,
-                "Counts": ", ".join(f"{name} {value}" for name, value in one.counts.items()),
+                "Counts": ", ".join(_said(name, value, logins) for name, value in one.counts.items()),
             }
             for one in entries
         ],
@@ -61,3 +109,14 @@ def show_log(app: App) -> None:
         width="stretch",
     )
     st.caption(f"The newest {SHOWN} entries. They hold numbers only, and are neither changed nor deleted.")
+
+
+def _said(name: str, value: Any, logins: Mapping[int, str]) -> str:
+    """Give a count of an entry in words: an account by its login, a role by its name."""
+    if name == "account" and value in logins:
+        return f"account {logins[value]}"
+    if name == "role" and value in range(len(accounts.ROLES)):
+        return f"role {accounts.ROLES[value]}"
+    if name == "disabled":
+        return "disabled" if value else "active"
+    return f"{name} {value}"

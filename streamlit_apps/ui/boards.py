@@ -9,7 +9,9 @@ import streamlit as st
 from semg.boards import encrypt_key, make_board, make_key, sketch_lines
 from semg.domain import Board, Profile
 from semg.store import boards
-from ui import errors, times
+from semg.store.audit import record
+from semg.store.pool import Transaction
+from ui import audit, errors, times
 from ui.page import flash
 from ui.runtime import App
 
@@ -51,7 +53,9 @@ def manage(app: App, people: Sequence[Profile]) -> None:
         if st.form_submit_button("Make board", type="primary"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
+                    app.require_work(tx)
                     board_id, key = make_board(tx, app.settings.secret_key.get_secret_value(), name)
+                    record(tx, audit.actor(app), "board.created", board=board_id)
                 st.session_state[_SHOW_ONCE] = (name.strip(), board_id, key)
                 st.rerun()
 
@@ -83,23 +87,60 @@ def _change(app: App, board: Board, names: dict[int, str]) -> None:
     with errors.attempt():
         if user_id != board.user_id:
             with app.pool.transaction() as tx:
-                boards.assign_board(tx, board.board_id, user_id)
+                let_send(app, tx, board.board_id, user_id)
             flash(f"{board.name} sends for {NOBODY if user_id is None else names[user_id]}")
             st.rerun()
         if renew.button("New key", width="stretch", help="The key before stops working at once."):
             key = make_key()
             with app.pool.transaction() as tx:
+                _require(app, tx, board.board_id)
                 secret = app.settings.secret_key.get_secret_value()
                 boards.set_key(tx, board.board_id, encrypt_key(secret, board.board_id, key))
+                record(tx, audit.actor(app), "board.key_made", board.user_id, board=board.board_id)
             st.session_state[_SHOW_ONCE] = (board.name, board.board_id, key)
             st.rerun()
         if revoke.button("Revoke key", width="stretch", disabled=board.key_encrypted is None):
             with app.pool.transaction() as tx:
+                _require(app, tx, board.board_id)
                 boards.revoke_key(tx, board.board_id)
+                record(tx, audit.actor(app), "board.key_revoked", board.user_id, board=board.board_id)
             flash(f"What {board.name} sends is refused from now on")
             st.rerun()
         if remove.button("Remove", width="stretch", help="What it sent stays with the profiles."):
             with app.pool.transaction() as tx:
+                _require(app, tx, board.board_id)
                 boards.delete_board(tx, board.board_id)
+                record(tx, audit.actor(app), "board.erased", board.user_id, board=board.board_id)
             flash(f"{board.name} was removed")
             st.rerun()
+
+
+def let_send(app: App, tx: Transaction, board_id: int, user_id: int | None) -> None:
+    """Let a board send for a profile, or for nobody; both the old and the new one must be the viewer's to work with.
+
+    Raises
+    ------
+    AccessError, NotFoundError
+        They are not, or the board is gone.
+    """
+    released = {board_id: _require(app, tx, board_id)}
+    if user_id is not None:
+        app.require(tx, user_id, "work")
+        # A profile has one board at a time.
+        released |= {one.board_id: user_id for one in boards.list_boards(tx) if one.user_id == user_id}
+    boards.assign_board(tx, board_id, user_id)
+    for number, before in released.items():
+        if before is not None:
+            record(tx, audit.actor(app), "board.released", before, board=number)
+    if user_id is not None:
+        record(tx, audit.actor(app), "board.assigned", user_id, board=board_id)
+
+
+def _require(app: App, tx: Transaction, board_id: int) -> int | None:
+    """Refuse a board that sends for somebody else's profile; give the profile, or None for nobody's."""
+    user_id = boards.get_board(tx, board_id).user_id
+    if user_id is None:
+        app.require_work(tx)
+    else:
+        app.require(tx, user_id, "work")
+    return user_id

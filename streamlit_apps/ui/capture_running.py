@@ -11,10 +11,13 @@ from semg import clock
 from semg.capture import abort, pause_capture, performed_steps, redo_last, repeatable, resume_capture, seconds_of
 from semg.capture import step_interval as interval_of
 from semg.domain import Gesture, Session
+from semg.errors import NotFoundError
 from semg.store import sessions
+from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import errors
+from ui import audit, errors
 from ui.capture_prompt import capture_prompt
+from ui.fragments import live_fragment
 from ui.runtime import App
 
 LATE_S = 3.0
@@ -22,12 +25,14 @@ LATE_S = 3.0
 CAPTURED = "captured"
 
 
-@errors.live_fragment(1.0)
-def show_running(app: App, session_id: int, bank: list[Gesture]) -> None:
+@live_fragment(1.0)
+def show_running(app: App, user_id: int, session_id: int, bank: list[Gesture]) -> None:
     """Show the prompt of a running capture and its buttons until it ends; then run the whole page."""
     now = clock.utc_now()
     with app.pool.transaction() as tx:
         session = sessions.get_session(tx, session_id)
+        if session.user_id != user_id:
+            raise NotFoundError(f"profile {user_id} has no session {session_id}")
         written = sessions.list_repetitions(tx, session_id)
     if session.status != "recording":
         st.session_state[CAPTURED] = session_id
@@ -80,7 +85,9 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
     ):
         with errors.attempt():
             with app.pool.transaction() as tx:
+                app.require(tx, session.user_id, "work")
                 abort(tx, session.session_id, clock.utc_now())
+                record(tx, audit.actor(app), "capture.ended", session.user_id, session.session_id)
             st.session_state[CAPTURED] = session.session_id
             st.rerun()
 
@@ -88,5 +95,6 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
 def _press(app: App, session: Session, change: Callable[[Transaction, int, datetime], object]) -> None:
     with errors.attempt():
         with app.pool.transaction() as tx:
+            app.require(tx, session.user_id, "work")
             change(tx, session.session_id, clock.utc_now())
         st.rerun()

@@ -86,6 +86,7 @@ def manage(app: App, profile: Profile) -> None:
 def _record(app: App, profile: Profile, scopes: tuple[ConsentScope, ...], text: ConsentText, at: datetime) -> None:
     with errors.attempt():
         with app.pool.transaction() as tx:
+            app.require(tx, profile.user_id, "work")
             consent.change(tx, profile.user_id, NewConsent(scopes, text, at, app.login))
             audit.record(tx, Actor(app.login), "consent.changed", profile.user_id, scopes=len(scopes))
         for scope in LABELS:  # the boxes show what is stored, not what was ticked before

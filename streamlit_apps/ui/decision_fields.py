@@ -11,7 +11,8 @@ import streamlit as st
 from semg.domain import DecisionSpec, Profile
 from semg.signals.reliability import choose_operating_point
 from semg.store import profiles
-from ui import errors
+from semg.store.audit import record
+from ui import audit, errors
 from ui.page import flash
 from ui.runtime import App
 
@@ -115,5 +116,7 @@ def _take(app: App, profile: Profile, suggested: DecisionSpec) -> None:
 
 def _save(app: App, profile: Profile, wanted: DecisionSpec) -> None:
     with app.pool.transaction() as tx:
+        app.require(tx, profile.user_id, "work")
         profiles.update_profile(tx, profile.user_id, decision=wanted)
+        record(tx, audit.actor(app), "profile.changed", profile.user_id)
     flash("Saved to the profile")

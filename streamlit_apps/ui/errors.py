@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import ParamSpec
 
 import streamlit as st
 
 from semg.errors import InvalidValueError, SemgError, SettingsError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
-P = ParamSpec("P")
 
 NO_DATABASE = (
     "The database cannot be reached at the moment. Nothing is lost: what the sensors send is kept until it is back. "
@@ -72,21 +69,6 @@ def shown() -> Iterator[None]:
     except Exception as exc:
         st.error(sentence(exc), icon=":material/error:")
         st.stop()
-
-
-def live_fragment(run_every_s: float | None) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """Make a part of a page that redraws by itself and shows its errors as sentences."""
-
-    def decorate(draw: Callable[P, None]) -> Callable[P, None]:
-        @functools.wraps(draw)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-            with shown():
-                draw(*args, **kwargs)
-
-        part: Callable[P, None] = st.fragment(run_every=run_every_s)(guarded)
-        return part
-
-    return decorate
 
 
 def _as_sentence(text: str) -> str:

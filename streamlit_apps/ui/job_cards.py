@@ -9,7 +9,9 @@ import streamlit as st
 from semg.domain import Job
 from semg.signals.progress import read_epochs
 from semg.store import jobs, services, sessions
-from ui import errors, times
+from semg.store.audit import record
+from ui import audit, errors, times
+from ui.fragments import live_fragment
 from ui.page import empty, flash
 from ui.report_figures import QUIET, epoch_figure
 from ui.runtime import App
@@ -27,7 +29,7 @@ ACTIVE = ("scheduled", "in-progress")
 SHOWN = 20
 
 
-@errors.live_fragment(1.0)
+@live_fragment(1.0)
 def show_jobs(app: App, user_id: int) -> None:
     """Show the profile's jobs, the newest first; once a second. Runs the whole page when a version was made."""
     now = datetime.now(UTC)
@@ -63,12 +65,16 @@ def show_job(app: App, job: Job, names: dict[int, str], now: datetime, *, opened
             if action.button("Cancel", key=f"cancel-{job.job_id}", disabled=job.cancel_requested, width="stretch"):
                 with errors.attempt():
                     with app.pool.transaction() as tx:
+                        app.require(tx, job.user_id, "work")
                         jobs.request_cancel(tx, job.job_id)
+                        record(tx, audit.actor(app), "job.canceled", job.user_id, job=job.job_id)
                     st.rerun(scope="fragment")
         elif job.status != "completed" and action.button("Retry", key=f"retry-{job.job_id}", width="stretch"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
-                    jobs.retry_job(tx, job.job_id)
+                    app.require(tx, job.user_id, "work")
+                    again = jobs.retry_job(tx, job.job_id)
+                    record(tx, audit.actor(app), "job.created", job.user_id, job=again, again=job.job_id)
                 flash("The training is in the queue again")
                 st.rerun()
         if job.status == "in-progress":

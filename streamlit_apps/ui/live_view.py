@@ -10,7 +10,7 @@ import streamlit as st
 from semg.domain import Profile
 from semg.settings import Settings
 from semg.wire import tokens
-from ui import palette
+from ui import audit, palette
 from ui.runtime import App
 
 _FOLDER = Path(__file__).parent
@@ -40,6 +40,8 @@ def live_view(
 ) -> None:
     """Draw a profile's samples and decisions as they come, many times a second, without reruns.
 
+    That they are looked at is written down, once an hour.
+
     Parameters
     ----------
     gesture_names
@@ -49,6 +51,7 @@ def live_view(
     compact
         Only the signals: a strip beside something else.
     """
+    audit.seen(app, "live.seen", profile.user_id)
     device = profile.device
     _component(
         key=f"semg-live-{profile.user_id}-{'strip' if compact else 'full'}",

@@ -10,7 +10,8 @@ import streamlit as st
 
 from semg.domain import Model, Profile
 from semg.store import audit, models
-from semg.store.audit import Actor
+from semg.store.audit import Action, Actor
+from semg.store.pool import Pool
 from ui import errors, report, times
 from ui.job_cards import KINDS
 from ui.page import flash
@@ -49,6 +50,7 @@ def _activate(app: App, profile: Profile, model: Model, active: int | None) -> N
     if st.button(word, key="activate", type="primary", icon=":material/undo:" if back else ":material/check:"):
         with errors.attempt():
             with app.pool.transaction() as tx:
+                app.require(tx, profile.user_id, "work")
                 models.activate_model(tx, profile.user_id, model.version)
                 audit.record(tx, Actor(app.login), "model.activated", profile.user_id, version=model.version)
             flash(f"Version {model.version} decides from now on")
@@ -101,13 +103,12 @@ def _row(model: Model) -> dict[str, Any]:
 
 
 def _download(app: App, profile: Profile, model: Model) -> None:
-    name = f"model-{profile.user_id}-v{model.version}"
+    """Offer a version as files, which are read, and written down as taken, when they are asked for."""
+    name, pool = f"model-{profile.user_id}-v{model.version}", app.unrestricted
     left, right = st.columns(2)
-    with app.pool.transaction() as tx:
-        artifact = models.get_artifact(tx, profile.user_id, model.version)
     left.download_button(
         "Model (safetensors)",
-        artifact,
+        lambda: take_model(app, pool, profile.user_id, model.version),
         f"{name}.safetensors",
         "application/octet-stream",
         icon=":material/download:",
@@ -118,7 +119,7 @@ def _download(app: App, profile: Profile, model: Model) -> None:
     )
     right.download_button(
         "Report (JSON)",
-        json.dumps({"metadata": model.metadata, "report": model.report}, indent=1, sort_keys=True),
+        lambda: take_report(app, pool, profile.user_id, model),
         f"{name}.json",
         "application/json",
         icon=":material/download:",
@@ -126,6 +127,36 @@ def _download(app: App, profile: Profile, model: Model) -> None:
         width="stretch",
         key=f"report-{model.version}",
     )
+
+
+def take_model(app: App, pool: Pool, user_id: int, version: int) -> bytes:
+    """Give a version as a file; runs at the click, when the page may be old.
+
+    Parameters
+    ----------
+    pool
+        For the entry in the audit log, also of who may change nothing.
+
+    Raises
+    ------
+    AccessError, NotFoundError
+        The viewer may not see the profile any more, or there is no such version.
+    """
+    _note_taken(app, pool, "model.exported", user_id, version)
+    with app.pool.transaction() as tx:
+        return models.get_artifact(tx, user_id, version)
+
+
+def take_report(app: App, pool: Pool, user_id: int, model: Model) -> str:
+    """Give a version's report as a file; errors as ``take_model``."""
+    _note_taken(app, pool, "report.exported", user_id, model.version)
+    return json.dumps({"metadata": model.metadata, "report": model.report}, indent=1, sort_keys=True)
+
+
+def _note_taken(app: App, pool: Pool, action: Action, user_id: int, version: int) -> None:
+    with pool.transaction() as tx:
+        app.require(tx, user_id, "see")
+        audit.record(tx, Actor(app.login), action, user_id, version=version)
 
 
 def _scored(model: Model) -> bool:

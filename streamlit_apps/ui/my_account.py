@@ -11,7 +11,8 @@ from semg.errors import InvalidValueError, LoginError
 from semg.passwords import hash_password
 from semg.store import accounts, api_tokens
 from semg.store.accounts import Account
-from ui import errors, login, times
+from semg.store.audit import record
+from ui import audit, errors, login, times, webcam
 from ui.page import flash
 from ui.runtime import App
 
@@ -32,7 +33,10 @@ def my_account(app: App) -> None:
             if st.button("Log out everywhere", help="Also here. API tokens stay."):
                 with errors.attempt():
                     with app.unrestricted.transaction() as tx:
+                        app.require_login(tx)
                         accounts.log_out_everywhere(tx, account.account_id)
+                        record(tx, audit.actor(app), "account.logged_out", account=account.account_id)
+                    webcam.switch_off()
                     login.log_out()
     with right:
         _tokens(app, account)
@@ -58,7 +62,9 @@ def _password(app: App, account: Account) -> None:
                 except LoginError as exc:
                     raise InvalidValueError("password_now", "it is wrong, or there were too many wrong tries") from exc
                 with app.unrestricted.transaction() as tx:
+                    app.require_login(tx)
                     accounts.update_password(tx, account.account_id, hashed)
+                    record(tx, audit.actor(app), "account.password_changed", account=account.account_id)
                 login.remember(app, account)
                 flash("The password was changed")
                 st.rerun()
@@ -81,7 +87,9 @@ def _tokens(app: App, account: Account) -> None:
             if act.button("Revoke", key=f"revoke-token-{token.token_id}", width="stretch"):
                 with errors.attempt():
                     with app.unrestricted.transaction() as tx:
+                        app.require_login(tx)
                         api_tokens.delete_token(tx, account.account_id, token.token_id)
+                        record(tx, audit.actor(app), "token.revoked", token=token.token_id)
                     flash(f"Token {token.name} was revoked")
                     st.rerun()
         with st.form("new-token", clear_on_submit=True):
@@ -89,6 +97,9 @@ def _tokens(app: App, account: Account) -> None:
             if st.form_submit_button("Make token"):
                 with errors.attempt():
                     with app.unrestricted.transaction() as tx:
+                        app.require_login(tx)
                         token_text = api_tokens.insert_token(tx, account.account_id, name)
+                        made_id = max(one.token_id for one in api_tokens.list_tokens(tx, account.account_id))
+                        record(tx, audit.actor(app), "token.created", token=made_id)
                     st.session_state[_SHOW_ONCE] = (name.strip(), token_text)
                     st.rerun()

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from semg.store.accounts import Account
-from ui import errors, login, runtime, style
+from ui import errors, login, login_ends, runtime, style, webcam
 from ui.runtime import App
 
 PAGES = (
@@ -45,7 +45,7 @@ def page(title: str, caption: str = "") -> Iterator[App]:
     style.apply()
     with errors.shown():
         app = runtime.app()
-        account = login.require(app)
+        account = _account(app)
         _sidebar(account)
         heading, corner = st.columns([2.6, 1], vertical_alignment="center")
         heading.title(title, anchor=False)
@@ -54,7 +54,7 @@ def page(title: str, caption: str = "") -> Iterator[App]:
         message = st.session_state.pop(_FLASH, None)
         if message:
             st.toast(message, icon=":material/check:")
-        yield replace(app.of(account), corner=corner)
+        yield replace(app.of(account), corner=corner, until_s=login_ends.of(app))
 
 
 def flash(message: str) -> None:
@@ -82,6 +82,17 @@ def split(name: str, shares: Sequence[float]) -> Sequence[DeltaGenerator]:
         return st.columns(list(shares), gap="large")
 
 
+def _account(app: App) -> Account:
+    """Give who is logged in; whoever is not any more is filmed no longer."""
+    account = None
+    try:
+        account = login.require(app)
+    finally:
+        if account is None:
+            webcam.switch_off()
+    return account
+
+
 def _sidebar(account: Account) -> None:
     with st.sidebar:
         st.html('<div class="semg-brand">sEMG <span>gestures</span></div>')
@@ -91,4 +102,5 @@ def _sidebar(account: Account) -> None:
         st.caption(f"Logged in as **{account.login}**")
         st.page_link("pages/1_User_Management.py", label="Account", icon=":material/account_circle:")
         if st.button("Log out", icon=":material/logout:", width="stretch"):
+            webcam.switch_off()
             login.log_out()

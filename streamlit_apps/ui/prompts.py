@@ -7,11 +7,12 @@ import base64
 import streamlit as st
 
 from semg.domain import Gesture
+from semg.prompt_media import check_prompt
 from semg.store import gestures
+from semg.store.audit import record
 from semg.store.pool import Pool
-from ui import errors
+from ui import audit, errors
 from ui.page import flash
-from ui.pictures import check_picture
 from ui.runtime import App
 
 TYPES = ["png", "jpg", "jpeg", "gif", "webp", "mp4", "webm"]
@@ -71,15 +72,18 @@ def edit_prompt(app: App, gesture: Gesture) -> None:
     with errors.attempt():
         if given is not None and st.button("Use it", key=f"use-{number}", type="primary"):
             content = given.getvalue()
-            if (gestures.media_type_of(content) or "").startswith("image/"):
-                check_picture(content)
+            check_prompt(content)
             with app.pool.transaction() as tx:
+                app.require(tx, gesture.user_id, "work")
                 gestures.set_prompt(tx, number, content)
+                record(tx, audit.actor(app), "gestures.changed", gesture.user_id)
             st.session_state["prompts-changed"] = changed + 1
             flash(f"{gesture.name} has a new prompt")
             st.rerun()
         if gesture.prompt_type is not None and st.button("Remove it", key=f"remove-{number}"):
             with app.pool.transaction() as tx:
+                app.require(tx, gesture.user_id, "work")
                 gestures.delete_prompt(tx, number)
+                record(tx, audit.actor(app), "gestures.changed", gesture.user_id)
             st.session_state["prompts-changed"] = changed + 1
             st.rerun()

@@ -10,8 +10,9 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from semg.accounts import login_holds
-from semg.store import identities
+from semg.store import accounts, identities
 from semg.store.accounts import Account
+from semg.store.audit import Actor, record
 from ui.runtime import App
 
 
@@ -40,6 +41,8 @@ def account_of(app: App) -> Account | None:
         account = identities.find_account(tx, issuer, subject)
         if account is None:
             account = identities.insert_account(tx, issuer, subject, name)
+            made = {"account": account.account_id, "role": accounts.ROLES.index(account.role)}
+            record(tx, Actor(account.login), "account.created", **made)
     return account if login_holds(account, issued_s) else None
 
 

@@ -33,6 +33,7 @@ def manage(app: App, profile: Profile) -> None:
             if st.button(f"Replace “{profile.name}” by a code", key=f"pseudonym-{profile.user_id}"):
                 with errors.attempt():
                     with app.pool.transaction() as tx:
+                        _require(tx, app, profile)
                         code = pseudonyms.replace_name(tx, secret, profile.user_id)
                         record(tx, Actor(app.login), "profile.changed", profile.user_id)
                     flash(f"The profile is called {code} now")
@@ -40,5 +41,11 @@ def manage(app: App, profile: Profile) -> None:
         elif st.button("Show the name", icon=":material/visibility:", key=f"real-name-{profile.user_id}"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
+                    _require(tx, app, profile)
                     record(tx, Actor(app.login), "name.seen", profile.user_id)
                     st.markdown(f"**{pseudonyms.find_name(tx, secret, profile.user_id)}**")
+
+
+def _require(tx: Transaction, app: App, profile: Profile) -> None:
+    app.require(tx, profile.user_id, "see")
+    app.require_admin()

@@ -8,9 +8,10 @@ import streamlit as st
 
 from semg import private_files
 from semg.domain import Gesture, Profile, Repetition, Session, utc_from_us
+from semg.errors import NotFoundError
 from semg.importing import import_recording
 from semg.recordings import UPLOAD_TEXT_BYTES, load_recording
-from semg.store import audit, erasing, repetitions, sessions
+from semg.store import access, audit, erasing, repetitions, sessions
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
 from ui import errors, export, times
@@ -26,13 +27,20 @@ def label_of(one: Repetition) -> str:
     return f"{one.gesture} {one.number} · {times.clock(one.started_at)}{' · left out' if one.excluded else ''}"
 
 
-def move(app: App, sent: dict[str, float]) -> None:
-    """Move a repetition's edges to where they were dragged; what does not go is told at the next run."""
+def move(app: App, session: Session, sent: dict[str, float]) -> None:
+    """Move the edges of one of the session's repetitions to where they were dragged.
+
+    The browser says which one, and may say anything. What does not go is told at the next run.
+    """
     try:
+        number = int(sent["id"])
         with app.pool.transaction() as tx:
+            app.require(tx, session.user_id, "work")
+            if sessions.get_repetition(tx, number).session_id != session.session_id:
+                raise NotFoundError(f"there is no repetition {number}; it may have been deleted")
             changed = sessions.update_repetition(
                 tx,
-                int(sent["id"]),
+                number,
                 started_at=utc_from_us(round(sent["begin_ms"] * 1000)),
                 ended_at=utc_from_us(round(sent["end_ms"] * 1000)),
                 changed_by=app.login,
@@ -55,7 +63,7 @@ def choose(number: int) -> None:
     st.session_state["repetition"] = number
 
 
-def edit_repetition(app: App, bank: list[Gesture], found: list[Repetition]) -> None:
+def edit_repetition(app: App, session: Session, bank: list[Gesture], found: list[Repetition]) -> None:
     """Show one repetition for changes: another gesture, moved edges, left out of training."""
     if not found:
         st.caption("This session has no label.")
@@ -76,6 +84,7 @@ def edit_repetition(app: App, bank: list[Gesture], found: list[Repetition]) -> N
         if st.form_submit_button("Save", type="primary"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
+                    app.require(tx, session.user_id, "work")
                     changed = sessions.update_repetition(
                         tx,
                         number,
@@ -117,10 +126,22 @@ def edit_session(app: App, session: Session) -> None:
         if st.form_submit_button("Rename"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
+                    app.require(tx, session.user_id, "work")
                     sessions.update_session(tx, session.session_id, name=name)
+                    audit.record(tx, Actor(app.login), "session.changed", session.user_id, session.session_id)
                 flash("Renamed")
                 st.rerun()
     _export(app, session)
+    with app.pool.transaction() as tx:
+        owner_id = access.find_owner(tx, session.user_id)
+    if app.may_own(owner_id):
+        _erase(app, session)
+    else:
+        st.caption("Only who made the profile, or an admin, can erase a session.")
+
+
+def _erase(app: App, session: Session) -> None:
+    """Offer to erase a session, with what goes."""
     sure = st.checkbox("Delete this session with its samples, labels and video", key=f"sure-{session.session_id}")
     if sure and session.ended_at is not None:
         with app.pool.transaction() as tx:
@@ -128,6 +149,7 @@ def edit_session(app: App, session: Session) -> None:
     if st.button("Delete session", icon=":material/delete:", disabled=not sure, key="delete-session"):
         with errors.attempt(), st.spinner("Erasing …"):
             with app.pool.transaction() as tx:
+                app.require(tx, session.user_id, "own")
                 gone = sessions.delete_session(tx, session.session_id)
                 audit.record(
                     tx, Actor(app.login), "session.erased", session.user_id, session.session_id, samples=gone.samples,
@@ -189,6 +211,7 @@ def _import(
             path, sensor=device.sensor, mains_hz=device.mains_hz, max_text_bytes=UPLOAD_TEXT_BYTES
         )
         with app.pool.transaction() as tx:
+            app.require(tx, profile.user_id, "work")
             made = import_recording(tx, profile.user_id, recording, name, started_at)
             audit.record(
                 tx, Actor(app.login), "session.imported", profile.user_id, made.session_id, samples=made.samples
@@ -201,6 +224,7 @@ def _export(app: App, session: Session) -> None:
     if st.button(f"Prepare {kind}", icon=":material/download:", key="prepare"):
         with errors.attempt(), st.spinner("Reading the session …"):
             with app.pool.transaction() as tx:
+                app.require(tx, session.user_id, "see")
                 if kind == "CSV":
                     content = export.session_csv(tx, session, app.settings.data_dir)
                 else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -24,13 +25,15 @@ POOL_SIZE = 8
 class App:
     """The settings and the database of this app; of a page, the corner for the profile, and who is logged in.
 
-    ``pool`` is what the account may do with the database: a viewer's refuses every change.
+    ``pool`` is what the account may do with the database: a viewer's refuses every change. ``until_s`` is when the
+    login ends by its age (epoch seconds).
     """
 
     settings: Settings
     pool: Pool
     corner: DeltaGenerator | None = None
     account: Account | None = None
+    until_s: float = math.inf
 
     @property
     def login(self) -> str:
@@ -66,16 +69,29 @@ class App:
         return self.is_admin or (self.may_work and own)
 
     def require(self, tx: Transaction, user_id: int, right: access.Right) -> None:
-        """Refuse, with a sentence, what who is logged in may not do with a profile."""
-        if self.account is None:
-            raise AccessError("log in first")
-        access.require(tx, self.account, user_id, right)
+        """Refuse, with a sentence, what who is logged in may not do with a profile.
+
+        Looks at account and shares anew: what runs by itself, or before its page does, has an older ``App``.
+        """
+        access.require_still(tx, self._logged_in(), user_id, right)
+
+    def require_login(self, tx: Transaction) -> None:
+        """Refuse, with a sentence, a login that has ended or an account that was changed since the page was drawn."""
+        access.require_still(tx, self._logged_in())
+
+    def require_work(self, tx: Transaction) -> None:
+        """Refuse, with a sentence, a viewer, and what ``require_login`` does."""
+        self.require_login(tx)
+        access.require_work(self._logged_in())
 
     def require_admin(self) -> None:
         """Refuse, with a sentence, everybody but an admin."""
-        if self.account is None:
+        access.require_admin(self._logged_in())
+
+    def _logged_in(self) -> Account:
+        if self.account is None or time.time() > self.until_s:
             raise AccessError("log in first")
-        access.require_admin(self.account)
+        return self.account
 
 
 def make_app() -> App:

@@ -10,8 +10,10 @@ import streamlit as st
 
 from semg.domain import Board, Profile
 from semg.store import boards, profiles, senders
+from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import errors, stream, times
+from ui import audit, errors, stream, times
+from ui.boards import let_send
 from ui.page import flash
 from ui.runtime import App
 
@@ -155,11 +157,21 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     if board_id is not None:
-                        boards.assign_board(tx, board_id, user_id)
+                        let_send(app, tx, board_id, user_id)
                     else:
-                        senders.assign_sender(tx, int(number or 0), user_id)
+                        _assign_number(app, tx, int(number or 0), user_id)
                 flash(f"{known.says(source).capitalize()} sends for {known.people[user_id].name} from now on")
                 st.rerun()
+
+
+def _assign_number(app: App, tx: Transaction, number: int, user_id: int) -> None:
+    app.require(tx, user_id, "work")
+    before = senders.list_senders(tx).get(number)
+    if before is not None:  # assigned meanwhile
+        app.require(tx, before, "work")
+        record(tx, audit.actor(app), "sender.released", before, number=number)
+    senders.assign_sender(tx, number, user_id)
+    record(tx, audit.actor(app), "sender.assigned", user_id, number=number)
 
 
 def _named(profile: Profile, width: int) -> str:
@@ -180,6 +192,8 @@ def _assigned(app: App, known: Known) -> None:
             if act.button("Release", key=f"release-{number}", width="stretch"):
                 with errors.attempt():
                     with app.pool.transaction() as tx:
-                        senders.release_sender(tx, number)
+                        app.require(tx, user_id, "work")
+                        if senders.release_sender(tx, number, user_id):
+                            record(tx, audit.actor(app), "sender.released", user_id, number=number)
                     flash(f"Number {number} is refused from now on")
                     st.rerun()

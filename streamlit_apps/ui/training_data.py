@@ -11,9 +11,10 @@ from semg import clock
 from semg.domain import REST, Gesture, Profile, Session
 from semg.store import repetitions as repetitions_store
 from semg.store import sessions
+from semg.store.audit import record
 from semg.store.session_quality import SessionQuality, find_quality
 from semg.store.sessions import SessionSummary
-from ui import errors, palette, repetitions, times, video
+from ui import audit, errors, palette, repetitions, times, video
 from ui.page import flash
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Wishes, review_view
@@ -100,14 +101,15 @@ def look_into(app: App, profile: Profile, summaries: Sequence[SessionSummary], b
     wanted = repetitions.changes(found, edited)
     save, all_out, all_in, _ = st.columns([1, 1.3, 1.3, 2])
     if save.button("Save", key=f"save-{number}", disabled=not wanted, type="primary", width="stretch"):
-        _store(app, wanted)
+        _store(app, session, wanted)
     if all_out.button("Leave all out", key=f"all-out-{number}", width="stretch", help="The session as a whole"):
-        _store(app, repetitions.all_changes(found, excluded=True))
+        _store(app, session, repetitions.all_changes(found, excluded=True))
     if all_in.button("Take all in", key=f"all-in-{number}", width="stretch"):
-        _store(app, repetitions.all_changes(found, excluded=False))
+        _store(app, session, repetitions.all_changes(found, excluded=False))
 
 
 def _picture(app: App, profile: Profile, session: Session, gesture_names: list[str]) -> None:
+    audit.seen(app, "samples.seen", profile.user_id, session.session_id)
     key = f"training-part-{session.session_id}"
     whole = whole_of(session, clock.utc_now())
     shown = read(app, profile, session, whole, part_of(whole, key))
@@ -127,13 +129,16 @@ def _picture(app: App, profile: Profile, session: Session, gesture_names: list[s
     video.show_video(app, session.session_id, key="training", height_px=240)
 
 
-def _store(app: App, wanted: Sequence[repetitions.Change]) -> None:
+def _store(app: App, session: Session, wanted: Sequence[repetitions.Change]) -> None:
     with errors.attempt():
         with app.pool.transaction() as tx:
+            app.require(tx, session.user_id, "work")
             for change in wanted:
                 repetitions_store.update_repetition(
                     tx, change.repetition_id, excluded=change.excluded, reason=change.reason, changed_by=app.login
                 )
+            record(tx, audit.actor(app), "session.changed", session.user_id, session.session_id,
+                   repetitions=len(wanted))  # fmt: skip
         flash(f"{len(wanted)} repetitions changed")
         st.rerun()
 

@@ -17,7 +17,7 @@ from semg.sealed import Vault
 from semg.settings import Settings
 from semg.video.recording import Claims, Limits, Recorder, RecorderState
 from semg.video.reports import listen
-from ui import errors
+from ui.fragments import live_fragment
 from ui.runtime import App
 
 CONSTRAINTS = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}, "audio": False}
@@ -110,15 +110,17 @@ class Camera:
             recorder.close()
 
 
-def show_webcam(app: App, session_id: int | None) -> RecorderState:
+def show_webcam(app: App, user_id: int, session_id: int | None) -> RecorderState:
     """Draw the switch and, when it is on, the webcam's picture; frames go to the session that is being recorded.
 
     Stands at the same place of a page at every run: a picture that moves on the page loses its connection.
 
     Parameters
     ----------
+    user_id
+        The profile of the page.
     session_id
-        The session that is being recorded; None while none is.
+        Its session that is being recorded; None while none is.
 
     Returns
     -------
@@ -132,10 +134,7 @@ def show_webcam(app: App, session_id: int | None) -> RecorderState:
     st.session_state[_WANTED] = on
     if not on:
         st.query_params.pop(_PARAMETER, None)
-        camera: Camera | None = st.session_state.pop(_CAMERA, None)
-        _forget_drawing()
-        if camera is not None:
-            camera.stop()
+        switch_off()
         return _OFF
     st.query_params[_PARAMETER] = "1"
     # A component that has just been drawn cannot play yet: it is told to at the next run.
@@ -143,7 +142,7 @@ def show_webcam(app: App, session_id: int | None) -> RecorderState:
     if st.session_state[_ARMED]:
         st.session_state.setdefault(_ARMED_AT, time.monotonic())
     st.session_state[_DRAWN] = st.session_state[_WHOLE_RUN] = True
-    camera = st.session_state.setdefault(_CAMERA, _camera(app))
+    camera: Camera = st.session_state.setdefault(_CAMERA, _camera(app))
     camera.aim(session_id)
     with st.container(gap=None):
         _mirror(key="semg-webcam", data={"constraints": CONSTRAINTS})
@@ -151,13 +150,21 @@ def show_webcam(app: App, session_id: int | None) -> RecorderState:
         with st.container(key="webcam-sender"):
             st.html("<style>.st-key-webcam-sender { height: 0; overflow: hidden; }</style>")
             _send(app.settings, camera)
-    _status(app, camera, session_id)
+    _status(app, user_id, camera, session_id)
     return camera.state()
 
 
 def webcam_on() -> bool:
     """Tell whether the viewer wants the webcam recorded."""
     return bool(st.session_state.get(_ON))
+
+
+def switch_off() -> None:
+    """Take no more pictures of this tab."""
+    camera: Camera | None = st.session_state.pop(_CAMERA, None)
+    _forget_drawing()
+    if camera is not None:
+        camera.stop()
 
 
 def _forget_drawing() -> None:
@@ -200,8 +207,8 @@ def _send(settings: Settings, camera: Camera) -> None:
         camera.connect(connection)
 
 
-@errors.live_fragment(1.0)
-def _status(app: App, camera: Camera, session_id: int | None) -> None:
+@live_fragment(1.0, on_refused=switch_off)
+def _status(app: App, user_id: int, camera: Camera, session_id: int | None) -> None:
     """Say every second whether pictures come, and whether they are written."""
     if not st.session_state.pop(_WHOLE_RUN, False) and not st.session_state.get(_ARMED):
         st.rerun()  # by the clock: a run of the whole page may be somebody's click, which must not be lost

@@ -21,12 +21,13 @@ from safetensors.numpy import save
 
 from semg.block_table import BlockTable
 from semg.domain import Device
-from semg.errors import ArtifactError, RecordingError, SealError, StoreError, WireError
+from semg.errors import ArtifactError, InvalidValueError, RecordingError, SealError, StoreError, WireError
 from semg.ingest.arrivals import Arrivals
 from semg.ingest.boards import KnownBoard
 from semg.ingest.counters import Counters
 from semg.ingest.decoder import decode_batch
 from semg.ingest.pipeline import Pipeline
+from semg.prompt_media import check_prompt
 from semg.recordings import load_recording
 from semg.sealed import Vault
 from semg.signals import summary
@@ -215,8 +216,11 @@ def recording(data: bytes) -> None:
 
 def prompt(data: bytes) -> None:
     """Give a picture or video that somebody uploads."""
-    kind = media_type_of(data)
-    assert kind is None or kind.startswith(("image/", "video/"))
+    try:
+        kind = check_prompt(data)
+    except InvalidValueError:
+        return
+    assert kind == media_type_of(data)
 
 
 def classifier(data: bytes) -> None:

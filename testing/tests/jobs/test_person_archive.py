@@ -8,20 +8,27 @@ import json
 import os
 import time
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from semg import exports, person_archive
+from semg.consent import TEST_PERSON
 from semg.domain import us_from_utc
 from semg.errors import NotFoundError
 from semg.exports import Export
 from semg.jobs.videos import VideoKeeper
 from semg.person_archive import write_archive
+from semg.pretraining import store_version
 from semg.settings import Settings
-from semg.store import audit, decisions, profiles
+from semg.signals.base import Base, PersonStatistics
+from semg.signals.conditioning import ConditioningSpec
+from semg.signals.windows import WindowSpec
+from semg.store import access, accounts, audit, consents, decisions, jobs, profiles, repetitions
 from semg.store.pool import Pool, execute
 from semg.video.files import files_of
 from testing import fake_camera
@@ -42,6 +49,13 @@ def filled(pool: Pool, settings: Settings) -> Filled:
         execute(tx, "DELETE FROM erased_videos")
         execute(tx, "INSERT INTO videos (session_id, seen_at) VALUES (%s, NULL)", (made.session_id,))
         audit.record(tx, audit.Actor(service="app"), "samples.seen", made.user_id, made.session_id)
+        owner = accounts.insert_account(tx, "maria.curie", "")
+        access.set_owner(tx, made.user_id, owner)
+        consents.insert_consent(tx, made.user_id, replace(TEST_PERSON, recorded_by="maria.curie"))
+        (first,) = repetitions.list_repetitions(tx, made.session_id)
+        for excluded, login in ((True, "maria.curie"), (False, "somebody who left")):
+            repetitions.update_repetition(tx, first.repetition_id, excluded=excluded, changed_by=login)
+        jobs.record_used(tx, made.job_id)
     files = files_of(settings.videos, made.session_id, VAULT)
     files.parts.mkdir(parents=True)
     write_part(files.create_part(1), range(40), us_from_utc(T0))
@@ -74,7 +88,7 @@ def test_archive_holds_everything_and_reads_back(
             f"{session}/labels.csv", f"{session}/video.mp4", f"{session}/video_times.csv", f"{imported}/samples.csv",
         }  # fmt: skip
         about = json.loads(archive.read("profile.json"))
-        assert (about["name"], about["real_name"]) == ("Ada", "Ada Lovelace")
+        assert about["name"] == "Ada"
         assert json.loads(archive.read("consents.json"))[0]["scopes"] == ["recording", "video", "shared_models"]
         assert json.loads(archive.read("models/1.json"))["report"] == {"accuracy": 0.9}
         samples = table(archive, f"{session}/samples.csv")
@@ -91,6 +105,69 @@ def test_archive_holds_everything_and_reads_back(
             numbers = [fake_camera.read(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
         assert numbers == list(range(40))
         assert len(table(archive, f"{session}/video_times.csv")) == 40
+
+
+def content(pool: Pool, settings: Settings, user_id: int, *, with_name: bool = False) -> dict[str, bytes]:
+    """Write an archive, and give its files."""
+    out = io.BytesIO()
+    write_archive(pool, settings, user_id, out, with_name=with_name)
+    with zipfile.ZipFile(out) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_name_behind_a_code_is_in_it_only_when_asked_for(pool: Pool, settings: Settings, filled: Filled) -> None:
+    without, named = (content(pool, settings, filled.user_id, with_name=asked) for asked in (False, True))
+    assert not [name for name, text in without.items() if b"Lovelace" in text]
+    assert [name for name, text in named.items() if b"Lovelace" in text] == ["profile.json"]
+    assert json.loads(named["profile.json"])["real_name"] == "Ada Lovelace"
+
+
+def test_accounts_stand_as_numbers(pool: Pool, settings: Settings, filled: Filled) -> None:
+    files = content(pool, settings, filled.user_id)
+    logins = (b"maria.curie", b"somebody who left", b"helper of Ada", b"a tool in testing")
+    assert [(name, login) for name, text in files.items() for login in logins if login in text] == []
+    with pool.transaction() as tx:
+        known = {one.login: f"account {one.account_id}" for one in accounts.list_accounts(tx)}
+    assert json.loads(files["access.json"])["owner"] == known["maria.curie"]
+    assert [one["account"] for one in json.loads(files["access.json"])["shared_with"]] == [known["helper of Ada"]]
+    entered = [one["recorded_by"] for one in json.loads(files["consents.json"])]
+    assert entered == [known["maria.curie"], "account gone"]
+    assert json.loads(files["profile.json"])["consent"]["recorded_by"] == known["maria.curie"]
+    changes = list(csv.DictReader(io.StringIO(files[f"sessions/{filled.session_id}/changes.csv"].decode())))
+    assert [one["changed_by"] for one in changes] == ["account gone", known["maria.curie"]]
+
+
+def test_quality_senders_and_what_was_used_are_in_it(pool: Pool, settings: Settings, filled: Filled) -> None:
+    files = content(pool, settings, filled.user_id)
+    quality = json.loads(files[f"sessions/{filled.session_id}/quality.json"])
+    assert (quality["level"], quality["reason"]) == ("good", "quiet")
+    assert f"sessions/{filled.imported_id}/quality.json" not in files
+    senders = json.loads(files["senders.json"])
+    assert [one["name"] for one in senders["boards"]] == ["board of Ada"]
+    assert [one["number"] for one in senders["text_senders"]] == [1_000_000 + filled.user_id]
+    (job,) = json.loads(files["jobs.json"])
+    labels = list(csv.DictReader(io.StringIO(files[f"sessions/{filled.session_id}/labels.csv"].decode())))
+    used = {str(one["repetition_id"]) for one in job["used"]}
+    assert {one["label"] for one in labels} <= used
+    assert {one["gesture"] for one in job["used"]} == {"fist"}
+
+
+def test_part_in_base_statistics_is_in_it(pool: Pool, settings: Settings, filled: Filled) -> None:
+    names = (str(filled.user_id), "another")
+    people = [
+        PersonStatistics(name, (name,), ("fist", "rest"), 4, *(np.full((2, 2), 7.0 + i) for _ in range(5)))
+        for i, name in enumerate(names)
+    ]
+    base = Base("2 people", WindowSpec(200.0, 200, 50, 0), ConditioningSpec("raw", 200.0, 50.0), 2, 0.0, tuple(people))
+    folder = settings.data_dir / "bases"
+    store_version(folder, [base])
+    (folder / "base-9-damaged.safetensors").write_bytes(b"x")
+    files = content(pool, settings, filled.user_id)
+    found = {name: json.loads(text) for name, text in files.items() if name.startswith("bases/")}
+    (mine,) = [one for one in found.values() if "means" in one]
+    assert (mine["name"], mine["means"]) == (names[0], [[7.0, 7.0], [7.0, 7.0]])
+    assert "problem" in found["bases/base-9-damaged.json"]
+    assert not any(b"another" in text for text in files.values())
 
 
 def test_readme_names_every_kind_of_file(pool: Pool, settings: Settings, filled: Filled, tmp_path: Path) -> None:

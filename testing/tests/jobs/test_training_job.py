@@ -85,6 +85,22 @@ def test_job_stores_and_activates_a_version_with_its_report(settings, pool, user
         assert [(m.version, m.active) for m in models.list_models(tx, user_id)] == [(2, True), (1, False)]
 
 
+@pytest.mark.parametrize("claimed", [True, False], ids=["by a runner", "by hand"])
+def test_job_is_refused_when_the_consent_is_gone(settings, pool, user_id, recordings, add_session, claimed) -> None:
+    session_id = add_session(user_id, recordings[0])
+    with pool.transaction() as tx:
+        job_id = jobs.insert_job(tx, user_id, [session_id], "logcov_lda", {})
+        consents.insert_consent(tx, user_id, replace(TEST_PERSON, scopes=()))  # and the job was not canceled
+        if claimed:
+            assert jobs.claim_due_job(tx, "test").job_id == job_id
+    assert run_job(settings, pool, job_id) is None
+    with pool.transaction() as tx:
+        job = jobs.get_job(tx, job_id)
+        assert models.list_models(tx, user_id) == []
+    assert job.status == "failed"
+    assert "no longer agrees to being recorded" in job.error
+
+
 def test_channels_of_the_gesture_bank_are_used(settings, pool, user_id, recordings, add_session) -> None:
     session_id = add_session(user_id, recordings[0])
     with pool.transaction() as tx:

@@ -12,10 +12,10 @@ from streamlit.testing.v1 import AppTest
 from semg.consent import TEST_PERSON
 from semg.passwords import hash_password
 from semg.settings import Settings
-from semg.store import accounts, gestures, profiles
+from semg.store import access, accounts, gestures, profiles
 from semg.store.pool import Pool
 from semg.wire import tokens
-from testing.tests.pages.page_data import CHANNELS, LOGIN, MAIN, PASSWORD, RATE_HZ
+from testing.tests.pages.page_data import CHANNELS, LOGIN, MAIN, PASSWORD, RATE_HZ, AsRole
 from ui import runtime
 from ui.runtime import App
 
@@ -58,3 +58,20 @@ def profile_id(pool: Pool) -> int:
         for name in ("fist", "open hand"):
             gestures.insert_gesture(tx, user_id, name, f"how to: {name}")
     return user_id
+
+
+@pytest.fixture
+def as_role(app_of_test: App, pool: Pool) -> AsRole:
+    """Gives the logged-in account a role, and makes another admin; gives the number of the first."""
+
+    def change(role: str, *shared: int) -> int:
+        with pool.transaction() as tx:
+            accounts.insert_account(tx, "another-admin", "", "admin")
+            account = accounts.find_account(tx, LOGIN)
+            assert account is not None
+            accounts.update_account(tx, account.account_id, role=role, disabled=False)
+            for user_id in shared:
+                access.set_shares(tx, user_id, [account.account_id])
+            return account.account_id
+
+    return change

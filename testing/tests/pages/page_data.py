@@ -22,6 +22,7 @@ USERS, GESTURES = "1_User_Management.py", "2_Gesture_Management.py"
 CAPTURE, TRAIN = "3_Training_Data_Capture.py", "4_Kickoff_Training.py"
 JOBS, LIVE, REVIEW = "5_Training_Jobs_Status.py", "6_Realtime_Gesture_Recognition.py", "7_Sensor_Data_Review.py"
 Open = Callable[..., AppTest]
+AsRole = Callable[..., int]
 
 REPORT: dict[str, Any] = {
     "accuracy": 0.9,
@@ -120,3 +121,9 @@ def insert_models(pool: Pool, user_id: int, n: int, reported: Mapping[str, Any] 
         for _ in range(n):
             models.insert_model(tx, user_id, None, b"weights", {"kind": "cnn"}, REPORT | dict(reported or {}), 1 << 20)
         models.activate_model(tx, user_id, n)
+
+
+def make_profile(pool: Pool, name: str, owner_id: int | None = None) -> int:
+    """Make a profile without consent."""
+    with pool.transaction() as tx:
+        return profiles.insert_profile(tx, name, channels=CHANNELS, rate_hz=RATE_HZ, owner_id=owner_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,43 +13,19 @@ from semg.passwords import hash_password
 from semg.store import access, accounts, api_tokens, gestures, profiles
 from semg.store.pool import Pool, one
 from testing.tests.pages.page_data import (
-    CHANNELS,
     GESTURES,
     LOGIN,
     PASSWORD,
-    RATE_HZ,
     USERS,
+    AsRole,
     all_text,
     button,
     field,
+    make_profile,
     now,
 )
 from ui import sources
 from ui.runtime import App
-
-AsRole = Callable[..., int]
-
-
-@pytest.fixture
-def as_role(app_of_test: App, pool: Pool) -> AsRole:
-    """Gives the logged-in account a role, and makes another admin; gives the number of the first."""
-
-    def change(role: str, *shared: int) -> int:
-        with pool.transaction() as tx:
-            accounts.insert_account(tx, "another-admin", "", "admin")
-            account = accounts.find_account(tx, LOGIN)
-            assert account is not None
-            accounts.update_account(tx, account.account_id, role=role, disabled=False)
-            for user_id in shared:
-                access.set_shares(tx, user_id, [account.account_id])
-            return account.account_id
-
-    return change
-
-
-def make_profile(pool: Pool, name: str, owner_id: int | None = None) -> int:
-    with pool.transaction() as tx:
-        return profiles.insert_profile(tx, name, channels=CHANNELS, rate_hz=RATE_HZ, owner_id=owner_id)
 
 
 def tabs_of(page: AppTest) -> list[str]:

@@ -77,7 +77,12 @@ def test_archive_is_offered_and_what_was_done_stands_in_the_audit_log(
     page.toggle(key="audit-show").set_value(True).run()
     assert not page.exception
     shown = page.dataframe[-1].value
-    assert shown["What"].tolist() == ["audit seen", "profile changed", "person exported"]
+    assert shown["What"].tolist() == [
+        "saw the audit log",
+        "changed the profile",
+        "got the link to the archive",
+        "made the person's archive",
+    ]
     assert set(shown["Name"].tolist()[1:]) == {"Ada"}
 
 

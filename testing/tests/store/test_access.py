@@ -84,6 +84,34 @@ def test_what_may_not_be_seen_cannot_be_told_from_what_is_not_there(pool: Pool, 
     assert told[0] == told[1]
 
 
+def test_standing_is_looked_at_anew(pool: Pool, make_account: MakeAccount) -> None:
+    make_account("admin", "admin")
+    account, other = make_account("helper"), make_account("other")
+    user_id = make_profile(pool, "Ada")
+
+    def still(user: int | None = user_id, right: access.Right = "work", who: Account = account) -> bool:
+        try:
+            with pool.transaction() as tx:
+                access.require_still(tx, who, user, right)
+        except (AccessError, NotFoundError):
+            return False
+        return True
+
+    assert (still(None), still()) == (True, False)
+    with pool.transaction() as tx:
+        access.set_shares(tx, user_id, [account.account_id])
+        accounts.record_failed_login(tx, "helper", datetime.now(UTC))  # somebody else tries a password
+    assert (still(), still(right="own"), still(who=other)) == (True, False, False)
+    for role, disabled in (("viewer", False), ("researcher", True)):
+        with pool.transaction() as tx:
+            accounts.update_account(tx, account.account_id, role=role, disabled=disabled)
+        assert (still(), still(None)) == (False, False)
+    assert not still(None, who=again(pool, account)), "disabled, however it is known"
+    with pool.transaction() as tx:
+        accounts.delete_account(tx, other.account_id)
+    assert not still(None, who=other)
+
+
 def test_shares_are_replaced_and_end_with_the_account(pool: Pool, make_account: MakeAccount) -> None:
     first, second = make_account("first"), make_account("second", "viewer")
     user_id = make_profile(pool, "Ada")

@@ -90,6 +90,27 @@ def test_withdrawal_ends_the_capture_and_the_jobs(pool: Pool, filled: Filled) ->
         assert len(sessions.list_sessions(tx, filled.user_id)) == 3, "what is stored stays until it is erased"
 
 
+def test_withdrawal_cancels_every_open_job_and_no_other(pool: Pool, filled: Filled) -> None:
+    with pool.transaction() as tx:
+        jobs.claim_job(tx, filled.job_id, "test")
+        jobs.complete_job(tx, filled.job_id)
+        opened = [jobs.insert_job(tx, filled.user_id, [filled.session_id], "cnn", {}) for _ in range(130)]
+        jobs.claim_job(tx, opened[0], "test")
+        other = profiles.insert_profile(tx, "Ben", channels=("a0", "a1"), rate_hz=200, consent=TEST_PERSON)
+        device = profiles.get_profile(tx, other).device
+        theirs = sessions.insert_session(
+            tx, other, "s", "import", T0, T0 + timedelta(seconds=1), status="completed", device=device
+        )
+        kept = jobs.insert_job(tx, other, [theirs], "cnn", {})
+        consent.change(tx, filled.user_id, NOTHING)
+        assert {jobs.get_job(tx, job_id).status for job_id in opened[1:]} == {"canceled"}
+        running = jobs.get_job(tx, opened[0])
+        assert (running.status, running.cancel_requested, running.ended_at) == ("in-progress", True, None)
+        done = jobs.get_job(tx, filled.job_id)
+        assert (done.status, done.cancel_requested) == ("completed", False)
+        assert jobs.get_job(tx, kept).status == "scheduled"
+
+
 def test_text_comes_from_the_project_or_the_named_file(settings, tmp_path) -> None:
     assert read_text(settings).version == "version 1"
     assert "withdraw" in read_text(settings).content

@@ -1,0 +1,46 @@
+"""A page that is open while its account changes; and a model that is taken away as a file, and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from semg.consent import TEST_PERSON
+from semg.settings import Settings
+from semg.store import accounts, audit, profiles
+from semg.store.pool import Pool
+from testing.running_system import running
+from testing.tests.browser.journey import LOGIN, log_in, open_page
+from testing.tests.pages.page_data import insert_models
+
+pytestmark = [pytest.mark.browser, pytest.mark.servers]
+
+
+@pytest.fixture
+def jobs_page(page: Page, pool: Pool, live_settings: Settings, tmp_path: Path) -> Iterator[Page]:
+    """The page of jobs and models, of a profile that has one version."""
+    with pool.transaction() as tx:
+        user_id = profiles.insert_profile(tx, "Ada", channels=["a0", "a1"], rate_hz=200.0, consent=TEST_PERSON)
+    insert_models(pool, user_id, 1)
+    with running(live_settings, tmp_path, ("streamlit",)):
+        log_in(page, live_settings)
+        open_page(page, "Jobs and models", "Training Jobs and Models")
+        yield page
+
+
+def test_model_is_taken_away_and_an_open_page_ends_with_its_account(jobs_page: Page, pool: Pool) -> None:
+    with jobs_page.expect_download() as taken:
+        jobs_page.get_by_role("button", name="Model (safetensors)").click()
+    assert taken.value.suggested_filename.endswith("-v1.safetensors")
+    assert Path(taken.value.path()).read_bytes() == b"weights"
+    with pool.transaction() as tx:
+        assert audit.list_entries(tx)[0].action == "model.exported"
+        account = accounts.find_account(tx, LOGIN)
+        assert account is not None
+        accounts.insert_account(tx, "another-admin", "", "admin")
+        accounts.update_account(tx, account.account_id, role="admin", disabled=True)
+    expect(jobs_page.get_by_role("textbox", name="Password")).to_be_visible()  # nobody has clicked
+    expect(jobs_page.get_by_text("No training yet.")).to_have_count(0)

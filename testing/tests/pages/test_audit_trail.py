@@ -1,0 +1,315 @@
+"""The audit log, from end to end of its list: every action is written down where it is done, and shown in words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, get_args
+
+import pytest
+
+from semg.accounts import log_in
+from semg.errors import LoginError
+from semg.jobs import retention
+from semg.passwords import hash_password
+from semg.pseudonyms import keep_name
+from semg.store import access, accounts, audit, boards, jobs, models, sessions, videos
+from semg.store.audit import Action
+from semg.store.pool import Pool, execute
+from testing.tests.pages.page_data import (
+    CAPTURE,
+    GESTURES,
+    JOBS,
+    LIVE,
+    LOGIN,
+    PASSWORD,
+    REVIEW,
+    TRAIN,
+    USERS,
+    Open,
+    button,
+    field,
+    insert_models,
+    make_session,
+    now,
+    store_noise,
+)
+from testing.tests.pages.test_boards_tab import make as make_board
+from testing.tests.pages.test_capture_page import start_session
+from testing.tests.pages.test_overview_page import show_sender
+from ui import model_versions
+from ui.audit import WORDS
+from ui.runtime import App
+
+pytestmark = pytest.mark.servers
+
+
+@dataclass(frozen=True)
+class World:
+    """What a step of the trail works with."""
+
+    open_page: Open
+    app: App
+    pool: Pool
+    user_id: int
+
+    def account_id(self, login: str) -> int:
+        with self.pool.transaction() as tx:
+            found = accounts.find_account(tx, login)
+        assert found is not None
+        return found.account_id
+
+    def session(self) -> int:
+        return make_session(self.pool, self.user_id, now() - timedelta(hours=1))
+
+    def filmed_session(self) -> int:
+        number, at = self.session(), now()
+        with self.pool.transaction() as tx:
+            execute(tx, "INSERT INTO videos (session_id) VALUES (%s)", (number,))
+            videos.finish_video(tx, number, started_at=at - timedelta(hours=1), ended_at=at, frames=9, n_bytes=9,
+                                width=64, height=48, time_error_us=900)  # fmt: skip
+        return number
+
+
+@pytest.fixture
+def world(open_page: Open, app_of_test: App, pool: Pool, profile_id: int) -> World:
+    """The app with one profile, and an admin who is logged in."""
+    return World(open_page, app_of_test, pool, profile_id)
+
+
+def profile_is_kept(world: World) -> None:
+    page = world.open_page(USERS)
+    page.text_input(key="new-name").input("Grace")
+    button(page, "Create profile").click().run()
+    page = world.open_page(USERS, profile_id=world.user_id)
+    button(page, "Withdraw all consent").click().run()
+    button(page, "Save").click().run()
+    page = world.open_page(GESTURES, profile_id=world.user_id)
+    page.text_input(key="new-name").input("point")
+    button(page, "Add").click().run()
+
+
+def profile_is_shared_given_and_erased(world: World) -> None:
+    with world.pool.transaction() as tx:
+        other = accounts.insert_account(tx, "helper", "", "viewer")
+    for shared, owner in (([other], None), ([], world.account_id(LOGIN))):
+        page = world.open_page(USERS, profile_id=world.user_id)
+        field(page.multiselect, "Shared with").set_value(shared)
+        field(page.selectbox, "Belongs to").set_value(owner)
+        button(page, "Save who sees it").click().run()
+        assert not page.error
+    page.toggle(key=f"count-{world.user_id}").set_value(True).run()
+    field(page.text_input, "Type the name to confirm").input("Ada").run()
+    button(page, "Erase for ever").click().run()
+
+
+def archive_is_made(world: World) -> None:
+    with world.pool.transaction() as tx:
+        keep_name(tx, world.app.settings.secret_key.get_secret_value(), world.user_id, "Ada Lovelace")
+    page = world.open_page(USERS)
+    button(page, "Make the archive").click().run()
+    page.session_state["person-export"].join(30)
+    page.run()
+
+
+def capture_is_made(world: World) -> None:
+    store_noise(world.pool, world.user_id, now() - timedelta(seconds=5), 30)
+    page = world.open_page(CAPTURE)
+    page.button(key="start").click().run()
+    with world.pool.transaction() as tx:
+        (session,) = sessions.list_recording_sessions(tx)
+        sessions.finish_session(tx, session.session_id, now() + timedelta(seconds=5))
+    start_session(world.pool, world.user_id, 3.5, gesture_s=60)
+    world.open_page(CAPTURE).button(key="abort").click().run()
+
+
+def recording_is_looked_at_and_changed(world: World) -> None:
+    number = world.filmed_session()
+    page = world.open_page(REVIEW)
+    page.button(key="prepare").click().run()
+    page.text_input(key=f"name-{number}").input("Evening")
+    button(page, "Rename").click().run()
+    page.checkbox(key=f"sure-{number}").check().run()
+    page.button(key="delete-session").click().run()
+    rows = [f"{5 * i},{i % 7},1,2,3,{'fist' if i < 300 else 'rest'},1" for i in range(600)]
+    content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows]).encode()
+    page = world.open_page(REVIEW, mode="Import a recording")
+    page.file_uploader(key="import-0").set_value(("walk.csv", content, "text/csv"))
+    button(page, "Import").click().run()
+
+
+def old_video_is_removed(world: World) -> None:
+    world.filmed_session()
+    kept = world.app.settings.model_copy(update={"keep_videos_days": 1})
+    retention.expire(kept, world.pool, now() + timedelta(days=9), threading.Event())
+
+
+def training_is_started_and_canceled(world: World) -> None:
+    world.session()
+    page = world.open_page(TRAIN)
+    page.button(key="start").click().run()
+    with world.pool.transaction() as tx:
+        (job,) = jobs.list_jobs(tx, world.user_id)
+    world.open_page(JOBS).button(key=f"cancel-{job.job_id}").click().run()
+    world.open_page(JOBS).button(key=f"retry-{job.job_id}").click().run()
+
+
+def models_are_used(world: World) -> None:
+    insert_models(world.pool, world.user_id, 2)
+    page = world.open_page(JOBS)
+    field(page.selectbox, "Version").set_value(1).run()
+    page.button(key="activate").click().run()
+    with world.pool.transaction() as tx:
+        account = accounts.find_account(tx, LOGIN)
+        model = models.list_models(tx, world.user_id)[0]
+    assert account is not None
+    app = world.app.of(account)
+    model_versions.take_model(app, world.pool, world.user_id, 2)
+    model_versions.take_report(app, world.pool, world.user_id, model)
+
+
+def boards_are_managed(world: World) -> None:
+    page = make_board(world.open_page(USERS), "Left band")
+    field(page.selectbox, "Sends for").set_value(world.user_id).run()
+    for label in ("Revoke key", "New key"):
+        button(page, label).click().run()
+    page = make_board(page, "Right band")  # takes the place of the first
+    with world.pool.transaction() as tx:
+        second = max(one.board_id for one in boards.list_boards(tx))
+    field(page.selectbox, "Board").set_value(second).run()
+    page.selectbox(key=f"assign-{second}").set_value(world.user_id).run()
+    button(page, "Remove").click().run()
+
+
+def senders_are_assigned(world: World) -> None:
+    show_sender(world.pool, user_id=77_000, state="unknown_profile")
+    world.open_page().button(key="assign-n77000").click().run()
+    world.open_page().button(key="release-77000").click().run()
+
+
+def accounts_are_managed(world: World) -> None:
+    page = world.open_page(USERS)
+    field(page.text_input, "Login of the new account").input("helper")
+    button(page, "Make account").click().run()
+    number = world.account_id("helper")
+    page.selectbox(key="account-choice").set_value(number).run()
+    field(page.toggle, "Disabled").set_value(True)
+    next(one for one in page.button if one.label == "Save" and one.form_id == f"account-{number}").click().run()
+    button(page, "New password").click().run()
+    page.checkbox(key=f"sure-{number}").check().run()
+    button(page, "Delete account").click().run()
+
+
+def own_account_is_used(world: World) -> None:
+    page = world.open_page(USERS)
+    field(page.text_input, "Name of the new token").input("Robot hand")
+    button(page, "Make token").click().run()
+    button(page, "Revoke").click().run()
+    page.toggle(key="audit-show").set_value(True).run()
+    button(page, "Log out everywhere").click().run()
+
+
+def password_is_guessed(world: World) -> None:
+    for _ in range(9):
+        with pytest.raises(LoginError):
+            log_in(world.pool, LOGIN, "wrong password", now())
+
+
+STEPS: dict[Callable[[World], None], set[Action]] = {
+    profile_is_kept: {"profile.created", "profile.changed", "consent.changed", "gestures.changed"},
+    profile_is_shared_given_and_erased: {"profile.shared", "profile.unshared", "profile.given", "profile.erased"},
+    archive_is_made: {"person.exported", "person.offered", "name.seen"},
+    capture_is_made: {"capture.started", "capture.ended", "live.seen"},
+    recording_is_looked_at_and_changed: {
+        "samples.seen", "video.seen", "session.changed", "session.exported", "session.imported", "session.erased",
+    },
+    old_video_is_removed: {"video.expired"},
+    training_is_started_and_canceled: {"job.created", "job.canceled"},
+    models_are_used: {"model.activated", "model.exported", "report.exported"},
+    boards_are_managed: {
+        "board.created", "board.assigned", "board.released", "board.key_made", "board.key_revoked", "board.erased",
+    },
+    senders_are_assigned: {"sender.assigned", "sender.released"},
+    accounts_are_managed: {"account.created", "account.changed", "account.password_changed", "account.erased"},
+    own_account_is_used: {"token.created", "token.revoked", "audit.seen", "account.logged_out"},
+    password_is_guessed: {"account.locked"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+def test_what_is_done_is_written_down(world: World, step: Callable[[World], None]) -> None:
+    step(world)
+    with world.pool.transaction() as tx:
+        found = {one.action for one in audit.list_entries(tx)}
+    assert STEPS[step] - found == set()
+
+
+def test_every_action_has_a_step_and_words() -> None:
+    assert set.union(*STEPS.values()) == set(get_args(Action)) == set(WORDS)
+    assert len(set(WORDS.values())) == len(WORDS)
+
+
+def entries(pool: Pool, action: Action) -> list[Any]:
+    with pool.transaction() as tx:
+        return [one for one in audit.list_entries(tx) if one.action == action]
+
+
+def test_looking_at_a_session_to_train_on_is_written_down_once(world: World) -> None:
+    number = world.session()
+    page = world.open_page(TRAIN)
+    assert entries(world.pool, "samples.seen") == []
+    page.toggle(key="look").set_value(True).run()
+    page.run()
+    (entry,) = entries(world.pool, "samples.seen")
+    assert (entry.who, entry.user_id, entry.session_id) == (LOGIN, world.user_id, number)
+
+
+@pytest.mark.parametrize("name", [CAPTURE, LIVE])
+def test_live_view_is_written_down_on_both_pages_once(world: World, name: str) -> None:
+    page = world.open_page(name)
+    page.run()
+    (entry,) = entries(world.pool, "live.seen")
+    assert (entry.who, entry.user_id) == (LOGIN, world.user_id)
+
+
+def test_locks_are_written_down_and_not_every_try(world: World) -> None:
+    password_is_guessed(world)  # nine tries, of which the fifth locks
+    (entry,) = entries(world.pool, "account.locked")
+    assert entry.counts == {"account": world.account_id(LOGIN), "tries": 5}
+    assert entry.who == "login form"
+    with world.pool.transaction() as tx:
+        accounts.update_password(tx, world.account_id(LOGIN), hash_password(PASSWORD))
+    for _ in range(4):
+        with pytest.raises(LoginError):
+            log_in(world.pool, LOGIN, "wrong password", now())
+    assert log_in(world.pool, LOGIN, PASSWORD, now()).login == LOGIN
+    assert len(entries(world.pool, "account.locked")) == 1, "a right password at the last try is no lock"
+
+
+def test_log_names_accounts_and_roles(world: World) -> None:
+    page = world.open_page(USERS)
+    field(page.text_input, "Login of the new account").input("helper")
+    button(page, "Make account").click().run()
+    page.toggle(key="audit-show").set_value(True).run()
+    shown = page.dataframe[-1].value
+    made = shown[shown["What"] == "made an account"].iloc[0]
+    assert (made["Who"], made["Counts"]) == (LOGIN, "role researcher, account helper")
+
+
+def test_name_stands_in_an_archive_of_an_admin_only(world: World) -> None:
+    archive_is_made(world)
+    assert len(entries(world.pool, "name.seen")) == 1
+    with world.pool.transaction() as tx:
+        accounts.insert_account(tx, "another-admin", "", "admin")
+        number = world.account_id(LOGIN)
+        accounts.update_account(tx, number, role="researcher", disabled=False)
+        access.set_owner(tx, world.user_id, number)
+    page = world.open_page(USERS)
+    button(page, "Make the archive").click().run()
+    export = page.session_state["person-export"]
+    export.join(30)
+    assert export.name
+    assert not export.with_name
+    assert len(entries(world.pool, "name.seen")) == 1
