@@ -33,7 +33,7 @@ def my_account(app: App) -> None:
                 with errors.attempt():
                     with app.unrestricted.transaction() as tx:
                         accounts.log_out_everywhere(tx, account.account_id)
-                    login.log_out()
+                    login.log_out(app)
     with right:
         _tokens(app, account)
 

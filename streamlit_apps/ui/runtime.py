@@ -14,6 +14,7 @@ from semg.settings import Settings, get_settings
 from semg.store import access
 from semg.store.accounts import Account
 from semg.store.pool import Pool, Transaction
+from semg.wire import tokens
 
 POOL_SIZE = 8
 
@@ -22,13 +23,15 @@ POOL_SIZE = 8
 class App:
     """The settings and the database of this app; of a page, the corner for the profile, and who is logged in.
 
-    ``pool`` is what the account may do with the database: a viewer's refuses every change.
+    ``pool`` is what the account may do with the database: a viewer's refuses every change. ``issued_s`` is when the
+    login was made (epoch seconds).
     """
 
     settings: Settings
     pool: Pool
     corner: DeltaGenerator | None = None
     account: Account | None = None
+    issued_s: float = 0.0
 
     @property
     def login(self) -> str:
@@ -50,9 +53,24 @@ class App:
         """The pool for what everybody may change: the own account."""
         return app().pool
 
-    def of(self, account: Account) -> App:
-        """Give what the app is for an account."""
-        return replace(self, account=account, pool=self.pool.read_only() if account.role == "viewer" else self.pool)
+    def of(self, account: Account, issued_s: float = 0.0) -> App:
+        """Give what the app is for an account whose login was made at a time."""
+        pool = self.pool.read_only() if account.role == "viewer" else self.pool
+        return replace(self, account=account, issued_s=issued_s, pool=pool)
+
+    def token(self, purpose: str, subject: str, life_s: float, now_s: float | None = None) -> str:
+        """Give a token that this browser shows to the API; it ends with the login.
+
+        Raises
+        ------
+        AccessError
+            Nobody is logged in.
+        """
+        if self.account is None:
+            raise AccessError("log in first")
+        secret = self.settings.secret_key.get_secret_value()
+        login = tokens.Login(self.account.account_id, self.issued_s)
+        return tokens.make_token(secret, purpose, subject, life_s, now_s, login)
 
     def people(self, tx: Transaction) -> list[Profile]:
         """Give the profiles that who is logged in may see, by name."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
 from semg import passwords
-from semg.accounts import log_in, login_holds
+from semg.accounts import end_login, find_logged_in, log_in, login_holds
 from semg.errors import AccessError, ConflictError, LoginError, NotFoundError
 from semg.store import access, accounts, api_tokens, gestures, profiles
 from semg.store.accounts import Account
-from semg.store.pool import Pool, execute, rows
+from semg.store.pool import Pool, Transaction, execute, one, rows
+from semg.wire.tokens import Login
 
 PASSWORD = "correct horse"
 MakeAccount = Callable[..., Account]
@@ -136,6 +138,34 @@ def test_last_admin_cannot_be_lost(pool: Pool, make_account: MakeAccount) -> Non
     with pool.transaction() as tx:
         accounts.update_account(tx, second.account_id, role="admin", disabled=False)
         accounts.delete_account(tx, first.account_id)
+
+
+def test_ended_login_stays_ended_while_it_would_have_lasted_and_is_forgotten_then(
+    pool: Pool, make_account: MakeAccount
+) -> None:
+    account = make_account("ada", "viewer")
+    login, other = (Login(account.account_id, time.time() + n) for n in (0.25, 0.5))
+    with pool.transaction() as tx:
+        for _ in range(2):
+            end_login(tx, login, 3600)
+        assert find_logged_in(tx, login, 3600) is None
+        assert find_logged_in(tx, other, 3600) is not None
+        assert find_logged_in(tx, Login(account.account_id + 1, login.issued_s), 3600) is None
+        assert find_logged_in(tx, other, 3600, other.issued_s + 3600) is None
+    with pool.transaction() as tx:
+        execute(tx, "UPDATE ended_logins SET forget_at = now() - interval '1 minute'")
+        end_login(tx, other, 3600)
+        assert count_ended(tx) == 1
+    with pool.transaction() as tx:
+        accounts.insert_account(tx, "another", "", "admin")
+        accounts.delete_account(tx, account.account_id)
+        assert count_ended(tx) == 0
+        end_login(tx, login, 3600)  # of an account that is gone
+        assert count_ended(tx) == 0
+
+
+def count_ended(tx: Transaction) -> int:
+    return one(tx, "SELECT count(*) AS n FROM ended_logins").n
 
 
 def test_logins_end_with_password_log_out_and_disabling(pool: Pool, make_account: MakeAccount) -> None:
