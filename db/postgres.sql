@@ -77,6 +77,16 @@ CREATE TABLE account_identities (
 CREATE INDEX account_identities_by_account ON account_identities (account_id);
 COMMENT ON TABLE account_identities IS 'Who an OpenID Connect provider says somebody is, and the account that this is';
 
+CREATE TABLE ended_logins (
+    account_id  bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    issued_us   bigint NOT NULL,
+    forget_at   timestamptz NOT NULL,
+    PRIMARY KEY (account_id, issued_us)
+);
+CREATE INDEX ended_logins_by_time ON ended_logins (forget_at);
+COMMENT ON COLUMN ended_logins.issued_us IS 'When the login was made: microseconds since the epoch';
+COMMENT ON TABLE ended_logins IS 'Logins that were ended by logging out, until they would have ended anyway';
+
 CREATE TABLE devices (
     device_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id     bigint UNIQUE REFERENCES profiles ON DELETE CASCADE,
@@ -587,6 +597,7 @@ END
 $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age';
 
-INSERT INTO schema_migrations (number) VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13);
+INSERT INTO schema_migrations (number)
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14);
 
 COMMIT;

@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from semg.errors import InvalidValueError
+from semg.errors import InvalidValueError, LoginError
 
 MIN_LENGTH = 8
 MAX_LENGTH = 1024
 _READABLE = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _HASHER = PasswordHasher()
 """argon2id with the library's parameters: the second recommended set of RFC 9106 (64 MiB, 3 passes, 4 lanes)."""
+AT_ONCE = 2
+"""Passwords that are worked on at the same time: each takes 64 MiB and a core."""
+WAIT_S = 5.0
+BUSY = "Too many people log in at this moment; nothing was looked at. Try again in a few seconds."
+_TURNS = threading.BoundedSemaphore(AT_ONCE)
+
+
+@contextmanager
+def turn(turns: threading.Semaphore = _TURNS, wait_s: float = WAIT_S) -> Iterator[None]:
+    """Let a password be worked on in this block; at most ``AT_ONCE`` are, and those that come meanwhile wait.
+
+    Raises
+    ------
+    LoginError
+        It waited for too long.
+    """
+    if not turns.acquire(timeout=wait_s):
+        raise LoginError(BUSY)
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 def hash_password(password: str) -> str:
@@ -24,10 +49,13 @@ def hash_password(password: str) -> str:
     ------
     InvalidValueError
         The password is too short or too long.
+    LoginError
+        Too much of this is under way.
     """
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise InvalidValueError("password", f"expected {MIN_LENGTH} to {MAX_LENGTH} characters, got {len(password)}")
-    return _HASHER.hash(password.encode("utf-8", "replace"))
+    with turn():
+        return _HASHER.hash(password.encode("utf-8", "replace"))
 
 
 def verify_password(password_hash: str | None, password: str) -> tuple[bool, str | None]:

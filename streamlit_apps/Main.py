@@ -1,13 +1,16 @@
-"""Overview: is everything running, who sends, where to go next."""
+"""Overview: is everything running, who sends, where to go next; and the server that shows the app."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 import streamlit as st
+from starlette.middleware import Middleware
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.starlette import App as Server
 
 from semg.store import gestures, models, services, sessions
-from ui import health, sources, stream
+from ui import health, sources, stream, uploads
 from ui.fragments import live_overview
 from ui.page import empty, page
 from ui.runtime import App
@@ -63,6 +66,9 @@ def show_next_step(app: App) -> None:
         )
 
 
-with page("Overview") as app:
-    show_next_step(app)
-    show_health(app)
+if get_script_run_ctx(suppress_warning=True) is None:  # imported by `streamlit run`, which serves what it finds here
+    server = Server(__file__, middleware=[Middleware(uploads.Gate)])
+else:
+    with page("Overview") as app:
+        show_next_step(app)
+        show_health(app)

@@ -1,32 +1,38 @@
 """Who may call: bearer tokens for programs, short-lived tokens and an origin check for browsers.
 
 ``SEMG_API_TOKEN`` is the services' own and may do everything. An account's API token may what the account may
-(``semg/store/access.py``); it is looked up at every request, so that a revoked one stops at once.
+(``semg/store/access.py``); it is looked up once for every request (``webapi/limits.py``), so that a revoked one stops
+at once. A browser's token names the login that it was made for, and ends with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request, WebSocket
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
-from semg.accounts import login_holds
+from semg.accounts import find_logged_in
 from semg.errors import NotFoundError, WireError
 from semg.settings import Settings
-from semg.store import access, accounts, api_tokens
+from semg.store import access, api_tokens
 from semg.store.accounts import Account
 from semg.store.audit import Actor
+from semg.store.pool import Transaction
 from semg.wire import tokens
+from semg.wire.tokens import Login
 from webapi.services import Services, services_of
 from webapi.trail import SERVICE
 
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+_ACCOUNT = "semg.account"
+"""Entry of a scope: the account of its API token; None for a token that nobody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ class Caller:
 
 async def require_token(request: Request) -> Caller:
     """Give who calls; refuse a request without a valid ``Authorization: Bearer …``."""
-    caller = await find_caller(request)
+    caller = find_caller(request)
     if caller is None:
         raise HTTPException(
             401,
@@ -82,16 +88,32 @@ async def require_token(request: Request) -> Caller:
 CallerOf = Annotated[Caller, Depends(require_token)]
 
 
-async def find_caller(connection: HTTPConnection) -> Caller | None:
+def find_caller(connection: HTTPConnection) -> Caller | None:
     """Give who calls by the ``Authorization`` header, or None."""
     services, header = services_of(connection), connection.headers.get("authorization")
     if is_api_token(services.settings, header):
         return Caller(services, None)
-    token = bearer(header)
-    if not token.startswith(api_tokens.PREFIX):
-        return None
-    account = await asyncio.to_thread(_account_of, services, token)
+    account = known_account(connection.scope)
     return None if account is None else Caller(services, account)
+
+
+async def look_up(scope: Scope, token: str) -> Account | None:
+    """Look an account's API token up, and keep for the rest of this request whose it is.
+
+    Raises
+    ------
+    StoreError
+        It cannot be looked up now.
+    """
+    account = await asyncio.to_thread(_account_of, scope["app"].state.services, token)
+    scope[_ACCOUNT] = account
+    return account
+
+
+def known_account(scope: Scope) -> Account | None:
+    """Give the account whose API token this request shows; None: it shows none, or one that nobody has."""
+    account: Account | None = scope.get(_ACCOUNT)
+    return account
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +122,15 @@ class Viewer:
 
     Attributes
     ----------
-    token
-        An account's API token; empty for a browser.
-    account_id, issued_s
-        Of a browser: the account that is logged in there, and when its token was made. No account: a service.
+    token, account
+        An account's API token, and whose it was when the WebSocket was opened; none for a browser or a service.
+    login
+        Of a browser: the login there. Neither this nor a token: a service.
     """
 
     token: str = ""
-    account_id: int | None = None
-    issued_s: float = 0.0
+    account: Account | None = None
+    login: Login | None = None
 
     async def note(self, services: Services, user_id: int) -> None:
         """Write down that a program watches a profile; what browsers see, the app writes down.
@@ -118,31 +140,27 @@ class Viewer:
         StoreError
             It cannot be written down.
         """
-        if self.token:
-            account = await asyncio.to_thread(_account_of, services, self.token)
-            if account is not None:  # otherwise revoked in this moment: the connection is about to be closed
-                await services.trail.seen(Actor(account.login), "live.seen", user_id)
-        elif self.account_id is None:
+        if self.account is not None:
+            await services.trail.seen(Actor(self.account.login), "live.seen", user_id)
+        elif self.login is None:
             await services.trail.seen(SERVICE, "live.seen", user_id)
 
-    def may_watch(self, services: Services, user_id: int) -> bool:
-        """Tell whether the profile may be watched now. Asks the database: not for the event loop."""
-        if not self.token and self.account_id is None:
+    def may_watch(self, services: Services, user_id: int, *, again: bool = True) -> bool:
+        """Tell whether the profile may be watched now. Asks the database: not for the event loop.
+
+        Parameters
+        ----------
+        again
+            The WebSocket has been open for a while: whose the token is, is looked up anew.
+        """
+        if not self.token and self.login is None:
             return True
         with services.pool.transaction() as tx:
-            if self.token:
-                account = api_tokens.find_account(tx, self.token)
+            if self.login is not None:
+                account = find_logged_in(tx, self.login, services.settings.login_s)
             else:
-                account = accounts.find_account_by_id(tx, self.account_id or 0)
-                if account is not None and not login_holds(account, self.issued_s):
-                    account = None
-            if account is None:
-                return False
-            try:
-                access.require(tx, account, user_id)
-            except NotFoundError:
-                return False
-        return True
+                account = api_tokens.find_account(tx, self.token) if again else self.account
+            return account is not None and _sees(tx, account, user_id)
 
 
 def find_viewer(websocket: WebSocket, user_id: int) -> Viewer | None:
@@ -155,11 +173,51 @@ def find_viewer(websocket: WebSocket, user_id: int) -> Viewer | None:
     if is_api_token(settings, header):
         return Viewer()
     if bearer(header).startswith(api_tokens.PREFIX):
-        return Viewer(token=bearer(header))
+        account = known_account(websocket.scope)
+        return None if account is None else Viewer(token=bearer(header), account=account)
     for protocol in websocket.scope.get("subprotocols", []):
         if protocol.startswith(tokens.TOKEN_PROTOCOL_PREFIX):
-            return _browser(settings, protocol.removeprefix(tokens.TOKEN_PROTOCOL_PREFIX), user_id)
+            token = protocol.removeprefix(tokens.TOKEN_PROTOCOL_PREFIX)
+            try:
+                login = tokens.read_login_of(
+                    settings.secret_key.get_secret_value(), tokens.LIVE, token, str(user_id)
+                )  # fmt: skip
+            except WireError:
+                return None
+            return Viewer(login=login)
     return None
+
+
+async def require_browser(
+    services: Services, purpose: str, token: str, subject: str, whose: Callable[[Transaction], int]
+) -> bool:
+    """Refuse a browser whose token is not for this subject, or whose login has ended.
+
+    Parameters
+    ----------
+    whose
+        Gives the profile that the subject belongs to, or raises NotFoundError.
+
+    Returns
+    -------
+    Whether the account may see that profile.
+
+    Raises
+    ------
+    HTTPException
+        401.
+    StoreError
+        The database is away.
+    """
+    settings = services.settings
+    try:
+        login = tokens.read_login_of(settings.secret_key.get_secret_value(), purpose, token, subject)
+    except WireError:
+        login = None
+    seen = None if login is None else await asyncio.to_thread(_browser_sees, services, login, whose)
+    if seen is None:
+        raise HTTPException(401, "expected the token for this that the app gives, of a login that has not ended")
+    return seen
 
 
 def is_api_token(settings: Settings, header: str | None) -> bool:
@@ -174,15 +232,24 @@ def bearer(header: str | None) -> str:
     return token if scheme.lower() == "bearer" else ""
 
 
-def _browser(settings: Settings, token: str, user_id: int) -> Viewer | None:
+def _browser_sees(services: Services, login: Login, whose: Callable[[Transaction], int]) -> bool | None:
+    """Tell whether a login may see what belongs to a profile; None: it has ended."""
+    with services.pool.transaction() as tx:
+        account = find_logged_in(tx, login, services.settings.login_s)
+        if account is None:
+            return None
+        try:
+            return _sees(tx, account, whose(tx))
+        except NotFoundError:
+            return False
+
+
+def _sees(tx: Transaction, account: Account, user_id: int) -> bool:
     try:
-        subject, issued_s = tokens.read_token(settings.secret_key.get_secret_value(), tokens.LIVE, token)
-    except WireError:
-        return None
-    profile, _, account = subject.partition("/")
-    if profile != str(user_id):
-        return None
-    return Viewer(account_id=int(account) if account else None, issued_s=issued_s)
+        access.require(tx, account, user_id)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _account_of(services: Services, token: str) -> Account | None:

@@ -4,98 +4,95 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections import OrderedDict
-from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from semg.errors import StoreUnavailableError
+from semg.rates import MAX_CALLERS, Rates
 from semg.store.api_tokens import PREFIX
-from webapi.access import bearer, is_api_token
-from webapi.problems import problem
+from webapi.access import bearer, is_api_token, known_account, look_up
+from webapi.problems import away, problem
 
-MAX_CALLERS = 10_000
-"""Of so many callers it is remembered how much they asked; the one who was silent longest is forgotten first."""
-BURST_S = 2.0
-"""A caller that was silent may at once ask what it may ask in this time."""
 STRANGERS_BODY_BYTES = 65_536
 """Of a request without a token: it will be refused, and must not fill the memory before."""
+FIRST_LOOKS_PER_S = 1.0
+"""Tokens that are looked up although others at their address have asked too much: one of them may be good."""
 _UNLIMITED = ("/healthz", "/readyz")
-
-
-class Rates:
-    """A token bucket for each caller.
-
-    Parameters
-    ----------
-    per_s
-        Requests that a caller may make in a second, on average.
-    clock
-        Seconds, rising.
-    """
-
-    def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_s, self._most, self._clock = per_s, max(1.0, per_s * BURST_S), clock
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def __len__(self) -> int:
-        """Give how many callers are remembered."""
-        return len(self._left)
-
-    def wait_s(self, caller: str) -> float:
-        """Count a request, and give how long the caller has to wait with it; 0: not at all."""
-        now = self._clock()
-        left, at = self._left.pop(caller, (self._most, now))
-        left = min(self._most, left + (now - at) * self._per_s)
-        allowed = left >= 1.0
-        self._left[caller] = (left - allowed, now)
-        if len(self._left) > MAX_CALLERS:
-            self._left.popitem(last=False)
-        return 0.0 if allowed else (1.0 - left) / self._per_s
 
 
 class RateLimit:
     """ASGI middleware: answers 429 when a caller asks more often than ``API_REQUESTS_PER_S``.
 
-    A caller is an account's token together with its address, or an address without one: whoever guesses tokens has one
-    bucket for all guesses. Services with ``SEMG_API_TOKEN`` are not limited, nor are the supervisor's probes.
+    A caller is an account's token together with its address, or an address without one. An account's token is looked up
+    here, once for the request, before anything of its body is read. One that was never found counts to its address,
+    before it is looked up: whoever guesses tokens has one bucket for all guesses. Services with ``SEMG_API_TOKEN`` are
+    not limited, nor are the supervisor's probes.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._rates: Rates | None = None
+        self._first_looks = Rates(FIRST_LOOKS_PER_S)
+        self._found: OrderedDict[str, None] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request or a WebSocket on, or refuse it."""
         if scope["type"] not in ("http", "websocket") or scope["path"] in _UNLIMITED:
             await self._app(scope, receive, send)
             return
-        services = scope["app"].state.services
+        settings = scope["app"].state.services.settings
         if self._rates is None:
-            self._rates = Rates(services.settings.api_requests_per_s)
+            self._rates = Rates(settings.api_requests_per_s)
         header = Headers(scope=scope).get("authorization")
-        wait_s = 0.0 if is_api_token(services.settings, header) else self._rates.wait_s(_caller(scope, header))
+        if is_api_token(settings, header):
+            await self._app(scope, receive, send)
+            return
+        try:
+            wait_s = await self._wait_s(self._rates, scope, bearer(header))
+        except StoreUnavailableError as exc:
+            await _refuse(away(exc), 1013, "the database is away", scope, receive, send)
+            return
         if wait_s <= 0:
             await self._app(scope, receive, send)
             return
-        limit = f"{services.settings.api_requests_per_s:g} requests a second (API_REQUESTS_PER_S)"
-        refusal = problem(
-            429, f"expected at most {limit}; wait {wait_s:.1f} s", headers={"Retry-After": str(math.ceil(wait_s))}
-        )
-        if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": "too many connections in a short time"})
-        else:
-            await refusal(scope, receive, send)
+        limit = f"{settings.api_requests_per_s:g} requests a second (API_REQUESTS_PER_S)"
+        after = {"Retry-After": str(math.ceil(wait_s))}
+        refusal = problem(429, f"expected at most {limit}; wait {wait_s:.1f} s", headers=after)
+        await _refuse(refusal, 1008, "too many connections in a short time", scope, receive, send)
+
+    async def _wait_s(self, rates: Rates, scope: Scope, token: str) -> float:
+        """Count a request, look its token up unless it has to wait, and give how long it has to."""
+        address = str((scope.get("client") or ("unknown",))[0])
+        if not token.startswith(PREFIX):
+            return rates.wait_s(address)
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        own, is_known = f"{address} {digest}", digest in self._found
+        wait_s = rates.wait_s(own if is_known else address)
+        if wait_s > 0 and (is_known or self._first_looks.wait_s(address) > 0):
+            return wait_s
+        is_found = await look_up(scope, token) is not None
+        self._note(digest, is_found=is_found)
+        return rates.wait_s(own) if is_found and not is_known else wait_s
+
+    def _note(self, digest: str, *, is_found: bool) -> None:
+        """Remember which tokens there are: not to let them in, but to count them for themselves."""
+        self._found.pop(digest, None)
+        if is_found:
+            self._found[digest] = None
+            if len(self._found) > MAX_CALLERS:
+                self._found.popitem(last=False)
 
 
-def _caller(scope: Scope, header: str | None) -> str:
-    address = str((scope.get("client") or ("unknown",))[0])
-    token = bearer(header)
-    if not token.startswith(PREFIX):
-        return address
-    return f"{address} {hashlib.sha256(token.encode()).hexdigest()}"
+async def _refuse(
+    refusal: ASGIApp, close_code: int, reason: str, scope: Scope, receive: Receive, send: Send
+) -> None:  # fmt: skip
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": close_code, "reason": reason})
+    else:
+        await refusal(scope, receive, send)
 
 
 class BodyLimit:
@@ -111,10 +108,11 @@ class BodyLimit:
             return
         settings, headers = scope["app"].state.services.settings, Headers(scope=scope)
         limit, header = settings.api_max_body_bytes, headers.get("authorization")
-        if not (is_api_token(settings, header) or bearer(header).startswith(PREFIX)):
+        if known_account(scope) is None and not is_api_token(settings, header):
             limit = min(limit, STRANGERS_BODY_BYTES)
         announced = headers.get("content-length", "")
-        body = None if announced.isdecimal() and int(announced) > limit else await _read(receive, limit)
+        too_large = announced.isdecimal() and (len(announced) > 18 or int(announced) > limit)
+        body = None if too_large else await _read(receive, limit)
         if body is None:
             await problem(413, f"expected a body of at most {limit} bytes (API_MAX_BODY_BYTES)")(scope, receive, send)
             return

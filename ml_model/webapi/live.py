@@ -31,7 +31,7 @@ live_routes = APIRouter()
 async def live(websocket: WebSocket, userid: int, samples: bool = True) -> None:
     """Send decisions, and sample blocks unless ``samples=false``, of a profile until the viewer leaves."""
     services, viewing = services_of(websocket), find_viewer(websocket, userid)
-    if viewing is None or not await asyncio.to_thread(viewing.may_watch, services, userid):
+    if viewing is None or not await asyncio.to_thread(viewing.may_watch, services, userid, again=False):
         await _refuse(websocket, NOT_LET_IN, "token or origin refused")
         return
     try:

@@ -21,6 +21,12 @@ def problem(status: int, detail: str, field: str | None = None, headers: dict[st
     return JSONResponse(Problem(detail=detail, field=field).model_dump(), status, headers)
 
 
+def away(exc: StoreUnavailableError) -> JSONResponse:
+    """Give the answer to a request that needs the database while it cannot be reached."""
+    logger.warning("request refused: %s", exc)
+    return problem(503, "the database is away; try again in a few seconds", headers={"Retry-After": "2"})
+
+
 def add_handlers(app: FastAPI) -> None:
     """Turn the project's errors into answers; the body of a request is never repeated in them."""
 
@@ -50,9 +56,8 @@ def add_handlers(app: FastAPI) -> None:
         return problem(403, str(exc))
 
     @app.exception_handler(StoreUnavailableError)
-    async def away(_: Request, exc: StoreUnavailableError) -> JSONResponse:
-        logger.warning("request refused: %s", exc)
-        return problem(503, "the database is away; try again in a few seconds", headers={"Retry-After": "2"})
+    async def unavailable(_: Request, exc: StoreUnavailableError) -> JSONResponse:
+        return away(exc)
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, exc: HTTPException) -> JSONResponse:

@@ -12,7 +12,8 @@ from fastapi.responses import Response, StreamingResponse
 from semg.sealed import SealedReader
 
 PIECE_BYTES = 256 << 10
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+"""More digits are no place in a file: ``int()`` refuses thousands of them."""
 
 
 def answer(file: SealedReader, asked: str | None, media_type: str, *, head: bool, name: str = "") -> Response:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import math
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -19,11 +21,13 @@ from semg.live import LiveHub
 from semg.prediction import Predictor
 from semg.settings import Settings
 from semg.store.pool import Pool
+from semg.store.schema import current_number
 from semg.wire import messages
 from webapi.trail import Trail
 
 logger = logging.getLogger(__name__)
 REFRESH_EVERY_S = 0.5
+ASK_AGAIN_S = 1.0
 
 
 class Metrics:
@@ -44,6 +48,37 @@ class Metrics:
         self.n_windows = 0
 
 
+class Database:
+    """Whether the database answers, for whoever asks: it is asked once in ``ASK_AGAIN_S`` at most.
+
+    Parameters
+    ----------
+    clock
+        Seconds, rising.
+    """
+
+    def __init__(self, pool: Pool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pool, self._clock = pool, clock
+        self._lock = asyncio.Lock()
+        self._answered, self._asked_at = False, -math.inf
+
+    async def answers(self) -> bool:
+        """Tell whether it answered when it was asked last."""
+        async with self._lock:
+            if self._clock() - self._asked_at >= ASK_AGAIN_S:
+                try:
+                    await asyncio.to_thread(self._ask)
+                    self._answered = True
+                except StoreError:
+                    self._answered = False
+                self._asked_at = self._clock()
+        return self._answered
+
+    def _ask(self) -> None:
+        with self._pool.transaction() as tx:
+            current_number(tx)
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The connections of a running application."""
@@ -55,6 +90,7 @@ class Services:
     hub: LiveHub
     metrics: Metrics
     trail: Trail
+    database: Database
 
 
 @asynccontextmanager
@@ -64,7 +100,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     client = await bus.connect(settings, "api", service="api")
     hub = LiveHub(client, settings.websocket_max_queue)
     predictor = Predictor(pool, settings.model_cache_size)
-    services = Services(settings, pool, client, predictor, hub, Metrics(hub), Trail(pool))
+    services = Services(settings, pool, client, predictor, hub, Metrics(hub), Trail(pool), Database(pool))
     wake = asyncio.Event()
 
     async def on_activated(_: object) -> None:

@@ -9,15 +9,16 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
-from semg.errors import NotFoundError, SealError, WireError
+from semg.errors import NotFoundError, SealError
 from semg.sealed import SealedReader, Vault
 from semg.store import sessions
+from semg.store.pool import Transaction
 from semg.video.files import files_of
 from semg.wire import tokens
 from semg.wire.http import Problem
-from webapi.access import Caller, find_caller
+from webapi.access import find_caller, require_browser
 from webapi.ranges import answer
-from webapi.services import services_of
+from webapi.services import Services, services_of
 
 logger = logging.getLogger(__name__)
 video_routes = APIRouter(tags=["videos"])
@@ -32,28 +33,23 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 async def video(request: Request, session_id: int, token: str = "") -> Response:
     """Give the MP4 of a session, or the range of it that is asked for.
 
-    A video element sends no headers of its own, so that the app puts a token for this one session into the address.
-    Programs send the ``Authorization`` header.
+    A video element sends no headers of its own, so that the app puts a token for this one session into the address; it
+    ends with the login that it was made for. Programs send the ``Authorization`` header.
     """
-    settings = services_of(request).settings
-    caller = await find_caller(request)
+    services, caller = services_of(request), find_caller(request)
+    settings, missing = services.settings, HTTPException(404, f"session {session_id} has no finished video")
     if caller is not None:
         try:
-            owner = await asyncio.to_thread(_owner_of, caller, session_id)
+            owner = await asyncio.to_thread(_owner_of, services, session_id)
             await caller.require([owner], "see")
         except NotFoundError:  # in the same words, whether it is another's or is not there
-            raise HTTPException(404, f"session {session_id} has no finished video") from None
-        await caller.services.trail.seen(caller.actor, "video.seen", owner, session_id)
-    else:
-        try:
-            subject, _ = tokens.read_token(settings.secret_key.get_secret_value(), tokens.VIDEO, token)
-        except WireError:
-            subject = ""
-        if subject != str(session_id):
-            raise HTTPException(401, "expected a token for this video, or Authorization: Bearer <API token>")
+            raise missing from None
+        await services.trail.seen(caller.actor, "video.seen", owner, session_id)
+    elif not await require_browser(services, tokens.VIDEO, token, str(session_id), lambda tx: _owner(tx, session_id)):
+        raise missing
     files = files_of(settings.videos, session_id, Vault(settings.secret_key.get_secret_value()))
     if not files.video.is_file():
-        raise HTTPException(404, f"session {session_id} has no finished video")
+        raise missing
     try:
         file = await asyncio.to_thread(files.open, files.video)
     except SealError as exc:
@@ -68,6 +64,10 @@ async def video(request: Request, session_id: int, token: str = "") -> Response:
     return answer(file, request.headers.get("range"), "video/mp4", head=request.method == "HEAD")
 
 
-def _owner_of(caller: Caller, session_id: int) -> int:
-    with caller.services.pool.transaction() as tx:
-        return sessions.get_session(tx, session_id).user_id
+def _owner_of(services: Services, session_id: int) -> int:
+    with services.pool.transaction() as tx:
+        return _owner(tx, session_id)
+
+
+def _owner(tx: Transaction, session_id: int) -> int:
+    return sessions.get_session(tx, session_id).user_id

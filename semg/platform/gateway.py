@@ -23,6 +23,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Origin, Subprotocol
 
 from semg import log
+from semg.platform.connections import MAX_CONNECTIONS, Connection, Server, raise_file_limit
+from semg.rates import Rates
 from semg.service import announce_ready
 from semg.settings import API_PREFIX, Settings, get_settings
 
@@ -33,8 +35,11 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
-MAX_CONNECTIONS = 400
 CONNECT_S = 5.0
+APP_REQUESTS_PER_S, APP_BURST_S = 50.0, 20.0
+"""Of the app, for one address; opening a page asks for some 100 files. Requests to the API are counted there."""
+BODY_IDLE_S = 60.0
+"""Without a byte of a body that has begun, the request is given up."""
 MAX_MESSAGE_BYTES = 256 << 20
 """Of a WebSocket message from the app: a page with large tables is one message."""
 _HOP_BY_HOP = {
@@ -68,15 +73,24 @@ class Gateway:
     def __init__(self, app_url: str, api_url: str) -> None:
         self._app_url, self._api_url = app_url.rstrip("/"), api_url.rstrip("/")
         self._client: httpx.AsyncClient | None = None
+        self._rates = Rates(APP_REQUESTS_PER_S, burst_s=APP_BURST_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request or a WebSocket on."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
+        elif self._asks_too_much(scope):
+            await _refuse_for_now(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         else:
             await self._http(scope, receive, send)
+
+    def _asks_too_much(self, scope: Scope) -> bool:
+        """Count a request for the app."""
+        if _is_for_api(scope["raw_path"].decode("ascii")):
+            return False
+        return self._rates.wait_s(str((scope.get("client") or ("unknown",))[0])) > 0
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -111,6 +125,9 @@ class Gateway:
         assert self._client is not None
         try:
             response = await self._client.send(request, stream=True)
+        except TimeoutError:
+            await _say(send, 408, "The rest of the request did not come.", (b"connection", b"close"))
+            return
         except httpx.TransportError as exc:
             logger.warning("%s does not answer: %s", request.url.copy_with(query=None), exc)
             await _say(send, 502, "The service does not answer at the moment. Try again in a few seconds.")
@@ -171,10 +188,14 @@ class Gateway:
         """Give the address of a request at its service."""
         path = scope["raw_path"].decode("ascii")
         base = self._app_url
-        if path == API_PREFIX or path.startswith(f"{API_PREFIX}/"):
+        if _is_for_api(path):
             base, path = self._api_url, path.removeprefix(API_PREFIX) or "/"
         query = scope["query_string"].decode("ascii")
         return f"{base}{path}?{query}" if query else f"{base}{path}"
+
+
+def _is_for_api(path: str) -> bool:
+    return path == API_PREFIX or path.startswith(f"{API_PREFIX}/")
 
 
 async def _down(upstream: ClientConnection, send: Send) -> None:
@@ -206,10 +227,11 @@ async def _up(upstream: ClientConnection, receive: Receive) -> None:
 
 
 async def _body(receive: Receive, gone: asyncio.Event) -> AsyncIterator[bytes]:
-    """Give the body of a request, and tell when the browser left."""
+    """Give the body of a request, and tell when the browser left; TimeoutError: it sends no more of it."""
     more = True
     while more:
-        message = await receive()
+        async with asyncio.timeout(BODY_IDLE_S):
+            message = await receive()
         if message["type"] == "http.disconnect":
             gone.set()
             return
@@ -240,13 +262,21 @@ def _named_by_connection(headers: Iterable[Header]) -> set[bytes]:
     return {part.strip().lower() for name, value in headers if name == b"connection" for part in value.split(b",")}
 
 
-async def _say(send: Send, status: int, text: str) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+async def _refuse_for_now(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1013})
+    else:
+        await _say(send, 429, "Too many requests came from your address. Wait a few seconds.")
+
+
+async def _say(send: Send, status: int, text: str, *more: Header) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store"), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text.encode()})
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """Says that it is ready once it listens."""
 
     def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
@@ -261,6 +291,7 @@ class _Server(uvicorn.Server):
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
+    raise_file_limit()
     settings = get_settings()
     log.configure("gateway", settings.log_level)
     cert, key = settings.lan_certificate
@@ -275,6 +306,7 @@ def main() -> None:
         proxy_headers=False,
         server_header=False,
         date_header=False,
+        http=Connection,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=3,
         ws_ping_interval=20.0,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from semg.domain import Profile
 from semg.errors import AccessError, ConflictError, NotFoundError
-from semg.store import profiles
+from semg.store import accounts, profiles
 from semg.store.accounts import Account
 from semg.store.pool import Transaction, execute, one, rows
 
@@ -39,24 +39,34 @@ def require(tx: Transaction, account: Account, user_id: int, right: Right = "see
     AccessError
         The account sees the profile, and may not do this with it.
     """
-    _judge(one(tx, _STANDING, {"account": account.account_id, "user": user_id}), account, user_id, right)
+    asked = {"account": account.account_id, "user": user_id, "issued": None}
+    _judge(one(tx, _STANDING, asked), account, user_id, right)
 
 
-def require_still(tx: Transaction, account: Account, user_id: int | None = None, right: Right = "see") -> None:
+def require_still(
+    tx: Transaction, account: Account, issued_s: float, user_id: int | None = None, right: Right = "see"
+) -> None:
     """Refuse what an account may not do any more: what is known of it may be older than what was changed since.
 
     One query. Nothing is asked of a profile when none is named.
+
+    Parameters
+    ----------
+    issued_s
+        When the login was made, epoch seconds.
 
     Raises
     ------
     NotFoundError
         As ``require``.
     AccessError
-        The account is gone, disabled, logged out or in another role since, has a new password, or as ``require``.
+        The login was ended; the account is gone, disabled, logged out or in another role since, has a new password; or
+        as ``require``.
     """
-    row = one(tx, _STANDING, {"account": account.account_id, "user": user_id})
+    asked = {"account": account.account_id, "user": user_id, "issued": accounts.issued_us(issued_s)}
+    row = one(tx, _STANDING, asked)
     known = (account.role, None, account.logged_out_at, account.password_changed_at)
-    if row is None or (row.role, row.disabled_at, row.logged_out_at, row.password_changed_at) != known:
+    if row is None or row.ended or (row.role, row.disabled_at, row.logged_out_at, row.password_changed_at) != known:
         raise AccessError("this login has ended, or the account was changed; reload the page")
     if user_id is not None:
         _judge(row, account, user_id, right)
@@ -149,7 +159,8 @@ def set_shares(tx: Transaction, user_id: int, account_ids: Sequence[int]) -> Non
 _STANDING = """
     SELECT a.role, a.disabled_at, a.logged_out_at, a.password_changed_at, p.user_id IS NOT NULL AS is_there,
            p.owner_id IS NOT DISTINCT FROM a.account_id AS is_owner,
-           EXISTS (SELECT FROM profile_shares s WHERE s.user_id = p.user_id AND s.account_id = a.account_id) AS shared
+           EXISTS (SELECT FROM profile_shares s WHERE s.user_id = p.user_id AND s.account_id = a.account_id) AS shared,
+           EXISTS (SELECT FROM ended_logins e WHERE e.account_id = a.account_id AND e.issued_us = %(issued)s) AS ended
     FROM accounts a LEFT JOIN profiles p ON p.user_id = %(user)s WHERE a.account_id = %(account)s
 """
 _VISIBLE = """

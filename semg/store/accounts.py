@@ -148,6 +148,32 @@ def log_out_everywhere(tx: Transaction, account_id: int) -> None:
     execute(tx, "UPDATE accounts SET logged_out_at = clock_timestamp() WHERE account_id = %s", (account_id,))
 
 
+def end_login(tx: Transaction, account_id: int, issued_s: float, forget_at: datetime) -> None:
+    """End one login of an account: that which was made at a time (epoch seconds).
+
+    Parameters
+    ----------
+    forget_at
+        When the login would have ended anyway; what is remembered of earlier ones goes.
+    """
+    execute(tx, "DELETE FROM ended_logins WHERE forget_at < now()")
+    execute(
+        tx,
+        """
+        INSERT INTO ended_logins (account_id, issued_us, forget_at)
+        SELECT account_id, %(issued)s, %(forget)s FROM accounts WHERE account_id = %(account)s
+        ON CONFLICT DO NOTHING
+        """,
+        {"issued": issued_us(issued_s), "forget": checks.aware("forget_at", forget_at), "account": account_id},
+    )
+
+
+def is_login_ended(tx: Transaction, account_id: int, issued_s: float) -> bool:
+    """Tell whether a login of an account was ended by logging out."""
+    query = "SELECT 1 AS ended FROM ended_logins WHERE account_id = %s AND issued_us = %s"
+    return one(tx, query, (account_id, issued_us(issued_s))) is not None
+
+
 def delete_account(tx: Transaction, account_id: int) -> None:
     """Delete an account with its tokens and shares; the profiles that it made are nobody's then.
 
@@ -172,6 +198,11 @@ def _require_another_admin(tx: Transaction, account_id: int) -> None:
     admins = {row.account_id for row in found}
     if admins == {account_id}:
         raise ConflictError("this is the last admin: make another one first")
+
+
+def lock_s(failed: int) -> float:
+    """Give for how long the next failure after so many locks a login, in seconds; 0: not at all."""
+    return min(MAX_LOCK_S, FIRST_LOCK_S * 2.0 ** min(failed - FREE_TRIES, 30)) if failed >= FREE_TRIES else 0.0
 
 
 def record_failed_login(tx: Transaction, login: str, now: datetime) -> Account | None:
@@ -204,6 +235,11 @@ def record_failed_login(tx: Transaction, login: str, now: datetime) -> Account |
 def record_successful_login(tx: Transaction, account_id: int) -> None:
     """Forget the failed tries of an account."""
     execute(tx, "UPDATE accounts SET failed_logins = 0, locked_until = NULL WHERE account_id = %s", (account_id,))
+
+
+def issued_us(issued_s: float) -> int:
+    """Give what tells a login from the others of its account: when it was made, in microseconds."""
+    return round(issued_s * 1e6)
 
 
 def _account(row: Any) -> Account:

@@ -1,12 +1,14 @@
 """Short-lived tokens: what a browser shows to the WebSocket and for a video, and what keeps a login over a reload.
 
 Signed with ``SECRET_KEY`` (JWT, HS256). A token serves one purpose, its ``aud``; one made for the WebSocket of a
-profile opens nothing else.
+profile opens nothing else. What a browser shows to the API names the login that it was made for, and ends with it.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from typing import Any
 
 import jwt
 
@@ -17,14 +19,32 @@ SUBPROTOCOL = "semg.v1"
 TOKEN_PROTOCOL_PREFIX = "semg.token."  # noqa: S105 - a prefix, not a secret
 
 
-def make_token(secret: str, purpose: str, subject: str, life_s: float, now_s: float | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One login of an account in one browser, told from its others by when it was made (epoch seconds)."""
+
+    account_id: int
+    issued_s: float
+
+
+def make_token(
+    secret: str, purpose: str, subject: str, life_s: float, now_s: float | None = None, login: Login | None = None
+) -> str:
     """Give a token for a purpose.
 
-    Its subject is a userid, and behind a slash the account that watches (``LIVE``), a login (``LOGIN``), a session
-    (``VIDEO``), or an archive's name (``EXPORT``).
+    Its subject is a userid (``LIVE``), an account's name (``LOGIN``), a session (``VIDEO``), or an archive's name
+    (``EXPORT``).
+
+    Parameters
+    ----------
+    login
+        Whose token it is: all but ``LOGIN`` need it.
     """
     now = time.time() if now_s is None else now_s
-    return jwt.encode({"aud": purpose, "sub": subject, "iat": now, "exp": now + life_s}, _key(secret), "HS256")
+    claims: dict[str, Any] = {"aud": purpose, "sub": subject, "iat": now, "exp": now + life_s}
+    if login is not None:
+        claims |= {"account": login.account_id, "login_at": login.issued_s}
+    return jwt.encode(claims, _key(secret), "HS256")
 
 
 def read_token(secret: str, purpose: str, token: str) -> tuple[str, float]:
@@ -35,17 +55,37 @@ def read_token(secret: str, purpose: str, token: str) -> tuple[str, float]:
     WireError
         With reason ``token``: expired, forged, or made for another purpose.
     """
+    claims = _claims(secret, purpose, token)
+    return str(claims["sub"]), float(claims["iat"])
+
+
+def read_login_of(secret: str, purpose: str, token: str, subject: str) -> Login:
+    """Give the login that a token of a subject was made for.
+
+    Raises
+    ------
+    WireError
+        With reason ``token``: as above, made for another subject, or for no login.
+    """
+    claims = _claims(secret, purpose, token)
+    account_id, issued_s = claims.get("account"), claims.get("login_at")
+    if claims["sub"] != subject or type(account_id) is not int or not isinstance(issued_s, int | float):
+        raise WireError("token", f"expected a {purpose} token of a login for this one thing")
+    return Login(account_id, float(issued_s))
+
+
+def _claims(secret: str, purpose: str, token: str) -> dict[str, Any]:
     try:
-        claims = jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             token,
             _key(secret),
             ["HS256"],
             audience=purpose,
             options={"require": ["exp", "iat", "sub", "aud"]},
         )
-        return str(claims["sub"]), float(claims["iat"])
     except jwt.InvalidTokenError as exc:
         raise WireError("token", f"expected a valid {purpose} token: {exc}") from exc
+    return claims
 
 
 def _key(secret: str) -> bytes:

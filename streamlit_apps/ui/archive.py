@@ -58,7 +58,6 @@ def _progress(app: App, user_id: int) -> None:
         st.progress(export.share, f"{export.share:.0%} of the samples are written")
     else:
         seen(app, "person.offered", user_id)
-        secret = app.settings.secret_key.get_secret_value()
-        token = tokens.make_token(secret, tokens.EXPORT, export.name, KEPT_S)
+        token = app.token(tokens.EXPORT, export.name, KEPT_S)
         url = f"{app.settings.api_url.rstrip('/')}/exports/{export.name}?token={token}"
         st.link_button("Download the archive", url, icon=":material/download:")

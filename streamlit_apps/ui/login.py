@@ -6,39 +6,39 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from semg.accounts import log_in, login_holds
+from semg.accounts import end_login, find_logged_in, log_in
 from semg.errors import LoginError, WireError
 from semg.store import accounts
 from semg.store.accounts import Account
 from semg.wire import tokens
-from ui import cookie, errors, provider
+from ui import cookie, errors, provider, uploads
 from ui.runtime import App
 
 _TOKEN, _LOGGED_OUT = "login_token", "logged_out"  # noqa: S105 - names of entries, not secrets
+LoggedIn = tuple[Account, float]
+"""Who is logged in, and when the login was made (epoch seconds)."""
 
 
-def require(app: App) -> Account:
-    """Give the account that is logged in; without one, show the form and stop the page here."""
-    account = _account_of(app, str(st.session_state.get(_TOKEN, "")))
-    if account is None and not st.session_state.get(_LOGGED_OUT):
-        kept = cookie.read()
-        account = _account_of(app, kept)
-        if account is not None:
-            st.session_state[_TOKEN] = kept
-    if account is None and not st.session_state.get(_LOGGED_OUT):
-        account = provider.account_of(app)
-        if account is not None:
-            return account  # the provider's login is kept by Streamlit's cookie
-    if account is None:
+def require(app: App) -> LoggedIn:
+    """Give who is logged in; without anybody, show the form and stop the page here.
+
+    Only a browser in which somebody is logged in may upload.
+    """
+    found = _found(app)
+    if found is None:
+        uploads.refuse_here()
         _form(app)
         st.stop()
-    # Drawn at every run: a component that leaves the page before its script ran would leave no cookie.
-    cookie.write(st.session_state[_TOKEN], app.settings.login_s)
-    return account
+    uploads.let_here(tokens.Login(found[0].account_id, found[1]))
+    return found
 
 
-def log_out() -> None:
-    """Forget the login here and in the browser."""
+def log_out(app: App) -> None:
+    """End the login: here, in the browser, and for whoever has a copy of its cookie."""
+    if app.account is not None:
+        with app.unrestricted.transaction() as tx:
+            end_login(tx, tokens.Login(app.account.account_id, app.issued_s), app.settings.login_s)
+    uploads.refuse_here()
     st.session_state.clear()
     if provider.leave():
         st.stop()
@@ -46,7 +46,22 @@ def log_out() -> None:
     st.rerun()
 
 
-def _account_of(app: App, token: str) -> Account | None:
+def _found(app: App) -> LoggedIn | None:
+    found = _account_of(app, str(st.session_state.get(_TOKEN, "")))
+    if found is None and not st.session_state.get(_LOGGED_OUT):
+        kept = cookie.read()
+        found = _account_of(app, kept)
+        if found is not None:
+            st.session_state[_TOKEN] = kept
+    if found is None and not st.session_state.get(_LOGGED_OUT):
+        return provider.account_of(app)  # the provider's login is kept by Streamlit's cookie
+    if found is not None:
+        # Drawn at every run: a component that leaves the page before its script ran would leave no cookie.
+        cookie.write(st.session_state[_TOKEN], app.settings.login_s)
+    return found
+
+
+def _account_of(app: App, token: str) -> LoggedIn | None:
     """Give the account of a login token that is valid and that no later event has ended."""
     if not token:
         return None
@@ -55,8 +70,11 @@ def _account_of(app: App, token: str) -> Account | None:
     except WireError:
         return None
     with app.pool.transaction() as tx:
-        account = accounts.find_account(tx, login)
-    return account if account is not None and login_holds(account, issued_s) else None
+        named = accounts.find_account(tx, login)
+        if named is None:
+            return None
+        account = find_logged_in(tx, tokens.Login(named.account_id, issued_s), app.settings.login_s)
+    return None if account is None else (account, issued_s)
 
 
 def _form(app: App) -> None:

@@ -37,7 +37,7 @@ def my_account(app: App) -> None:
                         accounts.log_out_everywhere(tx, account.account_id)
                         record(tx, audit.actor(app), "account.logged_out", account=account.account_id)
                     webcam.switch_off()
-                    login.log_out()
+                    login.log_out(app)
     with right:
         _tokens(app, account)
 

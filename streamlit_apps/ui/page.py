@@ -9,8 +9,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from semg.store.accounts import Account
-from ui import errors, login, login_ends, runtime, style, webcam
+from ui import errors, login, runtime, style, webcam
 from ui.runtime import App
 
 PAGES = (
@@ -45,8 +44,8 @@ def page(title: str, caption: str = "") -> Iterator[App]:
     style.apply()
     with errors.shown():
         app = runtime.app()
-        account = _account(app)
-        _sidebar(account)
+        app = _logged_in(app)
+        _sidebar(app)
         heading, corner = st.columns([2.6, 1], vertical_alignment="center")
         heading.title(title, anchor=False)
         if caption:
@@ -54,7 +53,7 @@ def page(title: str, caption: str = "") -> Iterator[App]:
         message = st.session_state.pop(_FLASH, None)
         if message:
             st.toast(message, icon=":material/check:")
-        yield replace(app.of(account), corner=corner, until_s=login_ends.of(app))
+        yield replace(app, corner=corner)
 
 
 def flash(message: str) -> None:
@@ -82,25 +81,25 @@ def split(name: str, shares: Sequence[float]) -> Sequence[DeltaGenerator]:
         return st.columns(list(shares), gap="large")
 
 
-def _account(app: App) -> Account:
-    """Give who is logged in; whoever is not any more is filmed no longer."""
-    account = None
+def _logged_in(app: App) -> App:
+    """Give the app of who is logged in; whoever is not any more is filmed no longer."""
+    found = None
     try:
-        account = login.require(app)
+        found = login.require(app)
     finally:
-        if account is None:
+        if found is None:
             webcam.switch_off()
-    return account
+    return app.of(*found)
 
 
-def _sidebar(account: Account) -> None:
+def _sidebar(app: App) -> None:
     with st.sidebar:
         st.html('<div class="semg-brand">sEMG <span>gestures</span></div>')
         for file, label, icon in PAGES:
             st.page_link(file, label=label, icon=icon)
         st.divider()
-        st.caption(f"Logged in as **{account.login}**")
+        st.caption(f"Logged in as **{app.login}**")
         st.page_link("pages/1_User_Management.py", label="Account", icon=":material/account_circle:")
         if st.button("Log out", icon=":material/logout:", width="stretch"):
             webcam.switch_off()
-            login.log_out()
+            login.log_out(app)

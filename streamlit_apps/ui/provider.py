@@ -9,10 +9,11 @@ from typing import Any
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from semg.accounts import login_holds
+from semg.accounts import find_logged_in
 from semg.store import accounts, identities
 from semg.store.accounts import Account
 from semg.store.audit import Actor, record
+from semg.wire.tokens import Login
 from ui.runtime import App
 
 
@@ -24,10 +25,10 @@ def claims() -> Mapping[str, Any]:
         return {}
 
 
-def account_of(app: App) -> Account | None:
-    """Give the account of who is logged in at the provider, made at the first time; None for nobody.
+def account_of(app: App) -> tuple[Account, float] | None:
+    """Give the account of who is logged in at the provider, made at the first time, and since when; None for nobody.
 
-    As with a password, a login lasts ``LOGIN_S``, and ends with *log out everywhere* and with the account.
+    As with a password, a login lasts ``LOGIN_S``, and ends with *Log out*, *log out everywhere* and with the account.
     """
     said = claims() if app.settings.oidc_metadata_url else {}
     issuer, subject = str(said.get("iss", "")), str(said.get("sub", ""))
@@ -43,7 +44,8 @@ def account_of(app: App) -> Account | None:
             account = identities.insert_account(tx, issuer, subject, name)
             made = {"account": account.account_id, "role": accounts.ROLES.index(account.role)}
             record(tx, Actor(account.login), "account.created", **made)
-    return account if login_holds(account, issued_s) else None
+        held = find_logged_in(tx, Login(account.account_id, issued_s), app.settings.login_s)
+    return None if held is None else (held, issued_s)
 
 
 def offer(app: App) -> None:

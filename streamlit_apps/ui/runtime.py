@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, replace
 
@@ -17,6 +16,7 @@ from semg.settings import Settings, get_settings
 from semg.store import access
 from semg.store.accounts import Account
 from semg.store.pool import Pool, Transaction
+from semg.wire import tokens
 
 POOL_SIZE = 8
 
@@ -25,15 +25,15 @@ POOL_SIZE = 8
 class App:
     """The settings and the database of this app; of a page, the corner for the profile, and who is logged in.
 
-    ``pool`` is what the account may do with the database: a viewer's refuses every change. ``until_s`` is when the
-    login ends by its age (epoch seconds).
+    ``pool`` is what the account may do with the database: a viewer's refuses every change. ``issued_s`` is when the
+    login was made (epoch seconds).
     """
 
     settings: Settings
     pool: Pool
     corner: DeltaGenerator | None = None
     account: Account | None = None
-    until_s: float = math.inf
+    issued_s: float = 0.0
 
     @property
     def login(self) -> str:
@@ -55,9 +55,25 @@ class App:
         """The pool for what everybody may change: the own account."""
         return app().pool
 
-    def of(self, account: Account) -> App:
-        """Give what the app is for an account."""
-        return replace(self, account=account, pool=self.pool.read_only() if account.role == "viewer" else self.pool)
+    def of(self, account: Account, issued_s: float | None = None) -> App:
+        """Give what the app is for an account whose login was made at a time; in this moment when not given."""
+        issued_s = time.time() if issued_s is None else issued_s
+        pool = self.pool.read_only() if account.role == "viewer" else self.pool
+        return replace(self, account=account, issued_s=issued_s, pool=pool)
+
+    def token(self, purpose: str, subject: str, life_s: float, now_s: float | None = None) -> str:
+        """Give a token that this browser shows to the API; it ends with the login.
+
+        Raises
+        ------
+        AccessError
+            Nobody is logged in.
+        """
+        if self.account is None:
+            raise AccessError("log in first")
+        secret = self.settings.secret_key.get_secret_value()
+        login = tokens.Login(self.account.account_id, self.issued_s)
+        return tokens.make_token(secret, purpose, subject, life_s, now_s, login)
 
     def people(self, tx: Transaction) -> list[Profile]:
         """Give the profiles that who is logged in may see, by name."""
@@ -73,11 +89,11 @@ class App:
 
         Looks at account and shares anew: what runs by itself, or before its page does, has an older ``App``.
         """
-        access.require_still(tx, self._logged_in(), user_id, right)
+        access.require_still(tx, self._logged_in(), self.issued_s, user_id, right)
 
     def require_login(self, tx: Transaction) -> None:
         """Refuse, with a sentence, a login that has ended or an account that was changed since the page was drawn."""
-        access.require_still(tx, self._logged_in())
+        access.require_still(tx, self._logged_in(), self.issued_s)
 
     def require_work(self, tx: Transaction) -> None:
         """Refuse, with a sentence, a viewer, and what ``require_login`` does."""
@@ -89,7 +105,7 @@ class App:
         access.require_admin(self._logged_in())
 
     def _logged_in(self) -> Account:
-        if self.account is None or time.time() > self.until_s:
+        if self.account is None or time.time() >= self.issued_s + self.settings.login_s:
             raise AccessError("log in first")
         return self.account
 

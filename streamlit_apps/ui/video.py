@@ -8,7 +8,6 @@ from pathlib import Path
 import streamlit as st
 
 from semg.domain import Video, us_from_utc
-from semg.settings import Settings
 from semg.store import sessions, videos
 from semg.wire import tokens
 from ui.audit import seen
@@ -23,7 +22,7 @@ _component = st.components.v2.component(
 )
 _KEPT = "video-urls"
 TOKEN_S = 4 * 3600.0
-"""A video is watched for longer than a live view is opened; its token is good for this one session."""
+"""A video is watched for longer than a live view is opened; its token is for this session, while the login lasts."""
 
 
 def show_video(
@@ -63,13 +62,13 @@ def show_video(
         key=f"semg-video-{session_id}-{key}",
         data={
             "session_id": session_id,
-            "url": video_url(app.settings, session_id),
+            "url": video_url(app, session_id),
             "started_us": us_from_utc(video.started_at),
             "at_us": at_us,
             "height_px": height_px,
         },
         on_at_us_change=lambda: None,
-        on_expired_change=lambda: _forget_url(session_id),
+        on_expired_change=lambda: _forget_url(app, session_id),
     )
     if video.problem:
         st.caption(f":material/warning: {video.problem}")
@@ -84,18 +83,17 @@ def unplayable(video: Video) -> str:
     return "The video of this session is being written; it can be played a moment after the session's end."
 
 
-def video_url(settings: Settings, session_id: int) -> str:
+def video_url(app: App, session_id: int) -> str:
     """Give the address of a video with a token; the same one for half of its life, so that reruns change nothing."""
-    kept: dict[int, tuple[str, float]] = st.session_state.setdefault(_KEPT, {})
-    now_s = time.time()
-    if session_id in kept and now_s - kept[session_id][1] < TOKEN_S / 2:
-        return kept[session_id][0]
-    secret = settings.secret_key.get_secret_value()
-    token = tokens.make_token(secret, tokens.VIDEO, str(session_id), TOKEN_S, now_s)
-    url = f"{settings.api_url.rstrip('/')}/videos/{session_id}?token={token}"
-    kept[session_id] = (url, now_s)
+    kept: dict[tuple[int, float], tuple[str, float]] = st.session_state.setdefault(_KEPT, {})
+    key, now_s = (session_id, app.issued_s), time.time()
+    if key in kept and now_s - kept[key][1] < TOKEN_S / 2:
+        return kept[key][0]
+    token = app.token(tokens.VIDEO, str(session_id), TOKEN_S, now_s)
+    url = f"{app.settings.api_url.rstrip('/')}/videos/{session_id}?token={token}"
+    kept[key] = (url, now_s)
     return url
 
 
-def _forget_url(session_id: int) -> None:
-    st.session_state.get(_KEPT, {}).pop(session_id, None)
+def _forget_url(app: App, session_id: int) -> None:
+    st.session_state.get(_KEPT, {}).pop((session_id, app.issued_s), None)

@@ -4,7 +4,8 @@
 
 Starts a private system (own servers, api, udpserver), and sends it what ``testing/fuzz/seeds`` holds, altered at
 random: datagrams from ever new ports, text and signed ones of a known profile among them, some of them good; bodies of
-the right and of the wrong kind to every call. Compares memory, threads and files with those after the first tenth.
+the right and of the wrong kind to every call, ranges of an encrypted video. Compares memory, threads and files with
+those after the first tenth.
 Prints JSON; exit code 1 when a process ended, a request was answered 500, or something grew by more than 5 %.
 """
 
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,12 @@ from running_system import running, throwaway_servers  # noqa: E402
 
 from semg.boards import encrypt_key, make_key  # noqa: E402
 from semg.consent import TEST_PERSON  # noqa: E402
+from semg.sealed import Vault  # noqa: E402
 from semg.settings import Settings  # noqa: E402
-from semg.store import boards, models, profiles  # noqa: E402
+from semg.store import boards, models, profiles, sessions  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402
 from semg.store.services import list_services  # noqa: E402
+from semg.video.files import files_of  # noqa: E402
 from semg.wire.udp import encode_v1  # noqa: E402
 from semg.wire.udp2 import HEADER, MAGIC, Key  # noqa: E402
 
@@ -45,6 +49,12 @@ SERVICES = ("api", "udpserver")
 ROWS, WIDTH = 2048, 400
 PER_S = 60_000
 GOOD_SHARE = 0.05
+VIDEO_BYTES = 50_000
+STRANGERS = ("Bearer x", "Bearer semg_" + "x" * 43, "Bearer semg_", "Basic eA==", "Bearer")
+RANGES = (
+    "bytes=0-,9-1", "bytes=9-1", "bytes=-", "bytes=-0", "bytes=5-9", "bytes=99999999999-", "lines=1-2",
+    "bytes=0-" + "9" * 4400, "bytes=" + "9" * 4400 + "-", "bytes=-" + "9" * 4400, "bytes=" + "0-0," * 1000,
+)  # fmt: skip
 
 
 def make_profile(pool: Pool, settings: Settings) -> tuple[int, int, Key]:
@@ -63,6 +73,20 @@ def make_profile(pool: Pool, settings: Settings) -> tuple[int, int, Key]:
         )
         boards.assign_board(tx, board_id, signed)
     return user_id, board_id, Key(key)
+
+
+def make_video(pool: Pool, settings: Settings, user_id: int) -> int:
+    """Give a session that has an encrypted video."""
+    end = datetime.now(UTC)
+    start = end - timedelta(seconds=1)
+    with pool.transaction() as tx:
+        device = profiles.get_profile(tx, user_id).device
+        session_id = sessions.insert_session(tx, user_id, "S", "capture", start, end, status="completed", device=device)
+    files = files_of(settings.videos, session_id, Vault(settings.secret_key.get_secret_value()))
+    files.video.parent.mkdir(parents=True, exist_ok=True)
+    with files.create(files.video) as file:
+        file.write(bytes(VIDEO_BYTES))
+    return session_id
 
 
 class Bad:
@@ -119,29 +143,49 @@ def flood(settings: Settings, bad: Bad, n: int, growth: Growth) -> dict[str, Any
     return {"sent": sent, "per_s": round(sent / (time.monotonic() - started))}
 
 
-def request(settings: Settings, n: int, growth: Growth) -> dict[str, Any]:
-    """Send requests over one connection that is opened anew when the server ends it."""
+def request(settings: Settings, n: int, growth: Growth, session_id: int) -> dict[str, Any]:
+    """Send requests over one connection that is opened anew when the server ends it.
+
+    Parameters
+    ----------
+    session_id
+        One that has an encrypted video.
+    """
     chance = random.Random(4)
     bodies = {
         "/predict": [path.read_bytes() for path in sorted((SEEDS / "predict_body").iterdir())],
         "/predict/windows": [path.read_bytes() for path in sorted((SEEDS / "window_request").iterdir())],
     }
-    gets = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/videos/{}", "/ws/live/{}", "/{}")
+    gets = (
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/videos/{}",
+        f"/videos/{session_id}",
+        "/ws/live/{}",
+        "/{}",
+    )
     token = settings.semg_api_token.get_secret_value()
     statuses: Counter[int] = Counter()
     connection = http.client.HTTPConnection("127.0.0.1", settings.api_port, timeout=20)
     started = time.monotonic()
     for number in range(n):
-        headers = {"Authorization": f"Bearer {token}"} if chance.random() < 0.9 else {"Authorization": "Bearer x"}
+        headers = (
+            {"Authorization": f"Bearer {token}"}
+            if chance.random() < 0.9
+            else {"Authorization": chance.choice(STRANGERS)}
+        )
         if chance.random() < 0.85:
             path = chance.choice(list(bodies))
             body = _altered(chance.choice(bodies[path]), chance)
             kind = chance.choice(["application/json", "application/x-semg-windows", "text/plain"])
             asked = ("POST", path, body, headers | {"Content-Type": kind})
         else:
-            path = chance.choice(gets).format(chance.choice(["21", "-1", "9" * 400, "%00", "..%2f..", "a" * 3000]))
+            numbers = ["21", str(session_id), "-1", "9" * 400, "%00", "..%2f..", "a" * 3000]
+            path = chance.choice(gets).format(chance.choice(numbers))
             method = chance.choice(["GET", "HEAD", "DELETE", "OPTIONS"])
-            asked = (method, path, b"", headers | {"Range": "bytes=0-,9-1"})
+            asked = (method, path, b"", headers | {"Range": chance.choice(RANGES)})
         try:
             connection.request(*asked)
             answer = connection.getresponse()
@@ -171,6 +215,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         with throwaway_servers(folder, journal_bytes=128 << 20) as settings, running(settings, folder, SERVICES):
             pool = Pool(settings, size=1, name="hostile")
             user_id, board_id, key = make_profile(pool, settings)
+            session_id = make_video(pool, settings, user_id)
             time.sleep(1.5)  # udpserver reads its registry every second
             floods = Growth(lambda: measured(SERVICES))
             report: dict[str, Any] = {"datagrams": {}, "requests": {}}
@@ -184,7 +229,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 report["datagrams"] |= {name: told.metrics[name] for name in names}
             asks = Growth(lambda: measured(SERVICES))
             if options.requests:
-                report["requests"] = request(settings, options.requests, asks)
+                report["requests"] = request(settings, options.requests, asks, session_id)
                 report["requests"] |= {"growth": asks.judge()}
             errors = sum((folder / f"{one}.log").read_text(errors="replace").count("Traceback") for one in SERVICES)
             pool.close()

@@ -190,6 +190,11 @@ def token(data: bytes) -> None:
         except WireError:
             continue
         raise AssertionError("a token that nobody made was taken")
+    try:
+        tokens.read_login_of(SECRET, tokens.VIDEO, data.decode("utf-8", "replace"), "1")
+    except WireError:
+        return
+    raise AssertionError("a token that nobody made was taken")
 
 
 def predict_body(data: bytes) -> None:

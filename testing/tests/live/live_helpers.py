@@ -15,8 +15,9 @@ import uvicorn
 from semg.recordings import Recording
 from semg.settings import Settings
 from semg.signals.classifier import Classifier
-from semg.store import models
-from semg.store.pool import Transaction
+from semg.store import access, accounts, models
+from semg.store.pool import Pool, Transaction
+from semg.wire.tokens import Login
 from webapi.app import create_app
 
 
@@ -26,6 +27,15 @@ def activate(tx: Transaction, user_id: int, classifier: Classifier) -> int:
     _, version = models.insert_model(tx, user_id, None, artifact, classifier.metadata(), {}, 1 << 20)
     models.activate_model(tx, user_id, version)
     return version
+
+
+def logged_in(pool: Pool, login: str = "watcher", role: str = "admin", *shared: int) -> Login:
+    """Make an account that sees the given profiles, and give a login of it that is made after it."""
+    with pool.transaction() as tx:
+        account_id = accounts.insert_account(tx, login, "", role)
+        for user_id in shared:
+            access.set_shares(tx, user_id, [*access.list_shares(tx, user_id), account_id])
+    return Login(account_id, time.time())
 
 
 def with_classes(classifier: Classifier, names: dict[str, str]) -> Classifier:

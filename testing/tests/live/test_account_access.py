@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
+from websockets.sync.client import connect as connect_sync
 
+import semg.accounts
+from semg import rates
+from semg.errors import StoreUnavailableError
 from semg.sealed import Vault
 from semg.settings import Settings
 from semg.signals.windows import WindowStream
 from semg.store import access, accounts, api_tokens, audit, sessions
-from semg.store.pool import Pool
+from semg.store.pool import Pool, execute
 from semg.video.files import files_of
 from semg.wire import tokens
 from semg.wire.windows import CONTENT_TYPE, WindowRequest, encode_request
 from testing.tests.conftest import Servers
-from testing.tests.live.live_helpers import api_running, samples_of
-from webapi import limits, live
+from testing.tests.live.live_helpers import api_running, logged_in, samples_of
+from webapi import limits, live, services
 
 pytestmark = pytest.mark.servers
 MakeToken = Callable[..., str]
@@ -121,16 +127,15 @@ async def test_browsers_websocket_ends_when_its_account_is_logged_out(
 ) -> None:
     monkeypatch.setattr(live, "LOOK_AGAIN_S", 0.2)
     user_id = make_profile("A")
-    with pool.transaction() as tx:
-        account_id = accounts.insert_account(tx, "ada", "", "admin")
+    login = logged_in(pool, "ada")
     secret = servers.settings.secret_key.get_secret_value()
-    shown = tokens.make_token(secret, tokens.LIVE, f"{user_id}/{account_id}", 60)
+    shown = tokens.make_token(secret, tokens.LIVE, str(user_id), 60, login=login)
     protocols = [tokens.SUBPROTOCOL, tokens.TOKEN_PROTOCOL_PREFIX + shown]
     url = f"ws://127.0.0.1:{servers.settings.api_port}/ws/live/{user_id}"
     async with connect(url, subprotocols=protocols) as socket:
         assert await socket.ping()
         with pool.transaction() as tx:
-            accounts.log_out_everywhere(tx, account_id)
+            accounts.log_out_everywhere(tx, login.account_id)
         await socket.wait_closed()
         assert socket.close_code == live.NOT_LET_IN
     assert await closed_with(servers.settings, user_id, subprotocols=protocols) == live.NOT_LET_IN
@@ -172,21 +177,21 @@ def make_device(tx, user_id: int):
 
 def test_caller_waits_when_it_asks_too_often() -> None:
     now = [0.0]
-    rates = limits.Rates(10.0, lambda: now[0])
-    assert [rates.wait_s("a") for _ in range(20)] == [0.0] * 20, "a burst of two seconds"
-    assert rates.wait_s("a") == pytest.approx(0.1)
-    assert rates.wait_s("b") == 0.0, "another caller has its own"
+    bucket = rates.Rates(10.0, lambda: now[0])
+    assert [bucket.wait_s("a") for _ in range(20)] == [0.0] * 20, "a burst of two seconds"
+    assert bucket.wait_s("a") == pytest.approx(0.1)
+    assert bucket.wait_s("b") == 0.0, "another caller has its own"
     now[0] += 0.1
-    assert rates.wait_s("a") == 0.0
-    assert rates.wait_s("a") > 0
+    assert bucket.wait_s("a") == 0.0
+    assert bucket.wait_s("a") > 0
 
 
 def test_callers_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_CALLERS", 5)
-    rates = limits.Rates(1.0, lambda: 0.0)
+    monkeypatch.setattr(rates, "MAX_CALLERS", 5)
+    bucket = rates.Rates(1.0, lambda: 0.0)
     for number in range(100):
-        rates.wait_s(str(number))
-    assert len(rates) == 5
+        bucket.wait_s(str(number))
+    assert len(bucket) == 5
 
 
 def test_stranger_and_account_are_slowed_down_and_services_are_not(servers: Servers, make_token) -> None:
@@ -216,3 +221,109 @@ def test_stranger_cannot_fill_the_memory_with_a_body(api: httpx.Client) -> None:
 
     assert api.post("/predict", content=parts(), headers=headers("wrong")).status_code == 413
     assert api.post("/predict", content=json.dumps({"userid": 1}), headers=headers("wrong")).status_code == 401
+
+
+def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give the tokens that are looked up from now on."""
+    found, seen = api_tokens.find_account, []
+
+    def find(tx, token: str):
+        seen.append(token)
+        return found(tx, token)
+
+    monkeypatch.setattr(api_tokens, "find_account", find)
+    return seen
+
+
+def test_token_that_nobody_has_is_a_strangers(api: httpx.Client, make_token) -> None:
+    body = b"x" * (limits.STRANGERS_BODY_BYTES + 1)
+    wrong, right = headers("semg_" + "x" * 43), headers(make_token("ada", "admin"))
+    assert api.post("/predict", content=body, headers=wrong).status_code == 413
+    assert api.post("/predict", content=body, headers=right).status_code == 422, "read, and no JSON"
+
+
+def test_many_guessed_tokens_are_one_caller_and_soon_not_looked_up(
+    servers: Servers, make_token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = servers.settings.model_copy(update={"api_requests_per_s": 2.0})
+    token, seen = make_token("ada", "admin"), looked_up(monkeypatch)
+    with api_running(settings) as api:
+        assert api.get("/metrics", headers=headers(token)).status_code == 200
+        guesses = [api.get("/metrics", headers=headers(f"semg_{number}")).status_code for number in range(40)]
+        assert guesses[0] == 401
+        assert guesses[-5:] == [429] * 5
+        assert len(seen) < 40
+        assert api.get("/metrics", headers=headers(token)).status_code == 200, "it is known, and has its own bucket"
+
+
+def test_account_token_is_looked_up_once_for_a_request_and_a_websocket(
+    api: httpx.Client, servers: Servers, make_profile, make_token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_id, token = make_profile("A"), make_token("ada", "admin")
+    seen = looked_up(monkeypatch)
+    assert api.get("/metrics", headers=headers(token)).status_code == 200
+    assert seen == [token]
+    assert api.get("/metrics").status_code == 200, "the services' own"
+    assert seen == [token]
+    with connect_sync(
+        f"ws://127.0.0.1:{servers.settings.api_port}/ws/live/{user_id}", additional_headers=headers(token)
+    ):
+        assert seen == [token, token]
+
+
+def test_request_with_a_token_waits_for_the_database_with_a_sentence(
+    api: httpx.Client, make_token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(tx, token: str):
+        raise StoreUnavailableError("away")
+
+    token = make_token("ada", "admin")
+    monkeypatch.setattr(api_tokens, "find_account", away)
+    answer = api.get("/metrics", headers=headers(token))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+
+
+async def test_readiness_asks_the_database_once_a_second() -> None:
+    asked, now = [], [0.0]
+
+    class Asked(services.Database):
+        def _ask(self) -> None:
+            asked.append(now[0])
+            if len(asked) == 2:
+                raise StoreUnavailableError("away")
+
+    database = Asked(None, lambda: now[0])  # type: ignore[arg-type]
+    assert await asyncio.gather(*(database.answers() for _ in range(50))) == [True] * 50
+    assert asked == [0.0]
+    now[0] = services.ASK_AGAIN_S
+    assert [await database.answers(), await database.answers()] == [False, False]
+    now[0] += services.ASK_AGAIN_S
+    assert await database.answers()
+    assert len(asked) == 3
+
+
+async def test_browsers_websocket_does_not_outlive_its_login(
+    servers: Servers, pool: Pool, make_profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LOOK_AGAIN_S", 0.2)
+    settings = servers.settings.model_copy(update={"login_s": 3600.0})
+    user_id, login = make_profile("A"), logged_in(pool, "ada")
+    with pool.transaction() as tx:
+        execute(tx, "UPDATE accounts SET password_changed_at = password_changed_at - interval '1 day'")
+    login = tokens.Login(login.account_id, login.issued_s - 3590)
+    shown = tokens.make_token(settings.secret_key.get_secret_value(), tokens.LIVE, str(user_id), 60, login=login)
+    protocols = [tokens.SUBPROTOCOL, tokens.TOKEN_PROTOCOL_PREFIX + shown]
+    now_s = time.time
+    with api_running(settings):
+        async with connect(f"ws://127.0.0.1:{settings.api_port}/ws/live/{user_id}", subprotocols=protocols) as socket:
+            assert await socket.ping()
+            monkeypatch.setattr(semg.accounts.time, "time", lambda: now_s() + 20)
+            await socket.wait_closed()
+            assert socket.close_code == live.NOT_LET_IN
+
+
+def test_description_of_the_api_loads_from_named_places_only(api: httpx.Client) -> None:
+    for path in ("/docs", "/redoc"):
+        policy = api.get(path).headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "connect-src 'self'" in policy

@@ -26,7 +26,7 @@ from semg.store.pool import Pool
 from semg.wire import messages, tokens
 from semg.wire.blocks import encode_blocks
 from semg.wire.windows import decode_request
-from testing.tests.live.live_helpers import activate, with_classes
+from testing.tests.live.live_helpers import activate, logged_in, with_classes
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("api")]
 T0_US = 1_800_000_000_000_000
@@ -167,7 +167,7 @@ async def test_decisions_reach_websocket_and_store_with_their_times(
 ) -> None:
     user_id = make_profile("A", classifier)
     url = f"ws://127.0.0.1:{servers.settings.api_port}/ws/live/{user_id}"
-    token = tokens.make_token("k" * 48, tokens.LIVE, str(user_id), 60)
+    token = tokens.make_token("k" * 48, tokens.LIVE, str(user_id), 60, login=logged_in(pool))
     protocols = [tokens.SUBPROTOCOL, tokens.TOKEN_PROTOCOL_PREFIX + token]
     origin = servers.settings.app_url
     async with (
@@ -263,12 +263,12 @@ async def test_new_version_and_deleted_profile_while_streaming(
     [("https://elsewhere.example", 0, 4401), (None, 1, 4401), (None, None, 4401)],
 )
 async def test_websocket_refuses_other_origins_and_other_profiles_tokens(
-    servers, make_profile, classifier, origin, token_user, code
+    servers, pool, make_profile, classifier, origin, token_user, code
 ) -> None:
     user_id = make_profile("A", classifier)
     protocols = [tokens.SUBPROTOCOL]
     if token_user is not None:
-        token = tokens.make_token("k" * 48, tokens.LIVE, str(user_id + token_user), 60)
+        token = tokens.make_token("k" * 48, tokens.LIVE, str(user_id + token_user), 60, login=logged_in(pool))
         protocols.append(tokens.TOKEN_PROTOCOL_PREFIX + token)
     headers = {"Origin": origin} if origin else {}
     url = f"ws://127.0.0.1:{servers.settings.api_port}/ws/live/{user_id}"

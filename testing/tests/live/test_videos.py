@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,19 +11,23 @@ import httpx
 import numpy as np
 import pytest
 
+from semg.accounts import end_login
 from semg.consent import TEST_PERSON
 from semg.domain import utc_from_us
 from semg.exports import folder_of
 from semg.sealed import Vault
-from semg.settings import Settings
-from semg.store import audit, profiles, sessions
-from semg.store.pool import Pool
+from semg.store import access, accounts, audit, profiles, sessions
+from semg.store.pool import Pool, execute
 from semg.video.files import files_of
 from semg.wire import tokens
+from semg.wire.tokens import Login
 from testing.tests.conftest import Servers
+from testing.tests.live.live_helpers import logged_in
 
 pytestmark = pytest.mark.servers
 
+Params = dict[str, str]
+MakeToken = Callable[..., Params]
 CONTENT = np.random.default_rng(0).bytes(10_240) * 5
 
 
@@ -41,9 +47,21 @@ def video(servers: Servers, pool: Pool) -> Path:
     return files.video
 
 
-def token(settings: Settings, subject: str = "1", purpose: str = tokens.VIDEO, life_s: float = 60.0) -> dict[str, str]:
-    secret = settings.secret_key.get_secret_value()
-    return {"token": tokens.make_token(secret, purpose, subject, life_s)}
+@pytest.fixture
+def login(pool: Pool) -> Login:
+    """A login of an admin."""
+    return logged_in(pool)
+
+
+@pytest.fixture
+def token(servers: Servers, login: Login) -> MakeToken:
+    """Makes tokens of that login."""
+
+    def make(subject: str = "1", purpose: str = tokens.VIDEO, life_s: float = 60.0, **of: Login | None) -> Params:
+        secret = servers.settings.secret_key.get_secret_value()
+        return {"token": tokens.make_token(secret, purpose, subject, life_s, **({"login": login} | of))}
+
+    return make
 
 
 @pytest.fixture
@@ -53,8 +71,8 @@ def browser(api: httpx.Client) -> httpx.Client:
     return api
 
 
-def test_browser_plays_with_the_token_of_the_session(browser, video: Path, servers: Servers) -> None:
-    answer = browser.get("/videos/1", params=token(servers.settings))
+def test_browser_plays_with_the_token_of_the_session(browser, video: Path, token: MakeToken) -> None:
+    answer = browser.get("/videos/1", params=token())
     assert answer.status_code == 200
     assert answer.content == CONTENT
     assert answer.headers["content-type"] == "video/mp4"
@@ -73,16 +91,16 @@ def test_browser_plays_with_the_token_of_the_session(browser, video: Path, serve
     ],
 )
 def test_seeking_gets_the_range_that_it_asks_for(
-    browser, video: Path, servers: Servers, asked: str, start: int, end: int | None
+    browser, video: Path, token: MakeToken, asked: str, start: int, end: int | None
 ) -> None:
-    answer = browser.get("/videos/1", params=token(servers.settings), headers={"Range": asked})
+    answer = browser.get("/videos/1", params=token(), headers={"Range": asked})
     assert answer.status_code == 206
     assert answer.content == CONTENT[start:end]
     assert answer.headers["content-range"] == f"bytes {start}-{start + len(answer.content) - 1}/{len(CONTENT)}"
 
 
-def test_range_beyond_the_end_is_refused(browser, video: Path, servers: Servers) -> None:
-    answer = browser.get("/videos/1", params=token(servers.settings), headers={"Range": "bytes=99999-"})
+def test_range_beyond_the_end_is_refused(browser, video: Path, token: MakeToken) -> None:
+    answer = browser.get("/videos/1", params=token(), headers={"Range": "bytes=99999-"})
     assert answer.status_code == 416
 
 
@@ -91,8 +109,8 @@ def test_range_beyond_the_end_is_refused(browser, video: Path, servers: Servers)
     [{"subject": "8"}, {"purpose": tokens.LIVE}, {"purpose": tokens.LOGIN}, {"life_s": -1.0}],
     ids=["of-another-session", "for-the-live-view", "of-a-login", "expired"],
 )
-def test_other_tokens_open_no_video(browser, video: Path, servers: Servers, wrong: dict) -> None:
-    answer = browser.get("/videos/1", params=token(servers.settings, **wrong))
+def test_other_tokens_open_no_video(browser, video: Path, token: MakeToken, wrong: dict) -> None:
+    answer = browser.get("/videos/1", params=token(**wrong))
     assert answer.status_code == 401
     assert "token" in answer.json()["detail"]
     assert browser.get("/videos/1").status_code == 401
@@ -125,18 +143,92 @@ def test_video_from_before_encryption_is_played(api: httpx.Client, video: Path) 
     assert api.get("/videos/1", headers={"Range": "bytes=5-9"}).content == CONTENT[5:10]
 
 
-def test_archive_is_fetched_with_its_own_token_only(api: httpx.Client, servers: Servers) -> None:
-    settings, name = servers.settings, "21-" + "a" * 32
-    folder_of(settings).mkdir(parents=True)
+def archive(servers: Servers, user_id: int) -> str:
+    """Put an archive of a profile down, and give its name."""
+    settings, name = servers.settings, f"{user_id}-" + "a" * 32
+    folder_of(settings).mkdir(parents=True, exist_ok=True)
     with Vault(settings.secret_key.get_secret_value()).create(folder_of(settings) / name, f"export {name}") as file:
         file.write(CONTENT)
-    good = token(settings, name, tokens.EXPORT)
+    return name
+
+
+@pytest.fixture
+def user_id(pool: Pool) -> int:
+    """A profile that is nobody's."""
+    with pool.transaction() as tx:
+        return profiles.insert_profile(tx, "Bo", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
+
+
+def test_archive_is_fetched_with_its_own_token_only(
+    api: httpx.Client, servers: Servers, token: MakeToken, user_id: int
+) -> None:
+    name = archive(servers, user_id)
+    good = token(name, tokens.EXPORT)
     answer = api.get(f"/exports/{name}", params=good)
     assert (answer.status_code, answer.content) == (200, CONTENT)
-    assert answer.headers["content-disposition"] == 'attachment; filename="profile-21.zip"'
+    assert answer.headers["content-disposition"] == f'attachment; filename="profile-{user_id}.zip"'
     assert answer.headers["cache-control"] == "no-store"
     assert api.get(f"/exports/{name}").status_code == 401
-    assert api.get(f"/exports/{name}", params=token(settings, name)).status_code == 401
-    other = "21-" + "b" * 32
+    assert api.get(f"/exports/{name}", params=token(name)).status_code == 401
+    other = f"{user_id}-" + "b" * 32
     assert api.get(f"/exports/{other}", params=good).status_code == 401
-    assert api.get(f"/exports/{other}", params=token(settings, other, tokens.EXPORT)).status_code == 404
+    assert api.get(f"/exports/{other}", params=token(other, tokens.EXPORT)).status_code == 404
+
+
+ENDS = {
+    "disabled": lambda tx, login: accounts.update_account(tx, login.account_id, role="admin", disabled=True),
+    "deleted": lambda tx, login: accounts.delete_account(tx, login.account_id),
+    "new password": lambda tx, login: accounts.update_password(tx, login.account_id, "x"),
+    "logged out everywhere": lambda tx, login: accounts.log_out_everywhere(tx, login.account_id),
+    "logged out": lambda tx, login: end_login(tx, login, 3600),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_tokens_for_videos_and_archives_end_with_their_login(
+    browser, servers: Servers, pool: Pool, video: Path, token: MakeToken, login: Login, user_id: int, how: str
+) -> None:
+    name = archive(servers, user_id)
+    asked = (("/videos/1", token()), (f"/exports/{name}", token(name, tokens.EXPORT)))
+    with pool.transaction() as tx:
+        accounts.insert_account(tx, "another", "", "admin")
+    assert [browser.get(path, params=shown).status_code for path, shown in asked] == [200, 200]
+    with pool.transaction() as tx:
+        ENDS[how](tx, login)
+    assert [browser.get(path, params=shown).status_code for path, shown in asked] == [401, 401]
+
+
+def test_login_that_is_older_than_a_login_may_be_opens_nothing(
+    browser, servers: Servers, pool: Pool, video: Path, token: MakeToken, login: Login
+) -> None:
+    with pool.transaction() as tx:
+        execute(tx, "UPDATE accounts SET password_changed_at = password_changed_at - interval '10 days'")
+    old = Login(login.account_id, time.time() - servers.settings.login_s)
+    young = Login(login.account_id, time.time() - servers.settings.login_s + 60)
+    assert browser.get("/videos/1", params=token(login=old)).status_code == 401
+    assert browser.get("/videos/1", params=token(login=young)).status_code == 200
+    assert browser.get("/videos/1", params=token(login=None)).status_code == 401, "of no login"
+
+
+def test_browsers_tokens_are_for_profiles_that_the_account_still_sees(
+    browser, servers: Servers, pool: Pool, video: Path, token: MakeToken, user_id: int
+) -> None:
+    with pool.transaction() as tx:
+        owner = sessions.get_session(tx, 1).user_id
+    name, viewer = archive(servers, user_id), logged_in(pool, "eve", "viewer", owner, user_id)
+    asked = (("/videos/1", token(login=viewer)), (f"/exports/{name}", token(name, tokens.EXPORT, login=viewer)))
+    assert [browser.get(path, params=shown).status_code for path, shown in asked] == [200, 200]
+    with pool.transaction() as tx:
+        access.set_shares(tx, owner, [])
+        access.set_shares(tx, user_id, [])
+    assert [browser.get(path, params=shown).status_code for path, shown in asked] == [404, 404]
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-" + "9" * 4400, "bytes=" + "9" * 4400 + "-", "bytes=-" + "9" * 4400])
+def test_range_of_thousands_of_digits_is_no_range(
+    browser, servers: Servers, video: Path, token: MakeToken, user_id: int, asked: str
+) -> None:
+    name = archive(servers, user_id)
+    for path, shown in (("/videos/1", token()), (f"/exports/{name}", token(name, tokens.EXPORT))):
+        answer = browser.get(path, params=shown, headers={"Range": asked})
+        assert (answer.status_code, answer.content) == (200, CONTENT), path

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from semg.passwords import hash_password
 from semg.settings import PROJECT_DIR
 from semg.store import accounts
+from semg.store.pool import execute
 from semg.wire import tokens
 from testing.tests.pages.page_data import LOGIN, MAIN, PASSWORD, all_text
 from ui import cookie
@@ -92,9 +95,38 @@ def test_log_out_shows_the_form_although_the_browser_still_has_the_cookie(
     assert is_form(page)
 
 
-def test_empty_database_tells_how_to_get_a_login(app_of_test: App) -> None:
-    from semg.store.pool import execute
+def test_log_out_ends_the_login_for_whoever_has_its_cookie(app_of_test: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied, other = login_token(app_of_test), login_token(app_of_test)
+    monkeypatch.setattr(cookie, "read", lambda: copied)
+    page = AppTest.from_file(str(MAIN), default_timeout=30).run()
+    next(button for button in page.button if button.label == "Log out").click().run()
+    assert is_form(AppTest.from_file(str(MAIN), default_timeout=30).run())
+    monkeypatch.setattr(cookie, "read", lambda: other)
+    page = AppTest.from_file(str(MAIN), default_timeout=30).run()
+    assert [one.value for one in page.title] == ["Overview"], "a login in another browser goes on"
 
+
+def test_viewer_may_log_out(app_of_test: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    with app_of_test.pool.transaction() as tx:
+        accounts.insert_account(tx, "eve", hash_password(PASSWORD), "viewer")
+    eves = login_token(app_of_test, "eve")
+    monkeypatch.setattr(cookie, "read", lambda: eves)
+    page = AppTest.from_file(str(MAIN), default_timeout=30).run()
+    next(button for button in page.button if button.label == "Log out").click().run()
+    assert not page.exception
+    assert is_form(AppTest.from_file(str(MAIN), default_timeout=30).run())
+
+
+def test_login_ends_after_login_s_whatever_its_token_says(app_of_test: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    with app_of_test.pool.transaction() as tx:
+        execute(tx, "UPDATE accounts SET password_changed_at = password_changed_at - interval '10 days'")
+    secret, issued_s = app_of_test.settings.secret_key.get_secret_value(), time.time() - app_of_test.settings.login_s
+    old = tokens.make_token(secret, tokens.LOGIN, LOGIN, 10 * app_of_test.settings.login_s, issued_s)
+    monkeypatch.setattr(cookie, "read", lambda: old)
+    assert is_form(AppTest.from_file(str(MAIN), default_timeout=30).run())
+
+
+def test_empty_database_tells_how_to_get_a_login(app_of_test: App) -> None:
     with app_of_test.pool.transaction() as tx:
         execute(tx, "DELETE FROM accounts")
     page = AppTest.from_file(str(MAIN), default_timeout=30).run()

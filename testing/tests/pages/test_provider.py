@@ -10,11 +10,13 @@ import pytest
 from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 
+from semg.accounts import end_login
 from semg.errors import PlatformError
 from semg.platform import checks, oidc, services
 from semg.settings import Settings, load_settings
 from semg.store import accounts, identities
-from semg.store.pool import Pool
+from semg.store.pool import Pool, execute
+from semg.wire.tokens import Login
 from testing.tests.pages.page_data import MAIN
 from ui import provider
 from ui.runtime import App
@@ -62,24 +64,33 @@ def test_login_of_a_provider_ends_as_others_do(
     app = App(settings.model_copy(update=PROVIDER), pool)
     said = {"iss": "https://id.lab.example", "sub": "1", "email": "ada@lab.example", "iat": time.time()}
     monkeypatch.setattr(provider, "claims", lambda: said)
-    account = provider.account_of(app)
-    assert account is not None
+    found = provider.account_of(app)
+    assert found is not None
+    account, issued_s = found
+    assert issued_s == said["iat"]
     assert (account.login, account.role, account.password_hash) == ("ada@lab.example", "viewer", "")
     for change in ({"sub": "2"}, {"iss": "https://other.example"}):
         monkeypatch.setattr(provider, "claims", lambda change=change: said | change)
         other = provider.account_of(app)
         assert other is not None
-        assert other.account_id != account.account_id
+        assert other[0].account_id != account.account_id
     for change in ({"iat": time.time() - settings.login_s - 1}, {"iss": ""}, {"sub": ""}):
         monkeypatch.setattr(provider, "claims", lambda change=change: said | change)
         assert provider.account_of(app) is None
     monkeypatch.setattr(provider, "claims", lambda: said)
+    with pool.transaction() as tx:
+        end_login(tx, Login(account.account_id, issued_s), settings.login_s)
+    assert provider.account_of(app) is None, "logged out, and its cookie shown again"
+    monkeypatch.setattr(provider, "claims", lambda: said | {"iat": said["iat"] - 1})
+    with pool.transaction() as tx:
+        execute(tx, "UPDATE accounts SET password_changed_at = password_changed_at - interval '1 day'")
+    assert provider.account_of(app) is not None
     with pool.transaction() as tx:
         accounts.log_out_everywhere(tx, account.account_id)
     assert provider.account_of(app) is None
     monkeypatch.setattr(provider, "claims", lambda: said | {"iat": time.time() + 1})
     again = provider.account_of(app)
     assert again is not None
-    assert again.account_id == account.account_id
+    assert again[0].account_id == account.account_id
     with pool.transaction() as tx:
         assert identities.find_account(tx, "https://id.lab.example", "3") is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,9 @@ import uvicorn
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from semg.platform import certificate, embedded
+from semg.platform import certificate, connections, embedded, gateway
 from semg.platform.gateway import Gateway
+from semg.rates import Rates
 
 
 @dataclass
@@ -84,7 +85,7 @@ class Upstream:
 
 @asynccontextmanager
 async def serving(app: Any, port: int, **options: Any) -> AsyncIterator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False, **options))
+    server = connections.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False, **options))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined, method-assign]
     task = asyncio.create_task(server._serve())
     while not server.started:
@@ -122,7 +123,14 @@ async def system(tmp_path: Path) -> AsyncIterator[System]:
     async with (
         serving(app, app.port, lifespan="off"),
         serving(api, api.port, lifespan="off"),
-        serving(Gateway(app.url, api.url), port, ssl_certfile=str(cert), ssl_keyfile=str(key), proxy_headers=False),
+        serving(
+            Gateway(app.url, api.url),
+            port,
+            ssl_certfile=str(cert),
+            ssl_keyfile=str(key),
+            proxy_headers=False,
+            http=connections.Connection,
+        ),
     ):
         yield System(app, api, port, context)
 
@@ -221,3 +229,140 @@ async def test_service_that_is_away_is_a_sentence(system: System, tmp_path: Path
         assert "does not answer" in answer.text
         with pytest.raises(InvalidStatus):
             await connect(f"wss://127.0.0.1:{port}/x", ssl=system.context, proxy=None)
+
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+Open = Callable[..., Awaitable[Stream]]
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[Open]:
+    """Opens connections from an address of this machine, on which nothing is said yet."""
+    made: list[asyncio.StreamWriter] = []
+
+    async def make(port: int, context: ssl.SSLContext | None, host: str = "127.0.0.1") -> Stream:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, local_addr=(host, 0))
+        made.append(writer)
+        return reader, writer
+
+    yield make
+    for writer in made:
+        writer.transport.abort()
+    await asyncio.gather(*(writer.wait_closed() for writer in made), return_exceptions=True)
+
+
+async def status_of(stream: Stream, path: str = "/") -> bytes:
+    """Ask on a connection, and give the first line of the answer; empty when it was closed."""
+    reader, writer = stream
+    writer.write(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode())
+    try:
+        return (await asyncio.wait_for(reader.readline(), 20)).strip()
+    except ConnectionResetError:
+        return b""
+
+
+async def is_closed(stream: Stream) -> bool:
+    try:
+        return await asyncio.wait_for(stream[0].read(), 20) == b""
+    except ConnectionResetError:
+        return True
+
+
+async def test_one_address_cannot_take_all_connections(
+    system: System, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_PER_ADDRESS", 4)
+    silent = [await opened(system.port, system.context) for _ in range(3)]
+    async with connect(system.url("/_stcore/stream", "wss"), ssl=system.context, proxy=None) as socket:
+        await socket.recv()
+        assert await status_of(await opened(system.port, system.context)) == b"", (
+            "three silent ones, a WebSocket, and one more"
+        )
+        assert await status_of(await opened(system.port, system.context, "127.0.0.2")) == b"HTTP/1.1 200 OK"
+        silent.pop()[1].transport.abort()
+        while (
+            answer := await status_of(await opened(system.port, system.context))
+        ) == b"":  # until the gateway knows that one left
+            await asyncio.sleep(0)
+        assert answer == b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n"], ids=["nothing", "an empty line", "half a request"]
+)
+async def test_connection_that_asks_nothing_is_closed(
+    system: System, opened: Open, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_S", 0.2)
+    stream = await opened(system.port, system.context)
+    stream[1].write(said)
+    assert await is_closed(stream)
+
+
+async def test_connection_that_asked_once_is_closed_when_it_only_begins_to_ask_again(
+    system: System, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_S", 1.0)
+    reader, writer = await opened(system.port, system.context)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b" 200 " in await reader.readuntil(b"\r\n0\r\n\r\n")
+    writer.write(b"\r\n")
+    assert await asyncio.wait_for(reader.read(), 20) == b""
+
+
+async def test_handshake_that_does_not_come_is_given_up(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HANDSHAKE_S", 0.2)
+    cert, key = certificate.ensure(tmp_path / "tls", ["127.0.0.1"])
+    port = embedded.free_port()
+    async with serving(Gateway("http://127.0.0.1:1", "http://127.0.0.1:1"), port, ssl_certfile=cert, ssl_keyfile=key):
+        assert await is_closed(await opened(port, None))
+
+
+async def test_endless_headers_are_not_kept(system: System, opened: Open) -> None:
+    stream = await opened(system.port, system.context)
+    stream[1].write(b"GET / HTTP/1.1\r\n")
+    try:
+        for number in range(10_000):
+            stream[1].write(b"X-%d: %s\r\n" % (number, b"x" * 100))
+            await stream[1].drain()
+    except ConnectionError:
+        return
+    assert await is_closed(stream)
+
+
+async def test_body_that_stops_is_given_up(system: System, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "BODY_IDLE_S", 0.2)
+    reader, writer = await opened(system.port, system.context)
+    writer.write(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nbegun")
+    assert b" 408 " in await asyncio.wait_for(reader.readline(), 20)
+
+
+async def test_address_that_asks_the_app_too_much_waits_and_the_api_counts_for_itself(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(gateway, "Rates", lambda *given, **named: Rates(*given, **named, clock=lambda: now[0]))
+    most = int(gateway.APP_REQUESTS_PER_S * gateway.APP_BURST_S)
+    limited = Gateway(system.app.url, system.api.url)
+
+    def asked(path: str, address: str = "10.0.0.1") -> bool:
+        return limited._asks_too_much({"client": (address, 1), "raw_path": path.encode()})
+
+    assert not any(asked("/") for _ in range(most))
+    assert asked("/")
+    assert not asked("/", "10.0.0.2")
+    assert not asked("/api/predict/windows")
+    now[0] = 1.0
+    assert not asked("/")
+
+
+async def test_refusals_for_a_while_have_a_status(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gateway, "_asks_too_much", lambda *_: True)
+    async with system.client() as client:
+        assert (await client.get(system.url("/"))).status_code == 429
+    with pytest.raises(InvalidStatus):
+        await connect(system.url("/_stcore/stream", "wss"), ssl=system.context, proxy=None)

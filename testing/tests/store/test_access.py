@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from semg import passwords
-from semg.accounts import log_in, login_holds
+from semg.accounts import end_login, find_logged_in, log_in, login_holds
 from semg.errors import AccessError, ConflictError, LoginError, NotFoundError
 from semg.store import access, accounts, api_tokens, gestures, profiles
 from semg.store.accounts import Account
-from semg.store.pool import Pool, execute, rows
+from semg.store.pool import Pool, Transaction, execute, one, rows
+from semg.wire.tokens import Login
 
 PASSWORD = "correct horse"
 MakeAccount = Callable[..., Account]
@@ -87,12 +89,12 @@ def test_what_may_not_be_seen_cannot_be_told_from_what_is_not_there(pool: Pool, 
 def test_standing_is_looked_at_anew(pool: Pool, make_account: MakeAccount) -> None:
     make_account("admin", "admin")
     account, other = make_account("helper"), make_account("other")
-    user_id = make_profile(pool, "Ada")
+    user_id, made_s = make_profile(pool, "Ada"), datetime.now(UTC).timestamp()
 
     def still(user: int | None = user_id, right: access.Right = "work", who: Account = account) -> bool:
         try:
             with pool.transaction() as tx:
-                access.require_still(tx, who, user, right)
+                access.require_still(tx, who, made_s, user, right)
         except (AccessError, NotFoundError):
             return False
         return True
@@ -102,6 +104,11 @@ def test_standing_is_looked_at_anew(pool: Pool, make_account: MakeAccount) -> No
         access.set_shares(tx, user_id, [account.account_id])
         accounts.record_failed_login(tx, "helper", datetime.now(UTC))  # somebody else tries a password
     assert (still(), still(right="own"), still(who=other)) == (True, False, False)
+    with pool.transaction() as tx:
+        accounts.end_login(tx, account.account_id, made_s, datetime.now(UTC) + timedelta(hours=1))
+    assert (still(), still(None)) == (False, False), "logged out"
+    made_s += 1
+    assert still(), "the account's other login goes on"
     for role, disabled in (("viewer", False), ("researcher", True)):
         with pool.transaction() as tx:
             accounts.update_account(tx, account.account_id, role=role, disabled=disabled)
@@ -164,6 +171,34 @@ def test_last_admin_cannot_be_lost(pool: Pool, make_account: MakeAccount) -> Non
     with pool.transaction() as tx:
         accounts.update_account(tx, second.account_id, role="admin", disabled=False)
         accounts.delete_account(tx, first.account_id)
+
+
+def test_ended_login_stays_ended_while_it_would_have_lasted_and_is_forgotten_then(
+    pool: Pool, make_account: MakeAccount
+) -> None:
+    account = make_account("ada", "viewer")
+    login, other = (Login(account.account_id, time.time() + n) for n in (0.25, 0.5))
+    with pool.transaction() as tx:
+        for _ in range(2):
+            end_login(tx, login, 3600)
+        assert find_logged_in(tx, login, 3600) is None
+        assert find_logged_in(tx, other, 3600) is not None
+        assert find_logged_in(tx, Login(account.account_id + 1, login.issued_s), 3600) is None
+        assert find_logged_in(tx, other, 3600, other.issued_s + 3600) is None
+    with pool.transaction() as tx:
+        execute(tx, "UPDATE ended_logins SET forget_at = now() - interval '1 minute'")
+        end_login(tx, other, 3600)
+        assert count_ended(tx) == 1
+    with pool.transaction() as tx:
+        accounts.insert_account(tx, "another", "", "admin")
+        accounts.delete_account(tx, account.account_id)
+        assert count_ended(tx) == 0
+        end_login(tx, login, 3600)  # of an account that is gone
+        assert count_ended(tx) == 0
+
+
+def count_ended(tx: Transaction) -> int:
+    return one(tx, "SELECT count(*) AS n FROM ended_logins").n
 
 
 def test_logins_end_with_password_log_out_and_disabling(pool: Pool, make_account: MakeAccount) -> None:

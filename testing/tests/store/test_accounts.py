@@ -10,11 +10,11 @@ from argon2 import PasswordHasher
 
 import semg.accounts
 from semg import passwords
-from semg.accounts import log_in
+from semg.accounts import UnknownLogins, log_in
 from semg.errors import ConflictError, InvalidValueError, LoginError, NotFoundError
 from semg.settings import Settings
 from semg.store import accounts
-from semg.store.pool import Pool
+from semg.store.pool import Pool, execute
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
 PASSWORD = "correct horse"
@@ -100,6 +100,76 @@ def test_fifth_wrong_try_locks_even_the_right_password_out(pool: Pool, account_i
         refused(pool, "admin", "wrong")
     assert refused(pool, "admin", PASSWORD, NOW + timedelta(seconds=accounts.FIRST_LOCK_S - 1)) == semg.accounts.REFUSED
     assert log_in(pool, "admin", PASSWORD, NOW + timedelta(seconds=accounts.FIRST_LOCK_S)).failed_logins == 0
+
+
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give the hashes that passwords are compared with from now on."""
+    seen: list[str] = []
+
+    class Counting(PasswordHasher):
+        def verify(self, stored, password):
+            seen.append(stored)
+            return super().verify(stored, password)
+
+    monkeypatch.setattr(passwords, "_HASHER", Counting(time_cost=1, memory_cost=1024, parallelism=1))
+    return seen
+
+
+@pytest.mark.parametrize("disabled", [False, True], ids=["of-nobody", "disabled"])
+def test_login_that_nobody_may_use_is_locked_as_others_are(
+    pool: Pool, account_id: int, monkeypatch: pytest.MonkeyPatch, disabled: bool
+) -> None:
+    nobodys = UnknownLogins()
+    if disabled:
+        with pool.transaction() as tx:
+            accounts.insert_account(tx, "gone", "", "viewer")
+            execute(tx, "UPDATE accounts SET disabled_at = now() WHERE login = 'gone'")
+    seen = verified(monkeypatch)
+
+    def looked_at(login: str) -> list[bool]:
+        """Try for an hour, and give which tries took the time of a verification."""
+        took, now = [], NOW
+        for _ in range(40):
+            before = len(seen)
+            with pytest.raises(LoginError) as caught:
+                log_in(pool, login, "wrong", now, nobodys)
+            assert str(caught.value) == semg.accounts.REFUSED
+            took.append(len(seen) > before)
+            now += timedelta(seconds=7)
+        return took
+
+    known = looked_at("admin")
+    assert known.count(False) > 20
+    assert looked_at("gone") == known
+
+
+def test_tries_of_unknown_logins_are_remembered_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(semg.accounts, "UNKNOWN_PLACES", 8)
+    nobodys = UnknownLogins()
+    for number in range(1000):
+        nobodys.is_locked(f"nobody {number}", NOW)
+    assert len(nobodys) == 8
+    assert all(nobodys.is_locked(f"nobody {number}", NOW) for number in range(100))
+
+
+def test_few_passwords_are_looked_at_together_and_who_waits_too_long_is_told() -> None:
+    turns = threading.BoundedSemaphore(passwords.AT_ONCE)
+    with passwords.turn(turns), passwords.turn(turns):
+        with pytest.raises(LoginError, match="Try again in a few seconds"), passwords.turn(turns, 0.01):
+            pytest.fail("a third one was looked at")
+    with passwords.turn(turns, 0.01):
+        pass  # their turns were given back
+
+
+def test_login_that_finds_no_turn_counts_as_no_try(
+    pool: Pool, account_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = passwords.turn
+    with passwords.turn(), passwords.turn():
+        monkeypatch.setattr(passwords, "turn", lambda: original(wait_s=0.01))
+        for _ in range(accounts.FREE_TRIES + 2):
+            assert refused(pool, "admin", PASSWORD) == passwords.BUSY
+    assert log_in(pool, "admin", PASSWORD, NOW).failed_logins == 0
 
 
 def test_lock_doubles_up_to_its_limit(pool: Pool, account_id: int) -> None:
