@@ -223,10 +223,14 @@ def video_page(session_id: int) -> None:
     """Show a video, and what comes back."""
     import streamlit as st
 
+    from semg.store import accounts
     from ui import runtime
     from ui.video import show_video
 
-    st.caption(f"picked {show_video(runtime.app(), session_id, 5)}")
+    app = runtime.app()
+    with app.pool.transaction() as tx:
+        (account,) = accounts.list_accounts(tx)
+    st.caption(f"picked {show_video(app.of(account), session_id, 5)}")
 
 
 @pytest.fixture
