@@ -114,8 +114,9 @@ def test_every_sample_of_the_sketch_is_stored_once_while_its_clock_wraps(
     try:
         with pool.transaction() as tx:
             user_id = profiles.insert_profile(
-                tx, "sketch", channels=["a0", "a1", "a2", "a3"], rate_hz=200.0, sensor="envelope", consent=TEST_PERSON
-            )
+                tx, "sketch", channels=["a0", "a1", "a2", "a3"], rate_hz=200.0, sensor="envelope", allow_v1=True,
+                consent=TEST_PERSON,
+            )  # fmt: skip
         assert user_id == 21  # the first profile is the one that the unchanged sketch sends for
         environment = {
             "HOST_REMOTE_IP": "127.0.0.1",
@@ -155,9 +156,7 @@ def test_signed_samples_of_the_sketch_are_stored_for_the_assigned_profile_throug
             board_id, key = make_board(tx, servers.settings.secret_key.get_secret_value(), "Left band")
             profiles.insert_profile(tx, "somebody else", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
             channels = ["a0", "a1", "a2", "a3"]
-            user_id = profiles.insert_profile(
-                tx, "sketch", channels=channels, rate_hz=200.0, allow_v1=False, consent=TEST_PERSON
-            )
+            user_id = profiles.insert_profile(tx, "sketch", channels=channels, rate_hz=200.0, consent=TEST_PERSON)
             boards.assign_board(tx, board_id, user_id)
         defines = [line.removeprefix("#define ") for line in sketch_lines(board_id, key).splitlines()]
         binary = build("ARDUINO_ARCH_ESP32", *(f"-D{line.replace(' ', '=', 1)}" for line in defines))
