@@ -24,7 +24,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "testing")]
 
 from breaking import devices, scenario  # noqa: E402 - after the path is set
-from breaking.system import FAKETIME, SERVERS, SERVICES, STORE, System, namespaces_work, running  # noqa: E402
+from breaking.system import SERVERS, SERVICES, STORE, System, find_faketime, namespaces_work, running  # noqa: E402
 
 HOUR_S = 3600.0
 SETTLE_S = 3.0
@@ -91,8 +91,8 @@ def disks(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def clock(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Set udpserver's clock an hour forward, back, an hour back, and right again."""
-    if not FAKETIME.exists():
-        return {"skipped": f"{FAKETIME} is not there: apt-get install libfaketime"}
+    if find_faketime() is None:
+        return {"skipped": "libfaketime is not there: apt-get install libfaketime"}
     system = System(folder, faked_clock=True, journal_max_bytes=2 << 30)
 
     def faults(run: scenario.Scenario) -> None:

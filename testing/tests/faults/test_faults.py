@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 from breaking import devices, scenario
-from breaking.system import SERVERS, SERVICES, STORE, System, namespaces_work, running
+from breaking.system import SERVERS, SERVICES, STORE, System, find_faketime, namespaces_work, running
+
+from testing.tests.conftest import skip_or_fail
 
 pytestmark = pytest.mark.servers
 
 N_TEXT, N_BOARDS, RATE_HZ, HOP_MS = 3, 1, 100.0, 200.0
 OUTAGE_S = 2.0
+HOUR_S, STEP_S = 3600.0, 1.0
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,22 @@ def test_devices_that_restart_wrap_repeat_reorder_and_lose_are_stored_once(syste
     found = devices.run(system, 1500)
     assert found["repeated"] > 0
     assert (found["not_stored"], found["stored_twice"], found["strange"]) == (0, 0, 0), found
+
+
+def test_clock_that_is_set_by_an_hour_moves_no_sample_and_no_label() -> None:
+    if find_faketime() is None:
+        skip_or_fail("libfaketime is not installed")
+    with tempfile.TemporaryDirectory(prefix="semg-faults-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with running(System(folder, faked_clock=True)) as system:
+
+            def faults(run: scenario.Scenario) -> None:
+                for step_s in (HOUR_S, 0.0, -HOUR_S, 0.0):
+                    run.step_clock(step_s, STEP_S)
+
+            found = through(system, 8, faults)
+    assert found["error_of_time_ms"]["max"] < 60_000, "a busy machine delays; a clock that is believed errs by an hour"
 
 
 @pytest.mark.skipif(not namespaces_work(), reason="no mount name space can be made here: small disks need one")
