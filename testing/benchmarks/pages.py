@@ -128,6 +128,7 @@ def fill(pool: Pool, n_profiles: int, n_sessions: int, n_samples: int) -> int:
                 channels=CHANNELS,
                 rate_hz=HOUR_HZ if number == 1 else RATE_HZ,
                 consent=TEST_PERSON,
+                allow_v1=True,
             )
             for number in range(1, n_profiles + 1)
         ]
