@@ -12,12 +12,12 @@ from semg.block_table import BlockTable
 from semg.domain import MAX_CHANNELS, NEVER_SENT, Block, BoardMark, Device
 from semg.ingest.arrivals import Arrivals
 from semg.ingest.board_columns import BoardColumns, Datagrams, Standing
+from semg.ingest.board_history import BoardHistory
 from semg.ingest.board_stream import BoardStream
 from semg.ingest.clock import ClockFit
 from semg.ingest.counters import Counters
 from semg.ingest.limits import Budgets
 from semg.ingest.reasons import CODE, OK
-from semg.ingest.sequences import SeenSequences
 from semg.ingest.sources import Heard
 from semg.wire.udp import MAX_DATAGRAM_BYTES
 from semg.wire.udp2 import (
@@ -50,21 +50,14 @@ class KnownBoard:
 
 
 class _Board:
-    """What is remembered of a board: its boot, the boot's sequences, its stream.
+    """What is remembered of a board: what was seen of it, its stream, and its place in the columns."""
 
-    ``since`` is the first number that may be taken: what was sent before belongs to another profile, or came before
-    this server started. ``newest_us`` is the device time of the boot's newest datagram, -1 before any; one that follows
-    it is of a later time.
-    """
-
-    __slots__ = ("boot_id", "known", "newest_us", "place", "seen", "since", "stream")
+    __slots__ = ("history", "known", "place", "stream")
 
     def __init__(self, known: KnownBoard) -> None:
         self.known = known
         self.place = 0
-        self.boot_id, self.newest_us = known.last.boot_id, known.last.device_us
-        self.seen: SeenSequences | None = None
-        self.since: int | None = None
+        self.history = BoardHistory(known.last)
         self.stream: BoardStream | None = None
 
 
@@ -150,8 +143,9 @@ class Boards:
                 del self._boards[board_id]
                 continue
             board.known = new
-            if new.last.boot_id > board.boot_id:
-                self._begin_boot(board, new.last.boot_id)
+            if new.last.boot_id > board.history.boot_id:
+                self._end(board)
+                board.history.begin_boot(new.last.boot_id)
         for board_id, new in known.items():
             if board_id not in self._boards:
                 self._boards[board_id] = _Board(new)
@@ -215,7 +209,8 @@ class Boards:
         """Give what was seen last of each board that has sent since the last call, for the database."""
         changed = {}
         for board_id, board in self._boards.items():
-            mark = BoardMark(board.boot_id, max(board.newest_us, self._columns.newest_us(board.place)))
+            history = board.history
+            mark = BoardMark(history.boot_id, max(history.newest_us, self._columns.newest_us(board.place)))
             if mark != self._marks.get(board_id):
                 changed[board_id] = mark
         self._marks |= changed
@@ -289,30 +284,10 @@ class Boards:
 
     def _take(self, board: _Board, datagram: DatagramV2, received_us: int) -> str:
         """Take a datagram; give the reason not to, or an empty text."""
-        number, refused = self._number(board, datagram)
+        if datagram.boot_id > board.history.boot_id:
+            self._end(board)
+        number, refused = board.history.number(datagram)
         return refused or self._pass_on(board, number, datagram, received_us)
-
-    def _number(self, board: _Board, datagram: DatagramV2) -> tuple[int, str]:
-        """Give the datagram's number in its boot, and the reason not to take it, or an empty text."""
-        if datagram.boot_id < board.boot_id:
-            return 0, "replayed"
-        if datagram.boot_id > board.boot_id:
-            self._begin_boot(board, datagram.boot_id)
-        elif board.seen is None:
-            board.since = datagram.sequence
-        seen = board.seen
-        number = datagram.sequence if seen is None else seen.number_of(datagram.sequence)
-        if seen is None or number > seen.newest:
-            if datagram.device_us <= board.newest_us:
-                return 0, "replayed"
-            board.newest_us = datagram.device_us
-        if seen is None:
-            board.seen = SeenSequences(datagram.sequence)
-            return number, ""
-        refused = seen.refusal(number)
-        if not refused and board.since is not None and number < board.since:
-            refused = "replayed"
-        return number, refused
 
     def _pass_on(self, board: _Board, number: int, datagram: DatagramV2, received_us: int) -> str:
         n_samples, n_channels = datagram.samples.shape
@@ -329,10 +304,6 @@ class Boards:
         self._counters.accepted += n_samples
         return ""
 
-    def _begin_boot(self, board: _Board, boot_id: int) -> None:
-        self._end(board)
-        board.boot_id, board.newest_us, board.seen, board.since = boot_id, -1, None, None
-
     def _begin_stream(self, board: _Board, user_id: int) -> BoardStream:
         self._segment_ids[user_id] = max(self._take_over(user_id), self._segment_ids.get(user_id, 0))
         self._sending[user_id] = board
@@ -340,24 +311,26 @@ class Boards:
 
     def _follow(self, board: _Board) -> None:
         """Follow a board's stream in the columns if nothing but its next datagram is expected."""
-        stream, seen = board.stream, board.seen
+        stream, newest = board.stream, board.history.newest
         standing = None if stream is None else stream.standing
-        if stream is None or seen is None or standing is None or standing[0] != seen.newest + 1:
+        if stream is None or newest is None or standing is None or standing[0] != newest + 1:
             return
         number, segment_id, last_us, clock = standing
         channels = self._devices[stream.user_id].n_channels
         self._columns.clocks.put(board.place, clock)
-        self._columns.put(board.place, Standing(stream.user_id, board.boot_id, number, channels, segment_id, last_us))
+        self._columns.put(
+            board.place, Standing(stream.user_id, board.history.boot_id, number, channels, segment_id, last_us)
+        )
 
     def _pull(self, board: _Board) -> None:
         """Let a board's stream go on behind what was followed in the columns."""
-        if board.stream is None or board.seen is None:
+        if board.stream is None:
             return
-        board.newest_us = max(board.newest_us, self._columns.newest_us(board.place))
+        board.history.newest_us = max(board.history.newest_us, self._columns.newest_us(board.place))
         told = self._columns.pull(board.place)
         if told is not None:
             n, last_us = told
-            board.seen.skip(n)
+            board.history.skip(n)
             board.stream.resume(n, last_us)
 
     def _emit_single(self) -> None:
@@ -369,8 +342,7 @@ class Boards:
     def _refuse_before(self, board: _Board) -> None:
         """End a board's stream, and take nothing later that was sent before now."""
         self._end(board)
-        if board.seen is not None:
-            board.since = board.seen.newest + 1
+        board.history.refuse_before()
 
     def _end(self, board: _Board) -> None:
         """End a board's stream: what it holds becomes ready."""
