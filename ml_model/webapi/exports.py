@@ -26,14 +26,11 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 async def export(request: Request, name: str, token: str = "") -> Response:
     """Give an archive that the User Management page has made, or a range of it, while the login lasts that made it."""
     services = services_of(request)
-    settings, missing = (
-        services.settings,
-        HTTPException(404, "there is no such archive; they are removed after an hour: make it again"),
-    )
+    missing = HTTPException(404, "there is no such archive; they are removed after an hour: make it again")
     if not await require_browser(services, tokens.EXPORT, token, name, lambda _: exports.user_of(name)):
         raise missing
     try:
-        file = await asyncio.to_thread(exports.open_export, settings, name)
+        file = await asyncio.to_thread(exports.open_export, services.settings, name)
     except SealError as exc:
         raise HTTPException(503, f"the archive cannot be read: {exc}") from exc
     if file is None:

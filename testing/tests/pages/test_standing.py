@@ -71,11 +71,7 @@ def account_of(pool: Pool, login: str = LOGIN) -> accounts.Account:
 
 @pytest.mark.parametrize("change", [disable, demote, unshare, log_out, new_password])
 def test_capture_is_not_ended_by_who_may_not_any_more(
-    open_page: Open,
-    as_role: AsRole,
-    pool: Pool,
-    profile_id: int,
-    change: Change,
+    open_page: Open, as_role: AsRole, pool: Pool, profile_id: int, change: Change
 ) -> None:
     account_id = as_role("researcher", profile_id)
     session = start_session(pool, profile_id, 3.5, gesture_s=60)
@@ -93,12 +89,7 @@ def test_capture_is_not_ended_by_who_may_not_any_more(
     )
 
 
-def test_parts_run_while_nothing_was_changed(
-    open_page: Open,
-    as_role: AsRole,
-    pool: Pool,
-    profile_id: int,
-) -> None:
+def test_parts_run_while_nothing_was_changed(open_page: Open, as_role: AsRole, pool: Pool, profile_id: int) -> None:
     as_role("researcher", profile_id)
     session = start_session(pool, profile_id, 3.5, gesture_s=60)
     page = open_page(CAPTURE)
@@ -126,11 +117,7 @@ def test_login_that_has_ended_by_its_age_ends_the_parts(
 
 @pytest.mark.parametrize("change", [disable, unshare])
 def test_jobs_are_neither_shown_nor_canceled_by_who_may_not_any_more(
-    open_page: Open,
-    as_role: AsRole,
-    pool: Pool,
-    profile_id: int,
-    change: Change,
+    open_page: Open, as_role: AsRole, pool: Pool, profile_id: int, change: Change
 ) -> None:
     account_id = as_role("researcher", profile_id)
     session_id = make_session(pool, profile_id, now() - timedelta(hours=1))
@@ -147,10 +134,7 @@ def test_jobs_are_neither_shown_nor_canceled_by_who_may_not_any_more(
 
 
 def test_sender_is_not_assigned_by_a_disabled_account(
-    open_page: Open,
-    as_role: AsRole,
-    pool: Pool,
-    profile_id: int,
+    open_page: Open, as_role: AsRole, pool: Pool, profile_id: int
 ) -> None:
     account_id = as_role("researcher", profile_id)
     with pool.transaction() as tx:
@@ -166,10 +150,7 @@ def test_sender_is_not_assigned_by_a_disabled_account(
 
 
 def test_archive_is_for_owners_and_the_link_ends_with_that(
-    open_page: Open,
-    as_role: AsRole,
-    pool: Pool,
-    profile_id: int,
+    open_page: Open, as_role: AsRole, pool: Pool, profile_id: int
 ) -> None:
     account_id = as_role("researcher", profile_id)
     page = open_page(USERS)
