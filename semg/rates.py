@@ -44,3 +44,9 @@ class Rates:
         if len(self._left) > MAX_CALLERS:
             self._left.popitem(last=False)
         return 0.0 if allowed else (1.0 - left) / self._per_s
+
+    def give_back(self, caller: str) -> None:
+        """Take a request that was counted and allowed out of the count again."""
+        if caller in self._left:
+            left, at = self._left[caller]
+            self._left[caller] = (min(self._most, left + 1.0), at)

@@ -164,6 +164,10 @@ class Settings(BaseSettings):
     websocket_max_queue: int = Field(256, ge=1)
     live_token_s: float = Field(300, gt=0, description="life of the token that a browser shows to the WebSocket")
     login_s: float = Field(12 * 3600, gt=0, description="life of a login in the app")
+    login_idle_s: float = Field(2 * 3600, gt=0, description="a login ends when its person has done nothing for so long")
+    confirm_s: float = Field(
+        600.0, gt=0, description="how long after a proof of who it is a person may make tokens, change roles and erase"
+    )
 
     # training
     training_threads: int = Field(1, ge=1)

@@ -9,10 +9,11 @@ from starlette.middleware import Middleware
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.starlette import App as Server
 
+from gate.app import Gate, lifespan
 from semg.store import gestures, models, services, sessions
-from ui import health, sources, stream, uploads
+from ui import health, runtime, sources, stream
 from ui.fragments import live_overview
-from ui.page import empty, page
+from ui.page import PATHS, empty, page
 from ui.runtime import App
 
 LOOKED_AT = 50
@@ -67,7 +68,7 @@ def show_next_step(app: App) -> None:
 
 
 if get_script_run_ctx(suppress_warning=True) is None:  # imported by `streamlit run`, which serves what it finds here
-    server = Server(__file__, middleware=[Middleware(uploads.Gate)])
+    server = Server(__file__, middleware=[Middleware(Gate, runtime.found, PATHS)], lifespan=lifespan)
 else:
     with page("Overview") as app:
         show_next_step(app)

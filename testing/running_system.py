@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from semg.platform import embedded, nats, oidc, postgres, schema, services
+from semg.platform import embedded, nats, postgres, schema, services
 from semg.platform.bus_users import users_of
 from semg.platform.unit import url_answers
 from semg.settings import NATS_SERVICES, PROJECT_DIR, Settings
@@ -88,7 +88,6 @@ def running(settings: Settings, folder: Path, names: Sequence[str] = ALL) -> Ite
     AssertionError
         A service ended or was not ready in time; the message is the end of its log.
     """
-    oidc.write_secrets(settings)
     with ExitStack() as stack:
         started = []
         for service in services.table(settings):

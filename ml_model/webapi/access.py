@@ -12,14 +12,14 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request, WebSocket
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from semg.accounts import find_logged_in
 from semg.errors import NotFoundError, WireError
+from semg.security.login import find_logged_in
+from semg.security.origins import origins_of
 from semg.settings import Settings
 from semg.store import access, api_tokens
 from semg.store.accounts import Account
@@ -30,7 +30,6 @@ from semg.wire.tokens import Login
 from webapi.services import Services, services_of
 from webapi.trail import SERVICE
 
-_LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 _ACCOUNT = "semg.account"
 """Entry of a scope: the account of its API token; None for a token that nobody has."""
 
@@ -157,7 +156,7 @@ class Viewer:
             return True
         with services.pool.transaction() as tx:
             if self.login is not None:
-                account = find_logged_in(tx, self.login, services.settings.login_s)
+                account = find_logged_in(tx, self.login)
             else:
                 account = api_tokens.find_account(tx, self.token) if again else self.account
             return account is not None and _sees(tx, account, user_id)
@@ -167,7 +166,7 @@ def find_viewer(websocket: WebSocket, user_id: int) -> Viewer | None:
     """Give what a WebSocket shows to be let in: an API token, or a browser's token for this profile; None: nothing."""
     settings = services_of(websocket).settings
     origin = websocket.headers.get("origin")
-    if origin is not None and not _is_app(origin, settings.app_url):
+    if origin is not None and origin not in origins_of(settings):
         return None
     header = websocket.headers.get("authorization")
     if is_api_token(settings, header):
@@ -235,7 +234,7 @@ def bearer(header: str | None) -> str:
 def _browser_sees(services: Services, login: Login, whose: Callable[[Transaction], int]) -> bool | None:
     """Tell whether a login may see what belongs to a profile; None: it has ended."""
     with services.pool.transaction() as tx:
-        account = find_logged_in(tx, login, services.settings.login_s)
+        account = find_logged_in(tx, login)
         if account is None:
             return None
         try:
@@ -261,12 +260,3 @@ def _require(services: Services, account: Account, user_ids: set[int], right: ac
     with services.pool.transaction() as tx:
         for user_id in sorted(user_ids):
             access.require(tx, account, user_id, right)
-
-
-def _is_app(origin: str, app_url: str) -> bool:
-    """Tell whether a browser's origin is the app; on loopback, its other names are the app too."""
-    ours, theirs = urlsplit(app_url), urlsplit(origin)
-    if (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc):
-        return True
-    both_loopback = {ours.hostname, theirs.hostname} <= _LOOPBACK
-    return both_loopback and (ours.scheme, ours.port) == (theirs.scheme, theirs.port)

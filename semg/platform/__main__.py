@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from semg import log
 from semg.errors import SemgError
-from semg.platform import certificate, control, copies, identity, oidc, services, state
+from semg.platform import certificate, control, copies, identity, services, state
 from semg.platform.first_login import LOGIN
 from semg.platform.supervisor import Supervisor
 from semg.settings import child_environment, load_settings
@@ -154,7 +154,6 @@ def _supervise(options: argparse.Namespace) -> int:
 
     settings = load_settings()
     log.configure("supervisor", settings.log_level)
-    oidc.write_secrets(settings)
     table = services.table(settings) if options.services is None else services.load(options.services)
     lock = settings.data_dir / "run" / "ready"
     lock.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from semg.errors import PlatformError
-from semg.platform import oidc
 from semg.platform.identity import write_atomically
 from semg.settings import PROJECT_DIR, Settings
 
@@ -55,8 +54,6 @@ def table(settings: Settings) -> list[Service]:
         public = urlsplit(settings.public_app_url)
         app += [f"--browser.serverAddress={public.hostname}"]
         app += [f"--browser.serverPort={public.port or (443 if public.scheme == 'https' else 80)}"]
-    if settings.oidc_metadata_url:
-        app += [f"--secrets.files={oidc.secrets_file(settings)}"]
     prefix = urlsplit(settings.api_url).path.rstrip("/")
     if prefix:
         api += ["--root-path", prefix]

@@ -14,6 +14,7 @@ from semg.domain import Profile
 from semg.errors import AccessError, ConflictError, NotFoundError
 from semg.store import accounts, profiles
 from semg.store.accounts import Account
+from semg.store.logins import HOLDS
 from semg.store.pool import Transaction, execute, one, rows
 
 Right = Literal["see", "work", "own"]
@@ -39,12 +40,12 @@ def require(tx: Transaction, account: Account, user_id: int, right: Right = "see
     AccessError
         The account sees the profile, and may not do this with it.
     """
-    asked = {"account": account.account_id, "user": user_id, "issued": None}
+    asked = {"account": account.account_id, "user": user_id, "login": None}
     _judge(one(tx, _STANDING, asked), account, user_id, right)
 
 
 def require_still(
-    tx: Transaction, account: Account, issued_s: float, user_id: int | None = None, right: Right = "see"
+    tx: Transaction, account: Account, login_id: int, user_id: int | None = None, right: Right = "see"
 ) -> None:
     """Refuse what an account may not do any more: what is known of it may be older than what was changed since.
 
@@ -52,21 +53,19 @@ def require_still(
 
     Parameters
     ----------
-    issued_s
-        When the login was made, epoch seconds.
+    login_id
+        The login in which this is asked.
 
     Raises
     ------
     NotFoundError
         As ``require``.
     AccessError
-        The login was ended; the account is gone, disabled, logged out or in another role since, has a new password; or
-        as ``require``.
+        The login has ended, for whatever reason; the account has another role since; or as ``require``.
     """
-    asked = {"account": account.account_id, "user": user_id, "issued": accounts.issued_us(issued_s)}
+    asked = {"account": account.account_id, "user": user_id, "login": login_id}
     row = one(tx, _STANDING, asked)
-    known = (account.role, None, account.logged_out_at, account.password_changed_at)
-    if row is None or row.ended or (row.role, row.disabled_at, row.logged_out_at, row.password_changed_at) != known:
+    if row is None or not row.holds or row.role != account.role:
         raise AccessError("this login has ended, or the account was changed; reload the page")
     if user_id is not None:
         _judge(row, account, user_id, right)
@@ -156,13 +155,13 @@ def set_shares(tx: Transaction, user_id: int, account_ids: Sequence[int]) -> Non
         raise ConflictError("the profile or one of the accounts is gone; look again")
 
 
-_STANDING = """
-    SELECT a.role, a.disabled_at, a.logged_out_at, a.password_changed_at, p.user_id IS NOT NULL AS is_there,
-           p.owner_id IS NOT DISTINCT FROM a.account_id AS is_owner,
+_STANDING = f"""
+    SELECT a.role, p.user_id IS NOT NULL AS is_there, p.owner_id IS NOT DISTINCT FROM a.account_id AS is_owner,
            EXISTS (SELECT FROM profile_shares s WHERE s.user_id = p.user_id AND s.account_id = a.account_id) AS shared,
-           EXISTS (SELECT FROM ended_logins e WHERE e.account_id = a.account_id AND e.issued_us = %(issued)s) AS ended
+           EXISTS (SELECT FROM logins l
+                   WHERE l.login_id = %(login)s AND l.account_id = a.account_id AND {HOLDS}) AS holds
     FROM accounts a LEFT JOIN profiles p ON p.user_id = %(user)s WHERE a.account_id = %(account)s
-"""
+"""  # noqa: S608 - a constant
 _VISIBLE = """
     SELECT user_id FROM profiles WHERE owner_id = %(account)s
     UNION SELECT user_id FROM profile_shares WHERE account_id = %(account)s

@@ -17,10 +17,7 @@ MAX_LOCK_S = 900.0
 """Every further failure doubles the lock up to this: guessing is slow, the owner is never shut out for long."""
 
 ROLES = ("admin", "researcher", "viewer")
-_COLUMNS = (
-    "account_id, login, password_hash, role, password_changed_at, failed_logins, locked_until, disabled_at, "
-    "logged_out_at"
-)
+_COLUMNS = "account_id, login, password_hash, role, password_changed_at, failed_logins, locked_until, disabled_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,6 @@ class Account:
     failed_logins: int = 0
     locked_until: datetime | None = None
     disabled_at: datetime | None = None
-    logged_out_at: datetime | None = None
 
 
 def find_account(tx: Transaction, login: str) -> Account | None:
@@ -87,13 +83,17 @@ def insert_account(tx: Transaction, login: str, password_hash: str, role: str = 
     return int(made.account_id)
 
 
-def update_password(tx: Transaction, account_id: int, password_hash: str, *, rehash: bool = False) -> None:
-    """Store a new hash; a new password also ends a lock and every login that was made with the old one.
+def update_password(
+    tx: Transaction, account_id: int, password_hash: str, *, rehash: bool = False, keep_login: int | None = None
+) -> None:
+    """Store a new hash; a new password also ends a lock and the account's logins.
 
     Parameters
     ----------
     rehash
-        The same password with newer parameters: logins made with it stay valid.
+        The same password with newer parameters: logins go on.
+    keep_login
+        The login in which the password was changed goes on.
 
     Raises
     ------
@@ -113,6 +113,12 @@ def update_password(tx: Transaction, account_id: int, password_hash: str, *, reh
     )
     if changed == 0:
         raise NotFoundError(f"there is no account {account_id}")
+    if not rehash:
+        execute(
+            tx,
+            "DELETE FROM logins WHERE account_id = %s AND login_id IS DISTINCT FROM %s",
+            (account_id, keep_login),
+        )
 
 
 def update_account(tx: Transaction, account_id: int, *, role: str, disabled: bool) -> None:
@@ -133,45 +139,15 @@ def update_account(tx: Transaction, account_id: int, *, role: str, disabled: boo
         tx,
         """
         UPDATE accounts SET role = %(role)s,
-            disabled_at = CASE WHEN %(disabled)s THEN coalesce(disabled_at, clock_timestamp()) END,
-            logged_out_at = CASE WHEN %(disabled)s THEN clock_timestamp() ELSE logged_out_at END
+            disabled_at = CASE WHEN %(disabled)s THEN coalesce(disabled_at, clock_timestamp()) END
         WHERE account_id = %(account)s
         """,
         {"role": role, "disabled": disabled, "account": account_id},
     )
     if changed == 0:
         raise NotFoundError(f"there is no account {account_id}")
-
-
-def log_out_everywhere(tx: Transaction, account_id: int) -> None:
-    """End every login of an account, in whatever browser."""
-    execute(tx, "UPDATE accounts SET logged_out_at = clock_timestamp() WHERE account_id = %s", (account_id,))
-
-
-def end_login(tx: Transaction, account_id: int, issued_s: float, forget_at: datetime) -> None:
-    """End one login of an account: that which was made at a time (epoch seconds).
-
-    Parameters
-    ----------
-    forget_at
-        When the login would have ended anyway; what is remembered of earlier ones goes.
-    """
-    execute(tx, "DELETE FROM ended_logins WHERE forget_at < now()")
-    execute(
-        tx,
-        """
-        INSERT INTO ended_logins (account_id, issued_us, forget_at)
-        SELECT account_id, %(issued)s, %(forget)s FROM accounts WHERE account_id = %(account)s
-        ON CONFLICT DO NOTHING
-        """,
-        {"issued": issued_us(issued_s), "forget": checks.aware("forget_at", forget_at), "account": account_id},
-    )
-
-
-def is_login_ended(tx: Transaction, account_id: int, issued_s: float) -> bool:
-    """Tell whether a login of an account was ended by logging out."""
-    query = "SELECT 1 AS ended FROM ended_logins WHERE account_id = %s AND issued_us = %s"
-    return one(tx, query, (account_id, issued_us(issued_s))) is not None
+    if disabled:
+        execute(tx, "DELETE FROM logins WHERE account_id = %s", (account_id,))
 
 
 def delete_account(tx: Transaction, account_id: int) -> None:
@@ -237,11 +213,6 @@ def record_successful_login(tx: Transaction, account_id: int) -> None:
     execute(tx, "UPDATE accounts SET failed_logins = 0, locked_until = NULL WHERE account_id = %s", (account_id,))
 
 
-def issued_us(issued_s: float) -> int:
-    """Give what tells a login from the others of its account: when it was made, in microseconds."""
-    return round(issued_s * 1e6)
-
-
 def _account(row: Any) -> Account:
     return Account(
         account_id=row.account_id,
@@ -252,5 +223,4 @@ def _account(row: Any) -> Account:
         failed_logins=row.failed_logins,
         locked_until=row.locked_until,
         disabled_at=row.disabled_at,
-        logged_out_at=row.logged_out_at,
     )

@@ -20,6 +20,7 @@ Action = Literal[
     "sender.assigned", "sender.released",
     "account.created", "account.changed", "account.password_changed", "account.logged_out", "account.locked",
     "account.erased", "token.created", "token.revoked", "audit.seen",
+    "login.ok", "login.failed", "login.ended", "login.confirmed", "factor.added", "factor.removed",
 ]  # fmt: skip
 SEEN_AGAIN_S = 3600.0
 """Looking on at the same thing is one entry an hour, in the app and by the API."""

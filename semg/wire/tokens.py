@@ -1,4 +1,4 @@
-"""Short-lived tokens: what a browser shows to the WebSocket and for a video, and what keeps a login over a reload.
+"""Short-lived tokens: what a browser shows to the API, for the WebSocket, a video or an archive.
 
 Signed with ``SECRET_KEY`` (JWT, HS256). A token serves one purpose, its ``aud``; one made for the WebSocket of a
 profile opens nothing else. What a browser shows to the API names the login that it was made for, and ends with it.
@@ -14,49 +14,41 @@ import jwt
 
 from semg.errors import WireError
 
-LIVE, LOGIN, VIDEO, EXPORT = "semg-live", "semg-login", "semg-video", "semg-export"
+LIVE, VIDEO, EXPORT = "semg-live", "semg-video", "semg-export"
 SUBPROTOCOL = "semg.v1"
 TOKEN_PROTOCOL_PREFIX = "semg.token."  # noqa: S105 - a prefix, not a secret
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One login of an account in one browser, told from its others by when it was made (epoch seconds)."""
+    """One login of an account in one browser, by its number in the table ``logins``."""
 
     account_id: int
-    issued_s: float
+    login_id: int
 
 
 def make_token(
-    secret: str, purpose: str, subject: str, life_s: float, now_s: float | None = None, login: Login | None = None
+    secret: str, purpose: str, subject: str, life_s: float, login: Login, now_s: float | None = None
 ) -> str:
-    """Give a token for a purpose.
+    """Return a token for a purpose.
 
-    Its subject is a userid (``LIVE``), an account's name (``LOGIN``), a session (``VIDEO``), or an archive's name
-    (``EXPORT``).
+    Its subject is a userid (``LIVE``), a session (``VIDEO``), or an archive's name (``EXPORT``).
 
     Parameters
     ----------
     login
-        Whose token it is: all but ``LOGIN`` need it.
+        Whose token it is; it ends with this login.
     """
     now = time.time() if now_s is None else now_s
-    claims: dict[str, Any] = {"aud": purpose, "sub": subject, "iat": now, "exp": now + life_s}
-    if login is not None:
-        claims |= {"account": login.account_id, "login_at": login.issued_s}
+    claims: dict[str, Any] = {
+        "aud": purpose,
+        "sub": subject,
+        "iat": now,
+        "exp": now + life_s,
+        "account": login.account_id,
+        "login": login.login_id,
+    }
     return jwt.encode(claims, _key(secret), "HS256")
-
-
-def read_token(secret: str, purpose: str, token: str) -> tuple[str, float]:
-    """Give the subject and the time of issue (epoch seconds) of a token.
-
-    Raises
-    ------
-    WireError
-        With reason ``token``: expired, forged, or made for another purpose.
-    """
-    claims = _claims(secret, purpose, token)
-    return str(claims["sub"]), float(claims["iat"])
 
 
 def read_login_of(secret: str, purpose: str, token: str, subject: str) -> Login:
@@ -65,13 +57,13 @@ def read_login_of(secret: str, purpose: str, token: str, subject: str) -> Login:
     Raises
     ------
     WireError
-        With reason ``token``: as above, made for another subject, or for no login.
+        With reason ``token``: expired, forged, or made for another purpose, for another subject, or for no login.
     """
     claims = _claims(secret, purpose, token)
-    account_id, issued_s = claims.get("account"), claims.get("login_at")
-    if claims["sub"] != subject or type(account_id) is not int or not isinstance(issued_s, int | float):
+    account_id, login_id = claims.get("account"), claims.get("login")
+    if claims["sub"] != subject or type(account_id) is not int or type(login_id) is not int:
         raise WireError("token", f"expected a {purpose} token of a login for this one thing")
-    return Login(account_id, float(issued_s))
+    return Login(account_id, login_id)
 
 
 def _claims(secret: str, purpose: str, token: str) -> dict[str, Any]:

@@ -75,12 +75,12 @@ def live_view(
 
 def _token(app: App, user_id: int) -> str:
     """Give a token for the WebSocket; the same one for half of its life, so that reruns change nothing."""
-    kept: tuple[str, float, float] | None = st.session_state.get(_key(user_id))
+    kept: tuple[str, float, int] | None = st.session_state.get(_key(user_id))
     now_s, life_s = time.time(), app.settings.live_token_s
-    if kept is not None and kept[2] == app.issued_s and now_s - kept[1] < life_s / 2:
+    if kept is not None and kept[2] == app.login_id and now_s - kept[1] < life_s / 2:
         return kept[0]
     token = app.token(tokens.LIVE, str(user_id), life_s, now_s)
-    st.session_state[_key(user_id)] = (token, now_s, app.issued_s)
+    st.session_state[_key(user_id)] = (token, now_s, app.login_id)
     return token
 
 

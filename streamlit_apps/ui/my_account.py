@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from semg.accounts import log_in
 from semg.errors import InvalidValueError, LoginError
 from semg.passwords import hash_password
-from semg.store import accounts, api_tokens
+from semg.security.login import check_password
+from semg.store import accounts, api_tokens, logins
 from semg.store.accounts import Account
 from semg.store.audit import record
-from ui import audit, errors, login, times, webcam
+from ui import audit, confirm, errors, login, times, webcam
 from ui.page import flash
 from ui.runtime import App
 
@@ -28,16 +28,7 @@ def my_account(app: App) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         _password(app, account)
-        with st.container(border=True):
-            st.markdown("**Other browsers**")
-            if st.button("Log out everywhere", help="Also here. API tokens stay."):
-                with errors.attempt():
-                    with app.unrestricted.transaction() as tx:
-                        app.require_login(tx)
-                        accounts.log_out_everywhere(tx, account.account_id)
-                        record(tx, audit.actor(app), "account.logged_out", account=account.account_id)
-                    webcam.switch_off()
-                    login.log_out(app)
+        _logins(app, account)
     with right:
         _tokens(app, account)
 
@@ -58,16 +49,54 @@ def _password(app: App, account: Account) -> None:
                     raise InvalidValueError("new_password", "expected the same twice, got two different ones")
                 hashed = hash_password(new)
                 try:
-                    log_in(app.unrestricted, account.login, old, datetime.now(UTC))
+                    check_password(app.unrestricted, account.login, old, datetime.now(UTC), st.context.ip_address or "")
                 except LoginError as exc:
                     raise InvalidValueError("password_now", "it is wrong, or there were too many wrong tries") from exc
                 with app.unrestricted.transaction() as tx:
                     app.require_login(tx)
-                    accounts.update_password(tx, account.account_id, hashed)
+                    accounts.update_password(tx, account.account_id, hashed, keep_login=app.login_id)
                     record(tx, audit.actor(app), "account.password_changed", account=account.account_id)
-                login.remember(app, account)
                 flash("The password was changed")
                 st.rerun()
+
+
+def _logins(app: App, account: Account) -> None:
+    """Show in which browsers the account is logged in; each login can be ended, and all together."""
+    with st.container(border=True):
+        st.markdown("**Where you are logged in**")
+        with app.unrestricted.transaction() as tx:
+            known = logins.list_logins(tx, account.account_id)
+        for one in known:
+            text, act = st.columns([4, 1], vertical_alignment="center")
+            here = one.login_id == app.login_id
+            where = "This browser" if here else one.agent[:80] or "A browser"
+            text.text(f"{where}, by {one.method}")
+            text.text(f"from {one.address or 'this machine'}, {times.shown(one.created_at)}; "
+                      f"last act {times.shown(one.seen_at)}")  # fmt: skip
+            if not here and act.button("End", key=f"end-login-{one.login_id}", width="stretch"):
+                with errors.attempt():
+                    _end(app, account, one.login_id)
+                    flash("That login has ended")
+                    st.rerun()
+        st.html('<p><a href="/login/factors" target="_self">Second factors: authenticator app and passkeys</a></p>')
+        if st.button("Log out everywhere", help="Also here. API tokens stay."):
+            with errors.attempt():
+                with app.unrestricted.transaction() as tx:
+                    app.require_login(tx)
+                    logins.delete_logins(tx, account.account_id)
+                    record(tx, audit.actor(app), "account.logged_out", account=account.account_id)
+                webcam.switch_off()
+                for one in known:
+                    login.close(one.login_id)
+                st.rerun()
+
+
+def _end(app: App, account: Account, login_id: int) -> None:
+    with app.unrestricted.transaction() as tx:
+        app.require_login(tx)
+        logins.delete_login(tx, account.account_id, login_id)
+        record(tx, audit.actor(app), "login.ended", login=login_id)
+    login.close(login_id)
 
 
 def _tokens(app: App, account: Account) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -22,6 +23,10 @@ PAGES = (
     ("pages/6_Realtime_Gesture_Recognition.py", "Live", ":material/sensors:"),
     ("pages/7_Sensor_Data_Review.py", "Review", ":material/ssid_chart:"),
 )
+PATHS = frozenset(
+    "/" if file == "Main.py" else "/" + Path(file).stem.partition("_")[2] for file, _, _ in PAGES
+)
+"""Where browsers find them."""
 _FLASH = "flash"
 
 

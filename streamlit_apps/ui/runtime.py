@@ -25,15 +25,15 @@ POOL_SIZE = 8
 class App:
     """The settings and the database of this app; of a page, the corner for the profile, and who is logged in.
 
-    ``pool`` is what the account may do with the database: a viewer's refuses every change. ``issued_s`` is when the
-    login was made (epoch seconds).
+    ``pool`` is what the account may do with the database: a viewer's refuses every change. ``login_id`` is the login in
+    which this page runs.
     """
 
     settings: Settings
     pool: Pool
     corner: DeltaGenerator | None = None
     account: Account | None = None
-    issued_s: float = 0.0
+    login_id: int = 0
 
     @property
     def login(self) -> str:
@@ -55,11 +55,21 @@ class App:
         """The pool for what everybody may change: the own account."""
         return app().pool
 
-    def of(self, account: Account, issued_s: float | None = None) -> App:
-        """Give what the app is for an account whose login was made at a time; in this moment when not given."""
-        issued_s = time.time() if issued_s is None else issued_s
+    @property
+    def login_here(self) -> tokens.Login:
+        """The login in which this page runs.
+
+        Raises
+        ------
+        AccessError
+            Nobody is logged in.
+        """
+        return tokens.Login(self._logged_in().account_id, self.login_id)
+
+    def of(self, account: Account, login_id: int) -> App:
+        """Return what the app is for an account in a login."""
         pool = self.pool.read_only() if account.role == "viewer" else self.pool
-        return replace(self, account=account, issued_s=issued_s, pool=pool)
+        return replace(self, account=account, login_id=login_id, pool=pool)
 
     def token(self, purpose: str, subject: str, life_s: float, now_s: float | None = None) -> str:
         """Give a token that this browser shows to the API; it ends with the login.
@@ -69,11 +79,8 @@ class App:
         AccessError
             Nobody is logged in.
         """
-        if self.account is None:
-            raise AccessError("log in first")
         secret = self.settings.secret_key.get_secret_value()
-        login = tokens.Login(self.account.account_id, self.issued_s)
-        return tokens.make_token(secret, purpose, subject, life_s, now_s, login)
+        return tokens.make_token(secret, purpose, subject, life_s, self.login_here, now_s)
 
     def people(self, tx: Transaction) -> list[Profile]:
         """Give the profiles that who is logged in may see, by name."""
@@ -89,11 +96,11 @@ class App:
 
         Looks at account and shares anew: what runs by itself, or before its page does, has an older ``App``.
         """
-        access.require_still(tx, self._logged_in(), self.issued_s, user_id, right)
+        access.require_still(tx, self._logged_in(), self.login_id, user_id, right)
 
     def require_login(self, tx: Transaction) -> None:
         """Refuse, with a sentence, a login that has ended or an account that was changed since the page was drawn."""
-        access.require_still(tx, self._logged_in(), self.issued_s)
+        access.require_still(tx, self._logged_in(), self.login_id)
 
     def require_work(self, tx: Transaction) -> None:
         """Refuse, with a sentence, a viewer, and what ``require_login`` does."""
@@ -105,7 +112,7 @@ class App:
         access.require_admin(self._logged_in())
 
     def _logged_in(self) -> Account:
-        if self.account is None or time.time() >= self.issued_s + self.settings.login_s:
+        if self.account is None:
             raise AccessError("log in first")
         return self.account
 
@@ -125,3 +132,9 @@ def make_app() -> App:
 def app() -> App:
     """Give the app's settings and pool, the same for every viewer."""
     return make_app()
+
+
+def found() -> tuple[Settings, Pool]:
+    """Return the app's settings and pool, for what is no page."""
+    made = app()
+    return made.settings, made.pool

@@ -85,8 +85,8 @@ def unplayable(video: Video) -> str:
 
 def video_url(app: App, session_id: int) -> str:
     """Give the address of a video with a token; the same one for half of its life, so that reruns change nothing."""
-    kept: dict[tuple[int, float], tuple[str, float]] = st.session_state.setdefault(_KEPT, {})
-    key, now_s = (session_id, app.issued_s), time.time()
+    kept: dict[tuple[int, int], tuple[str, float]] = st.session_state.setdefault(_KEPT, {})
+    key, now_s = (session_id, app.login_id), time.time()
     if key in kept and now_s - kept[key][1] < TOKEN_S / 2:
         return kept[key][0]
     token = app.token(tokens.VIDEO, str(session_id), TOKEN_S, now_s)
@@ -96,4 +96,4 @@ def video_url(app: App, session_id: int) -> str:
 
 
 def _forget_url(app: App, session_id: int) -> None:
-    st.session_state.get(_KEPT, {}).pop((session_id, app.issued_s), None)
+    st.session_state.get(_KEPT, {}).pop((session_id, app.login_id), None)

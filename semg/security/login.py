@@ -1,0 +1,230 @@
+"""Logging in: the password, the throttle of wrong tries, and the login that a browser keeps afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from semg import passwords
+from semg.errors import LoginError
+from semg.rates import Rates
+from semg.settings import Settings
+from semg.store import accounts, logins
+from semg.store.accounts import Account
+from semg.store.audit import Actor, record
+from semg.store.pool import Pool, Transaction
+from semg.wire.tokens import Login
+
+REFUSED = (
+    "Login or password is wrong, or there were too many wrong tries; "
+    "after five of them a login is locked for a while, at most 15 minutes."
+)
+UNKNOWN_SLOTS = 1 << 16
+WRONG_TRIES_PER_S, WRONG_TRIES_AT_ONCE = 1 / 30, 20
+"""Of one address, over all logins: enough for a laboratory behind one address, too few to try one password on many."""
+
+FORM = Actor(service="login form")
+"""Whoever tries a password: nobody knows who it is."""
+
+
+class UnknownLogins:
+    """Locks logins that nobody has as the database locks those that somebody has, so that nobody can tell them apart.
+
+    Remembered in ``UNKNOWN_SLOTS`` slots at most; two logins that share one are locked together, which harms nobody:
+    neither has an account. Safe to use from threads.
+    """
+
+    def __init__(self) -> None:
+        self._salt = secrets.token_bytes(16)
+        self._tries: dict[int, tuple[int, datetime | None]] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return how many slots are taken."""
+        return len(self._tries)
+
+    def is_locked(self, login: str, now: datetime) -> bool:
+        """Count a try as failed, and return whether it came while the login was locked; then it does not count."""
+        digest = hashlib.blake2b(login.encode("utf-8", "replace"), key=self._salt, digest_size=8).digest()
+        slot = int.from_bytes(digest) % UNKNOWN_SLOTS
+        with self._lock:
+            failed, until = self._tries.get(slot, (0, None))
+            if until is not None and until > now:
+                return True
+            lock_s = accounts.lock_s(failed)
+            self._tries[slot] = (failed + 1, now + timedelta(seconds=lock_s) if lock_s else None)
+        return False
+
+
+class WrongTries:
+    """Counts wrong tries by address, whatever login they name: against one password tried on many logins.
+
+    Safe to use from threads.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rates = Rates(WRONG_TRIES_PER_S, clock, burst_s=WRONG_TRIES_AT_ONCE / WRONG_TRIES_PER_S)
+        self._lock = threading.Lock()
+
+    def begin(self, address: str) -> None:
+        """Count a try as wrong before it is looked at, so that many at the same moment cannot slip through together.
+
+        Raises
+        ------
+        LoginError
+            The address has made too many.
+        """
+        with self._lock:
+            wait_s = self._rates.wait_s(address)
+        if wait_s > 0:
+            raise LoginError(
+                f"Too many wrong tries came from your address. Wait {math.ceil(wait_s)} s, then try again."
+            )
+
+    def was_right(self, address: str) -> None:
+        """Forget a try that was right."""
+        with self._lock:
+            self._rates.give_back(address)
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """What wrong tries are counted with, for as long as the process runs."""
+
+    unknown: UnknownLogins = field(default_factory=UnknownLogins)
+    by_address: WrongTries = field(default_factory=WrongTries)
+
+
+_THROTTLE = Throttle()
+
+
+def check_password(
+    pool: Pool,
+    login: str,
+    password: str,
+    now: datetime,
+    address: str = "",
+    throttle: Throttle = _THROTTLE,
+    *,
+    is_all: bool = True,
+) -> Account:
+    """Return the account of a login whose password is right.
+
+    A try takes the time of one argon2id verification whether the login exists or not, and none while it is locked; no
+    connection is held meanwhile. ``passwords.AT_ONCE`` tries are looked at at the same time, others wait. A lock is an
+    entry of the audit log: not each try, which anybody can make many of.
+
+    Parameters
+    ----------
+    now
+        Aware UTC; what the lock after failed tries is measured with.
+    address
+        Where the try comes from.
+    throttle
+        Remembers wrong tries.
+    is_all
+        Whether the password proves who it is. False: a code is asked for too, and until that was right
+        (``forget_wrong_tries``) this try counts as a wrong one of the account.
+
+    Raises
+    ------
+    LoginError
+        Unknown login, wrong password, or locked: always the same sentence. Or the address made too many wrong tries,
+        or too many tries wait: nothing was looked at then, and nothing counts for the login.
+    """
+    throttle.by_address.begin(address)
+    try:
+        account = _check(pool, login, password, now, throttle.unknown)
+        if is_all:
+            forget_wrong_tries(pool, account)
+    except LoginError as exc:
+        if str(exc) == passwords.BUSY:
+            throttle.by_address.was_right(address)
+        raise
+    throttle.by_address.was_right(address)
+    return account
+
+
+def _check(pool: Pool, login: str, password: str, now: datetime, unknown: UnknownLogins) -> Account:
+    with passwords.turn():
+        with pool.transaction() as tx:
+            known = accounts.find_account(tx, login)
+            account = accounts.record_failed_login(tx, login, now)
+        nobodys = known is None or known.disabled_at is not None
+        if account is None and (not nobodys or unknown.is_locked(login, now)):
+            raise LoginError(REFUSED)
+        right, new_hash = passwords.verify_password(account.password_hash if account is not None else None, password)
+    if account is not None and not right and account.locked_until is not None:
+        with pool.transaction() as tx:
+            record(tx, FORM, "account.locked", account=account.account_id, tries=account.failed_logins)
+    if account is None or not right:
+        raise LoginError(REFUSED)
+    with pool.transaction() as tx:
+        if new_hash is not None:
+            accounts.update_password(tx, account.account_id, new_hash, rehash=True)
+        found = accounts.find_account(tx, account.login)
+    if found is None:
+        raise LoginError(REFUSED)
+    return found
+
+
+def forget_wrong_tries(pool: Pool, account: Account) -> None:
+    """Forget the wrong tries of an account whose person has proved who it is."""
+    with pool.transaction() as tx:
+        accounts.record_successful_login(tx, account.account_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """Where a login is made: the address, and what the browser calls itself."""
+
+    address: str = ""
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewLogin:
+    """A login that was just made, with the two secrets that its browser keeps; only their hashes are stored."""
+
+    login: Login
+    token: str
+    binding: str
+
+
+def open_login(
+    tx: Transaction, account: Account, method: logins.Method, settings: Settings, browser: Browser
+) -> NewLogin:
+    """Make a login of an account, which lasts ``LOGIN_S`` at most and ``LOGIN_IDLE_S`` without an act of the person."""
+    token, binding = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    login_id = logins.insert_login(
+        tx,
+        account.account_id,
+        token=token,
+        binding=binding,
+        method=method,
+        life_s=settings.login_s,
+        idle_s=settings.login_idle_s,
+        address=browser.address,
+        agent=browser.agent,
+    )
+    record(tx, Actor(account.login), "login.ok", login=login_id)
+    return NewLogin(Login(account.account_id, login_id), token, binding)
+
+
+def find_logged_in(tx: Transaction, login: Login) -> Account | None:
+    """Return the account of a login, or None when the login holds no more (``semg.store.logins``)."""
+    account = logins.find_account(tx, login.login_id)
+    return account if account is not None and account.account_id == login.account_id else None
+
+
+def end_login(tx: Transaction, login: Login) -> None:
+    """End one login for good, in whatever browser its cookie is shown."""
+    account = accounts.find_account_by_id(tx, login.account_id)
+    if logins.delete_login(tx, login.account_id, login.login_id) and account is not None:
+        record(tx, Actor(account.login), "login.ended", login=login.login_id)

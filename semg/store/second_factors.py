@@ -1,0 +1,161 @@
+"""What proves who somebody is beside or in place of a password: codes of an authenticator app, and passkeys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.store import checks
+from semg.store.pool import Transaction, execute, one, rows
+
+MAX_PASSKEYS = 20
+_COLUMNS = "passkey_id, account_id, name, rp_id, credential_id, public_key, sign_count, added_at, used_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """A WebAuthn credential of an account."""
+
+    passkey_id: int
+    account_id: int
+    name: str
+    rp_id: str
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int
+    added_at: datetime
+    used_at: datetime | None
+
+
+def find_totp(tx: Transaction, account_id: int) -> bytes | None:
+    """Return the encrypted secret of an account's authenticator app, or None."""
+    row = one(tx, "SELECT secret FROM totp_factors WHERE account_id = %s", (account_id,))
+    return None if row is None else bytes(row.secret)
+
+
+def insert_totp(
+    tx: Transaction, account_id: int, secret: bytes, last_step: int, recovery_hashes: Sequence[bytes]
+) -> None:
+    """Store an authenticator app with the codes that replace it; an earlier one of the account is replaced.
+
+    Parameters
+    ----------
+    secret
+        Encrypted.
+    last_step
+        The time step of the code that proved that the app works.
+    """
+    delete_totp(tx, account_id)
+    execute(
+        tx,
+        "INSERT INTO totp_factors (account_id, secret, last_step) VALUES (%s, %s, %s)",
+        (account_id, secret, last_step),
+    )
+    for code_hash in recovery_hashes:
+        execute(tx, "INSERT INTO recovery_codes (account_id, code_hash) VALUES (%s, %s)", (account_id, code_hash))
+
+
+def use_totp_step(tx: Transaction, account_id: int, step: int) -> bool:
+    """Use up a time step; return whether no code of it or of a later one was used before."""
+    query = "UPDATE totp_factors SET last_step = %s WHERE account_id = %s AND last_step < %s"
+    return execute(tx, query, (step, account_id, step)) > 0
+
+
+def use_recovery_code(tx: Transaction, account_id: int, code_hash: bytes) -> bool:
+    """Use up a recovery code; return whether there was such a one."""
+    query = "DELETE FROM recovery_codes WHERE account_id = %s AND code_hash = %s"
+    return execute(tx, query, (account_id, code_hash)) > 0
+
+
+def count_recovery_codes(tx: Transaction, account_id: int) -> int:
+    """Return how many recovery codes are left."""
+    row = one(tx, "SELECT count(*) AS n FROM recovery_codes WHERE account_id = %s", (account_id,))
+    return 0 if row is None else int(row.n)
+
+
+def delete_totp(tx: Transaction, account_id: int) -> bool:
+    """Remove the authenticator app of an account with its recovery codes; return whether there was one."""
+    execute(tx, "DELETE FROM recovery_codes WHERE account_id = %s", (account_id,))
+    return execute(tx, "DELETE FROM totp_factors WHERE account_id = %s", (account_id,)) > 0
+
+
+def insert_passkey(
+    tx: Transaction,
+    account_id: int,
+    name: str,
+    *,
+    rp_id: str,
+    credential_id: bytes,
+    public_key: bytes,
+    sign_count: int,
+) -> int:
+    """Store a passkey, and return its number.
+
+    Raises
+    ------
+    InvalidValueError
+        The name does not fit, or there are too many.
+    ConflictError
+        Somebody has this passkey.
+    """
+    name = checks.name("name", name, 100)
+    if len(list_passkeys(tx, account_id)) >= MAX_PASSKEYS:
+        raise InvalidValueError("name", f"expected at most {MAX_PASSKEYS} passkeys of an account; remove one first")
+    made = one(
+        tx,
+        """
+        INSERT INTO passkeys (account_id, name, rp_id, credential_id, public_key, sign_count)
+        VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (credential_id) DO NOTHING RETURNING passkey_id
+        """,
+        (account_id, name, rp_id, credential_id, public_key, sign_count),
+    )
+    if made is None:
+        raise ConflictError("this passkey is known already")
+    return int(made.passkey_id)
+
+
+def list_passkeys(tx: Transaction, account_id: int) -> list[Passkey]:
+    """Return the passkeys of an account in the order in which they were added."""
+    query = f"SELECT {_COLUMNS} FROM passkeys WHERE account_id = %s ORDER BY passkey_id"  # noqa: S608
+    return [_passkey(row) for row in rows(tx, query, (account_id,))]
+
+
+def find_passkey(tx: Transaction, credential_id: bytes) -> Passkey | None:
+    """Return a passkey by what the browser calls it, locked until the transaction ends; or None."""
+    query = f"SELECT {_COLUMNS} FROM passkeys WHERE credential_id = %s FOR UPDATE"  # noqa: S608
+    row = one(tx, query, (credential_id,))
+    return None if row is None else _passkey(row)
+
+
+def update_passkey_used(tx: Transaction, passkey_id: int, sign_count: int) -> None:
+    """Note that a passkey was used, and how often its device says that it was."""
+    query = "UPDATE passkeys SET sign_count = %s, used_at = clock_timestamp() WHERE passkey_id = %s"
+    execute(tx, query, (sign_count, passkey_id))
+
+
+def delete_passkey(tx: Transaction, account_id: int, passkey_id: int) -> None:
+    """Remove a passkey of an account.
+
+    Raises
+    ------
+    NotFoundError
+        The account has no such passkey.
+    """
+    if execute(tx, "DELETE FROM passkeys WHERE account_id = %s AND passkey_id = %s", (account_id, passkey_id)) == 0:
+        raise NotFoundError("the passkey is gone already")
+
+
+def delete_all(tx: Transaction, account_id: int) -> None:
+    """Remove every second factor of an account: for an admin who helps somebody who has lost them."""
+    delete_totp(tx, account_id)
+    execute(tx, "DELETE FROM passkeys WHERE account_id = %s", (account_id,))
+
+
+def _passkey(row: Any) -> Passkey:
+    return Passkey(
+        row.passkey_id, row.account_id, row.name, row.rp_id, bytes(row.credential_id), bytes(row.public_key),
+        row.sign_count, row.added_at, row.used_at,
+    )  # fmt: skip

@@ -1,0 +1,7 @@
+"""What stands before Streamlit: nobody reaches the app without a login, from another origin, or at another host.
+
+``app`` the ASGI middleware · ``documents`` what browsers load first, with its Content-Security-Policy · ``sockets`` the
+page's WebSocket and which login is in it · ``uploads`` files that a page sends · ``forms`` the login pages ·
+``steps`` logins that are under way · ``factors`` the page of second factors · ``provider`` OpenID Connect ·
+``requests`` what is read of a request.
+"""

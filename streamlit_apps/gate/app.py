@@ -1,0 +1,175 @@
+"""The ASGI middleware before Streamlit.
+
+A request is looked at in this order: is its ``Host`` one of the app's addresses, does it come from a page of exactly
+that origin, does its path belong to what pages need, is somebody logged in. Only then Streamlit sees it: it compares
+origins by host name alone, and for a foreign one asks a service on the internet.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.runtime import Runtime
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+
+from gate import documents, factors, forms, provider, sockets, uploads
+from gate.requests import Visit, enter, find_login
+from gate.steps import Steps
+from gate.uploads import Uploads
+from semg.errors import StoreUnavailableError
+from semg.rates import Rates
+from semg.security.client_address import client_address
+from semg.security.origins import find_address
+from semg.settings import Settings
+from semg.store.pool import Pool
+
+logger = logging.getLogger(__name__)
+
+REQUESTS_PER_S, BURST_S = 50.0, 20.0
+"""Of one address; opening a page asks for some 100 files."""
+OWN = ("/login", "/gate/", "/oauth2callback")
+HEALTH = "/_stcore/health"
+_OPEN = ("/static/", "/favicon.png", "/manifest.json")
+"""Streamlit's own files: the same for everybody."""
+_SHOWN = ("/media/", "/component/", "/_stcore/bidi-components/", "/_stcore/host-config")
+_READS = ("GET", "HEAD")
+Found = Callable[[], tuple[Settings, Pool]]
+
+
+class Gate:
+    """The middleware.
+
+    Parameters
+    ----------
+    found
+        Gives the settings and the pool, once the app runs.
+    pages
+        The paths of the app's pages.
+    """
+
+    def __init__(self, app: ASGIApp, found: Found, pages: frozenset[str]) -> None:
+        self._app, self._found, self._pages = app, found, pages
+        self._uploads = Uploads(app)
+        self._rates = Rates(REQUESTS_PER_S, burst_s=BURST_S)
+        steps = Steps()
+        self._own = Router([*forms.routes(steps, pages), *factors.routes(steps), *provider.routes(pages)])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Look at a request, and pass it on or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] == "http" and scope["path"] == HEALTH and scope["method"] in _READS:
+            await self._app(scope, receive, send)
+            return
+        settings, pool = self._found()
+        client = client_address(scope, ())
+        if self._rates.wait_s(client) > 0:
+            await _refuse(scope, receive, send, 429, "Too many requests came from your address. Wait a few seconds.")
+            return
+        headers = Headers(scope=scope)
+        address = find_address(settings, headers.get("host", ""))
+        if address is None:
+            text = f"This app is reached at {settings.app_url} (setting PUBLIC_APP_URL)."
+            await _refuse(scope, receive, send, 421, text)
+            return
+        visit = Visit(settings, pool, address, client)
+        enter(scope, visit)
+        if not _is_from_here(scope, headers, address.origin):
+            said = headers.get("origin")
+            logger.warning("refused: origin %r is not %s; a proxy must pass the Host on", said, address.origin)
+            await _refuse(scope, receive, send, 403, "This request comes from another origin.")
+            return
+        try:
+            await self._pass(visit, scope, receive, send)
+        except StoreUnavailableError as exc:
+            logger.warning("the database is away: %s", exc)
+            await _refuse(scope, receive, send, 503, "The database cannot be reached. Try again in a few seconds.")
+
+    async def _pass(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if scope["type"] == "websocket":
+            if path == "/_stcore/stream":
+                await sockets.serve(self._app, visit, scope, receive, send)
+            else:
+                await sockets.refuse(receive, send, 1008)
+        elif path.startswith(OWN):
+            await self._own(scope, receive, send)
+        elif path.startswith(uploads.PATH):
+            await self._uploads(visit, scope, receive, send)
+        elif scope["method"] not in _READS:
+            await _refuse(scope, receive, send, 405, "This cannot be sent here.")
+        elif path.startswith(_OPEN):
+            await self._app(scope, receive, _hardened(visit, send))
+        elif path not in self._pages and not path.startswith(_SHOWN):
+            await _refuse(scope, receive, send, 404, "There is no such page.")
+        elif await find_login(Headers(scope=scope), visit, None) is None:
+            await _ask_for_login(path in self._pages, scope, receive, send)
+        elif path in self._pages:
+            await documents.app_response(visit)(scope, receive, send)
+        else:
+            await self._app(scope, receive, _hardened(visit, send))
+
+
+@asynccontextmanager
+async def lifespan(_: Any) -> AsyncIterator[None]:
+    """Prepare Streamlit when it has started."""
+    manager = Runtime.instance().uploaded_file_mgr
+    if isinstance(manager, MemoryUploadedFileManager):
+        uploads.hide_sessions(manager)
+    yield
+
+
+def _is_from_here(scope: Scope, headers: Headers, origin: str) -> bool:
+    """Return whether a request comes from a page of this origin, or from no page.
+
+    Browsers say with every WebSocket and every change what the origin is, and with every request of a page since 2023
+    whether it is the same. Other programs say neither, and have no cookie of anybody.
+    """
+    said = headers.get("origin")
+    if said is not None:
+        return said == origin
+    if scope["type"] == "websocket" or scope["method"] not in (*_READS, "OPTIONS"):
+        return False
+    site = headers.get("sec-fetch-site", "none")
+    return site in ("none", "same-origin") or headers.get("sec-fetch-mode") == "navigate"
+
+
+async def _ask_for_login(is_page: bool, scope: Scope, receive: Receive, send: Send) -> None:
+    if not is_page:
+        await _refuse(scope, receive, send, 401, "Log in first.")
+        return
+    query = scope["query_string"].decode("latin-1")
+    wanted = quote(f"{scope['path']}?{query}" if query else scope["path"], safe="")
+    response = RedirectResponse(f"/login?next={wanted}", 303, {"Cache-Control": "no-store"})
+    await response(scope, receive, send)
+
+
+def _hardened(visit: Visit, send: Send) -> Send:
+    """Return a ``send`` that adds the headers that every answer gets."""
+    policy = documents.policy_of(visit.settings, visit.address)
+
+    async def send_hardened(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            documents.harden(MutableHeaders(scope=message), policy, "SAMEORIGIN")
+        await send(message)
+
+    return send_hardened
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str) -> None:
+    if scope["type"] == "websocket":
+        await sockets.refuse(receive, send, 1013 if status in (429, 503) else 1008)
+        return
+    more = {"Retry-After": "5"} if status in (429, 503) else {}
+    response: Response = PlainTextResponse(sentence, status, {"Cache-Control": "no-store", **more})
+    documents.harden(response.headers, documents.FORM_POLICY)
+    await response(scope, receive, send)

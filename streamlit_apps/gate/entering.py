@@ -1,0 +1,61 @@
+"""What every way of logging in ends with: a login in this browser, and the page that was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gate.requests import browser_of, find_login, keep_cookie, visit_of
+from gate.sockets import SESSIONS
+from semg.security.login import NewLogin, end_login, open_login
+from semg.store import logins
+from semg.store.accounts import Account
+from semg.store.audit import Actor, record
+from semg.store.pool import Pool
+from semg.wire.tokens import Login
+
+
+def next_page(wanted: str, pages: frozenset[str]) -> str:
+    """Return where to go after a login: a page of the app with its query, whatever was asked for."""
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:
+        return "/"
+    if parts.scheme or parts.netloc or parts.path not in pages or "\\" in wanted:
+        return "/"
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+async def open_here(request: Request, account: Account, method: logins.Method) -> NewLogin:
+    """Make a login in this browser; one that was there before ends."""
+    visit = visit_of(request)
+    before = await find_login(request.headers, visit, None)
+
+    def run() -> NewLogin:
+        with visit.pool.transaction() as tx:
+            if before is not None:
+                end_login(tx, Login(before.account_id, before.login_id))
+            return open_login(tx, account, method, visit.settings, browser_of(request))
+
+    made = await asyncio.to_thread(run)
+    if before is not None:
+        SESSIONS.end(before.login_id)
+    return made
+
+
+async def let_in(request: Request, account: Account, method: logins.Method) -> Response:
+    """Make a login, and answer with what the page has to keep of it; the rest is in the cookie."""
+    made = await open_here(request, account, method)
+    response = JSONResponse({"binding": made.binding})
+    keep_cookie(response, visit_of(request), made.token)
+    return response
+
+
+def note_confirmed(pool: Pool, account: Account, login_id: int) -> None:
+    """Note that somebody has proved again who it is."""
+    with pool.transaction() as tx:
+        logins.update_confirmed(tx, login_id)
+        record(tx, Actor(account.login), "login.confirmed", login=login_id)

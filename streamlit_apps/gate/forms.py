@@ -1,0 +1,235 @@
+"""The login pages: password, code, passkey, and proving again who one is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gate import documents, provider
+from gate.entering import let_in, next_page, note_confirmed
+from gate.requests import body_of, bound_login, find_login, forget_cookie, refusal, text_of, visit_of
+from gate.steps import Step, Steps
+from semg.errors import LoginError, SemgError, StoreUnavailableError
+from semg.security import passkeys, totp
+from semg.security.login import check_password, forget_wrong_tries
+from semg.store import accounts, second_factors
+from semg.store.accounts import Account
+from semg.store.audit import Actor, record
+from semg.store.logins import LoginRecord
+from semg.store.pool import Pool
+
+logger = logging.getLogger(__name__)
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def routes(steps: Steps, pages: frozenset[str]) -> list[Route]:
+    """Return the routes of the login pages."""
+    forms = Forms(steps, pages)
+    return [
+        Route("/login", forms.page, methods=["GET"]),
+        Route("/login", answered(forms.password), methods=["POST"]),
+        Route("/login/state", forms.state, methods=["GET"]),
+        Route("/login/code", answered(forms.code), methods=["POST"]),
+        Route("/login/passkey/options", answered(forms.passkey_options), methods=["POST"]),
+        Route("/login/passkey", answered(forms.passkey), methods=["POST"]),
+        Route("/login/confirm", forms.confirm_page, methods=["GET"]),
+        Route("/login/confirm", answered(forms.confirm), methods=["POST"]),
+        Route("/gate/{name}", asset, methods=["GET"]),
+    ]
+
+
+def answered(handler: Handler) -> Handler:
+    """Turn the refusals of a handler into answers that the page shows."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            response = await handler(request)
+        except StoreUnavailableError:
+            raise
+        except LoginError as exc:
+            response = refusal(401, str(exc))
+        except SemgError as exc:
+            text = str(exc)
+            response = refusal(422, text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."))
+        except ValueError as exc:
+            logger.info("a login page's request was refused: %s", exc)
+            response = refusal(400, "This was not sent by the login page. Reload it.")
+        response.headers["Cache-Control"] = "no-store"
+        documents.harden(response.headers, documents.FORM_POLICY)
+        return response
+
+    return handle
+
+
+async def asset(request: Request) -> Response:
+    """Return a script or style of these pages."""
+    found = documents.asset_response(request.path_params["name"])
+    return refusal(404, "There is no such file.") if found is None else found
+
+
+class Forms:
+    """The handlers; blocking work is done in threads."""
+
+    def __init__(self, steps: Steps, pages: frozenset[str]) -> None:
+        self._steps, self._pages = steps, pages
+
+    async def page(self, request: Request) -> Response:
+        """Show the form."""
+        visit = visit_of(request)
+        nobody = await asyncio.to_thread(_has_no_accounts, visit.pool)
+        response = documents.form_response("login.html", self._values(request) | {"nobody": nobody})
+        if await find_login(request.headers, visit, None) is None:
+            forget_cookie(response, visit)
+        return response
+
+    async def confirm_page(self, request: Request) -> Response:
+        """Show the form in which somebody proves again who it is."""
+        visit = visit_of(request)
+        login = await find_login(request.headers, visit, None)
+        account = None if login is None else await asyncio.to_thread(_account_of, visit.pool, login)
+        if account is None or login is None:
+            return Response(status_code=303, headers={"Location": "/login"})
+        has_code = await asyncio.to_thread(_has_code, visit.pool, account.account_id)
+        values = self._values(request) | {
+            "login": account.login,
+            "has_password": bool(account.password_hash),
+            "has_code": has_code,
+        }
+        return documents.form_response("confirm.html", values)
+
+    def _values(self, request: Request) -> dict[str, Any]:
+        visit = visit_of(request)
+        settings = visit.settings
+        return {
+            "next": next_page(request.query_params.get("next", "/"), self._pages),
+            "passkeys": passkeys.are_possible(visit.address),
+            "provider": settings.oidc_name if settings.oidc_metadata_url else "",
+            "problem": provider.PROBLEMS.get(request.query_params.get("problem", ""), ""),
+        }
+
+    async def state(self, request: Request) -> Response:
+        """Say whether somebody is logged in here: 204, or 401."""
+        found = await bound_login(request)
+        response = Response(status_code=401 if found is None else 204)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    async def password(self, request: Request) -> Response:
+        """Log in by a password, or ask for a code after it."""
+        body, visit = await body_of(request), visit_of(request)
+        name, secret = text_of(body, "login"), text_of(body, "password")
+        account = await asyncio.to_thread(self._checked, request, name, secret)
+        if await asyncio.to_thread(_has_code, visit.pool, account.account_id):
+            step = Step("code", visit.address.origin, account_id=account.account_id)
+            return JSONResponse({"handle": self._steps.begin(step)})
+        await asyncio.to_thread(forget_wrong_tries, visit.pool, account)
+        return await let_in(request, account, "password")
+
+    def _checked(self, request: Request, name: str, secret: str) -> Account:
+        visit = visit_of(request)
+        try:
+            return check_password(visit.pool, name, secret, datetime.now(UTC), visit.client, is_all=False)
+        except LoginError:
+            with visit.pool.transaction() as tx:
+                known = accounts.find_account(tx, name)
+                if known is not None:
+                    record(tx, Actor(service="login form"), "login.failed", account=known.account_id)
+            raise
+
+    async def code(self, request: Request) -> Response:
+        """Log in by the code that follows a password."""
+        body, visit = await body_of(request), visit_of(request)
+        handle = text_of(body, "handle")
+        step = self._steps.take(handle, "code", visit.address.origin, again=True)
+        account = await asyncio.to_thread(_check_code, request, step.account_id, text_of(body, "code"))
+        self._steps.end(handle)
+        await asyncio.to_thread(forget_wrong_tries, visit.pool, account)
+        return await let_in(request, account, "password and code")
+
+    async def passkey_options(self, request: Request) -> Response:
+        """Begin with a passkey."""
+        await body_of(request)
+        visit = visit_of(request)
+        if not passkeys.are_possible(visit.address):
+            raise LoginError("Browsers take passkeys at a host name with HTTPS only, not at this address.")
+        options, challenge = passkeys.login_options(visit.address)
+        return JSONResponse({
+            "handle": self._steps.begin(Step("passkey", visit.address.origin, secret=challenge)),
+            "options": options,
+        })  # fmt: skip
+
+    async def passkey(self, request: Request) -> Response:
+        """Log in by a passkey."""
+        account = await self._account_of_passkey(request, await body_of(request))
+        return await let_in(request, account, "passkey")
+
+    async def _account_of_passkey(self, request: Request, body: Any) -> Account:
+        visit = visit_of(request)
+        step = self._steps.take(text_of(body, "handle"), "passkey", visit.address.origin)
+        answer = body.get("answer")
+        if not isinstance(answer, dict):
+            raise ValueError("expected the answer of a passkey")
+        return await asyncio.to_thread(_check_passkey, request, step.secret, answer)
+
+    async def confirm(self, request: Request) -> Response:
+        """Let somebody who is logged in prove again who it is."""
+        body, visit = await body_of(request), visit_of(request)
+        login = await bound_login(request)
+        account = None if login is None else await asyncio.to_thread(_account_of, visit.pool, login)
+        if login is None or account is None:
+            raise LoginError("This login has ended. Log in again.")
+        if "answer" in body:
+            shown = await self._account_of_passkey(request, body)
+            if shown.account_id != account.account_id:
+                raise LoginError(passkeys.WRONG)
+        else:
+            await asyncio.to_thread(self._confirm_by_password, request, account, body)
+        await asyncio.to_thread(note_confirmed, visit.pool, account, login.login_id)
+        return JSONResponse({})
+
+    def _confirm_by_password(self, request: Request, account: Account, body: Any) -> None:
+        visit = visit_of(request)
+        self._checked(request, account.login, text_of(body, "password"))
+        if _has_code(visit.pool, account.account_id):
+            _check_code(request, account.account_id, text_of(body, "code"))
+        forget_wrong_tries(visit.pool, account)
+
+
+def _check_code(request: Request, account_id: int, code: str) -> Account:
+    """Return the account whose code is right; a wrong one counts like a wrong password."""
+    visit, now = visit_of(request), datetime.now(UTC)
+    with visit.pool.transaction() as tx:
+        account = accounts.find_account_by_id(tx, account_id)
+        if account is None or accounts.record_failed_login(tx, account.login, now) is None:
+            raise LoginError(totp.WRONG)
+    with visit.pool.transaction() as tx:
+        totp.check(tx, visit.settings.secret_key.get_secret_value(), account_id, code, now)
+    return account
+
+
+def _check_passkey(request: Request, challenge: bytes, answer: dict[str, Any]) -> Account:
+    visit = visit_of(request)
+    with visit.pool.transaction() as tx:
+        return passkeys.check(tx, visit.address, challenge, answer)
+
+
+def _account_of(pool: Pool, login: LoginRecord) -> Account | None:
+    with pool.transaction() as tx:
+        return accounts.find_account_by_id(tx, login.account_id)
+
+
+def _has_code(pool: Pool, account_id: int) -> bool:
+    with pool.transaction() as tx:
+        return second_factors.find_totp(tx, account_id) is not None
+
+
+def _has_no_accounts(pool: Pool) -> bool:
+    with pool.transaction() as tx:
+        return accounts.count_accounts(tx) == 0

@@ -1,0 +1,257 @@
+"""The WebSocket of a page: let in with both secrets of a login, watched while it is open, closed when the login ends.
+
+Streamlit resumes one of its sessions for whoever names it. Here a session belongs to the login that it ran in, and is
+resumed in that login only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from google.protobuf.message import DecodeError
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
+from gate.requests import BINDING_PROTOCOL, Visit, find_login
+from semg.errors import StoreError
+from semg.store import logins
+from semg.wire.tokens import Login
+
+logger = logging.getLogger(__name__)
+
+LOGIN_HEADER = "x-semg-login"
+"""What a page's script reads its login from; set here, and taken off whatever a browser sends."""
+ENDED = 4401
+LOOK_AGAIN_S = 5.0
+"""How long an open page goes on after its login was ended by another process, at most."""
+SEEN_EVERY_S = 30.0
+MAX_OPEN = 40
+"""Open pages of one login."""
+MAX_SESSIONS = 10_000
+MAX_MESSAGE_BYTES = 16 << 20
+"""From a browser; files come as uploads."""
+
+
+class Sessions:
+    """In which login each of Streamlit's sessions runs; the one that ran longest ago is forgotten first.
+
+    A session has an alias that stands in addresses of uploads: proxies write those into their logs, and a session's own
+    id is nobody's business there. Safe to use from threads.
+    """
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._logins: OrderedDict[str, Login] = OrderedDict()
+        self._by_alias: dict[str, str] = {}
+        self._closers: dict[int, set[Callable[[], None]]] = {}
+        self._lock = threading.Lock()
+
+    def alias(self, session_id: str) -> str:
+        """Return what a session is called in addresses."""
+        return hmac.digest(self._key, session_id.encode(), "sha256").hex()[:32]
+
+    def let(self, session_id: str, login: Login) -> None:
+        """Note that a session runs in a login."""
+        with self._lock:
+            self._logins[session_id] = login
+            self._logins.move_to_end(session_id)
+            self._by_alias[self.alias(session_id)] = session_id
+            if len(self._logins) > MAX_SESSIONS:
+                gone, _ = self._logins.popitem(last=False)
+                self._by_alias.pop(self.alias(gone), None)
+
+    def refuse(self, session_id: str) -> None:
+        """Note that a session runs in no login."""
+        with self._lock:
+            self._logins.pop(session_id, None)
+            self._by_alias.pop(self.alias(session_id), None)
+
+    def find(self, session_id: str) -> Login | None:
+        """Return the login of a session, or None."""
+        with self._lock:
+            return self._logins.get(session_id)
+
+    def find_by_alias(self, alias: str) -> str | None:
+        """Return the session of an alias, or None."""
+        with self._lock:
+            return self._by_alias.get(alias)
+
+    def of(self, account_id: int) -> list[str]:
+        """Return the sessions that run in logins of an account."""
+        with self._lock:
+            return [name for name, login in self._logins.items() if login.account_id == account_id]
+
+    def opened(self, login_id: int, close: Callable[[], None]) -> bool:
+        """Note an open WebSocket of a login; return whether it may have one more."""
+        with self._lock:
+            closers = self._closers.setdefault(login_id, set())
+            if len(closers) >= MAX_OPEN:
+                return False
+            closers.add(close)
+            return True
+
+    def closed(self, login_id: int, close: Callable[[], None]) -> None:
+        """Note that a WebSocket is closed."""
+        with self._lock:
+            closers = self._closers.get(login_id, set())
+            closers.discard(close)
+            if not closers:
+                self._closers.pop(login_id, None)
+
+    def end(self, login_id: int) -> None:
+        """Close the WebSockets of a login that has ended."""
+        with self._lock:
+            closers = list(self._closers.get(login_id, ()))
+        for close in closers:
+            close()
+
+
+SESSIONS = Sessions()
+"""Of this process: Streamlit's sessions are of this process too."""
+
+
+async def serve(app: ASGIApp, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
+    """Open a page's WebSocket in the login that it shows, or refuse it."""
+    offered = [part.strip() for part in Headers(scope=scope).get("sec-websocket-protocol", "").split(",")]
+    binding = next((one.removeprefix(BINDING_PROTOCOL) for one in offered if one.startswith(BINDING_PROTOCOL)), "")
+    try:
+        record = await find_login(Headers(scope=scope), visit, binding)
+    except StoreError as exc:
+        logger.warning("a page's WebSocket is refused: %s", exc)
+        await refuse(receive, send, 1013)
+        return
+    if record is None:
+        await refuse(receive, send, ENDED)
+        return
+    login = Login(record.account_id, record.login_id)
+    socket = _Socket(visit, login, receive, send)
+    if not SESSIONS.opened(login.login_id, socket.end):
+        await refuse(receive, send, 1013)
+        return
+    try:
+        await socket.run(app, _inside(scope, offered, login))
+    finally:
+        SESSIONS.closed(login.login_id, socket.end)
+
+
+async def refuse(receive: Receive, send: Send, code: int) -> None:
+    """Refuse a WebSocket before it is open: the browser sees status 403."""
+    await receive()
+    await send({"type": "websocket.close", "code": code})
+
+
+def _inside(scope: Scope, offered: list[str], login: Login) -> Scope:
+    """Return the scope that Streamlit sees: without the binding, with the login, and with no other login's session."""
+    protocols = [one for one in offered if not one.startswith(BINDING_PROTOCOL)][:3]
+    if len(protocols) == 3 and SESSIONS.find(protocols[2]) != login:
+        del protocols[2]
+    dropped = {b"sec-websocket-protocol", LOGIN_HEADER.encode()}
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() not in dropped]
+    headers.append((b"sec-websocket-protocol", ", ".join(protocols).encode("latin-1", "replace")))
+    headers.append((LOGIN_HEADER.encode(), str(login.login_id).encode()))
+    return {**scope, "headers": headers, "subprotocols": protocols}
+
+
+class _Socket:
+    """One open WebSocket between a browser and Streamlit."""
+
+    def __init__(self, visit: Visit, login: Login, receive: Receive, send: Send) -> None:
+        self._visit, self._login, self._receive, self._send = visit, login, receive, send
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._is_open = False
+        self._seen_at = -SEEN_EVERY_S
+
+    def end(self) -> None:
+        """Close it, because its login has ended. Safe to use from threads."""
+        self._loop.call_soon_threadsafe(self._ended.set)
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        """Serve it until one of the sides leaves, or its login ends."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            await app(scope, self._from_browser, self._to_browser)
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _from_browser(self) -> Message:
+        waiting = [asyncio.ensure_future(self._receive()), asyncio.ensure_future(self._ended.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if self._ended.is_set():
+                await self._close()
+                return {"type": "websocket.disconnect", "code": ENDED}
+            message: Message = waiting[0].result()  # type: ignore[assignment]
+        finally:
+            for task in waiting:
+                task.cancel()
+        data = message.get("bytes") or b""
+        if len(data) > MAX_MESSAGE_BYTES:
+            await self._close(1009)
+            return {"type": "websocket.disconnect", "code": 1009}
+        if data and _is_of_person(data):
+            await self._note_seen()
+        return message
+
+    async def _to_browser(self, message: Message) -> None:
+        if message["type"] == "websocket.accept":
+            self._is_open = True
+        elif message["type"] == "websocket.send" and not self._is_open:
+            return  # Streamlit has not heard yet that it is closed
+        elif message["type"] == "websocket.close":
+            if not self._is_open and self._ended.is_set():
+                return
+            self._is_open = False
+        await self._send(message)
+
+    async def _close(self, code: int = ENDED) -> None:
+        if self._is_open:
+            self._is_open = False
+            await self._send({"type": "websocket.close", "code": code})
+        self._ended.set()
+
+    async def _watch(self) -> None:
+        """End it soon after its login has ended."""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            try:
+                if not await asyncio.to_thread(self._holds):
+                    self._ended.set()
+                    return
+            except StoreError as exc:
+                logger.warning("whether a login holds cannot be asked: %s", exc)
+
+    def _holds(self) -> bool:
+        with self._visit.pool.transaction() as tx:
+            return logins.find_login(tx, self._login.login_id) is not None
+
+    async def _note_seen(self) -> None:
+        if time.monotonic() - self._seen_at < SEEN_EVERY_S:
+            return
+        self._seen_at = time.monotonic()
+        try:
+            await asyncio.to_thread(self._update_seen)
+        except StoreError as exc:
+            logger.warning("an act of a login cannot be noted: %s", exc)
+
+    def _update_seen(self) -> None:
+        with self._visit.pool.transaction() as tx:
+            logins.update_seen(tx, self._login.login_id, self._visit.settings.login_idle_s)
+
+
+def _is_of_person(data: bytes) -> bool:
+    """Return whether a page's message comes from what its person did, not from a part that redraws by itself."""
+    try:
+        message = BackMsg.FromString(data)
+    except DecodeError:
+        return False
+    return message.WhichOneof("type") == "rerun_script" and not message.rerun_script.is_auto_rerun

@@ -1,0 +1,48 @@
+"""Acts that need a fresh proof of who it is: making API tokens, changing roles, erasing."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit
+
+import streamlit as st
+
+from semg.errors import AccessError
+from semg.store import logins
+from semg.store.pool import Transaction
+from ui.runtime import App
+
+NEEDED = "confirm first that it is you: the link above asks for your password or passkey"
+
+
+def is_fresh(app: App) -> bool:
+    """Return whether who is logged in has just proved who it is."""
+    with app.pool.transaction() as tx:
+        return logins.is_confirmed(tx, app.login_id, app.settings.confirm_s)
+
+
+def offer(app: App, what: str) -> bool:
+    """Return whether the act may be done now; else show the way to the proof.
+
+    Parameters
+    ----------
+    what
+        The act, as the end of "Confirm that it is you to …"; a constant.
+    """
+    if is_fresh(app):
+        return True
+    parts = urlsplit(st.context.url or "/")
+    back = quote(f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/", safe="")
+    st.html(f'<p><a href="/login/confirm?next={back}" target="_self">Confirm that it is you</a> to {what}.</p>')
+    return False
+
+
+def require(app: App, tx: Transaction) -> None:
+    """Refuse an act without a fresh proof.
+
+    Raises
+    ------
+    AccessError
+        The proof is missing or too old.
+    """
+    if not logins.is_confirmed(tx, app.login_id, app.settings.confirm_s):
+        raise AccessError(NEEDED)
