@@ -9,7 +9,6 @@ from starlette.middleware import Middleware
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.starlette import App as Server
 
-from gate.app import Gate, lifespan
 from semg.store import gestures, models, services, sessions
 from ui import health, runtime, sources, stream
 from ui.fragments import live_overview
@@ -68,6 +67,8 @@ def show_next_step(app: App) -> None:
 
 
 if get_script_run_ctx(suppress_warning=True) is None:  # imported by `streamlit run`, which serves what it finds here
+    from gate.app import Gate, lifespan
+
     server = Server(__file__, middleware=[Middleware(Gate, runtime.found, PATHS)], lifespan=lifespan)
 else:
     with page("Overview") as app:

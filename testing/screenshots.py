@@ -129,8 +129,8 @@ class Walk:
     def _log_in(self) -> None:
         self._page.get_by_role("textbox", name="Login").fill(LOGIN)
         self._page.get_by_role("textbox", name="Password").fill(PASSWORD)
-        self._page.get_by_role("button", name="Log in").click()
-        self._page.wait_for_function("document.cookie.includes('semg_login')")
+        self._page.get_by_role("button", name="Log in", exact=True).click()
+        self._page.get_by_role("heading", name="Overview").wait_for()
 
     def _jobs(self) -> None:
         self._go("Training_Jobs_Status", "Training Jobs and Models")

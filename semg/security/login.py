@@ -125,7 +125,7 @@ def check_password(
     now
         Aware UTC; what the lock after failed tries is measured with.
     address
-        Where the try comes from.
+        Where the try comes from; empty: from somebody who is logged in already, and is not counted by address.
     throttle
         Remembers wrong tries.
     is_all
@@ -138,11 +138,10 @@ def check_password(
         Unknown login, wrong password, or locked: always the same sentence. Or the address made too many wrong tries,
         or too many tries wait: nothing was looked at then, and nothing counts for the login.
     """
-    throttle.by_address.begin(address)
+    if address:
+        throttle.by_address.begin(address)
     try:
-        account = _check(pool, login, password, now, throttle.unknown)
-        if is_all:
-            forget_wrong_tries(pool, account)
+        account = _check(pool, login, password, now, throttle.unknown, is_all=is_all)
     except LoginError as exc:
         if str(exc) == passwords.BUSY:
             throttle.by_address.was_right(address)
@@ -151,7 +150,9 @@ def check_password(
     return account
 
 
-def _check(pool: Pool, login: str, password: str, now: datetime, unknown: UnknownLogins) -> Account:
+def _check(
+    pool: Pool, login: str, password: str, now: datetime, unknown: UnknownLogins, *, is_all: bool
+) -> Account:
     with passwords.turn():
         with pool.transaction() as tx:
             known = accounts.find_account(tx, login)
@@ -166,6 +167,8 @@ def _check(pool: Pool, login: str, password: str, now: datetime, unknown: Unknow
     if account is None or not right:
         raise LoginError(REFUSED)
     with pool.transaction() as tx:
+        if is_all:
+            accounts.record_successful_login(tx, account.account_id)
         if new_hash is not None:
             accounts.update_password(tx, account.account_id, new_hash, rehash=True)
         found = accounts.find_account(tx, account.login)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from semg.domain import Profile
 from semg.errors import AccessError, ConflictError, NotFoundError
-from semg.store import accounts, profiles
+from semg.store import profiles
 from semg.store.accounts import Account
 from semg.store.logins import HOLDS
 from semg.store.pool import Transaction, execute, one, rows

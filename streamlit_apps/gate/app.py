@@ -76,7 +76,8 @@ class Gate:
             await _refuse(scope, receive, send, 429, "Too many requests came from your address. Wait a few seconds.")
             return
         headers = Headers(scope=scope)
-        address = find_address(settings, headers.get("host", ""))
+        hosts = headers.getlist("host")
+        address = find_address(settings, hosts[0]) if len(hosts) == 1 else None
         if address is None:
             text = f"This app is reached at {settings.app_url} (setting PUBLIC_APP_URL)."
             await _refuse(scope, receive, send, 421, text)

@@ -24,7 +24,7 @@ def next_page(wanted: str, pages: frozenset[str]) -> str:
         parts = urlsplit(wanted)
     except ValueError:
         return "/"
-    if parts.scheme or parts.netloc or parts.path not in pages or "\\" in wanted:
+    if parts.scheme or parts.netloc or parts.path not in (*pages, "/login/factors") or "\\" in wanted:
         return "/"
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request, cookie_parser
 from starlette.responses import JSONResponse, Response
@@ -121,7 +121,7 @@ async def body_of(request: Request) -> Mapping[str, Any]:
         if size > MAX_BODY_BYTES:
             raise ValueError(f"expected at most {MAX_BODY_BYTES} bytes")
         parts.append(part)
-    body = json.loads(b"".join(parts))
+    body = orjson.loads(b"".join(parts))  # it bounds how deep a body is nested
     if not isinstance(body, dict):
         raise ValueError("expected a JSON object")
     return body

@@ -13,7 +13,7 @@ from semg.consent import read_text
 from semg.domain import Profile
 from semg.store import profiles
 from semg.store.audit import record
-from ui import accounts, archive, audit, boards, consent, errors, pick, real_name, times
+from ui import accounts, archive, audit, boards, confirm, consent, errors, pick, real_name, times
 from ui.my_account import my_account
 from ui.page import flash, page
 from ui.profile_form import PRESETS, device_fields, person_fields
@@ -104,6 +104,8 @@ def delete(app: App, profile: Profile) -> None:
             "- the gesture bank with its pictures, and the device\n\n"
             "Other profiles keep everything."
         )
+        if not confirm.offer(app, "erase it"):
+            return
         typed = st.text_input("Type the name to confirm", key=f"confirm-{profile.user_id}")
         if st.button(
             "Erase for ever", type="primary", disabled=typed.strip() != profile.name, icon=":material/delete:"
@@ -111,6 +113,7 @@ def delete(app: App, profile: Profile) -> None:
             with errors.attempt(), st.spinner("Erasing …"):
                 with app.pool.transaction() as tx:
                     app.require(tx, profile.user_id, "own")
+                    confirm.require(app, tx)
                     gone = profiles.delete_profile(tx, profile.user_id)
                     record(tx, audit.actor(app), "profile.erased", profile.user_id, **asdict(gone))
                 st.session_state.pop(pick.CHOSEN, None)

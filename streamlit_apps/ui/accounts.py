@@ -12,7 +12,7 @@ from semg.store import access, accounts
 from semg.store.accounts import Account
 from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import audit, errors, times
+from ui import audit, confirm, errors, times
 from ui.page import flash
 from ui.runtime import App
 
@@ -44,6 +44,8 @@ def manage(app: App) -> None:
         hide_index=True,
         width="stretch",
     )
+    if not confirm.offer(app, "change accounts"):
+        return
     by_id = {one.account_id: one for one in known}
     left, right = st.columns(2, gap="large")
     with left:
@@ -165,3 +167,4 @@ def _create(app: App) -> None:
 def _require_admin(app: App, tx: Transaction) -> None:
     app.require_login(tx)
     app.require_admin()
+    confirm.require(app, tx)

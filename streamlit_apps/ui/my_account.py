@@ -49,7 +49,7 @@ def _password(app: App, account: Account) -> None:
                     raise InvalidValueError("new_password", "expected the same twice, got two different ones")
                 hashed = hash_password(new)
                 try:
-                    check_password(app.unrestricted, account.login, old, datetime.now(UTC), st.context.ip_address or "")
+                    check_password(app.unrestricted, account.login, old, datetime.now(UTC))
                 except LoginError as exc:
                     raise InvalidValueError("password_now", "it is wrong, or there were too many wrong tries") from exc
                 with app.unrestricted.transaction() as tx:
@@ -121,12 +121,15 @@ def _tokens(app: App, account: Account) -> None:
                         record(tx, audit.actor(app), "token.revoked", token=token.token_id)
                     flash(f"Token {token.name} was revoked")
                     st.rerun()
+        if not confirm.offer(app, "make a token"):
+            return
         with st.form("new-token", clear_on_submit=True):
             name = st.text_input("Name of the new token", placeholder="Robot hand")
             if st.form_submit_button("Make token"):
                 with errors.attempt():
                     with app.unrestricted.transaction() as tx:
                         app.require_login(tx)
+                        confirm.require(app, tx)
                         token_text = api_tokens.insert_token(tx, account.account_id, name)
                         made_id = max(one.token_id for one in api_tokens.list_tokens(tx, account.account_id))
                         record(tx, audit.actor(app), "token.created", token=made_id)

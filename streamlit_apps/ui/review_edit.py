@@ -14,7 +14,7 @@ from semg.recordings import UPLOAD_TEXT_BYTES, load_recording
 from semg.store import access, audit, erasing, repetitions, sessions
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
-from ui import errors, export, times
+from ui import confirm, errors, export, times
 from ui.page import flash
 from ui.runtime import App
 
@@ -142,6 +142,8 @@ def edit_session(app: App, session: Session) -> None:
 
 def _erase(app: App, session: Session) -> None:
     """Offer to erase a session, with what goes."""
+    if not confirm.offer(app, "delete this session"):
+        return
     sure = st.checkbox("Delete this session with its samples, labels and video", key=f"sure-{session.session_id}")
     if sure and session.ended_at is not None:
         with app.pool.transaction() as tx:
@@ -150,6 +152,7 @@ def _erase(app: App, session: Session) -> None:
         with errors.attempt(), st.spinner("Erasing …"):
             with app.pool.transaction() as tx:
                 app.require(tx, session.user_id, "own")
+                confirm.require(app, tx)
                 gone = sessions.delete_session(tx, session.session_id)
                 audit.record(
                     tx, Actor(app.login), "session.erased", session.user_id, session.session_id, samples=gone.samples,

@@ -20,9 +20,8 @@ def log_in(page: Page, settings: Settings) -> None:
     page.goto(settings.app_url)
     page.get_by_role("textbox", name="Login").fill(LOGIN)
     page.get_by_role("textbox", name="Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     page.get_by_role("heading", name="Overview").wait_for()
-    page.wait_for_function("document.cookie.includes('semg_login')")
 
 
 def open_page(page: Page, link: str, heading: str) -> None:

@@ -21,7 +21,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from playwright.sync_api import Page, expect
 from pydantic import SecretStr
 
-from semg.platform import embedded, oidc
+from semg.platform import embedded
 from semg.settings import Settings
 from semg.store import access, accounts, identities, profiles
 from semg.store.pool import Pool, one
@@ -119,9 +119,8 @@ def test_person_of_the_provider_is_a_viewer_until_an_admin_says_more(
         accounts.insert_account(tx, "ada", "", "admin")  # of the same name, and somebody else
         user_id = profiles.insert_profile(tx, "Shared Bo", channels=("a0",), rate_hz=200)
     with running(with_provider, tmp_path, ("streamlit",)):
-        assert oidc.secrets_file(with_provider).stat().st_mode & 0o777 == 0o600
         page.goto(with_provider.app_url)
-        page.get_by_role("button", name="Log in with Lab").click()
+        page.get_by_role("link", name="Log in with Lab").click()
         expect(page.get_by_text("Logged in as ada-2")).to_be_visible()
         assert provider.asked[0]["client_id"] == CLIENT_ID
         with pool.transaction() as tx:
@@ -138,12 +137,13 @@ def test_person_of_the_provider_is_a_viewer_until_an_admin_says_more(
         # The subject says who it is; the name may change.
         provider.person = {**provider.person, "preferred_username": "renamed"}
         page.get_by_role("button", name="Log out").click()
-        page.get_by_role("button", name="Log in with Lab").click()
+        page.get_by_role("link", name="Log in with Lab").click()
         expect(page.get_by_text("Logged in as ada-2")).to_be_visible()
 
         with pool.transaction() as tx:
             accounts.update_account(tx, account.account_id, role="researcher", disabled=True)
         page.reload()
-        expect(page.get_by_text("your account is disabled")).to_be_visible()
+        page.get_by_role("link", name="Log in with Lab").click()
+        expect(page.get_by_text("Your account is disabled")).to_be_visible()
         with pool.transaction() as tx:
             assert one(tx, "SELECT count(*) AS n FROM account_identities").n == 1

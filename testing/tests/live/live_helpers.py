@@ -18,6 +18,7 @@ from semg.signals.classifier import Classifier
 from semg.store import access, accounts, models
 from semg.store.pool import Pool, Transaction
 from semg.wire.tokens import Login
+from testing.kits.logins import make_login
 from webapi.app import create_app
 
 
@@ -35,7 +36,7 @@ def logged_in(pool: Pool, login: str = "watcher", role: str = "admin", *shared: 
         account_id = accounts.insert_account(tx, login, "", role)
         for user_id in shared:
             access.set_shares(tx, user_id, [*access.list_shares(tx, user_id), account_id])
-    return Login(account_id, time.time())
+    return make_login(pool, account_id)
 
 
 def with_classes(classifier: Classifier, names: dict[str, str]) -> Classifier:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,13 +12,12 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.sync.client import connect as connect_sync
 
-import semg.accounts
 from semg import rates
 from semg.errors import StoreUnavailableError
 from semg.sealed import Vault
 from semg.settings import Settings
 from semg.signals.windows import WindowStream
-from semg.store import access, accounts, api_tokens, audit, sessions
+from semg.store import access, accounts, api_tokens, audit, logins, sessions
 from semg.store.pool import Pool, execute
 from semg.video.files import files_of
 from semg.wire import tokens
@@ -135,7 +133,7 @@ async def test_browsers_websocket_ends_when_its_account_is_logged_out(
     async with connect(url, subprotocols=protocols) as socket:
         assert await socket.ping()
         with pool.transaction() as tx:
-            accounts.log_out_everywhere(tx, login.account_id)
+            logins.delete_logins(tx, login.account_id)
         await socket.wait_closed()
         assert socket.close_code == live.NOT_LET_IN
     assert await closed_with(servers.settings, user_id, subprotocols=protocols) == live.NOT_LET_IN
@@ -306,18 +304,15 @@ async def test_browsers_websocket_does_not_outlive_its_login(
     servers: Servers, pool: Pool, make_profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "LOOK_AGAIN_S", 0.2)
-    settings = servers.settings.model_copy(update={"login_s": 3600.0})
+    settings = servers.settings
     user_id, login = make_profile("A"), logged_in(pool, "ada")
-    with pool.transaction() as tx:
-        execute(tx, "UPDATE accounts SET password_changed_at = password_changed_at - interval '1 day'")
-    login = tokens.Login(login.account_id, login.issued_s - 3590)
     shown = tokens.make_token(settings.secret_key.get_secret_value(), tokens.LIVE, str(user_id), 60, login=login)
     protocols = [tokens.SUBPROTOCOL, tokens.TOKEN_PROTOCOL_PREFIX + shown]
-    now_s = time.time
     with api_running(settings):
         async with connect(f"ws://127.0.0.1:{settings.api_port}/ws/live/{user_id}", subprotocols=protocols) as socket:
             assert await socket.ping()
-            monkeypatch.setattr(semg.accounts.time, "time", lambda: now_s() + 20)
+            with pool.transaction() as tx:
+                execute(tx, "UPDATE logins SET expires_at = now()")
             await socket.wait_closed()
             assert socket.close_code == live.NOT_LET_IN
 

@@ -14,9 +14,17 @@ from semg.passwords import hash_password
 from semg.settings import Settings
 from semg.store import access, accounts, gestures, profiles
 from semg.store.pool import Pool
-from semg.wire import tokens
-from testing.tests.pages.page_data import CHANNELS, LOGIN, MAIN, PASSWORD, RATE_HZ, AsRole
-from ui import runtime
+from testing.tests.pages.page_data import (
+    CHANNELS,
+    LOGIN,
+    LOGIN_OF_TEST,
+    MAIN,
+    PASSWORD,
+    RATE_HZ,
+    AsRole,
+    login_of,
+)
+from ui import login, runtime
 from ui.runtime import App
 
 
@@ -25,6 +33,7 @@ def app_of_test(settings: Settings, pool: Pool, monkeypatch: pytest.MonkeyPatch)
     """The app on the test's own database."""
     made = App(settings, pool)
     monkeypatch.setattr(runtime, "make_app", lambda: made)
+    monkeypatch.setattr(login, "of_connection", lambda: st.session_state.get(LOGIN_OF_TEST, 0))
     st.cache_resource.clear()
     with pool.transaction() as tx:
         accounts.insert_account(tx, LOGIN, hash_password(PASSWORD))
@@ -33,13 +42,12 @@ def app_of_test(settings: Settings, pool: Pool, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def open_page(app_of_test: App, settings: Settings) -> Callable[..., AppTest]:
+def open_page(app_of_test: App, pool: Pool) -> Callable[..., AppTest]:
     """Give a page after its first run, by its file's name, logged in."""
 
     def opened(name: str = "", **state: object) -> AppTest:
         page = AppTest.from_file(str(MAIN), default_timeout=30)
-        token = tokens.make_token(settings.secret_key.get_secret_value(), tokens.LOGIN, LOGIN, 600)
-        page.session_state["login_token"] = token
+        page.session_state[LOGIN_OF_TEST] = login_of(pool)
         for key, value in state.items():
             page.session_state[key] = value
         if name:

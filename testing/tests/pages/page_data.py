@@ -11,11 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from semg.domain import Block
 from semg.settings import PROJECT_DIR
-from semg.store import blocks, gestures, models, profiles, sessions
+from semg.store import accounts, blocks, gestures, models, profiles, sessions
 from semg.store.pool import Pool
+from testing.kits.logins import make_login
 
 MAIN = PROJECT_DIR / "streamlit_apps" / "Main.py"
 LOGIN, PASSWORD = "researcher", "a long enough password"
+LOGIN_OF_TEST = "login_of_test"
+"""Entry of a page's state: the login that the gate would have let its connection in with."""
 RATE_HZ = 200.0
 CHANNELS = ("a0", "a1", "a2", "a3")
 USERS, GESTURES = "1_User_Management.py", "2_Gesture_Management.py"
@@ -57,6 +60,14 @@ REPORT: dict[str, Any] = {
         "comparable": True, "windows": 100, "new": {"balanced_accuracy": 0.85}, "previous": {"balanced_accuracy": 0.8},
     },
 }  # fmt: skip
+
+
+def login_of(pool: Pool, name: str = LOGIN) -> int:
+    """Make a login of an account, and return its number."""
+    with pool.transaction() as tx:
+        account = accounts.find_account(tx, name)
+    assert account is not None
+    return make_login(pool, account.account_id).login_id
 
 
 def store_noise(pool: Pool, user_id: int, start: datetime, seconds: float, session_id: int | None = None) -> None:

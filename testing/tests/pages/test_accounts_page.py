@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semg.accounts import log_in
 from semg.errors import LoginError
 from semg.passwords import hash_password
+from semg.security.login import check_password
 from semg.store import access, accounts, api_tokens, gestures, profiles
 from semg.store.pool import Pool, one
 from testing.tests.pages.page_data import (
@@ -21,6 +21,7 @@ from testing.tests.pages.page_data import (
     all_text,
     button,
     field,
+    login_of,
     make_profile,
     now,
 )
@@ -97,7 +98,7 @@ def test_senders_of_hidden_profiles_are_not_shown(app_of_test: App, as_role: AsR
     with pool.transaction() as tx:
         account = accounts.find_account_by_id(tx, account_id)
         assert account is not None
-        known = sources.read_known(app_of_test.of(account), tx)
+        known = sources.read_known(app_of_test.of(account, login_of(app_of_test.pool, account.login)), tx)
     assert list(known.people) == [shared]
     hides = [known.is_hidden({"user_id": number}) for number in (shared, hidden, 999_999, None)]
     assert hides == [False, True, False, False]
@@ -118,9 +119,9 @@ def test_own_password_is_changed_with_the_old_one_only(open_page, app_of_test: A
     change(PASSWORD, "another long password", "another long password")
     assert not page.error
     assert [title.value for title in page.title] == ["User Management"], "this browser stays logged in"
-    assert log_in(pool, LOGIN, "another long password", now()).login == LOGIN
+    assert check_password(pool, LOGIN, "another long password", now()).login == LOGIN
     with pytest.raises(LoginError):
-        log_in(pool, LOGIN, PASSWORD, now())
+        check_password(pool, LOGIN, PASSWORD, now())
 
 
 def test_token_is_shown_once_and_revoked(open_page, as_role: AsRole, pool: Pool) -> None:
@@ -153,7 +154,7 @@ def test_admin_makes_changes_and_deletes_accounts(open_page, app_of_test: App, p
     button(page, "Make account").click().run()
     assert not page.error
     password = page.code[0].value
-    assert log_in(pool, "helper", password, now()).role == "researcher"
+    assert check_password(pool, "helper", password, now()).role == "researcher"
     with pool.transaction() as tx:
         helper = accounts.find_account(tx, "helper")
     assert helper is not None

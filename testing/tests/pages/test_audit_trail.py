@@ -10,11 +10,11 @@ from typing import Any, get_args
 
 import pytest
 
-from semg.accounts import log_in
 from semg.errors import LoginError
 from semg.jobs import retention
 from semg.passwords import hash_password
 from semg.pseudonyms import keep_name
+from semg.security.login import check_password
 from semg.store import access, accounts, audit, boards, jobs, models, sessions, videos
 from semg.store.audit import Action
 from semg.store.pool import Pool, execute
@@ -32,6 +32,7 @@ from testing.tests.pages.page_data import (
     button,
     field,
     insert_models,
+    login_of,
     make_session,
     now,
     store_noise,
@@ -165,7 +166,7 @@ def models_are_used(world: World) -> None:
         account = accounts.find_account(tx, LOGIN)
         model = models.list_models(tx, world.user_id)[0]
     assert account is not None
-    app = world.app.of(account)
+    app = world.app.of(account, login_of(world.pool, account.login))
     model_versions.take_model(app, world.pool, world.user_id, 2)
     model_versions.take_report(app, world.pool, world.user_id, model)
 
@@ -214,7 +215,7 @@ def own_account_is_used(world: World) -> None:
 def password_is_guessed(world: World) -> None:
     for _ in range(9):
         with pytest.raises(LoginError):
-            log_in(world.pool, LOGIN, "wrong password", now())
+            check_password(world.pool, LOGIN, "wrong password", now())
 
 
 STEPS: dict[Callable[[World], None], set[Action]] = {
@@ -283,8 +284,8 @@ def test_locks_are_written_down_and_not_every_try(world: World) -> None:
         accounts.update_password(tx, world.account_id(LOGIN), hash_password(PASSWORD))
     for _ in range(4):
         with pytest.raises(LoginError):
-            log_in(world.pool, LOGIN, "wrong password", now())
-    assert log_in(world.pool, LOGIN, PASSWORD, now()).login == LOGIN
+            check_password(world.pool, LOGIN, "wrong password", now())
+    assert check_password(world.pool, LOGIN, PASSWORD, now()).login == LOGIN
     assert len(entries(world.pool, "account.locked")) == 1, "a right password at the last try is no lock"
 
 

@@ -224,13 +224,14 @@ def video_page(session_id: int) -> None:
     import streamlit as st
 
     from semg.store import accounts
+    from testing.tests.pages.page_data import login_of
     from ui import runtime
     from ui.video import show_video
 
     app = runtime.app()
     with app.pool.transaction() as tx:
         (account,) = accounts.list_accounts(tx)
-    st.caption(f"picked {show_video(app.of(account), session_id, 5)}")
+    st.caption(f"picked {show_video(app.of(account, login_of(app.pool, account.login)), session_id, 5)}")
 
 
 @pytest.fixture

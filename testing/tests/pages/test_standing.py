@@ -12,7 +12,7 @@ from semg.consent import TEST_PERSON
 from semg.domain import DecisionSpec
 from semg.errors import AccessError, NotFoundError
 from semg.passwords import hash_password
-from semg.store import access, accounts, audit, boards, gestures, jobs, models, profiles, senders, sessions
+from semg.store import access, accounts, audit, boards, gestures, jobs, logins, models, profiles, senders, sessions
 from semg.store.pool import Pool, Transaction
 from testing.tests.pages.page_data import (
     CAPTURE,
@@ -28,6 +28,7 @@ from testing.tests.pages.page_data import (
     all_text,
     button,
     insert_models,
+    login_of,
     make_profile,
     make_session,
     now,
@@ -55,7 +56,7 @@ def unshare(tx: Transaction, account_id: int, user_id: int) -> None:
 
 
 def log_out(tx: Transaction, account_id: int, user_id: int) -> None:
-    accounts.log_out_everywhere(tx, account_id)
+    logins.delete_logins(tx, account_id)
 
 
 def new_password(tx: Transaction, account_id: int, user_id: int) -> None:
@@ -218,7 +219,7 @@ def test_label_of_another_session_is_not_moved_nor_named(
         theirs = sessions.insert_session(tx, hidden, "S", "capture", since, until, status="completed", device=device)
         foreign = sessions.insert_repetition(tx, theirs, gesture, 1, since, since + timedelta(seconds=3))
     own_id = make_session(pool, profile_id, now() - timedelta(hours=2))
-    app = app_of_test.of(account_of(pool, "helper"))
+    app = app_of_test.of(account_of(pool, "helper"), login_of(pool, "helper"))
     with pool.transaction() as tx:
         own = sessions.get_session(tx, own_id)
         before = sessions.get_repetition(tx, foreign)
@@ -244,7 +245,7 @@ def test_label_of_another_session_is_not_moved_nor_named(
 def test_board_of_a_hidden_profile_is_not_taken(app_of_test: App, as_role: AsRole, pool: Pool, profile_id: int) -> None:
     as_role("researcher", profile_id)
     hidden = make_profile(pool, "Hidden Bo")
-    app = app_of_test.of(account_of(pool))
+    app = app_of_test.of(account_of(pool), login_of(pool))
     with pool.transaction() as tx:
         theirs, nobodys = boards.insert_board(tx, "theirs"), boards.insert_board(tx, "nobody's")
         boards.assign_board(tx, theirs, hidden)
@@ -264,7 +265,7 @@ def test_settings_and_files_are_refused_after_a_share_has_ended(
 ) -> None:
     as_role("researcher", profile_id)
     insert_models(pool, profile_id, 1)
-    app = app_of_test.of(account_of(pool))
+    app = app_of_test.of(account_of(pool), login_of(pool))
     with pool.transaction() as tx:
         profile, model = profiles.get_profile(tx, profile_id), models.list_models(tx, profile_id)[0]
     assert model_versions.take_model(app, pool, profile_id, 1) == b"weights"
@@ -294,7 +295,7 @@ def test_session_is_erased_by_its_owner_only(
     assert not [one for one in page.button if one.key == "delete-session"]
     assert "Only who made the profile, or an admin, can erase a session." in all_text(page)
     with pytest.raises(AccessError), pool.transaction() as tx:
-        app_of_test.of(account_of(pool)).require(tx, profile_id, "own")
+        app_of_test.of(account_of(pool), login_of(pool)).require(tx, profile_id, "own")
     with pool.transaction() as tx:
         access.set_owner(tx, profile_id, account_id)
     page = open_page(REVIEW)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from semg import passwords
-from semg.accounts import end_login, find_logged_in, log_in, login_holds
 from semg.errors import AccessError, ConflictError, LoginError, NotFoundError
-from semg.store import access, accounts, api_tokens, gestures, profiles
+from semg.security.login import check_password, end_login, find_logged_in
+from semg.store import access, accounts, api_tokens, gestures, logins, profiles
 from semg.store.accounts import Account
-from semg.store.pool import Pool, Transaction, execute, one, rows
+from semg.store.pool import Pool, execute, one, rows
 from semg.wire.tokens import Login
+from testing.kits.logins import make_login, new_login
 
 PASSWORD = "correct horse"
 MakeAccount = Callable[..., Account]
@@ -89,12 +89,14 @@ def test_what_may_not_be_seen_cannot_be_told_from_what_is_not_there(pool: Pool, 
 def test_standing_is_looked_at_anew(pool: Pool, make_account: MakeAccount) -> None:
     make_account("admin", "admin")
     account, other = make_account("helper"), make_account("other")
-    user_id, made_s = make_profile(pool, "Ada"), datetime.now(UTC).timestamp()
+    user_id, login = make_profile(pool, "Ada"), make_login(pool, account.account_id)
 
-    def still(user: int | None = user_id, right: access.Right = "work", who: Account = account) -> bool:
+    def still(
+        user: int | None = user_id, right: access.Right = "work", who: Account = account, login_id: int = login.login_id
+    ) -> bool:
         try:
             with pool.transaction() as tx:
-                access.require_still(tx, who, made_s, user, right)
+                access.require_still(tx, who, login_id, user, right)
         except (AccessError, NotFoundError):
             return False
         return True
@@ -103,20 +105,23 @@ def test_standing_is_looked_at_anew(pool: Pool, make_account: MakeAccount) -> No
     with pool.transaction() as tx:
         access.set_shares(tx, user_id, [account.account_id])
         accounts.record_failed_login(tx, "helper", datetime.now(UTC))  # somebody else tries a password
-    assert (still(), still(right="own"), still(who=other)) == (True, False, False)
+    assert (still(), still(right="own"), still(who=other)) == (True, False, False), "a login is of one account"
     with pool.transaction() as tx:
-        accounts.end_login(tx, account.account_id, made_s, datetime.now(UTC) + timedelta(hours=1))
+        end_login(tx, login)
     assert (still(), still(None)) == (False, False), "logged out"
-    made_s += 1
-    assert still(), "the account's other login goes on"
-    for role, disabled in (("viewer", False), ("researcher", True)):
-        with pool.transaction() as tx:
-            accounts.update_account(tx, account.account_id, role=role, disabled=disabled)
-        assert (still(), still(None)) == (False, False)
-    assert not still(None, who=again(pool, account)), "disabled, however it is known"
+    again_id = make_login(pool, account.account_id).login_id
+    assert still(login_id=again_id), "the account's other login goes on"
+    with pool.transaction() as tx:
+        accounts.update_account(tx, account.account_id, role="viewer", disabled=False)
+    assert (still(login_id=again_id), still(None, login_id=again_id)) == (False, False), "in another role"
+    with pool.transaction() as tx:
+        accounts.update_account(tx, account.account_id, role="researcher", disabled=True)
+    assert not still(None, who=again(pool, account), login_id=again_id), "disabled, however it is known"
+    others = make_login(pool, other.account_id)
+    assert still(None, who=other, login_id=others.login_id)
     with pool.transaction() as tx:
         accounts.delete_account(tx, other.account_id)
-    assert not still(None, who=other)
+    assert not still(None, who=other, login_id=others.login_id)
 
 
 def test_shares_are_replaced_and_end_with_the_account(pool: Pool, make_account: MakeAccount) -> None:
@@ -173,58 +178,100 @@ def test_last_admin_cannot_be_lost(pool: Pool, make_account: MakeAccount) -> Non
         accounts.delete_account(tx, first.account_id)
 
 
-def test_ended_login_stays_ended_while_it_would_have_lasted_and_is_forgotten_then(
-    pool: Pool, make_account: MakeAccount
-) -> None:
+def test_login_is_found_by_both_of_its_secrets_only(pool: Pool, make_account: MakeAccount) -> None:
     account = make_account("ada", "viewer")
-    login, other = (Login(account.account_id, time.time() + n) for n in (0.25, 0.5))
+    made = new_login(pool, account.account_id)
     with pool.transaction() as tx:
+        found = logins.find_by_secrets(tx, made.token, made.binding)
+        assert found is not None
+        assert (found.login_id, found.account_id) == (made.login.login_id, account.account_id)
+        assert logins.find_by_secrets(tx, made.token, None) == found
+        for token, binding in ((made.token, ""), (made.token, made.token), (made.binding, made.binding), ("", "")):
+            assert logins.find_by_secrets(tx, token, binding) is None
+        (row,) = rows(tx, "SELECT token_hash, binding_hash FROM logins")
+        assert bytes(row.token_hash) == hashlib.sha256(made.token.encode()).digest()
+        assert bytes(row.binding_hash) == hashlib.sha256(made.binding.encode()).digest()
+        assert find_logged_in(tx, made.login) is not None
+        assert find_logged_in(tx, Login(account.account_id + 1, made.login.login_id)) is None
+
+
+def test_login_ends_for_itself_by_age_and_by_idleness(pool: Pool, make_account: MakeAccount) -> None:
+    account = make_account("ada", "viewer")
+    first, second, aged, idle = (make_login(pool, account.account_id) for _ in range(4))
+    with pool.transaction() as tx:
+        execute(tx, "UPDATE logins SET expires_at = now() WHERE login_id = %s", (aged.login_id,))
+        execute(tx, "UPDATE logins SET idle_at = now() WHERE login_id = %s", (idle.login_id,))
         for _ in range(2):
-            end_login(tx, login, 3600)
-        assert find_logged_in(tx, login, 3600) is None
-        assert find_logged_in(tx, other, 3600) is not None
-        assert find_logged_in(tx, Login(account.account_id + 1, login.issued_s), 3600) is None
-        assert find_logged_in(tx, other, 3600, other.issued_s + 3600) is None
+            end_login(tx, first)
+        assert [find_logged_in(tx, one) is None for one in (first, second, aged, idle)] == [True, False, True, True]
+        logins.update_seen(tx, idle.login_id, 60)
+        assert find_logged_in(tx, idle) is None, "whoever comes back too late is not let in by that"
+        logins.update_seen(tx, second.login_id, 60)
+        assert [one.login_id for one in logins.list_logins(tx, account.account_id)] == [second.login_id]
+    make_login(pool, account.account_id)
     with pool.transaction() as tx:
-        execute(tx, "UPDATE ended_logins SET forget_at = now() - interval '1 minute'")
-        end_login(tx, other, 3600)
-        assert count_ended(tx) == 1
-    with pool.transaction() as tx:
-        accounts.insert_account(tx, "another", "", "admin")
-        accounts.delete_account(tx, account.account_id)
-        assert count_ended(tx) == 0
-        end_login(tx, login, 3600)  # of an account that is gone
-        assert count_ended(tx) == 0
+        assert one(tx, "SELECT count(*) AS n FROM logins").n == 2, "those that have ended are forgotten"
 
 
-def count_ended(tx: Transaction) -> int:
-    return one(tx, "SELECT count(*) AS n FROM ended_logins").n
+def test_logins_of_an_account_are_bounded(
+    pool: Pool, make_account: MakeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logins, "MAX_LOGINS", 3)
+    ada, bo = make_account("ada"), make_account("bo")
+    others = make_login(pool, bo.account_id)
+    made = [make_login(pool, ada.account_id).login_id for _ in range(5)]
+    with pool.transaction() as tx:
+        assert {one.login_id for one in logins.list_logins(tx, ada.account_id)} == set(made[-3:])
+        assert find_logged_in(tx, others) is not None
 
 
 def test_logins_end_with_password_log_out_and_disabling(pool: Pool, make_account: MakeAccount) -> None:
     account = make_account("ada", "researcher", passwords.hash_password(PASSWORD))
     make_account("admin", "admin")
 
-    def holds(issued_s: float) -> bool:
-        return login_holds(again(pool, account), issued_s)
+    def holds(login: Login) -> bool:
+        with pool.transaction() as tx:
+            return find_logged_in(tx, login) is not None
 
-    issued_s = datetime.now(UTC).timestamp() + 0.001
-    assert holds(issued_s)
+    login, kept = make_login(pool, account.account_id), make_login(pool, account.account_id)
     with pool.transaction() as tx:
-        execute(tx, "SELECT pg_sleep(0.01)")
-        accounts.log_out_everywhere(tx, account.account_id)
-    assert not holds(issued_s)
-    issued_s = datetime.now(UTC).timestamp() + 0.001
-    assert holds(issued_s)
+        accounts.update_password(tx, account.account_id, passwords.hash_password(PASSWORD), rehash=True)
+    assert holds(login)
+    with pool.transaction() as tx:
+        new_hash = passwords.hash_password(PASSWORD)
+        accounts.update_password(tx, account.account_id, new_hash, keep_login=kept.login_id)
+    assert (holds(login), holds(kept)) == (False, True)
+    with pool.transaction() as tx:
+        accounts.update_password(tx, account.account_id, new_hash)
+    assert not holds(kept)
+    login = make_login(pool, account.account_id)
+    with pool.transaction() as tx:
+        assert logins.delete_logins(tx, account.account_id) == 1
+    assert not holds(login)
+    login = make_login(pool, account.account_id)
     with pool.transaction() as tx:
         accounts.update_account(tx, account.account_id, role="researcher", disabled=True)
-    assert not holds(issued_s + 3600)
+    assert not holds(login)
     with pytest.raises(LoginError):
-        log_in(pool, "ada", PASSWORD, datetime.now(UTC))
+        check_password(pool, "ada", PASSWORD, datetime.now(UTC))
     with pool.transaction() as tx:
         accounts.update_account(tx, account.account_id, role="researcher", disabled=False)
-    assert not holds(issued_s - 1), "a login from before does not come back"
-    assert log_in(pool, "ada", PASSWORD, datetime.now(UTC)).login == "ada"
+    assert not holds(login), "a login from before does not come back"
+    assert check_password(pool, "ada", PASSWORD, datetime.now(UTC)).login == "ada"
+
+
+def test_proof_of_who_it_is_gets_old(pool: Pool, make_account: MakeAccount) -> None:
+    login = make_login(pool, make_account("ada").account_id)
+    with pool.transaction() as tx:
+        assert logins.is_confirmed(tx, login.login_id, 60)
+        execute(tx, "UPDATE logins SET confirmed_at = now() - interval '61 seconds'")
+        assert not logins.is_confirmed(tx, login.login_id, 60)
+        logins.update_confirmed(tx, login.login_id)
+        assert logins.is_confirmed(tx, login.login_id, 60)
+        end_login(tx, login)
+        assert not logins.is_confirmed(tx, login.login_id, 60)
+        with pytest.raises(NotFoundError):
+            logins.update_confirmed(tx, login.login_id)
 
 
 def test_token_is_stored_as_a_hash_and_stops_when_revoked(pool: Pool, make_account: MakeAccount) -> None:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from argon2 import PasswordHasher
 
-import semg.accounts
 from semg import passwords
-from semg.accounts import UnknownLogins, log_in
 from semg.errors import ConflictError, InvalidValueError, LoginError, NotFoundError
+from semg.security import login as logging_in
+from semg.security.login import Throttle, UnknownLogins, check_password
 from semg.settings import Settings
 from semg.store import accounts
 from semg.store.pool import Pool, execute
@@ -28,7 +28,7 @@ def account_id(pool: Pool) -> int:
 
 def refused(pool: Pool, login: str, password: str, now: datetime = NOW) -> str:
     with pytest.raises(LoginError) as caught:
-        log_in(pool, login, password, now)
+        check_password(pool, login, password, now)
     return str(caught.value)
 
 
@@ -65,14 +65,14 @@ def test_generated_passwords_differ_and_have_no_look_alikes() -> None:
 
 
 def test_right_password_gives_the_account(pool: Pool, account_id: int) -> None:
-    account = log_in(pool, "admin", PASSWORD, NOW)
+    account = check_password(pool, "admin", PASSWORD, NOW)
     assert (account.account_id, account.login, account.role) == (account_id, "admin", "admin")
     assert (account.failed_logins, account.locked_until) == (0, None)
 
 
 def test_unknown_login_and_wrong_password_get_the_same_sentence(pool: Pool, account_id: int) -> None:
-    assert refused(pool, "nobody", PASSWORD) == refused(pool, "admin", "wrong") == semg.accounts.REFUSED
-    assert refused(pool, "ad\x00min\ud800", PASSWORD) == semg.accounts.REFUSED
+    assert refused(pool, "nobody", PASSWORD) == refused(pool, "admin", "wrong") == logging_in.REFUSED
+    assert refused(pool, "ad\x00min\ud800", PASSWORD) == logging_in.REFUSED
 
 
 def test_unknown_login_does_the_work_of_a_known_one(
@@ -95,11 +95,11 @@ def test_unknown_login_does_the_work_of_a_known_one(
 def test_fifth_wrong_try_locks_even_the_right_password_out(pool: Pool, account_id: int) -> None:
     for _ in range(accounts.FREE_TRIES):
         refused(pool, "admin", "wrong")
-    log_in(pool, "admin", PASSWORD, NOW)  # forgets them
+    check_password(pool, "admin", PASSWORD, NOW)  # forgets them
     for _ in range(accounts.FREE_TRIES + 1):
         refused(pool, "admin", "wrong")
-    assert refused(pool, "admin", PASSWORD, NOW + timedelta(seconds=accounts.FIRST_LOCK_S - 1)) == semg.accounts.REFUSED
-    assert log_in(pool, "admin", PASSWORD, NOW + timedelta(seconds=accounts.FIRST_LOCK_S)).failed_logins == 0
+    assert refused(pool, "admin", PASSWORD, NOW + timedelta(seconds=accounts.FIRST_LOCK_S - 1)) == logging_in.REFUSED
+    assert check_password(pool, "admin", PASSWORD, NOW + timedelta(seconds=accounts.FIRST_LOCK_S)).failed_logins == 0
 
 
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -119,7 +119,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_login_that_nobody_may_use_is_locked_as_others_are(
     pool: Pool, account_id: int, monkeypatch: pytest.MonkeyPatch, disabled: bool
 ) -> None:
-    nobodys = UnknownLogins()
+    nobodys = Throttle()
     if disabled:
         with pool.transaction() as tx:
             accounts.insert_account(tx, "gone", "", "viewer")
@@ -132,8 +132,8 @@ def test_login_that_nobody_may_use_is_locked_as_others_are(
         for _ in range(40):
             before = len(seen)
             with pytest.raises(LoginError) as caught:
-                log_in(pool, login, "wrong", now, nobodys)
-            assert str(caught.value) == semg.accounts.REFUSED
+                check_password(pool, login, "wrong", now, throttle=nobodys)
+            assert str(caught.value) == logging_in.REFUSED
             took.append(len(seen) > before)
             now += timedelta(seconds=7)
         return took
@@ -144,7 +144,7 @@ def test_login_that_nobody_may_use_is_locked_as_others_are(
 
 
 def test_tries_of_unknown_logins_are_remembered_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(semg.accounts, "UNKNOWN_PLACES", 8)
+    monkeypatch.setattr(logging_in, "UNKNOWN_SLOTS", 8)
     nobodys = UnknownLogins()
     for number in range(1000):
         nobodys.is_locked(f"nobody {number}", NOW)
@@ -169,7 +169,7 @@ def test_login_that_finds_no_turn_counts_as_no_try(
         monkeypatch.setattr(passwords, "turn", lambda: original(wait_s=0.01))
         for _ in range(accounts.FREE_TRIES + 2):
             assert refused(pool, "admin", PASSWORD) == passwords.BUSY
-    assert log_in(pool, "admin", PASSWORD, NOW).failed_logins == 0
+    assert check_password(pool, "admin", PASSWORD, NOW).failed_logins == 0
 
 
 def test_lock_doubles_up_to_its_limit(pool: Pool, account_id: int) -> None:
@@ -211,12 +211,12 @@ def test_tries_at_the_same_moment_do_not_slip_under_the_throttle(
 
 
 def test_new_password_ends_a_lock_and_dates_itself(pool: Pool, account_id: int) -> None:
-    before = log_in(pool, "admin", PASSWORD, NOW)
+    before = check_password(pool, "admin", PASSWORD, NOW)
     for _ in range(accounts.FREE_TRIES + 1):
         refused(pool, "admin", "wrong")
     with pool.transaction() as tx:
         accounts.update_password(tx, account_id, passwords.hash_password("another one"))
-    after = log_in(pool, "admin", "another one", NOW)
+    after = check_password(pool, "admin", "another one", NOW)
     assert after.password_changed_at > before.password_changed_at
     refused(pool, "admin", PASSWORD)
 
@@ -226,7 +226,7 @@ def test_outdated_hash_is_renewed_at_a_login_without_ending_logins(pool: Pool) -
     with pool.transaction() as tx:
         accounts.insert_account(tx, "admin", weak)
         before = accounts.find_account(tx, "admin")
-    after = log_in(pool, "admin", PASSWORD, NOW)
+    after = check_password(pool, "admin", PASSWORD, NOW)
     assert after.password_hash != weak
     assert passwords.verify_password(after.password_hash, PASSWORD) == (True, None)
     assert after.password_changed_at == before.password_changed_at
@@ -242,3 +242,24 @@ def test_account_rules(pool: Pool, account_id: int) -> None:
         accounts.insert_account(tx, "other", "x", role="king")
     with pytest.raises(NotFoundError), pool.transaction() as tx:
         accounts.update_password(tx, account_id + 1, "x")
+
+
+def test_one_address_cannot_try_one_password_on_many_logins(pool: Pool, account_id: int) -> None:
+    now_s = [0.0]
+    throttle = Throttle(by_address=logging_in.WrongTries(lambda: now_s[0]))
+
+    def attempt(login: str, password: str, address: str = "192.0.2.1") -> str:
+        try:
+            return check_password(pool, login, password, NOW, address, throttle).login
+        except LoginError as exc:
+            return str(exc)
+
+    for number in range(logging_in.WRONG_TRIES_AT_ONCE):
+        assert attempt(f"nobody {number}", "Summer 2026!") == logging_in.REFUSED
+    assert "Wait 30 s" in attempt("admin", PASSWORD), "not even the right one is looked at"
+    assert attempt("admin", PASSWORD, "192.0.2.2") == "admin", "others go on"
+    now_s[0] += 30
+    for _ in range(5):
+        assert attempt("admin", PASSWORD) == "admin", "right ones do not count"
+    assert attempt("nobody", "Summer 2026!") == logging_in.REFUSED
+    assert "Wait" in attempt("nobody else", "Summer 2026!")

@@ -19,7 +19,8 @@ from testing.tests.store.store_data import Filled, fill, insert_block
 # erased_videos, erased_from_bases: numbers only, until job_runner has removed what they name. The audit log holds
 # numbers only too, and outlives what it tells of.
 NOT_OF_A_PERSON = {
-    "accounts", "api_tokens", "account_identities", "ended_logins", "schema_migrations", "services", "journal_progress",
+    "accounts", "api_tokens", "account_identities", "logins", "totp_factors",
+    "recovery_codes", "passkeys", "schema_migrations", "services", "journal_progress",
     "erased_videos", "consent_texts",
     "erased_from_bases", "audit_entries",
 }  # fmt: skip

@@ -1,0 +1,276 @@
+"""Logging in by the gate's own pages: password, code, recovery code, passkey; and proving again who one is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pyotp
+import pytest
+
+from gate.entering import next_page
+from gate.steps import EXPIRED, LIFE_S, MOST, TRIES, Step, Steps
+from semg.errors import LoginError
+from semg.security import passkeys, totp
+from semg.security.login import REFUSED
+from semg.security.origins import Address
+from semg.store import accounts, audit, logins, second_factors
+from semg.store.pool import execute, one
+from testing.tests.gate.conftest import LOGIN, PAGES, PASSWORD, Door
+
+pytestmark = pytest.mark.servers
+
+
+def post(door: Door, path: str, body: Any, client: httpx.Client | None = None) -> httpx.Response:
+    with client or door.client() as asked:
+        return asked.post(path, json=body, headers={"Origin": door.url})
+
+
+def app_of(door: Door) -> tuple[pyotp.TOTP, list[str]]:
+    """Give the account an authenticator app, whose first code is used up."""
+    made = pyotp.TOTP(totp.new_secret())
+    now, key = datetime.now(UTC), door.settings.secret_key.get_secret_value()
+    with door.pool.transaction() as tx:
+        codes = totp.add(tx, key, door.account_id, made.secret, made.at(now), now)
+        execute(tx, "UPDATE totp_factors SET last_step = last_step - 10")
+    return made, codes
+
+
+def actions(door: Door) -> list[str]:
+    with door.pool.transaction() as tx:
+        return [entry.action for entry in audit.list_entries(tx)]
+
+
+def test_password_gives_a_cookie_that_no_script_reads_and_a_binding(door: Door) -> None:
+    answer = post(door, "/login", {"login": LOGIN, "password": PASSWORD})
+    assert answer.status_code == 200
+    said = {part.strip().lower() for part in answer.headers["set-cookie"].split(";")[1:]}
+    assert {"httponly", "samesite=strict", "path=/"} <= said
+    assert answer.headers["cache-control"] == "no-store"
+    token = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    with door.pool.transaction() as tx:
+        found = logins.find_by_secrets(tx, token, answer.json()["binding"])
+    assert found is not None
+    assert (found.account_id, found.method, found.address) == (door.account_id, "password", "127.0.0.1")
+    assert actions(door) == ["login.ok"]
+
+
+def test_wrong_password_and_unknown_login_get_the_same_answer(door: Door) -> None:
+    answers = [
+        post(door, "/login", body)
+        for body in (
+            {"login": LOGIN, "password": "wrong"},
+            {"login": "nobody", "password": PASSWORD},
+            {"login": LOGIN},
+            {"login": ["x"], "password": {"y": 1}},
+        )
+    ]
+    assert {(one.status_code, one.json()["detail"]) for one in answers} == {(401, REFUSED)}
+    assert not any("set-cookie" in one.headers for one in answers)
+    assert "login.failed" in actions(door)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [(b"{}", "text/plain"), (b"login=a", "application/x-www-form-urlencoded"), (b"[]", "application/json"),
+     (b"{", "application/json"), (b"\xff", "application/json"), (b"[" * 5000, "application/json"),
+     (b'{"login": "' + b"x" * 70_000 + b'"}', "application/json")],
+)  # fmt: skip
+def test_what_no_page_sends_is_refused(door: Door, content: bytes, kind: str) -> None:
+    with door.client(None, Origin=door.url) as client:
+        answer = client.post("/login", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == 400
+    assert "Reload it" in answer.json()["detail"]
+
+
+def test_new_login_in_a_browser_ends_the_one_before(door: Door) -> None:
+    before = door.login()
+    answer = post(door, "/login", {"login": LOGIN, "password": PASSWORD}, door.client(before))
+    assert answer.status_code == 200
+    with door.pool.transaction() as tx:
+        assert logins.find_login(tx, before.login.login_id) is None
+        assert len(logins.list_logins(tx, door.account_id)) == 1
+
+
+def test_with_an_app_a_password_opens_nothing_without_its_code(door: Door) -> None:
+    app, codes = app_of(door)
+    answer = post(door, "/login", {"login": LOGIN, "password": PASSWORD})
+    assert answer.json().keys() == {"handle"}
+    assert "set-cookie" not in answer.headers
+    handle = answer.json()["handle"]
+    wrong = post(door, "/login/code", {"handle": handle, "code": "000000"})
+    assert (wrong.status_code, wrong.json()["detail"]) == (401, totp.WRONG)
+    code = app.now()
+    right = post(door, "/login/code", {"handle": handle, "code": f"{code[:3]} {code[3:]}"})
+    assert right.status_code == 200
+    assert "HttpOnly" in right.headers["set-cookie"]
+    assert post(door, "/login/code", {"handle": handle, "code": app.now()}).json()["detail"] == EXPIRED
+    with door.pool.transaction() as tx:
+        (login,) = logins.list_logins(tx, door.account_id)
+        account = accounts.find_account_by_id(tx, door.account_id)
+    assert login.method == "password and code"
+    assert account is not None
+    assert account.failed_logins == 0
+
+    handle = post(door, "/login", {"login": LOGIN, "password": PASSWORD}).json()["handle"]
+    again = post(door, "/login/code", {"handle": handle, "code": code})
+    assert again.status_code == 401, "a code that was seen once is worth nothing"
+    assert post(door, "/login/code", {"handle": handle, "code": codes[0].upper()}).status_code == 200
+    handle = post(door, "/login", {"login": LOGIN, "password": PASSWORD}).json()["handle"]
+    assert post(door, "/login/code", {"handle": handle, "code": codes[0]}).status_code == 401, "so is a recovery code"
+
+
+def test_codes_are_guessed_as_slowly_as_passwords(door: Door) -> None:
+    app, _ = app_of(door)
+    tried = 0
+    for _ in range(3):
+        answer = post(door, "/login", {"login": LOGIN, "password": PASSWORD})
+        if "handle" not in answer.json():
+            break
+        for _ in range(TRIES):
+            tried += 1
+            post(door, "/login/code", {"handle": answer.json()["handle"], "code": "000000"})
+    assert tried <= 2 * TRIES
+    with door.pool.transaction() as tx:
+        assert one(tx, "SELECT locked_until > now() AS locked FROM accounts").locked
+    assert post(door, "/login", {"login": LOGIN, "password": PASSWORD}).json()["detail"] == REFUSED
+    assert app.now()
+
+
+def test_steps_end_by_age_number_and_tries_and_are_for_one_thing() -> None:
+    now_s = [0.0]
+    steps = Steps(lambda: now_s[0])
+    step = Step("code", "http://a", account_id=1)
+    handle = steps.begin(step)
+    assert [steps.take(handle, "code", "http://a", again=True) for _ in range(TRIES)] == [step] * TRIES
+    for kind, origin, wait_s, again in (
+        ("code", "http://a", 0.0, True), ("passkey", "http://a", 0.0, False), ("code", "http://b", 0.0, False),
+        ("code", "http://a", LIFE_S, False),
+    ):  # fmt: skip
+        taken = handle if again else steps.begin(step)
+        now_s[0] += wait_s
+        with pytest.raises(LoginError):
+            steps.take(taken, kind, origin)
+    first = steps.begin(step)
+    for _ in range(MOST):
+        steps.begin(step)
+    with pytest.raises(LoginError):
+        steps.take(first, "code", "http://a")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there"),
+    [("/", "/"), ("/User_Management?profile=3", "/User_Management?profile=3"), ("https://evil.example/", "/"),
+     ("//evil.example/", "/"), ("/\\evil.example", "/"), ("javascript:alert(1)", "/"), ("/nothing", "/"), ("", "/"),
+     ("/login/factors", "/login/factors"), ("http://[", "/"), ("/User_Management#x", "/User_Management")],
+)  # fmt: skip
+def test_login_leads_to_pages_of_the_app_only(wanted: str, there: str) -> None:
+    assert next_page(wanted, PAGES) == there
+
+
+def test_form_shows_what_it_is_given_as_text(door: Door) -> None:
+    named = door.settings.model_copy(update={"oidc_metadata_url": "https://id.example", "oidc_name": "<img src=x>"})
+    door.settings.__dict__.update(named.__dict__)
+    with door.client() as client:
+        page = client.get("/login", params={"next": '/User_Management?"><script>', "problem": "<b>"})
+    assert "<img" not in page.text
+    assert "<script>" not in page.text
+    assert "&lt;img src=x&gt;" in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
+    assert page.headers["x-frame-options"] == "DENY"
+
+
+def test_page_says_how_to_get_the_first_login(door: Door) -> None:
+    with door.client() as client:
+        assert "--reset-admin" not in client.get("/login").text
+        with door.pool.transaction() as tx:
+            execute(tx, "DELETE FROM accounts")
+        assert "--reset-admin" in client.get("/login").text
+
+
+def test_proof_of_who_it_is_needs_the_password_of_the_same_account(door: Door) -> None:
+    login = door.login()
+    with door.pool.transaction() as tx:
+        execute(tx, "UPDATE logins SET confirmed_at = now() - interval '1 day'")
+
+    def fresh() -> bool:
+        with door.pool.transaction() as tx:
+            return logins.is_confirmed(tx, login.login.login_id, 60)
+
+    assert post(door, "/login/confirm", {"password": "wrong"}, door.client(login)).status_code == 401
+    assert post(door, "/login/confirm", {"password": PASSWORD}).status_code == 401, "nobody is logged in"
+    assert not fresh()
+    assert post(door, "/login/confirm", {"password": PASSWORD}, door.client(login)).status_code == 200
+    assert fresh()
+    app, _ = app_of(door)
+    with door.pool.transaction() as tx:
+        execute(tx, "UPDATE logins SET confirmed_at = now() - interval '1 day'")
+    assert post(door, "/login/confirm", {"password": PASSWORD}, door.client(login)).status_code == 401
+    assert not fresh()
+    sent = {"password": PASSWORD, "code": app.now()}
+    assert post(door, "/login/confirm", sent, door.client(login)).status_code == 200
+    assert fresh()
+
+
+def test_app_is_added_and_removed_with_a_fresh_proof_only(door: Door) -> None:
+    login = door.login()
+
+    def do(path: str, body: dict[str, Any]) -> httpx.Response:
+        return post(door, f"/login/factors/{path}", body, door.client(login))
+
+    begun = do("app/begin", {}).json()
+    assert begun["picture"].startswith("data:image/svg+xml")
+    assert do("app/add", {"handle": begun["handle"], "code": "000000"}).status_code == 401
+    with door.pool.transaction() as tx:
+        execute(tx, "UPDATE logins SET confirmed_at = now() - interval '1 day'")
+    refused = do("app/add", {"handle": begun["handle"], "code": pyotp.TOTP(begun["secret"]).now()})
+    assert (refused.status_code, "Prove first" in refused.json()["detail"]) == (401, True)
+    for path in ("app/begin", "app/remove", "passkey/remove"):
+        assert do(path, {"id": 1}).status_code == 401, path
+    with door.pool.transaction() as tx:
+        assert second_factors.find_totp(tx, door.account_id) is None
+        logins.update_confirmed(tx, login.login.login_id)
+    added = do("app/add", {"handle": begun["handle"], "code": pyotp.TOTP(begun["secret"]).now()})
+    assert len(added.json()["recovery_codes"]) == totp.RECOVERY_CODES
+    listed = do("list", {}).json()
+    assert (listed["has_app"], listed["recovery_codes"]) == (True, totp.RECOVERY_CODES)
+    with door.pool.transaction() as tx:
+        stored = second_factors.find_totp(tx, door.account_id)
+    assert stored is not None
+    assert begun["secret"].encode() not in stored
+    assert do("app/remove", {}).status_code == 200
+    assert actions(door)[:2] == ["factor.removed", "factor.added"]
+    with door.pool.transaction() as tx:
+        assert second_factors.find_totp(tx, door.account_id) is None
+
+
+HOSTILE: tuple[dict[str, Any], ...] = (
+    {}, {"rawId": "AA"}, {"rawId": 3}, {"rawId": "A" * 5000}, {"id": "AA", "rawId": "AA", "type": "public-key"},
+    {"id": "AA", "rawId": "AA", "type": "public-key", "response": {}},
+    {"id": "AA", "rawId": "AA", "type": "public-key",
+     "response": {"clientDataJSON": "AA", "attestationObject": "AA", "authenticatorData": "AA", "signature": "AA"}},
+    {"id": "AA", "rawId": "AA", "type": "public-key",
+     "response": {"clientDataJSON": "e30", "attestationObject": "oA", "authenticatorData": "A" * 60, "signature": ""}},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", HOSTILE)
+def test_answers_that_no_device_gives_are_refused(door: Door, answer: dict[str, Any]) -> None:
+    address = Address("http", "localhost:8501")
+    with door.pool.transaction() as tx:
+        account = accounts.find_account_by_id(tx, door.account_id)
+        assert account is not None
+        second_factors.insert_passkey(
+            tx, door.account_id, "x", rp_id="localhost", credential_id=b"\x00", public_key=b"\xa0", sign_count=0
+        )
+        with pytest.raises(LoginError):
+            passkeys.check(tx, address, b"c" * 32, answer)
+        with pytest.raises(LoginError):
+            passkeys.add(tx, account, address, b"c" * 32, answer, "Laptop")
+
+
+def test_passkeys_are_offered_where_browsers_take_them() -> None:
+    where = {"http://localhost:8501": True, "https://emg.example": True, "http://emg.example": False,
+             "http://127.0.0.1:8501": False, "https://192.0.2.1": False, "https://[2001:db8::1]": False}  # fmt: skip
+    assert {url: passkeys.are_possible(Address(*url.split("://"))) for url in where} == where

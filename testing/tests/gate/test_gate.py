@@ -1,0 +1,320 @@
+"""Who reaches Streamlit: with a login, at an address of the app, from a page of exactly that origin."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import httpx
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from gate import sockets, uploads
+from gate.sockets import SESSIONS
+from semg.security.login import NewLogin, end_login
+from semg.store import accounts
+from semg.store.pool import execute, one
+from semg.wire.tokens import Login
+from testing.kits.logins import new_login
+from testing.tests.gate.conftest import LOGIN, PASSWORD, Door
+from testing.tests.live.live_helpers import wait_for
+
+pytestmark = pytest.mark.servers
+
+
+def stream(door: Door, login: NewLogin | None, *, origin: str | None = None, session: str = "", **more: str):
+    """Open the page's WebSocket as the app's own page would."""
+    protocols = ["streamlit", "xsrf", *([session] if session else [])]
+    headers = dict(more)
+    if login is not None:
+        headers["Cookie"] = f"semg_login={login.token}"
+        protocols.append(f"semg.binding.{login.binding}")
+    return connect(
+        f"{door.url.replace('http', 'ws')}/_stcore/stream",
+        origin=origin or door.url,
+        subprotocols=protocols,
+        additional_headers=headers,
+    )
+
+
+def is_refused(door: Door, *args, **kwargs) -> bool:
+    before = len(door.inner.seen)
+    try:
+        with stream(door, *args, **kwargs):
+            return False
+    except InvalidStatus as refused:
+        assert refused.response.status_code == 403
+    return len(door.inner.seen) == before
+
+
+def test_page_without_a_login_goes_to_the_form_and_nothing_reaches_streamlit(door: Door) -> None:
+    with door.client() as client:
+        answer = client.get("/User_Management?profile=3")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2FUser_Management%3Fprofile%3D3")
+        for path in ("/media/x.csv", "/component/a/b.js", "/_stcore/host-config", "/_stcore/bidi-components/x"):
+            assert client.get(path).status_code == 401, path
+        assert client.put("/_stcore/upload_file/a/b", content=b"x", headers={"Origin": door.url}).status_code == 403
+    assert is_refused(door, None)
+    assert door.inner.seen == []
+
+
+def test_login_opens_pages_with_the_document_of_the_app(door: Door) -> None:
+    with door.client(door.login()) as client:
+        page = client.get("/")
+        assert page.text.index("/gate/binding.js") < page.text.index("static/js/index")
+        policy = page.headers["content-security-policy"]
+        assert "img-src 'self' data: blob:;" in policy
+        assert "unsafe-eval" not in policy
+        assert "script-src 'self' blob: 'sha256-" in policy
+        assert client.get("/_stcore/host-config").text == "inner"
+        assert client.get("/static/js/index.js").text == "inner"
+        assert client.get("/static/js/index.js").headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_stcore/metrics", "/_stcore/agent/mcp", "/_stcore/agent/openapi.json", "/_stcore/script-health-check",
+        "/auth/login", "/app/static/x", "/nothing", "/User_Management/_stcore/health", "//evil.example/x",
+    ],
+)  # fmt: skip
+def test_what_pages_do_not_need_is_not_there(door: Door, path: str) -> None:
+    with door.client(door.login()) as client:
+        assert client.get(door.url + path).status_code == 404
+    assert door.inner.seen == []
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1:1", "127.0.0.1", "localhost.evil.example", ""])
+def test_other_hosts_are_not_served(door: Door, host: str) -> None:
+    with door.client(door.login(), Host=host) as client:
+        assert client.get("/").status_code == 421
+        assert client.get("/login").status_code == 421
+    assert door.inner.seen == []
+
+
+def test_name_of_loopback_is_an_address_of_the_app(door: Door) -> None:
+    login = door.login()
+    there = replace(door, url=door.url.replace("127.0.0.1", "localhost"))
+    with there.client(login) as client:
+        assert client.get("/").status_code == 200
+    with stream(there, login):
+        pass
+    assert is_refused(there, login, origin=door.url), "its pages have another origin"
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://127.0.0.1:1", "http://127.0.0.1", "https://127.0.0.1:{port}", "http://evil.example", "null", ""]
+)
+def test_websocket_and_changes_from_another_origin_are_refused(door: Door, origin: str) -> None:
+    login, said = door.login(), origin.format(port=door.settings.streamlit_port)
+    if said:
+        assert is_refused(door, login, origin=said)
+    with door.client(login) as client:
+        for method, path in (("POST", "/login"), ("PUT", "/_stcore/upload_file/a/b"), ("POST", "/login/confirm")):
+            headers = {"Origin": said} if said else {}
+            answer = client.request(method, path, headers=headers, json={"login": LOGIN, "password": PASSWORD})
+            assert answer.status_code == 403
+            assert "another origin" in answer.text
+        if said:
+            assert client.get("/", headers={"Origin": said}).status_code == 403
+    assert door.inner.seen == []
+
+
+def test_page_of_another_port_may_link_here_but_load_nothing(door: Door) -> None:
+    with door.client(door.login()) as client:
+        inside = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"}
+        assert client.get("/media/x.png", headers=inside).status_code == 403
+        assert client.get("/", headers={"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"}).status_code == 200
+        assert client.get("/").headers["x-frame-options"] == "SAMEORIGIN"
+        assert "frame-ancestors 'self'" in client.get("/").headers["content-security-policy"]
+
+
+def test_cookie_alone_opens_no_websocket(door: Door) -> None:
+    """What another port of this host is sent by the browser is the cookie, and no more."""
+    login, other = door.login(), door.login()
+    stolen = NewLogin(login.login, login.token, "none")
+    assert is_refused(door, stolen)
+    assert is_refused(door, NewLogin(login.login, login.token, other.binding)), "the binding of another login"
+    assert is_refused(door, NewLogin(login.login, "none", login.binding)), "the binding alone"
+    with stream(door, login):
+        pass
+    with door.client(stolen) as client:
+        assert client.get("/login/state").status_code == 401
+        answer = client.post("/login/factors/list", json={}, headers={"Origin": door.url})
+        assert (answer.status_code, "ended" in answer.text) == (401, True)
+
+
+def test_streamlit_sees_the_login_and_not_its_secrets(door: Door) -> None:
+    login = door.login()
+    with stream(door, login, **{"X-Semg-Login": "1", "X-SEMG-LOGIN": "2"}) as socket:
+        assert socket.subprotocol == "streamlit"
+    (scope,) = door.inner.seen
+    headers = [(name.decode(), value.decode()) for name, value in scope["headers"]]
+    assert [value for name, value in headers if name.lower() == "x-semg-login"] == [str(login.login.login_id)]
+    assert scope["subprotocols"] == ["streamlit", "xsrf"]
+    assert dict(headers)["sec-websocket-protocol"] == "streamlit, xsrf"
+    assert login.binding not in str(headers)
+
+
+def test_session_is_resumed_in_the_login_that_it_ran_in_only(door: Door) -> None:
+    ada, eve = door.login(), door.login()
+    SESSIONS.let("session-of-ada", ada.login)
+    for login, session in ((ada, "session-of-ada"), (eve, "session-of-ada"), (ada, "of-nobody")):
+        with stream(door, login, session=session):
+            pass
+    assert [scope["subprotocols"][2:] for scope in door.inner.seen] == [["session-of-ada"], [], []]
+
+
+def test_page_is_closed_when_its_login_ends(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "LOOK_AGAIN_S", 0.1)
+    here, elsewhere = door.login(), door.login()
+    with stream(door, here) as first, stream(door, elsewhere) as second:
+        first.send("hello")
+        assert first.recv(10) == "heard"
+        SESSIONS.end(here.login.login_id)  # by this process, at once
+        with pytest.raises(Exception, match="4401"):
+            first.recv(10)
+        second.send("hello")
+        assert second.recv(10) == "heard"
+        with door.pool.transaction() as tx:  # by another process
+            end_login(tx, elsewhere.login)
+        with pytest.raises(Exception, match="4401"):
+            second.recv(10)
+    wait_for(lambda: [one.get("code") for one in door.inner.messages if "code" in one] == [sockets.ENDED] * 2)
+
+
+def test_login_has_a_bounded_number_of_pages(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "MAX_OPEN", 1)
+    login = door.login()
+    with stream(door, login):
+        assert is_refused(door, login)
+        with stream(door, door.login()):
+            pass
+    wait_for(lambda: not is_refused(door, login))
+
+
+def test_what_a_person_does_keeps_the_login_from_idling_and_a_redraw_does_not(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "SEEN_EVERY_S", 0.0)
+    login = door.login()
+
+    def idle_at():
+        with door.pool.transaction() as tx:
+            return one(tx, "SELECT idle_at FROM logins WHERE login_id = %s", (login.login.login_id,)).idle_at
+
+    before = idle_at()
+    click, redraw = BackMsg(), BackMsg()
+    click.rerun_script.query_string = ""
+    redraw.rerun_script.is_auto_rerun = True
+    with stream(door, login) as socket:
+        for message in (redraw.SerializeToString(), b"\xff\xff"):
+            socket.send(message)
+            assert socket.recv(10) == "heard"
+        assert idle_at() == before
+        socket.send(click.SerializeToString())
+        assert socket.recv(10) == "heard"
+        wait_for(lambda: idle_at() > before)
+
+
+def test_two_cookies_of_the_name_are_none(door: Door) -> None:
+    login, other = door.login(), door.login()
+    for shown in (f"semg_login={other.token}; semg_login={login.token}", f"semg_login={login.token}; semg_login="):
+        with door.client(None, Cookie=shown) as client:
+            assert client.get("/").status_code == 303
+    with door.client(None, Cookie=f"other=1; semg_login={login.token}; x=y") as client:
+        assert client.get("/").status_code == 200
+
+
+def test_cookie_of_https_is_host_bound(door: Door) -> None:
+    public = door.settings.model_copy(update={"public_app_url": "https://emg.lab.example"})
+    door.settings.__dict__.update(public.__dict__)
+    headers = {"Host": "emg.lab.example", "Origin": "https://emg.lab.example"}
+    with door.client(None, **headers) as client:
+        made = client.post("/login", json={"login": LOGIN, "password": PASSWORD})
+        assert made.status_code == 200
+        cookie = made.headers["set-cookie"]
+        token = cookie.partition("=")[2].partition(";")[0]
+        assert client.get("/", headers={"Cookie": f"__Host-semg_login={token}"}).status_code == 200
+        assert client.get("/", headers={"Cookie": f"semg_login={token}"}).status_code == 303
+    assert cookie.startswith("__Host-semg_login=")
+    said = {part.strip().lower() for part in cookie.split(";")[1:]}
+    assert {"secure", "httponly", "samesite=strict", "path=/"} <= said
+    assert not any(part.startswith("domain") for part in said)
+
+
+def test_database_that_is_away_lets_nobody_in(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    from semg.errors import StoreUnavailableError
+    from semg.store import logins
+
+    def away(*args: object) -> None:
+        raise StoreUnavailableError("away")
+
+    login = door.login()
+    monkeypatch.setattr(logins, "find_by_secrets", away)
+    with door.client(login) as client:
+        assert client.get("/").status_code == 503
+        assert client.get("/_stcore/health").status_code == 200
+    assert is_refused(door, login)
+
+
+def test_requests_of_one_address_are_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    with door.client() as client:
+        codes = [client.get("/nothing").status_code for _ in range(1100)]
+    assert codes.count(429) > 0
+    assert set(codes) == {404, 429}
+
+
+# Uploads
+
+
+def upload(door: Door, login: NewLogin | None, session_id: str, **headers: str) -> httpx.Response:
+    with door.client(login, Origin=door.url, **headers) as client:
+        return client.put(f"{uploads.PATH}{SESSIONS.alias(session_id)}/file-1", content=b"x")
+
+
+def test_file_goes_to_a_page_of_the_login_that_sends_it(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "held_bytes", lambda account_id: 0)
+    monkeypatch.setattr(uploads.st, "get_option", lambda name: 64)
+    ada, eve = door.login(), door.login()
+    SESSIONS.let("page-of-ada", ada.login)
+    assert upload(door, ada, "page-of-ada").status_code == 200
+    assert door.inner.paths == [f"{uploads.PATH}page-of-ada/file-1"], "Streamlit gets the page's own id"
+    assert upload(door, eve, "page-of-ada").status_code == 403
+    assert upload(door, NewLogin(ada.login, ada.token, "none"), "page-of-ada").status_code == 403
+    assert upload(door, None, "page-of-ada").status_code == 403
+    with door.client(ada, Origin=door.url) as client:
+        assert client.put(f"{uploads.PATH}page-of-ada/file-1", content=b"x").status_code == 403, "its id is no alias"
+    with door.pool.transaction() as tx:
+        end_login(tx, ada.login)
+    assert upload(door, ada, "page-of-ada").status_code == 403
+    assert len(door.inner.seen) == 1
+
+
+def test_sessions_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "MAX_SESSIONS", 3)
+    kept = sockets.Sessions()
+    for number in range(10):
+        kept.let("kept", Login(1, 1))
+        kept.let(str(number), Login(number, number))
+    assert kept.find("kept") == Login(1, 1)
+    assert kept.find_by_alias(kept.alias("kept")) == "kept"
+    assert [kept.find(str(number)) is None for number in range(10)] == [True] * 8 + [False] * 2
+    assert kept.find_by_alias(kept.alias("1")) is None
+    assert kept.of(1) == ["kept"]
+    kept.refuse("kept")
+    assert (kept.find("kept"), kept.find_by_alias(kept.alias("kept"))) == (None, None)
+
+
+def test_disabled_account_passes_no_more(door: Door) -> None:
+    login = door.login()
+    with door.pool.transaction() as tx:
+        accounts.insert_account(tx, "another", "", "admin")
+        execute(tx, "UPDATE accounts SET disabled_at = now() WHERE login = %s", (LOGIN,))
+    with door.client(login) as client:
+        assert client.get("/").status_code == 303
+    assert is_refused(door, login)
+    assert json.dumps(door.inner.paths) == "[]"
+    assert new_login(door.pool, door.account_id).login.account_id == door.account_id
