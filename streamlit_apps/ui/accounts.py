@@ -120,8 +120,11 @@ def _change(app: App, account: Account) -> None:
                 with app.pool.transaction() as tx:
                     _require_admin(app, tx)
                     accounts.update_account(tx, number, role=role, disabled=disabled)
-                    record(tx, audit.actor(app), "account.changed", account=number, role=accounts.ROLES.index(role),
-                           disabled=int(disabled))  # fmt: skip
+                    if role != account.role:
+                        record(tx, audit.actor(app), "account.role_changed", account=number,
+                               before=accounts.ROLES.index(account.role), role=accounts.ROLES.index(role))  # fmt: skip
+                    if disabled != (account.disabled_at is not None):
+                        record(tx, audit.actor(app), "account.changed", account=number, disabled=int(disabled))
                 flash(f"{account.login} saved")
                 st.rerun()
     again, remove = st.columns(2)

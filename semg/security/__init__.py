@@ -1,0 +1,1 @@
+"""Who is let in, with what, and what shows that nobody changed it: passwords, keys, the audit log's chain."""
