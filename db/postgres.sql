@@ -63,8 +63,14 @@ CREATE TABLE api_tokens (
     token_hash    bytea NOT NULL UNIQUE CHECK (octet_length(token_hash) = 32),
     created_at    timestamptz NOT NULL DEFAULT now(),
     last_used_at  timestamptz,
+    scopes        text[] NOT NULL
+                  CONSTRAINT api_tokens_scopes CHECK (cardinality(scopes) >= 1 AND scopes <@ ARRAY['read', 'predict', 'metrics']),
+    expires_at    timestamptz NOT NULL,
+    use_recorded_at  timestamptz,
     UNIQUE (account_id, name)
 );
+COMMENT ON COLUMN api_tokens.scopes IS 'What the token may do of what its account may: read (look and listen), predict, metrics';
+COMMENT ON COLUMN api_tokens.use_recorded_at IS 'When its use was written into the audit log last';
 COMMENT ON TABLE api_tokens IS 'What an account''s programs show to the API: SHA-256 of random tokens that are shown once';
 
 CREATE TABLE account_identities (
@@ -674,6 +680,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (16);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (16), (17);
 
 COMMIT;

@@ -8,11 +8,12 @@ import streamlit as st
 
 from semg.domain import Profile
 from semg.passwords import generate_password, hash_password
-from semg.store import access, accounts
+from semg.store import access, accounts, api_tokens
 from semg.store.accounts import Account
 from semg.store.audit import record
 from semg.store.pool import Transaction
 from ui import audit, errors, times
+from ui.my_account import REVOKE_HELP
 from ui.page import flash
 from ui.runtime import App
 
@@ -128,6 +129,7 @@ def _change(app: App, account: Account) -> None:
                 flash(f"{account.login} saved")
                 st.rerun()
     again, remove = st.columns(2)
+    revoke = again.checkbox("Revoke its API tokens", value=True, key=f"revoke-{number}", help=REVOKE_HELP)
     if again.button("New password", width="stretch", help="Ends every login with the old one."):
         with errors.attempt():
             password = generate_password()
@@ -135,6 +137,8 @@ def _change(app: App, account: Account) -> None:
                 _require_admin(app, tx)
                 accounts.update_password(tx, number, hash_password(password))
                 record(tx, audit.actor(app), "account.password_changed", account=number)
+                if revoke:
+                    api_tokens.revoke_tokens(tx, number, audit.actor(app))
             st.session_state[_SHOW_ONCE] = (account.login, password)
             st.rerun()
     sure = remove.checkbox("Sure", key=f"sure-{number}", help="Its profiles stay, and are nobody's then.")
