@@ -65,7 +65,7 @@ def _password(app: App, account: Account) -> None:
             with errors.attempt():
                 if new != again:
                     raise InvalidValueError("new_password", "expected the same twice, got two different ones")
-                hashed = hash_password(new)
+                hashed = hash_password(new, account.login)
                 try:
                     log_in(app.unrestricted, account.login, old, datetime.now(UTC))
                 except LoginError as exc:

@@ -115,6 +115,8 @@ def test_own_password_is_changed_with_the_old_one_only(open_page, app_of_test: A
     assert "wrong" in page.error[0].value
     change(PASSWORD, "another long password", "another long passwort")
     assert "twice" in page.error[0].value
+    change(PASSWORD, "researcher-2026", "researcher-2026")
+    assert "more than the login" in page.error[0].value
     change(PASSWORD, "another long password", "another long password")
     assert not page.error
     assert [title.value for title in page.title] == ["User Management"], "this browser stays logged in"
