@@ -1,7 +1,7 @@
 -- What the services' role may do: read and write rows, nothing else. The start runs this as the tables' owner after
 -- every migration; by hand:  psql -U owner -d sensordb -c "SET semg.service_role = 'semg'" -f db/grants.sql
 -- Tables change by the functions that belong to the owner only (ensure_sample_partition, expire_sample_partition);
--- entries of the audit log go by expire_audit only.
+-- entries of the audit log come by record_audit and go by expire_audit only.
 
 DO $$
 DECLARE
@@ -18,7 +18,7 @@ BEGIN
     EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA public FROM %I', service);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %I', service);
     EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON schema_migrations FROM %I', service);
-    EXECUTE format('REVOKE UPDATE, DELETE ON audit_entries FROM %I', service);
+    EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON audit_entries, audit_chain FROM %I', service);
     EXECUTE format('GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO %I', service);
     REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
     EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO %I', service);

@@ -11,10 +11,9 @@ from functools import lru_cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from semg.errors import InvalidValueError, LoginError
+from semg.errors import LoginError
+from semg.security.password_rules import MAX_LENGTH, check_password
 
-MIN_LENGTH = 8
-MAX_LENGTH = 1024
 _READABLE = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _HASHER = PasswordHasher()
 """argon2id with the library's parameters: the second recommended set of RFC 9106 (64 MiB, 3 passes, 4 lanes)."""
@@ -42,19 +41,23 @@ def turn(turns: threading.Semaphore = _TURNS, wait_s: float = WAIT_S) -> Iterato
         turns.release()
 
 
-def hash_password(password: str) -> str:
-    """Give the argon2id hash of a password, with its salt and parameters.
+def hash_password(password: str, login: str = "") -> str:
+    """Return the argon2id hash of a new password, with its salt and parameters.
+
+    Parameters
+    ----------
+    login
+        Whose password it is to be.
 
     Raises
     ------
     InvalidValueError
-        The password is too short or too long.
+        The password is too short, too long or too easy to guess (``semg.security.password_rules``).
     LoginError
         Too much of this is under way.
     """
-    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        raise InvalidValueError("password", f"expected {MIN_LENGTH} to {MAX_LENGTH} characters, got {len(password)}")
     with turn():
+        check_password(password, login)
         return _HASHER.hash(password.encode("utf-8", "replace"))
 
 

@@ -1,8 +1,9 @@
 """Who may call: bearer tokens for programs, short-lived tokens and an origin check for browsers.
 
 ``SEMG_API_TOKEN`` is the services' own and may do everything. An account's API token may what the account may
-(``semg/store/access.py``); it is looked up once for every request (``webapi/limits.py``), so that a revoked one stops
-at once. A browser's token names the login that it was made for, and ends with it.
+(``semg/store/access.py``) and the token was made for: whoever asks who calls says what for (``find_caller``). It is
+looked up once for every request (``webapi/limits.py``), so that a revoked or expired one stops at once. A browser's
+token names the login that it was made for, and ends with it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from fastapi import Depends, HTTPException, Request, WebSocket
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from semg.errors import NotFoundError, WireError
+from semg.errors import AccessError, NotFoundError, WireError
 from semg.security.login import find_logged_in
 from semg.security.origins import origins_of
 from semg.settings import Settings
 from semg.store import access, api_tokens
 from semg.store.accounts import Account
+from semg.store.api_tokens import Grant
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
 from semg.wire import tokens
@@ -30,8 +32,8 @@ from semg.wire.tokens import Login
 from webapi.services import Services, services_of
 from webapi.trail import SERVICE
 
-_ACCOUNT = "semg.account"
-"""Entry of a scope: the account of its API token; None for a token that nobody has."""
+_GRANT = "semg.grant"
+"""Entry of a connection's scope: what its API token allows; None for a token that nobody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,47 +74,79 @@ class Caller:
             access.require_admin(self.account)
 
 
-async def require_token(request: Request) -> Caller:
-    """Give who calls; refuse a request without a valid ``Authorization: Bearer …``."""
-    caller = find_caller(request)
-    if caller is None:
-        raise HTTPException(
-            401,
-            "expected the header Authorization: Bearer <SEMG_API_TOKEN or an account's API token>",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-    return caller
+@dataclass(frozen=True, slots=True)
+class CallerFor:
+    """A dependency that returns who calls, for a purpose; refuses a request without a valid ``Authorization``."""
+
+    purpose: api_tokens.Scope
+
+    async def __call__(self, request: Request) -> Caller:
+        """Return who calls.
+
+        Raises
+        ------
+        HTTPException
+            401: no token, or none that holds.
+        AccessError
+            The token was not made for this.
+        """
+        caller = find_caller(request, self.purpose)
+        if caller is None:
+            raise HTTPException(
+                401,
+                "expected the header Authorization: Bearer <SEMG_API_TOKEN, or an account's API token that has not "
+                "expired>",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        return caller
 
 
-CallerOf = Annotated[Caller, Depends(require_token)]
+PredictCaller = Annotated[Caller, Depends(CallerFor("predict"))]
+MetricsCaller = Annotated[Caller, Depends(CallerFor("metrics"))]
 
 
-def find_caller(connection: HTTPConnection) -> Caller | None:
-    """Give who calls by the ``Authorization`` header, or None."""
+def find_caller(connection: HTTPConnection, purpose: api_tokens.Scope) -> Caller | None:
+    """Return who calls by the ``Authorization`` header, or None.
+
+    Parameters
+    ----------
+    purpose
+        What for: an account's token must have been made for it. The one place where scopes are enforced.
+
+    Raises
+    ------
+    AccessError
+        The token was made for something else.
+    """
     services, header = services_of(connection), connection.headers.get("authorization")
     if is_api_token(services.settings, header):
         return Caller(services, None)
-    account = known_account(connection.scope)
-    return None if account is None else Caller(services, account)
+    grant = known_grant(connection.scope)
+    if grant is None:
+        return None
+    if purpose not in grant.scopes:
+        made_for = ", ".join(sorted(grant.scopes))
+        raise AccessError(f"expected an API token for {purpose}, this one is for {made_for}; make another in the app")
+    return Caller(services, grant.account)
 
 
-async def look_up(scope: Scope, token: str) -> Account | None:
-    """Look an account's API token up, and keep for the rest of this request whose it is.
+async def look_up(scope: Scope, token: str) -> Grant | None:
+    """Look an account's API token up, and keep for the rest of this request what it allows.
 
     Raises
     ------
     StoreError
         It cannot be looked up now.
     """
-    account = await asyncio.to_thread(_account_of, scope["app"].state.services, token)
-    scope[_ACCOUNT] = account
-    return account
+    grant = await asyncio.to_thread(_find_grant, scope["app"].state.services, token)
+    scope[_GRANT] = grant
+    return grant
 
 
-def known_account(scope: Scope) -> Account | None:
-    """Give the account whose API token this request shows; None: it shows none, or one that nobody has."""
-    account: Account | None = scope.get(_ACCOUNT)
-    return account
+def known_grant(scope: Scope) -> Grant | None:
+    """Return what the account's API token of this request allows; None: it shows none, or one that does not hold."""
+    grant: Grant | None = scope.get(_GRANT)
+    return grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +192,8 @@ class Viewer:
             if self.login is not None:
                 account = find_logged_in(tx, self.login)
             else:
-                account = api_tokens.find_account(tx, self.token) if again else self.account
+                grant = api_tokens.find_grant(tx, self.token) if again else None
+                account = self.account if not again else None if grant is None else grant.account
             return account is not None and _sees(tx, account, user_id)
 
 
@@ -169,11 +204,14 @@ def find_viewer(websocket: WebSocket, user_id: int) -> Viewer | None:
     if origin is not None and origin not in origins_of(settings):
         return None
     header = websocket.headers.get("authorization")
-    if is_api_token(settings, header):
-        return Viewer()
-    if bearer(header).startswith(api_tokens.PREFIX):
-        account = known_account(websocket.scope)
-        return None if account is None else Viewer(token=bearer(header), account=account)
+    if is_api_token(settings, header) or bearer(header).startswith(api_tokens.PREFIX):
+        try:
+            caller = find_caller(websocket, "read")
+        except AccessError:
+            caller = None
+        if caller is None:
+            return None
+        return Viewer() if caller.account is None else Viewer(token=bearer(header), account=caller.account)
     for protocol in websocket.scope.get("subprotocols", []):
         if protocol.startswith(tokens.TOKEN_PROTOCOL_PREFIX):
             token = protocol.removeprefix(tokens.TOKEN_PROTOCOL_PREFIX)
@@ -251,9 +289,9 @@ def _sees(tx: Transaction, account: Account, user_id: int) -> bool:
     return True
 
 
-def _account_of(services: Services, token: str) -> Account | None:
+def _find_grant(services: Services, token: str) -> Grant | None:
     with services.pool.transaction() as tx:
-        return api_tokens.find_account(tx, token)
+        return api_tokens.find_grant(tx, token)
 
 
 def _require(services: Services, account: Account, user_ids: set[int], right: access.Right) -> None:

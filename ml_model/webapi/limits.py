@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from semg.errors import StoreUnavailableError
 from semg.rates import MAX_CALLERS, Rates
 from semg.store.api_tokens import PREFIX
-from webapi.access import bearer, is_api_token, known_account, look_up
+from webapi.access import bearer, is_api_token, known_grant, look_up
 from webapi.problems import away, problem
 
 STRANGERS_BODY_BYTES = 65_536
@@ -108,7 +108,7 @@ class BodyLimit:
             return
         settings, headers = scope["app"].state.services.settings, Headers(scope=scope)
         limit, header = settings.api_max_body_bytes, headers.get("authorization")
-        if known_account(scope) is None and not is_api_token(settings, header):
+        if known_grant(scope) is None and not is_api_token(settings, header):
             limit = min(limit, STRANGERS_BODY_BYTES)
         announced = headers.get("content-length", "")
         too_large = announced.isdecimal() and (len(announced) > 18 or int(announced) > limit)

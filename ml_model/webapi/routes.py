@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from semg.prediction import InputError
 from semg.wire.http import PredictRequest, PredictResponse, Problem
 from semg.wire.windows import CONTENT_TYPE, decode_alike, encode_answer_table
-from webapi.access import CallerOf, require_token
+from webapi.access import MetricsCaller, PredictCaller
 from webapi.services import Services, services_of
 
 MAX_AT_ONCE = 256
@@ -22,11 +22,11 @@ MAX_AT_ONCE = 256
 
 WithServices = Annotated[Services, Depends(services_of)]
 open_routes = APIRouter(tags=["health"])
-guarded_routes = APIRouter(dependencies=[Depends(require_token)], responses={401: {"model": Problem}})
+guarded_routes = APIRouter(responses={401: {"model": Problem}})
 
 _BINARY = {"type": "string", "format": "binary"}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    403: {"model": Problem, "description": "The account's role does not allow it"},
+    403: {"model": Problem, "description": "The account's role, or what its token was made for, does not allow it"},
     404: {"model": Problem, "description": "No such profile, or it has no active model"},
     413: {"model": Problem, "description": "Body too large"},
     422: {"model": Problem, "description": "The field that is wrong"},
@@ -54,14 +54,14 @@ async def readyz(services: WithServices) -> Response:
 
 
 @guarded_routes.get("/metrics", tags=["health"])
-async def metrics(services: WithServices, caller: CallerOf) -> Response:
+async def metrics(services: WithServices, caller: MetricsCaller) -> Response:
     """Counters in Prometheus' text format, for services and admins."""
     caller.require_admin()
     return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @guarded_routes.post("/predict", tags=["prediction"], responses=_REFUSALS)
-async def predict(request: PredictRequest, services: WithServices, caller: CallerOf) -> PredictResponse:
+async def predict(request: PredictRequest, services: WithServices, caller: PredictCaller) -> PredictResponse:
     """Predict every window of raw samples of one profile.
 
     The samples are conditioned from a reset state, so the first ``settle_ms`` and the first window's length give no
@@ -87,7 +87,7 @@ async def predict(request: PredictRequest, services: WithServices, caller: Calle
     responses={200: {"content": {CONTENT_TYPE: {}}}, **_REFUSALS},
     openapi_extra={"requestBody": {"required": True, "content": {CONTENT_TYPE: {"schema": _BINARY}}}},
 )
-async def predict_windows(request: Request, services: WithServices, caller: CallerOf) -> Response:
+async def predict_windows(request: Request, services: WithServices, caller: PredictCaller) -> Response:
     """Predict conditioned windows of several profiles (binary; docs/wire.md, "Windows")."""
     started = time.perf_counter()
     windows = decode_alike(await request.body())

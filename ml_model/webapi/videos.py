@@ -36,7 +36,7 @@ async def video(request: Request, session_id: int, token: str = "") -> Response:
     A video element sends no headers of its own, so that the app puts a token for this one session into the address; it
     ends with the login that it was made for. Programs send the ``Authorization`` header.
     """
-    services, caller = services_of(request), find_caller(request)
+    services, caller = services_of(request), find_caller(request, "read")
     settings, missing = services.settings, HTTPException(404, f"session {session_id} has no finished video")
     if caller is not None:
         try:

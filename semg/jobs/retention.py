@@ -62,7 +62,8 @@ def _expire_small(settings: Settings, pool: Pool, now: datetime) -> None:
                 audit.record(tx, audit.Actor(service="job_runner"), "video.expired", videos=n_videos)
         if settings.keep_job_logs_days:
             retention.clear_old_logs(tx, now - timedelta(days=settings.keep_job_logs_days))
-        if settings.keep_audit_days:
+    if settings.keep_audit_days:
+        with pool.transaction() as tx:  # of its own: it locks the row that every commit with an entry waits for
             retention.expire_audit(tx, now - timedelta(days=settings.keep_audit_days))
 
 

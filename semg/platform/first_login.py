@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from semg.passwords import generate_password, hash_password
 from semg.settings import Settings
-from semg.store import accounts
+from semg.store import accounts, api_tokens, audit, second_factors
 from semg.store.pool import Pool
 
 LOGIN = "admin"
+START = audit.Actor(service="start")
 
 
 def ensure_admin(settings: Settings, *, reset: bool = False) -> str | None:
@@ -16,7 +17,7 @@ def ensure_admin(settings: Settings, *, reset: bool = False) -> str | None:
     Parameters
     ----------
     reset
-        Give ``admin`` a new password in any case; the account is made if it is not there.
+        Give ``admin`` a new password in any case, and revoke its API tokens; the account is made if it is not there.
 
     Returns
     -------
@@ -39,6 +40,9 @@ def ensure_admin(settings: Settings, *, reset: bool = False) -> str | None:
                 accounts.insert_account(tx, LOGIN, hash_password(password), "admin")
             else:
                 accounts.update_password(tx, account.account_id, hash_password(password))
+                audit.record(tx, START, "account.password_changed", account=account.account_id)
+                api_tokens.revoke_tokens(tx, account.account_id, START)
+                second_factors.delete_all(tx, account.account_id)
             return password
     finally:
         pool.close()

@@ -1,1 +1,1 @@
-"""Who somebody is, and what is kept secret: logins, second factors, the origins of the app."""
+"""Who is let in, with what, and what shows that nobody changed it: logins, factors, keys, the audit log's chain."""

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from psycopg2.extras import Json
+
 from semg.errors import InvalidValueError
 from semg.store import checks
-from semg.store.pool import Transaction, execute, one, rows
+from semg.store.pool import Transaction, execute, rows
 
 Action = Literal[
     "profile.created", "profile.changed", "profile.erased", "profile.shared", "profile.unshared", "profile.given",
@@ -18,9 +20,10 @@ Action = Literal[
     "job.created", "job.canceled", "model.activated", "model.exported", "report.exported",
     "board.created", "board.assigned", "board.released", "board.key_made", "board.key_revoked", "board.erased",
     "sender.assigned", "sender.released",
-    "account.created", "account.changed", "account.password_changed", "account.logged_out", "account.locked",
-    "account.erased", "token.created", "token.revoked", "audit.seen",
-    "login.ok", "login.failed", "login.ended", "login.confirmed", "factor.added", "factor.removed",
+    "account.created", "account.changed", "account.role_changed", "account.password_changed", "account.logged_out",
+    "account.locked", "account.erased", "login.ok", "login.failed", "login.confirmed", "login.ended",
+    "session.revoked", "factor.added", "factor.removed", "token.created", "token.used", "token.revoked",
+    "key.rotated", "audit.seen", "audit.exported",
 ]  # fmt: skip
 SEEN_AGAIN_S = 3600.0
 """Looking on at the same thing is one entry an hour, in the app and by the API."""
@@ -38,7 +41,8 @@ class Actor:
 class AuditEntry:
     """One entry; ``who`` is the login as it is now, the number of an account that is gone, or a service.
 
-    ``account`` names an account by its number in any case.
+    ``account`` names an account by its number in any case. ``number`` is the entry's position in the chain; None while
+    the transaction that adds it is open.
     """
 
     at: datetime
@@ -48,6 +52,7 @@ class AuditEntry:
     session_id: int | None
     counts: dict[str, Any]
     account: str = ""
+    number: int | None = None
 
 
 def record(
@@ -60,50 +65,43 @@ def record(
 ) -> None:
     """Add an entry, in the transaction that does what it tells of.
 
+    It is chained to the entry before it when the transaction commits (``chain_audit`` in ``db/postgres.sql``).
+
     Parameters
     ----------
     counts
-        Numbers only: an entry outlives the person whom it concerns.
+        Whole numbers only: an entry outlives the person whom it concerns.
 
     Raises
     ------
     InvalidValueError
-        A count is no number.
+        A count is no whole number.
     """
     for name, value in counts.items():
         if not isinstance(value, int):
             raise InvalidValueError(name, f"expected a number in an audit entry, got {type(value).__name__}")
-    account = one(tx, "SELECT account_id FROM accounts WHERE login = %s", (actor.login,)) if actor.login else None
+    numbers = Json({name: int(value) for name, value in counts.items()})
     execute(
         tx,
-        """
-        INSERT INTO audit_entries (account_id, service, action, user_id, session_id, counts)
-        VALUES (%s, %s, %s, %s, %s, %s)
-        """,
-        (
-            None if account is None else account.account_id,
-            "" if account is not None else (actor.service or "unknown account"),
-            action,
-            user_id,
-            session_id,
-            checks.as_json(counts),
-        ),
+        "SELECT record_audit(%s, %s, %s, %s, %s, %s)",
+        (checks.storable(actor.login), actor.service, action, user_id, session_id, numbers),
     )
 
 
 def list_entries(tx: Transaction, *, user_id: int | None = None, limit: int = 500) -> list[AuditEntry]:
-    """Give the newest entries, of one profile or of all, newest first."""
+    """Return the newest entries, of one profile or of all, newest first."""
     found = rows(
         tx,
         """
         SELECT e.at, coalesce('account ' || e.account_id, e.service) AS account,
                coalesce(a.login, 'account ' || e.account_id, e.service) AS who, e.action,
-               e.user_id, e.session_id, e.counts
+               e.user_id, e.session_id, e.counts, e.number
         FROM audit_entries e LEFT JOIN accounts a USING (account_id)
         WHERE %(user)s::bigint IS NULL OR e.user_id = %(user)s ORDER BY e.at DESC, e.entry_id DESC LIMIT %(n)s
         """,
         {"user": user_id, "n": limit},
     )
     return [
-        AuditEntry(row.at, row.who, row.action, row.user_id, row.session_id, row.counts, row.account) for row in found
+        AuditEntry(row.at, row.who, row.action, row.user_id, row.session_id, row.counts, row.account, row.number)
+        for row in found
     ]

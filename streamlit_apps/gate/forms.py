@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -18,10 +19,10 @@ from gate.requests import body_of, bound_login, find_login, forget_cookie, refus
 from gate.steps import Step, Steps
 from semg.errors import LoginError, SemgError, StoreUnavailableError
 from semg.security import passkeys, totp
-from semg.security.login import check_password, forget_wrong_tries
+from semg.security.failed_logins import FailedLogins, record_failures
+from semg.security.login import FORM, check_password, forget_wrong_tries
 from semg.store import accounts, second_factors
 from semg.store.accounts import Account
-from semg.store.audit import Actor, record
 from semg.store.logins import LoginRecord
 from semg.store.pool import Pool
 
@@ -79,6 +80,7 @@ class Forms:
 
     def __init__(self, steps: Steps, pages: frozenset[str]) -> None:
         self._steps, self._pages = steps, pages
+        self._failed = FailedLogins()
 
     async def page(self, request: Request) -> Response:
         """Show the form."""
@@ -139,8 +141,8 @@ class Forms:
         except LoginError:
             with visit.pool.transaction() as tx:
                 known = accounts.find_account(tx, name)
-                if known is not None:
-                    record(tx, Actor(service="login form"), "login.failed", account=known.account_id)
+                number = None if known is None else known.account_id
+                record_failures(tx, FORM, self._failed.note(time.monotonic(), number, visit.client))
             raise
 
     async def code(self, request: Request) -> Response:

@@ -8,11 +8,12 @@ import streamlit as st
 
 from semg.domain import Profile
 from semg.passwords import generate_password, hash_password
-from semg.store import access, accounts
+from semg.store import access, accounts, api_tokens, second_factors
 from semg.store.accounts import Account
 from semg.store.audit import record
 from semg.store.pool import Transaction
 from ui import audit, confirm, errors, times
+from ui.my_account import REVOKE_HELP
 from ui.page import flash
 from ui.runtime import App
 
@@ -122,11 +123,16 @@ def _change(app: App, account: Account) -> None:
                 with app.pool.transaction() as tx:
                     _require_admin(app, tx)
                     accounts.update_account(tx, number, role=role, disabled=disabled)
-                    record(tx, audit.actor(app), "account.changed", account=number, role=accounts.ROLES.index(role),
-                           disabled=int(disabled))  # fmt: skip
+                    if role != account.role:
+                        record(tx, audit.actor(app), "account.role_changed", account=number,
+                               before=accounts.ROLES.index(account.role), role=accounts.ROLES.index(role))  # fmt: skip
+                    if disabled != (account.disabled_at is not None):
+                        record(tx, audit.actor(app), "account.changed", account=number, disabled=int(disabled))
                 flash(f"{account.login} saved")
                 st.rerun()
     again, remove = st.columns(2)
+    revoke = again.checkbox("Revoke its API tokens", value=True, key=f"revoke-{number}", help=REVOKE_HELP)
+    lost = again.checkbox("Remove its second factors", key=f"factors-{number}", help="For who has lost them.")
     if again.button("New password", width="stretch", help="Ends every login with the old one."):
         with errors.attempt():
             password = generate_password()
@@ -134,6 +140,11 @@ def _change(app: App, account: Account) -> None:
                 _require_admin(app, tx)
                 accounts.update_password(tx, number, hash_password(password))
                 record(tx, audit.actor(app), "account.password_changed", account=number)
+                if revoke:
+                    api_tokens.revoke_tokens(tx, number, audit.actor(app))
+                if lost:
+                    second_factors.delete_all(tx, number)
+                    record(tx, audit.actor(app), "factor.removed", account=number)
             st.session_state[_SHOW_ONCE] = (account.login, password)
             st.rerun()
     sure = remove.checkbox("Sure", key=f"sure-{number}", help="Its profiles stay, and are nobody's then.")

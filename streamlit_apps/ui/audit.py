@@ -8,12 +8,15 @@ from typing import Any, cast
 
 import streamlit as st
 
+from semg.security import audit_chain
+from semg.security.failed_logins import address_of
 from semg.store import accounts, audit
 from semg.store.audit import SEEN_AGAIN_S, Action, Actor
-from ui import times
+from ui import errors, times
 from ui.runtime import App
 
 SHOWN = 500
+_FORMATS: dict[audit_chain.Format, str] = {"csv": "CSV", "jsonl": "JSON lines"}
 WORDS: dict[Action, str] = {
     "profile.created": "made the profile",
     "profile.changed": "changed the profile",
@@ -51,13 +54,24 @@ WORDS: dict[Action, str] = {
     "sender.released": "released a text sender",
     "account.created": "made an account",
     "account.changed": "changed an account",
+    "account.role_changed": "gave an account another role",
     "account.password_changed": "set a password",
     "account.logged_out": "logged out everywhere",
     "account.locked": "was locked out: wrong passwords",
     "account.erased": "deleted an account",
+    "login.ok": "logged in",
+    "login.failed": "failed to log in",
+    "login.confirmed": "proved again who it is",
+    "login.ended": "logged out",
+    "session.revoked": "ended a login elsewhere",
+    "factor.added": "added a second factor",
+    "factor.removed": "removed a second factor",
     "token.created": "made an API token",
+    "token.used": "used an API token",
     "token.revoked": "revoked an API token",
+    "key.rotated": "encrypted secrets with a new key",
     "audit.seen": "saw the audit log",
+    "audit.exported": "exported the audit log",
 }
 
 
@@ -95,6 +109,7 @@ def show_log(app: App) -> None:
     st.dataframe(
         [
             {
+                "No.": one.number,
                 "When": times.shown(one.at, seconds=True),
                 "Who": one.who,
                 "What": WORDS.get(cast(Action, one.action), one.action.replace(".", " ").replace("_", " ")),
@@ -109,14 +124,41 @@ def show_log(app: App) -> None:
         width="stretch",
     )
     st.caption(f"The newest {SHOWN} entries. They hold numbers only, and are neither changed nor deleted.")
+    _check_and_export(app)
+
+
+def _check_and_export(app: App) -> None:
+    """Check the chain of hashes, and take the whole log away."""
+    check, form, make = st.columns([2, 1, 2], vertical_alignment="bottom")
+    if check.button("Check that nothing was changed", key="audit-check", width="stretch"):
+        with errors.attempt(), app.pool.transaction() as tx:
+            verdict = audit_chain.verify(tx)
+            if verdict.broken is not None:
+                st.error(f"Entry {verdict.broken}: {verdict.reason}")
+            else:
+                st.success(f"{verdict.n_entries:,} entries are as they were written.")
+                st.code(str(verdict.head or ""), language=None)
+    chosen = form.selectbox("Format", ["csv", "jsonl"], format_func=_FORMATS.__getitem__, key="audit-format")
+    if make.button("Export the log", key="audit-export", width="stretch"):
+        with errors.attempt():
+            with app.pool.transaction() as tx:
+                app.require_login(tx)
+                app.require_admin()
+                audit.record(tx, actor(app), "audit.exported")
+            content = b"".join(audit_chain.export(app.pool, chosen))
+            st.download_button(
+                "Save the file", content, f"audit.{chosen}", "text/csv" if chosen == "csv" else "application/x-ndjson"
+            )
 
 
 def _said(name: str, value: Any, logins: Mapping[int, str]) -> str:
     """Give a count of an entry in words: an account by its login, a role by its name."""
     if name == "account" and value in logins:
         return f"account {logins[value]}"
-    if name == "role" and value in range(len(accounts.ROLES)):
-        return f"role {accounts.ROLES[value]}"
+    if name in ("role", "before") and value in range(len(accounts.ROLES)):
+        return f"{name} {accounts.ROLES[value]}"
+    if name == "address":
+        return f"address {address_of(value)}"
     if name == "disabled":
         return "disabled" if value else "active"
     return f"{name} {value}"

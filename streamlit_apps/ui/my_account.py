@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -17,6 +18,13 @@ from ui.page import flash
 from ui.runtime import App
 
 _SHOW_ONCE = "api-token"
+_SCOPES: dict[api_tokens.Scope, str] = {
+    "read": "look and listen: live signals, videos",
+    "predict": "predictions",
+    "metrics": "the API's counters",
+}
+_DAYS = {7: "a week", 30: "30 days", api_tokens.DEFAULT_DAYS: "90 days", 180: "180 days", api_tokens.MAX_DAYS: "a year"}
+REVOKE_HELP = "Whoever knew the password may have made one. Programs that use them need new ones."
 
 
 def my_account(app: App) -> None:
@@ -42,12 +50,13 @@ def _password(app: App, account: Account) -> None:
         old = st.text_input("Password now", type="password", autocomplete="current-password")
         new = st.text_input("New password", type="password", autocomplete="new-password")
         again = st.text_input("New password again", type="password", autocomplete="new-password")
+        revoke = st.checkbox("Revoke my API tokens too", value=True, help=REVOKE_HELP)
         st.caption("Every other login with the old password ends.")
         if st.form_submit_button("Change the password"):
             with errors.attempt():
                 if new != again:
                     raise InvalidValueError("new_password", "expected the same twice, got two different ones")
-                hashed = hash_password(new)
+                hashed = hash_password(new, account.login)
                 try:
                     check_password(app.unrestricted, account.login, old, datetime.now(UTC))
                 except LoginError as exc:
@@ -56,6 +65,8 @@ def _password(app: App, account: Account) -> None:
                     app.require_login(tx)
                     accounts.update_password(tx, account.account_id, hashed, keep_login=app.login_id)
                     record(tx, audit.actor(app), "account.password_changed", account=account.account_id)
+                    if revoke:
+                        api_tokens.revoke_tokens(tx, account.account_id, audit.actor(app))
                 flash("The password was changed")
                 st.rerun()
 
@@ -95,7 +106,7 @@ def _end(app: App, account: Account, login_id: int) -> None:
     with app.unrestricted.transaction() as tx:
         app.require_login(tx)
         logins.delete_login(tx, account.account_id, login_id)
-        record(tx, audit.actor(app), "login.ended", login=login_id)
+        record(tx, audit.actor(app), "session.revoked", login=login_id)
     login.close(login_id)
 
 
@@ -112,7 +123,9 @@ def _tokens(app: App, account: Account) -> None:
         for token in known:
             text, act = st.columns([4, 1], vertical_alignment="center")
             used = "never used" if token.last_used_at is None else f"last used {times.shown(token.last_used_at)}"
-            text.markdown(f"**{token.name}**, made {times.shown(token.created_at)}, {used}")
+            ends = "**expired**" if token.expires_at <= datetime.now(UTC) else "until"
+            made_at, ends_at = times.shown(token.created_at), times.shown(token.expires_at)
+            text.markdown(f"**{token.name}** ({', '.join(token.scopes)}), made {made_at}, {ends} {ends_at}, {used}")
             if act.button("Revoke", key=f"revoke-token-{token.token_id}", width="stretch"):
                 with errors.attempt():
                     with app.unrestricted.transaction() as tx:
@@ -125,13 +138,31 @@ def _tokens(app: App, account: Account) -> None:
             return
         with st.form("new-token", clear_on_submit=True):
             name = st.text_input("Name of the new token", placeholder="Robot hand")
+            scopes = st.multiselect(
+                "It may", _offered(account), default=_offered(account)[:1], format_func=_SCOPES.__getitem__
+            )
+            days = st.selectbox(
+                "It lasts", list(_DAYS), list(_DAYS).index(api_tokens.DEFAULT_DAYS), format_func=_DAYS.__getitem__
+            )
             if st.form_submit_button("Make token"):
                 with errors.attempt():
-                    with app.unrestricted.transaction() as tx:
-                        app.require_login(tx)
-                        confirm.require(app, tx)
-                        token_text = api_tokens.insert_token(tx, account.account_id, name)
-                        made_id = max(one.token_id for one in api_tokens.list_tokens(tx, account.account_id))
-                        record(tx, audit.actor(app), "token.created", token=made_id)
-                    st.session_state[_SHOW_ONCE] = (name.strip(), token_text)
+                    made_token = _make_token(app, account, name, scopes, days)
+                    st.session_state[_SHOW_ONCE] = (name.strip(), made_token.text)
                     st.rerun()
+
+
+def _offered(account: Account) -> list[api_tokens.Scope]:
+    """Return what a token of the account can be for; the API asks the role again at every request."""
+    allowed = {"viewer": ("read",), "researcher": ("read", "predict")}
+    return [scope for scope in _SCOPES if scope in allowed.get(account.role, api_tokens.SCOPES)]
+
+
+def _make_token(app: App, account: Account, name: str, scopes: Sequence[str], days: int) -> api_tokens.NewToken:
+    """Make a token."""
+    with app.unrestricted.transaction() as tx:
+        app.require_login(tx)
+        confirm.require(app, tx)
+        made = api_tokens.insert_token(tx, account.account_id, name, scopes, days)
+        flags = dict.fromkeys(scopes, 1)
+        record(tx, audit.actor(app), "token.created", token=made.token_id, days=days, **flags)
+    return made

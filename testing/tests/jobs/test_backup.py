@@ -16,7 +16,8 @@ from semg.jobs.training import run_job
 from semg.platform import earlier
 from semg.platform.backup import back_up, back_up_videos
 from semg.platform.restore import restore, restore_videos
-from semg.store import jobs, models, profiles
+from semg.security import audit_chain
+from semg.store import audit, jobs, models, profiles
 from semg.store.databases import Databases
 from semg.store.pool import Pool
 
@@ -61,6 +62,22 @@ def test_restored_database_trains_to_the_same_model(settings, pool, other, user_
             assert profiles.insert_profile(tx, "next", channels=("a0",), rate_hz=200.0) == user_id + 1
     finally:
         other_pool.close()
+
+
+def test_restored_audit_log_has_its_chain_and_goes_on(settings, pool: Pool, other, user_id) -> None:
+    for _ in range(2):
+        with pool.transaction() as tx:
+            audit.record(tx, audit.Actor(service="app"), "samples.seen", user_id)
+    restore(other, back_up(settings))
+    copied = Pool(other)
+    with copied.transaction() as tx:
+        before = audit_chain.verify(tx)
+    with copied.transaction() as tx:
+        audit.record(tx, audit.Actor(service="app"), "samples.seen", user_id)
+    with copied.transaction() as tx:
+        after = audit_chain.verify(tx, before.head)
+    copied.close()
+    assert [(found.last, found.broken) for found in (before, after)] == [(2, None), (3, None)]
 
 
 def test_what_was_there_is_kept_and_a_damaged_backup_changes_nothing(settings, other, user_id, tmp_path) -> None:

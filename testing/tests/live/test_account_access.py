@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_sync
 
 from semg import rates
@@ -25,6 +27,8 @@ from semg.wire.windows import CONTENT_TYPE, WindowRequest, encode_request
 from testing.tests.conftest import Servers
 from testing.tests.live.live_helpers import api_running, logged_in, samples_of
 from webapi import limits, live, services
+from webapi.access import CallerFor
+from webapi.app import create_app
 
 pytestmark = pytest.mark.servers
 MakeToken = Callable[..., str]
@@ -34,12 +38,12 @@ MakeToken = Callable[..., str]
 def make_token(pool: Pool) -> MakeToken:
     """Makes an account of a role that sees the given profiles, and gives a token of it."""
 
-    def make(login: str, role: str, *shared: int) -> str:
+    def make(login: str, role: str, *shared: int, scopes: Sequence[str] = api_tokens.SCOPES) -> str:
         with pool.transaction() as tx:
             account_id = accounts.insert_account(tx, login, "", role)
             for user_id in shared:
                 access.set_shares(tx, user_id, [*access.list_shares(tx, user_id), account_id])
-            return api_tokens.insert_token(tx, account_id, "test")
+            return api_tokens.insert_token(tx, account_id, "test", scopes).text
 
     return make
 
@@ -74,6 +78,69 @@ def test_token_may_what_its_account_may(api: httpx.Client, make_profile, make_to
     assert statuses(admin) == {"mine": 200, "other": 200, "absent": 404, "windows": 200, "metrics": 200}
     assert statuses(researcher) == {"mine": 200, "other": 404, "absent": 404, "windows": 404, "metrics": 403}
     assert statuses(viewer) == {"mine": 403, "other": 404, "absent": 404, "windows": 403, "metrics": 403}
+
+
+def test_token_may_only_what_it_was_made_for(
+    api: httpx.Client, servers: Servers, make_profile, make_token, classifier, recording
+) -> None:
+    user_id = make_profile("A", classifier)
+    body = {"userid": user_id, "data": samples_of(recording).tolist()}
+    windows, _ = WindowStream(classifier.conditioning, classifier.window, range(4)).push(samples_of(recording), True)
+    binary = encode_request([WindowRequest(user_id, 1, windows[0])])
+    expected = {"read": (403, 403, 403, 404, True), "predict": (200, 200, 403, 403, False),
+                "metrics": (403, 403, 200, 403, False)}  # fmt: skip
+    for scope, wanted in expected.items():
+        shown = headers(make_token(scope, "admin", scopes=[scope]))
+        answers = (
+            api.post("/predict", json=body, headers=shown),
+            api.post("/predict/windows", content=binary, headers={**shown, "Content-Type": CONTENT_TYPE}),
+            api.get("/metrics", headers=shown),
+            api.get("/videos/999999", headers=shown),
+        )
+        url = f"ws://127.0.0.1:{servers.settings.api_port}/ws/live/{user_id}"
+        with connect_sync(url, additional_headers=shown) as socket:
+            try:
+                socket.ping().wait(2)
+                socket.recv(0.5)
+            except TimeoutError:
+                listens = True
+            except ConnectionClosed as exc:
+                assert exc.rcvd is not None
+                assert exc.rcvd.code == live.NOT_LET_IN
+                listens = False
+        assert (*(one.status_code for one in answers), listens) == wanted, scope
+        refused = next(one for one in answers if one.status_code == 403)
+        assert f"this one is for {scope}" in refused.json()["detail"]
+
+
+def test_expired_token_is_refused_and_ends_its_websocket(
+    api: httpx.Client, servers: Servers, pool: Pool, make_profile, make_token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LOOK_AGAIN_S", 0.2)
+    user_id, token = make_profile("A"), make_token("ada", "admin")
+    url = f"ws://127.0.0.1:{servers.settings.api_port}/ws/live/{user_id}"
+    with connect_sync(url, additional_headers=headers(token)) as socket:
+        assert api.get("/metrics", headers=headers(token)).status_code == 200
+        with pool.transaction() as tx:
+            execute(tx, "UPDATE api_tokens SET expires_at = now()")
+        with pytest.raises(ConnectionClosed):
+            socket.recv(20)
+    refused = api.get("/metrics", headers=headers(token))
+    assert refused.status_code == 401
+    assert "has not expired" in refused.json()["detail"]
+
+
+def test_every_route_is_open_to_all_or_says_what_a_token_must_be_for() -> None:
+    """Routes that take other proofs too (a browser's token) name the purpose in their own code."""
+    asks = {"/predict": "predict", "/predict/windows": "predict", "/metrics": "metrics"}
+    by_hand, open_to_all = {"/videos/{session_id}", "/exports/{name}"}, {"/healthz", "/readyz"}
+    found = {}
+    for route in create_app(Settings(_env_file=None)).routes:
+        for one in getattr(getattr(route, "original_router", None), "routes", [route]):
+            if isinstance(one, APIRoute):
+                calls = [dependency.call for dependency in one.dependant.dependencies]
+                found[one.path] = next((call.purpose for call in calls if isinstance(call, CallerFor)), None)
+    assert found == asks | dict.fromkeys(by_hand | open_to_all)
 
 
 def test_revoked_and_forged_tokens_are_refused_at_once(api: httpx.Client, pool: Pool, make_profile, make_token) -> None:
@@ -112,7 +179,8 @@ async def test_websocket_is_for_those_who_see_the_profile_and_ends_with_the_shar
     async with connect(url, additional_headers=headers(token)) as socket:
         assert await socket.ping()
         with pool.transaction() as tx:
-            (seen,) = audit.list_entries(tx)
+            seen, used = audit.list_entries(tx)
+            assert (used.who, used.action) == ("eve", "token.used")
             assert (seen.who, seen.action, seen.user_id) == ("eve", "live.seen", mine)
             access.set_shares(tx, mine, [])
         await socket.wait_closed()
@@ -162,7 +230,7 @@ def test_video_is_for_those_who_see_its_profile(
     absent = api.get("/videos/999999", headers=headers(token))
     assert (refused.status_code, absent.status_code) == (404, 404)
     with pool.transaction() as tx:
-        (seen,) = audit.list_entries(tx)
+        seen, _ = audit.list_entries(tx)
     assert (seen.who, seen.action, seen.user_id, seen.session_id) == ("eve", "video.seen", mine, numbers[mine])
     assert refused.json()["detail"].replace(str(numbers[other]), "N") == absent.json()["detail"].replace("999999", "N")
 
@@ -223,13 +291,13 @@ def test_stranger_cannot_fill_the_memory_with_a_body(api: httpx.Client) -> None:
 
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Give the tokens that are looked up from now on."""
-    found, seen = api_tokens.find_account, []
+    found, seen = api_tokens.find_grant, []
 
     def find(tx, token: str):
         seen.append(token)
         return found(tx, token)
 
-    monkeypatch.setattr(api_tokens, "find_account", find)
+    monkeypatch.setattr(api_tokens, "find_grant", find)
     return seen
 
 
@@ -276,7 +344,7 @@ def test_request_with_a_token_waits_for_the_database_with_a_sentence(
         raise StoreUnavailableError("away")
 
     token = make_token("ada", "admin")
-    monkeypatch.setattr(api_tokens, "find_account", away)
+    monkeypatch.setattr(api_tokens, "find_grant", away)
     answer = api.get("/metrics", headers=headers(token))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 

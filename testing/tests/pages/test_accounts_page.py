@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 from semg.errors import LoginError
 from semg.passwords import hash_password
 from semg.security.login import check_password
-from semg.store import access, accounts, api_tokens, gestures, profiles
-from semg.store.pool import Pool, one
+from semg.store import access, accounts, api_tokens, audit, gestures, profiles
+from semg.store.pool import Pool, execute, one
 from testing.tests.pages.page_data import (
     GESTURES,
     LOGIN,
@@ -116,6 +116,8 @@ def test_own_password_is_changed_with_the_old_one_only(open_page, app_of_test: A
     assert "wrong" in page.error[0].value
     change(PASSWORD, "another long password", "another long passwort")
     assert "twice" in page.error[0].value
+    change(PASSWORD, "researcher-2026", "researcher-2026")
+    assert "more than the login" in page.error[0].value
     change(PASSWORD, "another long password", "another long password")
     assert not page.error
     assert [title.value for title in page.title] == ["User Management"], "this browser stays logged in"
@@ -131,14 +133,74 @@ def test_token_is_shown_once_and_revoked(open_page, as_role: AsRole, pool: Pool)
     button(page, "Make token").click().run()
     (token,) = [code.value for code in page.code if code.value.startswith("semg_")]
     with pool.transaction() as tx:
-        found = api_tokens.find_account(tx, token)
+        found = api_tokens.find_grant(tx, token)
         assert found is not None
-        assert found.account_id == account_id
+        assert (found.account.account_id, found.scopes) == (account_id, {"read"})
     page.run()
     assert not page.code
     button(page, "Revoke").click().run()
     with pool.transaction() as tx:
-        assert api_tokens.find_account(tx, token) is None
+        assert api_tokens.find_grant(tx, token) is None
+
+
+@pytest.mark.parametrize(
+    ("role", "offered"),
+    [("viewer", ["read"]), ("researcher", ["read", "predict"]), ("admin", ["read", "predict", "metrics"])],
+)
+def test_token_is_made_for_what_the_role_allows_and_for_a_time(
+    open_page, as_role: AsRole, pool: Pool, role: str, offered: list[str]
+) -> None:
+    account_id = as_role(role)
+    page = open_page(USERS)
+    assert len(field(page.multiselect, "It may").options) == len(offered)
+    field(page.text_input, "Name of the new token").input("Robot hand")
+    field(page.multiselect, "It may").set_value(offered)
+    field(page.selectbox, "It lasts").set_value(30)
+    button(page, "Make token").click().run()
+    with pool.transaction() as tx:
+        (token,) = api_tokens.list_tokens(tx, account_id)
+        created = next(one for one in audit.list_entries(tx) if one.action == "token.created")
+        assert token.scopes == tuple(offered)
+        assert (token.expires_at - token.created_at).days == 30
+        execute(tx, "UPDATE api_tokens SET expires_at = now() - interval '1 day'")
+    assert created.counts == {"token": token.token_id, "days": 30, **dict.fromkeys(offered, 1)}
+    page.run()
+    assert "**expired**" in all_text(page)
+
+
+def make_tokens(pool: Pool, account_id: int) -> None:
+    with pool.transaction() as tx:
+        for name in ("laptop", "robot"):
+            api_tokens.insert_token(tx, account_id, name, ["read"])
+
+
+def tokens_of(pool: Pool, account_id: int) -> list[str]:
+    with pool.transaction() as tx:
+        return [one.name for one in api_tokens.list_tokens(tx, account_id)]
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+def test_new_password_revokes_tokens_unless_told_otherwise(open_page, pool: Pool, *, revoked: bool) -> None:
+    with pool.transaction() as tx:
+        account = accounts.find_account(tx, LOGIN)
+        assert account is not None
+        helper = accounts.insert_account(tx, "helper", "", "viewer")
+    make_tokens(pool, account.account_id)
+    make_tokens(pool, helper)
+    page = open_page(USERS)
+    page.selectbox(key="account-choice").set_value(helper).run()
+    if not revoked:
+        page.checkbox(key=f"revoke-{helper}").uncheck().run()
+    button(page, "New password").click().run()
+    for label, text in (("Password now", PASSWORD), ("New password", "gr4nite ferry lamp"),
+                        ("New password again", "gr4nite ferry lamp")):  # fmt: skip
+        field(page.text_input, label).input(text)
+    if not revoked:
+        field(page.checkbox, "Revoke my API tokens too").uncheck()
+    button(page, "Change the password").click().run()
+    assert not page.error
+    left = [] if revoked else ["laptop", "robot"]
+    assert (tokens_of(pool, helper), tokens_of(pool, account.account_id)) == (left, left)
 
 
 def test_log_out_everywhere_ends_this_login_too(open_page) -> None:

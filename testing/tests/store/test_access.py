@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from semg import passwords
-from semg.errors import AccessError, ConflictError, LoginError, NotFoundError
+from semg.errors import AccessError, ConflictError, InvalidValueError, LoginError, NotFoundError
+from semg.platform.first_login import ensure_admin
 from semg.security.login import check_password, end_login, find_logged_in
-from semg.store import access, accounts, api_tokens, gestures, logins, profiles
+from semg.settings import Settings
+from semg.store import access, accounts, api_tokens, audit, gestures, logins, profiles
 from semg.store.accounts import Account
 from semg.store.pool import Pool, execute, one, rows
 from semg.wire.tokens import Login
@@ -277,34 +279,111 @@ def test_proof_of_who_it_is_gets_old(pool: Pool, make_account: MakeAccount) -> N
 def test_token_is_stored_as_a_hash_and_stops_when_revoked(pool: Pool, make_account: MakeAccount) -> None:
     account, other = make_account("ada"), make_account("bo")
     with pool.transaction() as tx:
-        token = api_tokens.insert_token(tx, account.account_id, "laptop")
+        token = api_tokens.insert_token(tx, account.account_id, "laptop", ["read"]).text
         (known,) = api_tokens.list_tokens(tx, account.account_id)
         assert known.last_used_at is None
         assert rows(tx, "SELECT token_hash FROM api_tokens")[0].token_hash.tobytes() == (
             hashlib.sha256(token.encode()).digest()
         )
-        found = api_tokens.find_account(tx, token)
+        found = api_tokens.find_grant(tx, token)
         assert found is not None
-        assert found.login == "ada"
+        assert (found.account.login, found.scopes) == ("ada", {"read"})
         assert api_tokens.list_tokens(tx, account.account_id)[0].last_used_at is not None
         for wrong in ("", "semg_", token[:-1], token + "x", token.removeprefix("semg_")):
-            assert api_tokens.find_account(tx, wrong) is None
+            assert api_tokens.find_grant(tx, wrong) is None
     with pytest.raises(ConflictError, match="exists already"), pool.transaction() as tx:
-        api_tokens.insert_token(tx, account.account_id, "laptop")
+        api_tokens.insert_token(tx, account.account_id, "laptop", ["read"])
     with pytest.raises(NotFoundError), pool.transaction() as tx:
         api_tokens.delete_token(tx, other.account_id, known.token_id)
     with pool.transaction() as tx:
         api_tokens.delete_token(tx, account.account_id, known.token_id)
-        assert api_tokens.find_account(tx, token) is None
+        assert api_tokens.find_grant(tx, token) is None
 
 
 def test_token_stops_with_its_account(pool: Pool, make_account: MakeAccount) -> None:
     account = make_account("ada")
     with pool.transaction() as tx:
-        token = api_tokens.insert_token(tx, account.account_id, "laptop")
+        token = api_tokens.insert_token(tx, account.account_id, "laptop", api_tokens.SCOPES).text
         accounts.update_account(tx, account.account_id, role="researcher", disabled=True)
-        assert api_tokens.find_account(tx, token) is None
+        assert api_tokens.find_grant(tx, token) is None
         accounts.update_account(tx, account.account_id, role="researcher", disabled=False)
-        assert api_tokens.find_account(tx, token) is not None
+        assert api_tokens.find_grant(tx, token) is not None
         accounts.delete_account(tx, account.account_id)
-        assert api_tokens.find_account(tx, token) is None
+        assert api_tokens.find_grant(tx, token) is None
+
+
+@pytest.mark.parametrize(
+    ("scopes", "days", "field"),
+    [([], 90, "scopes"), (["read", "all"], 90, "scopes"), (["read"], 0, "days"), (["read"], 366, "days")],
+)
+def test_token_is_for_something_and_for_a_time(
+    pool: Pool, make_account: MakeAccount, scopes: list[str], days: int, field: str
+) -> None:
+    account = make_account("ada")
+    with pytest.raises(InvalidValueError, match=field), pool.transaction() as tx:
+        api_tokens.insert_token(tx, account.account_id, "laptop", scopes, days)
+
+
+def test_expired_token_is_refused_and_still_listed(pool: Pool, make_account: MakeAccount) -> None:
+    account = make_account("ada")
+    with pool.transaction() as tx:
+        token = api_tokens.insert_token(tx, account.account_id, "laptop", ["read"], 1).text
+        (known,) = api_tokens.list_tokens(tx, account.account_id)
+        assert timedelta(hours=23) < known.expires_at - datetime.now(UTC) <= timedelta(days=1)
+        assert api_tokens.find_grant(tx, token) is not None
+        execute(tx, "UPDATE api_tokens SET expires_at = now()")
+        assert api_tokens.find_grant(tx, token) is None
+        assert [one.name for one in api_tokens.list_tokens(tx, account.account_id)] == ["laptop"]
+
+
+def test_use_of_a_token_is_written_down_once_an_hour(pool: Pool, make_account: MakeAccount) -> None:
+    account = make_account("ada")
+
+    def use(aged_min: int) -> int:
+        with pool.transaction() as tx:
+            execute(
+                tx,
+                "UPDATE api_tokens SET last_used_at = last_used_at - make_interval(mins => %(aged)s), "
+                "use_recorded_at = use_recorded_at - make_interval(mins => %(aged)s)",
+                {"aged": aged_min},
+            )
+        with pool.transaction() as tx:
+            assert api_tokens.find_grant(tx, token.text) is not None
+        with pool.transaction() as tx:
+            found = [one for one in audit.list_entries(tx) if one.action == "token.used"]
+        assert {(one.who, one.counts["token"]) for one in found} == {("ada", token.token_id)}
+        return len(found)
+
+    with pool.transaction() as tx:
+        token = api_tokens.insert_token(tx, account.account_id, "laptop", ["read"])
+    assert [use(0), use(0), use(2), use(50), use(10), use(59)] == [1, 1, 1, 1, 2, 2]
+
+
+def test_all_tokens_of_an_account_are_revoked_and_each_is_an_entry(pool: Pool, make_account: MakeAccount) -> None:
+    account, other = make_account("ada"), make_account("bo")
+    with pool.transaction() as tx:
+        for name in ("laptop", "robot"):
+            api_tokens.insert_token(tx, account.account_id, name, ["read"])
+        kept = api_tokens.insert_token(tx, other.account_id, "laptop", ["read"])
+        assert api_tokens.revoke_tokens(tx, account.account_id, audit.Actor("bo")) == 2
+        assert api_tokens.list_tokens(tx, account.account_id) == []
+        assert api_tokens.find_grant(tx, kept.text) is not None
+        entries = [one for one in audit.list_entries(tx) if one.action == "token.revoked"]
+    assert [(one.who, one.counts["account"]) for one in entries] == [("bo", account.account_id)] * 2
+
+
+def test_reset_of_the_admins_password_revokes_the_admins_tokens(settings: Settings, pool: Pool) -> None:
+    assert ensure_admin(settings) is not None
+    with pool.transaction() as tx:
+        admin = accounts.find_account(tx, "admin")
+        assert admin is not None
+        api_tokens.insert_token(tx, admin.account_id, "laptop", ["read"])
+    assert ensure_admin(settings) is None
+    with pool.transaction() as tx:
+        assert len(api_tokens.list_tokens(tx, admin.account_id)) == 1
+    assert ensure_admin(settings, reset=True) is not None
+    with pool.transaction() as tx:
+        assert api_tokens.list_tokens(tx, admin.account_id) == []
+        assert {(one.who, one.action) for one in audit.list_entries(tx)} == {
+            ("start", "account.password_changed"), ("start", "token.revoked"),
+        }  # fmt: skip

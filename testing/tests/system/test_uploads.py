@@ -1,9 +1,8 @@
-"""Files that browsers send to the app: only where somebody is logged in, and not without end."""
+"""Files that browsers send to the app: to a page of their own login, under an alias, and not without end."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,16 +13,15 @@ import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.web.server.starlette.starlette_app_utils import generate_xsrf_token_string
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
-from semg.accounts import end_login
+from semg.security.login import NewLogin, end_login
 from semg.settings import Settings
 from semg.store import accounts
 from semg.store.pool import Pool
-from semg.wire import tokens
+from testing.kits.logins import new_login
 from testing.running_system import running
 from testing.tests.conftest import Servers
-from ui import cookie
 
 pytestmark = pytest.mark.servers
 MB = 1 << 20
@@ -35,26 +33,51 @@ class Page:
     """A page that is open in a browser."""
 
     settings: Settings
+    socket: ClientConnection
     session_id: str
     xsrf: str
+    login: NewLogin
 
-    async def put(self, client: httpx.AsyncClient, size: int, name: str = "a") -> int:
+    async def address(self) -> str:
+        """Ask where a file is to be sent, as a file chooser does."""
+        asked = BackMsg()
+        asked.file_urls_request.request_id = "request"
+        asked.file_urls_request.file_names.append("recording.csv")
+        asked.file_urls_request.session_id = self.session_id
+        await self.socket.send(asked.SerializeToString())
+        async with asyncio.timeout(60):
+            async for data in self.socket:
+                message = ForwardMsg.FromString(data)
+                if message.WhichOneof("type") == "file_urls_response":
+                    return message.file_urls_response.file_urls[0].upload_url
+        raise AssertionError("no address came")
+
+    async def put(self, client: httpx.AsyncClient, size: int, login: NewLogin | None = None) -> int:
         """Send a file, and give the status of the answer."""
+        shown = login or self.login
+        address = await self.address()
+        assert self.session_id not in address, "proxies write addresses into their logs"
         answer = await client.put(
-            f"{self.settings.internal_app_url}/_stcore/upload_file/{self.session_id}/{name}",
-            files={"file": (name, bytes(size))},
-            headers={"X-Xsrftoken": self.xsrf, "Cookie": f"_streamlit_xsrf={self.xsrf}"},
+            f"{self.settings.internal_app_url}{address}",
+            files={"file": ("recording.csv", bytes(size))},
+            headers={
+                "X-Xsrftoken": self.xsrf,
+                "X-Semg-Binding": shown.binding,
+                "Origin": self.settings.internal_app_url,
+                "Cookie": f"_streamlit_xsrf={self.xsrf}; semg_login={shown.token}",
+            },
         )
         return answer.status_code
 
 
 @asynccontextmanager
-async def opened(settings: Settings, login: str = "") -> AsyncIterator[Page]:
-    """Open the overview, with the cookie of a login or without, and wait until it is drawn."""
+async def opened(settings: Settings, login: NewLogin) -> AsyncIterator[Page]:
+    """Open the overview in a login, and wait until it is drawn."""
     xsrf = generate_xsrf_token_string()
-    headers = {"Cookie": f"_streamlit_xsrf={xsrf}" + (f"; {cookie.NAME}={login}" if login else "")}
+    headers = {"Cookie": f"_streamlit_xsrf={xsrf}; semg_login={login.token}", "Origin": settings.internal_app_url}
     url = settings.internal_app_url.replace("http", "ws", 1) + "/_stcore/stream"
-    async with connect(url, additional_headers=headers, subprotocols=["streamlit", xsrf], max_size=None) as socket:
+    protocols = ["streamlit", xsrf, f"semg.binding.{login.binding}"]
+    async with connect(url, additional_headers=headers, subprotocols=protocols, max_size=None) as socket:
         asked = BackMsg()
         asked.rerun_script.query_string = ""
         await socket.send(asked.SerializeToString())
@@ -66,7 +89,7 @@ async def opened(settings: Settings, login: str = "") -> AsyncIterator[Page]:
                     session_id = message.new_session.initialize.session_id
                 elif message.WhichOneof("type") == "script_finished":
                     break
-        yield Page(settings, session_id, xsrf)
+        yield Page(settings, socket, session_id, xsrf, login)
 
 
 async def test_only_a_page_with_a_login_may_upload_and_not_without_end(
@@ -74,22 +97,28 @@ async def test_only_a_page_with_a_login_may_upload_and_not_without_end(
 ) -> None:
     settings = servers.settings
     with pool.transaction() as tx:
-        account_id = accounts.insert_account(tx, "ada", "")
-    login = tokens.Login(account_id, time.time() + 1)
-    shown = tokens.make_token(settings.secret_key.get_secret_value(), tokens.LOGIN, "ada", 600, login.issued_s)
+        ada, eve = accounts.insert_account(tx, "ada", ""), accounts.insert_account(tx, "eve", "")
+    login = new_login(pool, ada)
     with running(settings, tmp_path, ("streamlit",)):
         async with (
             httpx.AsyncClient(timeout=60) as client,
-            opened(settings) as stranger,
-            opened(settings, shown) as page,
-            opened(settings, shown) as another,
+            opened(settings, login) as page,
+            opened(settings, login) as another,
         ):
-            assert await stranger.put(client, 1) == 403
+            assert await page.put(client, 1, new_login(pool, eve)) == 403
+            assert await page.put(client, 1, NewLogin(login.login, login.token, "none")) == 403
             assert await page.put(client, 1) == 204
-            assert await page.put(client, (LIMIT_MB + 1) * MB, "large") == 413
-            assert await page.put(client, (LIMIT_MB - 1) * MB, "b") == 204
-            assert await another.put(client, (LIMIT_MB - 1) * MB, "c") == 204
-            assert await another.put(client, 4 * MB, "d") == 413, "of one account, in all of its pages"
+            assert await page.put(client, (LIMIT_MB + 1) * MB) == 413
+            assert await page.put(client, (LIMIT_MB - 1) * MB) == 204
+            assert await another.put(client, (LIMIT_MB - 1) * MB) == 204
+            assert await another.put(client, 4 * MB) == 413, "of one account, in all of its pages"
+            address = await page.address()
             with pool.transaction() as tx:
-                end_login(tx, login, settings.login_s)
-            assert await page.put(client, 1) == 403
+                end_login(tx, login.login)
+            shown = {"Cookie": f"semg_login={login.token}", "X-Semg-Binding": login.binding}
+            answer = await client.put(
+                f"{settings.internal_app_url}{address}",
+                files={"file": ("a", b"x")},
+                headers=shown | {"Origin": settings.internal_app_url},
+            )
+            assert answer.status_code == 403

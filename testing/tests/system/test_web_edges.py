@@ -24,6 +24,7 @@ from semg.settings import PROJECT_DIR, Settings, load_settings
 from semg.store import accounts, profiles
 from semg.store.pool import Pool
 from semg.wire import tokens
+from testing.kits.logins import make_login
 from testing.running_system import running
 from testing.tests.conftest import Servers, skip_or_fail
 
@@ -131,7 +132,8 @@ async def test_documented_reverse_proxy_serves_app_api_and_websockets(
     tmp_path.chmod(0o755)
     with pool.transaction() as tx:
         user_id = profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=200)
-        login = tokens.Login(accounts.insert_account(tx, "ada", ""), time.time() + 1)
+        account_id = accounts.insert_account(tx, "ada", "")
+    login = make_login(pool, account_id)
     context = ssl.create_default_context(cafile=str(cert))
     configuration = documented_configuration(tmp_path, settings, port, cert, key)
     with running(settings, tmp_path, ("api", "streamlit")), nginx(tmp_path, configuration, port):
