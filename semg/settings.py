@@ -10,6 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from types import EllipsisType
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,6 +20,8 @@ from semg.errors import SettingsError
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 API_PREFIX = "/api"
 """Where the LAN address has the API."""
+LOOPBACK_NETWORKS = "127.0.0.0/8, ::1"
+NO_PROXIES = "none"
 NATS_SERVICES = ("udpserver", "store", "nat_inference", "api", "job_runner")
 """The services that use the bus; each may have a user of its own there (``NATS_<SERVICE>_USER``, ``…_PASSWORD``)."""
 
@@ -63,6 +66,11 @@ class Settings(BaseSettings):
     streamlit_port: int = Field(8501, ge=1, le=65535)
     public_app_url: str = Field("", description="address of the app as browsers see it; empty: from host and port")
     public_api_url: str = Field("", description="address of the API as browsers see it; empty: from host and port")
+    trusted_proxies: str = Field(
+        "",
+        description="networks of reverse proxies whose X-Forwarded-For is believed, comma separated, or none; empty: "
+        "loopback where LAN or PUBLIC_…_URL says that there is a proxy",
+    )
     tls_cert: str = Field("", description="path of a certificate chain for API and app; empty: plain HTTP")
     tls_key: str = ""
 
@@ -197,6 +205,14 @@ class Settings(BaseSettings):
         _networks(value)
         return value
 
+    @field_validator("trusted_proxies", mode="after")
+    @classmethod
+    def _are_proxies(cls, value: str) -> str:
+        """Refuse what is no network at the start, not at the first request."""
+        if value.strip().lower() != NO_PROXIES:
+            _networks(value)
+        return value
+
     @model_validator(mode="after")
     def _usual_port(self) -> Settings:
         """Expect a named PostgreSQL at its usual port; the embedded one keeps out of its way."""
@@ -236,6 +252,23 @@ class Settings(BaseSettings):
     def text_networks(self) -> list[IPv4Network | IPv6Network]:
         """Networks that text datagrams are taken from; none: all."""
         return _networks(self.v1_networks)
+
+    @property
+    def trusted_networks(self) -> list[IPv4Network | IPv6Network]:
+        """Networks of the proxies whose ``X-Forwarded-For`` is believed; see ``semg.security.client_address``."""
+        named = self.trusted_proxies.strip()
+        if named:
+            return [] if named.lower() == NO_PROXIES else _networks(named)
+        return _networks(LOOPBACK_NETWORKS) if self.lan or self._has_proxy() else []
+
+    def _has_proxy(self) -> bool:
+        """Tell whether browsers reach app or API elsewhere than where they listen."""
+        pairs = ((self.public_app_url, self.streamlit_port), (self.public_api_url, self.api_port))
+        for url, port in pairs:
+            public = urlsplit(url)
+            if url and (public.scheme, public.port, public.path.rstrip("/")) != (self.scheme, port, ""):
+                return True
+        return False
 
     @property
     def nats_urls(self) -> list[str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from semg.errors import StoreUnavailableError
 from semg.rates import MAX_CALLERS, Rates
+from semg.security.client_address import Network, client_address
 from semg.store.api_tokens import PREFIX
 from webapi.access import bearer, is_api_token, known_grant, look_up
 from webapi.problems import away, problem
@@ -34,6 +36,7 @@ class RateLimit:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._rates: Rates | None = None
+        self._trusted: Sequence[Network] = ()
         self._first_looks = Rates(FIRST_LOOKS_PER_S)
         self._found: OrderedDict[str, None] = OrderedDict()
 
@@ -45,6 +48,7 @@ class RateLimit:
         settings = scope["app"].state.services.settings
         if self._rates is None:
             self._rates = Rates(settings.api_requests_per_s)
+            self._trusted = settings.trusted_networks
         header = Headers(scope=scope).get("authorization")
         if is_api_token(settings, header):
             await self._app(scope, receive, send)
@@ -64,7 +68,7 @@ class RateLimit:
 
     async def _wait_s(self, rates: Rates, scope: Scope, token: str) -> float:
         """Count a request, look its token up unless it has to wait, and give how long it has to."""
-        address = str((scope.get("client") or ("unknown",))[0])
+        address = client_address(scope, self._trusted)
         if not token.startswith(PREFIX):
             return rates.wait_s(address)
         digest = hashlib.sha256(token.encode()).hexdigest()

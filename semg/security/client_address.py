@@ -1,3 +1,76 @@
-"""TEMPORARY"""
-def client_address(scope, trusted):
-    return str((scope.get("client") or ("unknown",))[0])
+"""Where a request comes from: the address of the client, also behind a reverse proxy.
+
+``X-Forwarded-For`` is a header like any other: whoever connects may write it. It counts only when the connection
+itself comes from a proxy that the settings name (``Settings.trusted_networks``), and only from its right end: each
+proxy adds the address that it saw, so whatever stands left of the first untrusted address was written by that client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+Network = IPv4Network | IPv6Network
+UNKNOWN = "unknown"
+"""The caller of a server that listens on a Unix socket, which has no address."""
+MAX_HOPS = 16
+"""Of so many entries the right-most ones are looked at; no chain of proxies is longer."""
+
+
+def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
+    """Return the address of the client that a request or WebSocket comes from.
+
+    Parameters
+    ----------
+    scope
+        The ASGI scope, with ``client`` and ``headers`` as the server made them: run uvicorn with
+        ``--no-proxy-headers``.
+    trusted
+        Networks of the proxies whose ``X-Forwarded-For`` is believed; none: the address of the connection counts.
+
+    Returns
+    -------
+    str
+        The right-most address that is no trusted proxy; when all are, the left-most one. What is no address ends the
+        search: the proxy that passed it on is then the client.
+    """
+    client = scope.get("client")
+    peer = str(client[0]) if client else UNKNOWN
+    found = _parse(peer)
+    if found is None:
+        return peer
+    for entry in _forwarded(scope.get("headers") or ()):
+        if not is_trusted(found, trusted):
+            break
+        further = _parse(entry)
+        if further is None:
+            break
+        found = further
+    return str(found)
+
+
+def is_trusted(address: IPv4Address | IPv6Address, trusted: Sequence[Network]) -> bool:
+    """Return whether an address is that of a trusted proxy."""
+    return any(address in network for network in trusted)
+
+
+def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    """Return the entries of all ``X-Forwarded-For`` headers, the last one first."""
+    lines = [value for name, value in headers if name.lower() == b"x-forwarded-for"]
+    entries = b",".join(lines).decode("latin-1").rsplit(",", MAX_HOPS)[-MAX_HOPS:]
+    return [entry.strip() for entry in reversed(entries)]
+
+
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a text holds, without port, brackets and zone; None: it holds none."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

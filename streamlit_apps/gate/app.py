@@ -71,7 +71,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         settings, pool = self._found()
-        client = client_address(scope, ())
+        client = client_address(scope, settings.trusted_networks)
         if self._rates.wait_s(client) > 0:
             await _refuse(scope, receive, send, 429, "Too many requests came from your address. Wait a few seconds.")
             return

@@ -28,9 +28,10 @@ EVIL = """<!DOCTYPE html><title>another port</title><iframe src="APP/" id="frame
     socket.onopen = () => done("open");
     socket.onclose = () => done("refused");
   });
+  const stream = "APP/_stcore/stream".replace("http", "ws");
   window.attack = async () => ({
-    socket: await ended(new WebSocket("APP/_stcore/stream".replace("http", "ws"), ["streamlit", "x"])),
-    guessed: await ended(new WebSocket("APP/_stcore/stream".replace("http", "ws"), ["streamlit", "x", "semg.binding.none"])),
+    socket: await ended(new WebSocket(stream, ["streamlit", "x"])),
+    guessed: await ended(new WebSocket(stream, ["streamlit", "x", "semg.binding.none"])),
     read: await fetch("APP/login/state", {credentials: "include"}).then((r) => r.type, () => "refused"),
     sent: await fetch("APP/login", {method: "POST", credentials: "include", body: "{}",
       headers: {"Content-Type": "application/json"}}).then((r) => r.type, () => "refused"),

@@ -48,8 +48,9 @@ def with_classes(classifier: Classifier, names: dict[str, str]) -> Classifier:
 def api_running(settings: Settings) -> Iterator[httpx.Client]:
     """Serve the API with uvicorn and give a client with the token."""
     config = uvicorn.Config(
-        create_app(settings), "127.0.0.1", settings.api_port, log_level="warning", ws="websockets-sansio"
-    )
+        create_app(settings), "127.0.0.1", settings.api_port, log_level="warning", ws="websockets-sansio",
+        proxy_headers=False,
+    )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -278,6 +278,17 @@ def test_stranger_and_account_are_slowed_down_and_services_are_not(servers: Serv
     assert {one.status_code for one in (*service, *probes)} == {200}
 
 
+@pytest.mark.parametrize(("trusted", "last"), [("", 429), ("127.0.0.1", 401), ("192.0.2.0/24", 429)])
+def test_forwarded_address_counts_only_from_a_configured_proxy(servers: Servers, trusted: str, last: int) -> None:
+    settings = servers.settings.model_copy(update={"api_requests_per_s": 2.0, "trusted_proxies": trusted})
+    with api_running(settings) as api:
+        answers = [
+            api.get("/metrics", headers=headers("wrong") | {"X-Forwarded-For": f"203.0.113.{number}"})
+            for number in range(12)
+        ]
+    assert (answers[0].status_code, answers[-1].status_code) == (401, last)
+
+
 def test_stranger_cannot_fill_the_memory_with_a_body(api: httpx.Client) -> None:
     body = b"x" * (limits.STRANGERS_BODY_BYTES + 1)
     assert api.post("/predict", content=body, headers=headers("wrong")).status_code == 413

@@ -1,0 +1,88 @@
+"""Where a request comes from, and that a client cannot write it itself."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semg.security.client_address import UNKNOWN, client_address
+from semg.settings import Settings
+
+LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
+PROXIES = [*LOOPBACK, ip_network("10.1.0.0/16")]
+
+
+def scope(peer: str | None, *forwarded: str) -> dict[str, object]:
+    return {
+        "client": None if peer is None else (peer, 1234),
+        "headers": [(b"x-forwarded-for", value.encode()) for value in forwarded],
+    }
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "trusted", "client"),
+    [
+        ("192.0.2.7", ["198.51.100.1"], LOOPBACK, "192.0.2.7"),
+        ("127.0.0.1", ["198.51.100.1"], [], "127.0.0.1"),
+        ("127.0.0.1", ["198.51.100.1"], LOOPBACK, "198.51.100.1"),
+        ("127.0.0.1", ["203.0.113.9, 198.51.100.1"], LOOPBACK, "198.51.100.1"),
+        ("127.0.0.1", ["203.0.113.9", "198.51.100.1"], LOOPBACK, "198.51.100.1"),
+        ("127.0.0.1", ["203.0.113.9, 198.51.100.1, 10.1.2.3"], PROXIES, "198.51.100.1"),
+        ("127.0.0.1", ["127.0.0.5"], LOOPBACK, "127.0.0.5"),
+        ("127.0.0.1", [], LOOPBACK, "127.0.0.1"),
+        ("127.0.0.1", [""], LOOPBACK, "127.0.0.1"),
+        ("127.0.0.1", ["203.0.113.9, nonsense"], LOOPBACK, "127.0.0.1"),
+        ("127.0.0.1", ["203.0.113.9, unknown, 10.1.2.3"], PROXIES, "10.1.2.3"),
+        ("127.0.0.1", ["198.51.100.1:4711"], LOOPBACK, "198.51.100.1"),
+        ("::1", ["[2001:db8::1]:4711"], LOOPBACK, "2001:db8::1"),
+        ("::ffff:127.0.0.1", ["2001:DB8:0::1"], LOOPBACK, "2001:db8::1"),
+        ("fe80::1%eth0", ["198.51.100.1"], LOOPBACK, "fe80::1"),
+        (None, ["198.51.100.1"], LOOPBACK, UNKNOWN),
+        ("127.0.0.1", [", ".join(f"203.0.113.{n}" for n in range(200))], LOOPBACK, "203.0.113.199"),
+    ],
+)
+def test_client_is_the_right_most_address_that_is_no_trusted_proxy(
+    peer: str | None, forwarded: list[str], trusted: list, client: str
+) -> None:
+    assert client_address(scope(peer, *forwarded), trusted) == client
+
+
+@given(st.lists(st.text(st.characters(max_codepoint=255)), max_size=30))
+def test_nothing_that_a_client_writes_before_its_proxy_changes_its_address(written: list[str]) -> None:
+    forged = ",".join([*written, " 198.51.100.1"]).encode("latin-1")
+    asked = {"client": ("127.0.0.1", 1), "headers": [(b"X-Forwarded-For", forged)]}
+    assert client_address(asked, LOOPBACK) == "198.51.100.1"
+
+
+@given(st.text(st.characters(max_codepoint=255)))
+def test_whatever_the_header_holds_an_address_comes_back(written: str) -> None:
+    asked = {"client": ("127.0.0.1", 1), "headers": [(b"x-forwarded-for", written.encode("latin-1"))]}
+    ip_address(client_address(asked, LOOPBACK))
+
+
+@pytest.mark.parametrize(
+    ("values", "trusts_loopback"),
+    [
+        ({}, False),
+        ({"lan": True}, True),
+        ({"public_app_url": "https://emg.lab.example"}, True),
+        ({"public_api_url": "https://emg.lab.example/api"}, True),
+        ({"public_app_url": "http://192.168.1.5:8501"}, False),
+        ({"public_app_url": "http://192.168.1.5:8501", "public_api_url": "http://192.168.1.5:8000"}, False),
+        ({"public_api_url": "http://192.168.1.5:8000/api"}, True),
+        ({"lan": True, "trusted_proxies": "none"}, False),
+        ({"trusted_proxies": "127.0.0.1"}, True),
+        ({"lan": True, "trusted_proxies": "10.1.0.0/16, 10.2.0.1"}, False),
+    ],
+)
+def test_loopback_is_trusted_only_when_a_proxy_is_configured(values: dict[str, object], trusts_loopback: bool) -> None:
+    trusted = Settings(_env_file=None, **values).trusted_networks
+    assert (client_address(scope("127.0.0.1", "198.51.100.1"), trusted) == "198.51.100.1") is trusts_loopback
+
+
+def test_network_that_is_none_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match="trusted_proxies"):
+        Settings(_env_file=None, trusted_proxies="everybody")
