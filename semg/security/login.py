@@ -104,7 +104,7 @@ class Throttle:
 _THROTTLE = Throttle()
 
 
-def check_password(
+def verify_login(
     pool: Pool,
     login: str,
     password: str,

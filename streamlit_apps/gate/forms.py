@@ -20,7 +20,7 @@ from gate.steps import Step, Steps
 from semg.errors import LoginError, SemgError, StoreUnavailableError
 from semg.security import passkeys, totp
 from semg.security.failed_logins import FailedLogins, record_failures
-from semg.security.login import FORM, check_password, forget_wrong_tries
+from semg.security.login import FORM, forget_wrong_tries, verify_login
 from semg.store import accounts, second_factors
 from semg.store.accounts import Account
 from semg.store.logins import LoginRecord
@@ -137,7 +137,7 @@ class Forms:
     def _checked(self, request: Request, name: str, secret: str) -> Account:
         visit = visit_of(request)
         try:
-            return check_password(visit.pool, name, secret, datetime.now(UTC), visit.client, is_all=False)
+            return verify_login(visit.pool, name, secret, datetime.now(UTC), visit.client, is_all=False)
         except LoginError:
             with visit.pool.transaction() as tx:
                 known = accounts.find_account(tx, name)

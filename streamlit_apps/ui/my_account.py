@@ -9,7 +9,7 @@ import streamlit as st
 
 from semg.errors import InvalidValueError, LoginError
 from semg.passwords import hash_password
-from semg.security.login import check_password
+from semg.security.login import verify_login
 from semg.store import accounts, api_tokens, logins
 from semg.store.accounts import Account
 from semg.store.audit import record
@@ -58,7 +58,7 @@ def _password(app: App, account: Account) -> None:
                     raise InvalidValueError("new_password", "expected the same twice, got two different ones")
                 hashed = hash_password(new, account.login)
                 try:
-                    check_password(app.unrestricted, account.login, old, datetime.now(UTC))
+                    verify_login(app.unrestricted, account.login, old, datetime.now(UTC))
                 except LoginError as exc:
                     raise InvalidValueError("password_now", "it is wrong, or there were too many wrong tries") from exc
                 with app.unrestricted.transaction() as tx:

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from semg.errors import LoginError
 from semg.passwords import hash_password
-from semg.security.login import check_password
+from semg.security.login import verify_login
 from semg.store import access, accounts, api_tokens, audit, gestures, profiles
 from semg.store.pool import Pool, execute, one
 from testing.tests.pages.page_data import (
@@ -121,9 +121,9 @@ def test_own_password_is_changed_with_the_old_one_only(open_page, app_of_test: A
     change(PASSWORD, "another long password", "another long password")
     assert not page.error
     assert [title.value for title in page.title] == ["User Management"], "this browser stays logged in"
-    assert check_password(pool, LOGIN, "another long password", now()).login == LOGIN
+    assert verify_login(pool, LOGIN, "another long password", now()).login == LOGIN
     with pytest.raises(LoginError):
-        check_password(pool, LOGIN, PASSWORD, now())
+        verify_login(pool, LOGIN, PASSWORD, now())
 
 
 def test_token_is_shown_once_and_revoked(open_page, as_role: AsRole, pool: Pool) -> None:
@@ -216,7 +216,7 @@ def test_admin_makes_changes_and_deletes_accounts(open_page, app_of_test: App, p
     button(page, "Make account").click().run()
     assert not page.error
     password = page.code[0].value
-    assert check_password(pool, "helper", password, now()).role == "researcher"
+    assert verify_login(pool, "helper", password, now()).role == "researcher"
     with pool.transaction() as tx:
         helper = accounts.find_account(tx, "helper")
     assert helper is not None

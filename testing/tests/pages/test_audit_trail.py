@@ -15,7 +15,7 @@ from semg.jobs import retention
 from semg.passwords import hash_password
 from semg.platform.postgres import PostgresServer
 from semg.pseudonyms import keep_name
-from semg.security.login import check_password
+from semg.security.login import verify_login
 from semg.settings import Settings
 from semg.store import access, accounts, api_tokens, audit, boards, jobs, models, sessions, videos
 from semg.store.audit import Action
@@ -226,7 +226,7 @@ def token_is_used(world: World) -> None:
 def password_is_guessed(world: World) -> None:
     for _ in range(9):
         with pytest.raises(LoginError):
-            check_password(world.pool, LOGIN, "wrong password", now())
+            verify_login(world.pool, LOGIN, "wrong password", now())
 
 
 STEPS: dict[Callable[[World], None], set[Action]] = {
@@ -305,8 +305,8 @@ def test_locks_are_written_down_and_not_every_try(world: World) -> None:
         accounts.update_password(tx, world.account_id(LOGIN), hash_password(PASSWORD))
     for _ in range(4):
         with pytest.raises(LoginError):
-            check_password(world.pool, LOGIN, "wrong password", now())
-    assert check_password(world.pool, LOGIN, PASSWORD, now()).login == LOGIN
+            verify_login(world.pool, LOGIN, "wrong password", now())
+    assert verify_login(world.pool, LOGIN, PASSWORD, now()).login == LOGIN
     assert len(entries(world.pool, "account.locked")) == 1, "a right password at the last try is no lock"
 
 

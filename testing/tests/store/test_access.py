@@ -11,7 +11,7 @@ import pytest
 from semg import passwords
 from semg.errors import AccessError, ConflictError, InvalidValueError, LoginError, NotFoundError
 from semg.platform.first_login import ensure_admin
-from semg.security.login import check_password, end_login, find_logged_in
+from semg.security.login import end_login, find_logged_in, verify_login
 from semg.settings import Settings
 from semg.store import access, accounts, api_tokens, audit, gestures, logins, profiles
 from semg.store.accounts import Account
@@ -255,11 +255,11 @@ def test_logins_end_with_password_log_out_and_disabling(pool: Pool, make_account
         accounts.update_account(tx, account.account_id, role="researcher", disabled=True)
     assert not holds(login)
     with pytest.raises(LoginError):
-        check_password(pool, "ada", PASSWORD, datetime.now(UTC))
+        verify_login(pool, "ada", PASSWORD, datetime.now(UTC))
     with pool.transaction() as tx:
         accounts.update_account(tx, account.account_id, role="researcher", disabled=False)
     assert not holds(login), "a login from before does not come back"
-    assert check_password(pool, "ada", PASSWORD, datetime.now(UTC)).login == "ada"
+    assert verify_login(pool, "ada", PASSWORD, datetime.now(UTC)).login == "ada"
 
 
 def test_proof_of_who_it_is_gets_old(pool: Pool, make_account: MakeAccount) -> None:

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from semg import passwords
 from semg.errors import ConflictError, InvalidValueError, LoginError, NotFoundError
 from semg.security import login as logging_in
-from semg.security.login import Throttle, UnknownLogins, check_password
+from semg.security.login import Throttle, UnknownLogins, verify_login
 from semg.settings import Settings
 from semg.store import accounts
 from semg.store.pool import Pool, execute
@@ -28,7 +28,7 @@ def account_id(pool: Pool) -> int:
 
 def refused(pool: Pool, login: str, password: str, now: datetime = NOW) -> str:
     with pytest.raises(LoginError) as caught:
-        check_password(pool, login, password, now)
+        verify_login(pool, login, password, now)
     return str(caught.value)
 
 
@@ -67,7 +67,7 @@ def test_generated_passwords_differ_and_have_no_look_alikes() -> None:
 
 
 def test_right_password_gives_the_account(pool: Pool, account_id: int) -> None:
-    account = check_password(pool, "admin", PASSWORD, NOW)
+    account = verify_login(pool, "admin", PASSWORD, NOW)
     assert (account.account_id, account.login, account.role) == (account_id, "admin", "admin")
     assert (account.failed_logins, account.locked_until) == (0, None)
 
@@ -97,11 +97,11 @@ def test_unknown_login_does_the_work_of_a_known_one(
 def test_fifth_wrong_try_locks_even_the_right_password_out(pool: Pool, account_id: int) -> None:
     for _ in range(accounts.FREE_TRIES):
         refused(pool, "admin", "wrong")
-    check_password(pool, "admin", PASSWORD, NOW)  # forgets them
+    verify_login(pool, "admin", PASSWORD, NOW)  # forgets them
     for _ in range(accounts.FREE_TRIES + 1):
         refused(pool, "admin", "wrong")
     assert refused(pool, "admin", PASSWORD, NOW + timedelta(seconds=accounts.FIRST_LOCK_S - 1)) == logging_in.REFUSED
-    assert check_password(pool, "admin", PASSWORD, NOW + timedelta(seconds=accounts.FIRST_LOCK_S)).failed_logins == 0
+    assert verify_login(pool, "admin", PASSWORD, NOW + timedelta(seconds=accounts.FIRST_LOCK_S)).failed_logins == 0
 
 
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -134,7 +134,7 @@ def test_login_that_nobody_may_use_is_locked_as_others_are(
         for _ in range(40):
             before = len(seen)
             with pytest.raises(LoginError) as caught:
-                check_password(pool, login, "wrong", now, throttle=nobodys)
+                verify_login(pool, login, "wrong", now, throttle=nobodys)
             assert str(caught.value) == logging_in.REFUSED
             took.append(len(seen) > before)
             now += timedelta(seconds=7)
@@ -171,7 +171,7 @@ def test_login_that_finds_no_turn_counts_as_no_try(
         monkeypatch.setattr(passwords, "turn", lambda: original(wait_s=0.01))
         for _ in range(accounts.FREE_TRIES + 2):
             assert refused(pool, "admin", PASSWORD) == passwords.BUSY
-    assert check_password(pool, "admin", PASSWORD, NOW).failed_logins == 0
+    assert verify_login(pool, "admin", PASSWORD, NOW).failed_logins == 0
 
 
 def test_lock_doubles_up_to_its_limit(pool: Pool, account_id: int) -> None:
@@ -213,12 +213,12 @@ def test_tries_at_the_same_moment_do_not_slip_under_the_throttle(
 
 
 def test_new_password_ends_a_lock_and_dates_itself(pool: Pool, account_id: int) -> None:
-    before = check_password(pool, "admin", PASSWORD, NOW)
+    before = verify_login(pool, "admin", PASSWORD, NOW)
     for _ in range(accounts.FREE_TRIES + 1):
         refused(pool, "admin", "wrong")
     with pool.transaction() as tx:
         accounts.update_password(tx, account_id, passwords.hash_password("another good one"))
-    after = check_password(pool, "admin", "another good one", NOW)
+    after = verify_login(pool, "admin", "another good one", NOW)
     assert after.password_changed_at > before.password_changed_at
     refused(pool, "admin", PASSWORD)
 
@@ -228,7 +228,7 @@ def test_outdated_hash_is_renewed_at_a_login_without_ending_logins(pool: Pool) -
     with pool.transaction() as tx:
         accounts.insert_account(tx, "admin", weak)
         before = accounts.find_account(tx, "admin")
-    after = check_password(pool, "admin", PASSWORD, NOW)
+    after = verify_login(pool, "admin", PASSWORD, NOW)
     assert after.password_hash != weak
     assert passwords.verify_password(after.password_hash, PASSWORD) == (True, None)
     assert after.password_changed_at == before.password_changed_at
@@ -252,7 +252,7 @@ def test_one_address_cannot_try_one_password_on_many_logins(pool: Pool, account_
 
     def attempt(login: str, password: str, address: str = "192.0.2.1") -> str:
         try:
-            return check_password(pool, login, password, NOW, address, throttle).login
+            return verify_login(pool, login, password, NOW, address, throttle).login
         except LoginError as exc:
             return str(exc)
 
