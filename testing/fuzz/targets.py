@@ -28,7 +28,7 @@ from semg.ingest.counters import Counters
 from semg.ingest.decoder import decode_batch
 from semg.ingest.pipeline import Pipeline
 from semg.prompt_media import check_prompt
-from semg.recordings import load_recording
+from semg.recordings import UPLOAD, load_recording
 from semg.sealed import Vault
 from semg.signals import summary
 from semg.signals.base import Base
@@ -211,7 +211,7 @@ def recording(data: bytes) -> None:
     path = Path(_folder().name) / "recording.csv"
     path.write_bytes(data)
     try:
-        loaded = load_recording(path)
+        loaded = load_recording(path, limits=UPLOAD)
     except RecordingError:
         return
     labelled = loaded.labelled

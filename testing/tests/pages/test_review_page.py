@@ -15,7 +15,7 @@ from semg.settings import Settings
 from semg.store import sessions
 from semg.store.pool import Pool
 from testing.tests.pages.page_data import REVIEW, Open, all_text, button, make_session, now, store_noise
-from ui import runtime
+from ui import imports, runtime
 
 pytestmark = pytest.mark.servers
 
@@ -149,6 +149,20 @@ def test_recording_is_imported_as_a_session_and_a_damaged_one_is_refused(
     button(page, "Import").click().run()
     assert page.error
     assert "Something went wrong" not in page.error[0].value
+
+
+def test_import_waits_for_no_other_one(open_page: Open, pool: Pool, profile_id: int) -> None:
+    rows = [f"{5 * i},{i % 7},1,2,3,fist,1" for i in range(600)]
+    content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows]).encode()
+    page = open_page(REVIEW, mode="Import a recording")
+    page.file_uploader(key="import-0").set_value(("walk.csv", content, "text/csv"))
+    with imports.turn(imports.turns()):
+        button(page, "Import").click().run()
+    assert "nother import runs at this moment" in page.error[0].value
+    button(page, "Import").click().run()
+    assert not page.error
+    with pool.transaction() as tx:
+        assert len(sessions.list_sessions(tx, profile_id)) == 1
 
 
 def test_app_that_starts_removes_what_a_killed_one_left_of_uploads(
