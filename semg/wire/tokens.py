@@ -15,6 +15,7 @@ import jwt
 from semg.errors import WireError
 
 LIVE, LOGIN, VIDEO, EXPORT = "semg-live", "semg-login", "semg-video", "semg-export"
+FILE = "semg-file"
 SUBPROTOCOL = "semg.v1"
 TOKEN_PROTOCOL_PREFIX = "semg.token."  # noqa: S105 - a prefix, not a secret
 
@@ -32,8 +33,8 @@ def make_token(
 ) -> str:
     """Give a token for a purpose.
 
-    Its subject is a userid (``LIVE``), an account's name (``LOGIN``), a session (``VIDEO``), or an archive's name
-    (``EXPORT``).
+    Its subject is a userid (``LIVE``), an account's name (``LOGIN``), a session (``VIDEO``), an archive's name
+    (``EXPORT``), or a file's (``FILE``).
 
     Parameters
     ----------

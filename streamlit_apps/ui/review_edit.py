@@ -8,15 +8,17 @@ import streamlit as st
 
 from semg.domain import Gesture, Profile, Repetition, Session, utc_from_us
 from semg.errors import NotFoundError
+from semg.privacy import downloads
 from semg.store import access, audit, erasing, repetitions, sessions
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
-from ui import errors, export, imports, times
+from ui import download, errors, imports, times
 from ui.page import flash
 from ui.runtime import App
 
 MOVE_ERROR = "review-move-error"
 SESSION = "session"
+_KINDS = {"CSV": "csv.gz", "Parquet": "parquet"}
 
 
 def label_of(one: Repetition) -> str:
@@ -198,22 +200,8 @@ def import_session(app: App, profile: Profile) -> None:
 
 
 def _export(app: App, session: Session) -> None:
-    kind = st.segmented_control("Export as", ["CSV", "Parquet"], default="CSV", key="export-kind") or "CSV"
-    if st.button(f"Prepare {kind}", icon=":material/download:", key="prepare"):
-        with errors.attempt(), st.spinner("Reading the session …"):
-            with app.pool.transaction() as tx:
-                app.require(tx, session.user_id, "see")
-                if kind == "CSV":
-                    content = export.session_csv(tx, session, app.settings.data_dir)
-                else:
-                    content = export.session_parquet(tx, session)
-                st.session_state["exported"] = (session.session_id, kind, content)
-                audit.record(tx, Actor(app.login), "session.exported", session.user_id, session.session_id)
-    ready = st.session_state.get("exported")
-    if ready is not None and ready[:2] == (session.session_id, kind):
-        name = "".join(letter if letter.isalnum() else "_" for letter in session.name)
-        ending, media = (".csv.gz", "application/gzip") if kind == "CSV" else (".parquet", "application/octet-stream")
-        st.download_button(f"Download {kind}", ready[2], name + ending, media, on_click="ignore")
+    kind = st.segmented_control("Export as", list(_KINDS), default="CSV", key="export-kind") or "CSV"
+    download.link(app, f"Download {kind}", downloads.session_file(session.session_id, _KINDS[kind]))
 
 
 def _difference(one: repetitions.RepetitionChange) -> str:
