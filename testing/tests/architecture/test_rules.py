@@ -138,6 +138,21 @@ def test_files_of_people_are_not_in_the_apps_open_memory() -> None:
     assert "address = download.file_url(" in ast.unparse(prompts)
 
 
+def test_csv_is_written_by_what_keeps_formulas_out() -> None:
+    found = {
+        f"{path.relative_to(PROJECT_DIR)}: {node.func.attr}"
+        for path in sources("semg", *SERVICES)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        and (node.func.attr in ("to_csv", "write_csv", "DictWriter") or ast.unparse(node.func) == "csv.writer")
+    }  # fmt: skip
+    assert found == {
+        "semg/wire/csv_cells.py: writer",
+        "semg/recordings.py: to_csv",  # the labels through csv_cells.neutral
+        "semg/session_export.py: write_csv",  # likewise
+    }
+
+
 def test_nothing_stored_is_unpickled_and_nothing_received_is_evaluated() -> None:
     assert (
         offenders(sources("semg", *SERVICES, "testing"), ("pickle", "dill", "cloudpickle", "shelve", "marshal")) == []
