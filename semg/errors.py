@@ -84,6 +84,10 @@ class VideoError(SemgError):
     """A video cannot be written or made; the message is for whoever recorded it."""
 
 
+class DecoderError(SemgError):
+    """A file from outside could not be opened by the process that was to do it: it crashed, or took too much."""
+
+
 class TrainingError(SemgError):
     """The data of a job cannot give a classifier; the message tells a researcher why and what to do."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import groupby
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,26 @@ from numpy.typing import NDArray
 
 from semg.domain import Block, Device, us_from_utc, utc_from_us
 from semg.errors import RecordingError
-from semg.recordings import Recording
+from semg.recordings import UPLOAD, Recording
 from semg.signals.dataset import LabelledSamples, Stretch
 from semg.signals.synthesis import SyntheticArm, SyntheticSession
 from semg.store import blocks as blocks_store
 from semg.store import gestures as gestures_store
 from semg.store import profiles as profiles_store
-from semg.store import repetitions as repetitions_store
+from semg.store import repetition_sets
 from semg.store import sessions as sessions_store
-from semg.store.pool import Transaction
+from semg.store.pool import Transaction, limit_statements
 
 BLOCK_S = 1.0
+BLOCKS_AT_ONCE = 1000
+"""Blocks that are in memory in PostgreSQL's format."""
+MAX_GESTURES = 200
+"""Of one recording: each that the bank lacks is added to it."""
+MAX_SPAN = timedelta(days=7)
+"""From the first sample to the last: each day of it is a partition."""
+MAX_REPETITION = 2**31 - 1
+MAX_S = 60.0
+"""Of the transaction: while it lasts, rows that it touches are locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,14 @@ class ImportedSession:
 
 
 def import_recording(
-    tx: Transaction, user_id: int, recording: Recording, name: str, started_at: datetime | None = None
+    tx: Transaction,
+    user_id: int,
+    recording: Recording,
+    name: str,
+    started_at: datetime | None = None,
+    *,
+    max_s: float = MAX_S,
+    clock: Callable[[], float] = time.monotonic,
 ) -> ImportedSession:
     """Store a recording as a completed session of a profile; gestures that its bank lacks are added.
 
@@ -44,15 +61,23 @@ def import_recording(
     ----------
     started_at
         Server time of the first sample; the import's own moment less the recording's length when not given.
+    max_s, clock
+        An import that takes longer than so many seconds of this clock is refused, and leaves nothing.
 
     Raises
     ------
     RecordingError
-        The recording does not fit the profile's device: other channel names or another rate.
+        The recording does not fit the profile's device (other channel names or another rate), has more stretches,
+        gaps or gestures than one session may have, is longer than ``MAX_SPAN``, or takes too long to store.
+    StoreError
+        One statement alone took longer than ``max_s``.
     """
     labelled = recording.labelled
     device = profiles_store.get_profile(tx, user_id).device
     _check_device(labelled, device)
+    _check_size(recording)
+    deadline = _Deadline(clock, max_s)
+    limit_statements(tx, min(max_s, MAX_S))
     device_us = np.round(recording.device_ms * 1000).astype(np.int64)
     period_us = round(1e6 / labelled.rate_hz)
     length_us = int(device_us[-1] - device_us[0]) + period_us
@@ -68,8 +93,12 @@ def import_recording(
         status="completed",
         device=device,
     )
-    blocks_store.copy_blocks(tx, list(_blocks(user_id, labelled, device_us, offset_us)), session_id)
+    made = _blocks(user_id, labelled, device_us, offset_us)
+    while portion := list(islice(made, BLOCKS_AT_ONCE)):
+        blocks_store.copy_blocks(tx, portion, session_id)
+        deadline.check()
     n_repetitions = _insert_repetitions(tx, user_id, session_id, labelled, device_us + offset_us, period_us)
+    deadline.check()
     return ImportedSession(session_id, len(labelled.samples), n_repetitions)
 
 
@@ -135,17 +164,59 @@ def _insert_repetitions(
     period_us: int,
 ) -> int:
     """Write every stretch as a repetition; it ends where the next sample begins."""
-    names = list(dict.fromkeys(stretch.label for stretch in labelled.stretches))
-    gesture_ids = gestures_store.ensure_gestures(tx, user_id, names)
+    if not labelled.stretches:
+        return 0
+    gesture_ids = gestures_store.ensure_gestures(tx, user_id, _gestures(labelled))
     ends_us = np.append(server_us[1:], server_us[-1] + period_us)
-    for index, stretch in enumerate(labelled.stretches):
-        inside = np.flatnonzero(labelled.stretch == index)
-        repetitions_store.insert_repetition(
-            tx,
-            session_id,
-            gesture_ids[stretch.label],
-            stretch.repetition,
-            utc_from_us(int(server_us[inside[0]])),
-            utc_from_us(int(ends_us[inside[-1]])),
+    # A stretch's samples are consecutive, and stretches are numbered in the order of time.
+    firsts = np.unique(labelled.stretch, return_index=True)[1][-len(labelled.stretches) :]
+    lasts = len(labelled.stretch) - 1 - np.unique(labelled.stretch[::-1], return_index=True)[1]
+    lasts = lasts[-len(labelled.stretches) :]
+    made = [
+        repetition_sets.NewRepetition(
+            gesture_ids[stretch.label], stretch.repetition, utc_from_us(int(first_us)), utc_from_us(int(end_us))
         )
-    return len(labelled.stretches)
+        for stretch, first_us, end_us in zip(labelled.stretches, server_us[firsts], ends_us[lasts], strict=True)
+    ]
+    repetition_sets.insert_repetitions(tx, session_id, made)
+    return len(made)
+
+
+def _gestures(labelled: LabelledSamples) -> list[str]:
+    return list(dict.fromkeys(stretch.label for stretch in labelled.stretches))
+
+
+def _check_size(recording: Recording) -> None:
+    labelled, span_ms = recording.labelled, float(recording.device_ms[-1] - recording.device_ms[0])
+    n_gaps, n_gestures = int(labelled.starts_run[1:].sum()), len(_gestures(labelled))
+    for what, n, most in (
+        ("stretches of one gesture and repetition", len(labelled.stretches), UPLOAD.stretches),
+        ("gaps", n_gaps, UPLOAD.gaps),
+        ("different gestures", n_gestures, MAX_GESTURES),
+    ):
+        if n > most:
+            raise RecordingError(f"the recording has {n:,} {what}; a session has at most {most:,}. Split it.")
+    if span_ms > MAX_SPAN / timedelta(milliseconds=1):
+        raise RecordingError(
+            f"the recording goes over {span_ms / 86_400_000:,.1f} days; expected at most {MAX_SPAN.days}. Split it, "
+            "or put right the times in millis."
+        )
+    numbers = [stretch.repetition for stretch in labelled.stretches]
+    if numbers and not 0 <= min(numbers) <= max(numbers) <= MAX_REPETITION:
+        raise RecordingError(
+            f"the recording has repetitions from {min(numbers)} to {max(numbers)}; expected whole numbers from 0 on"
+        )
+
+
+class _Deadline:
+    """Refuses to go on when a time is over."""
+
+    def __init__(self, clock: Callable[[], float], longest_s: float) -> None:
+        self._clock, self._longest_s, self._end = clock, longest_s, clock() + longest_s
+
+    def check(self) -> None:
+        if self._clock() > self._end:
+            raise RecordingError(
+                f"storing the recording took more than {self._longest_s:g} s, and nothing of it was kept: the database "
+                "is busy. Try again later, or split the recording."
+            )

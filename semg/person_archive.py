@@ -5,7 +5,6 @@ Made piece by piece: at most ten minutes of samples, one model's report, one bas
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import zipfile
@@ -44,6 +43,7 @@ from semg.store import (
 from semg.store.block_cuts import trimmed
 from semg.store.pool import Pool
 from semg.video.files import files_of
+from semg.wire import csv_cells
 
 STEP = timedelta(minutes=10)
 _COPY_BYTES = 1 << 20
@@ -72,7 +72,8 @@ audit.csv             who saw, exported, shared and changed these data
 
 Accounts of this platform stand as numbers, as in "account 3"; "account gone" is one that was deleted since, or a tool.
 Times are UTC; server_us counts microseconds from 1970-01-01 on the server's clock, device_us on the device's.
-CSV files are UTF-8 with a comma between fields and names in the first line.
+CSV files are UTF-8 with a comma between fields and names in the first line. A text that a spreadsheet would compute (it
+begins with = + - @) has an apostrophe in front.
 """
 
 
@@ -240,12 +241,12 @@ class _Archive:
                             table = BlockTable.joined([before, after])
                     self._samples(rows, table)
 
-    def _samples(self, rows: Any, table: BlockTable) -> None:
+    def _samples(self, rows: csv_cells.Writer, table: BlockTable) -> None:
         """Write the samples of some blocks, which may differ in their number of channels."""
         for block in table.blocks():
             columns = [block.server_us.tolist(), block.device_us.tolist()]
             columns += [np.char.mod("%.9g", block.samples[:, k]).tolist() for k in range(block.samples.shape[1])]
-            rows.writerows(zip(*columns, strict=True))
+            rows.write_numbers(zip(*columns, strict=True))
         self._done += table.n_samples
         self._progress(min(0.99, self._done / self._all))
 
@@ -258,7 +259,7 @@ class _Archive:
                 copy.write(piece)
         with files.open(files.times) as times, self._csv(f"{folder}/video_times.csv") as rows:
             rows.writerow(["frame", "server_us"])
-            rows.writerows(enumerate(np.frombuffer(times.read() or b"", "<i8").tolist()))
+            rows.write_numbers(enumerate(np.frombuffer(times.read() or b"", "<i8").tolist()))
 
     def _decisions(self) -> None:
         with self._csv("decisions.csv") as rows:
@@ -308,9 +309,9 @@ class _Archive:
         self._zip.writestr(name, json.dumps(content, indent=1, ensure_ascii=False, default=str))
 
     @contextmanager
-    def _csv(self, name: str) -> Iterator[Any]:
+    def _csv(self, name: str) -> Iterator[csv_cells.Writer]:
         with (
             self._zip.open(name, "w", force_zip64=True) as raw,
             io.TextIOWrapper(raw, "utf-8", newline="", write_through=False) as text,
         ):
-            yield csv.writer(text)
+            yield csv_cells.Writer(text)

@@ -7,8 +7,6 @@ pairs. Nothing else in ``semg`` reads or writes this layout.
 from __future__ import annotations
 
 import gzip
-import io
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +16,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, Sensor
+from semg.domain import MAX_RATE_HZ, MIN_RATE_HZ, Sensor
 from semg.errors import RecordingError
-from semg.signals.dataset import LabelledSamples, Stretch, number_stretches
+from semg.recording_columns import CHUNK_ROWS, TOOL, UPLOAD, Limits, Reader, joined, tables
+from semg.recording_text import open_text
+from semg.signals.dataset import LabelledSamples
+from semg.wire import csv_cells
 
+__all__ = [
+    "CHUNK_ROWS", "TOOL", "UPLOAD", "Limits", "Recording", "load_recording", "read_recording", "write_recording",
+]  # fmt: skip
 MAX_FILE_BYTES = 512 * 2**20
-MAX_TEXT_BYTES = 2 * 2**30
-UPLOAD_TEXT_BYTES = 256 * 2**20
-"""Of a file that somebody uploads, unpacked: two hours of 16 channels at 500 Hz."""
-MAX_HEADER_BYTES = 4096
-MAX_ROWS = 20_000_000
-MAX_ABSOLUTE_VALUE = 1e9
 MAX_IN_A_MS = 4
 """Samples of one millisecond: two at ``MAX_RATE_HZ``, and as many again when the clock jumps."""
-_LABEL_COLUMNS = ("gesture", "repetition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +54,11 @@ def load_recording(
     rate_hz: float | None = None,
     sensor: Sensor = "raw",
     mains_hz: float = 50.0,
-    max_text_bytes: int | None = None,
+    limits: Limits = TOOL,
 ) -> Recording:
-    """Give a recording with its raw time column.
+    """Return a recording with its raw time column.
+
+    The file is read in pieces: beside the samples themselves, ``CHUNK_ROWS`` rows of text are in memory.
 
     Parameters
     ----------
@@ -69,8 +68,8 @@ def load_recording(
         Nominal sampling rate; found from the median step of ``millis`` when not given.
     sensor, mains_hz
         What the file does not say about the device.
-    max_text_bytes
-        A file that unpacks to more is refused before it is all in memory; ``MAX_TEXT_BYTES`` when not given.
+    limits
+        A file that holds more is refused.
 
     Raises
     ------
@@ -79,9 +78,11 @@ def load_recording(
         sends; the sentence names the file and the first bad row.
     """
     path = Path(path)
-    table = _parse(path, _read_text(path, MAX_TEXT_BYTES if max_text_bytes is None else max_text_bytes))
-    channels = _channel_names(path, table)
-    device_ms = _spread(_numbers(path, table, "millis"))
+    read = Reader(path, limits)
+    with open_text(path, MAX_FILE_BYTES, limits.text_bytes) as text:
+        for table in tables(path, text):
+            read.take(table)
+    channels, device_ms = read.channels, _spread(joined(read.millis))
     if len(device_ms) < 2:
         raise RecordingError(f"{path.name} has {len(device_ms)} samples; a recording needs at least two.")
     backwards = np.flatnonzero(np.diff(device_ms) <= 0)
@@ -91,15 +92,20 @@ def load_recording(
             f"{path.name}: millis must grow from row to row, but row {row + 2} has {device_ms[row]:g} after "
             f"{device_ms[row - 1]:g}. Sort the file by time, or split it where the device was restarted."
         )
-    samples = np.stack([_numbers(path, table, name) for name in channels], axis=1).astype(np.float32)
     rate = _rate(path, device_ms) if rate_hz is None else float(rate_hz)
     if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
         raise RecordingError(
             f"{path.name}: a rate of {rate:g} Hz was found or given; it must lie between {MIN_RATE_HZ:g} and "
             f"{MAX_RATE_HZ:g} Hz. Give rate_hz if millis is not in milliseconds."
         )
-    stretch, stretches = _stretches(path, table)
     starts_run = np.concatenate([[True], np.diff(device_ms) > 1500.0 / rate + 1.0])
+    if int(starts_run.sum()) > limits.gaps + 1:
+        raise RecordingError(
+            f"{path.name} has {int(starts_run.sum()) - 1:,} gaps in millis; at most {limits.gaps:,} are read. "
+            "Give rate_hz if millis is not in milliseconds, or split the recording."
+        )
+    stretch, stretches = joined(read.stretch), tuple(read.stretches)
+    samples = joined(read.samples)
     labelled = LabelledSamples(samples, starts_run, stretch, stretches, channels, rate, sensor, mains_hz)
     return Recording(labelled, device_ms, path)
 
@@ -138,88 +144,10 @@ def write_recording(
     columns: dict[str, Any] = {"millis": device_ms}
     for index, name in enumerate(names):
         columns[name] = samples[:, index].astype(np.int64) if whole else samples[:, index]
-    columns["gesture"], columns["repetition"] = gestures, repetitions
+    columns["gesture"], columns["repetition"] = [csv_cells.neutral(gesture) for gesture in gestures], repetitions
     text = pd.DataFrame(columns).to_csv(index=False).encode()
     # mtime 0: the same samples give the same file.
     path.write_bytes(gzip.compress(text, 6, mtime=0) if path.suffix == ".gz" else text)
-
-
-def _read_text(path: Path, max_text_bytes: int) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise RecordingError(
-                f"{path.name} has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read. Split the recording."
-            )
-        data = path.read_bytes()
-    except OSError as exc:
-        raise RecordingError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
-    if data[:2] != b"\x1f\x8b":
-        if path.suffix == ".gz":
-            raise RecordingError(f"{path.name} ends in .gz but is not a gzip file. Compress it again with gzip.")
-        return _bounded(path, data, max_text_bytes)
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as unpacked:
-            text = unpacked.read(max_text_bytes + 1)
-    except (OSError, EOFError, zlib.error) as exc:
-        raise RecordingError(f"{path.name} is a damaged or cut-off gzip file ({exc}). Copy it again.") from exc
-    return _bounded(path, text, max_text_bytes)
-
-
-def _bounded(path: Path, text: bytes, max_text_bytes: int) -> bytes:
-    if len(text) > max_text_bytes:
-        raise RecordingError(f"{path.name} unpacks to more than {max_text_bytes:,} bytes. Split the recording.")
-    return text
-
-
-def _parse(path: Path, text: bytes) -> pd.DataFrame:
-    # Looked at before pandas makes a column of every comma.
-    header = text[: MAX_HEADER_BYTES + 1].split(b"\n", 1)[0]
-    if len(header) > MAX_HEADER_BYTES or header.count(b",") >= MAX_CHANNELS + 1 + len(_LABEL_COLUMNS):
-        raise RecordingError(
-            f"{path.name} begins with a line of more than {MAX_CHANNELS + 3} columns or {MAX_HEADER_BYTES} bytes; "
-            "expected the header millis,a0,…,aN,gesture,repetition."
-        )
-    try:
-        table = pd.read_csv(
-            io.BytesIO(text), keep_default_na=False, na_values=[""], dtype={"gesture": str}, nrows=MAX_ROWS + 1
-        )
-    except (ValueError, UnicodeDecodeError) as exc:
-        raise RecordingError(
-            f"{path.name} is not a CSV with the header millis,a0,…,aN,gesture,repetition ({exc})."
-        ) from exc
-    if len(table) > MAX_ROWS:
-        raise RecordingError(f"{path.name} has more than {MAX_ROWS:,} rows. Split the recording.")
-    return table
-
-
-def _channel_names(path: Path, table: pd.DataFrame) -> tuple[str, ...]:
-    names = [str(name) for name in table.columns]
-    missing = [name for name in ("millis", *_LABEL_COLUMNS) if name not in names]
-    if missing:
-        raise RecordingError(
-            f"{path.name} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; expected the "
-            f"header millis,a0,…,aN,gesture,repetition and found {','.join(names)[:200]}."
-        )
-    channels = tuple(name for name in names if name not in ("millis", *_LABEL_COLUMNS))
-    if not 1 <= len(channels) <= MAX_CHANNELS:
-        raise RecordingError(
-            f"{path.name} has {len(channels)} channel columns between millis and gesture; expected 1 to {MAX_CHANNELS}."
-        )
-    return channels
-
-
-def _numbers(path: Path, table: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """Give a column as finite numbers, or name the first row that holds none."""
-    column = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(column) | (np.abs(column) > (MAX_ABSOLUTE_VALUE if name != "millis" else 2**53)))
-    if len(bad):
-        row = int(bad[0])
-        raise RecordingError(
-            f"{path.name}: column {name} must hold finite numbers, but row {row + 2} has "
-            f"{str(table[name].iloc[row])[:40]!r} ({len(bad)} such rows)."
-        )
-    return column
 
 
 def _spread(device_ms: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -247,13 +175,3 @@ def _rate(path: Path, device_ms: NDArray[np.float64]) -> float:
     usual = steps[steps <= 1.5 * float(np.median(steps)) + 1.0]
     rate = 1000.0 / float(usual.mean())
     return float(round(rate)) if abs(rate - round(rate)) <= 0.005 * rate else rate
-
-
-def _stretches(path: Path, table: pd.DataFrame) -> tuple[NDArray[np.int32], tuple[Stretch, ...]]:
-    """Number the runs of equal (gesture, repetition); rows without a gesture belong to none."""
-    gestures = table["gesture"].fillna("").to_numpy(dtype=object)
-    labelled = gestures != ""
-    repetitions = np.zeros(len(table), np.int64)
-    if labelled.any():
-        repetitions[labelled] = _numbers(path, table[labelled].reset_index(drop=True), "repetition").astype(np.int64)
-    return number_stretches(gestures, repetitions, path.name.removesuffix(".gz").removesuffix(".csv"))

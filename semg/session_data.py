@@ -79,8 +79,16 @@ def label_table(session: Session, table: BlockTable, repetitions: Sequence[Repet
 
 
 def _stretch_of(server_us: NDArray[np.int64], repetitions: Sequence[Repetition]) -> NDArray[np.int32]:
+    order = sorted(range(len(repetitions)), key=lambda i: repetitions[i].started_at)
+    starts = np.array([us_from_utc(repetitions[i].started_at) for i in order], np.int64)
+    ends = np.array([us_from_utc(repetitions[i].ended_at) for i in order], np.int64)
     stretch = np.full(len(server_us), -1, np.int32)
-    for index in sorted(range(len(repetitions)), key=lambda i: repetitions[i].started_at):
-        started, ended = (us_from_utc(at) for at in (repetitions[index].started_at, repetitions[index].ended_at))
+    if (starts[1:] >= ends[:-1]).all():
+        # The one that started last, looked up once for all samples: labels are many, and so are the samples.
+        before = np.searchsorted(starts, server_us, "right") - 1
+        inside = (before >= 0) & (server_us < np.append(ends, 0)[before])
+        stretch[inside] = np.array(order, np.int32)[before[inside]]
+        return stretch
+    for index, started, ended in zip(order, starts, ends, strict=True):
         stretch[(server_us >= started) & (server_us < ended)] = index
     return stretch

@@ -24,6 +24,9 @@ from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.store import profiles
 from semg.store.pool import Pool, Transaction
 
+MAX_S = 600.0
+"""For each file: an operator waits longer than a page does."""
+
 
 def load(
     pool: Pool, recordings: list[Recording], *, user_id: int | None = None, name: str | None = None
@@ -44,7 +47,7 @@ def load(
         made = []
         for recording, started_at in zip(recordings, _starts(recordings), strict=True):
             title = f"{recording.path.name.split('.')[0]} · {started_at:%Y-%m-%d %H:%M:%S}"
-            made.append(import_recording(tx, profile.user_id, recording, title, started_at))
+            made.append(import_recording(tx, profile.user_id, recording, title, started_at, max_s=MAX_S))
     return user_id, made
 
 

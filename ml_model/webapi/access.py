@@ -226,7 +226,12 @@ def find_viewer(websocket: WebSocket, user_id: int) -> Viewer | None:
 
 
 async def require_browser(
-    services: Services, purpose: str, token: str, subject: str, whose: Callable[[Transaction], int]
+    services: Services,
+    purpose: str,
+    token: str,
+    subject: str,
+    whose: Callable[[Transaction], int],
+    note: Callable[[Transaction, Account], None] = lambda tx, account: None,
 ) -> bool:
     """Refuse a browser whose token is not for this subject, or whose login has ended.
 
@@ -234,6 +239,8 @@ async def require_browser(
     ----------
     whose
         Gives the profile that the subject belongs to, or raises NotFoundError.
+    note
+        Writes down what the account gets, in the transaction that found that it may.
 
     Returns
     -------
@@ -251,7 +258,7 @@ async def require_browser(
         login = tokens.read_login_of(settings.secret_key.get_secret_value(), purpose, token, subject)
     except WireError:
         login = None
-    seen = None if login is None else await asyncio.to_thread(_browser_sees, services, login, whose)
+    seen = None if login is None else await asyncio.to_thread(_browser_sees, services, login, whose, note)
     if seen is None:
         raise HTTPException(401, "expected the token for this that the app gives, of a login that has not ended")
     return seen
@@ -269,16 +276,24 @@ def bearer(header: str | None) -> str:
     return token if scheme.lower() == "bearer" else ""
 
 
-def _browser_sees(services: Services, login: Login, whose: Callable[[Transaction], int]) -> bool | None:
+def _browser_sees(
+    services: Services,
+    login: Login,
+    whose: Callable[[Transaction], int],
+    note: Callable[[Transaction, Account], None],
+) -> bool | None:
     """Tell whether a login may see what belongs to a profile; None: it has ended."""
     with services.pool.transaction() as tx:
         account = find_logged_in(tx, login)
         if account is None:
             return None
         try:
-            return _sees(tx, account, whose(tx))
+            if not _sees(tx, account, whose(tx)):
+                return False
         except NotFoundError:
             return False
+        note(tx, account)
+        return True
 
 
 def _sees(tx: Transaction, account: Account, user_id: int) -> bool:

@@ -11,6 +11,7 @@ from semg import log
 from semg.service import settle_memory
 from semg.settings import Settings, get_settings
 from webapi import problems, services
+from webapi.downloads import download_routes
 from webapi.exports import export_routes
 from webapi.limits import BodyLimit, RateLimit
 from webapi.live import live_routes
@@ -48,4 +49,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(live_routes)
     app.include_router(video_routes)
     app.include_router(export_routes)
+    app.include_router(download_routes)
     return app

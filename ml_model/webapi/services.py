@@ -28,6 +28,8 @@ from webapi.trail import Trail
 logger = logging.getLogger(__name__)
 REFRESH_EVERY_S = 0.5
 ASK_AGAIN_S = 1.0
+READERS = 2
+"""Files that are read and packed at the same moment, with some minutes of samples in memory each."""
 
 
 class Metrics:
@@ -91,6 +93,7 @@ class Services:
     metrics: Metrics
     trail: Trail
     database: Database
+    readers: asyncio.Semaphore
 
 
 @asynccontextmanager
@@ -100,7 +103,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     client = await bus.connect(settings, "api", service="api")
     hub = LiveHub(client, settings.websocket_max_queue)
     predictor = Predictor(pool, settings.model_cache_size)
-    services = Services(settings, pool, client, predictor, hub, Metrics(hub), Trail(pool), Database(pool))
+    readers = asyncio.Semaphore(READERS)
+    services = Services(settings, pool, client, predictor, hub, Metrics(hub), Trail(pool), Database(pool), readers)
     wake = asyncio.Event()
 
     async def on_activated(_: object) -> None:

@@ -154,6 +154,11 @@ def execute(tx: Transaction, statement: str, parameters: Sequence[Any] | dict[st
         return cursor.rowcount
 
 
+def limit_statements(tx: Transaction, longest_s: float) -> None:
+    """Let no statement of this transaction run for longer; one that does is refused, and the transaction with it."""
+    execute(tx, "SELECT set_config('statement_timeout', %s, true)", (f"{max(1, round(longest_s * 1000))}ms",))
+
+
 def _was_ended(connection: psycopg2.extensions.connection) -> bool:
     """Tell whether the server has ended an idle connection, as a restarted one has: something came without a query."""
     poller = select.poll()

@@ -14,7 +14,7 @@ import jwt
 
 from semg.errors import WireError
 
-LIVE, VIDEO, EXPORT = "semg-live", "semg-video", "semg-export"
+LIVE, VIDEO, EXPORT, FILE = "semg-live", "semg-video", "semg-export", "semg-file"
 SUBPROTOCOL = "semg.v1"
 TOKEN_PROTOCOL_PREFIX = "semg.token."  # noqa: S105 - a prefix, not a secret
 
@@ -32,7 +32,7 @@ def make_token(
 ) -> str:
     """Return a token for a purpose.
 
-    Its subject is a userid (``LIVE``), a session (``VIDEO``), or an archive's name (``EXPORT``).
+    Its subject is a userid (``LIVE``), a session (``VIDEO``), an archive's name (``EXPORT``), or a file's (``FILE``).
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from semg.exports import KEPT_S, Export
 from semg.store import access, real_names
 from semg.store.audit import Actor, record
 from semg.wire import tokens
-from ui import errors
+from ui import download, errors
 from ui.audit import seen
 from ui.fragments import live_fragment
 from ui.runtime import App
@@ -58,6 +58,5 @@ def _progress(app: App, user_id: int) -> None:
         st.progress(export.share, f"{export.share:.0%} of the samples are written")
     else:
         seen(app, "person.offered", user_id)
-        token = app.token(tokens.EXPORT, export.name, KEPT_S)
-        url = f"{app.settings.api_url.rstrip('/')}/exports/{export.name}?token={token}"
+        url = download.url(app, tokens.EXPORT, f"exports/{export.name}", export.name, KEPT_S)
         st.link_button("Download the archive", url, icon=":material/download:")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from semg.domain import Model, Profile
+from semg.privacy import downloads
 from semg.store import audit, models
-from semg.store.audit import Action, Actor
-from semg.store.pool import Pool
-from ui import errors, report, times
+from semg.store.audit import Actor
+from ui import download, errors, report, times
 from ui.job_cards import KINDS
 from ui.page import flash
 from ui.runtime import App
@@ -103,60 +102,18 @@ def _row(model: Model) -> dict[str, Any]:
 
 
 def _download(app: App, profile: Profile, model: Model) -> None:
-    """Offer a version as files, which are read, and written down as taken, when they are asked for."""
-    name, pool = f"model-{profile.user_id}-v{model.version}", app.unrestricted
+    """Offer a version as files."""
     left, right = st.columns(2)
-    left.download_button(
-        "Model (safetensors)",
-        lambda: take_model(app, pool, profile.user_id, model.version),
-        f"{name}.safetensors",
-        "application/octet-stream",
-        icon=":material/download:",
-        on_click="ignore",
-        width="stretch",
-        key=f"artifact-{model.version}",
-        help="Weights, and in the file's header everything else as JSON: channels, window, gestures, training data.",
-    )
-    right.download_button(
-        "Report (JSON)",
-        lambda: take_report(app, pool, profile.user_id, model),
-        f"{name}.json",
-        "application/json",
-        icon=":material/download:",
-        on_click="ignore",
-        width="stretch",
-        key=f"report-{model.version}",
-    )
-
-
-def take_model(app: App, pool: Pool, user_id: int, version: int) -> bytes:
-    """Give a version as a file; runs at the click, when the page may be old.
-
-    Parameters
-    ----------
-    pool
-        For the entry in the audit log, also of who may change nothing.
-
-    Raises
-    ------
-    AccessError, NotFoundError
-        The viewer may not see the profile any more, or there is no such version.
-    """
-    _note_taken(app, pool, "model.exported", user_id, version)
-    with app.pool.transaction() as tx:
-        return models.get_artifact(tx, user_id, version)
-
-
-def take_report(app: App, pool: Pool, user_id: int, model: Model) -> str:
-    """Give a version's report as a file; errors as ``take_model``."""
-    _note_taken(app, pool, "report.exported", user_id, model.version)
-    return json.dumps({"metadata": model.metadata, "report": model.report}, indent=1, sort_keys=True)
-
-
-def _note_taken(app: App, pool: Pool, action: Action, user_id: int, version: int) -> None:
-    with pool.transaction() as tx:
-        app.require(tx, user_id, "see")
-        audit.record(tx, Actor(app.login), action, user_id, version=version)
+    with left:
+        download.link(
+            app,
+            "Model (safetensors)",
+            downloads.model_file(profile.user_id, model.version, "safetensors"),
+            help_text="Weights, and in the file's header everything else as JSON: channels, window, gestures, training "
+            "data.",
+        )
+    with right:
+        download.link(app, "Report (JSON)", downloads.model_file(profile.user_id, model.version, "json"))
 
 
 def _scored(model: Model) -> bool:

@@ -7,11 +7,12 @@ import base64
 import streamlit as st
 
 from semg.domain import Gesture
+from semg.privacy import downloads
 from semg.prompt_media import check_prompt
 from semg.store import gestures
 from semg.store.audit import record
 from semg.store.pool import Pool
-from ui import audit, errors
+from ui import audit, download, errors
 from ui.page import flash
 from ui.runtime import App
 
@@ -48,14 +49,14 @@ def picture_of(app: App, gesture: Gesture) -> str:
 
 def show(app: App, gesture: Gesture, width_px: int = 240) -> None:
     """Show the prompt as it is performed by: a picture, or a video that repeats without sound."""
-    found = find(app, gesture)
-    if found is None:
+    if gesture.prompt_type is None:
         return
-    media_type, content = found
-    if media_type.startswith("image/"):
-        st.image(content, width=width_px)
+    # By its address: what Streamlit is given as content is open to everybody who knows where.
+    address = download.file_url(app, downloads.prompt_file(gesture.gesture_id))
+    if gesture.prompt_type.startswith("image/"):
+        st.image(address, width=width_px)
     else:
-        st.video(content, format=media_type, loop=True, autoplay=True, muted=True, width=width_px)
+        st.video(address, format=gesture.prompt_type, loop=True, autoplay=True, muted=True, width=width_px)
 
 
 def edit_prompt(app: App, gesture: Gesture) -> None:
@@ -77,7 +78,7 @@ def edit_prompt(app: App, gesture: Gesture) -> None:
                 app.require(tx, gesture.user_id, "work")
                 gestures.set_prompt(tx, number, content)
                 record(tx, audit.actor(app), "gestures.changed", gesture.user_id)
-            st.session_state["prompts-changed"] = changed + 1
+            _forget(app, number)
             flash(f"{gesture.name} has a new prompt")
             st.rerun()
         if gesture.prompt_type is not None and st.button("Remove it", key=f"remove-{number}"):
@@ -85,5 +86,11 @@ def edit_prompt(app: App, gesture: Gesture) -> None:
                 app.require(tx, gesture.user_id, "work")
                 gestures.delete_prompt(tx, number)
                 record(tx, audit.actor(app), "gestures.changed", gesture.user_id)
-            st.session_state["prompts-changed"] = changed + 1
+            _forget(app, number)
             st.rerun()
+
+
+def _forget(app: App, gesture_id: int) -> None:
+    """Show what is stored now, and not what was."""
+    st.session_state["prompts-changed"] = st.session_state.get("prompts-changed", 0) + 1
+    download.forget(app, f"files/{downloads.prompt_file(gesture_id)}")

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import time, timedelta
 
 import streamlit as st
 
-from semg import private_files
 from semg.domain import Gesture, Profile, Repetition, Session, utc_from_us
 from semg.errors import NotFoundError
-from semg.importing import import_recording
-from semg.recordings import UPLOAD_TEXT_BYTES, load_recording
+from semg.privacy import downloads
 from semg.store import access, audit, erasing, repetitions, sessions
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
-from ui import confirm, errors, export, times
+from ui import confirm, download, errors, imports, times
 from ui.page import flash
 from ui.runtime import App
 
 MOVE_ERROR = "review-move-error"
 SESSION = "session"
+_KINDS = {"CSV": "csv.gz", "Parquet": "parquet"}
 
 
 def label_of(one: Repetition) -> str:
@@ -196,49 +195,16 @@ def import_session(app: App, profile: Profile) -> None:
         with errors.attempt(), st.spinner("Reading and storing the recording …"):
             title = name.strip() or given.name.removesuffix(".gz").removesuffix(".csv")
             started_at = None if day is None else times.from_viewer(day, time(12))
-            number = _import(app, profile, given.name, given.getvalue(), title, started_at)
+            number = imports.take(app, profile, given.name, given, title, started_at)
             st.session_state[SESSION] = number
             st.session_state["imported"] = st.session_state.get("imported", 0) + 1
             flash(f"{title} was imported")
             st.rerun()
 
 
-def _import(
-    app: App, profile: Profile, file_name: str, content: bytes, name: str, started_at: datetime | None
-) -> int:  # fmt: skip
-    with private_files.scratch(app.settings.data_dir) as folder:
-        path = folder / ("recording.csv.gz" if file_name.endswith(".gz") else "recording.csv")
-        path.write_bytes(content)
-        device = profile.device
-        recording = load_recording(
-            path, sensor=device.sensor, mains_hz=device.mains_hz, max_text_bytes=UPLOAD_TEXT_BYTES
-        )
-        with app.pool.transaction() as tx:
-            app.require(tx, profile.user_id, "work")
-            made = import_recording(tx, profile.user_id, recording, name, started_at)
-            audit.record(
-                tx, Actor(app.login), "session.imported", profile.user_id, made.session_id, samples=made.samples
-            )
-            return made.session_id
-
-
 def _export(app: App, session: Session) -> None:
-    kind = st.segmented_control("Export as", ["CSV", "Parquet"], default="CSV", key="export-kind") or "CSV"
-    if st.button(f"Prepare {kind}", icon=":material/download:", key="prepare"):
-        with errors.attempt(), st.spinner("Reading the session …"):
-            with app.pool.transaction() as tx:
-                app.require(tx, session.user_id, "see")
-                if kind == "CSV":
-                    content = export.session_csv(tx, session, app.settings.data_dir)
-                else:
-                    content = export.session_parquet(tx, session)
-                st.session_state["exported"] = (session.session_id, kind, content)
-                audit.record(tx, Actor(app.login), "session.exported", session.user_id, session.session_id)
-    ready = st.session_state.get("exported")
-    if ready is not None and ready[:2] == (session.session_id, kind):
-        name = "".join(letter if letter.isalnum() else "_" for letter in session.name)
-        ending, media = (".csv.gz", "application/gzip") if kind == "CSV" else (".parquet", "application/octet-stream")
-        st.download_button(f"Download {kind}", ready[2], name + ending, media, on_click="ignore")
+    kind = st.segmented_control("Export as", list(_KINDS), default="CSV", key="export-kind") or "CSV"
+    download.link(app, f"Download {kind}", downloads.session_file(session.session_id, _KINDS[kind]))
 
 
 def _difference(one: repetitions.RepetitionChange) -> str:

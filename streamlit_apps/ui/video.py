@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import streamlit as st
@@ -10,6 +9,7 @@ import streamlit as st
 from semg.domain import Video, us_from_utc
 from semg.store import sessions, videos
 from semg.wire import tokens
+from ui import download
 from ui.audit import seen
 from ui.runtime import App
 
@@ -20,7 +20,6 @@ _component = st.components.v2.component(
     css=(_FOLDER / "video.css").read_text(encoding="utf-8"),
     js=(_FOLDER / "video.js").read_text(encoding="utf-8"),
 )
-_KEPT = "video-urls"
 TOKEN_S = 4 * 3600.0
 """A video is watched for longer than a live view is opened; its token is for this session, while the login lasts."""
 
@@ -68,7 +67,7 @@ def show_video(
             "height_px": height_px,
         },
         on_at_us_change=lambda: None,
-        on_expired_change=lambda: _forget_url(app, session_id),
+        on_expired_change=lambda: download.forget(app, f"videos/{session_id}"),
     )
     if video.problem:
         st.caption(f":material/warning: {video.problem}")
@@ -84,16 +83,5 @@ def unplayable(video: Video) -> str:
 
 
 def video_url(app: App, session_id: int) -> str:
-    """Give the address of a video with a token; the same one for half of its life, so that reruns change nothing."""
-    kept: dict[tuple[int, int], tuple[str, float]] = st.session_state.setdefault(_KEPT, {})
-    key, now_s = (session_id, app.login_id), time.time()
-    if key in kept and now_s - kept[key][1] < TOKEN_S / 2:
-        return kept[key][0]
-    token = app.token(tokens.VIDEO, str(session_id), TOKEN_S, now_s)
-    url = f"{app.settings.api_url.rstrip('/')}/videos/{session_id}?token={token}"
-    kept[key] = (url, now_s)
-    return url
-
-
-def _forget_url(app: App, session_id: int) -> None:
-    st.session_state.get(_KEPT, {}).pop((session_id, app.login_id), None)
+    """Return the address of a video with a token."""
+    return download.url(app, tokens.VIDEO, f"videos/{session_id}", str(session_id), TOKEN_S)

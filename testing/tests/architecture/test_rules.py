@@ -114,6 +114,45 @@ def test_pages_know_only_the_profiles_that_an_account_may_see() -> None:
     assert found == [], "ask App.people instead"
 
 
+MEDIA = ("download_button", "image", "video", "audio", "logo", "pyplot", "graphviz_chart", "pdf")
+"""What puts content into Streamlit's memory at an address that asks nobody for a login, unless given an address."""
+BY_ADDRESS = {"streamlit_apps/ui/prompts.py: image", "streamlit_apps/ui/prompts.py: video"}
+"""Pictures and videos of gestures, which the browser fetches from the API with a token."""
+
+
+def test_files_of_people_are_not_in_the_apps_open_memory() -> None:
+    found = {
+        f"{path.relative_to(PROJECT_DIR)}: {node.func.attr}"
+        for path in sources("streamlit_apps")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MEDIA
+    }
+    assert found == BY_ADDRESS, "use ui/download.py"
+    prompts = ast.parse((PROJECT_DIR / "streamlit_apps" / "ui" / "prompts.py").read_text(encoding="utf-8"))
+    shown = [
+        ast.unparse(node.args[0])
+        for node in ast.walk(prompts)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MEDIA
+    ]
+    assert shown == ["address", "address"]
+    assert "address = download.file_url(" in ast.unparse(prompts)
+
+
+def test_csv_is_written_by_what_keeps_formulas_out() -> None:
+    found = {
+        f"{path.relative_to(PROJECT_DIR)}: {node.func.attr}"
+        for path in sources("semg", *SERVICES)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        and (node.func.attr in ("to_csv", "write_csv", "DictWriter") or ast.unparse(node.func) == "csv.writer")
+    }  # fmt: skip
+    assert found == {
+        "semg/wire/csv_cells.py: writer",
+        "semg/recordings.py: to_csv",  # the labels through csv_cells.neutral
+        "semg/session_export.py: write_csv",  # likewise
+    }
+
+
 def test_nothing_stored_is_unpickled_and_nothing_received_is_evaluated() -> None:
     assert (
         offenders(sources("semg", *SERVICES, "testing"), ("pickle", "dill", "cloudpickle", "shelve", "marshal")) == []

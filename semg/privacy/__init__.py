@@ -1,0 +1,1 @@
+"""What people agreed to, how they are named, and how their data leave the platform."""

@@ -1,0 +1,1 @@
+"""Processes: what runs in one of its own, and what it may do there."""

@@ -1,0 +1,122 @@
+"""Programs that open what came from outside: each run in a process of its own, which may little and soon ends.
+
+An error in a decoder is then an error of that process: it has no secret in its environment, no file of ours open and an
+empty folder, and it ends itself (``semg/capture/prompt_decoder.py``) or is ended here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from semg.errors import ConflictError, DecoderError
+
+logger = logging.getLogger(__name__)
+AT_ONCE = 2
+WAIT_S = 10.0
+_TURNS = threading.BoundedSemaphore(AT_ONCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What a process may use; it sets all but ``wall_s`` for itself before it looks at its input."""
+
+    memory_bytes: int
+    cpu_s: int
+    answer_bytes: int
+    wall_s: float
+
+
+@contextmanager
+def turn(turns: threading.Semaphore = _TURNS, wait_s: float = WAIT_S) -> Iterator[None]:
+    """Let a confined process run in this block; at most ``AT_ONCE`` do, and those that come meanwhile wait.
+
+    Raises
+    ------
+    ConflictError
+        It waited for too long.
+    """
+    if not turns.acquire(timeout=wait_s):
+        raise ConflictError("other files are being opened at this moment; try again in a few seconds")
+    try:
+        yield
+    finally:
+        turns.release()
+
+
+def run(script: Path, content: bytes, order: Mapping[str, Any], may: Confinement) -> dict[str, Any]:
+    """Run a Python file on some content, and return its answer: a JSON object.
+
+    Parameters
+    ----------
+    script
+        Imports nothing of the project: it is run in Python's isolated mode, without the project's path.
+    order
+        Its only argument, as JSON, with ``may`` in it.
+
+    Raises
+    ------
+    DecoderError
+        It crashed, took too much time or memory, or answered with something else.
+    ConflictError
+        Too many are running.
+    """
+    argument = json.dumps({**order, "may": asdict(may)})
+    with (
+        turn(),
+        tempfile.TemporaryDirectory(prefix="confined-") as nowhere,
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as answer,
+    ):
+        given.write(content)
+        given.seek(0)
+        process = subprocess.Popen(  # noqa: S603 - our own file
+            [sys.executable, "-I", "-B", str(script), argument],
+            stdin=given,
+            stdout=answer,
+            stderr=subprocess.DEVNULL,
+            cwd=nowhere,
+            env={},
+            close_fds=True,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(may.wall_s)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            _end(process)
+        answer.seek(0)
+        return _read(answer.read(may.answer_bytes + 1), code, may)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process with all that it may have started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _read(answer: bytes, code: int | None, may: Confinement) -> dict[str, Any]:
+    if code is None or code in (-signal.SIGXCPU, -signal.SIGKILL):
+        logger.warning("a decoder was ended: it took too long or too much memory")
+        raise DecoderError(f"it takes more than {may.cpu_s} s or {may.memory_bytes >> 20} MB to open it")
+    try:
+        found = json.loads(answer) if code == 0 else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        logger.warning("a decoder crashed (status %s)", code)
+        raise DecoderError("its decoder crashed")
+    return found

@@ -1,0 +1,126 @@
+"""The text of a recording, unpacked while it is read: at no time is more than a piece of it in memory.
+
+Whoever wrote the file decides how far it unpacks and how long its lines are, so that both are bounded here, before a
+CSV reader makes columns of them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.errors import RecordingError
+
+MAX_LINE_BYTES = 8192
+"""More than 32 values with 17 digits each, a gesture of 100 characters and a repetition."""
+PIECE_BYTES = 1 << 18
+_GZIP = b"\x1f\x8b"
+
+
+@contextmanager
+def open_text(path: Path, max_file_bytes: int, max_text_bytes: int) -> Iterator[BoundedText]:
+    """Open a gzip or plain text file, told apart by its first bytes.
+
+    Raises
+    ------
+    RecordingError
+        It is not there, is too large, or promises gzip by its name only; and from each read on, what
+        ``BoundedText.read1`` raises.
+    """
+    try:
+        size = path.stat().st_size
+        if size > max_file_bytes:
+            raise RecordingError(
+                f"{path.name} has {size:,} bytes; at most {max_file_bytes:,} are read. Split the recording."
+            )
+        with path.open("rb") as file:
+            is_gzip = file.read(2) == _GZIP
+            file.seek(0)
+            if path.suffix == ".gz" and not is_gzip:
+                raise RecordingError(f"{path.name} ends in .gz but is not a gzip file. Compress it again with gzip.")
+            if not is_gzip:
+                yield BoundedText(path.name, file, max_text_bytes)
+                return
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield BoundedText(path.name, unpacked, max_text_bytes)
+    except OSError as exc:
+        raise RecordingError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
+
+
+class BoundedText(io.BufferedIOBase):
+    """A stream of bytes that refuses to go on when it grows too long, or when one of its lines does.
+
+    Parameters
+    ----------
+    name
+        Of the file, for the sentence of a refusal.
+    """
+
+    def __init__(self, name: str, source: IO[bytes] | gzip.GzipFile, max_bytes: int) -> None:
+        super().__init__()
+        self._name, self._source, self._max_bytes = name, source, max_bytes
+        self._ahead = b""
+        self._n_bytes, self._line_bytes, self._quotes = 0, 0, 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def peek(self, size: int) -> bytes:
+        """Return the next bytes, at most ``size``, without moving on."""
+        while len(self._ahead) < size and (piece := self._next()):
+            self._ahead += piece
+        return self._ahead[:size]
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Return the next piece; empty at the end.
+
+        Raises
+        ------
+        RecordingError
+            The file is damaged or cut off, unpacks to more than ``max_bytes``, has a line of more than
+            ``MAX_LINE_BYTES``, or a quoted text that goes over several lines.
+        """
+        piece, self._ahead = self._ahead or self._next(), b""
+        if 0 <= size < len(piece):
+            piece, self._ahead = piece[:size], piece[size:]
+        return piece
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next piece, as ``read1``: never all of a file."""
+        return self.read1(PIECE_BYTES if size is None or size < 0 else size)
+
+    def _next(self) -> bytes:
+        try:
+            piece = self._source.read(PIECE_BYTES)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
+            raise RecordingError(f"{self._name} is a damaged or cut-off gzip file ({exc}). Copy it again.") from exc
+        self._n_bytes += len(piece)
+        if self._n_bytes > self._max_bytes:
+            raise RecordingError(f"{self._name} unpacks to more than {self._max_bytes:,} bytes. Split the recording.")
+        self._check_lines(np.frombuffer(piece, np.uint8))
+        return piece
+
+    def _check_lines(self, piece: NDArray[np.uint8]) -> None:
+        """Refuse long lines, and an odd number of quotation marks in one: a reader would take all that follows."""
+        ends = np.flatnonzero(piece == ord("\n"))
+        edges = np.concatenate([[-1 - self._line_bytes], ends, [len(piece)]])
+        if int(np.diff(edges).max()) - 1 > MAX_LINE_BYTES:
+            raise RecordingError(
+                f"{self._name} has a line of more than {MAX_LINE_BYTES} bytes; expected one line for each sample."
+            )
+        self._line_bytes = len(piece) - 1 - int(edges[-2])
+        marks = np.flatnonzero(piece == ord('"'))
+        of_line = np.bincount(np.searchsorted(ends, marks), minlength=len(ends) + 1)
+        of_line[0] += self._quotes
+        if (of_line[:-1] % 2).any():
+            raise RecordingError(f'{self._name} has a line with an odd number of quotation marks ("); close each text.')
+        self._quotes = int(of_line[-1]) % 2
