@@ -63,6 +63,8 @@ def app_document() -> str:
 def app_policy(address: Address, api_url: str) -> str:
     """Return the Content-Security-Policy of the app at an address.
 
+    Where the API has an origin of its own, pictures and videos of people come from there.
+
     ``style-src`` needs ``unsafe-inline``: Streamlit's styles are written by its scripts. ``blob:`` in ``script-src`` is
     how it loads the scripts of components that stand in the pages' code.
     """
@@ -77,7 +79,7 @@ def app_policy(address: Address, api_url: str) -> str:
         "default-src 'none'",
         f"script-src 'self' blob: {hashes}",
         "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
+        f"img-src 'self' data: blob:{elsewhere}",
         "font-src 'self' data:",
         f"media-src 'self' blob:{elsewhere}",
         f"connect-src {connect}",

@@ -47,7 +47,7 @@ def open_page(app_of_test: App, pool: Pool) -> Callable[..., AppTest]:
 
     def opened(name: str = "", **state: object) -> AppTest:
         page = AppTest.from_file(str(MAIN), default_timeout=30)
-        page.session_state[LOGIN_OF_TEST] = login_of(pool)
+        page.session_state[LOGIN_OF_TEST] = state.pop(LOGIN_OF_TEST, None) or login_of(pool)
         for key, value in state.items():
             page.session_state[key] = value
         if name:

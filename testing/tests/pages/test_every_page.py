@@ -11,11 +11,13 @@ from testing.tests.pages.page_data import (
     GESTURES,
     JOBS,
     LIVE,
+    LOGIN_OF_TEST,
     REVIEW,
     TRAIN,
     USERS,
     Open,
     all_text,
+    login_of,
 )
 
 pytestmark = pytest.mark.servers
@@ -30,8 +32,9 @@ def test_page_without_profiles_says_what_to_do(open_page: Open, name: str) -> No
 
 @pytest.mark.parametrize("name", ["", USERS, GESTURES, CAPTURE, TRAIN, JOBS, LIVE, REVIEW])
 def test_database_that_is_away_becomes_a_sentence(open_page: Open, app_of_test: Any, name: str) -> None:
+    login_id = login_of(app_of_test.pool)
     app_of_test.pool.close()
     app_of_test.settings.__dict__["postgres_port"] = 1
-    page = open_page(name)
+    page = open_page(name, **{LOGIN_OF_TEST: login_id})
     assert not page.exception
     assert "database cannot be reached" in page.error[0].value

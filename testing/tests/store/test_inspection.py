@@ -101,7 +101,7 @@ def test_postgres_is_shown_without_secrets(
     settings: Settings, pool: Pool, filled: Filled, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pool.transaction() as tx:
-        accounts.insert_account(tx, "admin", "$argon2id$secret")
+        accounts.insert_account(tx, "admin", "$argon2id$hidden-hash")
         execute(tx, "UPDATE profiles SET notes = %s", ("x" * 500,))
         tables = inspection.list_relations(tx)
     view_dbs = load("view_dbs")
@@ -113,7 +113,7 @@ def test_postgres_is_shown_without_secrets(
     assert re.search(r"^user_sensor \(view\): ", shown, re.MULTILINE)
     assert "sample_blocks_default" not in shown, "partitions are counted with their table"
     assert "(hidden)" in shown
-    assert "secret" not in shown
+    assert "hidden-hash" not in shown
     assert "7 bytes" in shown, "the artifact is shown by its length"
     assert "x" * 32 not in shown
 
