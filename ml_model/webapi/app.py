@@ -11,6 +11,7 @@ from semg import log
 from semg.service import settle_memory
 from semg.settings import Settings, get_settings
 from webapi import problems, services
+from webapi.description import description_routes
 from webapi.exports import export_routes
 from webapi.limits import BodyLimit, RateLimit
 from webapi.live import live_routes
@@ -37,6 +38,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Predictions and live streams of personal classifiers",
         version="0.1.0",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's own pages load their scripts from elsewhere: webapi/description.py
+        redoc_url=None,
     )
 
     app.add_middleware(BodyLimit)
@@ -48,4 +51,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(live_routes)
     app.include_router(video_routes)
     app.include_router(export_routes)
+    app.include_router(description_routes)
     return app
