@@ -13,7 +13,7 @@ from semg.consent import read_text
 from semg.domain import Profile
 from semg.store import profiles
 from semg.store.audit import record
-from ui import accounts, archive, audit, boards, consent, errors, pick, real_name, times
+from ui import accounts, archive, audit, boards, consent, errors, pick, real_name, share, times
 from ui.my_account import my_account
 from ui.page import flash, page
 from ui.profile_form import PRESETS, device_fields, person_fields
@@ -56,7 +56,7 @@ def list_and_edit(app: App, known: list[Profile]) -> None:
     consent.manage(app, by_id[user_id])
     archive.offer(app, by_id[user_id])
     real_name.manage(app, by_id[user_id])
-    accounts.share(app, by_id[user_id])
+    share.share(app, by_id[user_id])
     delete(app, by_id[user_id])
 
 

@@ -97,12 +97,15 @@ def profile_is_kept(world: World) -> None:
 def profile_is_shared_given_and_erased(world: World) -> None:
     with world.pool.transaction() as tx:
         other = accounts.insert_account(tx, "helper", "", "viewer")
-    for shared, owner in (([other], None), ([], world.account_id(LOGIN))):
-        page = world.open_page(USERS, profile_id=world.user_id)
-        field(page.multiselect, "Shared with").set_value(shared)
-        field(page.selectbox, "Belongs to").set_value(owner)
-        button(page, "Save who sees it").click().run()
-        assert not page.error
+    page = world.open_page(USERS, profile_id=world.user_id)
+    for login in ("helpr", "helper"):
+        field(page.text_input, "Login of who is to see it").input(login)
+        button(page, "Share").click().run()
+    assert not page.error
+    page.button(key=f"unshare-{world.user_id}-{other}").click().run()
+    field(page.selectbox, "Belongs to").set_value(world.account_id(LOGIN))
+    button(page, "Save whose it is").click().run()
+    assert not page.error
     page.toggle(key=f"count-{world.user_id}").set_value(True).run()
     field(page.text_input, "Type the name to confirm").input("Ada").run()
     button(page, "Erase for ever").click().run()
@@ -230,7 +233,9 @@ def password_is_guessed(world: World) -> None:
 
 STEPS: dict[Callable[[World], None], set[Action]] = {
     profile_is_kept: {"profile.created", "profile.changed", "consent.changed", "gestures.changed"},
-    profile_is_shared_given_and_erased: {"profile.shared", "profile.unshared", "profile.given", "profile.erased"},
+    profile_is_shared_given_and_erased: {
+        "profile.shared", "profile.share_refused", "profile.unshared", "profile.given", "profile.erased",
+    },
     archive_is_made: {"person.exported", "person.offered", "name.seen"},
     capture_is_made: {"capture.started", "capture.ended", "live.seen"},
     recording_is_looked_at_and_changed: {
