@@ -21,6 +21,7 @@ from starlette.types import Scope
 
 from semg.accounts import find_logged_in
 from semg.errors import AccessError, NotFoundError, WireError
+from semg.security.keys import ring_of
 from semg.settings import Settings
 from semg.store import access, api_tokens
 from semg.store.accounts import Account
@@ -218,7 +219,7 @@ def find_viewer(websocket: WebSocket, user_id: int) -> Viewer | None:
             token = protocol.removeprefix(tokens.TOKEN_PROTOCOL_PREFIX)
             try:
                 login = tokens.read_login_of(
-                    settings.secret_key.get_secret_value(), tokens.LIVE, token, str(user_id)
+                    ring_of(settings), tokens.LIVE, token, str(user_id)
                 )  # fmt: skip
             except WireError:
                 return None
@@ -249,7 +250,7 @@ async def require_browser(
     """
     settings = services.settings
     try:
-        login = tokens.read_login_of(settings.secret_key.get_secret_value(), purpose, token, subject)
+        login = tokens.read_login_of(ring_of(settings), purpose, token, subject)
     except WireError:
         login = None
     seen = None if login is None else await asyncio.to_thread(_browser_sees, services, login, whose)

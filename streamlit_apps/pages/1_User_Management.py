@@ -11,6 +11,7 @@ from semg import pseudonyms
 from semg.agreement import NewConsent
 from semg.consent import read_text
 from semg.domain import Profile
+from semg.security.keys import ring_of
 from semg.store import profiles
 from semg.store.audit import record
 from ui import accounts, archive, audit, boards, consent, errors, pick, real_name, share, times
@@ -156,7 +157,7 @@ def create(app: App) -> None:
                         owner_id=None if app.account is None else app.account.account_id,
                     )
                     if app.settings.pseudonyms:
-                        pseudonyms.keep_name(tx, app.settings.secret_key.get_secret_value(), user_id, person.name)
+                        pseudonyms.keep_name(tx, ring_of(app.settings), user_id, person.name)
                     record(tx, audit.actor(app), "profile.created", user_id, scopes=len(scopes))
                 st.session_state[pick.CHOSEN] = user_id
                 st.session_state["created"] = (user_id, name.strip())

@@ -8,6 +8,7 @@ import streamlit as st
 
 from semg.accounts import end_login, find_logged_in, log_in
 from semg.errors import LoginError, WireError
+from semg.security.keys import ring_of
 from semg.store import accounts
 from semg.store.accounts import Account
 from semg.wire import tokens
@@ -66,7 +67,7 @@ def _account_of(app: App, token: str) -> LoggedIn | None:
     if not token:
         return None
     try:
-        login, issued_s = tokens.read_token(app.settings.secret_key.get_secret_value(), tokens.LOGIN, token)
+        login, issued_s = tokens.read_token(ring_of(app.settings), tokens.LOGIN, token)
     except WireError:
         return None
     with app.pool.transaction() as tx:
@@ -106,6 +107,6 @@ def _form(app: App) -> None:
 
 def remember(app: App, account: Account) -> None:
     """Keep a login in this browser."""
-    secret = app.settings.secret_key.get_secret_value()
+    secret = ring_of(app.settings)
     st.session_state[_TOKEN] = tokens.make_token(secret, tokens.LOGIN, account.login, app.settings.login_s)
     st.session_state.pop(_LOGGED_OUT, None)

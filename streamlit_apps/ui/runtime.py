@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from semg import log, private_files
 from semg.domain import Profile
 from semg.errors import AccessError
+from semg.security.keys import ring_of
 from semg.settings import Settings, get_settings
 from semg.store import access
 from semg.store.accounts import Account
@@ -71,7 +72,7 @@ class App:
         """
         if self.account is None:
             raise AccessError("log in first")
-        secret = self.settings.secret_key.get_secret_value()
+        secret = ring_of(self.settings)
         login = tokens.Login(self.account.account_id, self.issued_s)
         return tokens.make_token(secret, purpose, subject, life_s, now_s, login)
 
