@@ -16,6 +16,7 @@ from semg.jobs.runner import JobRunner
 from semg.jobs.summaries import keep_summaries
 from semg.jobs.videos import keep_videos
 from semg.sealed import Vault
+from semg.security.keys import ring_of
 from semg.service import announce_ready, wait_for_store
 from semg.settings import get_settings
 from semg.store.pool import Pool
@@ -30,7 +31,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     pool = Pool(settings, name="job_runner")
     wait_for_store(pool, stop)
-    vault = Vault(settings.secret_key.get_secret_value())
+    vault = Vault(ring_of(settings))
     runner = JobRunner(settings, pool)
     heartbeat = Heartbeat(pool, "job_runner", runner.metrics)
     heartbeat.start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 
 from semg.errors import SealError, SettingsError
+from semg.security.keys import Secret
 from semg.small_secrets import decrypt, encrypt
 from semg.store import boards
 from semg.store.pool import Transaction
@@ -22,23 +23,23 @@ def make_key() -> bytes:
     return secrets.token_bytes(KEY_BYTES)
 
 
-def encrypt_key(secret_key: str, board_id: int, key: bytes) -> bytes:
-    """Give a board's key as it is stored: a nonce of 12 bytes, then the AES-GCM ciphertext with its tag.
+def encrypt_key(keys: Secret, board_id: int, key: bytes) -> bytes:
+    """Return a board's key as it is stored (``semg.small_secrets``).
 
     Parameters
     ----------
-    secret_key
-        The setting ``SECRET_KEY``.
+    keys
+        The installation's keys.
 
     Raises
     ------
     SettingsError
         ``SECRET_KEY`` is empty.
     """
-    return encrypt(secret_key, _PURPOSE, _bound_to(board_id), key)
+    return encrypt(keys, _PURPOSE, _bound_to(board_id), key)
 
 
-def decrypt_key(secret_key: str, board_id: int, key_encrypted: bytes) -> bytes:
+def decrypt_key(keys: Secret, board_id: int, key_encrypted: bytes) -> bytes:
     """Give a board's key back.
 
     Raises
@@ -47,7 +48,7 @@ def decrypt_key(secret_key: str, board_id: int, key_encrypted: bytes) -> bytes:
         It was encrypted with another ``SECRET_KEY`` or for another board, or is damaged.
     """
     try:
-        return decrypt(secret_key, _PURPOSE, _bound_to(board_id), key_encrypted)
+        return decrypt(keys, _PURPOSE, _bound_to(board_id), key_encrypted)
     except SealError as exc:
         raise SettingsError(
             f"the key of board {board_id} cannot be read with this SECRET_KEY: set the one that it was made with, "
@@ -55,12 +56,23 @@ def decrypt_key(secret_key: str, board_id: int, key_encrypted: bytes) -> bytes:
         ) from exc
 
 
+def reencrypt_key(keys: Secret, board_id: int, key_encrypted: bytes) -> bytes:
+    """Return a board's key encrypted with the current key.
+
+    Raises
+    ------
+    SettingsError
+        As ``decrypt_key``.
+    """
+    return encrypt_key(keys, board_id, decrypt_key(keys, board_id, key_encrypted))
+
+
 def sketch_lines(board_id: int, key: bytes) -> str:
     """Give the two lines of ``arduino/arduinocode.ino`` that make a board this one."""
     return f'#define BOARD_ID {board_id}\n#define BOARD_KEY "{key.hex()}"\n'
 
 
-def make_board(tx: Transaction, secret_key: str, name: str) -> tuple[int, bytes]:
+def make_board(tx: Transaction, keys: Secret, name: str) -> tuple[int, bytes]:
     """Make a board with a key, assigned to nobody; give its number and the key, which is not shown again.
 
     Raises
@@ -71,7 +83,7 @@ def make_board(tx: Transaction, secret_key: str, name: str) -> tuple[int, bytes]
         ``SECRET_KEY`` is empty.
     """
     board_id, key = boards.insert_board(tx, name), make_key()
-    boards.set_key(tx, board_id, encrypt_key(secret_key, board_id, key))
+    boards.set_key(tx, board_id, encrypt_key(keys, board_id, key))
     return board_id, key
 
 

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from semg.errors import SemgError
 from semg.person_archive import write_archive
 from semg.sealed import SealedReader, Vault
+from semg.security.keys import ring_of
 from semg.settings import Settings
 from semg.store import profiles
 from semg.store.pool import Pool
@@ -38,7 +39,12 @@ def open_export(settings: Settings, name: str) -> SealedReader | None:
     path = folder_of(settings) / name
     if _NAME.fullmatch(name) is None or not path.is_file():
         return None
-    return Vault(settings.secret_key.get_secret_value()).open(path, f"export {name}")
+    return Vault(ring_of(settings)).open(path, f"export {name}")
+
+
+def list_exports(settings: Settings) -> list[Path]:
+    """Return the files of archives, unfinished ones too."""
+    return [path for path in folder_of(settings).glob("*-*") if path.is_file()]
 
 
 def user_of(name: str) -> int:
@@ -54,7 +60,7 @@ def remove_exports(settings: Settings, pool: Pool) -> None:
     StoreError, OSError
         The database is away, or a file cannot be removed.
     """
-    files = [path for path in folder_of(settings).glob("*-*") if path.is_file()]
+    files = list_exports(settings)
     if not files:
         return
     with pool.transaction() as tx:
@@ -95,7 +101,7 @@ class Export:
         path = folder / f"{name}.making"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            vault = Vault(self._settings.secret_key.get_secret_value())
+            vault = Vault(ring_of(self._settings))
             with vault.create(path, f"export {name}") as file:
                 out: BinaryIO = file  # type: ignore[assignment]
                 write_archive(self._pool, self._settings, self.user_id, out, self._tell, with_name=self.with_name)

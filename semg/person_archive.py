@@ -22,6 +22,7 @@ from semg.block_table import BlockTable
 from semg.domain import Profile, Session, us_from_utc
 from semg.errors import ArtifactError
 from semg.sealed import Vault
+from semg.security.keys import ring_of
 from semg.settings import Settings
 from semg.store import (
     access,
@@ -116,7 +117,7 @@ class _Archive:
         self._accounts: dict[str, int] = {}
 
     def write(self, with_name: bool) -> None:
-        secret = self._settings.secret_key.get_secret_value()
+        secret = ring_of(self._settings)
         about: dict[str, Any] = {"made_at": datetime.now(UTC)}
         with self._pool.transaction() as tx:
             profile = profiles.get_profile(tx, self._user_id)
@@ -251,7 +252,7 @@ class _Archive:
         self._progress(min(0.99, self._done / self._all))
 
     def _video(self, session_id: int, folder: str) -> None:
-        vault = Vault(self._settings.secret_key.get_secret_value())
+        vault = Vault(ring_of(self._settings))
         files = files_of(self._settings.videos, session_id, vault)
         info = zipfile.ZipInfo(f"{folder}/video.mp4", datetime.now(UTC).timetuple()[:6])
         with files.open(files.video) as video, self._zip.open(info, "w", force_zip64=True) as copy:

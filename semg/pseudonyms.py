@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 
 from semg.errors import SealError, SettingsError
+from semg.security.keys import Secret
 from semg.small_secrets import decrypt, encrypt
 from semg.store import checks, profiles, real_names
 from semg.store.pool import Transaction
@@ -22,7 +23,7 @@ def make_pseudonym() -> str:
     return "P-" + "".join(secrets.choice(_LETTERS) for _ in range(6))
 
 
-def keep_name(tx: Transaction, secret_key: str, user_id: int, name: str) -> None:
+def keep_name(tx: Transaction, keys: Secret, user_id: int, name: str) -> None:
     """Store who a person is, apart from the profile.
 
     Raises
@@ -33,10 +34,10 @@ def keep_name(tx: Transaction, secret_key: str, user_id: int, name: str) -> None
         ``SECRET_KEY`` is empty.
     """
     name = checks.name("name", name, 200)
-    real_names.set_name(tx, user_id, encrypt(secret_key, _PURPOSE, _bound_to(user_id), name.encode()))
+    real_names.set_name(tx, user_id, encrypt(keys, _PURPOSE, _bound_to(user_id), name.encode()))
 
 
-def find_name(tx: Transaction, secret_key: str, user_id: int) -> str | None:
+def find_name(tx: Transaction, keys: Secret, user_id: int) -> str | None:
     """Give who a person is, or None when that is not stored apart.
 
     Raises
@@ -45,17 +46,21 @@ def find_name(tx: Transaction, secret_key: str, user_id: int) -> str | None:
         It was encrypted with another ``SECRET_KEY``, or is damaged.
     """
     stored = real_names.find_name(tx, user_id)
-    if stored is None:
-        return None
-    try:
-        return decrypt(secret_key, _PURPOSE, _bound_to(user_id), stored).decode()
-    except SealError as exc:
-        raise SettingsError(
-            f"the name behind profile {user_id} cannot be read with this SECRET_KEY: set the one that it was made with"
-        ) from exc
+    return None if stored is None else _decrypt(keys, user_id, stored).decode()
 
 
-def replace_name(tx: Transaction, secret_key: str, user_id: int) -> str:
+def reencrypt_name(keys: Secret, user_id: int, stored: bytes) -> bytes:
+    """Return a stored name encrypted with the current key.
+
+    Raises
+    ------
+    SettingsError
+        As ``find_name``.
+    """
+    return encrypt(keys, _PURPOSE, _bound_to(user_id), _decrypt(keys, user_id, stored))
+
+
+def replace_name(tx: Transaction, keys: Secret, user_id: int) -> str:
     """Move a profile's name to the key table, and give the code that stands in its place.
 
     Raises
@@ -65,8 +70,17 @@ def replace_name(tx: Transaction, secret_key: str, user_id: int) -> str:
     """
     name, code = profiles.get_profile(tx, user_id).name, make_pseudonym()
     profiles.update_profile(tx, user_id, name=code)
-    keep_name(tx, secret_key, user_id, name)
+    keep_name(tx, keys, user_id, name)
     return code
+
+
+def _decrypt(keys: Secret, user_id: int, stored: bytes) -> bytes:
+    try:
+        return decrypt(keys, _PURPOSE, _bound_to(user_id), stored)
+    except SealError as exc:
+        raise SettingsError(
+            f"the name behind profile {user_id} cannot be read with this SECRET_KEY: set the one that it was made with"
+        ) from exc
 
 
 def _bound_to(user_id: int) -> bytes:

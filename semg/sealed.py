@@ -1,10 +1,11 @@
 """Files encrypted at rest that are read and written at any place.
 
-A header (magic, version, 16 random bytes that name the file), then chunks of 16 KiB, each with a nonce and a tag of its
-own: AES-256-GCM under a key that HKDF-SHA-256 derives from ``SECRET_KEY`` and the file's random bytes. Authenticated
-with each chunk are what the file is for, the chunk's number, and whether it is the last one, so that chunks cannot be
-changed, moved, cut off, or brought from another file. A chunk that is written again gets a new nonce. What a crash
-cut off is at most the chunk that was being written; such a file has no last chunk and says so (``complete``).
+A header (magic, version, the number of the key, 16 random bytes that name the file), then chunks of 16 KiB, each with a
+nonce and a tag of its own: AES-256-GCM under a key that HKDF-SHA-256 derives from one of the installation's keys
+(``semg.security.keys``) and the file's random bytes. Version 1 has no number: every key is tried. Authenticated with
+each chunk are what the file is for, the chunk's number, and whether it is the last one, so that chunks cannot be
+changed, moved, cut off, or brought from another file. A chunk that is written again gets a new nonce. What a crash cut
+off is at most the chunk that was being written; such a file has no last chunk and says so (``complete``).
 
 16 KiB cost 0.2 % of space, and a range request decrypts little more than it asks for
 (``testing/benchmarks/sealed.py`` measures both).
@@ -20,37 +21,36 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from semg.errors import SealError, SettingsError
+from semg.security.keys import ID_BYTES, KeyRing, Secret, derive
 
-MAGIC = b"SEMGSEAL\x01"
-_ID_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
-HEADER_BYTES = len(MAGIC) + _ID_BYTES
+_EARLIER, MAGIC = b"SEMGSEAL\x01", b"SEMGSEAL\x02"
+_FILE_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
+HEADER_BYTES = len(MAGIC) + ID_BYTES + _FILE_BYTES
 CHUNK_BYTES = 16 << 10
 _STORED_BYTES = CHUNK_BYTES + _NONCE_BYTES + _TAG_BYTES
 _PURPOSE = b"semg files, version 1"
 
 
 class Vault:
-    """Opens encrypted files with the key of this installation.
+    """Opens encrypted files with the keys of this installation.
 
     Parameters
     ----------
-    secret_key
-        The setting ``SECRET_KEY``.
+    keys
+        The installation's keys; files are written with the current one.
 
     Raises
     ------
     SettingsError
-        It is empty.
+        ``SECRET_KEY`` is empty.
     """
 
-    def __init__(self, secret_key: str) -> None:
-        if not secret_key:
+    def __init__(self, keys: Secret) -> None:
+        self._keys = KeyRing.of(keys)
+        if not self._keys.current:
             raise SettingsError("SECRET_KEY is empty: set it, or let start_all.sh make one, before files are written")
-        self._secret = secret_key.encode()
 
     def create(self, path: Path, purpose: str) -> SealedWriter:
         """Begin a file, readable by this user only, in place of any that is there.
@@ -60,10 +60,10 @@ class Vault:
         purpose
             What the file is, as in ``video 12``; it opens for nothing else.
         """
-        file_id = secrets.token_bytes(_ID_BYTES)
+        file_id = secrets.token_bytes(_FILE_BYTES)
         raw = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "r+b", buffering=0)
-        raw.write(MAGIC + file_id)
-        return SealedWriter(raw, self._cipher(file_id), purpose.encode())
+        raw.write(MAGIC + self._keys.current_id + file_id)
+        return SealedWriter(raw, _cipher(self._keys.current, file_id), purpose.encode())
 
     def open(self, path: Path, purpose: str) -> SealedReader:
         """Open a file for reading.
@@ -78,21 +78,52 @@ class Vault:
         raw = path.open("rb", buffering=0)
         try:
             header = raw.read(HEADER_BYTES)
+            if header.startswith(_EARLIER):
+                return self._open_earlier(raw, header, purpose, path.name)
             if len(header) < HEADER_BYTES or not header.startswith(MAGIC):
                 raise SealError(f"{path.name} is no encrypted file of this platform")
-            return SealedReader(raw, self._cipher(header[len(MAGIC) :]), purpose.encode(), path.name)
+            root = self._keys.find(header[len(MAGIC) : -_FILE_BYTES])
+            if root is None:
+                raise SealError(f"{path.name} was made with a key that is neither SECRET_KEY nor in SECRET_KEYS_OLD")
+            cipher = _cipher(root, header[-_FILE_BYTES:])
+            return SealedReader(raw, cipher, purpose.encode(), path.name, HEADER_BYTES)
         except BaseException:
             raw.close()
             raise
 
-    def _cipher(self, file_id: bytes) -> AESGCM:
-        return AESGCM(HKDF(SHA256(), 32, salt=file_id, info=_PURPOSE).derive(self._secret))
+    def is_current(self, path: Path) -> bool:
+        """Tell whether a file is of the current key and format.
+
+        Raises
+        ------
+        OSError
+            It cannot be read.
+        """
+        wanted = MAGIC + self._keys.current_id
+        with path.open("rb") as file:
+            return file.read(len(wanted)) == wanted
+
+    def _open_earlier(self, raw: io.RawIOBase, header: bytes, purpose: str, name: str) -> SealedReader:
+        """Open a file from before keys had numbers, with the first key that fits."""
+        at = len(_EARLIER) + _FILE_BYTES
+        if len(header) < at:
+            raise SealError(f"{name} is no encrypted file of this platform")
+        for root in self._keys:
+            try:
+                return SealedReader(raw, _cipher(root, header[len(_EARLIER) : at]), purpose.encode(), name, at)
+            except SealError as exc:
+                refused = exc
+        raise refused
 
 
 def is_sealed(path: Path) -> bool:
     """Tell whether a file is encrypted."""
     with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+        return file.read(len(MAGIC)) in (MAGIC, _EARLIER)
+
+
+def _cipher(root: str, file_id: bytes) -> AESGCM:
+    return AESGCM(derive(root, _PURPOSE, file_id))
 
 
 def _bound(purpose: bytes, index: int, *, last: bool) -> bytes:
@@ -210,14 +241,15 @@ class SealedReader(io.RawIOBase):
         How many bytes it holds.
     """
 
-    def __init__(self, raw: io.RawIOBase, cipher: AESGCM, purpose: bytes, name: str) -> None:
+    def __init__(self, raw: io.RawIOBase, cipher: AESGCM, purpose: bytes, name: str, header_bytes: int) -> None:
         self._raw = raw
+        self._header_bytes = header_bytes
         self._cipher = cipher
         self._purpose = purpose
         self._name = name
         self._at = 0
         self._index, self._chunk = -1, b""
-        stored = raw.seek(0, os.SEEK_END) - HEADER_BYTES
+        stored = raw.seek(0, os.SEEK_END) - header_bytes
         n_chunks = -(-stored // _STORED_BYTES)
         self.complete, self.size = self._measure(n_chunks, stored)
 
@@ -294,7 +326,7 @@ class SealedReader(io.RawIOBase):
             raise SealError(f"{self._name} was changed on the disk, or SECRET_KEY is another one") from exc
 
     def _decrypt(self, index: int, *, last: bool) -> bytes:
-        self._raw.seek(HEADER_BYTES + index * _STORED_BYTES)
+        self._raw.seek(self._header_bytes + index * _STORED_BYTES)
         stored = self._raw.read(_STORED_BYTES) or b""
         if len(stored) < _NONCE_BYTES + _TAG_BYTES:
             raise InvalidTag

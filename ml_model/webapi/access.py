@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from semg.errors import AccessError, NotFoundError, WireError
+from semg.security.keys import ring_of
 from semg.security.login import find_logged_in
 from semg.security.origins import origins_of
 from semg.settings import Settings
@@ -217,7 +218,7 @@ def find_viewer(websocket: WebSocket, user_id: int) -> Viewer | None:
             token = protocol.removeprefix(tokens.TOKEN_PROTOCOL_PREFIX)
             try:
                 login = tokens.read_login_of(
-                    settings.secret_key.get_secret_value(), tokens.LIVE, token, str(user_id)
+                    ring_of(settings), tokens.LIVE, token, str(user_id)
                 )  # fmt: skip
             except WireError:
                 return None
@@ -255,7 +256,7 @@ async def require_browser(
     """
     settings = services.settings
     try:
-        login = tokens.read_login_of(settings.secret_key.get_secret_value(), purpose, token, subject)
+        login = tokens.read_login_of(ring_of(settings), purpose, token, subject)
     except WireError:
         login = None
     seen = None if login is None else await asyncio.to_thread(_browser_sees, services, login, whose, note)

@@ -11,6 +11,7 @@ from semg import log
 from semg.service import settle_memory
 from semg.settings import Settings, get_settings
 from webapi import problems, services
+from webapi.description import description_routes
 from webapi.downloads import download_routes
 from webapi.exports import export_routes
 from webapi.limits import BodyLimit, RateLimit
@@ -38,6 +39,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Predictions and live streams of personal classifiers",
         version="0.1.0",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's own pages load their scripts from elsewhere: webapi/description.py
+        redoc_url=None,
     )
 
     app.add_middleware(BodyLimit)
@@ -50,4 +53,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(video_routes)
     app.include_router(export_routes)
     app.include_router(download_routes)
+    app.include_router(description_routes)
     return app

@@ -15,14 +15,6 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; media-src 'self'; frame-ancestors 'none'",
 }
 """A video that is opened by its address is a document that loads itself: hence media-src."""
-_WITH_SCRIPTS = ("/docs", "/redoc")
-_FOR_SCRIPTS = (
-    "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; worker-src blob:; connect-src 'self'; "
-    "style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; "
-    "font-src https://fonts.gstatic.com; "
-    "img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly; frame-ancestors 'none'; form-action 'none'"
-)
-"""FastAPI's own pages load their scripts from elsewhere: from these places, and they talk to the API only."""
 
 
 class Outside:
@@ -40,8 +32,6 @@ class Outside:
         async def send_hardened(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                if scope["path"].endswith(_WITH_SCRIPTS):
-                    headers.setdefault("Content-Security-Policy", _FOR_SCRIPTS)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 path = getattr(scope.get("route"), "path", "other")

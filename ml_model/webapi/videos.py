@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 
 from semg.errors import NotFoundError, SealError
 from semg.sealed import SealedReader, Vault
+from semg.security.keys import ring_of
 from semg.store import sessions
 from semg.store.pool import Transaction
 from semg.video.files import files_of
@@ -47,7 +48,7 @@ async def video(request: Request, session_id: int, token: str = "") -> Response:
         await services.trail.seen(caller.actor, "video.seen", owner, session_id)
     elif not await require_browser(services, tokens.VIDEO, token, str(session_id), lambda tx: _owner(tx, session_id)):
         raise missing
-    files = files_of(settings.videos, session_id, Vault(settings.secret_key.get_secret_value()))
+    files = files_of(settings.videos, session_id, Vault(ring_of(settings)))
     if not files.video.is_file():
         raise missing
     try:

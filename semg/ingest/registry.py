@@ -13,6 +13,7 @@ from semg.boards import decrypt_key
 from semg.domain import Board, BoardMark, Device
 from semg.errors import SettingsError, StoreError, WireError
 from semg.ingest.boards import Boards, KnownBoard
+from semg.security.keys import Secret
 from semg.store import boards as boards_store
 from semg.store import profiles
 from semg.store import senders as senders_store
@@ -37,8 +38,8 @@ class Registry:
         number, whenever they were read.
     boards
         Gives what was seen last of each.
-    secret_key
-        The setting ``SECRET_KEY``, which the boards' keys are encrypted with.
+    keys
+        The installation's keys, which the boards' keys are encrypted with.
     """
 
     def __init__(
@@ -46,12 +47,12 @@ class Registry:
         pool: Pool,
         apply: Callable[[list[Device], list[KnownBoard], dict[int, int]], None],
         boards: Boards,
-        secret_key: str,
+        keys: Secret,
     ) -> None:
         self._pool = pool
         self._apply = apply
         self._boards = boards
-        self._secret_key = secret_key
+        self._secret = keys
         self._keys: dict[int, tuple[bytes, Key | None]] = {}
         self._hint = asyncio.Event()
         self._failing = False
@@ -127,7 +128,7 @@ class Registry:
         if cached is not None and cached[0] == stored:
             return cached
         try:
-            return stored, Key(decrypt_key(self._secret_key, board.board_id, stored))
+            return stored, Key(decrypt_key(self._secret, board.board_id, stored))
         except (SettingsError, WireError) as exc:
             logger.error("registry: the board is refused: %s", exc)
             return stored, None

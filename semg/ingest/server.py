@@ -28,6 +28,7 @@ from semg.ingest.registry import Registry
 from semg.ingest.store_process import StoreProcess
 from semg.ingest.storing import StoreTask
 from semg.ingest.udp_socket import granted_buffer, kernel_drops, open_socket
+from semg.security.keys import ring_of
 from semg.service import announce_ready
 from semg.settings import Settings
 from semg.store.pool import Pool
@@ -119,8 +120,8 @@ class IngestServer:
         js = await bus.ensure_journal(client, self._settings)
         journal = Journal(client, js, self._settings, secrets.token_hex(8), self.counters)
         live = LivePublisher(client, self.counters, self._settings.journal_partitions)
-        secret_key = self._settings.secret_key.get_secret_value()
-        registry = Registry(self._pool, self._pipeline.set_registry, self._pipeline.boards, secret_key)
+        keys = ring_of(self._settings)
+        registry = Registry(self._pool, self._pipeline.set_registry, self._pipeline.boards, keys)
         await registry.subscribe(client)
         await live.subscribe()
         receiver = Receiver(receiving)

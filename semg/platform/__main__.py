@@ -1,4 +1,4 @@
-"""``python -m semg.platform {start, stop, status, supervise, backup, restore}``."""
+"""``python -m semg.platform {start, stop, status, supervise, backup, restore, rotate-key, reencrypt}``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from semg import log
 from semg.errors import SemgError
-from semg.platform import certificate, control, copies, identity, services, state
+from semg.platform import certificate, control, copies, identity, keys, services, state
 from semg.platform.first_login import LOGIN
 from semg.platform.supervisor import Supervisor
 from semg.settings import child_environment, load_settings
@@ -35,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         "supervise": _supervise,
         "backup": _back_up,
         "restore": _restore,
+        "rotate-key": _rotate_key,
+        "reencrypt": _reencrypt,
     }[options.command]
     try:
         return command(options)
@@ -74,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     restore = commands.add_parser("restore", help="put a backup in the database's place; the platform must not run")
     restore.add_argument("file", type=Path, help="….sql.gz that backup has written")
     restore.add_argument("--videos", type=Path, help="….videos.tar that backup has written")
+    commands.add_parser("rotate-key", help="make a new SECRET_KEY; what was made with the one before is still read")
+    commands.add_parser("reencrypt", help="encrypt with SECRET_KEY what earlier keys were used for; may run any time")
     supervise = commands.add_parser("supervise", help="keep the services running (what start starts)")
     for with_table in (start, supervise):
         with_table.add_argument("--services", type=Path, help="file with another table of services")
@@ -134,6 +138,15 @@ def _back_up(options: argparse.Namespace) -> int:
 def _restore(options: argparse.Namespace) -> int:
     copies.read_backup(load_settings(), _say, options.file.resolve(), options.videos)
     return 0
+
+
+def _rotate_key(options: argparse.Namespace) -> int:
+    keys.rotate(load_settings(), _say)
+    return 0
+
+
+def _reencrypt(options: argparse.Namespace) -> int:
+    return 0 if keys.reencrypt_all(load_settings(), _say) else EXIT_NOT_READY
 
 
 def _describe(unit: state.UnitStatus) -> str:

@@ -21,11 +21,11 @@ STOP_S = 30.0
 
 def write_backup(settings: Settings, say: Say, *, with_videos: bool) -> None:
     """Write a backup of the database, and with it one of the videos."""
-    with _database(settings):
+    with database_running(settings):
         say(f"Database  {backup.back_up(settings)}")
     if with_videos:
         say(f"Videos    {backup.back_up_videos(settings)}")
-    say("Keep .env with them: without its SECRET_KEY the boards' keys in the backup cannot be read.")
+    say("Keep .env with them: without its keys (SECRET_KEY, SECRET_KEYS_OLD) boards' keys and names cannot be read.")
 
 
 def read_backup(settings: Settings, say: Say, file: Path, videos: Path | None) -> None:
@@ -39,7 +39,7 @@ def read_backup(settings: Settings, say: Say, file: Path, videos: Path | None) -
     installation = identity.find_installation(settings.data_dir)
     if installation is not None and identity.find_supervisor(installation) is not None:
         raise PlatformError("the platform runs: end it with ./stop_all.sh, restore, and start it again")
-    with _database(settings):
+    with database_running(settings):
         aside = restore(settings, file)
     say(f"Restored  {settings.postgres_db} from {file.name}")
     if aside is not None:
@@ -51,7 +51,7 @@ def read_backup(settings: Settings, say: Say, file: Path, videos: Path | None) -
 
 
 @contextmanager
-def _database(settings: Settings) -> Iterator[None]:
+def database_running(settings: Settings) -> Iterator[None]:
     """Make sure that PostgreSQL answers; the embedded one is started for as long as this takes, unless it runs."""
     if not settings.embedded_postgres or _answers(settings):
         yield

@@ -7,7 +7,9 @@ import secrets
 from pathlib import Path
 
 from semg import settings as settings_module
+from semg.errors import SettingsError
 from semg.platform.identity import write_atomically
+from semg.security.keys import ring_of
 from semg.settings import NATS_SERVICES, Settings
 
 HEADER = "# Settings of this installation; .env.example lists all of them. Keep this file secret.\n"
@@ -52,6 +54,34 @@ def complete(path: Path, settings: Settings) -> list[str]:
     if path.exists() and path.stat().st_mode & 0o077:
         path.chmod(0o600)
     return names
+
+
+def rotate_key(path: Path, settings: Settings) -> None:
+    """Make a new ``SECRET_KEY`` in ``.env``; the one before is still read (``SECRET_KEYS_OLD``).
+
+    Raises
+    ------
+    SettingsError
+        The environment gives one of the two, or there is no key yet.
+    """
+    for name in ("SECRET_KEY", "SECRET_KEYS_OLD"):
+        if settings_module.is_in_environment(name):
+            raise SettingsError(
+                f"{name} stands in the environment, not in {path.name}: put a new SECRET_KEY there, and the one before "
+                "into SECRET_KEYS_OLD"
+            )
+    before = ring_of(settings)
+    if not before.current:
+        raise SettingsError("there is no SECRET_KEY yet: start_all.sh makes the first")
+    text = _without(path.read_text(encoding="utf-8"), "SECRET_KEY", "SECRET_KEYS_OLD")
+    text = _with_value(text, "SECRET_KEY", secrets.token_urlsafe(TOKEN_BYTES))
+    write_atomically(path, _with_value(text, "SECRET_KEYS_OLD", ",".join(before)))
+
+
+def _without(text: str, *names: str) -> str:
+    """Empty the settings' lines."""
+    line = re.compile(rf"^([ \t]*(?:export[ \t]+)?(?:{'|'.join(names)})[ \t]*=).*$", re.MULTILINE | re.IGNORECASE)
+    return line.sub(r"\1", text)
 
 
 def _with_value(text: str, name: str, value: str) -> str:

@@ -11,6 +11,7 @@ import pyotp
 
 from semg import small_secrets
 from semg.errors import LoginError
+from semg.security.keys import Secret
 from semg.store import second_factors
 from semg.store.pool import Transaction
 
@@ -35,7 +36,7 @@ def address_of(secret: str, login: str) -> str:
     return pyotp.TOTP(secret).provisioning_uri(name=login, issuer_name=ISSUER)
 
 
-def add(tx: Transaction, secret_key: str, account_id: int, secret: str, code: str, now: datetime) -> list[str]:
+def add(tx: Transaction, keys: Secret, account_id: int, secret: str, code: str, now: datetime) -> list[str]:
     """Store an authenticator app that has shown a right code, and return the recovery codes: the only time.
 
     Raises
@@ -47,12 +48,12 @@ def add(tx: Transaction, secret_key: str, account_id: int, secret: str, code: st
     if step is None:
         raise LoginError(WRONG)
     codes = ["-".join(_group() for _ in range(3)) for _ in range(RECOVERY_CODES)]
-    stored = small_secrets.encrypt(secret_key, _PURPOSE, _owner(account_id), secret.encode())
+    stored = small_secrets.encrypt(keys, _PURPOSE, _owner(account_id), secret.encode())
     second_factors.insert_totp(tx, account_id, stored, step, [_hash(code) for code in codes])
     return codes
 
 
-def check(tx: Transaction, secret_key: str, account_id: int, code: str, now: datetime) -> None:
+def check(tx: Transaction, keys: Secret, account_id: int, code: str, now: datetime) -> None:
     """Take a code of the app, or a recovery code, of an account that has an app. Each is taken once.
 
     Raises
@@ -62,13 +63,19 @@ def check(tx: Transaction, secret_key: str, account_id: int, code: str, now: dat
     """
     stored = second_factors.find_totp(tx, account_id)
     if stored is not None:
-        secret = small_secrets.decrypt(secret_key, _PURPOSE, _owner(account_id), stored).decode()
+        secret = small_secrets.decrypt(keys, _PURPOSE, _owner(account_id), stored).decode()
         step = _matching_step(secret, code, now)
         if step is not None and second_factors.use_totp_step(tx, account_id, step):
             return
         if second_factors.use_recovery_code(tx, account_id, _hash(code)):
             return
     raise LoginError(WRONG)
+
+
+def reencrypt_secret(keys: Secret, account_id: int, stored: bytes) -> bytes:
+    """Return the stored secret of an app as the current key encrypts it."""
+    plain = small_secrets.decrypt(keys, _PURPOSE, _owner(account_id), stored)
+    return small_secrets.encrypt(keys, _PURPOSE, _owner(account_id), plain)
 
 
 def _matching_step(secret: str, code: str, now: datetime) -> int | None:

@@ -129,6 +129,24 @@ def list_shares(tx: Transaction, user_id: int) -> list[int]:
     return [row.account_id for row in rows(tx, query, (user_id,))]
 
 
+def add_share(tx: Transaction, user_id: int, account_id: int) -> None:
+    """Share a profile with one more account; one that it is shared with is no error.
+
+    Raises
+    ------
+    ConflictError
+        The profile or the account is gone.
+    """
+    statement = "INSERT INTO profile_shares (user_id, account_id) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+    execute(tx, statement, (user_id, account_id))
+
+
+def remove_share(tx: Transaction, user_id: int, account_id: int) -> bool:
+    """End a share, and tell whether there was one."""
+    statement = "DELETE FROM profile_shares WHERE user_id = %s AND account_id = %s"
+    return execute(tx, statement, (user_id, account_id)) > 0
+
+
 def set_shares(tx: Transaction, user_id: int, account_ids: Sequence[int]) -> None:
     """Share a profile with these accounts and with no others.
 

@@ -13,8 +13,9 @@ from semg.store import checks
 from semg.store.pool import Transaction, execute, rows
 
 Action = Literal[
-    "profile.created", "profile.changed", "profile.erased", "profile.shared", "profile.unshared", "profile.given",
-    "consent.changed", "name.seen", "gestures.changed", "person.exported", "person.offered",
+    "profile.created", "profile.changed", "profile.erased", "profile.shared", "profile.share_refused",
+    "profile.unshared", "profile.given", "consent.changed", "name.seen", "gestures.changed",
+    "person.exported", "person.offered",
     "capture.started", "capture.ended", "session.changed", "session.erased", "session.imported", "session.exported",
     "samples.seen", "live.seen", "video.seen", "video.expired",
     "job.created", "job.canceled", "model.activated", "model.exported", "report.exported",

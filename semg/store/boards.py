@@ -61,6 +61,12 @@ def set_key(tx: Transaction, board_id: int, key_encrypted: bytes) -> None:
         raise _missing(board_id)
 
 
+def replace_encrypted(tx: Transaction, board_id: int, before: bytes, after: bytes) -> bool:
+    """Store the same key encrypted anew, and tell whether it was still the one that was read."""
+    statement = "UPDATE boards SET key_encrypted = %s WHERE board_id = %s AND key_encrypted = %s"
+    return execute(tx, statement, (after, board_id, before)) > 0
+
+
 def revoke_key(tx: Transaction, board_id: int) -> None:
     """Take a board's key away: what it sends is refused until it gets another.
 

@@ -36,6 +36,18 @@ def find_totp(tx: Transaction, account_id: int) -> bytes | None:
     return None if row is None else bytes(row.secret)
 
 
+def list_totp(tx: Transaction) -> list[tuple[int, bytes]]:
+    """Return the encrypted secrets of all authenticator apps, each with its account."""
+    found = rows(tx, "SELECT account_id, secret FROM totp_factors ORDER BY account_id")
+    return [(row.account_id, bytes(row.secret)) for row in found]
+
+
+def replace_encrypted(tx: Transaction, account_id: int, before: bytes, after: bytes) -> bool:
+    """Store a secret that was encrypted anew, if it is still what was read; return whether it was."""
+    query = "UPDATE totp_factors SET secret = %s WHERE account_id = %s AND secret = %s"
+    return execute(tx, query, (after, account_id, before)) > 0
+
+
 def insert_totp(
     tx: Transaction, account_id: int, secret: bytes, last_step: int, recovery_hashes: Sequence[bytes]
 ) -> None:

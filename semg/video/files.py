@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
 
+from semg.errors import SealError
 from semg.sealed import SealedReader, SealedWriter, Vault, is_sealed
 
 PART_SUFFIX, LOG_SUFFIX = ".mp4", ".log"
@@ -79,11 +80,33 @@ class VideoFiles:
         """Encrypt files of a finished video that are not yet, and tell whether there were any."""
         found = [path for path in (self.video, self.times) if path.exists() and not is_sealed(path)]
         for path in found:
-            made = path.with_name(path.name + "-sealing")
-            with path.open("rb") as plain, self.create(made, path) as sealed:
-                shutil.copyfileobj(plain, sealed, _COPY_BYTES)
-            os.replace(made, path)
+            self._write_anew(path)
         return bool(found)
+
+    def reseal(self) -> bool:
+        """Encrypt files of a finished video with the current key that are not yet, and tell whether there were any.
+
+        Raises
+        ------
+        SealError
+            One of them cannot be read, or ends in the middle: it stays as it is.
+        OSError
+            The disk is full, for instance.
+        """
+        found = [path for path in (self.video, self.times) if not self._is_current(path)]
+        for path in found:
+            self._write_anew(path)
+        return bool(found)
+
+    def is_current(self) -> bool:
+        """Tell whether no file, the parts included, needs another key than the current one."""
+        return all(self._is_current(path) for path in (self.video, self.times, *self.parts.glob("*")))
+
+    def _is_current(self, path: Path) -> bool:
+        try:
+            return self.vault.is_current(path)
+        except FileNotFoundError:  # erased, or joined, meanwhile
+            return True
 
     def remove_parts(self) -> None:
         """Remove the parts; what is not there is no error."""
@@ -94,6 +117,18 @@ class VideoFiles:
         self.remove_parts()
         for path in self.video.parent.glob(f"{self.video.stem}.*"):
             path.unlink(missing_ok=True)
+
+    def _write_anew(self, path: Path) -> None:
+        made = path.with_name(path.name + "-sealing")
+        try:
+            with self.open(path) as before, self.create(made, path) as sealed:
+                if isinstance(before, SealedReader) and not before.complete:
+                    raise SealError(f"{path.name} ends in the middle")
+                shutil.copyfileobj(before, sealed, _COPY_BYTES)
+            os.replace(made, path)
+        except BaseException:
+            made.unlink(missing_ok=True)
+            raise
 
     def _purpose(self, path: Path) -> str:
         return path.relative_to(self.video.parent).as_posix()

@@ -1,7 +1,8 @@
 """Short-lived tokens: what a browser shows to the API, for the WebSocket, a video or an archive.
 
-Signed with ``SECRET_KEY`` (JWT, HS256). A token serves one purpose, its ``aud``; one made for the WebSocket of a
-profile opens nothing else. What a browser shows to the API names the login that it was made for, and ends with it.
+Signed with keys that are derived from ``SECRET_KEY``, one for each purpose (JWT, HS256); ``kid`` in the header names
+the root key (``semg.security.keys``). A token serves one purpose, its ``aud``; one made for the WebSocket of a profile
+opens nothing else. What a browser shows to the API names the login that it was made for, and ends with it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import jwt
 
 from semg.errors import WireError
+from semg.security.keys import KeyRing, Secret, derive, key_id
 
 LIVE, VIDEO, EXPORT, FILE = "semg-live", "semg-video", "semg-export", "semg-file"
 SUBPROTOCOL = "semg.v1"
@@ -28,7 +30,7 @@ class Login:
 
 
 def make_token(
-    secret: str, purpose: str, subject: str, life_s: float, login: Login, now_s: float | None = None
+    secret: Secret, purpose: str, subject: str, life_s: float, login: Login, now_s: float | None = None
 ) -> str:
     """Return a token for a purpose.
 
@@ -48,10 +50,11 @@ def make_token(
         "account": login.account_id,
         "login": login.login_id,
     }
-    return jwt.encode(claims, _key(secret), "HS256")
+    ring = KeyRing.of(secret)
+    return jwt.encode(claims, _key(ring.current, purpose), "HS256", headers={"kid": ring.current_id.hex()})
 
 
-def read_login_of(secret: str, purpose: str, token: str, subject: str) -> Login:
+def read_login_of(secret: Secret, purpose: str, token: str, subject: str) -> Login:
     """Give the login that a token of a subject was made for.
 
     Raises
@@ -66,11 +69,11 @@ def read_login_of(secret: str, purpose: str, token: str, subject: str) -> Login:
     return Login(account_id, login_id)
 
 
-def _claims(secret: str, purpose: str, token: str) -> dict[str, Any]:
+def _claims(secret: Secret, purpose: str, token: str) -> dict[str, Any]:
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
-            _key(secret),
+            _key_of(KeyRing.of(secret), purpose, token),
             ["HS256"],
             audience=purpose,
             options={"require": ["exp", "iat", "sub", "aud"]},
@@ -80,8 +83,17 @@ def _claims(secret: str, purpose: str, token: str) -> dict[str, Any]:
     return claims
 
 
-def _key(secret: str) -> bytes:
+def _key_of(ring: KeyRing, purpose: str, token: str) -> bytes:
+    """Return the key that a token says it was signed with; nothing of it is believed before that key has proved it."""
+    number = jwt.get_unverified_header(token).get("kid")
+    root = next((one for one in ring if key_id(one).hex() == number), None)
+    if root is None:
+        raise jwt.InvalidTokenError("its key is neither SECRET_KEY nor in SECRET_KEYS_OLD")
+    return _key(root, purpose)
+
+
+def _key(root: str, purpose: str) -> bytes:
     """Refuse to sign with nothing."""
-    if len(secret) < 32:
+    if len(root) < 32:
         raise WireError("token", "SECRET_KEY must have at least 32 characters; start_all.sh generates one in .env")
-    return secret.encode()
+    return derive(root, f"semg tokens, version 2: {purpose}".encode())

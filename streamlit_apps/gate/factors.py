@@ -18,6 +18,7 @@ from gate.requests import body_of, bound_login, find_login, text_of, visit_of
 from gate.steps import Step, Steps
 from semg.errors import LoginError
 from semg.security import passkeys, totp
+from semg.security.keys import ring_of
 from semg.store import accounts, logins, second_factors
 from semg.store.accounts import Account
 from semg.store.audit import Actor, record
@@ -100,8 +101,8 @@ class Factors:
         def work(tx: Transaction, account: Account, login_id: int) -> dict[str, Any]:
             if (step.account_id, step.login_id) != (account.account_id, login_id):
                 raise LoginError("This was begun in another login. Begin again.")
-            key, secret = visit.settings.secret_key.get_secret_value(), step.secret.decode()
-            codes = totp.add(tx, key, account.account_id, secret, text_of(body, "code"), datetime.now(UTC))
+            keys, secret = ring_of(visit.settings), step.secret.decode()
+            codes = totp.add(tx, keys, account.account_id, secret, text_of(body, "code"), datetime.now(UTC))
             record(tx, Actor(account.login), "factor.added", account=account.account_id)
             return {"recovery_codes": codes}
 

@@ -20,6 +20,7 @@ from gate.steps import Step, Steps
 from semg.errors import LoginError, SemgError, StoreUnavailableError
 from semg.security import passkeys, totp
 from semg.security.failed_logins import FailedLogins, record_failures
+from semg.security.keys import ring_of
 from semg.security.login import FORM, forget_wrong_tries, verify_login
 from semg.store import accounts, second_factors
 from semg.store.accounts import Account
@@ -212,7 +213,7 @@ def _check_code(request: Request, account_id: int, code: str) -> Account:
         if account is None or accounts.record_failed_login(tx, account.login, now) is None:
             raise LoginError(totp.WRONG)
     with visit.pool.transaction() as tx:
-        totp.check(tx, visit.settings.secret_key.get_secret_value(), account_id, code, now)
+        totp.check(tx, ring_of(visit.settings), account_id, code, now)
     return account
 
 

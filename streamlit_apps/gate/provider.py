@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import logging
 import time
 from collections import OrderedDict
@@ -25,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gate import documents
 from gate.entering import next_page, note_confirmed, open_here
 from gate.requests import Visit, find_login, keep_cookie, visit_of
+from semg.security.keys import derive, ring_of
 from semg.settings import Settings
 from semg.store import accounts, identities
 from semg.store.accounts import Account
@@ -167,7 +166,7 @@ class _Provider:
 
 def _cookie_key(settings: Settings) -> str:
     """Return the key of the flow's cookie, which is not the key of anything else."""
-    return hmac.digest(settings.secret_key.get_secret_value().encode(), b"semg provider login", hashlib.sha256).hex()
+    return derive(ring_of(settings).current, b"semg provider login").hex()
 
 
 def _back(problem: str) -> Response:

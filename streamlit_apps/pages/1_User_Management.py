@@ -11,9 +11,10 @@ from semg import pseudonyms
 from semg.agreement import NewConsent
 from semg.consent import read_text
 from semg.domain import Profile
+from semg.security.keys import ring_of
 from semg.store import profiles
 from semg.store.audit import record
-from ui import accounts, archive, audit, boards, confirm, consent, errors, pick, real_name, times
+from ui import accounts, archive, audit, boards, confirm, consent, errors, pick, real_name, share, times
 from ui.my_account import my_account
 from ui.page import flash, page
 from ui.profile_form import PRESETS, device_fields, person_fields
@@ -56,7 +57,7 @@ def list_and_edit(app: App, known: list[Profile]) -> None:
     consent.manage(app, by_id[user_id])
     archive.offer(app, by_id[user_id])
     real_name.manage(app, by_id[user_id])
-    accounts.share(app, by_id[user_id])
+    share.share(app, by_id[user_id])
     delete(app, by_id[user_id])
 
 
@@ -159,7 +160,7 @@ def create(app: App) -> None:
                         owner_id=None if app.account is None else app.account.account_id,
                     )
                     if app.settings.pseudonyms:
-                        pseudonyms.keep_name(tx, app.settings.secret_key.get_secret_value(), user_id, person.name)
+                        pseudonyms.keep_name(tx, ring_of(app.settings), user_id, person.name)
                     record(tx, audit.actor(app), "profile.created", user_id, scopes=len(scopes))
                 st.session_state[pick.CHOSEN] = user_id
                 st.session_state["created"] = (user_id, name.strip())

@@ -1,14 +1,11 @@
-"""Who logs in, in which role: for admins. And whom a profile is shared with."""
+"""Who logs in, in which role: for admins."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 
-from semg.domain import Profile
 from semg.passwords import generate_password, hash_password
-from semg.store import access, accounts, api_tokens, second_factors
+from semg.store import accounts, api_tokens, second_factors
 from semg.store.accounts import Account
 from semg.store.audit import record
 from semg.store.pool import Transaction
@@ -23,7 +20,6 @@ _ROLES = {
     "researcher": "works with own profiles and with those that are shared",
     "viewer": "looks at what is shared, and changes nothing",
 }
-NOBODY = "nobody (admins only)"
 
 
 def manage(app: App) -> None:
@@ -54,53 +50,6 @@ def manage(app: App) -> None:
         _change(app, by_id[chosen])
     with right:
         _create(app)
-
-
-def share(app: App, profile: Profile) -> None:
-    """Show whose a profile is and whom it is shared with; its owner and admins change that."""
-    with app.pool.transaction() as tx:
-        people = {one.account_id: one for one in accounts.list_accounts(tx)}
-        owner_id, shared = access.find_owner(tx, profile.user_id), access.list_shares(tx, profile.user_id)
-    if not app.may_own(owner_id):
-        return
-    with st.expander("Share this profile", icon=":material/share:"), st.form(f"share-{profile.user_id}"):
-        owners = [None, *people]
-        owner = st.selectbox(
-            "Belongs to",
-            owners,
-            owners.index(owner_id),
-            format_func=lambda one: NOBODY if one is None else people[one].login,
-            disabled=not app.is_admin,
-        )
-        others = [one for one in people if one != owner_id and people[one].role != "admin"]
-        chosen = st.multiselect(
-            "Shared with",
-            others,
-            [one for one in shared if one in others],
-            format_func=lambda one: f"{people[one].login} ({people[one].role})",
-            help="Researchers may record and train, viewers look. Admins see every profile.",
-        )
-        if st.form_submit_button("Save who sees it"):
-            with errors.attempt():
-                with app.pool.transaction() as tx:
-                    app.require(tx, profile.user_id, "own")
-                    _share(app, tx, profile.user_id, chosen)
-                    if owner != owner_id:
-                        app.require_admin()
-                        access.set_owner(tx, profile.user_id, owner)
-                        new_owner = {} if owner is None else {"account": owner}
-                        record(tx, audit.actor(app), "profile.given", profile.user_id, **new_owner)
-                flash(f"Saved who sees {profile.name}")
-                st.rerun()
-
-
-def _share(app: App, tx: Transaction, user_id: int, chosen: Sequence[int]) -> None:
-    before = set(access.list_shares(tx, user_id))
-    access.set_shares(tx, user_id, chosen)
-    for account_id in sorted(set(chosen) - before):
-        record(tx, audit.actor(app), "profile.shared", user_id, account=account_id)
-    for account_id in sorted(before - set(chosen)):
-        record(tx, audit.actor(app), "profile.unshared", user_id, account=account_id)
 
 
 def _show_password_once() -> None:

@@ -22,6 +22,7 @@ WORDS: dict[Action, str] = {
     "profile.changed": "changed the profile",
     "profile.erased": "erased the profile",
     "profile.shared": "shared the profile",
+    "profile.share_refused": "tried to share with a login that nobody has",
     "profile.unshared": "ended a share",
     "profile.given": "gave the profile to somebody",
     "consent.changed": "entered a consent",

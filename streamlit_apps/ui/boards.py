@@ -8,6 +8,7 @@ import streamlit as st
 
 from semg.boards import encrypt_key, make_board, make_key, sketch_lines
 from semg.domain import Board, Profile
+from semg.security.keys import ring_of
 from semg.store import boards
 from semg.store.audit import record
 from semg.store.pool import Transaction
@@ -54,7 +55,7 @@ def manage(app: App, people: Sequence[Profile]) -> None:
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     app.require_work(tx)
-                    board_id, key = make_board(tx, app.settings.secret_key.get_secret_value(), name)
+                    board_id, key = make_board(tx, ring_of(app.settings), name)
                     record(tx, audit.actor(app), "board.created", board=board_id)
                 st.session_state[_SHOW_ONCE] = (name.strip(), board_id, key)
                 st.rerun()
@@ -94,7 +95,7 @@ def _change(app: App, board: Board, names: dict[int, str]) -> None:
             key = make_key()
             with app.pool.transaction() as tx:
                 _require(app, tx, board.board_id)
-                secret = app.settings.secret_key.get_secret_value()
+                secret = ring_of(app.settings)
                 boards.set_key(tx, board.board_id, encrypt_key(secret, board.board_id, key))
                 record(tx, audit.actor(app), "board.key_made", board.user_id, board=board.board_id)
             st.session_state[_SHOW_ONCE] = (board.name, board.board_id, key)

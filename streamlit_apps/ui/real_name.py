@@ -6,6 +6,7 @@ import streamlit as st
 
 from semg import pseudonyms
 from semg.domain import Profile
+from semg.security.keys import ring_of
 from semg.store import accounts, real_names
 from semg.store.audit import Actor, record
 from semg.store.pool import Transaction
@@ -26,7 +27,7 @@ def manage(app: App, profile: Profile) -> None:
         kept, allowed = real_names.find_name(tx, profile.user_id) is not None, may_see(tx, app)
     if not allowed:
         return
-    secret = app.settings.secret_key.get_secret_value()
+    secret = ring_of(app.settings)
     with st.expander("Name behind the pseudonym" if kept else "Use a pseudonym", icon=":material/badge:"):
         if not kept:
             st.caption("The name is stored apart and encrypted, and a code stands in its place everywhere.")

@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from semg import log, private_files
 from semg.domain import Profile
 from semg.errors import AccessError
+from semg.security.keys import ring_of
 from semg.settings import Settings, get_settings
 from semg.store import access
 from semg.store.accounts import Account
@@ -79,8 +80,7 @@ class App:
         AccessError
             Nobody is logged in.
         """
-        secret = self.settings.secret_key.get_secret_value()
-        return tokens.make_token(secret, purpose, subject, life_s, self.login_here, now_s)
+        return tokens.make_token(ring_of(self.settings), purpose, subject, life_s, self.login_here, now_s)
 
     def people(self, tx: Transaction) -> list[Profile]:
         """Give the profiles that who is logged in may see, by name."""

@@ -14,6 +14,7 @@ import streamlit as st
 
 from semg.clock import now_us
 from semg.sealed import Vault
+from semg.security.keys import ring_of
 from semg.settings import Settings
 from semg.video.recording import Claims, Limits, Recorder, RecorderState
 from semg.video.reports import listen
@@ -176,7 +177,7 @@ def _camera(app: App) -> Camera:
     settings = app.settings
     settings.videos.mkdir(mode=0o700, parents=True, exist_ok=True)
     limits = Limits(settings.video_max_bytes, settings.min_free_disk_mb << 20)
-    vault = Vault(settings.secret_key.get_secret_value())
+    vault = Vault(ring_of(settings))
     return Camera(lambda: Recorder(app.pool, settings.videos, limits, _claims(), vault))
 
 

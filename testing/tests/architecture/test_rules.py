@@ -104,6 +104,17 @@ def test_only_settings_reads_the_environment() -> None:
     assert found == ["semg/settings.py"]
 
 
+def test_keys_are_used_with_those_that_they_took_the_place_of() -> None:
+    """``SECRET_KEY`` alone would read nothing that was made before a rotation: ``semg.security.keys.ring_of``."""
+    allowed = {"semg/security/keys.py", "semg/platform/oidc.py"}
+    found = {
+        path.relative_to(PROJECT_DIR).as_posix()
+        for path in sources("semg", *SERVICES)
+        if "secret_key.get_secret_value" in path.read_text(encoding="utf-8")
+    }
+    assert found == allowed
+
+
 def test_pages_know_only_the_profiles_that_an_account_may_see() -> None:
     found = [
         f"{path.relative_to(PROJECT_DIR)}:{node.lineno}"

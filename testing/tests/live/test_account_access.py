@@ -133,7 +133,8 @@ def test_expired_token_is_refused_and_ends_its_websocket(
 def test_every_route_is_open_to_all_or_says_what_a_token_must_be_for() -> None:
     """Routes that take other proofs too (a browser's token) name the purpose in their own code."""
     asks = {"/predict": "predict", "/predict/windows": "predict", "/metrics": "metrics"}
-    by_hand, open_to_all = {"/videos/{session_id}", "/exports/{name}"}, {"/healthz", "/readyz"}
+    by_hand = {"/videos/{session_id}", "/exports/{name}"}
+    open_to_all = {"/healthz", "/readyz", "/docs", "/docs/description.js", "/docs/{name}"}
     found = {}
     for route in create_app(Settings(_env_file=None)).routes:
         for one in getattr(getattr(route, "original_router", None), "routes", [route]):
@@ -394,10 +395,3 @@ async def test_browsers_websocket_does_not_outlive_its_login(
                 execute(tx, "UPDATE logins SET expires_at = now()")
             await socket.wait_closed()
             assert socket.close_code == live.NOT_LET_IN
-
-
-def test_description_of_the_api_loads_from_named_places_only(api: httpx.Client) -> None:
-    for path in ("/docs", "/redoc"):
-        policy = api.get(path).headers["content-security-policy"]
-        assert "default-src 'none'" in policy
-        assert "connect-src 'self'" in policy

@@ -85,11 +85,40 @@ def test_profile_belongs_to_who_made_it_and_is_shared_by_its_owner(open_page, as
         profile = profiles.find_profile_by_name(tx, "Ada")
         assert profile is not None
         assert access.find_owner(tx, profile.user_id) == account_id
-    field(page.multiselect, "Shared with").set_value([other])
-    button(page, "Save who sees it").click().run()
+    field(page.text_input, "Login of who is to see it").input(" helper ")
+    button(page, "Share").click().run()
     assert not page.error
     with pool.transaction() as tx:
         assert access.list_shares(tx, profile.user_id) == [other]
+    assert "helper (viewer)" in [text.value for text in page.text]
+    page.button(key=f"unshare-{profile.user_id}-{other}").click().run()
+    with pool.transaction() as tx:
+        assert access.list_shares(tx, profile.user_id) == []
+
+
+def test_researcher_sees_no_list_of_accounts_and_a_wrong_login_says_nothing_more(
+    open_page, as_role: AsRole, pool: Pool
+) -> None:
+    account_id = as_role("researcher")
+    user_id = make_profile(pool, "Ada", account_id)
+    with pool.transaction() as tx:
+        for login, role in (("hidden-helper", "viewer"), ("hidden-admin", "admin"), ("hidden-gone", "viewer")):
+            number = accounts.insert_account(tx, login, "", role)
+        accounts.update_account(tx, number, role="viewer", disabled=True)
+    page = open_page(USERS, profile_id=user_id)
+    assert "hidden" not in str(page), "nothing that was sent to the browser names another account"
+    said = set()
+    for login in ("nobody", "hidden-admin", "hidden-gone", "HIDDEN-helper"):
+        field(page.text_input, "Login of who is to see it").input(login)
+        button(page, "Share").click().run()
+        said.add(page.error[0].value)
+    assert len(said) == 1
+    field(page.text_input, "Login of who is to see it").input(LOGIN)
+    button(page, "Share").click().run()
+    assert "whose profile this is" in page.error[0].value
+    field(page.text_input, "Login of who is to see it").input("hidden-helper")
+    button(page, "Share").click().run()
+    assert "hidden-helper" in str(page), "whom the owner has shared with is shown"
 
 
 def test_senders_of_hidden_profiles_are_not_shown(app_of_test: App, as_role: AsRole, pool: Pool) -> None:

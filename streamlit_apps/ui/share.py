@@ -1,0 +1,86 @@
+"""Whose a profile is and whom it is shared with: for its owner and admins. Only admins see a list of accounts."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from semg.domain import Profile
+from semg.store import access, accounts, shares
+from semg.store.accounts import Account
+from semg.store.audit import record
+from ui import audit, errors
+from ui.page import flash
+from ui.runtime import App
+
+NOBODY = "nobody (admins only)"
+
+
+def share(app: App, profile: Profile) -> None:
+    """Show whom a profile is shared with, and let its owner and admins change that."""
+    account = app.account
+    with app.pool.transaction() as tx:
+        owner_id = access.find_owner(tx, profile.user_id)
+        if account is None or not app.may_own(owner_id):
+            return
+        shared = [accounts.find_account_by_id(tx, one) for one in access.list_shares(tx, profile.user_id)]
+    with st.expander("Share this profile", icon=":material/share:"):
+        if app.is_admin:
+            _give(app, profile, owner_id)
+        with st.form(f"share-{profile.user_id}", clear_on_submit=True):
+            login = st.text_input(
+                "Login of who is to see it",
+                autocomplete="off",
+                help="Researchers may record and train, viewers look. Admins see every profile.",
+            )
+            if st.form_submit_button("Share"):
+                with errors.attempt():
+                    _share(app, account, profile, login)
+        for one in shared:
+            if one is not None:
+                _shared_with(app, account, profile, one)
+
+
+def _share(app: App, account: Account, profile: Profile, login: str) -> None:
+    with app.pool.transaction() as tx:
+        app.require(tx, profile.user_id, "own")
+        found = shares.share_with(tx, account, profile.user_id, login)
+    if found is None:  # after the commit: the try is counted
+        st.error("There is no login of this spelling that the profile can be shared with. Ask how it is spelled.")
+        return
+    flash(f"{found.login} ({found.role}) sees {profile.name} now")
+    st.rerun()
+
+
+def _shared_with(app: App, account: Account, profile: Profile, other: Account) -> None:
+    text, act = st.columns([4, 1], vertical_alignment="center")
+    text.text(f"{other.login} ({other.role})")
+    if act.button("End", key=f"unshare-{profile.user_id}-{other.account_id}", width="stretch"):
+        with errors.attempt():
+            with app.pool.transaction() as tx:
+                app.require(tx, profile.user_id, "own")
+                shares.end_share(tx, account, profile.user_id, other.account_id)
+            flash(f"{other.login} does not see {profile.name} any more")
+            st.rerun()
+
+
+def _give(app: App, profile: Profile, owner_id: int | None) -> None:
+    with app.pool.transaction() as tx:
+        people = {one.account_id: one.login for one in accounts.list_accounts(tx)}
+    owners = [None, *people]
+    with st.form(f"give-{profile.user_id}"):
+        owner = st.selectbox(
+            "Belongs to",
+            owners,
+            owners.index(owner_id),
+            format_func=lambda one: NOBODY if one is None else people[one],
+        )
+        if st.form_submit_button("Save whose it is") and owner != owner_id:
+            with errors.attempt():
+                with app.pool.transaction() as tx:
+                    app.require(tx, profile.user_id, "own")
+                    app.require_admin()
+                    access.set_owner(tx, profile.user_id, owner)
+                    new_owner = {} if owner is None else {"account": owner}
+                    record(tx, audit.actor(app), "profile.given", profile.user_id, **new_owner)
+                flash(f"Saved whose {profile.name} is")
+                st.rerun()
