@@ -15,6 +15,7 @@ from semg.store.pool import Transaction
 from ui import audit, errors, times
 from ui.page import flash
 from ui.runtime import App
+from ui.text import cells, line, md, shown
 
 _SHOW_ONCE = "account-password"
 _ROLES = {
@@ -31,7 +32,7 @@ def manage(app: App) -> None:
     with app.pool.transaction() as tx:
         known = accounts.list_accounts(tx)
     st.dataframe(
-        [
+        cells(
             {
                 "Login": one.login,
                 "Role": one.role,
@@ -40,14 +41,16 @@ def manage(app: App) -> None:
                 "Password of": times.shown(one.password_changed_at) if one.password_hash else "—",
             }
             for one in known
-        ],
+        ),
         hide_index=True,
         width="stretch",
     )
     by_id = {one.account_id: one for one in known}
     left, right = st.columns(2, gap="large")
     with left:
-        chosen = st.selectbox("Account", list(by_id), format_func=lambda one: by_id[one].login, key="account-choice")
+        chosen = st.selectbox(
+            "Account", list(by_id), format_func=lambda one: shown(by_id[one].login), key="account-choice"
+        )
         _change(app, by_id[chosen])
     with right:
         _create(app)
@@ -66,7 +69,7 @@ def share(app: App, profile: Profile) -> None:
             "Belongs to",
             owners,
             owners.index(owner_id),
-            format_func=lambda one: NOBODY if one is None else people[one].login,
+            format_func=lambda one: NOBODY if one is None else shown(people[one].login),
             disabled=not app.is_admin,
         )
         others = [one for one in people if one != owner_id and people[one].role != "admin"]
@@ -74,7 +77,7 @@ def share(app: App, profile: Profile) -> None:
             "Shared with",
             others,
             [one for one in shared if one in others],
-            format_func=lambda one: f"{people[one].login} ({people[one].role})",
+            format_func=lambda one: line("{login} ({role})", login=people[one].login, role=people[one].role),
             help="Researchers may record and train, viewers look. Admins see every profile.",
         )
         if st.form_submit_button("Save who sees it"):
@@ -87,7 +90,7 @@ def share(app: App, profile: Profile) -> None:
                         access.set_owner(tx, profile.user_id, owner)
                         new_owner = {} if owner is None else {"account": owner}
                         record(tx, audit.actor(app), "profile.given", profile.user_id, **new_owner)
-                flash(f"Saved who sees {profile.name}")
+                flash(md("Saved who sees {name}", name=profile.name))
                 st.rerun()
 
 
@@ -105,15 +108,17 @@ def _show_password_once() -> None:
     if made is None:
         return
     with st.container(border=True):
-        st.markdown(f":material/key: Password of **{made[0]}**. It is shown only now; tell it to nobody else.")
-        st.code(made[1], language=None)
+        st.markdown(
+            md(":material/key: Password of **{login}**. It is shown only now; tell it to nobody else.", login=made[0])
+        )
+        st.code(shown(made[1]), language=None)
 
 
 def _change(app: App, account: Account) -> None:
     number = account.account_id
     with st.form(f"account-{number}"):
         roles = list(_ROLES)
-        role = st.selectbox("Role", roles, roles.index(account.role), format_func=lambda one: f"{one}: {_ROLES[one]}")
+        role = st.selectbox("Role", roles, roles.index(account.role), format_func=_with_meaning)
         disabled = st.toggle("Disabled", account.disabled_at is not None, help="Ends its logins and stops its tokens.")
         if st.form_submit_button("Save", type="primary"):
             with errors.attempt():
@@ -122,7 +127,7 @@ def _change(app: App, account: Account) -> None:
                     accounts.update_account(tx, number, role=role, disabled=disabled)
                     record(tx, audit.actor(app), "account.changed", account=number, role=accounts.ROLES.index(role),
                            disabled=int(disabled))  # fmt: skip
-                flash(f"{account.login} saved")
+                flash(md("{login} saved", login=account.login))
                 st.rerun()
     again, remove = st.columns(2)
     if again.button("New password", width="stretch", help="Ends every login with the old one."):
@@ -141,7 +146,7 @@ def _change(app: App, account: Account) -> None:
                 _require_admin(app, tx)
                 accounts.delete_account(tx, number)
                 record(tx, audit.actor(app), "account.erased", account=number)
-            flash(f"{account.login} was deleted")
+            flash(md("{login} was deleted", login=account.login))
             st.rerun()
 
 
@@ -150,7 +155,7 @@ def _create(app: App) -> None:
         st.markdown("**New account**")
         login = st.text_input("Login of the new account", autocomplete="off")
         roles = list(_ROLES)
-        role = st.selectbox("Role", roles, 1, format_func=lambda one: f"{one}: {_ROLES[one]}", key="new-account-role")
+        role = st.selectbox("Role", roles, 1, format_func=_with_meaning, key="new-account-role")
         if st.form_submit_button("Make account", type="primary"):
             with errors.attempt():
                 password = generate_password()
@@ -160,6 +165,10 @@ def _create(app: App) -> None:
                     record(tx, audit.actor(app), "account.created", account=number, role=accounts.ROLES.index(role))
                 st.session_state[_SHOW_ONCE] = (login.strip(), password)
                 st.rerun()
+
+
+def _with_meaning(role: str) -> str:
+    return line("{role}: {meaning}", role=role, meaning=_ROLES[role])
 
 
 def _require_admin(app: App, tx: Transaction) -> None:

@@ -12,6 +12,7 @@ from semg.store import accounts, audit
 from semg.store.audit import SEEN_AGAIN_S, Action, Actor
 from ui import times
 from ui.runtime import App
+from ui.text import cells, md
 
 SHOWN = 500
 WORDS: dict[Action, str] = {
@@ -93,7 +94,7 @@ def show_log(app: App) -> None:
         number = st.number_input("Only profile number", value=None, step=1, min_value=1, key="audit-profile")
         entries = audit.list_entries(tx, user_id=number, limit=SHOWN)
     st.dataframe(
-        [
+        cells(
             {
                 "When": times.shown(one.at, seconds=True),
                 "Who": one.who,
@@ -104,11 +105,11 @@ def show_log(app: App) -> None:
                 "Counts": ", ".join(_said(name, value, logins) for name, value in one.counts.items()),
             }
             for one in entries
-        ],
+        ),
         hide_index=True,
         width="stretch",
     )
-    st.caption(f"The newest {SHOWN} entries. They hold numbers only, and are neither changed nor deleted.")
+    st.caption(md("The newest {n} entries. They hold numbers only, and are neither changed nor deleted.", n=SHOWN))
 
 
 def _said(name: str, value: Any, logins: Mapping[int, str]) -> str:

@@ -15,6 +15,7 @@ from semg.store.audit import record
 from ui import audit, errors, login, times, webcam
 from ui.page import flash
 from ui.runtime import App
+from ui.text import md, shown
 
 _SHOW_ONCE = "api-token"
 
@@ -24,7 +25,7 @@ def my_account(app: App) -> None:
     account = app.account
     if account is None:
         return
-    st.caption(f"Logged in as **{account.login}**, role **{account.role}**.")
+    st.caption(md("Logged in as **{login}**, role **{role}**.", login=account.login, role=account.role))
     left, right = st.columns(2, gap="large")
     with left:
         _password(app, account)
@@ -76,21 +77,22 @@ def _tokens(app: App, account: Account) -> None:
         st.caption("For programs of yours: they see and do at the API what this account may, and nothing else.")
         made = st.session_state.pop(_SHOW_ONCE, None)
         if made is not None:
-            st.markdown(f":material/key: Token **{made[0]}**. It is shown only now.")
-            st.code(made[1], language=None)
+            st.markdown(md(":material/key: Token **{name}**. It is shown only now.", name=made[0]))
+            st.code(shown(made[1]), language=None)
         with app.unrestricted.transaction() as tx:
             known = api_tokens.list_tokens(tx, account.account_id)
         for token in known:
             text, act = st.columns([4, 1], vertical_alignment="center")
             used = "never used" if token.last_used_at is None else f"last used {times.shown(token.last_used_at)}"
-            text.markdown(f"**{token.name}**, made {times.shown(token.created_at)}, {used}")
+            made_at = times.shown(token.created_at)
+            text.markdown(md("**{name}**, made {made_at}, {used}", name=token.name, made_at=made_at, used=used))
             if act.button("Revoke", key=f"revoke-token-{token.token_id}", width="stretch"):
                 with errors.attempt():
                     with app.unrestricted.transaction() as tx:
                         app.require_login(tx)
                         api_tokens.delete_token(tx, account.account_id, token.token_id)
                         record(tx, audit.actor(app), "token.revoked", token=token.token_id)
-                    flash(f"Token {token.name} was revoked")
+                    flash(md("Token {name} was revoked", name=token.name))
                     st.rerun()
         with st.form("new-token", clear_on_submit=True):
             name = st.text_input("Name of the new token", placeholder="Robot hand")
