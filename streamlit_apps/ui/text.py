@@ -37,8 +37,8 @@ _SIGN = re.compile(r"(?<!\S)(<->|->|<-|--|>=|<=|~=)(?!\S)")
 _ADDRESS = re.compile(r"(?:(?<=[-.\w+])|^)(?=@[\w-])|(?<=www)(?=\.)|(?<=:)(?=//)", re.IGNORECASE)
 _SHORTCODE = re.compile(r":(?!\d\d?:)(?=[^\W\d]|[+-]|\d[\w-]*:)")
 _SPECIAL = re.compile(r"[\\`*\[\]<~$]|&(?=[#A-Za-z])|(?<![^\W_])_|_(?![^\W_])")
-_LINE_START = re.compile(r"(?=[>|]|\+(?!\S)|-(?!\w)|=+\s*$|#{1,6}(?!\S))")
-_NUMBERED = re.compile(r"(\d{1,9})(?=[.)](?!\S))")
+_LINE_START = re.compile(r"^\s*(?=[>|]|\+(?!\S)|-(?!\w)|=+\s*$|#{1,6}(?!\S))|^\s*\d{1,9}(?=[.)](?!\S))")
+"""Blanks at the edges of a text are taken away by Streamlit: what stands after them may begin a line."""
 _MAX_FILE_NAME = 80
 
 
@@ -125,10 +125,12 @@ def _filled(
     """Return a template with its values; what stands directly beside a value is told to ``escaped``."""
     pieces = list(_pieces(template, values, ready))
     made: list[str] = []
+    own = ""
     for index, (text, is_value) in enumerate(pieces):
         before = made[-1][-1:] if made else ""
         after = pieces[index + 1][0][:1] if index + 1 < len(pieces) else ""
-        if is_value and in_markdown and ("".join(made).count("`") % 2 or "".join(made).endswith("](")):
+        own += "" if is_value else text
+        if is_value and in_markdown and (own.count("`") % 2 or own.endswith("](")):
             raise ValueError(f"expected no value in code or in an address, got one there: {template!r}")
         made.append(escaped(text, before, after) if is_value else text)
     return "".join(made)
@@ -191,12 +193,10 @@ def _may_begin(text: str) -> bool:
 
 
 def _escaped_line(text: str) -> str:
-    if not text:
-        return JOINER  # an empty line would end the paragraph
+    if not text.strip():
+        return len(text) * BLANK + JOINER  # an empty line would end the paragraph
     text = _SPARE_BLANK.sub(BLANK, text.replace("\t", 4 * BLANK))
     text = _SIGN.sub(lambda found: f"{found[0][0]}{JOINER}{found[0][1:]}", text)
     text = _SHORTCODE.sub(f":{JOINER}", _ADDRESS.sub(JOINER, text))
     text = _SPECIAL.sub(r"\\\g<0>", text)
-    if _LINE_START.match(text):
-        text = f"\\{text}"
-    return isolated(_NUMBERED.sub(r"\1\\", text, count=1) if _NUMBERED.match(text) else text)
+    return isolated(_LINE_START.sub(r"\g<0>\\", text))

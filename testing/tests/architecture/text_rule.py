@@ -1,7 +1,7 @@
 """Finds text of outside origin that reaches the app's pages unescaped, by reading the source.
 
-What a call takes for Markdown is read from Streamlit's own documentation strings, so that an upgrade which makes another
-parameter Markdown is judged by the same rule.
+What a call takes for Markdown is read from Streamlit's own documentation strings, so that an upgrade which makes
+another parameter Markdown is judged by the same rule.
 """
 
 from __future__ import annotations
