@@ -14,6 +14,7 @@ from ui import health, runtime, sources, stream
 from ui.fragments import live_overview
 from ui.page import PATHS, empty, page
 from ui.runtime import App
+from ui.text import md
 
 LOOKED_AT = 50
 """Of so many profiles it is asked whether something was recorded: an installation with more is not new."""
@@ -41,26 +42,28 @@ def show_next_step(app: App) -> None:
         defined = recorded or any(len(gestures.list_gestures(tx, one.user_id)) > 1 for one in known)
     if not known:
         empty(
-            "**Welcome.** Begin with a profile: a person, and the sensor that the person wears. Then come gestures, a "
-            "prompted capture, a training, and live recognition.",
+            md(
+                "**Welcome.** Begin with a profile: a person, and the sensor that the person wears. Then come "
+                "gestures, a prompted capture, a training, and live recognition."
+            ),
             "pages/1_User_Management.py",
             "Create the first profile",
         )
     elif not defined:
         empty(
-            "**Next: gestures.** Say which gestures shall be recognised; ready-made banks are there.",
+            md("**Next: gestures.** Say which gestures shall be recognised; ready-made banks are there."),
             "pages/2_Gesture_Management.py",
             "Add gestures",
         )
     elif not recorded:
         empty(
-            "**Next: record.** Perform the gestures as prompted, each a few times.",
+            md("**Next: record.** Perform the gestures as prompted, each a few times."),
             "pages/3_Training_Data_Capture.py",
             "Record a session",
         )
     elif not trained:
         empty(
-            "**Next: train.** Make a model of what was recorded; after that, gestures are recognised live.",
+            md("**Next: train.** Make a model of what was recorded; after that, gestures are recognised live."),
             "pages/4_Kickoff_Training.py",
             "Start a training",
         )

@@ -231,7 +231,7 @@ async def require_browser(
     purpose: str,
     token: str,
     subject: str,
-    whose: Callable[[Transaction], int],
+    whose: Callable[[Transaction], int | None],
     note: Callable[[Transaction, Account], None] = lambda tx, account: None,
 ) -> bool:
     """Refuse a browser whose token is not for this subject, or whose login has ended.
@@ -239,7 +239,7 @@ async def require_browser(
     Parameters
     ----------
     whose
-        Gives the profile that the subject belongs to, or raises NotFoundError.
+        Gives the profile that the subject belongs to, None for what is for admins, or raises NotFoundError.
     note
         Writes down what the account gets, in the transaction that found that it may.
 
@@ -280,7 +280,7 @@ def bearer(header: str | None) -> str:
 def _browser_sees(
     services: Services,
     login: Login,
-    whose: Callable[[Transaction], int],
+    whose: Callable[[Transaction], int | None],
     note: Callable[[Transaction, Account], None],
 ) -> bool | None:
     """Tell whether a login may see what belongs to a profile; None: it has ended."""
@@ -297,7 +297,9 @@ def _browser_sees(
         return True
 
 
-def _sees(tx: Transaction, account: Account, user_id: int) -> bool:
+def _sees(tx: Transaction, account: Account, user_id: int | None) -> bool:
+    if user_id is None:
+        return account.role == "admin"
     try:
         access.require(tx, account, user_id)
     except NotFoundError:

@@ -37,7 +37,7 @@ async def file(request: Request, name: str, token: str = "") -> Response:
     A browser shows a token that the app made for this one file, which ends with the login it was made for. Programs
     send the ``Authorization`` header. Whoever takes a file is written down before any of it is sent.
     """
-    services, caller = services_of(request), find_caller(request)
+    services, caller = services_of(request), find_caller(request, "read")
     missing = HTTPException(404, "there is no such file; it may have been deleted")
     download = downloads.find_download(name)
     if download is None:
@@ -45,7 +45,10 @@ async def file(request: Request, name: str, token: str = "") -> Response:
     try:
         if caller is not None:
             owner = await asyncio.to_thread(_owner_of, services.pool, download)
-            await caller.require([owner], "see")
+            if owner is None:
+                caller.require_admin()
+            else:
+                await caller.require([owner], "see")
             await asyncio.to_thread(_note, services.pool, download, caller.actor)
         elif not await require_browser(
             services, tokens.FILE, token, name, download.whose, lambda tx, one: download.note(tx, Actor(one.login))
@@ -80,7 +83,7 @@ async def _pieces(services: Services, name: str, first: bytes, pieces: Iterator[
         raise  # the connection is cut off, which tells the browser that the file is not complete
 
 
-def _owner_of(pool: Pool, download: Download) -> int:
+def _owner_of(pool: Pool, download: Download) -> int | None:
     with pool.transaction() as tx:
         return download.whose(tx)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from semg.errors import NotFoundError
+from semg.security import audit_chain
 from semg.store import audit, gestures, models, sessions
 from semg.store.audit import Actor
 from semg.store.pool import Pool, Transaction
@@ -39,8 +40,8 @@ class Content:
 class Download(Protocol):
     """Something that can be fetched, as its name says; whether it exists is seen when it is opened."""
 
-    def whose(self, tx: Transaction) -> int:
-        """Return the profile that it belongs to, or raise NotFoundError."""
+    def whose(self, tx: Transaction) -> int | None:
+        """Return the profile that it belongs to, or None for what is for admins only; or raise NotFoundError."""
         ...
 
     def note(self, tx: Transaction, actor: Actor) -> None:
@@ -136,6 +137,30 @@ class PromptFile:
         return Content(found[0], "", iter([found[1]]))
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFile:
+    """The audit log with its hashes; for admins."""
+
+    kind: audit_chain.Format
+
+    def whose(self, tx: Transaction) -> None:
+        """Return None: it is of nobody, and for admins only."""
+
+    def note(self, tx: Transaction, actor: Actor) -> None:
+        """Write down that the log was taken."""
+        audit.record(tx, actor, "audit.exported")
+
+    def open(self, pool: Pool) -> Content:
+        """Return the log as CSV or JSON lines."""
+        media = "text/csv" if self.kind == "csv" else "application/x-ndjson"
+        return Content(media, f"audit.{self.kind}", audit_chain.export(pool, self.kind))
+
+
+def audit_file(kind: str) -> str:
+    """Return the name of the audit log's file: ``csv`` or ``jsonl``."""
+    return f"audit.{kind}"
+
+
 def session_file(session_id: int, kind: str) -> str:
     """Return the name of a session's file: ``csv.gz`` or ``parquet``."""
     return f"session-{session_id}.{kind}"
@@ -159,4 +184,6 @@ def find_download(name: str) -> Download | None:
         return ModelFile(int(found[1]), int(found[2]), found[3])
     if found := re.fullmatch(rf"prompt-{_NUMBER}", name, re.ASCII):
         return PromptFile(int(found[1]))
+    if name in ("audit.csv", "audit.jsonl"):
+        return AuditFile("csv" if name == "audit.csv" else "jsonl")
     return None

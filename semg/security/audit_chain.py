@@ -8,7 +8,6 @@ that is found with a hash that was noted elsewhere before (``noted``).
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -21,6 +20,7 @@ from semg.errors import ConflictError, InvalidValueError
 from semg.store import audit_log
 from semg.store.audit_log import ChainedEntry
 from semg.store.pool import Pool, Transaction
+from semg.wire import csv_cells
 
 Format = Literal["csv", "jsonl"]
 BATCH = 5_000
@@ -169,7 +169,7 @@ def export(pool: Pool, form: Format) -> Iterator[bytes]:
             told.append(_fields(entry, previous))
             number, previous = entry.number, entry.hash
         if form == "csv":
-            yield _csv([[_cell(name, one[name]) for name in _COLUMNS] for one in told])
+            yield _csv([[_cell(one[name]) for name in _COLUMNS] for one in told])
         else:
             yield "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told).encode()
 
@@ -213,13 +213,11 @@ def _text(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _cell(name: str, value: Any) -> Any:
-    if name == "counts":
-        return json.dumps(value)
-    return f"'{value}" if name == "login" and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, dict) else value
 
 
 def _csv(lines: Iterable[Iterable[Any]]) -> bytes:
     out = io.StringIO(newline="")
-    csv.writer(out).writerows(lines)
+    csv_cells.Writer(out).writerows(lines)
     return out.getvalue().encode()

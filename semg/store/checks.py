@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from psycopg2.extras import Json
 
 from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, DecisionSpec, Device
 from semg.errors import ConflictError, InvalidValueError
+from semg.security.characters import hides
 
 MAX_ADC = 1e9
 HANDEDNESS = ("left", "right", "both")
@@ -25,19 +27,33 @@ _RECORDING_COLUMNS = frozenset({"millis", "gesture", "repetition"})
 
 
 def name(field: str, value: str, max_length: int) -> str:
-    """Give a name without surrounding blanks.
+    """Return a name without surrounding blanks, in Unicode's composed form (NFC): what looks the same is the same.
 
     Raises
     ------
     InvalidValueError
-        It is empty, too long, or has a character that does not show.
+        It is empty, too long, or has a character that does not show or changes the order of others.
     """
-    stripped = value.strip()
+    stripped = normalised(value)
     if not 1 <= len(stripped) <= max_length:
         raise InvalidValueError(field, f"expected 1 to {max_length} characters, got {len(stripped)}")
-    if not stripped.isprintable():
-        raise InvalidValueError(field, f"expected printable characters on one line, got {stripped!r}")
+    hidden = hides(stripped) or next((f"U+{ord(one):04X}" for one in stripped if not _shows(one)), "")
+    if hidden:
+        raise InvalidValueError(
+            field,
+            "expected one line of characters that all show and stand in the order in which they are written, got "
+            f"{hidden}, which does not; type the name anew instead of pasting it",
+        )
     return stripped
+
+
+def normalised(value: str) -> str:
+    """Return a name as it is stored, to look for it."""
+    return unicodedata.normalize("NFC", storable(value)).strip()
+
+
+def _shows(letter: str) -> bool:
+    return letter.isprintable() or letter in "\u200c\u200d"  # joiners are looked at where they stand
 
 
 def text(field: str, value: str, max_length: int = MAX_NOTES) -> str:

@@ -83,10 +83,11 @@ def insert_gesture(tx: Transaction, user_id: int, name: str, description: str = 
 def ensure_gestures(tx: Transaction, user_id: int, names: Sequence[str]) -> dict[str, int]:
     """Add those gestures that the bank does not have, and give the number of each name."""
     known = {gesture.name: gesture.gesture_id for gesture in list_gestures(tx, user_id)}
-    for name in dict.fromkeys(names):
+    stored = {name: name if name in known else checks.normalised(name) for name in names}
+    for name in dict.fromkeys(stored.values()):
         if name not in known:
             known[name] = insert_gesture(tx, user_id, name)
-    return {name: known[name] for name in names}
+    return {name: known[stored[name]] for name in names}
 
 
 def update_gesture(

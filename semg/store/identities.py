@@ -5,7 +5,8 @@ Only issuer and subject count: names and addresses of mail change, and are given
 
 from __future__ import annotations
 
-from semg.store import accounts
+from semg.security.characters import hides
+from semg.store import accounts, checks
 from semg.store.accounts import Account
 from semg.store.pool import Transaction, execute, one
 
@@ -25,9 +26,10 @@ def insert_account(tx: Transaction, issuer: str, subject: str, login: str) -> Ac
     Parameters
     ----------
     login
-        What the provider calls the person; when another account has this login, a number is added.
+        What the provider calls the person; characters that do not show are left out, and when another account has
+        this login, a number is added.
     """
-    wanted = login.strip()[:MAX_LOGIN] or "guest"
+    wanted = _fitting(login) or "guest"
     number, chosen = 1, wanted
     while accounts.find_account(tx, chosen) is not None:
         number += 1
@@ -43,3 +45,10 @@ def insert_account(tx: Transaction, issuer: str, subject: str, login: str) -> Ac
     account = accounts.find_account_by_id(tx, account_id)
     assert account is not None
     return account
+
+
+def _fitting(login: str) -> str:
+    """Return as much of a text as can be a login; a provider's names are not the person's to mend here."""
+    printable = "".join(letter for letter in checks.normalised(login) if letter.isprintable() and not hides(letter))
+    cut = printable[:MAX_LOGIN].strip()
+    return "" if hides(cut) else cut

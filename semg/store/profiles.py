@@ -70,7 +70,7 @@ def get_profile(tx: Transaction, user_id: int) -> Profile:
 
 def find_profile_by_name(tx: Transaction, name: str) -> Profile | None:
     """Give the profile of a name, or None."""
-    row = one(tx, _SELECT + " WHERE p.name = %s", (checks.storable(name).strip(),))
+    row = one(tx, _SELECT + " WHERE p.name = %s", (checks.normalised(name),))
     return None if row is None else _profile(row)
 
 
@@ -172,8 +172,10 @@ def update_profile(tx: Transaction, user_id: int, **changes: Unpack[ProfileChang
         The name is taken.
     """
     _lock(tx, user_id)
-    profile = replace(get_profile(tx, user_id), **changes)  # type: ignore[arg-type]
-    name = checks.name("name", profile.name, _MAX_NAME)
+    before = get_profile(tx, user_id)
+    profile = replace(before, **changes)  # type: ignore[arg-type]
+    # A name from before a rule stays until it is changed; everything else about its profile can be.
+    name = before.name if profile.name == before.name else checks.name("name", profile.name, _MAX_NAME)
     checks.decision(profile.decision)
     used = checks.channels_used(profile.channels_used, profile.device.channels)
     with checks.refused_as(str(_name_taken(name))):

@@ -19,6 +19,7 @@ from ui.my_account import my_account
 from ui.page import flash, page
 from ui.profile_form import PRESETS, device_fields, person_fields
 from ui.runtime import App
+from ui.text import cells, md, plain, shown
 
 SHOWN = 200
 
@@ -28,10 +29,10 @@ def list_and_edit(app: App, known: list[Profile]) -> None:
     wanted = st.text_input("Search", placeholder="Part of a name or of the notes", key="search").strip().lower()
     found = [one for one in known if wanted in one.name.lower() or wanted in one.notes.lower()]
     if not found:
-        st.info(f"No profile matches “{wanted}”.")
+        st.info(md("No profile matches “{wanted}”.", wanted=wanted))
         return
     st.dataframe(
-        [
+        cells(
             {
                 "Name": one.name,
                 "Number": one.user_id,
@@ -41,7 +42,7 @@ def list_and_edit(app: App, known: list[Profile]) -> None:
                 "Created": times.shown(one.created_at),
             }
             for one in found[:SHOWN]
-        ],
+        ),
         hide_index=True,
         width="stretch",
         height=min(38 * (len(found) + 1), 260),
@@ -51,7 +52,7 @@ def list_and_edit(app: App, known: list[Profile]) -> None:
     chosen = st.session_state.get(pick.CHOSEN)
     ids = list(by_id)
     index = ids.index(chosen) if chosen in by_id else 0
-    user_id = st.selectbox("Edit", ids, index, format_func=lambda one: by_id[one].name, key="edit-choice")
+    user_id = st.selectbox("Edit", ids, index, format_func=lambda one: shown(by_id[one].name), key="edit-choice")
     st.session_state[pick.CHOSEN] = user_id
     edit(app, by_id[user_id])
     consent.manage(app, by_id[user_id])
@@ -64,7 +65,7 @@ def list_and_edit(app: App, known: list[Profile]) -> None:
 def edit(app: App, profile: Profile) -> None:
     """Show a profile's fields for editing."""
     with st.form(f"edit-{profile.user_id}"):
-        st.caption(f"The device of this profile sends the userid **{profile.user_id}**.")
+        st.caption(md("The device of this profile sends the userid **{number}**.", number=profile.user_id))
         person = person_fields(profile, f"p{profile.user_id}")
         device = device_fields(profile.device, f"d{profile.user_id}")
         if st.form_submit_button("Save", type="primary"):
@@ -85,7 +86,7 @@ def edit(app: App, profile: Profile) -> None:
                     )
                     profiles.update_device(tx, replace(device, user_id=profile.user_id))
                     record(tx, audit.actor(app), "profile.changed", profile.user_id)
-                flash(f"{person.name.strip()} saved")
+                flash(md("{name} saved", name=person.name.strip()))
                 st.rerun()
 
 
@@ -96,14 +97,22 @@ def delete(app: App, profile: Profile) -> None:
             return
         with app.pool.transaction() as tx:
             counts = profiles.count_profile(tx, profile.user_id)
-        st.markdown(f"This erases **{profile.name}** for ever, with")
+        st.markdown(md("This erases **{name}** for ever, with", name=profile.name))
         st.markdown(
-            f"- {counts.samples:,} samples\n"
-            f"- {_many(counts.sessions, 'session')} with {_many(counts.repetitions, 'repetition')}, and their videos\n"
-            f"- {_many(counts.models, 'model')}, {_many(counts.jobs, 'training job')}\n"
-            f"- {_many(counts.decisions, 'decision')}\n"
-            "- the gesture bank with its pictures, and the device\n\n"
-            "Other profiles keep everything."
+            md(
+                "- {samples:,} samples\n"
+                "- {sessions} with {repetitions}, and their videos\n"
+                "- {models}, {jobs}\n"
+                "- {decisions}\n"
+                "- the gesture bank with its pictures, and the device\n\n"
+                "Other profiles keep everything.",
+                samples=counts.samples,
+                sessions=_many(counts.sessions, "session"),
+                repetitions=_many(counts.repetitions, "repetition"),
+                models=_many(counts.models, "model"),
+                jobs=_many(counts.jobs, "training job"),
+                decisions=_many(counts.decisions, "decision"),
+            )
         )
         if not confirm.offer(app, "erase it"):
             return
@@ -118,7 +127,7 @@ def delete(app: App, profile: Profile) -> None:
                     gone = profiles.delete_profile(tx, profile.user_id)
                     record(tx, audit.actor(app), "profile.erased", profile.user_id, **asdict(gone))
                 st.session_state.pop(pick.CHOSEN, None)
-                flash(f"{profile.name} was erased")
+                flash(md("{name} was erased", name=profile.name))
                 st.rerun()
 
 
@@ -129,7 +138,13 @@ def _many(n: int, what: str) -> str:
 def create(app: App) -> None:
     """Show the form of a new profile."""
     labels = [preset.label for preset in PRESETS]
-    label = st.selectbox("Sensor", labels, key="preset", help="Fills the fields below; everything can be changed.")
+    label = st.selectbox(
+        "Sensor",
+        labels,
+        format_func=shown,
+        key="preset",
+        help="Fills the fields below; everything can be changed.",
+    )
     index = labels.index(label)
     text = read_text(app.settings)
     consent.show_text(text)
@@ -172,14 +187,19 @@ with page("User Management", "A profile is a person together with the sensor tha
     if made is not None:
         with st.container(border=True):
             st.markdown(
-                f":material/check_circle: **{made[1]}** was created. Its device sends the userid **{made[0]}**. "
-                "Next, say which gestures shall be recognised."
+                md(
+                    ":material/check_circle: **{name}** was created. Its device sends the userid **{number}**. "
+                    "Next, say which gestures shall be recognised.",
+                    name=made[1],
+                    number=made[0],
+                )
             )
             st.page_link("pages/2_Gesture_Management.py", label="Add gestures", icon=":material/arrow_forward:")
     with app.pool.transaction() as tx:
         known = app.people(tx)
     if not known:
-        st.info("No profile yet. " + ("Create the first one here." if app.may_work else "None is shared with you."))
+        hint = "Create the first one here." if app.may_work else "None is shared with you."
+        st.info(md("No profile yet. {hint}", hint=hint))
     parts: dict[str, Callable[[], None]] = {}
     if known:
         parts["Profiles"] = lambda: list_and_edit(app, known)
@@ -190,6 +210,6 @@ with page("User Management", "A profile is a person together with the sensor tha
     if app.is_admin:
         parts["Accounts"] = lambda: accounts.manage(app)
         parts["Audit log"] = lambda: audit.show_tab(app)
-    for tab, show in zip(st.tabs(list(parts)), parts.values(), strict=True):
+    for tab, show in zip(st.tabs([plain(name) for name in parts]), parts.values(), strict=True):
         with tab:
             show()

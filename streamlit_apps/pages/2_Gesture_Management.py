@@ -15,6 +15,7 @@ from ui.banks import BANKS
 from ui.page import flash, page, split
 from ui.pick import pick_profile
 from ui.runtime import App
+from ui.text import markup, md, plain, shown
 
 PHRASE_HELP = "The live page shows it large when the gesture is recognised, and can speak it."
 
@@ -29,15 +30,21 @@ def bank(app: App, profile: Profile, known: list[Gesture], counts: Counter[str])
             n = counts[gesture.name]
             recorded = f" · {n} repetition{'s' if n != 1 else ''}" if n else ""
             description = gesture.description or ("always there" if gesture.name == REST else "no description")
-            phrase = (
-                f'<br><span style="color:#0b6e8f">says “{_escaped(gesture.phrase)}”</span>' if gesture.phrase else ""
-            )
+            phrase = markup('<br><span style="color:#0b6e8f">says “{phrase}”</span>', phrase=gesture.phrase)
             text.html(
-                f'<div style="display:flex;gap:.8rem;align-items:center">{prompt}<div>'
-                f'<span style="display:inline-block;width:.8rem;height:.8rem;border-radius:.2rem;'
-                f'background:{colours[gesture.name]};margin-right:.6rem"></span>'
-                f"<b>{_escaped(gesture.name)}</b> "
-                f'<span style="color:#51606c">— {_escaped(description)}{recorded}</span>{phrase}</div></div>'
+                markup(
+                    '<div style="display:flex;gap:.8rem;align-items:center">{prompt}<div>'
+                    '<span style="display:inline-block;width:.8rem;height:.8rem;border-radius:.2rem;'
+                    'background:{colour};margin-right:.6rem"></span>'
+                    "<b>{name}</b> "
+                    '<span style="color:#51606c">— {description}{recorded}</span>{phrase}</div></div>',
+                    prompt=prompt,
+                    colour=colours[gesture.name],
+                    name=gesture.name,
+                    description=description,
+                    recorded=recorded,
+                    phrase=phrase if gesture.phrase else "",
+                )
             )
             if up.button("", icon=":material/arrow_upward:", key=f"up-{gesture.gesture_id}", help="Earlier",
                          disabled=index == 0):  # fmt: skip
@@ -74,7 +81,7 @@ def edit(app: App, gesture: Gesture, n_repetitions: int) -> None:
                 with app.pool.transaction() as tx:
                     _begin(app, tx, gesture.user_id)
                     gestures.update_gesture(tx, number, name=name, description=text, phrase=phrase)
-                flash(f"{name} saved")
+                flash(md("{name} saved", name=name))
                 st.rerun()
     prompts.edit_prompt(app, gesture)
     if gesture.name == REST:
@@ -82,13 +89,13 @@ def edit(app: App, gesture: Gesture, n_repetitions: int) -> None:
         return
     sure = True
     if n_repetitions:
-        sure = st.checkbox(f"{n_repetitions} recorded repetitions lose their label", key=f"sure-{number}")
+        sure = st.checkbox(md("{n} recorded repetitions lose their label", n=n_repetitions), key=f"sure-{number}")
     if st.button("Delete", icon=":material/delete:", key=f"delete-{number}", disabled=not sure):
         with errors.attempt():
             with app.pool.transaction() as tx:
                 _begin(app, tx, gesture.user_id)
                 gestures.delete_gesture(tx, number, force=bool(n_repetitions))
-            flash(f"{gesture.name} deleted")
+            flash(md("{name} deleted", name=gesture.name))
             st.rerun()
 
 
@@ -106,12 +113,12 @@ def add(app: App, profile: Profile) -> None:
                 with app.pool.transaction() as tx:
                     _begin(app, tx, profile.user_id)
                     gestures.insert_gesture(tx, profile.user_id, name, text, phrase)
-                flash(f"{name} added")
+                flash(md("{name} added", name=name))
                 st.rerun()
     with st.container(border=True):
         st.markdown("**Add a ready-made bank**")
         chosen = st.selectbox("Bank", list(BANKS), key="ready-made", label_visibility="collapsed")
-        st.caption(", ".join(name for name, _, _ in BANKS[chosen]))
+        st.caption(plain(", ".join(name for name, _, _ in BANKS[chosen])))
         if st.button("Add these", key="add-ready-made"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
@@ -120,7 +127,7 @@ def add(app: App, profile: Profile) -> None:
                     missing = [one for one in BANKS[chosen] if one[0] not in there]
                     for name, text, phrase in missing:
                         gestures.insert_gesture(tx, profile.user_id, name, text, phrase)
-                flash(f"{len(missing)} gestures added")
+                flash(md("{n} gestures added", n=len(missing)))
                 st.rerun()
     copy(app, profile)
 
@@ -133,14 +140,14 @@ def copy(app: App, profile: Profile) -> None:
         return
     with st.container(border=True):
         st.markdown("**Copy from another profile**")
-        source = st.selectbox("From", list(others), format_func=others.__getitem__, key="copy-from")
+        source = st.selectbox("From", list(others), format_func=lambda one: shown(others[one]), key="copy-from")
         if st.button("Copy its gestures", key="copy"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     app.require(tx, source, "see")
                     _begin(app, tx, profile.user_id)
                     n = gestures.copy_bank(tx, source, profile.user_id)
-                flash(f"{n} gestures copied" if n else "Nothing to copy: the bank has them all")
+                flash(md("{n} gestures copied", n=n) if n else "Nothing to copy: the bank has them all")
                 st.rerun()
 
 
@@ -152,6 +159,7 @@ def channels(app: App, profile: Profile) -> None:
             "Channels",
             list(profile.device.channels),
             list(profile.channels_used or profile.device.channels),
+            format_func=shown,
             label_visibility="collapsed",
             key=f"channels-{profile.user_id}",
         )
@@ -184,10 +192,6 @@ def _begin(app: App, tx: Transaction, user_id: int) -> None:
     """Begin a change of a profile's bank: refuse who may not, and write it down."""
     app.require(tx, user_id, "work")
     record(tx, audit.actor(app), "gestures.changed", user_id)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 with page("Gesture Management", "The gestures that shall be recognised, in the order in which they are shown.") as app:

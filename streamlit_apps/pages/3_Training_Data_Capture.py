@@ -23,6 +23,7 @@ from ui.live_view import live_view
 from ui.page import empty, page
 from ui.pick import pick_profile
 from ui.runtime import App
+from ui.text import md
 from ui.video import unplayable
 from ui.webcam import show_webcam, webcam_on
 
@@ -93,13 +94,20 @@ def show_captured(app: App, session_id: int) -> None:
     performed = sum(1 for one in written if one.gesture != REST and not one.excluded)
     again = sum(1 for one in written if one.gesture != REST and one.excluded)
     early = session.status == "aborted" and session.plan is not None and session.ended_at != plan_end(session)
-    text = f"**{session.name}** ended{' early' if early else ''}: {performed} performances were recorded."
-    if again:
-        text += f" {again} more {'is' if again == 1 else 'are'} left out of training: redone."
+    redone = f" {again} more {'is' if again == 1 else 'are'} left out of training: redone." if again else ""
     with st.container(border=True):
-        st.markdown(f":material/check_circle: {text}")
+        st.markdown(
+            md(
+                ":material/check_circle: **{name}** {ended}: {performed} performances were recorded.{redone}",
+                name=session.name,
+                ended="ended early" if early else "ended",
+                performed=performed,
+                redone=redone,
+            )
+        )
         if video is not None:
-            st.caption(":material/videocam: " + ("With video." if video.status == "ready" else unplayable(video)))
+            said = "With video." if video.status == "ready" else unplayable(video)
+            st.caption(md(":material/videocam: {said}", said=said))
         st.page_link("pages/4_Kickoff_Training.py", label="Train with it", icon=":material/arrow_forward:")
 
 
@@ -120,7 +128,10 @@ with page("Training Data Capture", "Perform what is prompted; every performance 
             show_running(app, profile.user_id, current.session_id, bank)
         elif len(bank) == 1:
             empty(
-                f"**{profile.name} has no gestures yet.** Only rest is in the bank, and there is nothing to prompt.",
+                md(
+                    "**{name} has no gestures yet.** Only rest is in the bank, and there is nothing to prompt.",
+                    name=profile.name,
+                ),
                 "pages/2_Gesture_Management.py",
                 "Add gestures",
             )

@@ -15,6 +15,7 @@ from ui import audit, errors
 from ui.page import empty, flash, page, split
 from ui.pick import pick_profile
 from ui.runtime import App
+from ui.text import md
 from ui.training_data import check, choose_sessions, look_into
 from ui.training_options import KINDS, options_fields, when_fields
 
@@ -37,7 +38,7 @@ def show(app: App, profile: Profile, summaries: Sequence[SessionSummary]) -> Non
         else:
             st.info("Choose at least one session.")
         used = ", ".join(profile.channels_used) if profile.channels_used else "all channels"
-        st.caption(f"Channels: {used} (page Gestures)")
+        st.caption(md("Channels: {used} (page Gestures)", used=used))
     with left:
         st.subheader("Classifier", anchor=False)
         kind = st.selectbox(
@@ -67,7 +68,10 @@ with page(
         show(app, profile, found)
     else:
         empty(
-            f"**{profile.name} has no recorded session yet.** A model needs some repetitions of every gesture.",
+            md(
+                "**{name} has no recorded session yet.** A model needs some repetitions of every gesture.",
+                name=profile.name,
+            ),
             "pages/3_Training_Data_Capture.py",
             "Record a session",
         )

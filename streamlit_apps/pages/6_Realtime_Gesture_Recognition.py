@@ -9,6 +9,7 @@ from ui.decision_fields import decision_fields
 from ui.live_view import live_view
 from ui.page import page
 from ui.pick import pick_profile
+from ui.text import md
 
 with page("Realtime Gesture Recognition") as app:
     profile = pick_profile(app)
@@ -17,7 +18,12 @@ with page("Realtime Gesture Recognition") as app:
         model = models.find_active(tx, profile.user_id)
     if model is None:
         left, right = st.columns([4, 1], vertical_alignment="center")
-        left.info(f"{profile.name} has no model yet: signals are shown, gestures appear after the first training.")
+        left.info(
+            md(
+                "{name} has no model yet: signals are shown, gestures appear after the first training.",
+                name=profile.name,
+            )
+        )
         right.page_link("pages/4_Kickoff_Training.py", label="Train one", icon=":material/arrow_forward:")
     phrases = {one.name: one.phrase for one in bank if one.phrase}
     live_view(

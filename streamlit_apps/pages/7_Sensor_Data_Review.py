@@ -18,7 +18,9 @@ from ui.pick import pick_profile
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Shown, Wishes, review_view
 from ui.runtime import App
+from ui.text import cells, chart, line, md
 
+MODES = ["A session", "Any time", "Import a recording"]
 SPANS_S = {
     60: "1 min", 180: "3 min", 600: "10 min", 3600: "1 h", 6 * 3600: "6 h", 24 * 3600: "24 h",
 }  # fmt: skip
@@ -88,8 +90,14 @@ def show_figures(app: App, source: Recorded, shown: Shown) -> None:
     lost = missing_s * source.rate_hz
     n_late = sum(n for _, n in shown.overview.late)
     st.caption(
-        f"{drawn.n_samples:,} samples · {len(drawn.gaps)} gaps, {missing_s:.2f} s "
-        f"({lost / max(1.0, lost + drawn.n_samples):.2%} lost, red) · {n_late} late samples (×)"
+        md(
+            "{n:,} samples · {gaps} gaps, {missing_s:.2f} s ({lost:.2%} lost, red) · {late} late samples (×)",
+            n=drawn.n_samples,
+            gaps=len(drawn.gaps),
+            missing_s=missing_s,
+            lost=lost / max(1.0, lost + drawn.n_samples),
+            late=n_late,
+        )
     )
     with st.expander("Figures and spectra of each channel"):
         wanted = st.toggle(
@@ -104,12 +112,12 @@ def show_figures(app: App, source: Recorded, shown: Shown) -> None:
             else:
                 st.plotly_chart(spectrum_figure(found, source.channels), width="stretch", key="spectrum")
         st.dataframe(
-            [
+            cells(
                 {"Channel": name, "RMS": round(float(drawn.rms[i]), 2), "Lowest": float(drawn.low[i]),
                  "Highest": float(drawn.high[i])}
                 | ({} if found is None else {"Median frequency (Hz)": round(float(found.median_hz[i]), 1)})
                 for i, name in enumerate(shown.channels)
-            ],
+            ),
             hide_index=True,
             width="stretch",
         )  # fmt: skip
@@ -121,7 +129,7 @@ def spectrum_figure(found: Spectrum, channels: tuple[str, ...]) -> go.Figure:
     colours = palette.channel_colours(len(channels))
     for index, name in enumerate(channels):
         made.add_scatter(
-            x=found.frequency_hz, y=found.density[:, index], name=name, mode="lines",
+            x=found.frequency_hz, y=found.density[:, index], name=chart(name), mode="lines",
             line={"width": 1.4, "color": colours[index], "dash": "solid" if index < len(palette.CHANNELS) else "dot"},
         )  # fmt: skip
     made.update_layout(
@@ -155,7 +163,10 @@ def show_any_time(app: App, profile: Profile, bank: list[Gesture]) -> None:
     chosen = choose_time(app, profile)
     if chosen is None:
         empty(
-            f"**Nothing was recorded for {profile.name} yet.** Samples appear here as soon as the device sends.",
+            md(
+                "**Nothing was recorded for {name} yet.** Samples appear here as soon as the device sends.",
+                name=profile.name,
+            ),
             "pages/3_Training_Data_Capture.py",
             "Record a session",
         )
@@ -167,7 +178,7 @@ def _label(session: Session) -> str:
     extra = {"recording": " · recording now", "aborted": " · ended early"}.get(session.status, "")
     if session.origin == "import":
         extra += " · imported"
-    return f"{session.name} · {times.shown(session.started_at)}{extra}"
+    return line("{name} · {at}{extra}", name=session.name, at=times.shown(session.started_at), extra=extra)
 
 
 with page("Sensor Data Review") as app:
@@ -175,7 +186,7 @@ with page("Sensor Data Review") as app:
     with app.pool.transaction() as tx:
         bank = gestures.list_gestures(tx, profile.user_id)
         known = sessions.list_sessions(tx, profile.user_id)
-    modes = ["A session", "Any time", "Import a recording"] if known else ["Any time", "Import a recording"]
+    modes = MODES if known else MODES[1:]
     mode = st.segmented_control("Show", modes, default=modes[0], key="mode", label_visibility="collapsed") or modes[0]
     with errors.shown():
         if mode == "A session":

@@ -13,6 +13,7 @@ from ui import audit, confirm, errors, times
 from ui.my_account import REVOKE_HELP
 from ui.page import flash
 from ui.runtime import App
+from ui.text import cells, line, md, shown
 
 _SHOW_ONCE = "account-password"
 _ROLES = {
@@ -28,7 +29,7 @@ def manage(app: App) -> None:
     with app.pool.transaction() as tx:
         known = accounts.list_accounts(tx)
     st.dataframe(
-        [
+        cells(
             {
                 "Login": one.login,
                 "Role": one.role,
@@ -37,7 +38,7 @@ def manage(app: App) -> None:
                 "Password of": times.shown(one.password_changed_at) if one.password_hash else "—",
             }
             for one in known
-        ],
+        ),
         hide_index=True,
         width="stretch",
     )
@@ -46,7 +47,9 @@ def manage(app: App) -> None:
     by_id = {one.account_id: one for one in known}
     left, right = st.columns(2, gap="large")
     with left:
-        chosen = st.selectbox("Account", list(by_id), format_func=lambda one: by_id[one].login, key="account-choice")
+        chosen = st.selectbox(
+            "Account", list(by_id), format_func=lambda one: shown(by_id[one].login), key="account-choice"
+        )
         _change(app, by_id[chosen])
     with right:
         _create(app)
@@ -57,15 +60,17 @@ def _show_password_once() -> None:
     if made is None:
         return
     with st.container(border=True):
-        st.markdown(f":material/key: Password of **{made[0]}**. It is shown only now; tell it to nobody else.")
-        st.code(made[1], language=None)
+        st.markdown(
+            md(":material/key: Password of **{login}**. It is shown only now; tell it to nobody else.", login=made[0])
+        )
+        st.code(shown(made[1]), language=None)
 
 
 def _change(app: App, account: Account) -> None:
     number = account.account_id
     with st.form(f"account-{number}"):
         roles = list(_ROLES)
-        role = st.selectbox("Role", roles, roles.index(account.role), format_func=lambda one: f"{one}: {_ROLES[one]}")
+        role = st.selectbox("Role", roles, roles.index(account.role), format_func=_with_meaning)
         disabled = st.toggle("Disabled", account.disabled_at is not None, help="Ends its logins and stops its tokens.")
         if st.form_submit_button("Save", type="primary"):
             with errors.attempt():
@@ -77,7 +82,7 @@ def _change(app: App, account: Account) -> None:
                                before=accounts.ROLES.index(account.role), role=accounts.ROLES.index(role))  # fmt: skip
                     if disabled != (account.disabled_at is not None):
                         record(tx, audit.actor(app), "account.changed", account=number, disabled=int(disabled))
-                flash(f"{account.login} saved")
+                flash(md("{login} saved", login=account.login))
                 st.rerun()
     again, remove = st.columns(2)
     revoke = again.checkbox("Revoke its API tokens", value=True, key=f"revoke-{number}", help=REVOKE_HELP)
@@ -103,7 +108,7 @@ def _change(app: App, account: Account) -> None:
                 _require_admin(app, tx)
                 accounts.delete_account(tx, number)
                 record(tx, audit.actor(app), "account.erased", account=number)
-            flash(f"{account.login} was deleted")
+            flash(md("{login} was deleted", login=account.login))
             st.rerun()
 
 
@@ -112,7 +117,7 @@ def _create(app: App) -> None:
         st.markdown("**New account**")
         login = st.text_input("Login of the new account", autocomplete="off")
         roles = list(_ROLES)
-        role = st.selectbox("Role", roles, 1, format_func=lambda one: f"{one}: {_ROLES[one]}", key="new-account-role")
+        role = st.selectbox("Role", roles, 1, format_func=_with_meaning, key="new-account-role")
         if st.form_submit_button("Make account", type="primary"):
             with errors.attempt():
                 password = generate_password()
@@ -122,6 +127,10 @@ def _create(app: App) -> None:
                     record(tx, audit.actor(app), "account.created", account=number, role=accounts.ROLES.index(role))
                 st.session_state[_SHOW_ONCE] = (login.strip(), password)
                 st.rerun()
+
+
+def _with_meaning(role: str) -> str:
+    return line("{role}: {meaning}", role=role, meaning=_ROLES[role])
 
 
 def _require_admin(app: App, tx: Transaction) -> None:

@@ -13,6 +13,7 @@ from ui import download, errors
 from ui.audit import seen
 from ui.fragments import live_fragment
 from ui.runtime import App
+from ui.text import md
 
 _EXPORT = "person-export"
 
@@ -53,9 +54,9 @@ def _progress(app: App, user_id: int) -> None:
     if export is None or export.user_id != user_id or (export.with_name and not app.is_admin):
         return
     if export.problem:
-        st.error(f"The archive was not made: {export.problem}", icon=":material/error:")
+        st.error(md("The archive was not made: {problem}", problem=export.problem), icon=":material/error:")
     elif not export.name:
-        st.progress(export.share, f"{export.share:.0%} of the samples are written")
+        st.progress(export.share, md("{share:.0%} of the samples are written", share=export.share))
     else:
         seen(app, "person.offered", user_id)
         url = download.url(app, tokens.EXPORT, f"exports/{export.name}", export.name, KEPT_S)

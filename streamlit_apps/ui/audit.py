@@ -8,15 +8,16 @@ from typing import Any, cast
 
 import streamlit as st
 
+from semg.privacy import downloads
 from semg.security import audit_chain
 from semg.security.failed_logins import address_of
 from semg.store import accounts, audit
 from semg.store.audit import SEEN_AGAIN_S, Action, Actor
-from ui import errors, times
+from ui import download, errors, times
 from ui.runtime import App
+from ui.text import cells, md, shown
 
 SHOWN = 500
-_FORMATS: dict[audit_chain.Format, str] = {"csv": "CSV", "jsonl": "JSON lines"}
 WORDS: dict[Action, str] = {
     "profile.created": "made the profile",
     "profile.changed": "changed the profile",
@@ -108,7 +109,7 @@ def show_log(app: App) -> None:
         number = st.number_input("Only profile number", value=None, step=1, min_value=1, key="audit-profile")
         entries = audit.list_entries(tx, user_id=number, limit=SHOWN)
     st.dataframe(
-        [
+        cells(
             {
                 "No.": one.number,
                 "When": times.shown(one.at, seconds=True),
@@ -120,36 +121,26 @@ def show_log(app: App) -> None:
                 "Counts": ", ".join(_said(name, value, logins) for name, value in one.counts.items()),
             }
             for one in entries
-        ],
+        ),
         hide_index=True,
         width="stretch",
     )
-    st.caption(f"The newest {SHOWN} entries. They hold numbers only, and are neither changed nor deleted.")
+    st.caption(md("The newest {n} entries. They hold numbers only, and are neither changed nor deleted.", n=SHOWN))
     _check_and_export(app)
 
 
 def _check_and_export(app: App) -> None:
     """Check the chain of hashes, and take the whole log away."""
-    check, form, make = st.columns([2, 1, 2], vertical_alignment="bottom")
-    if check.button("Check that nothing was changed", key="audit-check", width="stretch"):
+    if st.button("Check that nothing was changed", key="audit-check"):
         with errors.attempt(), app.pool.transaction() as tx:
             verdict = audit_chain.verify(tx)
             if verdict.broken is not None:
-                st.error(f"Entry {verdict.broken}: {verdict.reason}")
+                st.error(md("Entry {number}: {reason}", number=verdict.broken, reason=verdict.reason))
             else:
-                st.success(f"{verdict.n_entries:,} entries are as they were written.")
-                st.code(str(verdict.head or ""), language=None)
-    chosen = form.selectbox("Format", ["csv", "jsonl"], format_func=_FORMATS.__getitem__, key="audit-format")
-    if make.button("Export the log", key="audit-export", width="stretch"):
-        with errors.attempt():
-            with app.pool.transaction() as tx:
-                app.require_login(tx)
-                app.require_admin()
-                audit.record(tx, actor(app), "audit.exported")
-            content = b"".join(audit_chain.export(app.pool, chosen))
-            st.download_button(
-                "Save the file", content, f"audit.{chosen}", "text/csv" if chosen == "csv" else "application/x-ndjson"
-            )
+                st.success(md("{n:,} entries are as they were written.", n=verdict.n_entries))
+                st.code(shown(verdict.head or ""), language=None)
+    for kind in ("csv", "jsonl"):
+        download.link(app, md("Download the log as {kind}", kind=kind), downloads.audit_file(kind))
 
 
 def _said(name: str, value: Any, logins: Mapping[int, str]) -> str:

@@ -15,6 +15,7 @@ from semg.store.pool import Transaction
 from ui import audit, errors, times
 from ui.page import flash
 from ui.runtime import App
+from ui.text import cells, md, shown
 
 _SHOW_ONCE = "board-key"
 NOBODY = "nobody"
@@ -28,7 +29,7 @@ def manage(app: App, people: Sequence[Profile]) -> None:
         known = [board for board in boards.list_boards(tx) if board.user_id is None or board.user_id in names]
     if known:
         st.dataframe(
-            [
+            cells(
                 {
                     "Name": board.name,
                     "Number": board.board_id,
@@ -37,12 +38,12 @@ def manage(app: App, people: Sequence[Profile]) -> None:
                     "Starts seen": "none yet" if board.last.boot_id < 0 else f"up to {board.last.boot_id}",
                 }
                 for board in known
-            ],
+            ),
             hide_index=True,
             width="stretch",
         )
         by_id = {board.board_id: board for board in known}
-        chosen = st.selectbox("Board", list(by_id), format_func=lambda one: by_id[one].name, key="board-choice")
+        chosen = st.selectbox("Board", list(by_id), format_func=lambda one: shown(by_id[one].name), key="board-choice")
         _change(app, by_id[chosen], names)
     else:
         st.info(
@@ -68,9 +69,12 @@ def _show_key_once() -> None:
     name, board_id, key = made
     with st.container(border=True):
         st.markdown(
-            f":material/key: **{name}**: put these lines into `arduino/arduinocode.ino`. They are shown only now."
+            md(
+                ":material/key: **{name}**: put these lines into `arduino/arduinocode.ino`. They are shown only now.",
+                name=name,
+            )
         )
-        st.code(sketch_lines(board_id, key), language="cpp")
+        st.code(shown(sketch_lines(board_id, key)), language="cpp")
 
 
 def _change(app: App, board: Board, names: dict[int, str]) -> None:
@@ -81,7 +85,7 @@ def _change(app: App, board: Board, names: dict[int, str]) -> None:
         "Sends for",
         options,
         place,
-        format_func=lambda one: NOBODY if one is None else names[one],
+        format_func=lambda one: NOBODY if one is None else shown(names[one]),
         key=f"assign-{board.board_id}",
         help="Works within a second; the board needs no new program. A profile has one board at a time.",
     )
@@ -89,7 +93,8 @@ def _change(app: App, board: Board, names: dict[int, str]) -> None:
         if user_id != board.user_id:
             with app.pool.transaction() as tx:
                 let_send(app, tx, board.board_id, user_id)
-            flash(f"{board.name} sends for {NOBODY if user_id is None else names[user_id]}")
+            whom = NOBODY if user_id is None else names[user_id]
+            flash(md("{board} sends for {whom}", board=board.name, whom=whom))
             st.rerun()
         if renew.button("New key", width="stretch", help="The key before stops working at once."):
             key = make_key()
@@ -105,14 +110,14 @@ def _change(app: App, board: Board, names: dict[int, str]) -> None:
                 _require(app, tx, board.board_id)
                 boards.revoke_key(tx, board.board_id)
                 record(tx, audit.actor(app), "board.key_revoked", board.user_id, board=board.board_id)
-            flash(f"What {board.name} sends is refused from now on")
+            flash(md("What {board} sends is refused from now on", board=board.name))
             st.rerun()
         if remove.button("Remove", width="stretch", help="What it sent stays with the profiles."):
             with app.pool.transaction() as tx:
                 _require(app, tx, board.board_id)
                 boards.delete_board(tx, board.board_id)
                 record(tx, audit.actor(app), "board.erased", board.user_id, board=board.board_id)
-            flash(f"{board.name} was removed")
+            flash(md("{board} was removed", board=board.name))
             st.rerun()
 
 

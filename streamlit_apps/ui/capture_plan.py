@@ -9,6 +9,7 @@ import streamlit as st
 from semg.capture import calibration_plan, make_plan
 from semg.domain import REST, CapturePlan, Gesture
 from ui import errors, times
+from ui.text import md, shown
 
 TRAINING, CALIBRATION = "Training", "Calibration"
 _ABOUT = {
@@ -38,13 +39,15 @@ def plan_fields(bank: list[Gesture], n_sessions: int) -> tuple[str, CapturePlan 
     st.caption(_ABOUT[kind])
     names = [one.name for one in bank if one.name != REST]
     left_out = [name for name in names if name in kept.get("left_out", [])]
-    chosen = st.multiselect("Gestures", names, [name for name in names if name not in left_out], key="gestures")
+    chosen = st.multiselect(
+        "Gestures", names, [name for name in names if name not in left_out], format_func=shown, key="gestures"
+    )
     kept["left_out"] = [name for name in names if name not in chosen]
     plan = None
     with errors.attempt():
         plan = _training(kept, chosen) if kind == TRAINING else _calibration(kept, chosen)
         total = sum(1 for step in plan.steps if step.gesture not in (None, REST))
-        st.caption(f"{total} performances, {times.length(plan.duration_s)} in all.")
+        st.caption(md("{n} performances, {length} in all.", n=total, length=times.length(plan.duration_s)))
     return name, plan
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
 
 from semg.signals.quality import Level, worst
 from ui import palette
 from ui.stream import StreamState
+from ui.text import Markup, joined, markup, plain
 
 _WORDS = {"good": "Good to record", "fair": "Usable, but look at this", "bad": "Do not record like this"}
-_STYLE = """
+_STYLE = Markup("""
 <style>
 .semg-verdict { border: 1px solid #d5dde3; border-left: 8px solid var(--l); border-radius: .4rem; padding: .4rem .8rem;
   font-size: .95rem; margin-bottom: .45rem; }
@@ -21,13 +20,13 @@ _STYLE = """
   font-size: .88rem; line-height: 1.45; align-items: baseline; overflow-wrap: anywhere; }
 .semg-quality span { color: #33424e; }
 </style>
-"""
+""")
 
 
 def show_quality(state: StreamState) -> None:
     """Show a judgement: the verdict, the stream, and each channel; colour, sign and word say the same."""
     if state.problem:
-        st.warning(state.problem, icon=":material/sensors_off:")
+        st.warning(plain(state.problem), icon=":material/sensors_off:")
         return
     lines: list[tuple[Level, str, str]] = [(one.level, one.channel, one.reason) for one in state.channels]
     if state.stream is not None:
@@ -36,13 +35,27 @@ def show_quality(state: StreamState) -> None:
     culprits = ", ".join(name for found, name, _ in lines if found == level)
     verdict = "All channels are good." if level == "good" else f"{culprits}."
     st.html(
-        f'{_STYLE}<div class="semg-verdict" data-level="{level}" style="--l:{palette.LEVEL_COLOURS[level]}">'
-        f"<b>{palette.LEVEL_SIGNS[level]} {_WORDS[level]}:</b> {escape(verdict)}</div>"
-        f'<div class="semg-quality">{"".join(_line(*line) for line in lines)}</div>'
+        markup(
+            '{style}<div class="semg-verdict" data-level="{level}" style="--l:{colour}">'
+            '<b>{sign} {word}:</b> {verdict}</div><div class="semg-quality">{lines}</div>',
+            style=_STYLE,
+            level=level,
+            colour=palette.LEVEL_COLOURS[level],
+            sign=palette.LEVEL_SIGNS[level],
+            word=_WORDS[level],
+            verdict=verdict,
+            lines=joined(_line(*line) for line in lines),
+        )
     )
 
 
-def _line(level: Level, name: str, text: str) -> str:
-    colour = palette.LEVEL_COLOURS[level]
-    sign = f'<i style="color:{colour};font-style:normal" title="{level}">{palette.LEVEL_SIGNS[level]}</i>'
-    return f"<div>{sign}<b>{escape(name)}</b><span>{escape(text)}</span></div>"
+def _line(level: Level, name: str, text: str) -> Markup:
+    return markup(
+        '<div><i style="color:{colour};font-style:normal" title="{level}">{sign}</i><b>{name}</b><span>{text}</span>'
+        "</div>",
+        colour=palette.LEVEL_COLOURS[level],
+        level=level,
+        sign=palette.LEVEL_SIGNS[level],
+        name=name,
+        text=text,
+    )

@@ -19,6 +19,7 @@ from ui import audit, errors
 from ui.capture_prompt import capture_prompt
 from ui.fragments import live_fragment
 from ui.runtime import App
+from ui.text import md
 
 LATE_S = 3.0
 """A label is written a moment after its interval; beyond this, somebody does not write."""
@@ -49,7 +50,10 @@ def show_running(app: App, user_id: int, session_id: int, bank: list[Gesture]) -
         )
     else:
         st.caption(
-            f"{len(written)} labels written, rest included. This runs on the server: closing the page changes nothing."
+            md(
+                "{n} labels written, rest included. This runs on the server: closing the page changes nothing.",
+                n=len(written),
+            )
         )
 
 
@@ -66,7 +70,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
     elif hold.button("Pause", icon=":material/pause:", key="pause", width="stretch", shortcut="Space"):
         _press(app, session, pause_capture)
     if again.button(
-        "Redo" if last is None else f"Redo {last.gesture} {last.number}",
+        "Redo" if last is None else md("Redo {gesture} {number}", gesture=last.gesture, number=last.number),
         icon=":material/replay:",
         key="redo",
         width="stretch",

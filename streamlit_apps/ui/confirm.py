@@ -10,6 +10,7 @@ from semg.errors import AccessError
 from semg.store import logins
 from semg.store.pool import Transaction
 from ui.runtime import App
+from ui.text import markup
 
 NEEDED = "confirm first that it is you: the link above asks for your password or passkey"
 
@@ -32,7 +33,8 @@ def offer(app: App, what: str) -> bool:
         return True
     parts = urlsplit(st.context.url or "/")
     back = quote(f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/", safe="")
-    st.html(f'<p><a href="/login/confirm?next={back}" target="_self">Confirm that it is you</a> to {what}.</p>')
+    link = '<p><a href="/login/confirm?next={back}" target="_self">Confirm that it is you</a> to {what}.</p>'
+    st.html(markup(link, back=back, what=what))
     return False
 
 

@@ -14,6 +14,7 @@ from semg.store.audit import Actor
 from ui import errors, times
 from ui.page import flash
 from ui.runtime import App
+from ui.text import Markdown, cells, md
 
 LABELS: dict[ConsentScope, str] = {
     "recording": "Recording of the signals, needed for everything else",
@@ -34,8 +35,13 @@ def shown(given: Consent | None) -> str:
 
 def show_text(text: ConsentText) -> None:
     """Show the text that people agree to, to be unfolded."""
-    with st.expander(f"Consent text, {text.version}", icon=":material/contract:"):
-        st.markdown(text.content)
+    with st.expander(md("Consent text, {version}", version=text.version), icon=":material/contract:"):
+        st.markdown(_own(text))
+
+
+def _own(text: ConsentText) -> Markdown:
+    """Return the consent text as Markdown: it is the project's or the administrator's file, who may format it."""
+    return Markdown(text.content)
 
 
 def consent_fields(given: Consent | None, key: str) -> tuple[tuple[ConsentScope, ...], datetime]:
@@ -57,15 +63,19 @@ def consent_fields(given: Consent | None, key: str) -> tuple[tuple[ConsentScope,
 def manage(app: App, profile: Profile) -> None:
     """Show a profile's consent, and let it be recorded, changed or withdrawn."""
     now = f"agrees to: {shown(profile.consent)}" if agrees(profile.consent, "recording") else shown(profile.consent)
-    with st.expander(f"Consent — {now}", icon=":material/contract:", expanded=not agrees(profile.consent, "recording")):
+    unfolded = not agrees(profile.consent, "recording")
+    with st.expander(md("Consent — {now}", now=now), icon=":material/contract:", expanded=unfolded):
         text = consent.read_text(app.settings)
         if not agrees(profile.consent, "recording"):
             st.warning(
-                f"Nothing of {profile.name} is recorded without consent: what the device sends is dropped.",
+                md(
+                    "Nothing of {name} is recorded without consent: what the device sends is dropped.",
+                    name=profile.name,
+                ),
                 icon=":material/block:",
             )
-        with st.popover(f"Read the text, {text.version}", icon=":material/description:"):
-            st.markdown(text.content)
+        with st.popover(md("Read the text, {version}", version=text.version), icon=":material/description:"):
+            st.markdown(_own(text))
         with st.form(f"consent-{profile.user_id}", border=False):
             scopes, at = consent_fields(profile.consent, f"consent-{profile.user_id}")
             if st.form_submit_button("Record this consent", disabled=False):
@@ -91,7 +101,8 @@ def _record(app: App, profile: Profile, scopes: tuple[ConsentScope, ...], text: 
             audit.record(tx, Actor(app.login), "consent.changed", profile.user_id, scopes=len(scopes))
         for scope in LABELS:  # the boxes show what is stored, not what was ticked before
             st.session_state.pop(f"consent-{profile.user_id}-{scope}", None)
-        flash(f"Consent of {profile.name}: {'withdrawn' if not scopes else ', '.join(_SHORT[one] for one in scopes)}")
+        given = ", ".join(_SHORT[one] for one in scopes) if scopes else "withdrawn"
+        flash(md("Consent of {name}: {given}", name=profile.name, given=given))
         st.rerun()
 
 
@@ -100,7 +111,7 @@ def _history(app: App, profile: Profile) -> None:
         history = consents.list_consents(tx, profile.user_id)
     if history:
         st.dataframe(
-            [
+            cells(
                 {
                     "Agreed to": ", ".join(_SHORT[scope] for scope in one.scopes) or "nothing: withdrawn",
                     "Said": times.shown(one.agreed_at),
@@ -109,7 +120,7 @@ def _history(app: App, profile: Profile) -> None:
                     "By": one.recorded_by or "—",
                 }
                 for one in history
-            ],
+            ),
             hide_index=True,
             width="stretch",
         )

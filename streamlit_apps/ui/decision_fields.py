@@ -15,6 +15,7 @@ from semg.store.audit import record
 from ui import audit, errors
 from ui.page import flash
 from ui.runtime import App
+from ui.text import line, md
 
 MAX_VOTES = 25
 TARGETS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -82,7 +83,7 @@ def _suggestion(app: App, profile: Profile, report: Mapping[str, Any]) -> None:
         "False activations a minute of rest, at most",
         TARGETS,
         TARGETS.index(2.0),
-        format_func=lambda value: f"{value:g}",
+        format_func=lambda value: line("{value:g}", value=value),
         key=f"target-{profile.user_id}",
     )
     point = choose_operating_point(points, most)
@@ -90,9 +91,15 @@ def _suggestion(app: App, profile: Profile, report: Mapping[str, Any]) -> None:
         said.caption("No setting that the report tried keeps this on the data that were held out.")
         return
     said.caption(
-        f"On data that were held out: {point['vote_n']} votes, least confidence {100 * point['min_confidence']:.0f} %, "
-        f"hysteresis {100 * point['hysteresis']:.0f} % recognised {100 * point['recognised']:.1f} % (mean of the "
-        f"gestures) with {point['false_activations_per_min']:.1f} false activations a minute."
+        md(
+            "On data that were held out: {vote_n} votes, least confidence {least:.0f} %, hysteresis {hysteresis:.0f} % "
+            "recognised {recognised:.1f} % (mean of the gestures) with {false:.1f} false activations a minute.",
+            vote_n=point["vote_n"],
+            least=100 * point["min_confidence"],
+            hysteresis=100 * point["hysteresis"],
+            recognised=100 * point["recognised"],
+            false=point["false_activations_per_min"],
+        )
     )
     suggested = DecisionSpec(point["vote_n"], point["min_confidence"], point["hysteresis"])
     take.button(

@@ -12,6 +12,7 @@ import streamlit as st
 
 from semg.wire import tokens
 from ui.runtime import App
+from ui.text import plain
 
 LINK_S = 3600.0
 """A page is left open for some time before somebody clicks; the token ends with the login in any case."""
@@ -21,7 +22,13 @@ _MAX_KEPT = 500
 
 def link(app: App, label: str, name: str, *, help_text: str | None = None) -> None:
     """Show a button that fetches a file of ``semg.privacy.downloads`` by its name."""
-    st.link_button(label, file_url(app, name), icon=":material/download:", help=help_text, width="stretch")
+    st.link_button(
+        plain(label),
+        file_url(app, name),
+        icon=":material/download:",
+        help=None if help_text is None else plain(help_text),
+        width="stretch",
+    )
 
 
 def file_url(app: App, name: str) -> str:

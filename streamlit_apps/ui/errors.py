@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from semg.errors import InvalidValueError, SemgError, SettingsError, StoreUnavailableError
+from ui.text import Markdown, md, plain
 
 logger = logging.getLogger(__name__)
 
-NO_DATABASE = (
+NO_DATABASE = md(
     "The database cannot be reached at the moment. Nothing is lost: what the sensors send is kept until it is back. "
     "Reload the page in a moment; if it stays away, look at `./start_all.sh --status`."
 )
@@ -35,21 +36,21 @@ _FIELDS = {
 }
 
 
-def sentence(error: Exception) -> str:
-    """Give an error as a sentence for a viewer; one that was not expected is logged with its traceback."""
+def sentence(error: Exception) -> Markdown:
+    """Return an error as a sentence for a viewer; one that was not expected is logged with its traceback."""
     if isinstance(error, StoreUnavailableError):
         logger.warning("store unavailable: %s", error)
         return NO_DATABASE
     if isinstance(error, SettingsError):
-        return f"The settings need a change: {error}."
+        return md("The settings need a change: {error}.", error=error)
     if isinstance(error, InvalidValueError):
         text = str(error).removeprefix(f"{error.field}: ")
-        return _as_sentence(f"{_FIELDS.get(error.field, error.field.replace('_', ' '))}: {text}")
+        return plain(_as_sentence(f"{_FIELDS.get(error.field, error.field.replace('_', ' '))}: {text}"))
     if isinstance(error, SemgError):
-        return _as_sentence(str(error))
+        return plain(_as_sentence(str(error)))
     logger.error("page failed", exc_info=error)
     now = datetime.now(UTC).strftime("%H:%M:%S")
-    return f"Something went wrong that was not expected. The log of the app has the details ({now} UTC)."
+    return md("Something went wrong that was not expected. The log of the app has the details ({now} UTC).", now=now)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import streamlit as st
 
 from semg.store.services import ServiceStatus
 from ui import palette, stream, times
+from ui.text import markup, md
 
 EXPECTED = {
     "udpserver": "Receiving",
@@ -44,9 +45,17 @@ def show_services(statuses: Sequence[ServiceStatus], now: datetime) -> None:
         colour, sign = palette.LEVEL_COLOURS[levels[state]], palette.LEVEL_SIGNS[levels[state]]
         with column.container(border=True):
             st.html(
-                f'<div style="font-size:.86rem;color:#51606c" title="service {service}">{title}</div>'
-                f'<div style="font-size:1.15rem;font-weight:600;color:{colour}">{sign} {state}</div>'
-                f'<div style="font-size:.82rem;color:#51606c">{text}</div>'
+                markup(
+                    '<div style="font-size:.86rem;color:#51606c" title="service {service}">{title}</div>'
+                    '<div style="font-size:1.15rem;font-weight:600;color:{colour}">{sign} {state}</div>'
+                    '<div style="font-size:.82rem;color:#51606c">{text}</div>',
+                    service=service,
+                    title=title,
+                    colour=colour,
+                    sign=sign,
+                    state=state,
+                    text=text,
+                )
             )
     if any(state_of(statuses, service, now)[0] == "missing" for service in EXPECTED):
         st.caption("A missing service is started by `./start_all.sh`; `./start_all.sh --status` and `logs/` tell more.")
@@ -93,7 +102,7 @@ def show_rates(statuses: Sequence[ServiceStatus]) -> None:
     decided = found.get("nat_inference.decisions")
     loss = None if accepted is None or missing is None else missing / max(1.0, accepted + missing)
     received, lost, decisions = st.columns(3)
-    received.metric("Samples per second", "—" if accepted is None else f"{accepted:,.0f}", border=True)
-    lost.metric("Lost on the way", "—" if loss is None else f"{100 * loss:.2f} %", border=True,
+    received.metric("Samples per second", "—" if accepted is None else md("{n:,.0f}", n=accepted), border=True)
+    lost.metric("Lost on the way", "—" if loss is None else md("{n:.2f} %", n=100 * loss), border=True,
                 help="Samples that a device sent and that never arrived, of the last seconds.")  # fmt: skip
-    decisions.metric("Decisions per second", "—" if decided is None else f"{decided:,.0f}", border=True)
+    decisions.metric("Decisions per second", "—" if decided is None else md("{n:,.0f}", n=decided), border=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,8 +65,7 @@ def take(
         path = folder / ("recording.csv.gz" if file_name.endswith(".gz") else "recording.csv")
         content.seek(0)
         with path.open("wb") as file:
-            while piece := content.read(_PIECE_BYTES):
-                file.write(piece)
+            shutil.copyfileobj(content, file, _PIECE_BYTES)
         device = profile.device
         recording = load_recording(path, sensor=device.sensor, mains_hz=device.mains_hz, limits=UPLOAD)
         with app.pool.transaction() as tx:

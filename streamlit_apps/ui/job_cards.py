@@ -16,6 +16,7 @@ from ui.page import empty, flash
 from ui.report_figures import QUIET, epoch_figure
 from ui.runtime import App
 from ui.stream import SERVICE_LATE_S
+from ui.text import Markdown, md, plain, shown
 
 SIGNS = {
     "scheduled": ":material/schedule: waiting",
@@ -38,7 +39,7 @@ def show_jobs(app: App, user_id: int) -> None:
         names = {one.session_id: one.name for one in sessions.list_sessions(tx, user_id)}
         runners = [one for one in services.list_services(tx, SERVICE_LATE_S) if one.service == "job_runner"]
     if not found:
-        empty("**No training yet.**", "pages/4_Kickoff_Training.py", "Start one")
+        empty(md("**No training yet.**"), "pages/4_Kickoff_Training.py", "Start one")
         return
     if not runners and any(job.status in ACTIVE for job in found):
         st.warning(
@@ -59,8 +60,8 @@ def show_job(app: App, job: Job, names: dict[int, str], now: datetime, *, opened
     with st.container(border=True):
         text, action = st.columns([3.6, 1], vertical_alignment="center")
         on = ", ".join(names.get(number, "a deleted session") for number in job.session_ids)
-        text.markdown(f"**{SIGNS[job.status]}** · {when(job, now)}")
-        text.caption(f"{kind_of(job)} on {on}")
+        text.markdown(md("**{sign}** · {when}", sign=Markdown(SIGNS[job.status]), when=when(job, now)))
+        text.caption(md("{kind} on {on}", kind=kind_of(job), on=on))
         if job.status in ACTIVE:
             if action.button("Cancel", key=f"cancel-{job.job_id}", disabled=job.cancel_requested, width="stretch"):
                 with errors.attempt():
@@ -80,9 +81,10 @@ def show_job(app: App, job: Job, names: dict[int, str], now: datetime, *, opened
         if job.status == "in-progress":
             epochs = f" · epoch {job.epoch} of {job.epochs}" if job.epochs else ""
             stopping = " · stopping" if job.cancel_requested else ""
-            st.progress(min(1.0, job.progress / 100), f"{job.progress:.0f} %{epochs}{stopping}")
+            said = md("{share:.0f} %{epochs}{stopping}", share=job.progress, epochs=epochs, stopping=stopping)
+            st.progress(min(1.0, job.progress / 100), said)
         if job.error:
-            st.error(job.error, icon=":material/error:")
+            st.error(plain(job.error), icon=":material/error:")
         if job.status != "scheduled" and st.toggle("Epochs and log", key=f"log-{job.job_id}", value=opened):
             _details(app, job)
 
@@ -108,4 +110,4 @@ def _details(app: App, job: Job) -> None:
     points = read_epochs(log)
     if points:
         st.plotly_chart(epoch_figure(points), width="stretch", key=f"epochs-{job.job_id}", config=QUIET)
-    st.code(times.local_log(log) or "Nothing yet.", language=None, height=180, wrap_lines=True)
+    st.code(shown(times.local_log(log)) or "Nothing yet.", language=None, height=180, wrap_lines=True)

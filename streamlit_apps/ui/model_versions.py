@@ -15,6 +15,7 @@ from ui import download, errors, report, times
 from ui.job_cards import KINDS
 from ui.page import flash
 from ui.runtime import App
+from ui.text import cells, line, md, shown
 
 
 def show_models(app: App, profile: Profile, versions: Sequence[Model]) -> None:
@@ -52,12 +53,12 @@ def _activate(app: App, profile: Profile, model: Model, active: int | None) -> N
                 app.require(tx, profile.user_id, "work")
                 models.activate_model(tx, profile.user_id, model.version)
                 audit.record(tx, Actor(app.login), "model.activated", profile.user_id, version=model.version)
-            flash(f"Version {model.version} decides from now on")
+            flash(md("Version {n} decides from now on", n=model.version))
             st.rerun()
 
 
 def _compare(versions: Sequence[Model], model: Model) -> None:
-    st.dataframe([_row(each) for each in versions], hide_index=True, width="stretch")
+    st.dataframe(cells(_row(each) for each in versions), hide_index=True, width="stretch")
     splits = {(str(each.report.get("split")), str(each.report.get("held_out"))) for each in versions if _scored(each)}
     if len(splits) > 1:
         st.caption(
@@ -68,18 +69,21 @@ def _compare(versions: Sequence[Model], model: Model) -> None:
     if not others or not _scored(model):
         return
     number = st.selectbox(
-        f"Version {model.version}, gesture by gesture, beside version", list(others), key=f"beside-{model.version}"
+        md("Version {n}, gesture by gesture, beside version", n=model.version),
+        list(others),
+        format_func=shown,
+        key=f"beside-{model.version}",
     )
     mine, theirs = model.report.get("per_gesture", {}), others[number].report.get("per_gesture", {})
     st.dataframe(
-        [
+        cells(
             {
                 "Gesture": name,
                 f"Recall of {model.version}": report.percent(mine.get(name, {}).get("recall")),
                 f"Recall of {number}": report.percent(theirs.get(name, {}).get("recall")),
             }
             for name in dict.fromkeys([*mine, *theirs])
-        ],
+        ),
         hide_index=True,
         width="stretch",
     )
@@ -123,4 +127,10 @@ def _scored(model: Model) -> bool:
 def _label(model: Model) -> str:
     made = model.report
     score = "report to come" if made.get("pending") else f"{report.percent(made.get('balanced_accuracy'))} balanced"
-    return f"{model.version} · {times.shown(model.created_at)} · {score}{' · active' if model.active else ''}"
+    return line(
+        "{version} · {at} · {score}{active}",
+        version=model.version,
+        at=times.shown(model.created_at),
+        score=score,
+        active=" · active" if model.active else "",
+    )

@@ -16,6 +16,7 @@ from semg.store.audit import record
 from ui import audit, confirm, errors, login, times, webcam
 from ui.page import flash
 from ui.runtime import App
+from ui.text import md, shown
 
 _SHOW_ONCE = "api-token"
 _SCOPES: dict[api_tokens.Scope, str] = {
@@ -32,7 +33,7 @@ def my_account(app: App) -> None:
     account = app.account
     if account is None:
         return
-    st.caption(f"Logged in as **{account.login}**, role **{account.role}**.")
+    st.caption(md("Logged in as **{login}**, role **{role}**.", login=account.login, role=account.role))
     left, right = st.columns(2, gap="large")
     with left:
         _password(app, account)
@@ -81,9 +82,9 @@ def _logins(app: App, account: Account) -> None:
             text, act = st.columns([4, 1], vertical_alignment="center")
             here = one.login_id == app.login_id
             where = "This browser" if here else one.agent[:80] or "A browser"
-            text.text(f"{where}, by {one.method}")
-            text.text(f"from {one.address or 'this machine'}, {times.shown(one.created_at)}; "
-                      f"last act {times.shown(one.seen_at)}")  # fmt: skip
+            text.text(line("{where}, by {method}", where=where, method=one.method))
+            made_at, seen_at = times.shown(one.created_at), times.shown(one.seen_at)
+            text.text(line("from {address}, {made}; last act {seen}", address=one.address, made=made_at, seen=seen_at))
             if not here and act.button("End", key=f"end-login-{one.login_id}", width="stretch"):
                 with errors.attempt():
                     _end(app, account, one.login_id)
@@ -116,33 +117,38 @@ def _tokens(app: App, account: Account) -> None:
         st.caption("For programs of yours: they see and do at the API what this account may, and nothing else.")
         made = st.session_state.pop(_SHOW_ONCE, None)
         if made is not None:
-            st.markdown(f":material/key: Token **{made[0]}**. It is shown only now.")
-            st.code(made[1], language=None)
+            st.markdown(md(":material/key: Token **{name}**. It is shown only now.", name=made[0]))
+            st.code(shown(made[1]), language=None)
         with app.unrestricted.transaction() as tx:
             known = api_tokens.list_tokens(tx, account.account_id)
         for token in known:
             text, act = st.columns([4, 1], vertical_alignment="center")
             used = "never used" if token.last_used_at is None else f"last used {times.shown(token.last_used_at)}"
-            ends = "**expired**" if token.expires_at <= datetime.now(UTC) else "until"
             made_at, ends_at = times.shown(token.created_at), times.shown(token.expires_at)
-            text.markdown(f"**{token.name}** ({', '.join(token.scopes)}), made {made_at}, {ends} {ends_at}, {used}")
+            template = "**{name}** ({scopes}), made {made_at}, until {ends_at}, {used}"
+            if token.expires_at <= datetime.now(UTC):
+                template = "**{name}** ({scopes}), made {made_at}, **expired** {ends_at}, {used}"
+            scopes = ", ".join(token.scopes)
+            text.markdown(
+                md(template, name=token.name, scopes=scopes, made_at=made_at, ends_at=ends_at, used=used)
+            )
             if act.button("Revoke", key=f"revoke-token-{token.token_id}", width="stretch"):
                 with errors.attempt():
                     with app.unrestricted.transaction() as tx:
                         app.require_login(tx)
                         api_tokens.delete_token(tx, account.account_id, token.token_id)
                         record(tx, audit.actor(app), "token.revoked", token=token.token_id)
-                    flash(f"Token {token.name} was revoked")
+                    flash(md("Token {name} was revoked", name=token.name))
                     st.rerun()
         if not confirm.offer(app, "make a token"):
             return
         with st.form("new-token", clear_on_submit=True):
             name = st.text_input("Name of the new token", placeholder="Robot hand")
             scopes = st.multiselect(
-                "It may", _offered(account), default=_offered(account)[:1], format_func=_SCOPES.__getitem__
+                "It may", _offered(account), default=_offered(account)[:1], format_func=lambda one: shown(_SCOPES[one])
             )
             days = st.selectbox(
-                "It lasts", list(_DAYS), list(_DAYS).index(api_tokens.DEFAULT_DAYS), format_func=_DAYS.__getitem__
+                "It lasts", list(_DAYS), list(_DAYS).index(api_tokens.DEFAULT_DAYS), format_func=lambda one: shown(_DAYS[one])
             )
             if st.form_submit_button("Make token"):
                 with errors.attempt():

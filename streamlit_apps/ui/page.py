@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ui import errors, login, runtime, style, webcam
 from ui.runtime import App
+from ui.text import Markdown, md, plain
 
 PAGES = (
     ("Main.py", "Overview", ":material/monitor_heart:"),
@@ -52,26 +53,26 @@ def page(title: str, caption: str = "") -> Iterator[App]:
         app = _logged_in(app)
         _sidebar(app)
         heading, corner = st.columns([2.6, 1], vertical_alignment="center")
-        heading.title(title, anchor=False)
+        heading.title(plain(title), anchor=False)
         if caption:
-            heading.caption(caption)
+            heading.caption(plain(caption))
         message = st.session_state.pop(_FLASH, None)
         if message:
-            st.toast(message, icon=":material/check:")
+            st.toast(plain(message), icon=":material/check:")
         yield replace(app, corner=corner)
 
 
 def flash(message: str) -> None:
-    """Show a short note at the next run of a page."""
+    """Show a short note at the next run of a page, as Markdown when it is that already."""
     st.session_state[_FLASH] = message
 
 
-def empty(text: str, page_file: str | None = None, label: str = "") -> None:
+def empty(text: Markdown, page_file: str | None = None, label: str = "") -> None:
     """Say that there is nothing yet, and where to go."""
     with st.container(border=True):
-        st.markdown(text)
+        st.markdown(plain(text))
         if page_file is not None:
-            st.page_link(page_file, label=label, icon=":material/arrow_forward:")
+            st.page_link(page_file, label=plain(label), icon=":material/arrow_forward:")
 
 
 def split(name: str, shares: Sequence[float]) -> Sequence[DeltaGenerator]:
@@ -103,7 +104,7 @@ def _sidebar(app: App) -> None:
         for file, label, icon in PAGES:
             st.page_link(file, label=label, icon=icon)
         st.divider()
-        st.caption(f"Logged in as **{app.login}**")
+        st.caption(md("Logged in as **{login}**", login=app.login))
         st.page_link("pages/1_User_Management.py", label="Account", icon=":material/account_circle:")
         if st.button("Log out", icon=":material/logout:", width="stretch"):
             webcam.switch_off()

@@ -7,6 +7,7 @@ import streamlit as st
 from semg.domain import Profile
 from ui.page import empty
 from ui.runtime import App
+from ui.text import md, shown
 
 CHOSEN, _WIDGET = "profile_id", "profile_choice"
 
@@ -25,7 +26,7 @@ def pick_profile(app: App, preferred: int | None = None) -> Profile:
         known = {profile.user_id: profile for profile in app.people(tx)}
     if not known:
         empty(
-            "**No profile yet.** A profile is a person with the sensor that the person wears.",
+            md("**No profile yet.** A profile is a person with the sensor that the person wears."),
             "pages/1_User_Management.py",
             "Create the first profile",
         )
@@ -38,7 +39,7 @@ def pick_profile(app: App, preferred: int | None = None) -> Profile:
         "Profile",
         ids,
         index=ids.index(chosen),
-        format_func=lambda one: known[one].name,
+        format_func=lambda one: shown(known[one].name),
         key=_WIDGET,
         label_visibility="collapsed",
     )

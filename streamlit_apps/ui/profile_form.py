@@ -8,6 +8,7 @@ import streamlit as st
 
 from semg.domain import Device, Profile, Sensor
 from semg.store.checks import HANDEDNESS
+from ui.text import md, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def person_fields(profile: Profile | None, key: str) -> PersonFields:
         "Handedness",
         hands,
         index=hands.index(profile.handedness) if profile else 0,
-        format_func=lambda one: "not given" if one is None else one,
+        format_func=lambda one: "not given" if one is None else shown(one),
         key=f"{key}-hand",
     )
     notes = st.text_area("Notes", profile.notes if profile else "", height=80, key=f"{key}-notes")
@@ -87,6 +88,6 @@ def device_fields(device: Device, key: str) -> Device:
     )
     allow_v1 = st.checkbox("Accept the plain text format (v1)", device.allow_v1, help=V1_WARNING, key=f"{key}-v1")
     if device.allow_v1:
-        st.caption(f":material/warning: {V1_WARNING}")
+        st.caption(md(":material/warning: {warning}", warning=V1_WARNING))
     channels = tuple(part.strip() for part in text.split(",") if part.strip())
     return Device(device.user_id, channels, rate_hz, sensor, adc_min, adc_max, mains_hz, allow_v1)

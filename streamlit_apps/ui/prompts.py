@@ -15,6 +15,7 @@ from semg.store.pool import Pool
 from ui import audit, download, errors
 from ui.page import flash
 from ui.runtime import App
+from ui.text import Markup, markup, md
 
 TYPES = ["png", "jpg", "jpeg", "gif", "webp", "mp4", "webm"]
 KEPT_S = 60
@@ -33,17 +34,19 @@ def _read(_pool: Pool, gesture_id: int, _changed: int) -> tuple[str, bytes] | No
         return gestures.find_prompt(tx, gesture_id)
 
 
-def picture_of(app: App, gesture: Gesture) -> str:
-    """Give a small picture of the gesture as HTML; a sign for a video, nothing without a prompt."""
+def picture_of(app: App, gesture: Gesture) -> Markup:
+    """Return a small picture of the gesture as HTML; a sign for a video, nothing without a prompt."""
     found = find(app, gesture)
     if found is None:
-        return ""
+        return Markup("")
     if found[0].startswith("video/"):
-        return '<span title="has a video" style="font-size:1.6rem">▶</span>'
+        return Markup('<span title="has a video" style="font-size:1.6rem">▶</span>')
     content = base64.b64encode(found[1]).decode()
-    return (
-        f'<img alt="" src="data:{found[0]};base64,{content}" '
-        'style="width:56px;height:56px;object-fit:cover;border-radius:.3rem">'
+    return markup(
+        '<img alt="" src="data:{kind};base64,{content}" '
+        'style="width:56px;height:56px;object-fit:cover;border-radius:.3rem">',
+        kind=found[0],
+        content=content,
     )
 
 
@@ -79,7 +82,7 @@ def edit_prompt(app: App, gesture: Gesture) -> None:
                 gestures.set_prompt(tx, number, content)
                 record(tx, audit.actor(app), "gestures.changed", gesture.user_id)
             _forget(app, number)
-            flash(f"{gesture.name} has a new prompt")
+            flash(md("{name} has a new prompt", name=gesture.name))
             st.rerun()
         if gesture.prompt_type is not None and st.button("Remove it", key=f"remove-{number}"):
             with app.pool.transaction() as tx:

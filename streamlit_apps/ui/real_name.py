@@ -13,6 +13,7 @@ from semg.store.pool import Transaction
 from ui import errors
 from ui.page import flash
 from ui.runtime import App
+from ui.text import md
 
 
 def may_see(tx: Transaction, app: App) -> bool:
@@ -31,20 +32,20 @@ def manage(app: App, profile: Profile) -> None:
     with st.expander("Name behind the pseudonym" if kept else "Use a pseudonym", icon=":material/badge:"):
         if not kept:
             st.caption("The name is stored apart and encrypted, and a code stands in its place everywhere.")
-            if st.button(f"Replace “{profile.name}” by a code", key=f"pseudonym-{profile.user_id}"):
+            if st.button(md("Replace “{name}” by a code", name=profile.name), key=f"pseudonym-{profile.user_id}"):
                 with errors.attempt():
                     with app.pool.transaction() as tx:
                         _require(tx, app, profile)
                         code = pseudonyms.replace_name(tx, secret, profile.user_id)
                         record(tx, Actor(app.login), "profile.changed", profile.user_id)
-                    flash(f"The profile is called {code} now")
+                    flash(md("The profile is called {code} now", code=code))
                     st.rerun()
         elif st.button("Show the name", icon=":material/visibility:", key=f"real-name-{profile.user_id}"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     _require(tx, app, profile)
                     record(tx, Actor(app.login), "name.seen", profile.user_id)
-                    st.markdown(f"**{pseudonyms.find_name(tx, secret, profile.user_id)}**")
+                    st.markdown(md("**{name}**", name=pseudonyms.find_name(tx, secret, profile.user_id)))
 
 
 def _require(tx: Transaction, app: App, profile: Profile) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from ui.report_figures import QUIET, confusion_figure, reliability_figure
+from ui.text import Markdown, cells, md, plain
 
 FIGURES = (
     ("Balanced", "balanced_accuracy", "Balanced accuracy: mean recall of the gestures. “Always rest” scores little."),
@@ -27,11 +28,11 @@ def show_report(report: Mapping[str, Any], key: str) -> None:
         st.info("This version decides already. Its report is still being made: it is tried on data held out.")
         return
     if report.get("incomplete"):
-        st.warning(f"There is no report of this version: {report['incomplete']}")
+        st.warning(md("There is no report of this version: {why}", why=report["incomplete"]))
         return
     _metrics(report)
     if report.get("advice"):
-        st.markdown(f":material/lightbulb: {report['advice']}")
+        st.markdown(md(":material/lightbulb: {advice}", advice=report["advice"]))
     st.caption(_measured_on(report))
     if report.get("confusion"):
         st.plotly_chart(confusion_figure(report), width="stretch", key=f"confusion-{key}", config=QUIET)
@@ -44,8 +45,11 @@ def show_report(report: Mapping[str, Any], key: str) -> None:
         if any(each["windows"] for each in bins):
             error = report["reliability"].get("calibration_error")
             st.markdown(
-                f"**How true its confidence is**: on average {percent(error)} off. On the dashed line a confidence of "
-                "80 % is right 8 times out of 10; larger points stand for more windows."
+                md(
+                    "**How true its confidence is**: on average {error} off. On the dashed line a confidence of "
+                    "80 % is right 8 times out of 10; larger points stand for more windows.",
+                    error=percent(error),
+                )
             )
             st.plotly_chart(reliability_figure(bins), width="stretch", key=f"reliability-{key}", config=QUIET)
 
@@ -54,22 +58,27 @@ def _metrics(report: Mapping[str, Any]) -> None:
     baseline = report.get("baseline", {})
     columns = st.columns(4)
     for column, (title, name, text) in zip(columns, FIGURES, strict=False):
-        column.metric(title, percent(report.get(name)), help=text)
-        column.caption(f"baseline {percent(baseline.get(name))}")
+        column.metric(title, plain(percent(report.get(name))), help=text)
+        column.caption(md("baseline {value}", value=percent(baseline.get(name))))
     columns[3].metric(
-        "Chance", percent(report.get("chance")), help="Accuracy of always naming the most frequent gesture."
+        "Chance", plain(percent(report.get("chance"))), help="Accuracy of always naming the most frequent gesture."
     )
 
 
-def _measured_on(report: Mapping[str, Any]) -> str:
+def _measured_on(report: Mapping[str, Any]) -> Markdown:
     split = report.get("split", {}).get("description", "")
     held_out = ", ".join(map(str, report.get("held_out", [])))
-    return (
-        f"Tested on {report.get('windows', 0):,} windows: {split}{f' ({held_out})' if held_out else ''}. "
-        "Baseline: log-covariance + LDA on the same windows. "
-        f"Trained on {report.get('train_windows', 0):,} windows in {report.get('train_s', 0):.0f} s, "
-        f"seed {report.get('seed', 0)}; {report.get('model_bytes', 0) / 1024:.0f} KiB, "
-        f"{report.get('us_per_window', 0):.0f} µs a window."
+    return md(
+        "Tested on {windows:,} windows: {split}{held_out}. Baseline: log-covariance + LDA on the same windows. "
+        "Trained on {train_windows:,} windows in {train_s:.0f} s, seed {seed}; {kib:.0f} KiB, {us:.0f} µs a window.",
+        windows=report.get("windows", 0),
+        split=split,
+        held_out=f" ({held_out})" if held_out else "",
+        train_windows=report.get("train_windows", 0),
+        train_s=report.get("train_s", 0),
+        seed=report.get("seed", 0),
+        kib=report.get("model_bytes", 0) / 1024,
+        us=report.get("us_per_window", 0),
     )
 
 
@@ -78,13 +87,20 @@ def _previous(previous: Mapping[str, Any] | None) -> None:
     if not previous:
         return
     if not previous.get("comparable"):
-        st.markdown(f"**Against the version before**: cannot be compared, {previous.get('why', 'nothing is known')}.")
+        why = previous.get("why", "nothing is known")
+        st.markdown(md("**Against the version before**: cannot be compared, {why}.", why=why))
         return
     new, old = previous["new"]["balanced_accuracy"], previous["previous"]["balanced_accuracy"]
     word = "better" if new > old else "worse" if new < old else "equal"
     st.markdown(
-        f"**Against the version before**, on the same {previous['windows']:,} windows that neither had seen: "
-        f"{percent(new)} balanced, before {percent(old)} ({word})."
+        md(
+            "**Against the version before**, on the same {windows:,} windows that neither had seen: {new} balanced, "
+            "before {old} ({word}).",
+            windows=previous["windows"],
+            new=percent(new),
+            old=percent(old),
+            word=word,
+        )
     )
 
 
@@ -93,8 +109,12 @@ def _calibration(calibration: Mapping[str, Any] | None) -> None:
     if not calibration or "before" not in calibration or "after" not in calibration:
         return
     st.markdown(
-        f"**Calibration**: {percent(calibration['before'].get('balanced_accuracy'))} balanced before it, "
-        f"{percent(calibration['after'].get('balanced_accuracy'))} after, on {calibration.get('windows', 0):,} windows."
+        md(
+            "**Calibration**: {before} balanced before it, {after} after, on {windows:,} windows.",
+            before=percent(calibration["before"].get("balanced_accuracy")),
+            after=percent(calibration["after"].get("balanced_accuracy")),
+            windows=calibration.get("windows", 0),
+        )
     )
 
 
@@ -105,18 +125,30 @@ def _decisions(report: Mapping[str, Any]) -> None:
         return
     false = decided.get("false_activations_per_min")
     st.markdown(
-        f"**Decisions** (vote of {decided['vote_n']}, least confidence {percent(decided['min_confidence'])}"
-        f"{_hysteresis(decided)}): "
-        f"{percent(decided.get('accuracy'))} right, {percent(decided.get('rejected'))} unsure"
-        + ("." if false is None else f", {false:.1f} false activations in a minute of rest.")
+        md(
+            "**Decisions** (vote of {vote_n}, least confidence {least}{hysteresis}): {right} right, {unsure} unsure"
+            "{false}.",
+            vote_n=decided["vote_n"],
+            least=percent(decided["min_confidence"]),
+            hysteresis=_hysteresis(decided),
+            right=percent(decided.get("accuracy")),
+            unsure=percent(decided.get("rejected")),
+            false="" if false is None else f", {false:.1f} false activations in a minute of rest",
+        )
     )
     point = report.get("operating_point")
     settings = ("vote_n", "min_confidence", "hysteresis")
     if point and any(point.get(name) != decided.get(name) for name in settings):
         st.markdown(
-            f"For a quiet rest: a vote of {point['vote_n']}, a least confidence of {percent(point['min_confidence'])}"
-            f"{_hysteresis(point)} (page Live, *Use these*) has {point['false_activations_per_min']:.1f} false "
-            f"activations in a minute, {percent(point.get('rejected'))} unsure."
+            md(
+                "For a quiet rest: a vote of {vote_n}, a least confidence of {least}{hysteresis} (page Live, *Use "
+                "these*) has {false:.1f} false activations in a minute, {unsure} unsure.",
+                vote_n=point["vote_n"],
+                least=percent(point["min_confidence"]),
+                hysteresis=_hysteresis(point),
+                false=point["false_activations_per_min"],
+                unsure=percent(point.get("rejected")),
+            )
         )
 
 
@@ -129,7 +161,9 @@ def _per_gesture(report: Mapping[str, Any]) -> None:
     found = report.get("per_gesture")
     if found:
         st.dataframe(
-            [{"Gesture": name, **gesture_row(each)} for name, each in found.items()], hide_index=True, width="stretch"
+            cells({"Gesture": name, **gesture_row(each)} for name, each in found.items()),
+            hide_index=True,
+            width="stretch",
         )
 
 

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from semg.signals.progress import EpochPoint
 from ui import palette
+from ui.text import chart
 
 QUIET = {"displayModeBar": False}
 """Of a picture that is looked at and not worked with."""
@@ -26,9 +27,9 @@ def epoch_figure(points: Sequence[EpochPoint]) -> go.Figure:
             x=[point.epoch for point in mine],
             y=[point.loss for point in mine],
             mode="lines+markers" if last else "lines",
-            name=what,
+            name=chart(what),
             line={"width": 3 if last else 1.2, "color": palette.CHANNELS[index % len(palette.CHANNELS)]},
-            hovertemplate=f"{what}: epoch %{{x}}, loss %{{y:.3f}}<extra></extra>",
+            hovertemplate="%{fullData.name}: epoch %{x}, loss %{y:.3f}<extra></extra>",
         )
     figure.update_layout(
         height=230,
@@ -43,7 +44,7 @@ def epoch_figure(points: Sequence[EpochPoint]) -> go.Figure:
 
 def confusion_figure(report: Mapping[str, Any]) -> go.Figure:
     """Give the confusion matrix as a heat map: rows are what was performed, columns what was recognised."""
-    classes, counts = list(report["classes"]), report["confusion"]
+    classes, counts = [chart(name) for name in report["classes"]], report["confusion"]
     shares = [[n / max(1, sum(row)) for n in row] for row in counts]
     texts = [
         [f"{100 * share:.0f} %" if n else "" for share, n in zip(s, row, strict=True)]

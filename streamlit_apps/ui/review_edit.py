@@ -15,6 +15,7 @@ from semg.store.pool import Transaction
 from ui import confirm, download, errors, imports, times
 from ui.page import flash
 from ui.runtime import App
+from ui.text import cells, line, md, plain, shown
 
 MOVE_ERROR = "review-move-error"
 SESSION = "session"
@@ -23,7 +24,8 @@ _KINDS = {"CSV": "csv.gz", "Parquet": "parquet"}
 
 def label_of(one: Repetition) -> str:
     """Give a repetition as a list shows it."""
-    return f"{one.gesture} {one.number} · {times.clock(one.started_at)}{' · left out' if one.excluded else ''}"
+    at, left_out = times.clock(one.started_at), " · left out" if one.excluded else ""
+    return line("{gesture} {n} · {at}{left_out}", gesture=one.gesture, n=one.number, at=at, left_out=left_out)
 
 
 def move(app: App, session: Session, sent: dict[str, float]) -> None:
@@ -45,7 +47,7 @@ def move(app: App, session: Session, sent: dict[str, float]) -> None:
                 changed_by=app.login,
             )
             _note_change(app, tx, changed)
-        flash(f"{changed.gesture} {changed.number} moved")
+        flash(md("{gesture} {n} moved", gesture=changed.gesture, n=changed.number))
     except Exception as exc:
         st.session_state[MOVE_ERROR] = errors.sentence(exc)
 
@@ -54,7 +56,7 @@ def show_move_error() -> None:
     """Say why a label was not moved."""
     message = st.session_state.pop(MOVE_ERROR, None)
     if message:
-        st.error(message, icon=":material/error:")
+        st.error(plain(message), icon=":material/error:")
 
 
 def choose(number: int) -> None:
@@ -74,7 +76,8 @@ def edit_repetition(app: App, session: Session, bank: list[Gesture], found: list
     one = by_id[number]
     names = [gesture.name for gesture in bank]
     with st.form(f"repetition-{number}-{one.started_at}-{one.ended_at}", border=False):
-        gesture = st.selectbox("Gesture", names, names.index(one.gesture), key=f"gesture-{number}")
+        index = names.index(one.gesture)
+        gesture = st.selectbox("Gesture", names, index, format_func=shown, key=f"gesture-{number}")
         begin, end = st.columns(2)
         begin_s = begin.number_input("Move the start by (s)", -30.0, 30.0, 0.0, 0.1, key=f"begin-{number}")
         end_s = end.number_input("Move the end by (s)", -30.0, 30.0, 0.0, 0.1, key=f"end-{number}")
@@ -95,7 +98,7 @@ def edit_repetition(app: App, session: Session, bank: list[Gesture], found: list
                         changed_by=app.login,
                     )
                     _note_change(app, tx, changed)
-                flash(f"{gesture} {one.number} saved")
+                flash(md("{gesture} {n} saved", gesture=gesture, n=one.number))
                 st.rerun()
 
 
@@ -105,13 +108,13 @@ def show_changes(app: App, session_id: int) -> None:
         found = repetitions.list_changes(tx, session_id)
     if not found:
         return
-    with st.expander(f"Changes of labels ({len(found)})"):
+    with st.expander(md("Changes of labels ({n})", n=len(found))):
         st.dataframe(
-            [
+            cells(
                 {"When": times.shown(one.changed_at, seconds=True), "Who": one.changed_by or "—",
                  "Label": f"{one.before.gesture} {one.before.number}", "Change": _difference(one)}
                 for one in found
-            ],
+            ),
             hide_index=True,
             width="stretch",
         )  # fmt: skip
@@ -157,7 +160,7 @@ def _erase(app: App, session: Session) -> None:
                     tx, Actor(app.login), "session.erased", session.user_id, session.session_id, samples=gone.samples,
                     repetitions=gone.repetitions, models=len(gone.models), jobs=gone.jobs, decisions=gone.decisions,
                 )  # fmt: skip
-            flash(f"{session.name} and {gone.samples:,} samples were deleted")
+            flash(md("{name} and {n:,} samples were deleted", name=session.name, n=gone.samples))
             st.rerun()
 
 
@@ -166,7 +169,8 @@ def _foretell(gone: erasing.ErasedSession) -> None:
     if gone.models:
         versions = ", ".join(map(str, gone.models))
         ends = " No version decides then, until another is activated or trained." if gone.active else ""
-        st.warning(f"Trained with it, and erased too: model version {versions}.{ends}", icon=":material/warning:")
+        told = md("Trained with it, and erased too: model version {versions}.{ends}", versions=versions, ends=ends)
+        st.warning(told, icon=":material/warning:")
     elif gone.jobs:
         st.caption("Trainings that wait for it are taken back.")
 
@@ -198,13 +202,13 @@ def import_session(app: App, profile: Profile) -> None:
             number = imports.take(app, profile, given.name, given, title, started_at)
             st.session_state[SESSION] = number
             st.session_state["imported"] = st.session_state.get("imported", 0) + 1
-            flash(f"{title} was imported")
+            flash(md("{title} was imported", title=title))
             st.rerun()
 
 
 def _export(app: App, session: Session) -> None:
     kind = st.segmented_control("Export as", list(_KINDS), default="CSV", key="export-kind") or "CSV"
-    download.link(app, f"Download {kind}", downloads.session_file(session.session_id, _KINDS[kind]))
+    download.link(app, md("Download {kind}", kind=kind), downloads.session_file(session.session_id, _KINDS[kind]))
 
 
 def _difference(one: repetitions.RepetitionChange) -> str:

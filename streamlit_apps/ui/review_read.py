@@ -11,6 +11,7 @@ from semg.overview import Recorded, look, needs_summaries, recorded, stale_minut
 from semg.store import decisions, sessions
 from ui.review_view import COLUMNS, Shown
 from ui.runtime import App
+from ui.text import md
 
 FEW_MINUTES = 3
 """So many summaries are made without a word."""
@@ -49,7 +50,8 @@ def prepare(app: App, source: Recorded, since: datetime, until: datetime) -> Non
     for index, minute in enumerate(missing):
         summarise_minute(app.pool, source, minute)
         if bar is not None:
-            bar.progress((index + 1) / len(missing), f"Reading for the first time: {index + 1} of {len(missing)} min")
+            text = md("Reading for the first time: {n} of {all} min", n=index + 1, all=len(missing))
+            bar.progress((index + 1) / len(missing), text)
     if bar is not None:
         bar.empty()
 

@@ -11,6 +11,7 @@ from semg.store.audit import record
 from ui import audit, errors
 from ui.page import flash
 from ui.runtime import App
+from ui.text import line, md, shown
 
 NOBODY = "nobody (admins only)"
 
@@ -47,19 +48,19 @@ def _share(app: App, account: Account, profile: Profile, login: str) -> None:
     if found is None:  # after the commit: the try is counted
         st.error("There is no login of this spelling that the profile can be shared with. Ask how it is spelled.")
         return
-    flash(f"{found.login} ({found.role}) sees {profile.name} now")
+    flash(md("{login} ({role}) sees {name} now", login=found.login, role=found.role, name=profile.name))
     st.rerun()
 
 
 def _shared_with(app: App, account: Account, profile: Profile, other: Account) -> None:
     text, act = st.columns([4, 1], vertical_alignment="center")
-    text.text(f"{other.login} ({other.role})")
+    text.text(line("{login} ({role})", login=other.login, role=other.role))
     if act.button("End", key=f"unshare-{profile.user_id}-{other.account_id}", width="stretch"):
         with errors.attempt():
             with app.pool.transaction() as tx:
                 app.require(tx, profile.user_id, "own")
                 shares.end_share(tx, account, profile.user_id, other.account_id)
-            flash(f"{other.login} does not see {profile.name} any more")
+            flash(md("{login} does not see {name} any more", login=other.login, name=profile.name))
             st.rerun()
 
 
@@ -72,7 +73,7 @@ def _give(app: App, profile: Profile, owner_id: int | None) -> None:
             "Belongs to",
             owners,
             owners.index(owner_id),
-            format_func=lambda one: NOBODY if one is None else people[one],
+            format_func=lambda one: NOBODY if one is None else shown(people[one]),
         )
         if st.form_submit_button("Save whose it is") and owner != owner_id:
             with errors.attempt():
@@ -82,5 +83,5 @@ def _give(app: App, profile: Profile, owner_id: int | None) -> None:
                     access.set_owner(tx, profile.user_id, owner)
                     new_owner = {} if owner is None else {"account": owner}
                     record(tx, audit.actor(app), "profile.given", profile.user_id, **new_owner)
-                flash(f"Saved whose {profile.name} is")
+                flash(md("Saved whose {name} is", name=profile.name))
                 st.rerun()

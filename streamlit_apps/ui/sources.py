@@ -16,6 +16,7 @@ from ui import audit, errors, stream, times
 from ui.boards import let_send
 from ui.page import flash
 from ui.runtime import App
+from ui.text import cells, line, md
 
 NOBODY = "nobody"
 ASSIGNABLE = 5
@@ -79,12 +80,15 @@ def show_sources(app: App, sources: Sequence[Mapping[str, Any]], known: Known) -
     sources = [source for source in sources if not known.is_hidden(source)]
     if not sources:
         st.info(
-            f"Nobody sends at the moment. A device sends to UDP port {app.settings.udp_port} of this machine; without "
-            "one, try `cd testing && python udpsim.py`."
+            md(
+                "Nobody sends at the moment. A device sends to UDP port {port} of this machine; without one, try "
+                "`cd testing && python udpsim.py`.",
+                port=app.settings.udp_port,
+            )
         )
     else:
         st.dataframe(
-            [row_of(source, known) for source in sources],
+            cells(row_of(source, known) for source in sources),
             hide_index=True,
             width="stretch",
             column_config={"Clock": st.column_config.TextColumn(help=CLOCK_HELP)},
@@ -141,8 +145,12 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
     with st.container(border=True):
         text, whom, act = st.columns([2.2, 1.6, 0.8], vertical_alignment="center")
         text.markdown(
-            f":material/sensors: **{known.says(source)}** at {source.get('address', '')} belongs to nobody; "
-            f"it sends {width} channel{'s' if width != 1 else ''}."
+            md(
+                ":material/sensors: **{name}** at {address} belongs to nobody; it sends {channels}.",
+                name=known.says(source),
+                address=source.get("address", ""),
+                channels=f"{width} channel{'s' if width != 1 else ''}",
+            )
         )
         # Those whose device fits come first.
         people = sorted(known.people.values(), key=lambda one: (one.device.n_channels != width, one.name))
@@ -160,7 +168,8 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
                         let_send(app, tx, board_id, user_id)
                     else:
                         _assign_number(app, tx, int(number or 0), user_id)
-                flash(f"{known.says(source).capitalize()} sends for {known.people[user_id].name} from now on")
+                said, whom = known.says(source), known.people[user_id].name
+                flash(md("{said} sends for {whom} from now on", said=said[:1].upper() + said[1:], whom=whom))
                 st.rerun()
 
 
@@ -176,7 +185,8 @@ def _assign_number(app: App, tx: Transaction, number: int, user_id: int) -> None
 
 def _named(profile: Profile, width: int) -> str:
     n = profile.device.n_channels
-    return profile.name if n == width else f"{profile.name} (expects {n} channel{'s' if n != 1 else ''})"
+    expects = "" if n == width else f" (expects {n} channel{'s' if n != 1 else ''})"
+    return line("{name}{expects}", name=profile.name, expects=expects)
 
 
 def _assigned(app: App, known: Known) -> None:
@@ -184,16 +194,17 @@ def _assigned(app: App, known: Known) -> None:
     assigned = {number: user_id for number, user_id in known.assigned.items() if user_id not in known.hidden}
     if not assigned:
         return
-    with st.expander(f"Assigned numbers ({len(assigned)})"):
+    with st.expander(md("Assigned numbers ({n})", n=len(assigned))):
         for number, user_id in assigned.items():
             text, act = st.columns([4, 1], vertical_alignment="center")
             owner = known.people.get(user_id)
-            text.markdown(f"Text with number **{number}** is stored for **{owner.name if owner else NOBODY}**.")
+            whose = owner.name if owner else NOBODY
+            text.markdown(md("Text with number **{number}** is stored for **{whose}**.", number=number, whose=whose))
             if act.button("Release", key=f"release-{number}", width="stretch"):
                 with errors.attempt():
                     with app.pool.transaction() as tx:
                         app.require(tx, user_id, "work")
                         if senders.release_sender(tx, number, user_id):
                             record(tx, audit.actor(app), "sender.released", user_id, number=number)
-                    flash(f"Number {number} is refused from now on")
+                    flash(md("Number {number} is refused from now on", number=number))
                     st.rerun()

@@ -8,14 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from semg.domain import Block, Profile
 from semg.signals.quality import ChannelQuality, StreamQuality, assess_channels, assess_stream
 from semg.store import blocks, services
 from semg.store.pool import Transaction
 from semg.store.services import ServiceStatus
-from ui import palette
 
 SECONDS = 3.0
 FRESH_S = 2.0
@@ -104,26 +102,6 @@ def refusal(state: str) -> str:
     return REFUSALS.get(state, state.replace("_", " ") or "nothing known")
 
 
-def show_quality(state: StreamState) -> None:
-    """Show the judgement: one line for the stream, one chip a channel; colour, sign and word say the same."""
-    if state.problem:
-        st.warning(state.problem, icon=":material/sensors_off:")
-        return
-    lines = [(one.level, one.channel, one.reason) for one in state.channels]
-    if state.stream is not None:
-        lines.insert(0, (state.stream.level, "Stream", state.stream.reason))
-    st.html("".join(_line(*line) for line in lines))
-
-
-def _line(level: str, name: str, text: str) -> str:
-    colour = palette.LEVEL_COLOURS[level]
-    return (
-        f'<div style="display:flex;gap:.6rem;align-items:baseline;font-size:.92rem;line-height:1.55">'
-        f'<span style="color:{colour};width:1rem" title="{level}">{palette.LEVEL_SIGNS[level]}</span>'
-        f'<b style="min-width:4.2rem">{name}</b><span style="color:#33424e">{text}</span></div>'
-    )
-
-
 def _why_silent(statuses: Sequence[ServiceStatus], profile: Profile, last_at: datetime | None) -> str:
     mine = [source for source in sources_of(statuses) if source.get("user_id") == profile.user_id]
     refused = [source for source in mine if source.get("state") != "ok" and source.get("age_s", 99) < 10]
@@ -133,7 +111,7 @@ def _why_silent(statuses: Sequence[ServiceStatus], profile: Profile, last_at: da
             f"{refusal(refused[0]['state'])}."
         )
     if not any(status.service == "udpserver" for status in statuses):
-        return "Nothing streams: the service udpserver is not running. Start it with `./start_all.sh`."
+        return "Nothing streams: the service udpserver is not running. Start it with ./start_all.sh."
     if last_at is None:
         return (
             f"Nothing streams for {profile.name} yet. Switch the device on; it must send the userid "

@@ -19,6 +19,7 @@ from ui.page import flash
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Wishes, review_view
 from ui.runtime import App
+from ui.text import Markdown, cells, md, shown
 
 FEW = 3
 FIRST = 30
@@ -31,13 +32,13 @@ def choose_sessions(
 ) -> list[SessionSummary]:
     """Show the sessions and give the chosen ones; at first, all that were recorded with the newest one's device."""
     newest = summaries[0].session
-    shown = summaries
-    if len(summaries) > FIRST and not st.toggle(f"Show all {len(summaries)} sessions", key="all-sessions"):
-        shown = summaries[:FIRST]
-    with st.container(border=True, height=230 if len(shown) > 5 else "content", gap="xsmall"):
+    listed = summaries
+    if len(summaries) > FIRST and not st.toggle(md("Show all {n} sessions", n=len(summaries)), key="all-sessions"):
+        listed = summaries[:FIRST]
+    with st.container(border=True, height=230 if len(listed) > 5 else "content", gap="xsmall"):
         return [
             summary
-            for summary in shown
+            for summary in listed
             if st.checkbox(
                 _label(summary, qualities.get(summary.session.session_id)),
                 _fits(summary, newest),
@@ -55,25 +56,31 @@ def check(chosen: Sequence[SessionSummary], qualities: Mapping[int, SessionQuali
             counts[one.gesture] += one.repetitions
             seconds[one.gesture] += one.seconds  # type: ignore[assignment]
     st.dataframe(
-        [{"Gesture": name, "Repetitions": n, "Length": times.length(seconds[name])} for name, n in counts.items()],
+        cells({"Gesture": name, "Repetitions": n, "Length": times.length(seconds[name])} for name, n in counts.items()),
         hide_index=True,
         width="stretch",
     )
     few = [name for name, n in counts.items() if n < FEW]
     if few:
         st.warning(
-            f"Fewer than {FEW} repetitions of {', '.join(few)}: the test of the model will say little about them."
+            md(
+                "Fewer than {n} repetitions of {names}: the test of the model will say little about them.",
+                n=FEW,
+                names=", ".join(few),
+            )
         )
     devices = {(summary.session.channels, summary.session.rate_hz, summary.session.sensor) for summary in chosen}
     if len(devices) > 1:
         st.warning("The sessions were recorded with different devices (channels, rate or sensor). Choose one kind.")
     silent = [summary.session.name for summary in chosen if summary.n_samples == 0]
     if silent:
-        st.warning(f"No samples are stored for {', '.join(silent)}: the device was not streaming. Leave it out.")
+        names = ", ".join(silent)
+        st.warning(md("No samples are stored for {names}: the device was not streaming. Leave it out.", names=names))
     for summary in chosen:
         quality = qualities.get(summary.session.session_id)
         if quality is not None and quality.level == "bad" and summary.n_samples:
-            st.warning(f"The signal of {summary.session.name} is bad: {quality.reason}.")
+            name = summary.session.name
+            st.warning(md("The signal of {name} is bad: {reason}.", name=name, reason=quality.reason))
 
 
 def look_into(app: App, profile: Profile, summaries: Sequence[SessionSummary], bank: Sequence[Gesture]) -> None:
@@ -85,7 +92,7 @@ def look_into(app: App, profile: Profile, summaries: Sequence[SessionSummary], b
     number = choice.selectbox(
         "Session",
         list(by_id),
-        format_func=lambda one: by_id[one].session.name,
+        format_func=lambda one: shown(by_id[one].session.name),
         key="look-into",
         label_visibility="collapsed",
     )
@@ -112,19 +119,19 @@ def _picture(app: App, profile: Profile, session: Session, gesture_names: list[s
     audit.seen(app, "samples.seen", profile.user_id, session.session_id)
     key = f"training-part-{session.session_id}"
     whole = whole_of(session, clock.utc_now())
-    shown = read(app, profile, session, whole, part_of(whole, key))
+    read_part = read(app, profile, session, whole, part_of(whole, key))
 
     def chosen(sent: dict[str, float]) -> None:
         st.session_state[_CHOSEN] = int(sent["id"])
 
     review_view(
-        shown,
+        read_part,
         gesture_names,
         Wishes(lambda sent: keep_part(key, sent), on_chosen=chosen),
         key=f"training-{session.session_id}",
         chosen_id=st.session_state.get(_CHOSEN),
     )
-    if shown.overview.drawn is None:
+    if read_part.overview.drawn is None:
         st.caption("No samples are stored for this session.")
     video.show_video(app, session.session_id, key="training", height_px=240)
 
@@ -139,7 +146,7 @@ def _store(app: App, session: Session, wanted: Sequence[repetitions.Change]) -> 
                 )
             record(tx, audit.actor(app), "session.changed", session.user_id, session.session_id,
                    repetitions=len(wanted))  # fmt: skip
-        flash(f"{len(wanted)} repetitions changed")
+        flash(md("{n} repetitions changed", n=len(wanted)))
         st.rerun()
 
 
@@ -152,12 +159,11 @@ def _fits(summary: SessionSummary, newest: Session) -> bool:
     )
 
 
-def _label(summary: SessionSummary, quality: SessionQuality | None) -> str:
+def _label(summary: SessionSummary, quality: SessionQuality | None) -> Markdown:
     session = summary.session
     performed = sum(one.repetitions for one in summary.gestures if one.gesture != REST)
     left_out = sum(one.excluded for one in summary.gestures)
     said = [
-        session.name,
         times.shown(session.started_at),
         times.length(summary.labelled_s),
         f"{performed} performances" + (f", {left_out} intervals left out" if left_out else ""),
@@ -166,4 +172,4 @@ def _label(summary: SessionSummary, quality: SessionQuality | None) -> str:
         said.append(f"{palette.LEVEL_SIGNS[quality.level]} {_WORDS[quality.level]}")
     if session.status == "aborted":
         said.append("ended early")
-    return " · ".join(said)
+    return md("{name} · {said}", name=session.name, said=" · ".join(said))

@@ -12,6 +12,7 @@ from semg.wire import tokens
 from ui import download
 from ui.audit import seen
 from ui.runtime import App
+from ui.text import md
 
 _FOLDER = Path(__file__).parent
 _component = st.components.v2.component(
@@ -52,7 +53,7 @@ def show_video(
     if video is None:
         return None
     if video.status != "ready" or video.started_at is None:
-        st.caption(f":material/videocam: {unplayable(video)}")
+        st.caption(md(":material/videocam: {why}", why=unplayable(video)))
         return None
     with app.pool.transaction() as tx:
         owner = sessions.get_session(tx, session_id).user_id
@@ -70,7 +71,7 @@ def show_video(
         on_expired_change=lambda: download.forget(app, f"videos/{session_id}"),
     )
     if video.problem:
-        st.caption(f":material/warning: {video.problem}")
+        st.caption(md(":material/warning: {problem}", problem=video.problem))
     picked = getattr(shown, "at_us", None)
     return None if picked is None else int(picked)
 

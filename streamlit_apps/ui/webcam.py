@@ -20,6 +20,7 @@ from semg.video.recording import Claims, Limits, Recorder, RecorderState
 from semg.video.reports import listen
 from ui.fragments import live_fragment
 from ui.runtime import App
+from ui.text import md
 
 CONSTRAINTS = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}, "audio": False}
 _ON, _WANTED, _CAMERA, _PARAMETER = "webcam-on", "webcam-wanted", "webcam", "camera"
@@ -219,14 +220,15 @@ def _status(app: App, user_id: int, camera: Camera, session_id: int | None) -> N
         st.rerun()
     state = camera.state()
     if state.problem:
-        st.warning(f"No video: {state.problem}", icon=":material/videocam_off:")
+        st.warning(md("No video: {problem}", problem=state.problem), icon=":material/videocam_off:")
     elif not state.sends:
         st.caption(":material/videocam_off: Waiting for the webcam. Allow it in the browser.")
     elif session_id is None:
-        st.caption(f":material/videocam: Ready, {state.rate_hz:.0f} pictures/s. The capture records it.")
+        st.caption(md(":material/videocam: Ready, {n:.0f} pictures/s. The capture records it.", n=state.rate_hz))
     else:
         lost = f", {state.dropped} lost: the machine is too busy" if state.dropped else ""
-        st.caption(f":material/fiber_manual_record: Recording, {state.rate_hz:.0f} pictures/s{lost}.")
+        recording = ":material/fiber_manual_record: Recording, {n:.0f} pictures/s{lost}."
+        st.caption(md(recording, n=state.rate_hz, lost=lost))
 
 
 def ice_servers(settings: Settings) -> list[dict[str, Any]]:

@@ -106,7 +106,7 @@ def test_only_settings_reads_the_environment() -> None:
 
 def test_keys_are_used_with_those_that_they_took_the_place_of() -> None:
     """``SECRET_KEY`` alone would read nothing that was made before a rotation: ``semg.security.keys.ring_of``."""
-    allowed = {"semg/security/keys.py", "semg/platform/oidc.py"}
+    allowed = {"semg/security/keys.py"}
     found = {
         path.relative_to(PROJECT_DIR).as_posix()
         for path in sources("semg", *SERVICES)

@@ -97,6 +97,7 @@ def test_rotation_leaves_nothing_that_needs_the_old_key(
             assert pseudonyms.find_name(tx, ring_of(settings), user_id) == "Ada Lovelace"
         assert decrypt_key(ring_of(settings), board_id, found[board_id] or b"") == key
         assert decrypt_key(ring_of(settings), legacy_id, found[legacy_id] or b"") == legacy_key
+        with pool.transaction() as tx:
             execute(tx, "UPDATE totp_factors SET last_step = 0")
             totp.check(tx, ring_of(settings), account_id, app.at(now), now)
         assert found[revoked_id] is None
