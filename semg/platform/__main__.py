@@ -72,8 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     backup = commands.add_parser("backup", help="write the database to DATA_DIR/backups")
     backup.add_argument("--videos", action="store_true", help="also the videos")
     restore = commands.add_parser("restore", help="put a backup in the database's place; the platform must not run")
-    restore.add_argument("file", type=Path, help="….sql.gz that backup has written")
-    restore.add_argument("--videos", type=Path, help="….videos.tar that backup has written")
+    restore.add_argument("file", type=Path, help="….sql.gz.age that backup has written")
+    restore.add_argument("--videos", type=Path, help="…-videos.tar.age that backup has written")
+    restore.add_argument("--identity", type=Path, help="file with the private key; BACKUP_IDENTITY when not given")
     supervise = commands.add_parser("supervise", help="keep the services running (what start starts)")
     for with_table in (start, supervise):
         with_table.add_argument("--services", type=Path, help="file with another table of services")
@@ -132,7 +133,7 @@ def _back_up(options: argparse.Namespace) -> int:
 
 
 def _restore(options: argparse.Namespace) -> int:
-    copies.read_backup(load_settings(), _say, options.file.resolve(), options.videos)
+    copies.read_backup(load_settings(), _say, options.file.resolve(), options.videos, options.identity)
     return 0
 
 

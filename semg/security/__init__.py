@@ -1,0 +1,1 @@
+"""Passwords, logins, keys, and what is encrypted with them."""
