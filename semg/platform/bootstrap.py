@@ -122,7 +122,7 @@ def _digest(venv: Path, path: Path) -> str:
     return hashlib.sha256(b"".join([*texts, str(venv).encode()])).hexdigest()[:16]
 
 
-def _locks(path: Path) -> tuple[Path, Path, Path]:
+def _locks(path: Path) -> tuple[Path, ...]:
     """Return the locks of a requirements file: all but torch, torch for CPUs, and torch as the package index has it."""
     return path.with_suffix(".lock"), *(path.with_name(f"{path.stem}-{one}.lock") for one in ("torch-cpu", "torch"))
 
