@@ -104,6 +104,12 @@ class Settings(BaseSettings):
     secret_key: SecretStr = SecretStr("")
     secret_keys_old: SecretStr = Field(SecretStr(""), description="keys before SECRET_KEY, comma separated: read only")
     semg_api_token: SecretStr = SecretStr("")
+    backup_identity: SecretStr = SecretStr("")  # private key of age; none is made where BACKUP_RECIPIENT is set
+
+    # who can open backups
+    backup_recipient: str = Field(
+        "", description="public keys of age that backups are encrypted for, comma separated; empty: BACKUP_IDENTITY's"
+    )
 
     # logging in by an OpenID Connect provider, beside passwords
     oidc_metadata_url: str = Field("", description="the provider's …/.well-known/openid-configuration; empty: none")
@@ -363,14 +369,6 @@ def child_environment(**additions: str) -> dict[str, str]:
     here = str(PROJECT_DIR)
     others = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder not in ("", here)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join([here, *others]), **additions}
-
-
-def thread_limits(threads: int) -> dict[str, str]:
-    """Give the variables that set how many threads numerical libraries use.
-
-    Beside a busy neighbour, their default made prediction 15 times slower.
-    """
-    return dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
 
 
 def load_settings(path: Path | None | EllipsisType = ...) -> Settings:

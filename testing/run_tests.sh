@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need, then runs ruff, mypy and pytest. Arguments go to pytest.
 # Servers are thrown away after the run, on free ports: a running system and its .env are not touched.
-# Without the right to install Debian packages the browser, firmware, proxy, relay and clock layers are skipped, listed;
+# Without the right to install Debian packages the browser, firmware, proxy, relay, clock and age layers are skipped, listed;
 # under REQUIRE_ALL=1 whatever is skipped fails the run (real recordings excepted).
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -18,6 +18,7 @@ has_nginx || missing="$missing nginx-light"
 command -v turnserver >/dev/null 2>&1 || missing="$missing coturn"
 has_faketime() { ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1; }
 has_faketime || missing="$missing libfaketime"
+command -v age >/dev/null 2>&1 || missing="$missing age"
 if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing Debian packages:$missing (details in logs/apt.log) …"
     export DEBIAN_FRONTEND=noninteractive
@@ -30,6 +31,7 @@ command -v g++ >/dev/null 2>&1 || skipped="$skipped firmware(g++)"
 has_nginx || skipped="$skipped proxy(nginx-light)"
 command -v turnserver >/dev/null 2>&1 || skipped="$skipped relay(coturn)"
 has_faketime || skipped="$skipped clock(libfaketime)"
+command -v age >/dev/null 2>&1 || skipped="$skipped backups(age)"
 if [ -n "$skipped" ]; then
     echo "Layers without their Debian package:$skipped"
     if [ "${REQUIRE_ALL:-0}" = 1 ]; then

@@ -27,8 +27,9 @@ from semg import bus, log
 from semg.errors import BusError
 from semg.ingest.counters import Counters
 from semg.ingest.storing import StoreTask
+from semg.process.threads import thread_limits
 from semg.service import settle_memory
-from semg.settings import PROJECT_DIR, Settings, child_environment, thread_limits
+from semg.settings import PROJECT_DIR, Settings, child_environment
 from semg.sharing import PartitionShare
 from semg.store.pool import Pool
 

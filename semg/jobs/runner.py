@@ -15,7 +15,8 @@ from pathlib import Path
 
 from semg.domain import Job
 from semg.errors import ConflictError, NotFoundError, StoreError
-from semg.settings import PROJECT_DIR, Settings, child_environment, thread_limits
+from semg.process.threads import thread_limits
+from semg.settings import PROJECT_DIR, Settings, child_environment
 from semg.store import jobs
 from semg.store.pool import Pool
 

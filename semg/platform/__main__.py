@@ -74,8 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     backup = commands.add_parser("backup", help="write the database to DATA_DIR/backups")
     backup.add_argument("--videos", action="store_true", help="also the videos")
     restore = commands.add_parser("restore", help="put a backup in the database's place; the platform must not run")
-    restore.add_argument("file", type=Path, help="….sql.gz that backup has written")
-    restore.add_argument("--videos", type=Path, help="….videos.tar that backup has written")
+    restore.add_argument("file", type=Path, help="….sql.gz.age that backup has written")
+    restore.add_argument("--videos", type=Path, help="…-videos.tar.age that backup has written")
+    restore.add_argument("--identity", type=Path, help="file with the private key; BACKUP_IDENTITY when not given")
     commands.add_parser("rotate-key", help="make a new SECRET_KEY; what was made with the one before is still read")
     commands.add_parser("reencrypt", help="encrypt with SECRET_KEY what earlier keys were used for; may run any time")
     supervise = commands.add_parser("supervise", help="keep the services running (what start starts)")
@@ -136,7 +137,7 @@ def _back_up(options: argparse.Namespace) -> int:
 
 
 def _restore(options: argparse.Namespace) -> int:
-    copies.read_backup(load_settings(), _say, options.file.resolve(), options.videos)
+    copies.read_backup(load_settings(), _say, options.file.resolve(), options.videos, options.identity)
     return 0
 
 

@@ -3,6 +3,11 @@
 Run by ``start_all.sh`` and ``testing/run_tests.sh`` with the system's Python: only the standard library is used.
 A stamp in ``.venv`` tells which requirements are installed; it is written last, so that an installation that was
 cut short is completed by the next start.
+
+Beside ``X.txt`` lies ``X.lock`` (``testing/lock.py``): every package that it needs, with the hashes of its files. That
+one is installed, and pip takes no file with another hash, so that an index, a mirror or a proxy that was taken over
+brings in no other code. torch has locks of its own: its build for CPUs where pip finds that one, else the package
+index's. Without a lock, ``X.txt`` itself is installed, without hashes.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +35,7 @@ NETWORK_WORDS = (
     "ProxyError",
     "No matching distribution found",
 )
+LOCKED = ("--no-deps", "--require-hashes", "-r")
 
 
 class BootstrapError(Exception):
@@ -111,7 +118,13 @@ def _stamps(venv: Path, requirements: list[Path]) -> list[tuple[Path, Path]]:
 
 def _digest(venv: Path, path: Path) -> str:
     # The place belongs to it: scripts and the editable install hold absolute paths, which a moved checkout breaks.
-    return hashlib.sha256(path.read_bytes() + str(venv).encode()).hexdigest()[:16]
+    texts = [file.read_bytes() for file in (path, *_locks(path)) if file.exists()]
+    return hashlib.sha256(b"".join([*texts, str(venv).encode()])).hexdigest()[:16]
+
+
+def _locks(path: Path) -> tuple[Path, ...]:
+    """Return the locks of a requirements file: all but torch, torch for CPUs, and torch as the package index has it."""
+    return path.with_suffix(".lock"), *(path.with_name(f"{path.stem}-{one}.lock") for one in ("torch-cpu", "torch"))
 
 
 def _works(venv: Path) -> bool:
@@ -134,9 +147,31 @@ def _make(venv: Path, log: Path) -> None:
 
 
 def _install(root: Path, venv: Path, path: Path, log: Path) -> None:
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    if _run([*pip, "install", "--progress-bar", "off", "-r", str(path)], root, log) != 0:
+    lock, torch_cpu, torch = _locks(path)
+    if not lock.exists():
+        _pip(root, venv, path, log, "-r", str(path))
+        return
+    _pip(root, venv, lock, log, *LOCKED, str(lock))
+    if torch.exists() and not (sys.platform == "linux" and _found(root, venv, torch_cpu, log)):
+        _pip(root, venv, torch, log, *LOCKED, str(torch))
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("-e "):  # a folder has no hash; what builds it is in the lock
+            _pip(root, venv, path, log, "--no-deps", "--no-build-isolation", "-e", line.split()[1])
+
+
+def _found(root: Path, venv: Path, lock: Path, log: Path) -> bool:
+    """Install a lock if pip finds what it names; what pip says when it does not is no reason of a later failure."""
+    return _run([*_install_command(venv), *LOCKED, str(lock)], root, log.with_name("pip-torch-cpu.log")) == 0
+
+
+def _pip(root: Path, venv: Path, path: Path, log: Path, *arguments: str) -> None:
+    if _run([*_install_command(venv), *arguments], root, log) != 0:
         raise BootstrapError(f"{path.relative_to(root)} cannot be installed: {_reason(log)}")
+
+
+def _install_command(venv: Path) -> list[str]:
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    return [*pip, "install", "--progress-bar", "off"]
 
 
 def _run(command: list[str], cwd: Path, log: Path) -> int:
@@ -152,6 +187,12 @@ def _reason(log: Path) -> str:
     if "No space left on device" in text or "Disk quota exceeded" in text:
         free_mb = shutil.disk_usage(ROOT).free >> 20
         return f"the disk is full ({free_mb} MB left; about 3000 are needed); free some space and start again"
+    if "DO NOT MATCH THE HASHES" in text:
+        named = re.findall(r"^ {4}([\w.-]+)\S* from ", text, re.MULTILINE)
+        return (
+            f"{', '.join(named) or 'a package'} is not the file that the lock names: the package index (PIP_INDEX_URL) "
+            f"has another build, or it was changed on the way; use an index that has the original; details in {log}"
+        )
     if any(word in text for word in NETWORK_WORDS):
         return (
             "the package index does not answer or lacks a package; see to the network (PIP_INDEX_URL names another "

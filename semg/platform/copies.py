@@ -8,12 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from semg.errors import PlatformError, StoreUnavailableError
-from semg.platform import backup, identity
+from semg.platform import backup, env_file, identity
 from semg.platform.control import Say
 from semg.platform.launcher import Launcher
-from semg.platform.restore import restore, restore_videos
-from semg.settings import Settings
+from semg.platform.restore import check_videos, restore, restore_videos
+from semg.security.age_files import read_identities
+from semg.settings import Settings, load_settings
+from semg.settings import env_file as env_file_path
 from semg.store.pool import Pool, one
 
 STOP_S = 30.0
@@ -21,24 +25,37 @@ STOP_S = 30.0
 
 def write_backup(settings: Settings, say: Say, *, with_videos: bool) -> None:
     """Write a backup of the database, and with it one of the videos."""
+    if env_file.complete_backup_key(env_file_path(), settings):
+        say(f"Generated BACKUP_IDENTITY in {env_file_path()}: the key of the backups.")
+        settings = load_settings()
     with database_running(settings):
         say(f"Database  {backup.back_up(settings)}")
     if with_videos:
         say(f"Videos    {backup.back_up_videos(settings)}")
-    say("Keep .env with them: without its keys (SECRET_KEY, SECRET_KEYS_OLD) boards' keys and names cannot be read.")
+    if settings.backup_recipient:
+        say("Encrypted for BACKUP_RECIPIENT: only its private key opens them.")
+    else:
+        say("Encrypted: only BACKUP_IDENTITY, in .env, opens them. Keep a copy of it elsewhere, not with the backups.")
+    say("Keep SECRET_KEY and SECRET_KEYS_OLD too: without them boards' keys, videos and names in them stay unreadable.")
 
 
-def read_backup(settings: Settings, say: Say, file: Path, videos: Path | None) -> None:
-    """Put a backup in the place of what is there.
+def read_backup(
+    settings: Settings, say: Say, file: Path, videos: Path | None, identity_file: Path | None = None
+) -> None:
+    """Put a backup in the place of what is there, after all of it was read once and found whole.
 
     Raises
     ------
     PlatformError
-        The platform runs, or the file is no backup.
+        The platform runs, or a file is no backup, or not whole, or no key at hand opens it.
     """
+    if identity_file is not None:
+        settings = settings.model_copy(update={"backup_identity": SecretStr(_read_key(identity_file))})
     installation = identity.find_installation(settings.data_dir)
     if installation is not None and identity.find_supervisor(installation) is not None:
         raise PlatformError("the platform runs: end it with ./stop_all.sh, restore, and start it again")
+    if videos is not None:
+        check_videos(settings, videos)
     with database_running(settings):
         aside = restore(settings, file)
     say(f"Restored  {settings.postgres_db} from {file.name}")
@@ -48,6 +65,16 @@ def read_backup(settings: Settings, say: Say, file: Path, videos: Path | None) -
         say(f"The earlier database is kept as {aside} {until}; when it is not needed before: DROP DATABASE {aside}")
     if videos is not None:
         say(f"Restored  {restore_videos(settings, videos)} files of videos")
+
+
+def _read_key(file: Path) -> str:
+    """Return the content of a file with a private key."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise PlatformError(f"{file}: expected a file with a private key of age, but it cannot be read: {exc}") from exc
+    read_identities(text, str(file))
+    return text
 
 
 @contextmanager

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from semg import settings as settings_module
 from semg.errors import SettingsError
 from semg.platform.identity import write_atomically
+from semg.security.age_files import make_identity
 from semg.security.keys import ring_of
 from semg.settings import NATS_SERVICES, Settings
 
@@ -35,6 +37,8 @@ def complete(path: Path, settings: Settings) -> list[str]:
         Names of the settings that were generated.
     """
     wanted = {"SECRET_KEY": settings.secret_key, "SEMG_API_TOKEN": settings.semg_api_token}
+    if not settings.backup_recipient:
+        wanted["BACKUP_IDENTITY"] = settings.backup_identity
     if settings.embedded_postgres:
         wanted["POSTGRES_PASSWORD"] = settings.postgres_password
         wanted["POSTGRES_OWNER_PASSWORD"] = settings.postgres_owner_password
@@ -46,14 +50,31 @@ def complete(path: Path, settings: Settings) -> list[str]:
         for name, value in wanted.items()
         if not value.get_secret_value() and not settings_module.is_in_environment(name)
     ]
-    if names:
-        text = path.read_text(encoding="utf-8") if path.exists() else HEADER
-        for name in names:
-            text = _with_value(text, name, secrets.token_urlsafe(TOKEN_BYTES))
+    _generate(path, names)
+    return names
+
+
+def complete_backup_key(path: Path, settings: Settings) -> bool:
+    """Generate the key of the backups in ``.env`` when no setting names one; tell whether it was generated.
+
+    A backup may be the first thing that is done after an update, before a start completes the file.
+    """
+    if settings.backup_recipient or settings.backup_identity.get_secret_value():
+        return False
+    _generate(path, ["BACKUP_IDENTITY"])
+    return True
+
+
+def _generate(path: Path, names: Iterable[str]) -> None:
+    """Write a random value for each of the settings, and close the file to other users."""
+    text = before = path.read_text(encoding="utf-8") if path.exists() else ""
+    for name in names:
+        made = make_identity() if name == "BACKUP_IDENTITY" else secrets.token_urlsafe(TOKEN_BYTES)
+        text = _with_value(text or HEADER, name, made)
+    if text != before:
         write_atomically(path, text)
     if path.exists() and path.stat().st_mode & 0o077:
         path.chmod(0o600)
-    return names
 
 
 def rotate_key(path: Path, settings: Settings) -> None:

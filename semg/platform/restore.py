@@ -8,12 +8,17 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
-from semg.errors import PlatformError, StoreError
+from semg.errors import PlatformError, SealError, StoreError
 from semg.platform import backup, earlier, schema
+from semg.security import age_files
 from semg.settings import Settings
 from semg.store.databases import Databases
 
@@ -25,8 +30,9 @@ MAX_VIDEO_NAME = 40
 def restore(settings: Settings, file: Path) -> str | None:
     """Put a backup in the place of the database, and bring it to the current schema.
 
-    The backup is read into a new database first; only when all of it is there does that one take the name. Nothing may
-    be connected to the old one.
+    The file is read once to its end before anything is changed. Then it is read into a new database; only when all of
+    it is there does that one take the name. Nothing may be connected to the old one. A backup of an earlier version,
+    which was not encrypted, is restored too.
 
     Returns
     -------
@@ -36,9 +42,10 @@ def restore(settings: Settings, file: Path) -> str | None:
     Raises
     ------
     PlatformError
-        The file is no backup of ``back_up``, or PostgreSQL refused something; the database is as it was.
+        The file is no backup of ``back_up``, is not whole, or needs another key, or PostgreSQL refused something; the
+        database is as it was.
     """
-    _check(file)
+    _check(settings, file)
     databases, name = Databases(settings), settings.postgres_db
     now = datetime.now(UTC)
     fresh, aside = earlier.name_fresh(name, now), earlier.name_aside(name, now)
@@ -54,48 +61,106 @@ def restore(settings: Settings, file: Path) -> str | None:
             databases.drop(fresh)
             raise
         databases.rename(fresh, name)
-    except StoreError as exc:
+    except (StoreError, SealError) as exc:
         raise PlatformError(f"{file.name} was not restored, nothing was changed: {exc}") from exc
     logger.info("restored %s", file)
     return aside if there else None
 
 
-def restore_videos(settings: Settings, file: Path) -> int:
-    """Put the videos of a backup into their folder, beside those that are there, and give how many files came.
+def check_videos(settings: Settings, file: Path) -> None:
+    """Read a backup of videos to its end, and see that it has nothing else in it.
 
     Raises
     ------
     PlatformError
-        The file is no archive of ``back_up_videos``.
+        The file is no archive of ``back_up_videos``, is not whole, or needs another key.
     """
+    with _archive_of_videos(settings, file) as archive:
+        for member in archive:
+            _refuse_other(file, member)
+
+
+def restore_videos(settings: Settings, file: Path) -> int:
+    """Put the videos of a backup into their folder, beside those that are there, and return how many files came.
+
+    The file is read once to its end before anything is changed; a video takes its name when all of them are there.
+
+    Raises
+    ------
+    PlatformError
+        The file is no archive of ``back_up_videos``, is not whole, or needs another key.
+    """
+    check_videos(settings, file)
     folder = settings.videos
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    n = 0
-    try:
-        with tarfile.open(file, "r:") as archive:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".restored-") as name:
+        with _archive_of_videos(settings, file) as archive:
             for member in archive:
-                if not member.isfile() or Path(member.name).name != member.name or len(member.name) > MAX_VIDEO_NAME:
-                    raise PlatformError(f"{file.name} has {member.name[:80]!r} in it, which is no video of a session")
+                _refuse_other(file, member)
                 member.mode = 0o600
-                archive.extract(member, folder, filter="data")
-                n += 1
-    except (OSError, tarfile.TarError) as exc:
-        raise PlatformError(f"{file} is no backup of videos ({exc})") from exc
-    return n
+                archive.extract(member, name, filter="data")
+        arrived = sorted(Path(name).iterdir())
+        for path in arrived:
+            path.replace(folder / path.name)
+    return len(arrived)
 
 
-def _check(file: Path) -> None:
-    if file.name.endswith(".tar.gz"):
+@contextmanager
+def _archive_of_videos(settings: Settings, file: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with _opened(settings, file) as content:
+            with tarfile.open(fileobj=content, mode="r|") as archive:
+                yield archive
+            while content.read(1 << 20):  # to the end: only there is it known that nothing was cut off
+                pass
+    except (OSError, SealError, tarfile.TarError) as exc:
+        raise PlatformError(f"{file} is no whole backup of videos: {exc}") from exc
+
+
+def _refuse_other(file: Path, member: tarfile.TarInfo) -> None:
+    if not member.isfile() or Path(member.name).name != member.name or len(member.name) > MAX_VIDEO_NAME:
+        raise PlatformError(f"{file.name} has {member.name[:80]!r} in it, which is no video of a session")
+
+
+@contextmanager
+def _opened(settings: Settings, file: Path) -> Iterator[BinaryIO]:
+    """Give a reader of a backup's content, encrypted or of an earlier version.
+
+    Raises
+    ------
+    PlatformError
+        It is encrypted and no private key is at hand.
+    SealError
+        While it is read: it was changed or cut off, or is for another key.
+    OSError
+        It cannot be read.
+    """
+    if not age_files.is_age(file):
+        with file.open("rb") as plain:
+            yield plain
+        return
+    own = settings.backup_identity.get_secret_value()
+    if not own:
+        raise PlatformError(
+            f"{file.name} is encrypted, and no key is here: name a file with the private key (--identity FILE), or set "
+            "BACKUP_IDENTITY in .env"
+        )
+    with age_files.decrypting(file, age_files.read_identities(own, "BACKUP_IDENTITY")) as content:
+        yield content
+
+
+def _check(settings: Settings, file: Path) -> None:
+    if ".tar.gz" in file.name:
         raise PlatformError(
             f"{file.name} has the tables as CSV, because no pg_dump was there: load them by hand into a database that "
             "db/postgres.sql has made, or make a backup where pg_dump is"
         )
     try:
-        with gzip.open(file) as content:
-            while content.read(1 << 20):  # to the end, where its checksum stands
+        with _opened(settings, file) as content, gzip.GzipFile(fileobj=content) as script:
+            while script.read(1 << 20):  # to the end, where its checksum stands
                 pass
-    except (OSError, EOFError, zlib.error) as exc:
-        raise PlatformError(f"{file} is no whole backup ({exc}); expected a ….sql.gz that db/backup.sh wrote") from exc
+    except (OSError, EOFError, SealError, zlib.error) as exc:
+        raise PlatformError(f"{file} is no whole backup: {exc}; expected a ….sql.gz.age of db/backup.sh") from exc
 
 
 def _read_into(settings: Settings, database: str, file: Path) -> None:
@@ -113,14 +178,17 @@ def _read_into(settings: Settings, database: str, file: Path) -> None:
     ]  # fmt: skip
     environment = {"PGPASSWORD": password, "PGOPTIONS": "-c search_path=public"}
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd="/")
-    with process, gzip.open(file) as content:
+    with process, _opened(settings, file) as content, gzip.GzipFile(fileobj=content) as script:
         assert process.stdin is not None
         assert process.stderr is not None
         try:
-            shutil.copyfileobj(content, process.stdin, 1 << 20)
+            shutil.copyfileobj(script, process.stdin, 1 << 20)
             process.stdin.close()
         except BrokenPipeError:
             logger.debug("psql ended before the backup's end; it says why")
+        except BaseException:  # the file was whole a moment ago: what came of it must not be taken for all
+            process.kill()
+            raise
         told = process.stderr.read().decode("utf-8", "replace").strip()
     if process.returncode != 0:
         raise PlatformError(f"{file.name} was not restored, nothing was changed: {' '.join(told.splitlines()[:3])}")

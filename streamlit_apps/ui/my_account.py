@@ -16,7 +16,7 @@ from semg.store.audit import record
 from ui import audit, confirm, errors, login, times, webcam
 from ui.page import flash
 from ui.runtime import App
-from ui.text import md, shown
+from ui.text import line, md, shown
 
 _SHOW_ONCE = "api-token"
 _SCOPES: dict[api_tokens.Scope, str] = {
@@ -148,7 +148,10 @@ def _tokens(app: App, account: Account) -> None:
                 "It may", _offered(account), default=_offered(account)[:1], format_func=lambda one: shown(_SCOPES[one])
             )
             days = st.selectbox(
-                "It lasts", list(_DAYS), list(_DAYS).index(api_tokens.DEFAULT_DAYS), format_func=lambda one: shown(_DAYS[one])
+                "It lasts",
+                list(_DAYS),
+                list(_DAYS).index(api_tokens.DEFAULT_DAYS),
+                format_func=lambda one: shown(_DAYS[one]),
             )
             if st.form_submit_button("Make token"):
                 with errors.attempt():

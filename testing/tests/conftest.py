@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 
 from semg.platform import embedded, nats, postgres
 from semg.platform.bus_users import users_of
+from semg.security import age_files
 from semg.settings import NATS_SERVICES, PROJECT_DIR, Settings
 from semg.store.pool import Pool
 
@@ -25,6 +26,7 @@ hypothesis.settings.load_profile("semg")
 TEMPLATE = "semg_template"
 SERVICE_PASSWORD = "service-secret"
 API_TOKEN = "test-token-" + "0" * 24
+BACKUP_IDENTITY = age_files.make_identity()
 
 
 def skip_or_fail(reason: str) -> None:
@@ -113,8 +115,20 @@ def settings(postgres_server: postgres.PostgresServer, tmp_path: Path) -> Iterat
         log_dir=tmp_path / "logs",
         secret_key="k" * 48,
         semg_api_token=API_TOKEN,
+        backup_identity=BACKUP_IDENTITY,
     )
     admin_execute(postgres_server, f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+
+@pytest.fixture
+def decrypted() -> Callable[[Path], bytes]:
+    """What is in a backup that was written with ``settings``."""
+
+    def content(file: Path) -> bytes:
+        with age_files.decrypting(file, age_files.read_identities(BACKUP_IDENTITY, "the tests")) as reader:
+            return reader.read()
+
+    return content
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from semg.platform import env_file
+from semg.security import age_files
 from semg.settings import NATS_SERVICES, PROJECT_DIR, Settings, load_settings
 
 SERVERS = (
     "POSTGRES_PASSWORD", "POSTGRES_OWNER_PASSWORD",
     "NATS_PASSWORD", *(f"NATS_{service.upper()}_PASSWORD" for service in NATS_SERVICES),
 )  # fmt: skip
-SECRETS = ("SECRET_KEY", "SEMG_API_TOKEN", *SERVERS)
+SECRETS = ("SECRET_KEY", "SEMG_API_TOKEN", "BACKUP_IDENTITY", *SERVERS)
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_existing_file_is_completed_and_closed(path: Path) -> None:
     path.write_text("# mine\nAPI_PORT=9000\nSECRET_KEY=chosen-by-me\nSEMG_API_TOKEN=\nUSER_ID=7")
     path.chmod(0o644)
     made = env_file.complete(path, load_settings(path))
-    assert made == ["SEMG_API_TOKEN", *SERVERS]
+    assert made == ["SEMG_API_TOKEN", "BACKUP_IDENTITY", *SERVERS]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_text().startswith("# mine\nAPI_PORT=9000\nSECRET_KEY=chosen-by-me\nSEMG_API_TOKEN=")
     settings = load_settings(path)
@@ -68,7 +69,19 @@ def test_secret_of_the_environment_is_not_written(path: Path, monkeypatch: pytes
 
 def test_password_of_a_named_server_is_not_invented(path: Path) -> None:
     path.write_text("POSTGRES_HOST=db.example\nNATS_SERVER=nats://bus.example:4222\n")
-    assert env_file.complete(path, load_settings(path)) == ["SECRET_KEY", "SEMG_API_TOKEN"]
+    assert env_file.complete(path, load_settings(path)) == ["SECRET_KEY", "SEMG_API_TOKEN", "BACKUP_IDENTITY"]
+
+
+def test_key_of_backups_is_made_unless_they_are_encrypted_for_somebody_else(path: Path) -> None:
+    assert env_file.complete_backup_key(path, load_settings(path))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    made = lines_of(path)
+    assert list(made) == ["BACKUP_IDENTITY"]
+    (identity,) = age_files.read_identities(made["BACKUP_IDENTITY"], "the file")
+    assert not env_file.complete_backup_key(path, load_settings(path))
+    path.write_text(f"BACKUP_RECIPIENT={identity.to_public()}\n")
+    assert not env_file.complete_backup_key(path, load_settings(path))
+    assert "BACKUP_IDENTITY" not in env_file.complete(path, load_settings(path))
 
 
 def test_example_lists_every_setting_with_its_default(path: Path) -> None:

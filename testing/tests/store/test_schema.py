@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import secrets
 import shutil
 import subprocess
@@ -251,12 +252,14 @@ def test_two_starts_at_the_same_moment_make_the_schema_once(empty) -> None:
     assert sorted(results) == [[], [], [], list(runner.list_migrations())]
 
 
-def test_database_with_rows_is_backed_up_before_a_migration(settings: Settings, pool: Pool, folder: Path) -> None:
+def test_database_with_rows_is_backed_up_before_a_migration(
+    settings: Settings, pool: Pool, folder: Path, decrypted
+) -> None:
     with pool.transaction() as tx:
         profiles.insert_profile(tx, "Ada of the backup", channels=("a0",), rate_hz=200)
     assert runner.bring_up_to_date(settings, folder=folder) == [9001]
     (written,) = (settings.data_dir / "backups").iterdir()
-    content = gzip.decompress(written.read_bytes()).decode()
+    content = gzip.decompress(decrypted(written)).decode()
     assert "Ada of the backup" in content
     assert "colour" not in content, "the backup is from before the migration"
     assert written.stat().st_mode & 0o077 == 0
@@ -265,11 +268,11 @@ def test_database_with_rows_is_backed_up_before_a_migration(settings: Settings, 
         assert schema.current_number(tx) == 9001
 
 
-def test_backup_restores_to_the_same_database(settings: Settings, pool: Pool, empty) -> None:
+def test_backup_restores_to_the_same_database(settings: Settings, pool: Pool, empty, decrypted) -> None:
     with pool.transaction() as tx:
         profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=200)
     other = empty()
-    script = gzip.decompress(backup.back_up(settings).read_bytes()).decode()
+    script = gzip.decompress(decrypted(backup.back_up(settings))).decode()
     assert "COPY public.profiles" in script
     psql(other, script=script)
     assert dump(other) == dump(settings)
@@ -297,12 +300,12 @@ def test_failed_backup_stops_the_migration(settings: Settings, pool: Pool, folde
         assert 9001 not in schema.list_applied(tx)
 
 
-def test_backup_without_pg_dump_is_a_file_per_table(settings: Settings, pool: Pool) -> None:
+def test_backup_without_pg_dump_is_a_file_per_table(settings: Settings, pool: Pool, decrypted) -> None:
     with pool.transaction() as tx:
         profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=200)
         tables = schema.list_tables(tx)
     written = backup.back_up(settings, programs=[Path("/bin/false")])
-    with tarfile.open(written) as archive:
+    with tarfile.open(fileobj=io.BytesIO(decrypted(written))) as archive:
         assert sorted(archive.getnames()) == sorted(f"{table}.csv" for table in tables)
         content = archive.extractfile("profiles.csv")
         assert content is not None

@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from semg.platform import embedded, identity
+from semg.process.threads import thread_limits
 from semg.recordings import write_recording
-from semg.settings import PROJECT_DIR, child_environment, thread_limits
+from semg.settings import PROJECT_DIR, child_environment
 from semg.signals.synthesis import SyntheticArm, make_plan
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]

@@ -1,0 +1,11 @@
+"""How many threads numerical libraries use."""
+
+from __future__ import annotations
+
+
+def thread_limits(threads: int) -> dict[str, str]:
+    """Return the variables that set how many threads numerical libraries use.
+
+    Beside a busy neighbour, their default made prediction 15 times slower.
+    """
+    return dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
