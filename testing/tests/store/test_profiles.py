@@ -21,7 +21,7 @@ from testing.tests.store.store_data import Filled, fill, insert_block
 NOT_OF_A_PERSON = {
     "accounts", "api_tokens", "account_identities", "ended_logins", "schema_migrations", "services", "journal_progress",
     "erased_videos", "consent_texts",
-    "erased_from_bases", "audit_entries",
+    "erased_from_bases", "audit_entries", "audit_chain",
 }  # fmt: skip
 
 
