@@ -65,7 +65,7 @@ def test_login_opens_pages_with_the_document_of_the_app(door: Door) -> None:
         page = client.get("/")
         assert page.text.index("/gate/binding.js") < page.text.index("static/js/index")
         policy = page.headers["content-security-policy"]
-        assert "img-src 'self' data: blob:;" in policy
+        assert f"img-src 'self' data: blob: {door.settings.api_url};" in policy, "and the API's pictures"
         assert "unsafe-eval" not in policy
         assert "script-src 'self' blob: 'sha256-" in policy
         assert client.get("/_stcore/host-config").text == "inner"
