@@ -40,7 +40,8 @@ class FieldFormatter(logging.Formatter):
         if not fields:
             return text
         head, newline, rest = text.partition("\n")
-        return head + " " + " ".join(f"{key}={_shown(str(value))}" for key, value in sorted(fields.items())) + newline + rest
+        shown = " ".join(f"{key}={_shown(str(value))}" for key, value in sorted(fields.items()))
+        return f"{head} {shown}{newline}{rest}"
 
     def formatException(
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
