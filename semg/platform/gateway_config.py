@@ -27,7 +27,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 APP_PATHS = (
     r"favicon\.png", r"manifest\.json", rf"static/{_BELOW}", rf"media/{_BELOW}", rf"component/{_BELOW}",
     r"_stcore/health", r"_stcore/host-config", rf"_stcore/bidi-components/{_BELOW}",
-    r"auth/login", r"auth/logout", r"oauth2callback", rf"login(?:/{_BELOW})?", r"logout", rf"gate/{_BELOW}",
+    r"oauth2callback", rf"login(?:/{_BELOW})?", rf"gate/{_BELOW}",
 )  # fmt: skip
 """Of the app, beside its pages: Streamlit's front end asks for the first eight, the login for the rest."""
 APP_UPLOADS = rf"_stcore/upload_file/{_BELOW}"
