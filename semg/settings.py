@@ -305,22 +305,22 @@ class Settings(BaseSettings):
     @property
     def app_url(self) -> str:
         """Address of the app as a browser sees it."""
-        return self.public_app_url or f"{self.scheme}://{_reachable(self.streamlit_host)}:{self.streamlit_port}"
+        return self.public_app_url or f"{self.scheme}://{reachable(self.streamlit_host)}:{self.streamlit_port}"
 
     @property
     def api_url(self) -> str:
         """Address of the API as a browser sees it."""
-        return self.public_api_url or f"{self.scheme}://{_reachable(self.api_host)}:{self.api_port}"
+        return self.public_api_url or f"{self.scheme}://{reachable(self.api_host)}:{self.api_port}"
 
     @property
     def internal_api_url(self) -> str:
         """Address of the API as a service on this machine sees it."""
-        return f"{self.scheme}://{_reachable(self.api_host)}:{self.api_port}"
+        return f"{self.scheme}://{reachable(self.api_host)}:{self.api_port}"
 
     @property
     def internal_app_url(self) -> str:
         """Address of the app as a service on this machine sees it."""
-        return f"{self.scheme}://{_reachable(self.streamlit_host)}:{self.streamlit_port}"
+        return f"{self.scheme}://{reachable(self.streamlit_host)}:{self.streamlit_port}"
 
     @property
     def lan_certificate(self) -> tuple[Path, Path]:
@@ -339,9 +339,10 @@ def _networks(text: str) -> list[IPv4Network | IPv6Network]:
     return [ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
 
 
-def _reachable(host: str) -> str:
-    """Give an address that a client can use for a host that a server binds to."""
-    return "127.0.0.1" if host in ("", "0.0.0.0", "::") else host
+def reachable(host: str) -> str:
+    """Return an address that a client can use, in a URL, for a host that a server binds to."""
+    host = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host
+    return f"[{host}]" if ":" in host else host
 
 
 def env_file() -> Path:

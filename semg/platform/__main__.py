@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from semg import log
 from semg.errors import SemgError
-from semg.platform import certificate, control, copies, identity, keys, services, state
+from semg.platform import certificate, control, copies, identity, keys, lan, services, state
 from semg.platform.first_login import LOGIN
 from semg.platform.supervisor import Supervisor
 from semg.settings import child_environment, load_settings
@@ -167,6 +167,8 @@ def _supervise(options: argparse.Namespace) -> int:
     from semg.platform.schema import bring_up_to_date
 
     settings = load_settings()
+    if settings.lan:  # also when somebody else than start has started it: a unit of systemd, for instance
+        settings, _ = lan.with_lan(settings)
     log.configure("supervisor", settings.log_level)
     table = services.table(settings) if options.services is None else services.load(options.services)
     lock = settings.data_dir / "run" / "ready"

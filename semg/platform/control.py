@@ -88,9 +88,10 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, wit
             settings, additions = lan.with_lan(settings)
         if supervisor is not None:
             ready = _match(settings, supervisor)
-            if with_lan and ready.addresses["app"] != settings.app_url:
+            if settings.lan and ready.addresses["app"] != settings.app_url:
+                asked = "--lan" if with_lan else "LAN=true"
                 raise PlatformError(
-                    f"the platform runs at {ready.addresses['app']}: end it with ./stop_all.sh, then start with --lan"
+                    f"the platform runs at {ready.addresses['app']}: end it with ./stop_all.sh, then start with {asked}"
                 )
             return Started(settings, ready, ensure_admin(settings, reset=reset_admin))
         sweep(settings, installation)

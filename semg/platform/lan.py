@@ -32,7 +32,14 @@ def with_lan(settings: Settings) -> tuple[Settings, dict[str, str]]:
     if not settings.tls_cert:
         certificate.ensure(settings.lan_certificate[0].parent, certificate.names_here(address))
     changed = settings.model_copy(update={"lan": True, "public_app_url": app_url, "public_api_url": api_url})
-    return changed, {"LAN": "true", "PUBLIC_APP_URL": app_url, "PUBLIC_API_URL": api_url}
+    return changed, environment(changed)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return what a service's environment needs to see the same addresses as these settings."""
+    if not settings.lan:
+        return {}
+    return {"LAN": "true", "PUBLIC_APP_URL": settings.public_app_url, "PUBLIC_API_URL": settings.public_api_url}
 
 
 def address_here() -> str:

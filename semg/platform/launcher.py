@@ -13,7 +13,7 @@ from pathlib import Path
 from semg import clock
 from semg.errors import PlatformError, SettingsError
 from semg.ingest.udp_socket import open_socket
-from semg.platform import cluster, identity, nats, postgres
+from semg.platform import cluster, identity, lan, nats, postgres
 from semg.platform.bus_users import users_of
 from semg.platform.services import Service
 from semg.platform.unit import Unit, url_answers
@@ -180,7 +180,8 @@ class Launcher:
 
     def _environment(self, name: str) -> dict[str, str]:
         marks = {identity.INSTALLATION_VARIABLE: self._installation, identity.SERVICE_VARIABLE: name}
-        return child_environment(**marks, **{CLOCK_VARIABLE: str(self.clock_offset_ns)})
+        told = {CLOCK_VARIABLE: str(self.clock_offset_ns)} | lan.environment(self._settings)
+        return child_environment(**marks, **told)
 
     def _log(self, name: str) -> Path:
         return self._settings.log_dir / f"{name}.log"

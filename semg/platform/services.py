@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from semg.errors import PlatformError
+from semg.platform.gateway_config import HEALTH_PATH
 from semg.platform.identity import write_atomically
-from semg.settings import PROJECT_DIR, Settings
+from semg.settings import PROJECT_DIR, Settings, reachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ def table(settings: Settings) -> list[Service]:
     if settings.scheme == "https":
         api += ["--ssl-certfile", settings.tls_cert, "--ssl-keyfile", settings.tls_key]
         app += [f"--server.sslCertFile={settings.tls_cert}", f"--server.sslKeyFile={settings.tls_key}"]
-    gateway = _python("gateway", ".", ["-m", "semg.platform.gateway"])
+    answers = f"https://{reachable(settings.lan_host)}:{settings.lan_port}{HEALTH_PATH}"
+    gateway = _python("gateway", ".", ["-m", "semg.platform.gateway"], answers)
     return [
         _python("api", "ml_model", api, f"{settings.internal_api_url}/readyz"),
         _python("nat_inference", "ml_model", ["nat_inference.py"]),

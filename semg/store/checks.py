@@ -34,7 +34,7 @@ def name(field: str, value: str, max_length: int) -> str:
     InvalidValueError
         It is empty, too long, or has a character that does not show or changes the order of others.
     """
-    stripped = normalised(value)
+    stripped = unicodedata.normalize("NFC", value).strip()
     if not 1 <= len(stripped) <= max_length:
         raise InvalidValueError(field, f"expected 1 to {max_length} characters, got {len(stripped)}")
     hidden = hides(stripped) or next((f"U+{ord(one):04X}" for one in stripped if not _shows(one)), "")
@@ -42,7 +42,7 @@ def name(field: str, value: str, max_length: int) -> str:
         raise InvalidValueError(
             field,
             "expected one line of characters that all show and stand in the order in which they are written, got "
-            f"{hidden}, which does not; type the name anew instead of pasting it",
+            f"{hidden}, which does not; type it anew instead of pasting it",
         )
     return stripped
 

@@ -247,7 +247,8 @@ def media_type_of(content: bytes) -> str | None:
 
 def _phrase(phrase: str) -> str:
     """Give a phrase on one line."""
-    return " ".join(checks.text("phrase", phrase, _MAX_PHRASE).split())
+    line = " ".join(checks.text("phrase", phrase, _MAX_PHRASE).split())
+    return checks.name("phrase", line, _MAX_PHRASE) if line else ""
 
 
 def _lock_bank(tx: Transaction, user_id: int) -> None:

@@ -13,6 +13,7 @@ import streamlit as st
 from semg.domain import Gesture, Session
 from ui import palette, prompts
 from ui.runtime import App
+from ui.text import shown
 
 _FOLDER = Path(__file__).parent
 _component = st.components.v2.component(
@@ -60,6 +61,6 @@ def capture_prompt(session: Session, descriptions: Mapping[str, str], gesture_na
             "paused_s": session.plan.paused_s if session.plan else None,
             "steps": [asdict(step) for step in session.plan.steps] if session.plan else [],
             "gesture_colours": palette.gesture_colours(gesture_names),
-            "descriptions": dict(descriptions),
+            "descriptions": {name: shown(text) for name, text in descriptions.items()},
         },
     )

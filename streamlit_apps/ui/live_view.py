@@ -12,6 +12,7 @@ from semg.settings import Settings
 from semg.wire import tokens
 from ui import audit, palette
 from ui.runtime import App
+from ui.text import shown
 
 _FOLDER = Path(__file__).parent
 _component = st.components.v2.component(
@@ -65,7 +66,7 @@ def live_view(
             "channel_colours": palette.channel_colours(device.n_channels),
             "gesture_colours": palette.gesture_colours(gesture_names),
             "has_model": has_model,
-            "phrases": phrases or {},
+            "phrases": {name: shown(text) for name, text in (phrases or {}).items()},
             "compact": compact,
             "height": height_px,
         },

@@ -193,9 +193,10 @@ def _may_begin(text: str) -> bool:
 
 
 def _escaped_line(text: str) -> str:
+    text = text.replace("\t", 4 * BLANK)
     if not text.strip():
         return len(text) * BLANK + JOINER  # an empty line would end the paragraph
-    text = _SPARE_BLANK.sub(BLANK, text.replace("\t", 4 * BLANK))
+    text = _SPARE_BLANK.sub(BLANK, text)
     text = _SIGN.sub(lambda found: f"{found[0][0]}{JOINER}{found[0][1:]}", text)
     text = _SHORTCODE.sub(f":{JOINER}", _ADDRESS.sub(JOINER, text))
     text = _SPECIAL.sub(r"\\\g<0>", text)

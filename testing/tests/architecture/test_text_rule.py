@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from semg.settings import PROJECT_DIR
-from testing.tests.architecture.text_rule import Module, Rule, markdown_parameters
+from testing.tests.architecture.markdown_parameters import markdown_parameters
+from testing.tests.architecture.text_rule import Module, Rule
 
 FOLDER = PROJECT_DIR / "streamlit_apps"
 ALLOWED = {
@@ -36,6 +38,16 @@ def test_nothing_from_outside_reaches_a_page_unescaped() -> None:
 def test_what_is_allowed_is_there() -> None:
     known = {one.path.name: one for one in modules().values()}
     assert all(function in known[name].functions for name, _, function in (one.partition(":") for one in ALLOWED))
+
+
+def test_own_scripts_put_text_in_as_text() -> None:
+    parsed = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|srcdoc|document\.write|createContextualFragment|DOMParser|setHTML"
+        r"|\beval\(|new Function|javascript:"
+    )
+    scripts = {str(path.relative_to(FOLDER)): path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.js")}
+    assert len(scripts) > 4
+    assert {name: found[0] for name, text in scripts.items() if (found := parsed.search(text))} == {}
 
 
 def judged(source: str) -> list[str]:

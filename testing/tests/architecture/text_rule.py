@@ -1,61 +1,22 @@
-"""Finds text of outside origin that reaches the app's pages unescaped, by reading the source.
-
-What a call takes for Markdown is read from Streamlit's own documentation strings, so that an upgrade which makes
-another parameter Markdown is judged by the same rule.
-"""
+"""Find text of outside origin that reaches the app's pages unescaped, by reading the source."""
 
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
+from testing.tests.architecture.markdown_parameters import markdown_parameters
 
-NOT_TEXT = {"unsafe_allow_html", "wrap", "width", "anchors", "bind", "cursor", "bottom"}
-MORE = {"radio": ["options", "captions"]}
-"""What Streamlit draws as Markdown and does not document as such (``Radio`` in its browser's side)."""
 FORBIDDEN = {"write", "write_stream", "latex", "table", "json", "badge", "echo"}
 CHOICES = {"selectbox", "multiselect"}
 COLUMNS = re.compile(r"^\w+Column$|^Column$")
 FIGURE = re.compile(r"^(add_\w+|Heatmap|Scatter|Bar)$")
 DRAWN = {"line", "shown", "md", "plain"}
 """What may name a choice in a list, or be code."""
-
-
-@cache
-def markdown_parameters() -> dict[str, list[tuple[int, str]]]:
-    """Give, for each call of Streamlit, the parameters that are Markdown with their positions."""
-    found: dict[str, list[tuple[int, str]]] = {}
-    for name in {*dir(DeltaGenerator), *dir(st)} - {"secrets", "user", "query_params", "context", "session_state"}:
-        call = getattr(DeltaGenerator, name, None) or getattr(st, name, None)
-        if name.startswith("_") or not callable(call):
-            continue
-        texts = _documented(inspect.getdoc(call) or "")
-        wanted = [one for one, text in texts.items() if "Markdown" in text and one not in NOT_TEXT]
-        wanted += [one for one in MORE.get(name, []) if one not in wanted]
-        if wanted:
-            order = [one for one in inspect.signature(call).parameters if one != "self"]
-            found[name] = [(order.index(one), one) for one in wanted if one in order]
-    return found
-
-
-def _documented(text: str) -> dict[str, str]:
-    body = re.split(r"\n(?:Returns|Examples?|Raises|Yields)\n-+", text.partition("Parameters\n----------\n")[2])[0]
-    found: dict[str, str] = {}
-    current = ""
-    for row in body.splitlines():
-        begun = re.match(r"(\w+)(?: ?:|$)", row)
-        if begun:
-            current = begun[1]
-        found[current] = f"{found.get(current, '')} {row}"
-    return found
 
 
 @dataclass
@@ -96,7 +57,7 @@ class Rule:
         self.modules, self.allowed = modules, allowed
 
     def findings(self, module: Module) -> Iterator[str]:
-        """Give what is wrong in a module, one sentence each."""
+        """Yield what is wrong in a module, one sentence each."""
         for scope, call in _calls(module.tree):
             where = f"{module.path.name}:{call.lineno}"
             judge = Judge(self, module, scope)
@@ -117,11 +78,11 @@ class Rule:
                         yield f"{module.path.name}:{node.lineno}: {function.name}() returns what is not escaped"
 
     def may(self, module: Module, scope: ast.AST) -> bool:
-        """Tell whether a function may do this, for the reason that stands beside its name."""
+        """Return whether a function may do this, for the reason that stands beside its name."""
         return f"{module.path.name}:{getattr(scope, 'name', '')}" in self.allowed
 
     def find(self, module: Module, name: str) -> tuple[Module, ast.AST] | None:
-        """Give the constant or the function that a name is, here or where it is imported from."""
+        """Return the constant or the function that a name is, here or where it is imported from."""
         if name in module.constants:
             return module, module.constants[name]
         if name in module.functions:
@@ -140,19 +101,19 @@ class Judge:
     scope: ast.AST
 
     def markdown(self, node: ast.AST | None, depth: int = 0) -> bool:
-        """Tell whether this is a constant, or was escaped."""
+        """Return whether this is a constant, or was escaped."""
         return self._safe(node, ("md", "plain"), "Markdown", depth)
 
     def drawn(self, node: ast.AST | None, depth: int = 0) -> bool:
-        """Tell whether this is a constant, or a text without hidden characters."""
+        """Return whether this is a constant, or a text without hidden characters."""
         return self._safe(node, tuple(DRAWN), "Markdown", depth)
 
     def html(self, node: ast.AST | None, depth: int = 0) -> bool:
-        """Tell whether this is a constant, or HTML whose values are escaped."""
+        """Return whether this is a constant, or HTML whose values are escaped."""
         return self._safe(node, ("markup", "joined"), "Markup", depth)
 
     def constant(self, node: ast.AST | None) -> bool:
-        """Tell whether this is made of nothing but constants of the program."""
+        """Return whether this is made of nothing but constants of the program."""
         return self._safe(node, (), "", 0)
 
     def _safe(self, node: Any, makers: tuple[str, ...], kind: str, depth: int) -> bool:
@@ -203,7 +164,7 @@ class Judge:
         return False
 
     def _elsewhere(self, found: Any, makers: tuple[str, ...], kind: str, depth: int) -> bool:
-        """Tell of a constant of a module; or of a function, whose annotation is believed or whose returns are read."""
+        """Return whether a constant or a function of a module is safe: of a function, its annotation or its returns."""
         if found is None:
             return False
         module, node = found
@@ -258,7 +219,7 @@ def _annotated(function: ast.FunctionDef) -> str:
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[ast.AST, ast.Call]]:
-    """Give each call with the function that it stands in; a lambda or a comprehension is part of that function."""
+    """Yield each call with the function that it stands in; a lambda or a comprehension is part of that function."""
     waiting: list[tuple[ast.AST, ast.AST]] = [(tree, tree)]
     while waiting:
         scope, node = waiting.pop()
@@ -269,7 +230,7 @@ def _calls(tree: ast.Module) -> Iterator[tuple[ast.AST, ast.Call]]:
 
 
 def _inside(scope: ast.AST) -> Iterator[ast.AST]:
-    """Give the nodes of a function, or of a module, without those of the functions inside it."""
+    """Yield the nodes of a function, or of a module, without those of the functions inside it."""
     waiting = list(ast.iter_child_nodes(scope))
     while waiting:
         node = waiting.pop()
@@ -279,7 +240,7 @@ def _inside(scope: ast.AST) -> Iterator[ast.AST]:
 
 
 def _bindings(scope: ast.AST, name: str) -> Iterator[ast.expr | None]:
-    """Give what a name is bound to in a function; None for what the source does not say."""
+    """Yield what a name is bound to in a function; None for what the source does not say."""
     if isinstance(scope, ast.FunctionDef):
         arguments = scope.args
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]

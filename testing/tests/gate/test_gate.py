@@ -65,7 +65,7 @@ def test_login_opens_pages_with_the_document_of_the_app(door: Door) -> None:
         page = client.get("/")
         assert page.text.index("/gate/binding.js") < page.text.index("static/js/index")
         policy = page.headers["content-security-policy"]
-        assert "img-src 'self' data: blob:;" in policy
+        assert f"img-src 'self' data: blob: {door.settings.api_url};" in policy, "and the API's pictures"
         assert "unsafe-eval" not in policy
         assert "script-src 'self' blob: 'sha256-" in policy
         assert client.get("/_stcore/host-config").text == "inner"
@@ -318,3 +318,33 @@ def test_disabled_account_passes_no_more(door: Door) -> None:
     assert is_refused(door, login)
     assert json.dumps(door.inner.paths) == "[]"
     assert new_login(door.pool, door.account_id).login.account_id == door.account_id
+
+
+# The provider
+
+
+def test_answers_of_a_provider_that_this_browser_did_not_ask_are_refused(door: Door) -> None:
+    named = door.settings.model_copy(update={"oidc_metadata_url": "http://127.0.0.1:1/x", "oidc_client_id": "semg"})
+    door.settings.__dict__.update(named.__dict__)
+    with door.client() as client:
+        for query in ("", "?state=x&code=y", "?error=access_denied&state=x", "?state=&code=", "?state=x&state=y"):
+            answer = client.get(f"/oauth2callback{query}")
+            assert (answer.status_code, answer.headers["location"]) == (303, "/login?problem=provider")
+            assert "semg_login" not in answer.headers.get("set-cookie", "")
+        assert client.get("/login/provider").headers["location"] == "/login?problem=provider", "it does not answer"
+        assert "did not let you in" in client.get("/login?problem=provider").text
+
+
+def test_without_a_provider_there_is_no_way_to_one(door: Door) -> None:
+    with door.client() as client:
+        assert "Log in with" not in client.get("/login").text
+        for path in ("/login/provider", "/oauth2callback?state=x&code=y"):
+            assert client.get(path).headers["location"] == "/login?problem=provider"
+
+
+@pytest.mark.parametrize("method", ["TRACE", "OPTIONS", "PATCH", "DELETE", "POST"])
+def test_pages_are_read_only(door: Door, method: str) -> None:
+    with door.client(door.login(), Origin=door.url) as client:
+        assert client.request(method, "/").status_code == 405
+        assert client.request(method, "/media/x").status_code == 405
+    assert door.inner.seen == []

@@ -23,7 +23,7 @@ from semg.importing import import_recording
 from semg.privacy import downloads
 from semg.recordings import UPLOAD, load_recording
 from semg.session_data import load_session
-from semg.store import access, accounts, audit, blocks, gestures, profiles, sessions
+from semg.store import access, accounts, audit, blocks, gestures, logins, profiles, sessions
 from semg.store.pool import Pool
 from semg.wire import tokens
 from semg.wire.tokens import Login
@@ -114,7 +114,7 @@ ENDS = {
         lambda tx, login, user: accounts.update_account(tx, login.account_id, role="viewer", disabled=True),
         401,
     ),
-    "logged out everywhere": (lambda tx, login, user: accounts.log_out_everywhere(tx, login.account_id), 401),
+    "logged out everywhere": (lambda tx, login, user: logins.delete_logins(tx, login.account_id), 401),
     "deleted": (lambda tx, login, user: accounts.delete_account(tx, login.account_id), 401),
     "no longer shared": (lambda tx, login, user: access.set_shares(tx, user, []), 404),
 }
@@ -219,3 +219,17 @@ def test_file_that_ends_while_it_is_sent_is_cut_off(ask, pool: Pool, names: list
     monkeypatch.setattr(session_export, "iterate_csv", broken)
     with pytest.raises(httpx.RemoteProtocolError):
         ask(names[0], logged_in(pool))
+
+
+def test_audit_log_is_fetched_by_admins_only(ask, pool: Pool, user_id: int) -> None:
+    admin, researcher = logged_in(pool, "boss"), logged_in(pool, "eve", "researcher", user_id)
+    for kind in ("csv", "jsonl"):
+        name = downloads.audit_file(kind)
+        assert ask(name, researcher).status_code == 404
+        taken = ask(name, admin)
+        assert taken.status_code == 200
+        assert taken.headers["content-disposition"] == f'attachment; filename="audit.{kind}"'
+        assert "audit.exported" in taken.text
+    with pool.transaction() as tx:
+        exported = [one.who for one in audit.list_entries(tx) if one.action == "audit.exported"]
+    assert exported == ["boss", "boss"]

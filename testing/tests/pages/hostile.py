@@ -45,7 +45,7 @@ HIDDEN = "Ada\u202egnp.exe\u2066\u200b\u00ad\x07"
 
 
 def names(port: int) -> dict[str, str]:
-    """Give the names for a stranger's port."""
+    """Return the names for a stranger's port."""
     return {kind: text.format(port=port) if "{" in text and kind != "formula" else text for kind, text in NAMES.items()}
 
 

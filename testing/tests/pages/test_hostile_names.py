@@ -37,7 +37,7 @@ OPENED = {
 
 
 def texts_of(message: Message) -> Iterator[tuple[str, str]]:
-    """Give the names and values of all texts of a message to the browser."""
+    """Yield the names and values of all texts of a message to the browser."""
     for described, value in message.ListFields():
         for one in value if described.is_repeated else [value]:
             if isinstance(one, Message):

@@ -13,7 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from semg.security.characters import visible
+from semg.signals.progress import EpochPoint
 from testing.tests.pages.hostile import HIDDEN, names
+from ui.report_figures import confusion_figure, epoch_figure
 from ui.text import BLANK, JOINER, Markdown, cells, chart, file_name, line, markup, md, plain, shown
 
 INVISIBLE = re.compile("[\u2060\u2068\u2069]")
@@ -39,7 +41,7 @@ TOKENS = st.lists(
 
 
 def rendered(markdown: str, *, label: bool = False) -> str:
-    """Give the HTML of Markdown as Streamlit's browser side makes it, with its replacements shown as ``{…}``."""
+    """Return the HTML of Markdown as Streamlit's browser side makes it, with its replacements shown as ``{…}``."""
     source = markdown.strip().replace(":material/", ":material_")
     if label:
         for found, by in LABEL:
@@ -51,7 +53,7 @@ def rendered(markdown: str, *, label: bool = False) -> str:
 
 
 def text_of(made: str) -> str:
-    """Give what a browser shows of HTML; every tag but those of a paragraph and a line break is a fault."""
+    """Return what a browser shows of HTML; every tag but those of a paragraph and a line break is a fault."""
     made = made.strip()
     assert re.fullmatch(r"(<p>([^<]|<br />)*</p>)?", made), made
     text = html.unescape(re.sub(r"</?p>", "", made).replace("<br />\n", "\n").replace("<br />", "\n"))
@@ -63,7 +65,7 @@ def text_of(made: str) -> str:
 
 
 def expected(text: str) -> str:
-    """Give what shall be seen: the text, its hidden characters by their numbers."""
+    """Return what shall be seen: the text, its hidden characters by their numbers."""
     return visible(text).replace("\t", 4 * " ").replace(BLANK, " ").strip()
 
 
@@ -78,7 +80,7 @@ def test_hostile_text_is_seen_as_it_is_stored(text: str, label: bool) -> None:
 
 
 @given(st.one_of(TRICKY, TOKENS, st.text(max_size=30)), st.booleans())
-@settings(max_examples=6000)
+@settings(max_examples=2000)
 @example("a\n===\nb\n---\n| a |\n|---|", False)
 @example("\n\n a\n\n    b", True)
 def test_any_text_is_seen_as_it_is_stored(text: str, label: bool) -> None:
@@ -86,7 +88,7 @@ def test_any_text_is_seen_as_it_is_stored(text: str, label: bool) -> None:
 
 
 @given(st.one_of(TRICKY, TOKENS))
-@settings(max_examples=6000)
+@settings(max_examples=2000)
 def test_a_value_changes_nothing_around_it(text: str) -> None:
     if not visible(text).strip():
         return
@@ -143,6 +145,16 @@ def test_markup_has_no_tag_of_a_value() -> None:
 
 def test_chart_has_no_tag_and_no_entity_of_a_name() -> None:
     assert chart("<a href='x'>a</a>\n&lt;") == "&lt;a href='x'&gt;a&lt;/a&gt; &amp;lt;"
+
+
+def test_figures_show_names_of_gestures_and_networks_as_text() -> None:
+    name = "<a href='http://a'>%{x}</a>"
+    points = [EpochPoint(name, 1, 2, 0.5), EpochPoint(name, 2, 2, 0.4)]
+    line_of = epoch_figure(points).data[0]
+    assert line_of.name == "&lt;a href='http://a'&gt;%{x}&lt;/a&gt;"
+    assert line_of.hovertemplate.startswith("%{fullData.name}: ")
+    map_of = confusion_figure({"classes": [name, "rest"], "confusion": [[1, 0], [0, 1]]}).data[0]
+    assert map_of.x == map_of.y == ("&lt;a href='http://a'&gt;%{x}&lt;/a&gt;", "rest")
 
 
 def test_cells_and_code_show_what_hides() -> None:

@@ -79,11 +79,13 @@ class Installation:
         self.env_file.write_text("\n".join(lines) + "\n")
         (self.folder / "table.json").write_text(json.dumps(self.table))
 
-    def run(self, command: str, *arguments: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
-        """Run ``python -m semg.platform`` as a person would, with a clean environment."""
+    def run(
+        self, command: str, *arguments: str, timeout_s: float = 120.0, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``python -m semg.platform`` as a person would, with a clean environment and these variables."""
         known = {name.upper() for name in Settings.model_fields}
         environment = {name: value for name, value in os.environ.items() if name.upper() not in known}
-        environment |= {"SEMG_ENV_FILE": str(self.env_file), "PYTHONPATH": str(PROJECT_DIR)}
+        environment |= {"SEMG_ENV_FILE": str(self.env_file), "PYTHONPATH": str(PROJECT_DIR)} | variables
         full = [sys.executable, "-m", "semg.platform", command, *arguments]
         if command == "start":
             full += ["--services", str(self.folder / "table.json")]

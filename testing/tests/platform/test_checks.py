@@ -61,3 +61,8 @@ def test_certificate_without_key_is_refused(free: Settings, tmp_path: Path) -> N
         checks.check_tls(free.model_copy(update={"tls_cert": "x.pem"}))
     with pytest.raises(PlatformError, match="TLS_CERT names"):
         checks.check_tls(free.model_copy(update={"tls_cert": str(tmp_path / "x"), "tls_key": str(tmp_path / "y")}))
+
+
+def test_half_a_provider_is_refused_at_the_start(free: Settings) -> None:
+    with pytest.raises(PlatformError, match="OIDC_METADATA_URL"):
+        checks.check_provider(free.model_copy(update={"oidc_client_id": "semg"}))

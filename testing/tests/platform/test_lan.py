@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +12,10 @@ import pytest
 from cryptography import x509
 
 from semg.errors import PlatformError
+from semg.platform import __main__ as platform_main
 from semg.platform import certificate, embedded, lan, services
+from semg.platform.launcher import Launcher
+from semg.platform.unit import url_answers
 from semg.settings import Settings
 
 from .conftest import Installation
@@ -112,3 +117,64 @@ def test_start_with_lan_prints_the_address_and_services_know_it(installation: In
     again = installation.run("start", "--lan")
     assert again.returncode == 0
     assert certificate.fingerprint(cert) in again.stdout
+
+
+@pytest.mark.servers
+def test_lan_true_of_the_environment_starts_the_gateway_or_is_refused(installation: Installation) -> None:
+    port = embedded.free_port()
+    installation.values |= {"LAN_HOST": "127.0.0.1", "LAN_PORT": str(port)}
+    installation.write()
+    assert installation.run("start").returncode == 0
+    refused = installation.run("start", LAN="true")
+    assert refused.returncode == 1
+    assert "end it with ./stop_all.sh, then start with LAN=true" in refused.stderr
+    assert installation.run("stop").returncode == 0
+
+    address = f"https://127.0.0.1:{port}"
+    named = Settings(_env_file=None, **lan_values(installation))
+    installation.table += [asdict(one) for one in services.table(named) if one.name == "gateway"]
+    installation.write()
+    started = installation.run("start", LAN="true")
+    assert started.returncode == 0, started.stderr
+    assert f"App     {address}\n" in started.stdout
+    assert installation.run("start", LAN="true").returncode == 0
+    status = installation.run("start", "--status", LAN="true")
+    assert status.returncode == 0
+    assert "gateway" in status.stdout
+    for name in ("one", "two"):
+        environment = psutil.Process(installation.pid(name)).environ()
+        assert (environment["LAN"], environment["PUBLIC_APP_URL"]) == ("true", address)
+
+    psutil.Process(installation.state().pid).kill()
+    again = installation.run("start", LAN="true")
+    assert again.returncode == 0, again.stderr
+    environment = psutil.Process(installation.pid("one")).environ()
+    assert (environment["LAN"], environment["PUBLIC_API_URL"]) == ("true", f"{address}/api")
+    assert url_answers(f"{address}/_gateway/health")
+
+
+def lan_values(installation: Installation) -> dict[str, str]:
+    return {name.lower(): value for name, value in installation.values.items()} | {"lan": "true"}
+
+
+def test_services_of_a_supervisor_that_nobody_told_see_the_lan_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Settings] = []
+
+    class Silent:
+        def __init__(self, settings: Settings, *others: object) -> None:
+            seen.append(settings)
+
+        def run(self) -> int:
+            return 0
+
+    monkeypatch.setattr(platform_main, "Supervisor", Silent)
+    monkeypatch.setattr(platform_main.log, "configure", lambda *given: None)
+    monkeypatch.setattr(platform_main, "load_settings", lambda: settings_of(tmp_path, lan=True))
+    assert platform_main.main(["supervise"]) == 0
+    assert seen[0].app_url == "https://127.0.0.1:9443"
+    assert (tmp_path / "tls" / "lan.pem").exists()
+    launcher = Launcher(seen[0].model_copy(update={"log_dir": tmp_path / "logs"}), "x", ThreadPoolExecutor(1))
+    environment = launcher._environment("one")
+    assert (environment["LAN"], environment["PUBLIC_APP_URL"]) == ("true", "https://127.0.0.1:9443")

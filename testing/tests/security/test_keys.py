@@ -183,4 +183,4 @@ def test_nothing_is_made_without_a_key() -> None:
     with pytest.raises(SettingsError, match="SECRET_KEY is empty"):
         encrypt(KeyRing("", (FIRST,)), b"p", b"row", b"plain")
     with pytest.raises(WireError, match="32 characters"):
-        tokens.make_token(KeyRing("", (FIRST,)), tokens.LIVE, "21", 60)
+        tokens.make_token(KeyRing("", (FIRST,)), tokens.LIVE, "21", 60, tokens.Login(7, 8))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 
-from semg.log import FieldFormatter
+from semg.log import FieldFormatter, _shown
 
 
 def logged(error: BaseException) -> str:
@@ -39,3 +39,18 @@ def test_error_of_the_operating_system_says_what_it_says_without_the_file() -> N
     text = logged(OSError(28, "No space left on device", "/data/Zoltan.csv"))
     assert "OSError: No space left on device" in text
     assert "/data" not in text
+
+
+def test_nothing_that_is_logged_looks_like_a_record_of_its_own() -> None:
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(FieldFormatter("%(asctime)s app %(levelname)s %(message)s"))
+    forged = "x\n2026-01-01T00:00:00.000Z app ERROR all data lost\r\u2028\x1b[2J\u202e"
+    record = logging.LogRecord("x", logging.INFO, "", 0, "refused: %s", (forged,), None)
+    record.path = forged
+    record.created, record.msecs = 0.0, 7.0
+    handler.handle(record)
+    (line,) = out.getvalue().splitlines()
+    assert line.startswith("1970-01-01T00:00:00.007Z app INFO refused: x\\n2026-01-01")
+    assert line.endswith("\\r\\u2028\\x1b[2J\\u202e")
+    assert "Grüße 漢字" == _shown("Grüße 漢字")
