@@ -54,7 +54,9 @@ def attack(target: Target) -> Iterator[Finding]:
 
 def _refused(target: Target, line: str, more: bytes, said: str) -> Finding:
     before = len(target.canary.seen)
-    answer = target.say(_request(_filled(target, line), target.netloc, more, "Upgrade" if more else "close"), wait_s=1.0)
+    answer = target.say(
+        _request(_filled(target, line), target.netloc, more, "Upgrade" if more else "close"), wait_s=1.0
+    )
     is_shut = _is_refusal(answer) and len(target.canary.seen) == before and SECRET.encode() not in answer
     return judged(is_shut, line + said, _told(target, answer))
 

@@ -23,6 +23,7 @@ BINDING_HEADER = "X-Semg-Binding"
 BINDING_PROTOCOL = "semg.binding."
 STREAM = "/_stcore/stream"
 PATIENCE_S = 20.0
+SILENCE = b"(silence)"
 MOST_BYTES = 1 << 20
 
 
@@ -146,25 +147,36 @@ class Target:
             trust_env=False, event_hooks={"request": [count]},
         )  # fmt: skip
 
-    def ask(self, method: str, path: str, entry: Entry | None = None, *, body: Any = None, **headers: str) -> httpx.Response:
+    def ask(
+        self, method: str, path: str, entry: Entry | None = None, *, body: Any = None, **headers: str
+    ) -> httpx.Response:
         """Send one request on a connection of its own; ``path`` may be a whole address. A dict goes as JSON."""
         as_json = {"json": body} if isinstance(body, dict) else {"content": body}
         with self.client(entry, **{name.replace("_", "-"): value for name, value in headers.items()}) as client:
             return client.request(method, path, **as_json)
 
     def say(self, data: bytes, wait_s: float = 2.0) -> bytes:
-        """Send bytes as they are, and return what comes until it is closed or silent for ``wait_s``."""
+        """Send bytes as they are, and return what comes until it is closed, or silent for ``wait_s`` after that.
+
+        Returns
+        -------
+        bytes
+            Empty: it was closed without a word. ``SILENCE``: it was not, and nothing came.
+        """
         self.limits.spend()
         heard = b""
         try:
             with socket.create_connection(self.address, PATIENCE_S) as plain:
                 with self._wrapped(plain) as connection:
+                    connection.settimeout(PATIENCE_S)
                     connection.sendall(data)
-                    connection.settimeout(wait_s)
                     while len(heard) < MOST_BYTES and (part := connection.recv(1 << 16)):
                         heard += part
-        except (TimeoutError, ConnectionError, ssl.SSLError):
-            pass  # whoever is refused so is refused; a system that is not there fails at the first check
+                        connection.settimeout(wait_s)
+        except TimeoutError:
+            return heard or SILENCE
+        except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError):
+            pass  # closed
         return heard
 
     def _wrapped(self, plain: socket.socket) -> socket.socket:
@@ -193,7 +205,13 @@ class Target:
         return Entry(set_cookie.partition(";")[0], str(said["binding"]), set_cookie)
 
     def socket(
-        self, entry: Entry | None = None, *, origin: str = "", session: str = "", xsrf: str = "x", timeout_s: float = PATIENCE_S
+        self,
+        entry: Entry | None = None,
+        *,
+        origin: str = "",
+        session: str = "",
+        xsrf: str = "x",
+        timeout_s: float = PATIENCE_S,
     ) -> ClientConnection:
         """Open a page's WebSocket as the app's page does, or with another origin, or naming a session.
 
