@@ -1,12 +1,12 @@
 """Makes an attacker's requests against a running system, and says what stood open.
 
     python testing/attack.py                      starts a system of its own on free ports, with the gateway of --lan
-    python testing/attack.py --only gateway,texts
+    python testing/attack.py --only gateway,browser
     python testing/attack.py --url https://127.0.0.1:8443 --insecure --login LOGIN --password PASSWORD
 
-One line for each check: ok or OPEN, what was asked, what came back. Only an own system is asked for everything: what its
-database, its files and its processes must show; what a given one cannot be asked is named. At a given one, nothing is
-changed but that this address may not log in for some minutes after the group logins, and that the audit log says so.
+One line for each check: ok or OPEN, what was asked, what came back. Everything is tried at a system of its own only, of
+which database, files and processes are looked at too; what could not be tried at a given one is named. There it changes
+nothing, but after the group logins this address may not log in for some minutes, and the audit log tells of all logins.
 Exit code: 0 all clear; 1 something stood open; 2 nothing did, but not everything could be tried.
 """
 
@@ -26,9 +26,10 @@ if __package__ in (None, ""):  # started as a file, from any folder
 
 from semg.settings import API_PREFIX
 from testing.attacks.canary import Canary
+from testing.attacks.means import Limits
 from testing.attacks.own_system import own_system
 from testing.attacks.runner import GROUPS, run
-from testing.attacks.target import Limits, Target
+from testing.attacks.target import Target
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

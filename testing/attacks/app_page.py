@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx
@@ -14,8 +15,13 @@ from streamlit.web.server.starlette.starlette_app_utils import generate_xsrf_tok
 from websockets.exceptions import ConnectionClosed
 
 from testing.attacks.findings import NotTried
-from testing.attacks.target import Entry, Target
+from testing.attacks.means import Entry
+from testing.attacks.target import Target
 
+PAGES = (
+    "", "User_Management", "Gesture_Management", "Training_Data_Capture", "Kickoff_Training", "Training_Jobs_Status",
+    "Realtime_Gesture_Recognition", "Sensor_Data_Review",
+)  # fmt: skip
 RUN_S = 90.0
 MOST_HEARD = 64 << 20
 
@@ -44,16 +50,20 @@ class AppPage:
         self._states: dict[str, WidgetState] = {}
         self._elements: dict[tuple[int, ...], Element] = {}
         self.session_id, self.heard = "", b""
-        self._socket = target.socket(entry, session=session, xsrf=self._xsrf)
+        self._session = session
 
     def __enter__(self) -> AppPage:
         """Return itself, drawn for the first time."""
-        self.run()
+        with ExitStack() as stack:
+            opening = self._target.socket(self._entry, session=self._session, xsrf=self._xsrf)
+            self._socket = stack.enter_context(opening)
+            self.run()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *details: object) -> None:
         """Leave the page."""
-        self._socket.close()
+        self._stack.close()
 
     def run(self, *pressed: WidgetState) -> float:
         """Let the page be drawn anew, with buttons that are pressed; return the seconds that it took.
@@ -125,6 +135,12 @@ class AppPage:
         """Press a button; return the seconds until the page is drawn."""
         return self.run(WidgetState(id=self.find("button", label).id, trigger_value=True))
 
+    def log_out(self) -> None:
+        """Press the button; the page is closed with that, or says so."""
+        self._states.clear()
+        with suppress(NotTried):
+            self.press("Log out")
+
     @property
     def problems(self) -> str:
         """What the page says is wrong."""
@@ -143,15 +159,17 @@ class AppPage:
                 return one.file_id, one.upload_url
         raise NotTried("no address for an upload came")
 
-    def put(
-        self, address: str, name: str, content: bytes, entry: Entry | None = None, **headers: str
-    ) -> httpx.Response:
+    def put(self, address: str, name: str, content: bytes, entry: Entry | None = None) -> httpx.Response:
         """Send a file to an address as the page does, or as another login."""
-        shown = entry or self._entry
+        shown, form = entry or self._entry, httpx.Request("PUT", "http://form", files={"file": (name, content)})
         return self._target.ask(
-            "PUT", address, Entry(f"_streamlit_xsrf={self._xsrf}; {shown.cookie}", shown.binding),
-            **{"Origin": self._target.url, "X_Xsrftoken": self._xsrf} | headers | _form(name, content),
-        )  # fmt: skip
+            "PUT",
+            address,
+            Entry(f"_streamlit_xsrf={self._xsrf}; {shown.cookie}", shown.binding),
+            body=form.read(),
+            origin=self._target.url,
+            headers={"X-Xsrftoken": self._xsrf, "Content-Type": form.headers["content-type"]},
+        )
 
     def give_file(self, label: str, name: str, content: bytes) -> None:
         """Send a file, and choose it in a field for files; the page is drawn anew with ``run``.
@@ -170,9 +188,3 @@ class AppPage:
         one.file_id, one.name, one.size = file_id, name, len(content)
         one.file_urls.file_id, one.file_urls.upload_url = file_id, address
         self._states[state.id] = state
-
-
-def _form(name: str, content: bytes) -> dict[str, Any]:
-    """Return a file as the body of a form, with its type."""
-    request = httpx.Request("PUT", "http://form", files={"file": (name, content)})
-    return {"body": request.read(), "Content_Type": request.headers["content-type"]}

@@ -27,7 +27,7 @@ def window() -> Iterator[Page]:
         There is no browser.
     """
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import Error, sync_playwright
     except ImportError as exc:
         raise NotTried("needs playwright: pip install -r testing/requirements.txt") from exc
     if not os.access(CHROMIUM, os.X_OK):
@@ -39,6 +39,8 @@ def window() -> Iterator[Page]:
             context = browser.new_context(viewport={"width": 1280, "height": 720}, ignore_https_errors=True)
             context.set_default_timeout(TIMEOUT_MS)
             yield context.new_page()
+        except Error as exc:
+            raise NotTried(f"the browser: {exc}") from exc
         finally:
             browser.close()
 

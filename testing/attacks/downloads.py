@@ -1,4 +1,4 @@
-"""Addresses of files: worth nothing without a token, with another file's, after the login, and for a disabled account."""
+"""Addresses of files: worth nothing without a token, with another's, after the login and for a disabled account."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from semg.store import accounts
-from testing.attacks.app_page import AppPage
+from testing.attacks.app_page import PAGES, AppPage
 from testing.attacks.findings import Finding, NotTried, judged
-from testing.attacks.target import Entry, Target
-from testing.attacks.texts import PAGES
+from testing.attacks.means import Entry
+from testing.attacks.target import Target
 
 TITLE = "addresses of files, and Streamlit's media"
 MEDIA = re.compile(rb"/media/[0-9a-f]{32,}")
@@ -53,12 +53,15 @@ def guesses(target: Target, address: str) -> Iterator[Finding]:
     changed = token[:-6] + ("AAAAAA" if token[-6:] != "AAAAAA" else "BBBBBB")
     unsigned = "eyJhbGciOiJub25lIn0." + token.split(".")[1] + "." if token.count(".") == 2 else "x"
     for asked, path in (
-        ("without a token", bare), ("with an empty token", f"{bare}?token="), ("with a changed token", f"{bare}?token={changed}"),
-        ("with a token without a signature", f"{bare}?token={unsigned}"), ("another file, this one's token", f"{other}?token={token}"),
-        ("the audit log, this file's token", f"{target.api_url}/files/audit.csv?token={token}"),
-        ("a video, this file's token", f"{target.api_url}/videos/1?token={token}"),
-        ("an archive, this file's token", f"{target.api_url}/exports/1-a?token={token}"),
-    ):  # fmt: skip
+        ("without a token", bare),
+        ("with an empty token", f"{bare}?token="),
+        ("with a changed token", f"{bare}?token={changed}"),
+        ("with a token without a signature", f"{bare}?token={unsigned}"),
+        ("of another number, this one's token", f"{other}?token={token}"),
+        ("that is the audit log, this one's token", f"{target.api_url}/files/audit.csv?token={token}"),
+        ("that is a video, this one's token", f"{target.api_url}/videos/1?token={token}"),
+        ("that is an archive, this one's token", f"{target.api_url}/exports/1-a?token={token}"),
+    ):
         answer = target.ask("GET", path)
         yield judged(answer.status_code in (401, 404), f"a file {asked}", answer.status_code)
 
@@ -66,10 +69,7 @@ def guesses(target: Target, address: str) -> Iterator[Finding]:
 def after_the_end(target: Target, entry: Entry, address: str) -> Iterator[Finding]:
     """Ask with a token whose login was ended by its owner."""
     with AppPage(target, entry) as page:
-        try:
-            page.press("Log out")
-        except NotTried:
-            pass  # the page is closed under us: it is logged out
+        page.log_out()
     answer = target.ask("GET", address)
     yield judged(answer.status_code == 401, "a file with a token of a login that has ended", answer.status_code)
 

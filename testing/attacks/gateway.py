@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from testing.attacks.canary import SECRET
 from testing.attacks.findings import Finding, judged
-from testing.attacks.target import STREAM, Target, status_of
+from testing.attacks.target import STREAM, Target
 
 TITLE = "the gateway as an open proxy"
 UPGRADE = b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+CLOSE = b"\x88"
+"""How the frame begins that closes a WebSocket."""
 TARGETS = (
     "GET *@CANARY/x", "GET *@CANARY", "GET *", "GET @CANARY/x", "GET CANARY", "GET http://CANARY/x",
     "GET http://HOST@CANARY/x", "GET HTTP://CANARY/x", "GET https://CANARY/x", "GET ftp://CANARY/x", "CONNECT CANARY",
@@ -46,9 +48,7 @@ def attack(target: Target) -> Iterator[Finding]:
         answer = target.say(_request(f"GET {path}", target.netloc))
         yield judged(_is_refusal(answer), f"GET {path}", _told(target, answer))
     for path in ("/", "/api/predict", "/api/docs", "/api/ws/live/1", "/_stcore/health", STREAM):
-        answer = target.say(_request(f"GET {path}", target.netloc, UPGRADE, "Upgrade"), wait_s=0.5)
-        is_open = status_of(answer) == 101 and path != "/api/ws/live/1" or status_of(answer) >= 500
-        yield judged(not is_open, f"GET {path}, Upgrade: websocket, no login", _told(target, answer))
+        yield _upgrade(target, path)
     yield judged(not target.canary.seen, "all of these: what a server on another port saw", len(target.canary.seen))
 
 
@@ -73,6 +73,15 @@ def _goes_nowhere(target: Target, line: str) -> Finding:
     return judged(is_shut, line, _told(target, answer) + (f", to {leads.decode('latin-1')}" if leads else ""))
 
 
+def _upgrade(target: Target, path: str) -> Finding:
+    """Return whether a WebSocket without a login is refused, or closed before anything was said."""
+    answer = target.say(_request(f"GET {path}", target.netloc, UPGRADE, "Upgrade"))
+    is_closed = answer.partition(b"\r\n\r\n")[2].startswith(CLOSE)
+    is_shut = _is_refusal(answer) or (status_of(answer) == 101 and is_closed)
+    told = _told(target, answer) + (", and closed" if is_closed else "")
+    return judged(is_shut, f"GET {path}, Upgrade: websocket, no login", told)
+
+
 def _options(target: Target) -> Finding:
     """Return whether ``OPTIONS *``, which asks about the server itself, is answered by nobody behind it."""
     answer = target.say(_request("OPTIONS *", target.netloc))
@@ -93,10 +102,16 @@ def _named(target: Target, host: str) -> str:
 
 
 def _is_refusal(answer: bytes) -> bool:
-    """Return whether it was refused with a status of its own, or the connection was closed without a word."""
-    return 400 <= status_of(answer) < 500 or answer == b""
+    """Return whether it was refused as a bad or unknown request, or the connection was closed without a word."""
+    return answer == b"" or 400 <= status_of(answer) < 500 or status_of(answer) in (501, 505)
 
 
 def _told(target: Target, answer: bytes) -> str:
     first = answer.split(b"\r\n", 1)[0].decode("latin-1") or "closed"
     return f"{first} (the canary's answer)" if SECRET.encode() in answer else first
+
+
+def status_of(answer: bytes) -> int:
+    """Return the status of an answer as bytes; 0 when there is none."""
+    parts = answer.split(b" ", 2)
+    return int(parts[1]) if len(parts) > 1 and parts[0].startswith(b"HTTP/") and parts[1].isdigit() else 0

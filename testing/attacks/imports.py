@@ -16,7 +16,8 @@ from semg.store import gestures, sessions
 from testing.attacks.app_page import AppPage
 from testing.attacks.findings import Finding, judged
 from testing.attacks.internet import process_at
-from testing.attacks.target import Entry, Target
+from testing.attacks.means import Entry
+from testing.attacks.target import Target
 
 TITLE = "imports and uploads"
 SLOW_S = 10.0
@@ -35,6 +36,24 @@ class Memory:
     """How much the app's process grew while it was watched."""
 
     grown_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a file cost, how much was made of it, and what the page said."""
+
+    took_s: float
+    grown_bytes: int
+    n_made: int
+    said: str
+
+
+def judge(cost: Cost, asked: str, is_refused: bool) -> Finding:
+    """Check that a file cost little, was refused if it had to be, and that the page said what became of it."""
+    is_cheap = cost.took_s < SLOW_S and cost.grown_bytes < MOST_BYTES
+    is_right = bool(cost.said) and not (is_refused and cost.n_made)
+    told = f"{cost.took_s:.1f} s, {cost.grown_bytes >> 20} MB more, {cost.n_made} stored; {cost.said}"
+    return judged(is_cheap and is_right, asked, told)
 
 
 def attack(target: Target) -> Iterator[Finding]:
@@ -114,9 +133,9 @@ def _imported(
             took_s = page.press("Import")
         said = page.problems or ", ".join(one.body for one in page.all("toast"))
         made = _n_sessions(target) - before
-    told = f"{took_s:.1f} s, {memory.grown_bytes >> 20} MB more, {made} sessions made; {said}"
-    is_shut = took_s < SLOW_S and memory.grown_bytes < MOST_BYTES and not (is_refused and made) and bool(made or said)
-    yield judged(is_shut, f"import of {len(content) >> 10:,} kB, {named}", told)
+    yield judge(
+        Cost(took_s, memory.grown_bytes, made, said), f"import of {len(content) >> 10:,} kB, {named}", is_refused
+    )
 
 
 def _picture(target: Target, entry: Entry, process: psutil.Process) -> Iterator[Finding]:
@@ -138,9 +157,8 @@ def _picture(target: Target, entry: Entry, process: psutil.Process) -> Iterator[
         said = page.problems
     with inside.pool.transaction() as tx:
         is_stored = gestures.find_prompt(tx, gesture.gesture_id) is not None
-    is_shut = took_s < SLOW_S and not is_stored and bool(said) and memory.grown_bytes < MOST_BYTES
-    told = f"{took_s:.1f} s, {memory.grown_bytes >> 20} MB more, {'stored' if is_stored else 'not stored'}; {said}"
-    yield judged(is_shut, f"a progressive JPEG of {len(content) >> 10} kB with {N_SCANS:,} scans as a picture", told)
+    named = f"a progressive JPEG of {len(content) >> 10} kB with {N_SCANS:,} scans as a picture"
+    yield judge(Cost(took_s, memory.grown_bytes, int(is_stored), said), named, True)
 
 
 def _n_sessions(target: Target) -> int:

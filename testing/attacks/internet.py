@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 
-from testing.attacks.findings import Finding, judged
+from testing.attacks.findings import Finding, NotTried, judged
 from testing.attacks.target import Target
 
 TITLE = "requests of the app to the internet"
@@ -23,13 +24,17 @@ def attack(target: Target) -> Iterator[Finding]:
 
     def knock() -> None:
         begun = time.monotonic()
-        told = target.knock(origin="http://evil.example")
+        try:
+            told = target.knock(origin="http://evil.example")
+        except NotTried as exc:
+            told = str(exc)
         refused.append((told, time.monotonic() - begun))
 
     sockets = [threading.Thread(target=knock) for _ in range(SOCKETS)]
     for one in sockets:
         one.start()
-    waits, away = [], set[str]()
+    waits: list[float] = []
+    away: set[str] = set()
     process = None if target.inside is None else process_at(target.inside.settings.streamlit_port)
     with target.client() as client:
         while any(one.is_alive() for one in sockets) or len(waits) < 10:
@@ -57,9 +62,10 @@ def process_at(port: int) -> psutil.Process:
         There is none.
     """
     for process in psutil.Process().children(recursive=True):
-        listens = (one.laddr.port for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN)
-        if port in listens:
-            return process
+        with suppress(psutil.NoSuchProcess):
+            found = process.net_connections("tcp")
+            if port in [one.laddr.port for one in found if one.status == psutil.CONN_LISTEN]:
+                return process
     raise LookupError(f"nobody listens on {port}")
 
 

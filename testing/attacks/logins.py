@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 
+from semg.errors import SemgError
 from semg.security import audit_chain
 from semg.security.audit_chain import Verdict
 from semg.settings import Settings
@@ -39,8 +40,8 @@ def spraying(target: Target) -> Iterator[Finding]:
     said = []
     for number in range(TRIES):
         body = {"login": f"nobody-{secrets.token_hex(4)}", "password": "Summer2026!"}
-        headers = {"X_Forwarded_For": f"203.0.113.{number}"} if number >= TRIES - 5 else {}
-        answer = target.ask("POST", "/login", body=body, Origin=target.url, **headers)
+        headers = {"X-Forwarded-For": f"203.0.113.{number}"} if number >= TRIES - 5 else {}
+        answer = target.ask("POST", "/login", body=body, origin=target.url, headers=headers)
         said.append((answer.status_code, answer.text))
     opened = [status for status, _ in said if status < 400]
     is_slowed = said[-6] != said[0] and said[-6][0] in (401, 429)
@@ -72,7 +73,7 @@ def api_token(target: Target) -> Iterator[Finding]:
     ):
         body = predict if method == "POST" else None
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = target.ask(method, url, body=body, **headers)
+        answer = target.ask(method, url, body=body, headers=headers)
         yield judged(answer.status_code in allowed, f"an API token {asked}", answer.status_code)
 
 
@@ -99,7 +100,7 @@ def chain(settings: Settings, pool: Pool) -> Iterator[Finding]:
         with pool.transaction() as tx:
             execute(tx, forge)
         yield judged(False, "an entry of the audit log changed by a service", "changed")
-    except Exception as exc:
+    except SemgError as exc:
         yield judged("permission denied" in str(exc), "an entry of the audit log changed by a service", exc)
     owner = Pool(settings, size=1, name="attack-owner", as_owner=True)
     try:

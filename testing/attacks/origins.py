@@ -5,29 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from testing.attacks import chromium
 from testing.attacks.app_page import AppPage
 from testing.attacks.findings import Finding, NotTried, judged
-from testing.attacks.target import Entry, Target
+from testing.attacks.means import Entry
+from testing.attacks.target import Target
 
 TITLE = "origins and cookies"
 UPLOAD = "/_stcore/upload_file/a/b"
-PAGE = """<!DOCTYPE html><title>another port</title><script>
-  const ended = (socket) => new Promise((done) => {
-    socket.onopen = () => done("open");
-    socket.onclose = () => done("refused");
-  });
-  const stream = "APP/_stcore/stream".replace("http", "ws");
-  window.attack = async () => ({
-    socket: await ended(new WebSocket(stream, ["streamlit", "x"])),
-    guessed: await ended(new WebSocket(stream, ["streamlit", "x", "semg.binding.none"])),
-    read: await fetch("APP/login/state", {credentials: "include"}).then(() => "open", () => "refused"),
-    sent: await fetch("APP/login", {method: "POST", credentials: "include", body: "{}",
-      headers: {"Content-Type": "application/json"}}).then(() => "open", () => "refused"),
-    cookie: /semg_login/.test(document.cookie) ? "open" : "refused",
-    stored: localStorage.getItem("semg-binding") === null ? "refused" : "open",
-  });
-</script>"""
 
 
 def attack(target: Target) -> Iterator[Finding]:
@@ -39,7 +23,6 @@ def attack(target: Target) -> Iterator[Finding]:
     yield from flags(target, entry)
     yield from cookie_alone(target, entry)
     yield from stolen(target, entry)
-    yield from another_port(target)
 
 
 def foreign_origins(target: Target, entry: Entry | None) -> Iterator[Finding]:
@@ -55,15 +38,15 @@ def foreign_origins(target: Target, entry: Entry | None) -> Iterator[Finding]:
         yield judged(told != "open", f"WebSocket of a page, Origin {named}", told)
         for method, path in (("PUT", UPLOAD), ("POST", "/login"), ("POST", "/login/confirm")):
             body = {"login": target.login or "nobody", "password": target.password or "x"}
-            answer = target.ask(method, path, entry, body=body, Origin=origin)
+            answer = target.ask(method, path, entry, body=body, origin=origin)
             is_shut = answer.status_code in (403, 405) and "set-cookie" not in answer.headers
             yield judged(is_shut, f"{method} {path}, Origin {named}", answer.status_code)
     for method, path in (("PUT", UPLOAD), ("POST", "/login")):
         answer = target.ask(method, path, entry, body={})
         yield judged(answer.status_code in (403, 405), f"{method} {path} without an Origin", answer.status_code)
-    inside = {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "no-cors"}
+    inside = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"}
     for path in ("/", "/media/x.png", "/_stcore/host-config"):
-        answer = target.ask("GET", path, entry, **inside)
+        answer = target.ask("GET", path, entry, headers=inside)
         yield judged(answer.status_code in (401, 403), f"GET {path} as a picture of another port", answer.status_code)
     framing = target.ask("GET", "/login").headers.get("x-frame-options", "")
     yield judged(
@@ -93,7 +76,7 @@ def cookie_alone(target: Target, entry: Entry) -> Iterator[Finding]:
         yield judged(told != "open", f"WebSocket of a page, the cookie with {said}", told)
         for method, path in (("GET", "/login/state"), ("POST", "/login/factors/list"), ("POST", "/login/confirm")):
             body = {"password": "x"} if method == "POST" else None
-            answer = target.ask(method, path, half, body=body, Origin=target.url)
+            answer = target.ask(method, path, half, body=body, origin=target.url)
             yield judged(answer.status_code == 401, f"{method} {path}, the cookie with {said}", answer.status_code)
     told = target.knock(replace(entry, cookie="a=b"))
     yield judged(told != "open", "WebSocket of a page, the binding without the cookie", told)
@@ -107,24 +90,10 @@ def stolen(target: Target, entry: Entry) -> Iterator[Finding]:
     if (told := target.knock(entry)) != "open":
         raise NotTried(f"both secrets of a login do not open the app: {told}")
     with AppPage(target, entry) as page:
-        try:
-            page.press("Log out")
-        except NotTried:
-            pass  # the page is closed under us: it is logged out
+        page.log_out()
     for method, path in (("GET", "/login/state"), ("POST", "/login/factors/list")):
-        body = {} if method == "POST" else None
-        answer = target.ask(method, path, entry, body=body, Origin=target.url)
+        body: object = {} if method == "POST" else None
+        answer = target.ask(method, path, entry, body=body, origin=target.url)
         yield judged(answer.status_code == 401, f"{method} {path}, a stolen login after Log out", answer.status_code)
     told = target.knock(entry)
     yield judged(told != "open", "WebSocket of a page, a stolen login after Log out", told)
-
-
-def another_port(target: Target) -> Iterator[Finding]:
-    """Let a logged-in browser visit a page on another port of the same host."""
-    target.canary.page = PAGE.replace("APP", target.url)
-    with chromium.window() as page:
-        chromium.log_in(page, target, target.login, target.password)
-        page.goto(f"{target.canary.origin}/page")
-        told = page.evaluate("window.attack()")
-        for what, came in told.items():
-            yield judged(came == "refused", f"a browser's page on another port of the host: {what}", came)

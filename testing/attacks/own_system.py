@@ -1,4 +1,4 @@
-"""A system to be attacked: throw-away servers on free ports, the API, the app and the gateway, and a little of everything."""
+"""A system to be attacked: throw-away servers, API, app and gateway on free ports, and a little of everything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from semg.signals.dataset import LabelledSamples, Stretch
 from semg.store import accounts, audit, gestures, profiles
 from semg.store.pool import Pool
 from testing.attacks.canary import Canary
-from testing.attacks.target import Inside, Limits, Target
+from testing.attacks.means import Inside, Limits
+from testing.attacks.target import Target
 from testing.running_system import running, throwaway_servers
 
 SERVICES = ("api", "streamlit", "gateway")
@@ -65,7 +66,7 @@ def own_system(canary: Canary, limits: Limits) -> Iterator[Target]:
 
 
 def _filled(pool: Pool, settings: Settings, folder: Path, canary: Canary) -> Inside:
-    """Make accounts, and a profile whose name, gestures and session are called what harms somebody who forgets to ask."""
+    """Make accounts, and a profile whose name, gestures and session are called what is no Markdown here."""
     made = {login: secrets.token_urlsafe(16) for login in (ADMIN, RESEARCHER, VIEWER)}
     picture = f"x![]({canary.origin}/p.png)"
     with pool.transaction() as tx:
@@ -95,4 +96,4 @@ def _recording() -> Recording:
     stretch = (np.arange(n) * 2 // n).astype(np.int32)
     labels = (Stretch("fist", 1, "noise"), Stretch(FORMULA, 1, "noise"))
     labelled = LabelledSamples(samples, starts_run, stretch, labels, CHANNELS, RATE_HZ)
-    return Recording(labelled, np.arange(n) * 1000.0 / RATE_HZ, Path("noise.csv"))
+    return Recording(labelled, (np.arange(n) * 1000.0 / RATE_HZ).astype(np.float64), Path("noise.csv"))

@@ -6,26 +6,31 @@ from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 
 import httpx
+import psutil
+from websockets.exceptions import WebSocketException
 
 from semg.errors import SemgError
 from testing.attacks import (
+    browser,
     description,
     downloads,
+    files,
     gateway,
     imports,
     internet,
     logins,
     origins,
-    rest,
+    policy,
+    servers,
     sessions,
-    texts,
 )
 from testing.attacks.findings import Finding, NotTried
 from testing.attacks.target import Target
 
 GROUPS: dict[str, ModuleType] = {
-    "gateway": gateway, "texts": texts, "origins": origins, "internet": internet, "downloads": downloads,
-    "sessions": sessions, "imports": imports, "description": description, "rest": rest, "logins": logins,
+    "gateway": gateway, "policy": policy, "browser": browser, "origins": origins, "internet": internet,
+    "downloads": downloads, "sessions": sessions, "imports": imports, "description": description, "files": files, "servers": servers,
+    "logins": logins,
 }  # fmt: skip
 """By the name that ``--only`` takes. ``logins`` is the last: after it this address may not log in for a while."""
 CLEAR, OPEN, UNTRIED = 0, 1, 2
@@ -76,5 +81,5 @@ def findings(group: ModuleType, target: Target) -> Iterator[Finding]:
         yield from group.attack(target)
     except NotTried as exc:
         yield Finding("untried", "the rest of this group", str(exc))
-    except (httpx.HTTPError, OSError, SemgError) as exc:
+    except (httpx.HTTPError, WebSocketException, OSError, SemgError, psutil.Error, LookupError) as exc:
         yield Finding("untried", "the rest of this group", f"{type(exc).__name__}: {exc}")

@@ -37,7 +37,7 @@ def attack(target: Target) -> Iterator[Finding]:
         ):
             answer = page.put(at, "x.csv", b"x", entry)
             yield judged(answer.status_code == 403, f"upload to {asked}", answer.status_code)
-        bare = target.ask("PUT", address, body=b"x", Origin=target.url)
+        bare = target.ask("PUT", address, body=b"x", origin=target.url)
         yield judged(bare.status_code == 403, "upload to the page's address, no login", bare.status_code)
     gone = target.knock(session=page.session_id)
     yield judged(gone != "open", "WebSocket naming a left page's session, no login", gone)

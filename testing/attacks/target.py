@@ -4,86 +4,25 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
 
-from semg.settings import Settings
-from semg.store.pool import Pool
 from testing.attacks.canary import Canary
 from testing.attacks.findings import NotTried
+from testing.attacks.means import Entry, Inside, Limits
 
-BINDING_HEADER = "X-Semg-Binding"
 BINDING_PROTOCOL = "semg.binding."
 STREAM = "/_stcore/stream"
 PATIENCE_S = 20.0
 SILENCE = b"(silence)"
 MOST_BYTES = 1 << 20
-
-
-@dataclass
-class Limits:
-    """How much may be asked, and for how long."""
-
-    requests: int = 3000
-    seconds: float = 600.0
-    begun: float = field(default_factory=time.monotonic)
-    asked: int = 0
-
-    def spend(self) -> None:
-        """Count a request.
-
-        Raises
-        ------
-        NotTried
-            There were enough.
-        """
-        self.asked += 1
-        if self.asked > self.requests:
-            raise NotTried(f"more than {self.requests} requests (--requests)")
-        if time.monotonic() - self.begun > self.seconds:
-            raise NotTried(f"more than {self.seconds:g} s (--seconds)")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A login in a browser: its cookie, as the header says it, and what is stored for the app's origin."""
-
-    cookie: str
-    binding: str
-    set_cookie: str = ""
-
-    def headers(self) -> dict[str, str]:
-        """Return what a page of the app sends."""
-        return {"Cookie": self.cookie, BINDING_HEADER: self.binding}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inside:
-    """What the owner of a system sees.
-
-    Attributes
-    ----------
-    folder
-        Where its files and logs are.
-    user_id, session_id
-        A profile that is called a Markdown picture of the canary, and its session.
-    accounts
-        Passwords by login: an admin, a researcher who owns the profile, and a viewer who sees nothing.
-    """
-
-    settings: Settings
-    pool: Pool
-    folder: Path
-    user_id: int
-    session_id: int
-    accounts: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,25 +74,37 @@ class Target:
             raise NotTried("needs a system of its own: run without --url")
         return self.inside
 
-    def client(self, entry: Entry | None = None, **headers: str) -> httpx.Client:
+    def client(self, entry: Entry | None = None) -> httpx.Client:
         """Return a client of the front door; it follows no redirect."""
 
         def count(_: httpx.Request) -> None:
             self.limits.spend()
 
-        shown = {} if entry is None else entry.headers()
         return httpx.Client(
-            base_url=self.url, headers=shown | headers, verify=self.context or False, timeout=PATIENCE_S,
-            trust_env=False, event_hooks={"request": [count]},
-        )  # fmt: skip
+            base_url=self.url,
+            headers={} if entry is None else entry.headers(),
+            verify=self.context or False,
+            timeout=PATIENCE_S,
+            trust_env=False,
+            event_hooks={"request": [count]},
+        )
 
     def ask(
-        self, method: str, path: str, entry: Entry | None = None, *, body: Any = None, **headers: str
+        self,
+        method: str,
+        path: str,
+        entry: Entry | None = None,
+        *,
+        body: object = None,
+        origin: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Send one request on a connection of its own; ``path`` may be a whole address. A dict goes as JSON."""
-        as_json = {"json": body} if isinstance(body, dict) else {"content": body}
-        with self.client(entry, **{name.replace("_", "-"): value for name, value in headers.items()}) as client:
-            return client.request(method, path, **as_json)
+        shown = {**(headers or {}), **({"Origin": origin} if origin else {})}
+        with self.client(entry) as client:
+            if isinstance(body, bytes):
+                return client.request(method, path, content=body, headers=shown)
+            return client.request(method, path, json=body, headers=shown)
 
     def say(self, data: bytes, wait_s: float = 2.0) -> bytes:
         """Send bytes as they are, and return what comes until it is closed, or silent for ``wait_s`` after that.
@@ -184,7 +135,7 @@ class Target:
             return plain
         return self.context.wrap_socket(plain, server_hostname=self.address[0])
 
-    def log_in(self, login: str = "", password: str = "", **headers: str) -> Entry:
+    def log_in(self, login: str = "", password: str = "", headers: Mapping[str, str] | None = None) -> Entry:
         """Log in by the form, as its page does.
 
         Raises
@@ -195,9 +146,8 @@ class Target:
         login, password = login or self.login, password or self.password
         if not login:
             raise NotTried("needs a login: give --login and --password")
-        answer = self.ask(
-            "POST", "/login", body={"login": login, "password": password}, Origin=self.url, **headers
-        )  # fmt: skip
+        body = {"login": login, "password": password}
+        answer = self.ask("POST", "/login", body=body, origin=self.url, headers=headers)
         said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
         set_cookie = answer.headers.get("set-cookie", "")
         if answer.status_code != 200 or "binding" not in said or not set_cookie:
@@ -227,10 +177,16 @@ class Target:
             protocols += [f"{BINDING_PROTOCOL}{entry.binding}"] if entry.binding else []
             headers["Cookie"] = f"_streamlit_xsrf={xsrf}; {entry.cookie}"
         return connect(
-            self.url.replace("http", "ws", 1) + STREAM, origin=origin or self.url, subprotocols=protocols,
-            additional_headers=headers, ssl=self.context, open_timeout=timeout_s, close_timeout=2, max_size=None,
+            self.url.replace("http", "ws", 1) + STREAM,
+            origin=Origin(origin or self.url),
+            subprotocols=[Subprotocol(one) for one in protocols],
+            additional_headers=headers,
+            ssl=self.context,
+            open_timeout=timeout_s,
+            close_timeout=2,
+            max_size=None,
             proxy=None,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )
 
     def knock(self, entry: Entry | None = None, **more: Any) -> str:
         """Return ``open``, or how a WebSocket was refused."""
@@ -241,9 +197,3 @@ class Target:
             return str(refused.response.status_code)
         except (InvalidHandshake, OSError, TimeoutError) as refused:
             return type(refused).__name__
-
-
-def status_of(answer: bytes) -> int:
-    """Return the status of an answer as bytes; 0 when there is none."""
-    parts = answer.split(b" ", 2)
-    return int(parts[1]) if len(parts) > 1 and parts[0].startswith(b"HTTP/") and parts[1].isdigit() else 0

@@ -1,8 +1,8 @@
 """The app where outgoing traffic is dropped: a foreign origin neither reaches the internet by it nor holds it up.
 
-Streamlit alone asks an address service for every foreign ``Origin``, on the event loop; where a firewall drops that, the
-whole app waits. Here the app runs in a network namespace of its own whose way out leads nowhere, and every packet that
-would leave is counted.
+Streamlit alone asks an address service for every foreign ``Origin``, on the event loop; where a firewall drops that,
+the whole app waits. Here the app runs in a network namespace of its own whose way out leads nowhere, and every packet
+that would leave is counted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A name that is a picture in Markdown: no browser asks for it, and the policy of the page would not let one."""
+"""What only a browser shows: a name that is a picture in Markdown, and a page on another port of the same host."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from testing.attacks import chromium
-from testing.attacks.findings import Finding, judged
+from testing.attacks.app_page import PAGES
+from testing.attacks.findings import Finding, NotTried, judged
 from testing.attacks.own_system import ADMIN
 from testing.attacks.target import Target
 
-TITLE = "stored text as Markdown, and the policy of pages"
-PAGES = (
-    "", "User_Management", "Gesture_Management", "Training_Data_Capture", "Kickoff_Training", "Training_Jobs_Status",
-    "Realtime_Gesture_Recognition", "Sensor_Data_Review",
-)  # fmt: skip
+TITLE = "stored text as Markdown, and a page on another port, in a browser"
 SETTLE_MS = 700
 MANY = 5
 """Pages that show a profile by its name at least, or else the walk proves nothing."""
@@ -32,13 +29,34 @@ FOREIGN = """(own) => {
   look(document);
   return found;
 }"""
+PAGE = """<!DOCTYPE html><title>another port</title><script>
+  const ended = (socket) => new Promise((done) => {
+    socket.onopen = () => done("open");
+    socket.onclose = () => done("refused");
+  });
+  const stream = "APP/_stcore/stream".replace("http", "ws");
+  window.attack = async () => ({
+    socket: await ended(new WebSocket(stream, ["streamlit", "x"])),
+    guessed: await ended(new WebSocket(stream, ["streamlit", "x", "semg.binding.none"])),
+    read: await fetch("APP/login/state", {credentials: "include"}).then(() => "open", () => "refused"),
+    sent: await fetch("APP/login", {method: "POST", credentials: "include", body: "{}",
+      headers: {"Content-Type": "application/json"}}).then(() => "open", () => "refused"),
+    cookie: /semg_login/.test(document.cookie) ? "open" : "refused",
+    stored: localStorage.getItem("semg-binding") === null ? "refused" : "open",
+  });
+</script>"""
 
 
 def attack(target: Target) -> Iterator[Finding]:
-    """Look at the policy, then walk all pages as an admin who sees a profile of such a name."""
-    yield from policy_of(target, "/login")
-    if target.login:
-        yield from policy_of(target, "/")
+    """Visit a page on another port while logged in, then walk all pages as an admin who sees such a name."""
+    if not target.login:
+        raise NotTried("needs a login: give --login and --password")
+    yield from another_port(target)
+    yield from walk(target)
+
+
+def walk(target: Target) -> Iterator[Finding]:
+    """Walk all pages of our own system."""
     inside = target.own
     with chromium.window() as page:
         chromium.log_in(page, target, ADMIN, inside.accounts[ADMIN])
@@ -62,23 +80,15 @@ def attack(target: Target) -> Iterator[Finding]:
         yield judged(n_shown >= MANY, "the name itself, as text", f"on {n_shown} of {len(PAGES)} pages")
 
 
-def policy_of(target: Target, path: str) -> Iterator[Finding]:
-    """Check the Content-Security-Policy of a document."""
-    answer = target.ask("GET", path, target.log_in() if path == "/" else None)
-    told = answer.headers.get("content-security-policy", "")
-    policy = {part.split()[0]: set(part.split()[1:]) for part in told.split(";") if part.split()}
-    hosts = {target.netloc, urlsplit(target.api_url).netloc}
-    own = {f"{scheme}://{host}" for host in hosts for scheme in ("http", "https", "ws", "wss")} | {"'self'", "'none'"}
-    fallback = policy.get("default-src", {"*"})
-    for name, more in (
-        ("script-src", {"blob:"}), ("img-src", {"data:", "blob:"}), ("connect-src", set()), ("frame-src", set()),
-        ("object-src", set()), ("base-uri", set()), ("frame-ancestors", set()), ("form-action", set()),
-    ):  # fmt: skip
-        is_fetch = name not in ("base-uri", "frame-ancestors", "form-action")
-        sources = policy.get(name, fallback if is_fetch else {"*"})
-        beyond = {one for one in sources - own - more if not one.startswith("'sha256-")}
-        said = " ".join(sorted(beyond)) or "nothing of elsewhere"
-        yield judged(not beyond, f"Content-Security-Policy of {path}, {name}", said)
+def another_port(target: Target) -> Iterator[Finding]:
+    """Let a logged-in browser visit a page on another port of the same host."""
+    target.canary.page = PAGE.replace("APP", target.url)
+    with chromium.window() as page:
+        chromium.log_in(page, target, target.login, target.password)
+        page.goto(f"{target.canary.origin}/page")
+        told = page.evaluate("window.attack()")
+        for what, came in told.items():
+            yield judged(came == "refused", f"a browser's page on another port of the host: {what}", came)
 
 
 def _origin(url: str) -> str:
