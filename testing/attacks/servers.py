@@ -55,11 +55,15 @@ def roles(settings: Settings, pool: Pool) -> Iterator[Finding]:
         may = ["unknown"] if found is None else [name for name in found._fields if getattr(found, name)]
         yield judged(not may, f"PostgreSQL: the {named}", ", ".join(may) or "none of the cluster's rights")
     for statement in (
-        "CREATE TABLE taken (x int)", "CREATE TEMP TABLE taken (x int)", "DROP TABLE audit_entries", "TRUNCATE profiles",
-        "ALTER TABLE accounts ADD COLUMN x int", "COPY profiles TO PROGRAM 'true'",
+        "CREATE TABLE taken (x int)",
+        "CREATE TEMP TABLE taken (x int)",
+        "DROP TABLE audit_entries",
+        "TRUNCATE profiles",
+        "ALTER TABLE accounts ADD COLUMN x int",
+        "COPY profiles TO PROGRAM 'true'",
         "SELECT * FROM pg_authid",
         "SELECT pg_read_file('/etc/passwd')",
-    ):  # fmt: skip
+    ):
         yield _denied(pool, statement)
 
 
