@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import signal
 import socket
@@ -43,7 +44,7 @@ class Launcher:
         self._settings, self._installation, self._workers = settings, installation, workers
         self._udp: socket.socket | None = None
         self.clock_offset_ns = clock.machine_offset_ns()
-        self._nats_pid: int | None = None
+        self._health_password = secrets.token_urlsafe(32)
         self._ready_dir = settings.data_dir / "run" / "ready"
         self._ready_dir.mkdir(parents=True, exist_ok=True)
         settings.log_dir.mkdir(parents=True, exist_ok=True)
@@ -135,14 +136,14 @@ class Launcher:
             settings.nats_password.get_secret_value(),
             settings.journal_max_bytes + NATS_SPARE_BYTES,
             users=users_of(settings),
+            health_password=self._health_password,
         )
-        server = nats.start(config, settings.nats_port, self._log("nats"), environment=self._environment("nats"))
-        self._nats_pid = server.process.pid
-        return server.process
+        return nats.start(
+            config, settings.nats_port, self._log("nats"), environment=self._environment("nats")
+        ).process
 
     def _nats_answers(self) -> bool:
-        pid = self._nats_pid
-        return pid is not None and nats.is_healthy(self._settings.data_dir / "nats", pid)
+        return nats.is_healthy(self._settings.nats_port, self._health_password)
 
     def _nats_is_stuck(self) -> bool:
         """Tell whether NATS, which refuses messages, would take them after a restart: its disk has room again."""
