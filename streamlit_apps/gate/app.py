@@ -23,6 +23,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from gate import documents, factors, forms, provider, sockets, uploads
 from gate.requests import Visit, enter, find_login
 from gate.steps import Steps
+from gate.turns import Turns
 from gate.uploads import Uploads
 from semg.errors import StoreUnavailableError
 from semg.rates import Rates
@@ -59,8 +60,10 @@ class Gate:
         self._app, self._found, self._pages = app, found, pages
         self._uploads = Uploads(app)
         self._rates = Rates(REQUESTS_PER_S, burst_s=BURST_S)
-        steps = Steps()
-        self._own = Router([*forms.routes(steps, pages), *factors.routes(steps), *provider.routes(pages)])
+        steps, turns = Steps(), Turns()
+        self._own = Router(
+            [*forms.routes(steps, turns, pages), *factors.routes(steps), *provider.routes(turns, pages)]
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look at a request, and pass it on or refuse it."""

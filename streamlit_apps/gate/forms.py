@@ -17,6 +17,7 @@ from gate import documents, provider
 from gate.entering import let_in, next_page, note_confirmed
 from gate.requests import body_of, bound_login, find_login, forget_cookie, refusal, text_of, visit_of
 from gate.steps import Step, Steps
+from gate.turns import Turns
 from semg.errors import LoginError, SemgError, StoreUnavailableError
 from semg.security import passkeys, totp
 from semg.security.failed_logins import FailedLogins, record_failures
@@ -31,9 +32,9 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(steps: Steps, pages: frozenset[str]) -> list[Route]:
+def routes(steps: Steps, turns: Turns, pages: frozenset[str]) -> list[Route]:
     """Return the routes of the login pages."""
-    forms = Forms(steps, pages)
+    forms = Forms(steps, turns, pages)
     return [
         Route("/login", forms.page, methods=["GET"]),
         Route("/login", answered(forms.password), methods=["POST"]),
@@ -79,8 +80,8 @@ async def asset(request: Request) -> Response:
 class Forms:
     """The handlers; blocking work is done in threads."""
 
-    def __init__(self, steps: Steps, pages: frozenset[str]) -> None:
-        self._steps, self._pages = steps, pages
+    def __init__(self, steps: Steps, turns: Turns, pages: frozenset[str]) -> None:
+        self._steps, self._turns, self._pages = steps, turns, pages
         self._failed = FailedLogins()
 
     async def page(self, request: Request) -> Response:
@@ -101,7 +102,6 @@ class Forms:
             return Response(status_code=303, headers={"Location": "/login"})
         has_code = await asyncio.to_thread(_has_code, visit.pool, account.account_id)
         values = self._values(request) | {
-            "login": account.login,
             "has_password": bool(account.password_hash),
             "has_code": has_code,
         }
@@ -128,7 +128,7 @@ class Forms:
         """Log in by a password, or ask for a code after it."""
         body, visit = await body_of(request), visit_of(request)
         name, secret = text_of(body, "login"), text_of(body, "password")
-        account = await asyncio.to_thread(self._checked, request, name, secret)
+        account = await self._turns.run(self._checked, request, name, secret)
         if await asyncio.to_thread(_has_code, visit.pool, account.account_id):
             step = Step("code", visit.address.origin, account_id=account.account_id)
             return JSONResponse({"handle": self._steps.begin(step)})
@@ -162,6 +162,7 @@ class Forms:
         visit = visit_of(request)
         if not passkeys.are_possible(visit.address):
             raise LoginError("Browsers take passkeys at a host name with HTTPS only, not at this address.")
+        self._turns.start(visit.client)
         options, challenge = passkeys.login_options(visit.address)
         return JSONResponse({
             "handle": self._steps.begin(Step("passkey", visit.address.origin, secret=challenge)),
@@ -193,7 +194,7 @@ class Forms:
             if shown.account_id != account.account_id:
                 raise LoginError(passkeys.WRONG)
         else:
-            await asyncio.to_thread(self._confirm_by_password, request, account, body)
+            await self._turns.run(self._confirm_by_password, request, account, body)
         await asyncio.to_thread(note_confirmed, visit.pool, account, login.login_id)
         return JSONResponse({})
 

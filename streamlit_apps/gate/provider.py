@@ -23,6 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gate import documents
 from gate.entering import next_page, note_confirmed, open_here
 from gate.requests import Visit, find_login, keep_cookie, visit_of
+from gate.turns import TOO_MANY, Turns
+from semg.errors import LoginError
 from semg.security.keys import derive, ring_of
 from semg.settings import Settings
 from semg.store import accounts, identities
@@ -38,6 +40,7 @@ FRESH_S = 300.0
 """Who proves again who it is, does it at the provider, not longer ago than this."""
 PROBLEMS = {
     "provider": "The provider did not let you in, or took too long. Try again.",
+    "busy": TOO_MANY,
     "disabled": "Your account is disabled. Ask an admin.",
     "not-fresh": "The provider did not ask you again who you are. Try again, or ask an admin.",
     "other": "The provider knows you as somebody else. Log out first.",
@@ -83,9 +86,9 @@ class _FlowCookie:
         await inner(scope, receive, send)
 
 
-def routes(pages: frozenset[str]) -> list[Route]:
+def routes(turns: Turns, pages: frozenset[str]) -> list[Route]:
     """Return the routes to the provider and back."""
-    made = _Provider(pages)
+    made = _Provider(turns, pages)
     cookie = [Middleware(_FlowCookie)]
     return [
         Route("/login/provider", made.leave, methods=["GET"], middleware=cookie),
@@ -94,8 +97,8 @@ def routes(pages: frozenset[str]) -> list[Route]:
 
 
 class _Provider:
-    def __init__(self, pages: frozenset[str]) -> None:
-        self._pages = pages
+    def __init__(self, turns: Turns, pages: frozenset[str]) -> None:
+        self._turns, self._pages = turns, pages
         self._flows = _Flows()
         self._client: tuple[tuple[str, str], Any] | None = None
 
@@ -117,6 +120,10 @@ class _Provider:
         visit = visit_of(request)
         if not visit.settings.oidc_metadata_url:
             return _back("provider")
+        try:
+            self._turns.start(visit.client)
+        except LoginError:
+            return _back("busy")
         confirms = request.query_params.get("confirm") == "1"
         request.session["confirms"] = confirms
         request.session["next"] = request.query_params.get("next", "/")[:500]

@@ -74,6 +74,15 @@ if (login) {
     .catch(() => say("The server does not answer. Try again in a few seconds."));
 }
 
+if (confirm) {
+  // Who is logged in is told to pages of this origin only, not to whoever has the cookie.
+  post("/login/factors/list", {}).then((known) => {
+    find("[data-login]").textContent = known.login;
+    const name = find("[data-username]");
+    if (name) name.value = known.login;
+  }).catch((error) => say(error.message));
+}
+
 if (confirm?.elements) {
   confirm.addEventListener("submit", attempt(confirm.querySelector("button"), async () => {
     const fields = confirm.elements;

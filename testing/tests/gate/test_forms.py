@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +11,10 @@ import httpx
 import pyotp
 import pytest
 
+from gate import forms, turns
 from gate.entering import next_page
 from gate.steps import EXPIRED, LIFE_S, MOST, TRIES, Step, Steps
+from semg import passwords
 from semg.errors import LoginError
 from semg.security import passkeys, totp
 from semg.security.login import REFUSED
@@ -18,6 +22,7 @@ from semg.security.origins import Address
 from semg.store import accounts, audit, logins, second_factors
 from semg.store.pool import execute, one
 from testing.tests.gate.conftest import LOGIN, PAGES, PASSWORD, Door
+from testing.tests.live.live_helpers import wait_for
 
 pytestmark = pytest.mark.servers
 
@@ -274,3 +279,46 @@ def test_passkeys_are_offered_where_browsers_take_them() -> None:
     where = {"http://localhost:8501": True, "https://emg.example": True, "http://emg.example": False,
              "http://127.0.0.1:8501": False, "https://192.0.2.1": False, "https://[2001:db8::1]": False}  # fmt: skip
     assert {url: passkeys.are_possible(Address(*url.split("://"))) for url in where} == where
+
+
+def test_cookie_alone_does_not_tell_who_is_logged_in(door: Door) -> None:
+    login = door.login()
+    for path in ("/login", "/login/confirm", "/login/factors", "/"):
+        with door.client(None, Cookie=f"semg_login={login.token}") as client:
+            page = client.get(path)
+            assert page.status_code == 200
+            assert f">{LOGIN}<" not in page.text
+            assert f'"{LOGIN}"' not in page.text
+
+
+def test_many_tries_at_once_hold_nobody_else_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries wait in threads of their own, and not without end: a page is opened meanwhile."""
+    go_on, answers = threading.Event(), []
+
+    def slow(*_: Any, **__: Any) -> None:
+        go_on.wait(60)
+        raise LoginError(REFUSED)
+
+    def attempt() -> None:
+        answers.append(post(door, "/login", {"login": LOGIN, "password": "wrong"}).json()["detail"])
+
+    monkeypatch.setattr(forms, "verify_login", slow)
+    tries = [threading.Thread(target=attempt) for _ in range(turns.WAITING + 1)]
+    for each in tries:
+        each.start()
+    try:
+        wait_for(lambda: answers == [passwords.BUSY])
+        with door.client(door.login()) as client:
+            assert client.get("/").status_code == 200
+    finally:
+        go_on.set()
+        for each in tries:
+            each.join(60)
+    assert answers[1:] == [REFUSED] * turns.WAITING
+
+
+def test_one_address_begins_few_steps(door: Door) -> None:
+    at_localhost = replace(door, url=door.url.replace("127.0.0.1", "localhost"))
+    codes = [post(at_localhost, "/login/passkey/options", {}).status_code for _ in range(20)]
+    assert codes[:15] == [200] * 15
+    assert 401 in codes[15:]
