@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from semg import clock
+from semg import clock, private_files
 from semg.errors import PlatformError, SettingsError
 from semg.ingest.udp_socket import open_socket
 from semg.platform import cluster, identity, lan, nats, postgres
@@ -47,7 +47,7 @@ class Launcher:
         self._health_password = secrets.token_urlsafe(32)
         self._ready_dir = settings.data_dir / "run" / "ready"
         self._ready_dir.mkdir(parents=True, exist_ok=True)
-        settings.log_dir.mkdir(parents=True, exist_ok=True)
+        settings.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def servers(self) -> list[Unit]:
         """Give the units of the servers that no setting names. Their start waits until they answer."""
@@ -84,7 +84,7 @@ class Launcher:
             handed_down = [self._udp_descriptor()] if service.takes_udp else []
             if handed_down:
                 environment["SEMG_UDP_FD"] = str(handed_down[0])
-            with self._log(service.name).open("ab") as out:
+            with private_files.open_log(self._log(service.name)) as out:
                 return subprocess.Popen(
                     service.argv,
                     cwd=service.cwd,
@@ -126,7 +126,7 @@ class Launcher:
         settings = self._settings
         self._end_leftovers("nats")
         folder = settings.data_dir / "nats"
-        folder.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(folder)  # the journal is muscle recordings
         config = folder / "nats.conf"
         nats.write_config(
             config,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from semg import private_files
 from semg.errors import PlatformError
 from semg.platform import embedded
 from semg.platform.bus_users import BusUser
@@ -112,8 +113,7 @@ def start(config: Path, port: int, log: Path, *, environment: Mapping[str, str] 
     """
     if not embedded.port_is_free("127.0.0.1", port):
         raise PlatformError(f"port {port} for NATS is taken: set NATS_PORT in .env to a free one")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as out:
+    with private_files.open_log(log) as out:
         process = subprocess.Popen(
             [str(binary()), "-c", str(config)],
             stdin=subprocess.DEVNULL,
