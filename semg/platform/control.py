@@ -15,11 +15,12 @@ from pathlib import Path
 import psutil
 
 from semg import private_files
+from semg.environment import child_environment
 from semg.errors import PlatformError
 from semg.platform import checks, cluster, embedded, env_file, identity, lan, postgres, services, state
 from semg.platform.first_login import ensure_admin
 from semg.platform.services import Service
-from semg.settings import PROJECT_DIR, Settings, child_environment, load_settings
+from semg.settings import PROJECT_DIR, Settings, load_settings
 from semg.settings import env_file as env_file_path
 
 SUPERVISOR_STOP_S = 120.0

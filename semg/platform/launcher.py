@@ -12,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from semg import clock, private_files
+from semg.environment import CLOCK_VARIABLE, child_environment
 from semg.errors import PlatformError, SettingsError
 from semg.ingest.udp_socket import open_socket
 from semg.platform import cluster, identity, lan, nats, postgres
 from semg.platform.bus_users import users_of
 from semg.platform.services import Service
 from semg.platform.unit import Unit, url_answers
-from semg.settings import CLOCK_VARIABLE, Settings, child_environment
+from semg.settings import Settings
 
 NATS_SPARE_BYTES = 64 << 20
 """What JetStream may keep beside the journal."""

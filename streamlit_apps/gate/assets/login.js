@@ -105,5 +105,20 @@ passkey?.addEventListener("click", attempt(passkey, async () => {
   }
 }));
 
-const arrived = find("#arrived");
-if (arrived) arrive({ binding: arrived.dataset.binding }, arrived.dataset.next);
+// What the provider's answer must fit is named by a handle that lies in this origin's storage meanwhile.
+const provider = find("#provider");
+provider?.addEventListener("click", attempt(provider, async () => {
+  const { handle, url } = await post("/login/provider", { next, confirms: "confirm" in provider.dataset });
+  localStorage.setItem("semg-provider", handle);
+  location.assign(url);
+}));
+
+if (find("#arrived")) {
+  const handle = localStorage.getItem("semg-provider") || "";
+  localStorage.removeItem("semg-provider");
+  const query = location.search;
+  history.replaceState(null, "", location.pathname);
+  post("/login/provider/finish", { handle, query })
+    .then((said) => arrive(said, said.next))
+    .catch((error) => { find("#arrived").hidden = true; say(error.message); });
+}
