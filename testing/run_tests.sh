@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what the tests need, then runs ruff, mypy and pytest. Arguments go to pytest.
 # Servers are thrown away after the run, on free ports: a running system and its .env are not touched.
-# Without the right to install Debian packages the browser, firmware, proxy, relay, clock and age layers are skipped, listed;
-# under REQUIRE_ALL=1 whatever is skipped fails the run (real recordings excepted).
+# Without the right to install Debian packages the browser, firmware, proxy, relay, clock, age and no-internet layers are
+# skipped, listed; the last one needs root as well. Under REQUIRE_ALL=1 whatever is skipped fails the run (real recordings excepted).
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
@@ -19,6 +19,8 @@ command -v turnserver >/dev/null 2>&1 || missing="$missing coturn"
 has_faketime() { ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1; }
 has_faketime || missing="$missing libfaketime"
 command -v age >/dev/null 2>&1 || missing="$missing age"
+has_namespaces() { command -v unshare >/dev/null 2>&1 && { command -v ip >/dev/null 2>&1 || [ -x /usr/sbin/ip ]; }; }
+has_namespaces || missing="$missing iproute2 util-linux"
 if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing Debian packages:$missing (details in logs/apt.log) …"
     export DEBIAN_FRONTEND=noninteractive
@@ -32,6 +34,7 @@ has_nginx || skipped="$skipped proxy(nginx-light)"
 command -v turnserver >/dev/null 2>&1 || skipped="$skipped relay(coturn)"
 has_faketime || skipped="$skipped clock(libfaketime)"
 command -v age >/dev/null 2>&1 || skipped="$skipped backups(age)"
+has_namespaces || skipped="$skipped no-internet(iproute2,util-linux)"
 if [ -n "$skipped" ]; then
     echo "Layers without their Debian package:$skipped"
     if [ "${REQUIRE_ALL:-0}" = 1 ]; then
