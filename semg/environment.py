@@ -30,12 +30,3 @@ def child_environment(**additions: str) -> dict[str, str]:
     here = str(PROJECT_DIR)
     others = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder not in ("", here)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join([here, *others]), **additions}
-
-
-def keep_forwarded_headers() -> None:
-    """Keep the web server of this process from taking ``X-Forwarded-For`` for the client.
-
-    uvicorn believes whoever connects from this machine, unless this variable says otherwise; the settings say whom to
-    believe, and ``semg.security.client_address`` reads the header.
-    """
-    os.environ["FORWARDED_ALLOW_IPS"] = ""
