@@ -104,12 +104,15 @@ COMMENT ON COLUMN logins.confirmed_at IS 'When the person last proved to be it, 
 COMMENT ON COLUMN logins.idle_at IS 'When the login ends if the person does nothing more';
 
 CREATE TABLE totp_factors (
-    account_id  bigint PRIMARY KEY REFERENCES accounts ON DELETE CASCADE,
-    secret      bytea NOT NULL,
-    last_step   bigint NOT NULL,
-    added_at    timestamptz NOT NULL DEFAULT now()
+    account_id    bigint PRIMARY KEY REFERENCES accounts ON DELETE CASCADE,
+    secret        bytea NOT NULL,
+    last_step     bigint NOT NULL,
+    added_at      timestamptz NOT NULL DEFAULT now(),
+    wrong_codes   integer NOT NULL DEFAULT 0,
+    locked_until  timestamptz
 );
 COMMENT ON TABLE totp_factors IS 'Codes of an authenticator app (RFC 6238); the secret is encrypted under SECRET_KEY';
+COMMENT ON COLUMN totp_factors.wrong_codes IS 'In a row; only who knows the password is asked for a code, and can lock them';
 COMMENT ON COLUMN totp_factors.last_step IS 'Time step of the newest code that was used: none is taken twice';
 
 CREATE TABLE recovery_codes (

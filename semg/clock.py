@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from semg.domain import utc_from_us
-from semg.settings import clock_offset_ns
+from semg.environment import clock_offset_ns
 
 _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Goes on while the machine sleeps."""

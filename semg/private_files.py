@@ -6,9 +6,10 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 LEFT_S = 3600.0
 """No upload and no export takes so long: what is older was left by a process that was killed."""
@@ -28,6 +29,23 @@ def write(path: Path, content: bytes) -> None:
         os.fchmod(file.fileno(), 0o600)
         file.write(content)
     partial.rename(path)
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a log for appending, unbuffered, that only its owner may read, whatever the umask and its earlier mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab", buffering=0)
+    if os.fstat(file.fileno()).st_mode & 0o077:
+        os.fchmod(file.fileno(), 0o600)
+    return file
+
+
+def close_logs(folder: Path, names: Iterable[str]) -> None:
+    """Close logs and their rotated copies that an earlier version left open to others; other files are left alone."""
+    for name in names:
+        for path in (folder / f"{name}.log", *folder.glob(f"{name}.log.*")):
+            if path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o077:
+                path.chmod(0o600)
 
 
 def close_to_others(folder: Path) -> None:

@@ -350,28 +350,6 @@ def env_file() -> Path:
     return Path(os.environ.get("SEMG_ENV_FILE") or PROJECT_DIR / ".env").resolve()
 
 
-def is_in_environment(name: str) -> bool:
-    """Tell whether the environment itself, not ``.env``, gives a setting that is not empty."""
-    return any(value for key, value in os.environ.items() if key.upper() == name.upper())
-
-
-CLOCK_VARIABLE = "SEMG_CLOCK_OFFSET_NS"
-"""Tells a service the platform's clock, see ``semg.clock``; the supervisor sets it."""
-
-
-def clock_offset_ns() -> int | None:
-    """Give the difference between UTC and the time since this machine's boot that the supervisor has told."""
-    told = os.environ.get(CLOCK_VARIABLE, "")
-    return int(told) if told.lstrip("-").isdigit() else None
-
-
-def child_environment(**additions: str) -> dict[str, str]:
-    """Give this process's environment with additions, for a child: it reads the same settings and the same code."""
-    here = str(PROJECT_DIR)
-    others = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder not in ("", here)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([here, *others]), **additions}
-
-
 def load_settings(path: Path | None | EllipsisType = ...) -> Settings:
     """Read the environment, and beneath it ``.env``.
 

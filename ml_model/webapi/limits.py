@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from semg.errors import StoreUnavailableError
 from semg.rates import MAX_CALLERS, Rates
-from semg.security.client_address import Network, client_address
+from semg.security.client_address import Network, client_address, rate_key
 from semg.store.api_tokens import PREFIX
 from webapi.access import bearer, is_api_token, known_grant, look_up
 from webapi.problems import away, problem
@@ -68,7 +68,7 @@ class RateLimit:
 
     async def _wait_s(self, rates: Rates, scope: Scope, token: str) -> float:
         """Count a request, look its token up unless it has to wait, and give how long it has to."""
-        address = client_address(scope, self._trusted)
+        address = rate_key(client_address(scope, self._trusted))
         if not token.startswith(PREFIX):
             return rates.wait_s(address)
         digest = hashlib.sha256(token.encode()).hexdigest()

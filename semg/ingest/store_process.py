@@ -24,12 +24,13 @@ from nats.aio.client import Client
 from pydantic import SecretStr
 
 from semg import bus, log
+from semg.environment import child_environment
 from semg.errors import BusError
 from semg.ingest.counters import Counters
 from semg.ingest.storing import StoreTask
 from semg.process.threads import thread_limits
 from semg.service import settle_memory
-from semg.settings import PROJECT_DIR, Settings, child_environment
+from semg.settings import PROJECT_DIR, Settings
 from semg.sharing import PartitionShare
 from semg.store.pool import Pool
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semg.domain import Job
+from semg.environment import child_environment
 from semg.errors import ConflictError, NotFoundError, StoreError
 from semg.process.threads import thread_limits
-from semg.settings import PROJECT_DIR, Settings, child_environment
+from semg.settings import PROJECT_DIR, Settings
 from semg.store import jobs
 from semg.store.pool import Pool
 

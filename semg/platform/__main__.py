@@ -14,11 +14,12 @@ from types import FrameType
 from typing import NoReturn
 
 from semg import log
+from semg.environment import child_environment
 from semg.errors import SemgError
 from semg.platform import certificate, control, copies, identity, keys, lan, services, state
 from semg.platform.first_login import LOGIN
 from semg.platform.supervisor import Supervisor
-from semg.settings import child_environment, load_settings
+from semg.settings import load_settings
 
 EXIT_FAILED, EXIT_NOT_READY, EXIT_INTERRUPTED = 1, 3, 130
 

@@ -16,6 +16,7 @@ import argparse
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -49,7 +50,7 @@ def main() -> int:
     options = parser.parse_args()
     log = ROOT / "logs" / "pip.log"
     try:
-        log.parent.mkdir(exist_ok=True)
+        log.parent.mkdir(mode=0o700, exist_ok=True)
         with _lock(ROOT):
             prepare(ROOT, ROOT / ".venv", [ROOT / "requirements.txt", *options.also], log)
     except BootstrapError as exc:
@@ -97,7 +98,8 @@ def prepare(root: Path, venv: Path, requirements: list[Path], log: Path) -> None
         return
     sys.stdout.write(f"Installing into {venv}: a few minutes at the first start (details in {log}) …\n")
     sys.stdout.flush()
-    log.write_bytes(b"")
+    with _open_log(log) as out:
+        out.truncate(0)
     if not works:
         _make(venv, log)
         missing = _stamps(venv, requirements)
@@ -175,10 +177,17 @@ def _install_command(venv: Path) -> list[str]:
 
 
 def _run(command: list[str], cwd: Path, log: Path) -> int:
-    with log.open("ab") as out:
+    with _open_log(log) as out:
         return subprocess.run(
             command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False
         ).returncode
+
+
+def _open_log(log: Path) -> io.FileIO:
+    """Open the log for appending, readable by its owner only: an index's address may hold a password."""
+    out = io.FileIO(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+    os.fchmod(out.fileno(), 0o600)
+    return out
 
 
 def _reason(log: Path) -> str:

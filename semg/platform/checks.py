@@ -17,19 +17,22 @@ from nats.aio.client import DEFAULT_INBOX_PREFIX
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
+from semg import private_files
 from semg.errors import PlatformError
-from semg.platform import embedded
+from semg.platform import embedded, services
 from semg.settings import NATS_SERVICES, Settings
 from semg.wire.messages import JOURNAL_STREAM, inbox_prefix
 
 CONNECT_TIMEOUT_S = 4
+LOG_NAMES = ("supervisor", "pip", "postgres", "nats", "gateway", "demo_stream")
+"""Logs beside those of the services in the table."""
 
 
 def check_folders(settings: Settings) -> None:
     """Make ``DATA_DIR`` and ``LOG_DIR``, and see that they can be written and that the disk has room."""
     for name, folder in (("DATA_DIR", settings.data_dir), ("LOG_DIR", settings.log_dir)):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700 if name == "LOG_DIR" else 0o777, parents=True, exist_ok=True)
         except OSError as exc:
             raise PlatformError(
                 f"{name} {folder} cannot be made ({exc.strerror}): set {name} in .env to one that this user may use"
@@ -54,6 +57,19 @@ def check_folders(settings: Settings) -> None:
             f"{settings.data_dir} belongs to an installation of another user (uid {run.stat().st_uid}): "
             "start and stop as that user, or set DATA_DIR in .env to another folder"
         )
+
+
+def close_logs(settings: Settings) -> None:
+    """Close the logs of earlier versions to other users; the folder too, where it is the project's own.
+
+    A folder that ``LOG_DIR`` names may be shared with other programs, such as ``/var/log``.
+    """
+    folder = settings.log_dir
+    if folder.stat().st_uid != os.geteuid():
+        return
+    if folder == Settings.model_fields["log_dir"].default:
+        private_files.make_folder(folder)
+    private_files.close_logs(folder, (*LOG_NAMES, *(service.name for service in services.table(settings))))
 
 
 def check_tls(settings: Settings) -> None:

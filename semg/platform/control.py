@@ -14,11 +14,13 @@ from pathlib import Path
 
 import psutil
 
+from semg import private_files
+from semg.environment import child_environment
 from semg.errors import PlatformError
 from semg.platform import checks, cluster, embedded, env_file, identity, lan, postgres, services, state
 from semg.platform.first_login import ensure_admin
 from semg.platform.services import Service
-from semg.settings import PROJECT_DIR, Settings, child_environment, load_settings
+from semg.settings import PROJECT_DIR, Settings, load_settings
 from semg.settings import env_file as env_file_path
 
 SUPERVISOR_STOP_S = 120.0
@@ -74,6 +76,7 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, wit
     checks.check_tls(settings)
     checks.check_provider(settings)
     checks.check_folders(settings)
+    checks.close_logs(settings)
     with _control_lock(settings, say):
         settings = load_settings()  # anew: another start may just have completed them
         installation = identity.make_installation(settings.data_dir)
@@ -211,7 +214,7 @@ def _spawn_supervisor(
     # SIGHUP asks it to look again; until it listens for that, the signal must not end it.
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with (settings.log_dir / "supervisor.log").open("ab") as out:
+        with private_files.open_log(settings.log_dir / "supervisor.log") as out:
             return subprocess.Popen(
                 command,
                 cwd=PROJECT_DIR,
@@ -298,5 +301,6 @@ def _end_all(settings: Settings, installation: str) -> bool:
     run = settings.data_dir / "run"
     for name in ("state.json", "extra_services.json"):
         (run / name).unlink(missing_ok=True)
-    shutil.rmtree(run / "ready", ignore_errors=True)
+    for name in ("ready", "gateway"):
+        shutil.rmtree(run / name, ignore_errors=True)
     return supervisor is not None or swept

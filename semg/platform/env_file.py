@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from semg import settings as settings_module
+from semg import environment
 from semg.errors import SettingsError
 from semg.platform.identity import write_atomically
 from semg.security.age_files import make_identity
@@ -48,7 +48,7 @@ def complete(path: Path, settings: Settings) -> list[str]:
     names = [
         name
         for name, value in wanted.items()
-        if not value.get_secret_value() and not settings_module.is_in_environment(name)
+        if not value.get_secret_value() and not environment.is_in_environment(name)
     ]
     _generate(path, names)
     return names
@@ -86,7 +86,7 @@ def rotate_key(path: Path, settings: Settings) -> None:
         The environment gives one of the two, or there is no key yet.
     """
     for name in ("SECRET_KEY", "SECRET_KEYS_OLD"):
-        if settings_module.is_in_environment(name):
+        if environment.is_in_environment(name):
             raise SettingsError(
                 f"{name} stands in the environment, not in {path.name}: put a new SECRET_KEY there, and the one before "
                 "into SECRET_KEYS_OLD"

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from semg import log, private_files
+from semg.environment import child_environment
 from semg.errors import PlatformError
 from semg.platform import gateway_config, identity
-from semg.settings import Settings, child_environment, get_settings
+from semg.settings import Settings, get_settings
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import signal
 import socket
@@ -10,14 +11,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from semg import clock
+from semg import clock, private_files
+from semg.environment import CLOCK_VARIABLE, child_environment
 from semg.errors import PlatformError, SettingsError
 from semg.ingest.udp_socket import open_socket
 from semg.platform import cluster, identity, lan, nats, postgres
 from semg.platform.bus_users import users_of
 from semg.platform.services import Service
 from semg.platform.unit import Unit, url_answers
-from semg.settings import CLOCK_VARIABLE, Settings, child_environment
+from semg.settings import Settings
 
 NATS_SPARE_BYTES = 64 << 20
 """What JetStream may keep beside the journal."""
@@ -43,10 +45,10 @@ class Launcher:
         self._settings, self._installation, self._workers = settings, installation, workers
         self._udp: socket.socket | None = None
         self.clock_offset_ns = clock.machine_offset_ns()
-        self._nats_pid: int | None = None
+        self._health_password = secrets.token_urlsafe(32)
         self._ready_dir = settings.data_dir / "run" / "ready"
         self._ready_dir.mkdir(parents=True, exist_ok=True)
-        settings.log_dir.mkdir(parents=True, exist_ok=True)
+        settings.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def servers(self) -> list[Unit]:
         """Give the units of the servers that no setting names. Their start waits until they answer."""
@@ -83,7 +85,7 @@ class Launcher:
             handed_down = [self._udp_descriptor()] if service.takes_udp else []
             if handed_down:
                 environment["SEMG_UDP_FD"] = str(handed_down[0])
-            with self._log(service.name).open("ab") as out:
+            with private_files.open_log(self._log(service.name)) as out:
                 return subprocess.Popen(
                     service.argv,
                     cwd=service.cwd,
@@ -125,7 +127,7 @@ class Launcher:
         settings = self._settings
         self._end_leftovers("nats")
         folder = settings.data_dir / "nats"
-        folder.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(folder)  # the journal is muscle recordings
         config = folder / "nats.conf"
         nats.write_config(
             config,
@@ -135,14 +137,14 @@ class Launcher:
             settings.nats_password.get_secret_value(),
             settings.journal_max_bytes + NATS_SPARE_BYTES,
             users=users_of(settings),
+            health_password=self._health_password,
         )
-        server = nats.start(config, settings.nats_port, self._log("nats"), environment=self._environment("nats"))
-        self._nats_pid = server.process.pid
-        return server.process
+        return nats.start(
+            config, settings.nats_port, self._log("nats"), environment=self._environment("nats")
+        ).process
 
     def _nats_answers(self) -> bool:
-        pid = self._nats_pid
-        return pid is not None and nats.is_healthy(self._settings.data_dir / "nats", pid)
+        return nats.is_healthy(self._settings.nats_port, self._health_password)
 
     def _nats_is_stuck(self) -> bool:
         """Tell whether NATS, which refuses messages, would take them after a restart: its disk has room again."""

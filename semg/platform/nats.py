@@ -11,13 +11,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+from semg import private_files
 from semg.errors import PlatformError
 from semg.platform import embedded
 from semg.platform.bus_users import BusUser
-from semg.platform.unit import url_answers
 
 MAX_PAYLOAD_BYTES = 1 << 20
+HEALTH_USER = "semg_health"
+HEALTH_TIMEOUT_S = 3.0
+_HEALTH_SUBJECT = "$SYS.REQ.SERVER.PING.HEALTHZ"
+_HEALTH_INBOX = "_INBOX_semg_health"
+MAX_LINE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +68,14 @@ def write_config(
     max_file_store: int,
     *,
     users: Sequence[BusUser] = (),
+    health_password: str = "",
     sync_always: bool = True,
 ) -> None:
     """Write the server's configuration, readable by its owner only.
 
-    ``user`` may use every subject, each of ``users`` its own ones only.
+    ``user`` may use every subject, each of ``users`` its own ones only. With ``health_password`` there is one more, who
+    may ask whether the server is well and nothing else (``is_healthy``). There is no monitoring port: it would tell
+    everybody on this machine who is connected, from where, and to which subjects.
 
     ``sync_always`` makes the journal survive a power cut; at one message per flush its cost was not measurable.
     """
@@ -81,8 +90,7 @@ def write_config(
         f"  {{ user: {_quoted(user)}, password: {_quoted(password)} }}",
         *(f"  {_restricted(one)}" for one in users),
         "] }",
-        'http: "127.0.0.1:-1"',  # a free port; the file below tells which
-        f"ports_file_dir: {_quoted(str(path.parent))}",
+        *(_health_account(health_password) if health_password else ()),
         f"jetstream {{ store_dir: {_quoted(str(store))}, max_file_store: {max_file_store}, sync_interval: {sync} }}",
     ]
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -105,10 +113,7 @@ def start(config: Path, port: int, log: Path, *, environment: Mapping[str, str] 
     """
     if not embedded.port_is_free("127.0.0.1", port):
         raise PlatformError(f"port {port} for NATS is taken: set NATS_PORT in .env to a free one")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    for stale in config.parent.glob("nats-server_*.ports"):
-        stale.unlink()
-    with log.open("ab") as out:
+    with private_files.open_log(log) as out:
         process = subprocess.Popen(
             [str(binary()), "-c", str(config)],
             stdin=subprocess.DEVNULL,
@@ -126,22 +131,45 @@ def start(config: Path, port: int, log: Path, *, environment: Mapping[str, str] 
     return server
 
 
-def is_healthy(folder: Path, pid: int) -> bool:
-    """Tell whether a server takes messages, by its own account (``/healthz`` of its monitoring port).
+def is_healthy(port: int, password: str) -> bool:
+    """Return whether a server on this machine takes messages, by its own account.
 
     A server whose disk ran full refuses a stream's messages until it is started again, however much is free then.
 
     Parameters
     ----------
-    folder
-        Where the server's configuration is.
+    password
+        What ``write_config`` was given as ``health_password``.
     """
+    hello = {"user": HEALTH_USER, "pass": password, "verbose": False, "pedantic": False, "name": "supervisor"}
+    said = f"CONNECT {json.dumps(hello)}\r\nSUB {_HEALTH_INBOX} 1\r\nPUB {_HEALTH_SUBJECT} {_HEALTH_INBOX} 0\r\n\r\n"
     try:
-        told = json.loads((folder / f"nats-server_{pid}.ports").read_text(encoding="utf-8"))
-        (url,) = told["monitoring"]
-    except (OSError, ValueError, KeyError):
+        with socket.create_connection(("127.0.0.1", port), timeout=HEALTH_TIMEOUT_S) as client:
+            client.sendall(said.encode())
+            with client.makefile("rb") as heard:
+                return _reads_well(heard)
+    except OSError:
         return False
-    return url_answers(f"{url}/healthz")
+
+
+def _reads_well(heard: BinaryIO) -> bool:
+    """Return whether the server's answer says so; the client library leaves its sockets open when it is refused."""
+    while line := heard.readline(MAX_LINE_BYTES):
+        if line.startswith(b"-ERR"):
+            return False
+        if line.startswith(b"MSG "):
+            n_bytes = int(line.split()[-1])
+            try:
+                return bool(json.loads(heard.read(n_bytes))["data"]["status_code"] == 200)
+            except (ValueError, KeyError, TypeError):
+                return False
+    return False
+
+
+def _health_account(password: str) -> list[str]:
+    """Return the system account, with a user who may ask one question."""
+    user = BusUser(HEALTH_USER, password, (_HEALTH_SUBJECT,), (_HEALTH_INBOX,))
+    return [f"accounts {{ SYS: {{ users: [ {_restricted(user)} ] }} }}", "system_account: SYS"]
 
 
 def _answers(port: int) -> bool:

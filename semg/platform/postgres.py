@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psycopg2
 
+from semg import private_files
 from semg.errors import PlatformError
 from semg.platform import cluster, embedded, postgres_roles
 
@@ -160,8 +161,7 @@ def start(
     command = [str(folder / "postgres"), "-D", str(data)]
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as out:
+    with private_files.open_log(log) as out:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from semg.private_files import open_log
+
 CHUNK_BYTES = 1 << 20
 
 
@@ -31,7 +33,8 @@ def rotate(log: Path, max_bytes: int, backups: int) -> bool:
         older = log.with_name(f"{log.name}.{number}")
         if older.exists():
             older.replace(log.with_name(f"{log.name}.{number + 1}"))
-    with log.open("r+b") as source, log.with_name(f"{log.name}.1").open("wb") as copy:
+    with log.open("r+b") as source, open_log(log.with_name(f"{log.name}.1")) as copy:
+        copy.truncate(0)
         # At most one full file: a service that logs faster than a disk copies must not keep this loop busy.
         while source.tell() < 2 * max_bytes and (chunk := source.read(CHUNK_BYTES)):
             copy.write(chunk)

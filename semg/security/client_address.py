@@ -39,7 +39,7 @@ def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
     peer = str(client[0]) if client else UNKNOWN
     found = _parse(peer)
     if found is None:
-        return peer
+        return UNKNOWN
     for entry in _forwarded(scope.get("headers") or ()):
         if not is_trusted(found, trusted):
             break
@@ -48,6 +48,17 @@ def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
             break
         found = further
     return str(found)
+
+
+def rate_key(address: str) -> str:
+    """Return what requests of an address are counted by: the address, or of IPv6 its network of 64 bits.
+
+    One customer of a provider has such a network, with more addresses in it than could ever be counted.
+    """
+    found = _parse(address)
+    if isinstance(found, IPv6Address):
+        return str(IPv6Network((int(found) >> 64 << 64, 64)).network_address)
+    return address if found is None else str(found)
 
 
 def is_trusted(address: IPv4Address | IPv6Address, trusted: Sequence[Network]) -> bool:

@@ -111,8 +111,6 @@ def verify_login(
     now: datetime,
     address: str = "",
     throttle: Throttle = _THROTTLE,
-    *,
-    is_all: bool = True,
 ) -> Account:
     """Return the account of a login whose password is right.
 
@@ -128,9 +126,6 @@ def verify_login(
         Where the try comes from; empty: from somebody who is logged in already, and is not counted by address.
     throttle
         Remembers wrong tries.
-    is_all
-        Whether the password proves who it is. False: a code is asked for too, and until that was right
-        (``forget_wrong_tries``) this try counts as a wrong one of the account.
 
     Raises
     ------
@@ -141,7 +136,7 @@ def verify_login(
     if address:
         throttle.by_address.begin(address)
     try:
-        account = _check(pool, login, password, now, throttle.unknown, is_all=is_all)
+        account = _check(pool, login, password, now, throttle.unknown)
     except LoginError as exc:
         if str(exc) == passwords.BUSY:
             throttle.by_address.was_right(address)
@@ -150,9 +145,7 @@ def verify_login(
     return account
 
 
-def _check(
-    pool: Pool, login: str, password: str, now: datetime, unknown: UnknownLogins, *, is_all: bool
-) -> Account:
+def _check(pool: Pool, login: str, password: str, now: datetime, unknown: UnknownLogins) -> Account:
     with passwords.turn():
         with pool.transaction() as tx:
             known = accounts.find_account(tx, login)
@@ -167,20 +160,13 @@ def _check(
     if account is None or not right:
         raise LoginError(REFUSED)
     with pool.transaction() as tx:
-        if is_all:
-            accounts.record_successful_login(tx, account.account_id)
+        accounts.record_successful_login(tx, account.account_id)
         if new_hash is not None:
             accounts.update_password(tx, account.account_id, new_hash, rehash=True)
         found = accounts.find_account(tx, account.login)
     if found is None:
         raise LoginError(REFUSED)
     return found
-
-
-def forget_wrong_tries(pool: Pool, account: Account) -> None:
-    """Forget the wrong tries of an account whose person has proved who it is."""
-    with pool.transaction() as tx:
-        accounts.record_successful_login(tx, account.account_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

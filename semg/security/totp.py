@@ -13,7 +13,7 @@ from semg import small_secrets
 from semg.errors import LoginError
 from semg.security.keys import Secret
 from semg.store import second_factors
-from semg.store.pool import Transaction
+from semg.store.pool import Pool, Transaction
 
 STEP_S = 30
 STEPS_ASIDE = 1
@@ -21,6 +21,7 @@ STEPS_ASIDE = 1
 RECOVERY_CODES = 10
 ISSUER = "sEMG gestures"
 WRONG = "The code is wrong or was used before. Wait for the next one that your app shows, and enter that."
+LOCKED = "Too many codes were wrong. Wait a quarter of an hour, then log in again."
 _PURPOSE = b"semg totp secret"
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _CODE = re.compile(r"[0-9]{6}")
@@ -53,14 +54,25 @@ def add(tx: Transaction, keys: Secret, account_id: int, secret: str, code: str, 
     return codes
 
 
-def check(tx: Transaction, keys: Secret, account_id: int, code: str, now: datetime) -> None:
+def check(pool: Pool, keys: Secret, account_id: int, code: str, now: datetime) -> None:
     """Take a code of the app, or a recovery code, of an account that has an app. Each is taken once.
+
+    Wrong ones are counted apart from wrong passwords: nobody who does not know the password can lock them.
 
     Raises
     ------
     LoginError
-        It is wrong, or was used before.
+        It is wrong, or was used before; or too many were.
     """
+    with pool.transaction() as tx:
+        if not second_factors.record_wrong_code(tx, account_id, now):
+            raise LoginError(LOCKED)
+    with pool.transaction() as tx:
+        _take(tx, keys, account_id, code, now)
+        second_factors.forget_wrong_codes(tx, account_id)
+
+
+def _take(tx: Transaction, keys: Secret, account_id: int, code: str, now: datetime) -> None:
     stored = second_factors.find_totp(tx, account_id)
     if stored is not None:
         secret = small_secrets.decrypt(keys, _PURPOSE, _owner(account_id), stored).decode()

@@ -36,7 +36,8 @@ class Account:
 
 def find_account(tx: Transaction, login: str) -> Account | None:
     """Give the account of a login, or None."""
-    row = one(tx, f"SELECT {_COLUMNS} FROM accounts WHERE login = %s", (checks.storable(login),))  # noqa: S608
+    wanted = checks.normalised(checks.storable(login))
+    row = one(tx, f"SELECT {_COLUMNS} FROM accounts WHERE login = %s", (wanted,))  # noqa: S608
     return None if row is None else _account(row)
 
 
@@ -198,7 +199,7 @@ def record_failed_login(tx: Transaction, login: str, now: datetime) -> Account |
         RETURNING {_COLUMNS}
         """,  # noqa: S608
         {
-            "login": checks.storable(login),
+            "login": checks.normalised(checks.storable(login)),
             "now": checks.aware("now", now),
             "free": FREE_TRIES,
             "first": FIRST_LOCK_S,

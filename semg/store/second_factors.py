@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
-from semg.store import checks
+from semg.store import accounts, checks
 from semg.store.pool import Transaction, execute, one, rows
 
 MAX_PASSKEYS = 20
@@ -68,6 +68,28 @@ def insert_totp(
     )
     for code_hash in recovery_hashes:
         execute(tx, "INSERT INTO recovery_codes (account_id, code_hash) VALUES (%s, %s)", (account_id, code_hash))
+
+
+def record_wrong_code(tx: Transaction, account_id: int, now: datetime) -> bool:
+    """Count a code as wrong before it is looked at; return False when codes of the account are locked.
+
+    A lock lasts as one after wrong passwords does (``accounts.lock_s``); ``forget_wrong_codes`` undoes it.
+    """
+    row = one(tx, "SELECT wrong_codes, locked_until FROM totp_factors WHERE account_id = %s FOR UPDATE", (account_id,))
+    if row is None:
+        return True
+    if row.locked_until is not None and row.locked_until > now:
+        return False
+    lock_s = accounts.lock_s(row.wrong_codes)
+    until = now + timedelta(seconds=lock_s) if lock_s else None
+    statement = "UPDATE totp_factors SET wrong_codes = wrong_codes + 1, locked_until = %s WHERE account_id = %s"
+    execute(tx, statement, (until, account_id))
+    return True
+
+
+def forget_wrong_codes(tx: Transaction, account_id: int) -> None:
+    """Forget the wrong codes of an account."""
+    execute(tx, "UPDATE totp_factors SET wrong_codes = 0, locked_until = NULL WHERE account_id = %s", (account_id,))
 
 
 def use_totp_step(tx: Transaction, account_id: int, step: int) -> bool:

@@ -2,6 +2,7 @@
 
 ``app`` the ASGI middleware · ``documents`` what browsers load first, with its Content-Security-Policy · ``sockets`` the
 page's WebSocket and which login is in it · ``uploads`` files that a page sends · ``forms`` the login pages ·
-``steps`` logins that are under way · ``factors`` the page of second factors · ``provider`` OpenID Connect ·
+``entering`` what each way of logging in ends with · ``steps`` logins that are under way · ``turns`` how much of
+that there may be · ``factors`` the page of second factors · ``provider`` OpenID Connect ·
 ``requests`` what is read of a request.
 """

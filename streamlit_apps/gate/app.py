@@ -14,6 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,11 +25,12 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 
 from gate import documents, factors, forms, provider, sockets, uploads
 from gate.requests import Visit, enter, find_login
-from gate.steps import Steps
+from gate.steps import Flows
+from gate.turns import Turns
 from gate.uploads import Uploads
 from semg.errors import StoreUnavailableError
 from semg.rates import Rates
-from semg.security.client_address import client_address
+from semg.security.client_address import client_address, rate_key
 from semg.security.origins import find_address
 from semg.settings import Settings
 from semg.store.pool import Pool
@@ -35,9 +39,10 @@ logger = logging.getLogger(__name__)
 
 REQUESTS_PER_S, BURST_S = 50.0, 20.0
 """Of one address; opening a page asks for some 100 files."""
-OWN = ("/login", "/gate/", "/oauth2callback")
+_OWN = ("/login", "/oauth2callback")
 HEALTH = "/_stcore/health"
-_OPEN = ("/static/", "/favicon.png", "/manifest.json")
+_OPEN = ("/static/js/", "/static/css/", "/static/media/")
+_OPEN_FILES = ("/favicon.png", "/manifest.json")
 """Streamlit's own files: the same for everybody."""
 _SHOWN = ("/media/", "/component/", "/_stcore/bidi-components/", "/_stcore/host-config")
 _READS = ("GET", "HEAD")
@@ -59,8 +64,9 @@ class Gate:
         self._app, self._found, self._pages = app, found, pages
         self._uploads = Uploads(app)
         self._rates = Rates(REQUESTS_PER_S, burst_s=BURST_S)
-        steps = Steps()
-        self._own = Router([*forms.routes(steps, pages), *factors.routes(steps), *provider.routes(pages)])
+        steps, turns = Flows(), Turns()
+        own = [*forms.routes(steps, turns, pages), *factors.routes(steps), *provider.routes(steps, turns, pages)]
+        self._own = ExceptionMiddleware(Router(own), {HTTPException: _not_there})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look at a request, and pass it on or refuse it."""
@@ -71,8 +77,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         settings, pool = self._found()
-        client = client_address(scope, settings.trusted_networks)
-        if self._rates.wait_s(client) > 0:
+        client = client_address(_as_connected(scope), settings.trusted_networks)
+        if self._rates.wait_s(rate_key(client)) > 0:
             await _refuse(scope, receive, send, 429, "Too many requests came from your address. Wait a few seconds.")
             return
         headers = Headers(scope=scope)
@@ -91,6 +97,8 @@ class Gate:
             return
         try:
             await self._pass(visit, scope, receive, send)
+        except ClientDisconnect:
+            return  # nobody waits for an answer
         except StoreUnavailableError as exc:
             logger.warning("the database is away: %s", exc)
             await _refuse(scope, receive, send, 503, "The database cannot be reached. Try again in a few seconds.")
@@ -102,14 +110,14 @@ class Gate:
                 await sockets.serve(self._app, visit, scope, receive, send)
             else:
                 await sockets.refuse(receive, send, 1008)
-        elif path.startswith(OWN):
-            await self._own(scope, receive, send)
+        elif path in _OWN or path.startswith(("/login/", "/gate/")):
+            await self._own(scope, receive, _hardened(documents.FORM_POLICY, send, "DENY"))
         elif path.startswith(uploads.PATH):
             await self._uploads(visit, scope, receive, send)
         elif scope["method"] not in _READS:
             await _refuse(scope, receive, send, 405, "This cannot be sent here.")
-        elif path.startswith(_OPEN):
-            await self._app(scope, receive, _hardened(visit, send))
+        elif path in _OPEN_FILES or path.startswith(_OPEN):
+            await self._app(scope, receive, _hardened(documents.policy_of(visit.settings, visit.address), send))
         elif path not in self._pages and not path.startswith(_SHOWN):
             await _refuse(scope, receive, send, 404, "There is no such page.")
         elif await find_login(Headers(scope=scope), visit, None) is None:
@@ -117,7 +125,7 @@ class Gate:
         elif path in self._pages:
             await documents.app_response(visit)(scope, receive, send)
         else:
-            await self._app(scope, receive, _hardened(visit, send))
+            await self._app(scope, receive, _hardened(documents.policy_of(visit.settings, visit.address), send))
 
 
 @asynccontextmanager
@@ -127,6 +135,23 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
     if isinstance(manager, MemoryUploadedFileManager):
         uploads.hide_sessions(manager)
     yield
+
+
+def _as_connected(scope: Scope) -> Scope:
+    """Return a request with the address that it was connected from.
+
+    Streamlit's uvicorn believes ``X-Forwarded-For`` of whoever connects from this machine, which cannot be set where
+    it is started, and gives what it believed the port 0. Whom to believe is for the settings to say.
+    """
+    client = scope.get("client")
+    return {**scope, "client": ("127.0.0.1", 0)} if client is not None and client[1] == 0 else scope
+
+
+def _not_there(_: Request, exc: Exception) -> Response:
+    """Return the answer to what the gate's own pages have not."""
+    status = exc.status_code if isinstance(exc, HTTPException) else 404
+    text = "This cannot be sent here." if status == 405 else "There is no such page."
+    return PlainTextResponse(text, status, {"Cache-Control": "no-store"})
 
 
 def _is_from_here(scope: Scope, headers: Headers, origin: str) -> bool:
@@ -154,13 +179,12 @@ async def _ask_for_login(is_page: bool, scope: Scope, receive: Receive, send: Se
     await response(scope, receive, send)
 
 
-def _hardened(visit: Visit, send: Send) -> Send:
+def _hardened(policy: str, send: Send, frames: str = "SAMEORIGIN") -> Send:
     """Return a ``send`` that adds the headers that every answer gets."""
-    policy = documents.policy_of(visit.settings, visit.address)
 
     async def send_hardened(message: Message) -> None:
         if message["type"] == "http.response.start":
-            documents.harden(MutableHeaders(scope=message), policy, "SAMEORIGIN")
+            documents.harden(MutableHeaders(scope=message), policy, frames)
         await send(message)
 
     return send_hardened

@@ -46,10 +46,10 @@ async def open_here(request: Request, account: Account, method: logins.Method) -
     return made
 
 
-async def let_in(request: Request, account: Account, method: logins.Method) -> Response:
+async def let_in(request: Request, account: Account, method: logins.Method, **more: str) -> Response:
     """Make a login, and answer with what the page has to keep of it; the rest is in the cookie."""
     made = await open_here(request, account, method)
-    response = JSONResponse({"binding": made.binding})
+    response = JSONResponse({"binding": made.binding, **more})
     keep_cookie(response, visit_of(request), made.token)
     return response
 

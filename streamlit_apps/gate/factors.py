@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gate import documents
-from gate.forms import answered
+from gate.answers import answered
 from gate.requests import body_of, bound_login, find_login, text_of, visit_of
-from gate.steps import Step, Steps
+from gate.steps import Flows, Step
 from semg.errors import LoginError
 from semg.security import passkeys, totp
 from semg.security.keys import ring_of
@@ -28,9 +28,9 @@ CONFIRM = "Prove first that it is you."
 Work = Callable[[Transaction, Account, int], Any]
 
 
-def routes(steps: Steps) -> list[Route]:
+def routes(flows: Flows) -> list[Route]:
     """Return the routes of the page."""
-    factors = Factors(steps)
+    factors = Factors(flows)
     return [
         Route("/login/factors", factors.page, methods=["GET"]),
         Route("/login/factors/list", answered(factors.list), methods=["POST"]),
@@ -46,8 +46,8 @@ def routes(steps: Steps) -> list[Route]:
 class Factors:
     """The handlers."""
 
-    def __init__(self, steps: Steps) -> None:
-        self._steps = steps
+    def __init__(self, flows: Flows) -> None:
+        self._steps = flows.of_accounts
 
     async def page(self, request: Request) -> Response:
         """Show the page; what there is, its script asks for with both secrets of the login."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,27 +12,28 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gate import documents, provider
+from gate import documents
+from gate.answers import answered
 from gate.entering import let_in, next_page, note_confirmed
-from gate.requests import body_of, bound_login, find_login, forget_cookie, refusal, text_of, visit_of
-from gate.steps import Step, Steps
-from semg.errors import LoginError, SemgError, StoreUnavailableError
+from gate.requests import body_of, bound_login, find_login, forget_cookie, refusal, text_of, token_of, visit_of
+from gate.steps import Flows, Step
+from gate.turns import Turns
+from semg.errors import LoginError
 from semg.security import passkeys, totp
 from semg.security.failed_logins import FailedLogins, record_failures
 from semg.security.keys import ring_of
-from semg.security.login import FORM, forget_wrong_tries, verify_login
+from semg.security.login import FORM, verify_login
 from semg.store import accounts, second_factors
 from semg.store.accounts import Account
 from semg.store.logins import LoginRecord
 from semg.store.pool import Pool
 
 logger = logging.getLogger(__name__)
-Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(steps: Steps, pages: frozenset[str]) -> list[Route]:
+def routes(flows: Flows, turns: Turns, pages: frozenset[str]) -> list[Route]:
     """Return the routes of the login pages."""
-    forms = Forms(steps, pages)
+    forms = Forms(flows, turns, pages)
     return [
         Route("/login", forms.page, methods=["GET"]),
         Route("/login", answered(forms.password), methods=["POST"]),
@@ -47,29 +47,6 @@ def routes(steps: Steps, pages: frozenset[str]) -> list[Route]:
     ]
 
 
-def answered(handler: Handler) -> Handler:
-    """Turn the refusals of a handler into answers that the page shows."""
-
-    async def handle(request: Request) -> Response:
-        try:
-            response = await handler(request)
-        except StoreUnavailableError:
-            raise
-        except LoginError as exc:
-            response = refusal(401, str(exc))
-        except SemgError as exc:
-            text = str(exc)
-            response = refusal(422, text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."))
-        except ValueError as exc:
-            logger.info("a login page's request was refused: %s", exc)
-            response = refusal(400, "This was not sent by the login page. Reload it.")
-        response.headers["Cache-Control"] = "no-store"
-        documents.harden(response.headers, documents.FORM_POLICY)
-        return response
-
-    return handle
-
-
 async def asset(request: Request) -> Response:
     """Return a script or style of these pages."""
     found = documents.asset_response(request.path_params["name"])
@@ -79,8 +56,8 @@ async def asset(request: Request) -> Response:
 class Forms:
     """The handlers; blocking work is done in threads."""
 
-    def __init__(self, steps: Steps, pages: frozenset[str]) -> None:
-        self._steps, self._pages = steps, pages
+    def __init__(self, flows: Flows, turns: Turns, pages: frozenset[str]) -> None:
+        self._flows, self._turns, self._pages = flows, turns, pages
         self._failed = FailedLogins()
 
     async def page(self, request: Request) -> Response:
@@ -88,8 +65,8 @@ class Forms:
         visit = visit_of(request)
         nobody = await asyncio.to_thread(_has_no_accounts, visit.pool)
         response = documents.form_response("login.html", self._values(request) | {"nobody": nobody})
-        if await find_login(request.headers, visit, None) is None:
-            forget_cookie(response, visit)
+        if token_of(request.headers, visit) and await find_login(request.headers, visit, None) is None:
+            forget_cookie(response, visit)  # of a login that has ended; a link from elsewhere sends none
         return response
 
     async def confirm_page(self, request: Request) -> Response:
@@ -101,7 +78,6 @@ class Forms:
             return Response(status_code=303, headers={"Location": "/login"})
         has_code = await asyncio.to_thread(_has_code, visit.pool, account.account_id)
         values = self._values(request) | {
-            "login": account.login,
             "has_password": bool(account.password_hash),
             "has_code": has_code,
         }
@@ -114,7 +90,6 @@ class Forms:
             "next": next_page(request.query_params.get("next", "/"), self._pages),
             "passkeys": passkeys.are_possible(visit.address),
             "provider": settings.oidc_name if settings.oidc_metadata_url else "",
-            "problem": provider.PROBLEMS.get(request.query_params.get("problem", ""), ""),
         }
 
     async def state(self, request: Request) -> Response:
@@ -128,32 +103,30 @@ class Forms:
         """Log in by a password, or ask for a code after it."""
         body, visit = await body_of(request), visit_of(request)
         name, secret = text_of(body, "login"), text_of(body, "password")
-        account = await asyncio.to_thread(self._checked, request, name, secret)
+        account = await self._turns.run(self._checked, request, name, secret)
         if await asyncio.to_thread(_has_code, visit.pool, account.account_id):
             step = Step("code", visit.address.origin, account_id=account.account_id)
-            return JSONResponse({"handle": self._steps.begin(step)})
-        await asyncio.to_thread(forget_wrong_tries, visit.pool, account)
+            return JSONResponse({"handle": self._flows.of_accounts.begin(step)})
         return await let_in(request, account, "password")
 
     def _checked(self, request: Request, name: str, secret: str) -> Account:
         visit = visit_of(request)
         try:
-            return verify_login(visit.pool, name, secret, datetime.now(UTC), visit.client, is_all=False)
+            return verify_login(visit.pool, name, secret, datetime.now(UTC), visit.key)
         except LoginError:
             with visit.pool.transaction() as tx:
                 known = accounts.find_account(tx, name)
                 number = None if known is None else known.account_id
-                record_failures(tx, FORM, self._failed.note(time.monotonic(), number, visit.client))
+                record_failures(tx, FORM, self._failed.note(time.monotonic(), number, visit.key))
             raise
 
     async def code(self, request: Request) -> Response:
         """Log in by the code that follows a password."""
         body, visit = await body_of(request), visit_of(request)
         handle = text_of(body, "handle")
-        step = self._steps.take(handle, "code", visit.address.origin, again=True)
+        step = self._flows.of_accounts.take(handle, "code", visit.address.origin, again=True)
         account = await asyncio.to_thread(_check_code, request, step.account_id, text_of(body, "code"))
-        self._steps.end(handle)
-        await asyncio.to_thread(forget_wrong_tries, visit.pool, account)
+        self._flows.of_accounts.end(handle)
         return await let_in(request, account, "password and code")
 
     async def passkey_options(self, request: Request) -> Response:
@@ -162,9 +135,10 @@ class Forms:
         visit = visit_of(request)
         if not passkeys.are_possible(visit.address):
             raise LoginError("Browsers take passkeys at a host name with HTTPS only, not at this address.")
+        self._turns.start(visit.key)
         options, challenge = passkeys.login_options(visit.address)
         return JSONResponse({
-            "handle": self._steps.begin(Step("passkey", visit.address.origin, secret=challenge)),
+            "handle": self._flows.of_strangers.begin(Step("passkey", visit.address.origin, secret=challenge)),
             "options": options,
         })  # fmt: skip
 
@@ -175,7 +149,7 @@ class Forms:
 
     async def _account_of_passkey(self, request: Request, body: Any) -> Account:
         visit = visit_of(request)
-        step = self._steps.take(text_of(body, "handle"), "passkey", visit.address.origin)
+        step = self._flows.of_strangers.take(text_of(body, "handle"), "passkey", visit.address.origin)
         answer = body.get("answer")
         if not isinstance(answer, dict):
             raise ValueError("expected the answer of a passkey")
@@ -193,7 +167,7 @@ class Forms:
             if shown.account_id != account.account_id:
                 raise LoginError(passkeys.WRONG)
         else:
-            await asyncio.to_thread(self._confirm_by_password, request, account, body)
+            await self._turns.run(self._confirm_by_password, request, account, body)
         await asyncio.to_thread(note_confirmed, visit.pool, account, login.login_id)
         return JSONResponse({})
 
@@ -202,18 +176,16 @@ class Forms:
         self._checked(request, account.login, text_of(body, "password"))
         if _has_code(visit.pool, account.account_id):
             _check_code(request, account.account_id, text_of(body, "code"))
-        forget_wrong_tries(visit.pool, account)
 
 
 def _check_code(request: Request, account_id: int, code: str) -> Account:
-    """Return the account whose code is right; a wrong one counts like a wrong password."""
-    visit, now = visit_of(request), datetime.now(UTC)
+    """Return the account whose code is right."""
+    visit = visit_of(request)
     with visit.pool.transaction() as tx:
         account = accounts.find_account_by_id(tx, account_id)
-        if account is None or accounts.record_failed_login(tx, account.login, now) is None:
-            raise LoginError(totp.WRONG)
-    with visit.pool.transaction() as tx:
-        totp.check(tx, ring_of(visit.settings), account_id, code, now)
+    if account is None or account.disabled_at is not None:
+        raise LoginError(totp.WRONG)
+    totp.check(visit.pool, ring_of(visit.settings), account_id, code, datetime.now(UTC))
     return account
 
 

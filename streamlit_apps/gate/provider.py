@@ -1,29 +1,36 @@
-"""Logging in by an OpenID Connect provider, as an option beside passwords (Authlib; code flow with PKCE)."""
+"""Logging in by an OpenID Connect provider, beside passwords (Authlib; code flow with PKCE).
+
+What the provider's answer must fit stays on the server, under a handle that the page keeps in its origin's storage
+while the browser is away: a cookie would be shared with every port of the host, and a page there could slip in an
+answer to a login of its own. The provider sends the browser back to a page that shows the handle in its request.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
-from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs
 
 import httpx
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.starlette_client import OAuth
 from joserfc.errors import JoseError
-from starlette.middleware import Middleware
-from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gate import documents
-from gate.entering import next_page, note_confirmed, open_here
-from gate.requests import Visit, find_login, keep_cookie, visit_of
-from semg.security.keys import derive, ring_of
+from gate.answers import answered
+from gate.entering import let_in, next_page, note_confirmed
+from gate.requests import Visit, body_of, bound_login, text_of, visit_of
+from gate.steps import Flows, Step
+from gate.turns import Turns
+from semg.errors import LoginError
 from semg.settings import Settings
 from semg.store import accounts, identities
 from semg.store.accounts import Account
@@ -32,77 +39,45 @@ from semg.store.audit import Actor, record
 logger = logging.getLogger(__name__)
 
 PATH = "/oauth2callback"
-FLOW_S = 600.0
-MAX_FLOWS = 1000
 FRESH_S = 300.0
 """Who proves again who it is, does it at the provider, not longer ago than this."""
-PROBLEMS = {
-    "provider": "The provider did not let you in, or took too long. Try again.",
-    "disabled": "Your account is disabled. Ask an admin.",
-    "not-fresh": "The provider did not ask you again who you are. Try again, or ask an admin.",
-    "other": "The provider knows you as somebody else. Log out first.",
-}
+REFUSED = "The provider did not let you in, or does not answer. Try again."
+_FAILURES = (httpx.HTTPError, AuthlibBaseError, JoseError, ValueError, RuntimeError, TypeError, KeyError)
+"""What asking a provider, and reading what it says, may raise."""
 
 
-class _Flows:
-    """Keeps what belongs to a login under way on the server; its cookie only says that this browser began it."""
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What the provider's answer must fit, and what for it was asked."""
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[str, float]] = OrderedDict()
-
-    async def get(self, key: str) -> str | None:
-        value, until = self._kept.get(key, (None, 0.0))
-        return value if time.monotonic() < until else None
-
-    async def set(self, key: str, value: str, expires: int | None = None) -> None:
-        self._kept[key] = (value, time.monotonic() + FLOW_S)
-        if len(self._kept) > MAX_FLOWS:
-            self._kept.popitem(last=False)
-
-    async def delete(self, key: str) -> None:
-        self._kept.pop(key, None)
+    state: str
+    nonce: str
+    code_verifier: str
+    confirms: bool
+    next: str
 
 
-class _FlowCookie:
-    """Starlette's signed cookie, made when a request comes: its key and its address are not known before."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        visit: Visit = visit_of(Request(scope))
-        secure = visit.address.is_secure
-        inner = SessionMiddleware(
-            self._app,
-            secret_key=_cookie_key(visit.settings),
-            session_cookie="__Host-semg_provider" if secure else "semg_provider",
-            max_age=int(FLOW_S),
-            same_site="lax",  # the provider sends the browser back
-            https_only=secure,
-        )
-        await inner(scope, receive, send)
-
-
-def routes(pages: frozenset[str]) -> list[Route]:
+def routes(flows: Flows, turns: Turns, pages: frozenset[str]) -> list[Route]:
     """Return the routes to the provider and back."""
-    made = _Provider(pages)
-    cookie = [Middleware(_FlowCookie)]
+    made = _Provider(flows, turns, pages)
     return [
-        Route("/login/provider", made.leave, methods=["GET"], middleware=cookie),
-        Route(PATH, made.come_back, methods=["GET"], middleware=cookie),
+        Route("/login/provider", answered(made.leave), methods=["POST"]),
+        Route(PATH, made.come_back, methods=["GET"]),
+        Route("/login/provider/finish", answered(made.finish), methods=["POST"]),
     ]
 
 
 class _Provider:
-    def __init__(self, pages: frozenset[str]) -> None:
-        self._pages = pages
-        self._flows = _Flows()
+    def __init__(self, flows: Flows, turns: Turns, pages: frozenset[str]) -> None:
+        self._steps, self._turns, self._pages = flows.of_strangers, turns, pages
         self._client: tuple[tuple[str, str], Any] | None = None
 
     def _of(self, settings: Settings) -> Any:
+        if not settings.oidc_metadata_url:
+            raise LoginError("No provider is set up here.")
         wanted = (settings.oidc_metadata_url, settings.oidc_client_id)
         if self._client is None or self._client[0] != wanted:
-            client = OAuth(cache=self._flows).register(
+            client = OAuth().register(
                 "provider",
                 client_id=settings.oidc_client_id,
                 client_secret=settings.oidc_client_secret.get_secret_value(),
@@ -113,64 +88,73 @@ class _Provider:
         return self._client[1]
 
     async def leave(self, request: Request) -> Response:
-        """Send the browser to the provider."""
-        visit = visit_of(request)
-        if not visit.settings.oidc_metadata_url:
-            return _back("provider")
-        confirms = request.query_params.get("confirm") == "1"
-        request.session["confirms"] = confirms
-        request.session["next"] = request.query_params.get("next", "/")[:500]
+        """Return the provider's address to go to, and the handle to keep meanwhile."""
+        body, visit = await body_of(request), visit_of(request)
+        self._turns.start(visit.key)
+        client, confirms = self._of(visit.settings), body.get("confirms") is True
         asked = {"prompt": "login", "max_age": 0} if confirms else {}
         try:
-            response: Response = await self._of(visit.settings).authorize_redirect(
-                request, visit.address.origin + PATH, **asked
-            )
-        except (httpx.HTTPError, AuthlibBaseError, JoseError, ValueError, RuntimeError) as exc:
+            made = await client.create_authorization_url(visit.address.origin + PATH, **asked)
+        except _FAILURES as exc:
             logger.warning("the provider cannot be asked: %s", exc)
-            return _back("provider")
-        return response
+            raise LoginError(REFUSED) from exc
+        expected = {
+            "state": made["state"],
+            "nonce": made["nonce"],
+            "code_verifier": made["code_verifier"],
+            "confirms": confirms,
+            "next": next_page(text_of(body, "next"), self._pages),
+        }
+        step = Step("provider", visit.address.origin, secret=json.dumps(expected).encode())
+        return JSONResponse({"handle": self._steps.begin(step), "url": made["url"]})
 
-    async def come_back(self, request: Request) -> Response:
-        """Take what the provider says of who has logged in there."""
-        visit = visit_of(request)
-        wanted = next_page(str(request.session.pop("next", "/")), self._pages)
-        confirms = bool(request.session.pop("confirms", False))
-        if not visit.settings.oidc_metadata_url:
-            return _back("provider")
-        try:
-            token = await self._of(visit.settings).authorize_access_token(request)
-        except (httpx.HTTPError, AuthlibBaseError, JoseError, ValueError, RuntimeError, TypeError, KeyError) as exc:
-            logger.warning("a login by the provider failed: %s", exc)
-            return _back("provider")
-        said = dict(token.get("userinfo") or {})
-        issuer, subject = str(said.get("iss", "")), str(said.get("sub", ""))
-        if not issuer or not subject:
-            return _back("provider")
-        name = str(said.get("preferred_username") or said.get("email") or subject)
-        account = await asyncio.to_thread(_account_of, visit, issuer, subject, name)
+    async def come_back(self, _: Request) -> Response:
+        """Show the page that finishes the login; it reads the provider's answer from its address."""
+        return documents.form_response("arrived.html", {})
+
+    async def finish(self, request: Request) -> Response:
+        """Let in whom the provider names, or note that it is still the same person."""
+        body, visit = await body_of(request), visit_of(request)
+        step = self._steps.take(text_of(body, "handle"), "provider", visit.address.origin)
+        expected = _Expected(**json.loads(step.secret))
+        said = await self._claims(visit, parse_qs(text_of(body, "query").lstrip("?")), expected)
+        name = str(said.get("preferred_username") or said.get("email") or said["sub"])
+        account = await asyncio.to_thread(_account_of, visit, str(said["iss"]), str(said["sub"]), name)
         if account.disabled_at is not None:
-            return _back("disabled")
-        if confirms:
-            before = await find_login(request.headers, visit, None)
-            if before is None or before.account_id != account.account_id:
-                return _back("other")
-            if not isinstance(said.get("auth_time"), int | float) or time.time() - said["auth_time"] > FRESH_S:
-                return _back("not-fresh")
-            await asyncio.to_thread(note_confirmed, visit.pool, account, before.login_id)
-            return documents.form_response("arrived.html", {"binding": "", "next": wanted})
-        made = await open_here(request, account, "provider")
-        response = documents.form_response("arrived.html", {"binding": made.binding, "next": wanted})
-        keep_cookie(response, visit, made.token)
-        return response
+            raise LoginError("Your account is disabled. Ask an admin.")
+        if not expected.confirms:
+            return await let_in(request, account, "provider", next=expected.next)
+        login = await bound_login(request)
+        if login is None or login.account_id != account.account_id:
+            raise LoginError("The provider knows you as somebody else than who is logged in here.")
+        asked_at = said.get("auth_time")
+        if not isinstance(asked_at, int | float) or time.time() - asked_at > FRESH_S:
+            raise LoginError("The provider did not ask you again who you are. Try again, or ask an admin.")
+        await asyncio.to_thread(note_confirmed, visit.pool, account, login.login_id)
+        return JSONResponse({"next": expected.next})
 
+    async def _claims(self, visit: Visit, query: Mapping[str, list[str]], expected: _Expected) -> dict[str, Any]:
+        """Return what the provider says of who has logged in there, once it fits what was asked.
 
-def _cookie_key(settings: Settings) -> str:
-    """Return the key of the flow's cookie, which is not the key of anything else."""
-    return derive(ring_of(settings).current, b"semg provider login").hex()
-
-
-def _back(problem: str) -> Response:
-    return RedirectResponse(f"/login?problem={quote(problem)}", 303, {"Cache-Control": "no-store"})
+        Raises
+        ------
+        LoginError
+            It does not, or the provider refuses.
+        """
+        if query.get("state") != [expected.state] or len(query.get("code", [])) != 1:
+            raise LoginError(REFUSED)
+        client = self._of(visit.settings)
+        try:
+            token = await client.fetch_access_token(
+                redirect_uri=visit.address.origin + PATH, code=query["code"][0], code_verifier=expected.code_verifier
+            )
+            said = dict(await client.parse_id_token(token, nonce=expected.nonce))
+        except _FAILURES as exc:
+            logger.warning("a login by the provider failed: %s", exc)
+            raise LoginError(REFUSED) from exc
+        if not said.get("iss") or not said.get("sub"):
+            raise LoginError(REFUSED)
+        return said
 
 
 def _account_of(visit: Visit, issuer: str, subject: str, name: str) -> Account:

@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection, Request, cookie_parser
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
+from semg.security.client_address import rate_key
 from semg.security.login import Browser
 from semg.security.origins import Address
 from semg.settings import Settings
@@ -24,6 +25,8 @@ BINDING_HEADER = "x-semg-binding"
 BINDING_PROTOCOL = "semg.binding."
 COOKIE = "semg_login"
 MAX_BODY_BYTES = 64 << 10
+BODY_S = 15.0
+"""A form is small: whoever sends it more slowly is not one."""
 _ENTRY = "semg.gate"
 
 
@@ -43,6 +46,11 @@ class Visit:
     pool: Pool
     address: Address
     client: str
+
+    @property
+    def key(self) -> str:
+        """What requests of this client are counted by."""
+        return rate_key(self.client)
 
     @property
     def cookie(self) -> str:
@@ -116,11 +124,12 @@ async def body_of(request: Request) -> Mapping[str, Any]:
     if kind != "application/json":
         raise ValueError("expected a JSON body")
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise ValueError(f"expected at most {MAX_BODY_BYTES} bytes")
-        parts.append(part)
+    async with asyncio.timeout(BODY_S):
+        async for part in request.stream():
+            size += len(part)
+            if size > MAX_BODY_BYTES:
+                raise ValueError(f"expected at most {MAX_BODY_BYTES} bytes")
+            parts.append(part)
     body = orjson.loads(b"".join(parts))  # it bounds how deep a body is nested
     if not isinstance(body, dict):
         raise ValueError("expected a JSON object")

@@ -36,6 +36,10 @@ SEEN_EVERY_S = 30.0
 MAX_OPEN = 40
 """Open pages of one login."""
 MAX_SESSIONS = 10_000
+ALLOWED = ("rerun_script", "stop_script", "file_urls_request", "app_heartbeat", "dataframe_chunk")
+"""Kinds of messages that pages of this app send."""
+MAX_DROPPED = 100
+"""Of other messages, then the WebSocket is closed."""
 MAX_MESSAGE_BYTES = 16 << 20
 """From a browser; files come as uploads."""
 
@@ -169,6 +173,7 @@ class _Socket:
         self._ended = asyncio.Event()
         self._is_open = False
         self._seen_at = -SEEN_EVERY_S
+        self._n_dropped = 0
 
     def end(self) -> None:
         """Close it, because its login has ended. Safe to use from threads."""
@@ -184,6 +189,22 @@ class _Socket:
             await asyncio.gather(watch, return_exceptions=True)
 
     async def _from_browser(self) -> Message:
+        """Return the next message that Streamlit may see; others are dropped."""
+        while True:
+            message = await self._next()
+            if message["type"] != "websocket.receive":
+                return message
+            asked = _parsed(message.get("bytes"))
+            if asked is not None:
+                if asked.WhichOneof("type") == "rerun_script" and not asked.rerun_script.is_auto_rerun:
+                    await self._note_seen()
+                return message
+            self._n_dropped += 1
+            if self._n_dropped > MAX_DROPPED:
+                await self._close(1008)
+                return {"type": "websocket.disconnect", "code": 1008}
+
+    async def _next(self) -> Message:
         waiting = [asyncio.ensure_future(self._receive()), asyncio.ensure_future(self._ended.wait())]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -194,12 +215,9 @@ class _Socket:
         finally:
             for task in waiting:
                 task.cancel()
-        data = message.get("bytes") or b""
-        if len(data) > MAX_MESSAGE_BYTES:
+        if len(message.get("bytes") or message.get("text") or b"") > MAX_MESSAGE_BYTES:
             await self._close(1009)
             return {"type": "websocket.disconnect", "code": 1009}
-        if data and _is_of_person(data):
-            await self._note_seen()
         return message
 
     async def _to_browser(self, message: Message) -> None:
@@ -248,10 +266,16 @@ class _Socket:
             logins.update_seen(tx, self._login.login_id, self._visit.settings.login_idle_s)
 
 
-def _is_of_person(data: bytes) -> bool:
-    """Return whether a page's message comes from what its person did, not from a part that redraws by itself."""
+def _parsed(data: bytes | None) -> BackMsg | None:
+    """Return a page's message; None for what no page of this app sends.
+
+    Streamlit does for every page what only its developer should ask for: empty the caches of all, install files.
+    """
     try:
-        message = BackMsg.FromString(data)
+        message = BackMsg.FromString(data or b"")
     except DecodeError:
-        return False
-    return message.WhichOneof("type") == "rerun_script" and not message.rerun_script.is_auto_rerun
+        return None
+    kind = message.WhichOneof("type")
+    if kind == "backend_operation_request":
+        kind = message.backend_operation_request.WhichOneof("payload")
+    return message if kind in ALLOWED else None

@@ -15,9 +15,10 @@ from typing import Literal
 
 from semg.errors import LoginError
 
-Kind = Literal["code", "passkey", "new passkey", "new app"]
+Kind = Literal["code", "passkey", "provider", "new passkey", "new app"]
 LIFE_S = 300.0
-MOST = 1000
+MOST_OF_STRANGERS, MOST_OF_ACCOUNTS, MOST_OF_ONE = 20_000, 2_000, 20
+"""Steps that are remembered: of whoever opens the login page, of those who proved a password, of one of these."""
 TRIES = 5
 EXPIRED = "This took too long, or was tried too often. Begin again."
 
@@ -31,7 +32,7 @@ class Step:
     account_id, login_id
         Whose it is; 0 where that is not known yet.
     secret
-        The challenge of a passkey, or the secret of an app that is being added.
+        The challenge of a passkey, the secret of a new app, or what a provider's answer must fit (JSON).
     origin
         At which address of the app it began.
     """
@@ -44,16 +45,18 @@ class Step:
 
 
 class Steps:
-    """Remembers steps; the oldest is forgotten first. Safe to use from threads.
+    """Remembers steps; the oldest is forgotten first, of an account before those of others. Safe to use from threads.
 
     Parameters
     ----------
+    most
+        Remembered at most.
     clock
         Seconds, rising.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = most, clock
         self._kept: OrderedDict[str, tuple[Step, float, int]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -61,8 +64,12 @@ class Steps:
         """Remember a step, and return its handle."""
         handle = secrets.token_urlsafe(32)
         with self._lock:
+            if step.account_id:
+                own = [key for key, (kept, _, _) in self._kept.items() if kept.account_id == step.account_id]
+                for key in own[: max(0, len(own) - MOST_OF_ONE + 1)]:
+                    del self._kept[key]
             self._kept[handle] = (step, self._clock() + LIFE_S, TRIES)
-            if len(self._kept) > MOST:
+            if len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         return handle
 
@@ -91,3 +98,14 @@ class Steps:
         """Forget a step that has succeeded."""
         with self._lock:
             self._kept.pop(handle, None)
+
+
+class Flows:
+    """The steps that whoever opens the login page begins, and those that somebody who has proved a password does.
+
+    Apart, so that no number of the first pushes one of the second out.
+    """
+
+    def __init__(self) -> None:
+        self.of_strangers = Steps(MOST_OF_STRANGERS)
+        self.of_accounts = Steps(MOST_OF_ACCOUNTS)

@@ -74,6 +74,15 @@ if (login) {
     .catch(() => say("The server does not answer. Try again in a few seconds."));
 }
 
+if (confirm) {
+  // Who is logged in is told to pages of this origin only, not to whoever has the cookie.
+  post("/login/factors/list", {}).then((known) => {
+    find("[data-login]").textContent = known.login;
+    const name = find("[data-username]");
+    if (name) name.value = known.login;
+  }).catch((error) => say(error.message));
+}
+
 if (confirm?.elements) {
   confirm.addEventListener("submit", attempt(confirm.querySelector("button"), async () => {
     const fields = confirm.elements;
@@ -96,5 +105,20 @@ passkey?.addEventListener("click", attempt(passkey, async () => {
   }
 }));
 
-const arrived = find("#arrived");
-if (arrived) arrive({ binding: arrived.dataset.binding }, arrived.dataset.next);
+// What the provider's answer must fit is named by a handle that lies in this origin's storage meanwhile.
+const provider = find("#provider");
+provider?.addEventListener("click", attempt(provider, async () => {
+  const { handle, url } = await post("/login/provider", { next, confirms: "confirm" in provider.dataset });
+  localStorage.setItem("semg-provider", handle);
+  location.assign(url);
+}));
+
+if (find("#arrived")) {
+  const handle = localStorage.getItem("semg-provider") || "";
+  localStorage.removeItem("semg-provider");
+  const query = location.search;
+  history.replaceState(null, "", location.pathname);
+  post("/login/provider/finish", { handle, query })
+    .then((said) => arrive(said, said.next))
+    .catch((error) => { find("#arrived").hidden = true; say(error.message); });
+}

@@ -168,3 +168,26 @@ def test_old_login_proves_who_it_is_before_it_makes_a_token(
         page.get_by_label("Name of the new token").fill("Robot hand")
         page.get_by_role("button", name="Make token").click()
         expect(page.get_by_text("It is shown only now")).to_be_visible()
+
+
+def test_address_of_a_client_is_not_what_the_client_says(
+    page: Page, live_settings: Settings, pool: Pool, tmp_path: Path
+) -> None:
+    """No proxy is set up: neither the gate nor the web server before it believes ``X-Forwarded-For``."""
+    page.set_extra_http_headers({"X-Forwarded-For": "192.0.2.99"})
+    with running(live_settings, tmp_path, ("streamlit",)):
+        log_in(page, live_settings)
+        with httpx.Client(base_url=live_settings.app_url, headers={"Origin": live_settings.app_url}) as client:
+            told = [
+                client.post(
+                    "/login",
+                    json={"login": f"nobody {number}", "password": "wrong"},
+                    headers={"X-Forwarded-For": f"198.51.100.{number}"},
+                ).json()["detail"]
+                for number in range(25)
+            ]
+    assert "Too many wrong tries came from your address" in told[-1]
+    with pool.transaction() as tx:
+        account = accounts.find_account(tx, LOGIN)
+        assert account is not None
+        assert {one.address for one in logins.list_logins(tx, account.account_id)} == {"127.0.0.1"}

@@ -120,8 +120,8 @@ def test_person_of_the_provider_is_a_viewer_until_an_admin_says_more(
         user_id = profiles.insert_profile(tx, "Shared Bo", channels=("a0",), rate_hz=200)
     with running(with_provider, tmp_path, ("streamlit",)):
         page.goto(with_provider.app_url)
-        page.get_by_role("link", name="Log in with Lab").click()
-        expect(page.get_by_text("Logged in as ada-2")).to_be_visible()
+        page.get_by_role("button", name="Log in with Lab").click()
+        expect(page.get_by_text("Logged in as ada-2").first).to_be_visible()
         assert provider.asked[0]["client_id"] == CLIENT_ID
         with pool.transaction() as tx:
             account = identities.find_account(tx, provider.issuer, "subject-1")
@@ -137,13 +137,13 @@ def test_person_of_the_provider_is_a_viewer_until_an_admin_says_more(
         # The subject says who it is; the name may change.
         provider.person = {**provider.person, "preferred_username": "renamed"}
         page.get_by_role("button", name="Log out").click()
-        page.get_by_role("link", name="Log in with Lab").click()
-        expect(page.get_by_text("Logged in as ada-2")).to_be_visible()
+        page.get_by_role("button", name="Log in with Lab").click()
+        expect(page.get_by_text("Logged in as ada-2").first).to_be_visible()
 
         with pool.transaction() as tx:
             accounts.update_account(tx, account.account_id, role="researcher", disabled=True)
         page.reload()
-        page.get_by_role("link", name="Log in with Lab").click()
+        page.get_by_role("button", name="Log in with Lab").click()
         expect(page.get_by_text("Your account is disabled")).to_be_visible()
         with pool.transaction() as tx:
             assert one(tx, "SELECT count(*) AS n FROM account_identities").n == 1

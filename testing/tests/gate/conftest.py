@@ -66,6 +66,7 @@ class Door:
     inner: Inner
     account_id: int
     url: str
+    gate: Gate
 
     def login(self) -> NewLogin:
         return new_login(self.pool, self.account_id)
@@ -93,6 +94,6 @@ def door(servers: Servers, pool: Pool, account_id: int) -> Iterator[Door]:
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_for(lambda: server.started)
-    yield Door(settings, pool, inner, account_id, f"http://127.0.0.1:{settings.streamlit_port}")
+    yield Door(settings, pool, inner, account_id, f"http://127.0.0.1:{settings.streamlit_port}", served)
     server.should_exit = True
     thread.join(20)

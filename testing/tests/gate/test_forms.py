@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,15 +11,18 @@ import httpx
 import pyotp
 import pytest
 
+from gate import forms, turns
 from gate.entering import next_page
-from gate.steps import EXPIRED, LIFE_S, MOST, TRIES, Step, Steps
+from gate.steps import EXPIRED, LIFE_S, TRIES, Flows, Step, Steps
+from semg import passwords
 from semg.errors import LoginError
 from semg.security import passkeys, totp
 from semg.security.login import REFUSED
 from semg.security.origins import Address
 from semg.store import accounts, audit, logins, second_factors
-from semg.store.pool import execute, one
+from semg.store.pool import execute
 from testing.tests.gate.conftest import LOGIN, PAGES, PASSWORD, Door
+from testing.tests.live.live_helpers import wait_for
 
 pytestmark = pytest.mark.servers
 
@@ -122,25 +127,32 @@ def test_with_an_app_a_password_opens_nothing_without_its_code(door: Door) -> No
 
 
 def test_codes_are_guessed_as_slowly_as_passwords(door: Door) -> None:
-    app, _ = app_of(door)
-    tried = 0
+    app_of(door)
+    refusals = []
     for _ in range(3):
-        answer = post(door, "/login", {"login": LOGIN, "password": PASSWORD})
-        if "handle" not in answer.json():
-            break
+        handle = post(door, "/login", {"login": LOGIN, "password": PASSWORD}).json()["handle"]
         for _ in range(TRIES):
-            tried += 1
-            post(door, "/login/code", {"handle": answer.json()["handle"], "code": "000000"})
-    assert tried <= 2 * TRIES
-    with door.pool.transaction() as tx:
-        assert one(tx, "SELECT locked_until > now() AS locked FROM accounts").locked
-    assert post(door, "/login", {"login": LOGIN, "password": PASSWORD}).json()["detail"] == REFUSED
-    assert app.now()
+            answer = post(door, "/login/code", {"handle": handle, "code": "000000"})
+            refusals.append(answer.json()["detail"])
+    assert refusals.count(totp.WRONG) == accounts.FREE_TRIES + 1
+    assert set(refusals[accounts.FREE_TRIES + 1 :]) == {totp.LOCKED}
+
+
+def test_wrong_passwords_of_others_do_not_shut_out_who_has_an_app(door: Door) -> None:
+    app, codes = app_of(door)
+    for number, failed in enumerate((0, 3, 4, 10, 30)):
+        with door.pool.transaction() as tx:
+            execute(tx, "UPDATE accounts SET failed_logins = %s, locked_until = now() - interval '1 s'", (failed,))
+        answer = post(door, "/login", {"login": LOGIN, "password": PASSWORD})
+        assert answer.status_code == 200, failed
+        done = post(door, "/login/code", {"handle": answer.json()["handle"], "code": codes[number]})
+        assert done.status_code == 200, failed
+    assert app.secret
 
 
 def test_steps_end_by_age_number_and_tries_and_are_for_one_thing() -> None:
     now_s = [0.0]
-    steps = Steps(lambda: now_s[0])
+    steps = Steps(10, lambda: now_s[0])
     step = Step("code", "http://a", account_id=1)
     handle = steps.begin(step)
     assert [steps.take(handle, "code", "http://a", again=True) for _ in range(TRIES)] == [step] * TRIES
@@ -152,11 +164,21 @@ def test_steps_end_by_age_number_and_tries_and_are_for_one_thing() -> None:
         now_s[0] += wait_s
         with pytest.raises(LoginError):
             steps.take(taken, kind, origin)
-    first = steps.begin(step)
-    for _ in range(MOST):
-        steps.begin(step)
+    others = [steps.begin(replace(step, account_id=number)) for number in range(2, 12)]
+    steps.begin(step)
     with pytest.raises(LoginError):
-        steps.take(first, "code", "http://a")
+        steps.take(others[0], "code", "http://a")
+    assert steps.take(others[1], "code", "http://a").account_id == 3
+
+
+def test_no_number_of_steps_pushes_those_of_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gate.steps.MOST_OF_STRANGERS", 5)
+    flows = Flows()
+    mine = flows.of_accounts.begin(Step("code", "http://a", account_id=1))
+    for _ in range(50):
+        flows.of_strangers.begin(Step("passkey", "http://a"))
+        flows.of_accounts.begin(Step("code", "http://a", account_id=2))
+    assert flows.of_accounts.take(mine, "code", "http://a").account_id == 1
 
 
 @pytest.mark.parametrize(
@@ -173,7 +195,7 @@ def test_form_shows_what_it_is_given_as_text(door: Door) -> None:
     named = door.settings.model_copy(update={"oidc_metadata_url": "https://id.example", "oidc_name": "<img src=x>"})
     door.settings.__dict__.update(named.__dict__)
     with door.client() as client:
-        page = client.get("/login", params={"next": '/User_Management?"><script>', "problem": "<b>"})
+        page = client.get("/login", params={"next": '/User_Management?"><script>'})
     assert "<img" not in page.text
     assert "<script>" not in page.text
     assert "&lt;img src=x&gt;" in page.text
@@ -274,3 +296,58 @@ def test_passkeys_are_offered_where_browsers_take_them() -> None:
     where = {"http://localhost:8501": True, "https://emg.example": True, "http://emg.example": False,
              "http://127.0.0.1:8501": False, "https://192.0.2.1": False, "https://[2001:db8::1]": False}  # fmt: skip
     assert {url: passkeys.are_possible(Address(*url.split("://"))) for url in where} == where
+
+
+def test_cookie_alone_does_not_tell_who_is_logged_in(door: Door) -> None:
+    login = door.login()
+    for path in ("/login", "/login/confirm", "/login/factors", "/"):
+        with door.client(None, Cookie=f"semg_login={login.token}") as client:
+            page = client.get(path)
+            assert page.status_code == 200
+            assert f">{LOGIN}<" not in page.text
+            assert f'"{LOGIN}"' not in page.text
+
+
+def test_many_tries_at_once_hold_nobody_else_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries wait in threads of their own, and not without end: a page is opened meanwhile."""
+    go_on, answers = threading.Event(), []
+
+    def slow(*_: Any, **__: Any) -> None:
+        go_on.wait(60)
+        raise LoginError(REFUSED)
+
+    def attempt() -> None:
+        answers.append(post(door, "/login", {"login": LOGIN, "password": "wrong"}).json()["detail"])
+
+    monkeypatch.setattr(forms, "verify_login", slow)
+    tries = [threading.Thread(target=attempt) for _ in range(turns.WAITING + 1)]
+    for each in tries:
+        each.start()
+    try:
+        wait_for(lambda: answers == [passwords.BUSY])
+        with door.client(door.login()) as client:
+            assert client.get("/").status_code == 200
+    finally:
+        go_on.set()
+        for each in tries:
+            each.join(60)
+    assert answers[1:] == [REFUSED] * turns.WAITING
+
+
+def test_link_from_elsewhere_logs_nobody_out(door: Door) -> None:
+    """It comes without the cookie; the page must not make the browser forget it."""
+    login = door.login()
+    with door.client(None, **{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}) as client:
+        assert "set-cookie" not in client.get("/login").headers
+    with door.client(login) as client:
+        assert "set-cookie" not in client.get("/login").headers
+        with door.pool.transaction() as tx:
+            logins.delete_logins(tx, door.account_id)
+        assert 'semg_login=""' in client.get("/login").headers["set-cookie"], "of a login that has ended"
+
+
+def test_one_address_begins_few_steps(door: Door) -> None:
+    at_localhost = replace(door, url=door.url.replace("127.0.0.1", "localhost"))
+    codes = [post(at_localhost, "/login/passkey/options", {}).status_code for _ in range(20)]
+    assert codes[:15] == [200] * 15
+    assert 401 in codes[15:]

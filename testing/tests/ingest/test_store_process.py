@@ -16,9 +16,10 @@ import pytest
 
 from semg import bus
 from semg.domain import Block
+from semg.environment import child_environment
 from semg.ingest.counters import Counters
 from semg.ingest.store_process import APPLICATION, StoreProcess, _plain
-from semg.settings import PROJECT_DIR, Settings, child_environment
+from semg.settings import PROJECT_DIR, Settings
 from semg.store.pool import Pool, one
 from semg.wire.blocks import encode_blocks
 from semg.wire.messages import journal_subject

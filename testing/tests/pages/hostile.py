@@ -69,7 +69,7 @@ def fill(pool: Pool, secret_key: str, port: int) -> int:
             make_board(tx, secret_key, name)
             accounts.insert_account(tx, name, "", "viewer")
         for account in accounts.list_accounts(tx):
-            api_tokens.insert_token(tx, account.account_id, texts[0])
+            api_tokens.insert_token(tx, account.account_id, texts[0], ["read"])
         audit.record(tx, audit.Actor(texts[0]), "profile.changed", user_id)
         device = profiles.get_profile(tx, user_id).device
     first = make_session(pool, user_id, since, texts[0])

@@ -26,6 +26,22 @@ def test_free_ports_and_folders_pass(free: Settings) -> None:
     checks.check_tls(free)
 
 
+def test_logs_of_an_earlier_version_are_closed_at_the_start(free: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks.check_folders(free)
+    assert free.log_dir.stat().st_mode & 0o777 == 0o700
+    free.log_dir.chmod(0o755)
+    for name in ("api.log", "supervisor.log.1", "postgres.log", "of-another.log"):
+        (free.log_dir / name).touch()
+        (free.log_dir / name).chmod(0o644)
+    checks.close_logs(free)
+    open_ones = {path.name for path in free.log_dir.iterdir() if path.stat().st_mode & 0o077}
+    assert open_ones == {"of-another.log"}
+    assert free.log_dir.stat().st_mode & 0o777 == 0o755, "LOG_DIR may be shared"
+    monkeypatch.setattr(Settings.model_fields["log_dir"], "default", free.log_dir)
+    checks.close_logs(free)
+    assert free.log_dir.stat().st_mode & 0o777 == 0o700
+
+
 def test_disk_without_room_names_the_settings(free: Settings) -> None:
     with pytest.raises(PlatformError, match="disk is full.*MIN_FREE_DISK_MB.*DATA_DIR"):
         checks.check_folders(free.model_copy(update={"min_free_disk_mb": 1 << 40}))

@@ -33,3 +33,12 @@ def test_only_so_many_backups_are_kept_newest_first(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.log", "x.log.1", "x.log.2"]
     assert (tmp_path / "x.log.1").read_bytes()[:1] == b"d"
     assert (tmp_path / "x.log.2").read_bytes()[:1] == b"c"
+
+
+def test_rotated_log_is_the_owners_whatever_the_log_was(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    for _ in range(3):
+        log.write_bytes(b"a" * 200)
+        log.chmod(0o644)
+        rotate(log, 100, 2)
+        assert (tmp_path / "x.log.1").stat().st_mode & 0o777 == 0o600

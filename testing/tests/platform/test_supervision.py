@@ -57,6 +57,7 @@ def test_second_start_is_harmless_and_shows_no_new_login(installation: Installat
     assert f"API     http://127.0.0.1:{installation.values['API_PORT']}" in again.stdout
     assert "password" not in again.stdout
     assert {unit.name: unit.pid for unit in installation.state().units} == before
+    assert {path.stat().st_mode & 0o777 for path in installation.log_dir.iterdir()} == {0o600}
     assert installation.env_file.read_text() == secrets_before
     reset = installation.run("start", "--reset-admin")
     assert "Login   admin   password " in reset.stdout

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semg.security.client_address import UNKNOWN, client_address
+from semg.security.client_address import UNKNOWN, client_address, rate_key
 from semg.settings import Settings
 
 LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
@@ -86,3 +86,12 @@ def test_loopback_is_trusted_only_when_a_proxy_is_configured(values: dict[str, o
 def test_network_that_is_none_is_refused_by_its_name() -> None:
     with pytest.raises(ValueError, match="trusted_proxies"):
         Settings(_env_file=None, trusted_proxies="everybody")
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+     ("2001:db8:1:2:ffff::1%eth0", "2001:db8:1:2::"), ("unknown", "unknown")],
+)  # fmt: skip
+def test_network_of_one_customer_is_counted_as_one(address: str, key: str) -> None:
+    assert rate_key(address) == key

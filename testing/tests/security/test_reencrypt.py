@@ -99,7 +99,7 @@ def test_rotation_leaves_nothing_that_needs_the_old_key(
         assert decrypt_key(ring_of(settings), legacy_id, found[legacy_id] or b"") == legacy_key
         with pool.transaction() as tx:
             execute(tx, "UPDATE totp_factors SET last_step = 0")
-            totp.check(tx, ring_of(settings), account_id, app.at(now), now)
+        totp.check(pool, ring_of(settings), account_id, app.at(now), now)
         assert found[revoked_id] is None
         assert read(settings, files) == CONTENT
 

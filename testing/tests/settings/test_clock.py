@@ -10,8 +10,8 @@ import time
 import pytest
 
 from semg import clock
+from semg.environment import CLOCK_VARIABLE, child_environment
 from semg.ingest.receiver import Receiver
-from semg.settings import CLOCK_VARIABLE, child_environment
 
 HOUR_S = 3600
 machine_ns = time.time_ns

@@ -38,3 +38,29 @@ def test_what_a_killed_process_left_in_scratch_goes(tmp_path: Path) -> None:
         os.utime(left, (0, 0))
         private_files.clear_scratch(tmp_path, private_files.LEFT_S)
         assert list((tmp_path / "tmp").iterdir()) == [used]
+
+
+def test_log_is_the_owners_from_its_first_byte_and_an_open_one_is_closed(tmp_path: Path) -> None:
+    path, old_umask = tmp_path / "logs" / "x.log", os.umask(0)
+    try:
+        with private_files.open_log(path) as out:
+            out.write(b"one ")
+            assert [one.stat().st_mode & 0o777 for one in (path.parent, path)] == [0o700, 0o600]
+    finally:
+        os.umask(old_umask)
+    path.chmod(0o644)
+    with private_files.open_log(path) as out:
+        out.write(b"two")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_bytes() == b"one two"
+
+
+def test_logs_of_an_earlier_version_are_closed_and_other_files_left_alone(tmp_path: Path) -> None:
+    ours, others = ["api.log", "api.log.1", "api.log.12"], ["syslog", "apiary.log", "api.logs"]
+    for name in (*ours, *others):
+        (tmp_path / name).touch(0o644)
+        (tmp_path / name).chmod(0o644)
+    (tmp_path / "nats.log").symlink_to(tmp_path / "syslog")
+    private_files.close_logs(tmp_path, ["api", "nats", "missing"])
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ours} == {0o600}
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in others} == {0o644}

@@ -13,10 +13,11 @@ import numpy as np
 import psutil
 import pytest
 
+from semg.environment import child_environment
 from semg.platform import embedded, identity
 from semg.process.threads import thread_limits
 from semg.recordings import write_recording
-from semg.settings import PROJECT_DIR, child_environment
+from semg.settings import PROJECT_DIR
 from semg.signals.synthesis import SyntheticArm, make_plan
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]

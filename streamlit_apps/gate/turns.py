@@ -1,0 +1,59 @@
+"""Work that whoever reaches the login page can ask for: in threads of its own, and not without end.
+
+Passwords are slow to look at and wait for one another (``semg.passwords``). In the threads that everything else of the
+app uses, twenty tries at the same moment would hold up every page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from semg import passwords
+from semg.errors import LoginError
+from semg.rates import Rates
+
+P, T = ParamSpec("P"), TypeVar("T")
+WAITING = 32
+"""Tries that wait; who comes then is told to try again."""
+STARTS_PER_S, STARTS_BURST_S = 0.5, 30.0
+"""Steps that one address may begin without a login; they are kept for five minutes, and there are not many."""
+TOO_MANY = "Too much was begun from your address. Wait a few seconds, then try again."
+
+
+class Turns:
+    """Runs tries of passwords, and counts what is begun."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(passwords.AT_ONCE + 2, "passwords")
+        self._waiting = 0
+        self._starts = Rates(STARTS_PER_S, burst_s=STARTS_BURST_S)
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something that looks at a password.
+
+        Raises
+        ------
+        LoginError
+            Too many wait.
+        """
+        if self._waiting >= WAITING:
+            raise LoginError(passwords.BUSY)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+        finally:
+            self._waiting -= 1
+
+    def start(self, client: str) -> None:
+        """Count that somebody without a login begins something.
+
+        Raises
+        ------
+        LoginError
+            The address began too much.
+        """
+        if self._starts.wait_s(client) > 0:
+            raise LoginError(TOO_MANY)
