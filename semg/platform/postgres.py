@@ -224,16 +224,12 @@ def _answers(server: PostgresServer) -> bool:
 
 def _find_missing(server: PostgresServer, service: tuple[str, str] | None) -> postgres_roles.Missing:
     try:
-        return postgres_roles.find_missing(
-            _connector(server), (server.user, server.password), service, server.database
-        )
+        return postgres_roles.find_missing(_connector(server), (server.user, server.password), service, server.database)
     except psycopg2.OperationalError as exc:
         names = "POSTGRES_PASSWORD" if service is None else "POSTGRES_OWNER_PASSWORD"
         if service is not None and not postgres_roles.is_let_in(_connector(server), service):
             names = f"POSTGRES_PASSWORD and {names}"
-        raise PlatformError(
-            f"PostgreSQL in {server.data} refuses {names}: set what it was made with in .env"
-        ) from exc
+        raise PlatformError(f"PostgreSQL in {server.data} refuses {names}: set what it was made with in .env") from exc
 
 
 def _make_database(server: PostgresServer) -> None:
