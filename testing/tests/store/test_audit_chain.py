@@ -49,9 +49,8 @@ def tampered(postgres_server: PostgresServer, settings: Settings):
     """Run a statement as somebody who has the database in hand: the owner, with the triggers off."""
 
     def tamper(statement: str) -> None:
-        admin_execute(
-            postgres_server, f"SET session_replication_role = replica; {statement}", settings.postgres_db
-        )  # fmt: skip
+        off, on = (f"ALTER TABLE audit_entries {change} TRIGGER USER" for change in ("DISABLE", "ENABLE"))
+        admin_execute(postgres_server, f"{off}; {statement}; {on}", settings.postgres_db)
 
     return tamper
 
