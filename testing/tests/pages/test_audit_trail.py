@@ -354,8 +354,8 @@ def test_log_is_checked_on_its_page(world: World, settings: Settings, postgres_s
     page.button(key="audit-check").click().run()
     assert "as they were written" in page.success[-1].value
     change = "UPDATE audit_entries SET user_id = 9 WHERE number = 1"
-    statement = f"ALTER TABLE audit_entries DISABLE TRIGGER USER; {change}; ALTER TABLE audit_entries ENABLE TRIGGER USER"
-    admin_execute(postgres_server, statement, settings.postgres_db)
+    off, on = (f"ALTER TABLE audit_entries {how} TRIGGER USER" for how in ("DISABLE", "ENABLE"))
+    admin_execute(postgres_server, f"{off}; {change}; {on}", settings.postgres_db)
     page.button(key="audit-check").click().run()
     assert "Entry 1:" in page.error[-1].value
 
