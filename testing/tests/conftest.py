@@ -52,7 +52,7 @@ def admin_execute(server: postgres.PostgresServer, statement: str, database: str
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[postgres.PostgresServer]:
     """A PostgreSQL of this test run, with a template database that has the schema."""
-    # Not below pytest's own folder: any other pytest that starts closes that one to `nobody`, who runs the server.
+    # Not below pytest's own folder: any other pytest that starts closes that one to the server's account.
     with tempfile.TemporaryDirectory(prefix="semg-test-postgres-") as name:
         folder = Path(name)
         folder.chmod(0o755)

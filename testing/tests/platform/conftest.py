@@ -127,7 +127,7 @@ class Installation:
 def installed(values: dict[str, str]) -> Iterator[Installation]:
     """Give an installation with two services; nothing of it is left afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="semg-platform-"))
-    folder.chmod(0o755)  # so that `nobody` reaches the cluster when root runs the tests
+    folder.chmod(0o755)  # so that PostgreSQL's account reaches the cluster when root runs the tests
     made = Installation(
         folder,
         {

@@ -18,7 +18,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from semg.platform import certificate, embedded, services
+from semg.platform import certificate, embedded, gateway_config, services
 from semg.service import verification
 from semg.settings import PROJECT_DIR, Settings, load_settings
 from semg.store import accounts, profiles
@@ -27,6 +27,8 @@ from semg.wire import tokens
 from testing.kits.logins import make_login
 from testing.running_system import running
 from testing.tests.conftest import Servers, skip_or_fail
+from testing.tests.platform.gateway_kit import System, Upstream, say, serving
+from testing.tests.platform.test_gateway_targets import HIDDEN, TARGETS, UNNEEDED, UPGRADE, Other, request
 
 pytestmark = pytest.mark.servers
 SERVER_NAME = "emg.lab.example"
@@ -68,14 +70,16 @@ def test_api_with_a_certificate_speaks_tls_only_and_listens_on_loopback(servers:
 def documented_configuration(folder: Path, settings: Settings, port: int, cert: Path, key: Path) -> Path:
     """Write the configuration of docs/operations.md with this test's ports and files, for a process without root."""
     text = (PROJECT_DIR / "docs" / "operations.md").read_text(encoding="utf-8")
-    found = re.search(r"\n    map \$http_upgrade.*?\n    }\n\n", text, re.DOTALL)
+    found = re.search(r"\n    map \$request \$semg_refused.*?\n    }\n\n", text, re.DOTALL)
     assert found is not None
     server = found[0]
     for before, after in (
         ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
         ("/etc/ssl/emg.pem", str(cert)),
         ("/etc/ssl/emg.key", str(key)),
-        ("http://127.0.0.1:8000/", f"http://127.0.0.1:{settings.api_port}/"),
+        ("/var/log/nginx/semg.log", str(folder / "access.log")),
+        ("/var/log/nginx/semg-errors.log", str(folder / "errors.log")),
+        ("http://127.0.0.1:8000", f"http://127.0.0.1:{settings.api_port}"),
         ("http://127.0.0.1:8501", f"http://127.0.0.1:{settings.streamlit_port}"),
     ):
         assert server.count(before) == (2 if before.endswith("8501") else 1), before
@@ -146,7 +150,9 @@ async def test_documented_reverse_proxy_serves_app_api_and_websockets(
 
             assert (await get("/api/healthz")).json() == {"status": "ok"}
             service = {"Authorization": f"Bearer {settings.semg_api_token.get_secret_value()}"}
-            assert "semg_requests_total" in (await get("/api/metrics", **service)).text
+            assert (await get("/api/metrics", **service)).status_code == 404
+            for path in UNNEEDED:
+                assert (await get(path, **service)).status_code == 404, path
             page = await get("/")
             assert "streamlit" in page.text.lower()
             for name in ("x-content-type-options", "x-frame-options", "content-security-policy", "referrer-policy"):
@@ -180,8 +186,64 @@ async def test_documented_reverse_proxy_serves_app_api_and_websockets(
         # The proxy tells the API who asks, and nobody can pretend to be many.
         async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{port}", verify=context, headers=here) as client:
             strangers = [
-                await client.get("/api/metrics", headers={"X-Forwarded-For": f"10.0.0.{n}"}, extensions=extensions)
+                await client.get("/api/docs", headers={"X-Forwarded-For": f"10.0.0.{n}"}, extensions=extensions)
                 for n in range(20)
             ]
-        assert strangers[0].status_code == 401
+        assert strangers[0].status_code == 200
         assert strangers[-1].status_code == 429
+
+
+@contextmanager
+def documented_nginx(folder: Path, app: Upstream, api: Upstream) -> Iterator[System]:
+    port = embedded.free_port()
+    settings = Settings(_env_file=None, streamlit_port=app.port, api_port=api.port, data_dir=folder)
+    cert, key = certificate.ensure(folder / "tls", [SERVER_NAME, "127.0.0.1"])
+    folder.chmod(0o755)
+    with nginx(folder, documented_configuration(folder, settings, port, cert, key), port):
+        context = ssl.create_default_context(cafile=str(cert))
+        yield System(app, api, port, context, folder / "access.log", settings)
+
+
+async def test_documented_reverse_proxy_refuses_what_the_gateway_refuses(tmp_path: Path) -> None:
+    app, api = Upstream("app"), Upstream("api")
+    async with serving(app, app.port), serving(api, api.port), Other() as other:
+        with documented_nginx(tmp_path, app, api) as system:
+            for target in TARGETS:
+                line = target.replace(b"PORT", str(other.port).encode())
+                for said in (request(line), request(line, UPGRADE, b"close, Upgrade")):
+                    answer = await say(system, said)
+                    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 405 ", b"<html>")), (line, answer)
+                    assert b"secret" not in answer
+                    assert (system.seen, other.connections) == ([], 0), line
+            for path in UNNEEDED:
+                assert (await say(system, request(b"GET " + path.encode()))).startswith(b"HTTP/1.1 404 "), path
+            for said in HIDDEN:
+                before = len(system.seen)
+                await say(system, said, until_silent=True)
+                assert len(system.seen) <= before + 1, said
+                assert not any("smuggled" in one for one in system.seen), said
+            app.seen.clear()
+            pages = [f"/{name}" for name in gateway_config.page_names()]
+            needed = ["/", *pages, "/login", "/gate/x", "/oauth2callback", "/static/js/a.b.js", "/_stcore/host-config"]
+            for path in needed:
+                assert b" 200 " in (await say(system, request(b"GET " + path.encode()))).split(b"\r\n")[0], path
+            assert app.seen == [f"GET {path}" for path in needed]
+            upgraded = await say(system, request(b"GET /login", UPGRADE, b"Upgrade"), until_silent=True)
+            assert upgraded.startswith(b"HTTP/1.1 200 "), "passed on as what it is without the upgrade"
+
+
+async def test_documented_log_holds_no_token_and_no_session(tmp_path: Path) -> None:
+    app, api = Upstream("app"), Upstream("api")
+    with documented_nginx(tmp_path, app, api) as system:
+        async with serving(app, app.port), serving(api, api.port):
+            for line in (
+                b"GET /api/videos/7?token=s3cr3t", b"PUT /_stcore/upload_file/s3cr3t/f", b"GET /media/s3cr3t.png",
+                b"GET /?a=s3cr3t", b"GET /static/%73?s3cr3t",
+            ):  # fmt: skip
+                await say(system, request(line, b"Content-Length: 0\r\n" if line[:1] == b"P" else b""))
+        assert b" 502 " in await say(system, request(b"GET /api/videos/8?token=s3cr3t"))
+    logged = (tmp_path / "access.log").read_text()
+    assert '"GET /api/videos/8" 502' in logged or '"GET /videos/8" 502' in logged
+    assert '"PUT /_stcore/upload_file/..." 200' in logged
+    for name in ("access.log", "errors.log", "nginx.log"):
+        assert "s3cr3t" not in ((tmp_path / name).read_text() if (tmp_path / name).exists() else ""), name
