@@ -8,7 +8,7 @@ from testing.attacks.canary import SECRET
 from testing.attacks.findings import Finding, judged
 from testing.attacks.target import STREAM, Target
 
-TITLE = "the gateway as an open proxy"
+TITLE = "the front door as an open proxy"
 UPGRADE = b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 CLOSE = b"\x88"
 """How the frame begins that closes a WebSocket."""
@@ -46,7 +46,8 @@ def attack(target: Target) -> Iterator[Finding]:
         yield judged(_is_refusal(answer), f"GET /login of the host {_named(target, host)}", _told(target, answer))
     for path in UNNEEDED:
         answer = target.say(_request(f"GET {path}", target.netloc))
-        yield judged(_is_refusal(answer), f"GET {path}", _told(target, answer))
+        is_shut = _is_refusal(answer) or 300 <= status_of(answer) < 400  # to the login, or to the path with no slash
+        yield judged(is_shut, f"GET {path}", _told(target, answer))
     for path in ("/", "/api/predict", "/api/docs", "/api/ws/live/1", "/_stcore/health", STREAM):
         yield _upgrade(target, path)
     yield judged(not target.canary.seen, "all of these: what a server on another port saw", len(target.canary.seen))
@@ -74,10 +75,10 @@ def _goes_nowhere(target: Target, line: str) -> Finding:
 
 
 def _upgrade(target: Target, path: str) -> Finding:
-    """Return whether a WebSocket without a login is refused, or closed before anything was said."""
+    """Return whether a WebSocket without a login is not opened, or closed before anything was said."""
     answer = target.say(_request(f"GET {path}", target.netloc, UPGRADE, "Upgrade"))
     is_closed = answer.partition(b"\r\n\r\n")[2].startswith(CLOSE)
-    is_shut = _is_refusal(answer) or (status_of(answer) == 101 and is_closed)
+    is_shut = is_closed or (0 < status_of(answer) < 500 and status_of(answer) != 101)
     told = _told(target, answer) + (", and closed" if is_closed else "")
     return judged(is_shut, f"GET {path}, Upgrade: websocket, no login", told)
 

@@ -24,6 +24,8 @@ def policy_of(target: Target, path: str) -> Iterator[Finding]:
     told = answer.headers.get("content-security-policy", "")
     policy = {part.split()[0]: set(part.split()[1:]) for part in told.split(";") if part.split()}
     hosts = {target.netloc, urlsplit(target.api_url).netloc}
+    if target.inside is not None:  # the app's own port, too, leads pages to where the API is served
+        hosts.add(urlsplit(target.inside.settings.api_url).netloc)
     own = {f"{scheme}://{host}" for host in hosts for scheme in ("http", "https", "ws", "wss")} | {"'self'", "'none'"}
     fallback = policy.get("default-src", {"*"})
     for name, more in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from types import ModuleType
 
 import httpx
@@ -29,10 +30,12 @@ from testing.attacks.target import Target
 
 GROUPS: dict[str, ModuleType] = {
     "gateway": gateway, "policy": policy, "browser": browser, "origins": origins, "internet": internet,
-    "downloads": downloads, "sessions": sessions, "imports": imports, "description": description, "files": files, "servers": servers,
-    "logins": logins,
+    "downloads": downloads, "sessions": sessions, "imports": imports, "description": description, "files": files,
+    "servers": servers, "logins": logins,
 }  # fmt: skip
 """By the name that ``--only`` takes. ``logins`` is the last: after it this address may not log in for a while."""
+WITHOUT_GATEWAY = ("gateway", "policy", "origins", "internet", "sessions", "description")
+"""What is tried at the app's own port as well, which other users of the machine reach."""
 CLEAR, OPEN, UNTRIED = 0, 1, 2
 
 
@@ -49,10 +52,11 @@ def run(target: Target, names: Sequence[str], tell: Callable[[str], None]) -> in
         tell(f"{target.url} was not attacked: {problem}")
         return UNTRIED
     for name in names:
-        tell(f"{GROUPS[name].TITLE}  [{name}]")
-        for one in findings(GROUPS[name], target):
-            found.append((name, one))
-            tell(str(one))
+        for where, door in doors(target, name):
+            tell(f"{GROUPS[name].TITLE}{where}  [{name}]")
+            for one in findings(GROUPS[name], door):
+                found.append((f"{name}{where}", one))
+                tell(str(one))
     tell("")
     stood_open = [f"{name}: {one.asked}" for name, one in found if one.outcome == "OPEN"]
     untried = [f"{name}: {one.answered}" for name, one in found if one.outcome == "untried"]
@@ -64,6 +68,16 @@ def run(target: Target, names: Sequence[str], tell: Callable[[str], None]) -> in
         return OPEN
     tell(f"All clear: {n_ok} checks." if not untried else f"Nothing stood open in {n_ok} checks; not all were tried.")
     return UNTRIED if untried else CLEAR
+
+
+def doors(target: Target, name: str) -> list[tuple[str, Target]]:
+    """Return where a group is tried, with what is said of it: the front door and, of our own system, the app's port."""
+    found = [("", target)]
+    if target.inside is not None and name in WITHOUT_GATEWAY:
+        settings = target.inside.settings
+        own = replace(target, url=settings.internal_app_url, api_url=settings.internal_api_url, context=None)
+        found.append((", without the gateway", own))
+    return found
 
 
 def why_silent(target: Target) -> str:

@@ -49,17 +49,30 @@ def roles(settings: Settings, pool: Pool) -> Iterator[Finding]:
     """Look at what the two roles of PostgreSQL may."""
     rights = "rolsuper, rolcreatedb, rolcreaterole, rolbypassrls, rolreplication"
     query = f"SELECT {rights} FROM pg_roles WHERE rolname = %s"  # noqa: S608
-    for named, role in (("owner", settings.postgres_owner[0]), ("services' role", settings.postgres_service[0])):
+    owner = (
+        "owner",
+        settings.postgres_owner[0],
+        {"rolcreatedb"},
+    )  # for restores, which read into a database of their own
+    for named, role, granted in (owner, ("services' role", settings.postgres_service[0], set[str]())):
         with pool.transaction() as tx:
             found = one(tx, query, (role,))
-        may = ["unknown"] if found is None else [name for name in found._fields if getattr(found, name)]
-        yield judged(not may, f"PostgreSQL: the {named}", ", ".join(may) or "none of the cluster's rights")
+        may = (
+            ["unknown"]
+            if found is None
+            else [name for name in found._fields if getattr(found, name) and name not in granted]
+        )
+        yield judged(not may, f"PostgreSQL: the {named}", ", ".join(may) or "no superuser, no rights over others")
     for statement in (
-        "CREATE TABLE taken (x int)", "CREATE TEMP TABLE taken (x int)", "DROP TABLE audit_entries", "TRUNCATE profiles",
-        "ALTER TABLE accounts ADD COLUMN x int", "COPY profiles TO PROGRAM 'true'",
+        "CREATE TABLE taken (x int)",
+        "CREATE TEMP TABLE taken (x int)",
+        "DROP TABLE audit_entries",
+        "TRUNCATE profiles",
+        "ALTER TABLE accounts ADD COLUMN x int",
+        "COPY profiles TO PROGRAM 'true'",
         "SELECT * FROM pg_authid",
         "SELECT pg_read_file('/etc/passwd')",
-    ):  # fmt: skip
+    ):
         yield _denied(pool, statement)
 
 

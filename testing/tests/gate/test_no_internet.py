@@ -49,6 +49,7 @@ ARP, a packet needs no answer to be sent, and nothing else is."""
 FOREIGN = "http://evil.example"
 SOCKETS = 5
 AT_ONCE_S = 1.0
+"""More than what an answer takes on this machine when nobody knocks."""
 
 CLIENT = """
 import json, sys, threading, time, urllib.request
@@ -75,6 +76,7 @@ while not is_up():
     assert time.monotonic() < deadline, "the app did not start"
     time.sleep(0.1)
 
+usual_s = max(health() for _ in range(10))
 refused = []
 def knock():
     before = time.monotonic()
@@ -95,7 +97,8 @@ waits = []
 while any(one.is_alive() for one in sockets) or len(waits) < 10:
     time.sleep(0.02)
     waits.append(health())
-print(json.dumps({"how": [how for how, _ in refused], "refused_s": max(s for _, s in refused), "health_s": max(waits)}))
+print(json.dumps({"how": [how for how, _ in refused], "refused_s": max(s for _, s in refused) - usual_s,
+                  "health_s": max(waits) - usual_s}))
 """
 
 
