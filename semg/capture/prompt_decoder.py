@@ -1,6 +1,6 @@
 """Opens a picture or a video that somebody uploaded; run as a program of its own by ``semg/process/confined.py``.
 
-Imports nothing of the project but its sandbox, so that it starts in a quarter of a second and knows nothing worth having.
+Imports nothing of the project but its sandbox, so that it starts in a quarter of a second and knows nothing of worth.
 Before it reads a byte of its input it gives up root and nearly all system calls: it can open no file and no connection.
 """
 
@@ -133,7 +133,7 @@ def confine(may: Mapping[str, Any]) -> None:
 
 
 def close_the_door(sandbox: ModuleType) -> None:
-    """Let this process open nothing and start nothing more; to be called when all is imported, before any input is read.
+    """Let this process open nothing and start nothing more; called when all is imported and no input is read.
 
     Raises
     ------

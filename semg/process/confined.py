@@ -1,8 +1,8 @@
 """Programs that open what came from outside: each run in a process of its own, which may little and soon ends.
 
 An error in a decoder is then an error of that process: it has no secret in its environment, no file of ours open and an
-empty folder; it gives up its rights (``semg/process/sandbox.py``) and ends itself (``semg/capture/prompt_decoder.py``) or
-is ended here.
+empty folder; it gives up its rights (``semg/process/sandbox.py``), and ends itself
+(``semg/capture/prompt_decoder.py``) or is ended here.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ Instruction = tuple[int, int, int, int]
 
 
 class UnconfinedError(Exception):
-    """This machine refuses what confines a process; nothing may be decoded then."""
+    """The machine refuses what confines a process; nothing may be decoded then."""
 
 
 class _Filter(ctypes.Structure):
