@@ -78,7 +78,7 @@ def manage(app: App, profile: Profile) -> None:
             st.markdown(_own(text))
         with st.form(f"consent-{profile.user_id}", border=False):
             scopes, at = consent_fields(profile.consent, f"consent-{profile.user_id}")
-            if st.form_submit_button("Record this consent", disabled=False):
+            if st.form_submit_button("Record this consent"):
                 _record(app, profile, scopes, text, at)
         if agrees(profile.consent, "recording"):
             st.caption("A withdrawal ends a running recording and waiting trainings at once.")
