@@ -10,7 +10,7 @@ from semg.exports import KEPT_S, Export
 from semg.store import access, real_names
 from semg.store.audit import Actor, record
 from semg.wire import tokens
-from ui import download, errors
+from ui import acts, download, errors
 from ui.audit import seen
 from ui.fragments import live_fragment
 from ui.runtime import App
@@ -32,8 +32,9 @@ def offer(app: App, profile: Profile) -> None:
         )
         export: Export | None = st.session_state.get(_EXPORT)
         busy = export is not None and export.user_id == profile.user_id and not export.done
-        key = f"archive-{profile.user_id}"
-        if st.button("Make the archive", icon=":material/folder_zip:", disabled=busy, key=key):
+        label = md("Make the archive of {name}", name=profile.name)
+        key = acts.key("archive", profile.user_id)
+        if st.button(label, icon=":material/folder_zip:", disabled=busy, key=key):
             with errors.attempt():
                 _make(app, profile)
         _progress(app, profile.user_id)

@@ -17,6 +17,7 @@ from semg.settings import Settings
 from semg.store import accounts, audit, gestures, jobs, profiles, sessions
 from semg.store.pool import Pool
 from testing.tests.pages.page_data import GESTURES, JOBS, REVIEW, USERS, Open, button, field, make_session, now
+from ui import acts
 
 
 @pytest.fixture(autouse=True)
@@ -32,16 +33,16 @@ def test_erasing_wants_its_confirmation_from_the_server_too(open_page: Open, poo
         helper = accounts.insert_account(tx, "helper", "")
         fist = gestures.list_gestures(tx, profile_id)[1]
     page = open_page(REVIEW)
-    page.button(key="delete-session").click().run()
+    page.button(key=acts.key(f"delete-session-{number}", profile_id)).click().run()
     page = open_page(GESTURES)
-    page.button(key=f"delete-{fist.gesture_id}").click().run()
+    page.button(key=acts.key(f"delete-{fist.gesture_id}", profile_id)).click().run()
     page = open_page(USERS)
     page.selectbox(key="account-choice").set_value(helper).run()
     button(page, "Delete account").click().run()
     next(one for one in page.toggle if one.label == "Show what would be erased").set_value(True).run()
     for typed in ("", "Ad"):
         field(page.text_input, "Type the name to confirm").input(typed).run()
-        button(page, "Erase for ever").click().run()
+        page.button(key=acts.key("erase", profile_id)).click().run()
     with pool.transaction() as tx:
         assert accounts.find_account(tx, "helper") is not None
         assert [one.session_id for one in sessions.list_sessions(tx, profile_id)] == [number]
@@ -58,10 +59,10 @@ def test_state_is_looked_at_by_the_server_too(open_page: Open, pool: Pool, profi
         jobs.claim_due_job(tx, "runner")
         jobs.request_cancel(tx, number)
     page = open_page(GESTURES)
-    page.button(key=f"up-{order[0]}").click().run()
-    page.button(key=f"down-{order[-1]}").click().run()
+    page.button(key=acts.key(f"up-{order[0]}", profile_id)).click().run()
+    page.button(key=acts.key(f"down-{order[-1]}", profile_id)).click().run()
     page = open_page(JOBS)
-    page.button(key=f"cancel-{number}").click().run()
+    page.button(key=acts.key(f"cancel-{number}", profile_id)).click().run()
     with pool.transaction() as tx:
         assert [one.gesture_id for one in gestures.list_gestures(tx, profile_id)] == order
         assert "job.canceled" not in {one.action for one in audit.list_entries(tx)}
@@ -81,22 +82,22 @@ def test_archives_are_counted_by_the_server(
     open_page: Open, pool: Pool, settings: Settings, profile_id: int, held: threading.Event
 ) -> None:
     pages = [open_page(USERS), open_page(USERS)]
-    button(pages[0], "Make the archive").click().run()
+    button(pages[0], "Make the archive of Ada").click().run()
     first = pages[0].session_state["person-export"]
     for _ in range(12):
-        button(pages[0], "Make the archive").click().run()
+        button(pages[0], "Make the archive of Ada").click().run()
         assert pages[0].session_state["person-export"] is first
-    button(pages[1], "Make the archive").click().run()
+    button(pages[1], "Make the archive of Ada").click().run()
     assert "archive of this person is being made" in pages[1].error[0].value
     assert len(exports.list_exports(settings)) == 1
     held.set()
     first.join(60)
     for _ in range(exports.AN_HOUR - 1):
-        button(pages[1], "Make the archive").click().run()
+        button(pages[1], "Make the archive of Ada").click().run()
         pages[1].session_state["person-export"].join(60)
     kept = [pages[1].session_state["person-export"].name]
     assert [path.name for path in exports.list_exports(settings)] == kept, "a new one replaces the one before"
-    button(pages[1], "Make the archive").click().run()
+    button(pages[1], "Make the archive of Ada").click().run()
     assert "10 archives made in an hour; try again in 60 minutes" in pages[1].error[0].value
     assert [path.name for path in exports.list_exports(settings)] == kept
     with pool.transaction() as tx:
