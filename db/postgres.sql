@@ -663,7 +663,7 @@ $$;
 COMMENT ON FUNCTION record_audit IS 'The only way to add an entry: the services cannot choose its time, number or hash';
 
 CREATE FUNCTION chain_audit() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET semg.chains_audit = 'on' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET semg.expires_audit = 'chain' AS $$
 DECLARE
     chain audit_chain;
     entry audit_entries := NEW;
@@ -685,7 +685,7 @@ BEGIN
     IF TG_OP = 'DELETE' AND current_setting('semg.expires_audit', true) = 'on' THEN
         RETURN OLD;
     END IF;
-    IF TG_OP = 'UPDATE' AND current_setting('semg.chains_audit', true) = 'on' THEN
+    IF TG_OP = 'UPDATE' AND current_setting('semg.expires_audit', true) = 'chain' THEN
         IF OLD.number IS NULL THEN
             RETURN NEW;
         END IF;

@@ -28,6 +28,23 @@ class ConflictError(StoreError):
     """A row would contradict another one (a name taken twice, a deleted parent)."""
 
 
+class ConsentError(ConflictError):
+    """A person has not agreed to this, or not any more.
+
+    Parameters
+    ----------
+    user_id
+        The person's profile, whose consent would have to be recorded.
+    said
+        What the person has not agreed to: "has not agreed to being filmed". The person's name is for pages only: this
+        message is kept with jobs and in logs.
+    """
+
+    def __init__(self, user_id: int, said: str) -> None:
+        super().__init__(f"profile {user_id} {said}: record the consent on the page Profiles first")
+        self.user_id, self.said = user_id, said
+
+
 class InvalidValueError(StoreError):
     """A value may not be stored.
 

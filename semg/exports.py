@@ -7,10 +7,12 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from semg.errors import SemgError
+from semg.errors import ConflictError, SemgError
 from semg.person_archive import write_archive
 from semg.sealed import SealedReader, Vault
 from semg.security.keys import ring_of
@@ -20,6 +22,11 @@ from semg.store.pool import Pool
 
 logger = logging.getLogger(__name__)
 KEPT_S = 3600.0
+AT_ONCE = 2
+"""Archives that are made at the same time, of all accounts; each reads all samples of a person."""
+AN_HOUR = 10
+"""Archives that one account may begin in an hour, those that failed too; each is kept as long."""
+BEING_MADE = "An archive of this person is being made; wait until it is complete."
 _NAME = re.compile(r"(\d{1,18})-[0-9a-f]{32}")
 
 
@@ -83,13 +90,23 @@ class Export:
         Of the archive, once it is complete; empty before.
     with_name
         Whether the name behind a pseudonym stands in it.
+    replaces
+        Archives that are removed when this one is complete.
     """
 
-    def __init__(self, pool: Pool, settings: Settings, user_id: int, *, with_name: bool = False) -> None:
+    def __init__(
+        self, pool: Pool, settings: Settings, user_id: int, *, with_name: bool = False, replaces: Sequence[Export] = ()
+    ) -> None:
+        self._replaces = tuple(replaces)
         self.share, self.problem, self.name = 0.0, "", ""
         self._pool, self._settings, self.user_id, self.with_name = pool, settings, user_id, with_name
         self._thread = threading.Thread(target=self._make, name="export", daemon=True)
         self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Whether it is complete, or was not made."""
+        return bool(self.name or self.problem)
 
     def join(self, timeout_s: float) -> None:
         """Wait until it is made."""
@@ -106,6 +123,9 @@ class Export:
                 out: BinaryIO = file  # type: ignore[assignment]
                 write_archive(self._pool, self._settings, self.user_id, out, self._tell, with_name=self.with_name)
             path.rename(folder / name)
+            for older in self._replaces:
+                if older.name:
+                    (folder / older.name).unlink(missing_ok=True)
             self.name = name
         except (SemgError, OSError) as exc:
             path.unlink(missing_ok=True)
@@ -118,3 +138,59 @@ class Export:
 
     def _tell(self, share: float) -> None:
         self.share = share
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    account_id: int
+    at_s: float
+    export: Export
+
+
+@dataclass(slots=True)
+class Desk:
+    """Count the archives of this process, whichever browser asks for them, and refuse more than its bounds.
+
+    Parameters
+    ----------
+    at_once, an_hour
+        As ``AT_ONCE`` and ``AN_HOUR``.
+    """
+
+    at_once: int = AT_ONCE
+    an_hour: int = AN_HOUR
+    _begun: list[_Begun] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(
+        self, pool: Pool, settings: Settings, user_id: int, account_id: int, *, with_name: bool = False
+    ) -> Export:
+        """Begin an archive, which replaces those that the account has made of this profile.
+
+        Raises
+        ------
+        ConflictError
+            One of this profile is being made, or too many of all or of the account.
+        """
+        with self._lock:
+            now_s = time.monotonic()
+            self._begun = [one for one in self._begun if not one.export.done or now_s - one.at_s < KEPT_S]
+            making = [one.export for one in self._begun if not one.export.done]
+            if any(export.user_id == user_id for export in making):
+                raise ConflictError(BEING_MADE)
+            if len(making) >= self.at_once:
+                raise ConflictError(f"{len(making)} archives are being made at this moment; try again in some minutes")
+            own = [one for one in self._begun if one.account_id == account_id]
+            if len(own) >= self.an_hour:
+                wait_min = max(1, round((KEPT_S - (now_s - own[0].at_s)) / 60))
+                raise ConflictError(
+                    f"an account may have {self.an_hour} archives made in an hour; try again in {wait_min} minutes"
+                )
+            older = [one.export for one in own if one.export.user_id == user_id]
+            export = Export(pool, settings, user_id, with_name=with_name, replaces=older)
+            self._begun.append(_Begun(account_id, now_s, export))
+            return export
+
+
+_DESK = Desk()
+begin = _DESK.begin

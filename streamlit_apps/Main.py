@@ -10,7 +10,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.starlette import App as Server
 
 from semg.store import gestures, models, services, sessions
-from ui import health, runtime, sources, stream
+from ui import health, pick, runtime, sources, stream
 from ui.fragments import live_overview
 from ui.page import PATHS, empty, page
 from ui.runtime import App
@@ -74,5 +74,8 @@ if get_script_run_ctx(suppress_warning=True) is None:  # imported by `streamlit 
     server = Server(__file__, middleware=[Middleware(Gate, runtime.found, PATHS)], lifespan=lifespan)
 else:
     with page("Overview") as app:
+        with app.pool.transaction() as tx:
+            everybody = app.people(tx)
+        pick.find_profile(app, everybody)
         show_next_step(app)
         show_health(app)

@@ -44,7 +44,7 @@ $$;
 COMMENT ON FUNCTION record_audit IS 'The only way to add an entry: the services cannot choose its time, number or hash';
 
 CREATE FUNCTION chain_audit() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET semg.chains_audit = 'on' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET semg.expires_audit = 'chain' AS $$
 DECLARE
     chain audit_chain;
     entry audit_entries := NEW;
@@ -66,7 +66,7 @@ BEGIN
     IF TG_OP = 'DELETE' AND current_setting('semg.expires_audit', true) = 'on' THEN
         RETURN OLD;
     END IF;
-    IF TG_OP = 'UPDATE' AND current_setting('semg.chains_audit', true) = 'on' THEN
+    IF TG_OP = 'UPDATE' AND current_setting('semg.expires_audit', true) = 'chain' THEN
         IF OLD.number IS NULL THEN
             RETURN NEW;
         END IF;
@@ -105,7 +105,7 @@ DECLARE
     chain audit_chain;
     entry audit_entries;
 BEGIN
-    PERFORM set_config('semg.chains_audit', 'on', true);
+    PERFORM set_config('semg.expires_audit', 'chain', true);
     FOR entry IN SELECT * FROM audit_entries ORDER BY at, entry_id LOOP
         INSERT INTO audit_chain DEFAULT VALUES ON CONFLICT DO NOTHING;
         SELECT * INTO chain FROM audit_chain;
@@ -114,7 +114,7 @@ BEGIN
         UPDATE audit_entries SET number = entry.number, hash = entry.hash WHERE entry_id = entry.entry_id;
         UPDATE audit_chain SET head_number = entry.number, head_hash = entry.hash;
     END LOOP;
-    PERFORM set_config('semg.chains_audit', '', true);
+    PERFORM set_config('semg.expires_audit', '', true);
 END
 $$;
 

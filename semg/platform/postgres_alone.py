@@ -33,16 +33,14 @@ def give_roles(
     environment: Mapping[str, str] | None,
 ) -> None:
     """Give a cluster that does not run its roles, and what the superuser of an earlier version owned to the owner."""
-    run_alone(folder, data, "postgres", postgres_roles.role_statements(owner, service), environment)
+    run_alone(folder, data, "postgres", postgres_roles.role_script(owner, service), environment)
     for name in foreign:
-        run_alone(folder, data, name, postgres_roles.ownership_statements(name, owner[0]), environment)
+        run_alone(folder, data, name, postgres_roles.ownership_script(owner[0]), environment)
     logger.info("database and tables belong to %s, who is no superuser", owner[0])
 
 
-def run_alone(
-    folder: Path, data: Path, database: str, statements: Sequence[str], environment: Mapping[str, str] | None
-) -> None:
-    """Run statements as the superuser of a cluster that no server runs on.
+def run_alone(folder: Path, data: Path, database: str, script: str, environment: Mapping[str, str] | None) -> None:
+    """Run a script as the superuser of a cluster that no server runs on.
 
     Raises
     ------
@@ -52,7 +50,7 @@ def run_alone(
     quiet = ["-c", "log_min_error_statement=panic", "-c", "log_statement=none", "-c", "unix_socket_directories="]
     done = subprocess.run(
         [str(folder / "postgres"), "--single", "-j", "-D", str(data), *quiet, database],
-        input="".join(f"{statement};\n\n" for statement in statements).encode(),
+        input=script.encode(),
         capture_output=True,
         cwd="/",
         check=False,
@@ -105,7 +103,7 @@ def initialise(
         shutil.rmtree(partial, ignore_errors=True)
         reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise PlatformError(f"PostgreSQL cannot make its files in {data} (DATA_DIR): {' '.join(reason[-2:])}")
-    run_alone(folder, partial, "postgres", postgres_roles.role_statements(owner, service), environment)
+    run_alone(folder, partial, "postgres", postgres_roles.role_script(owner, service), environment)
     if data.exists():
         data.rmdir()
     partial.rename(data)

@@ -1,7 +1,8 @@
 """Programs that open what came from outside: each run in a process of its own, which may little and soon ends.
 
 An error in a decoder is then an error of that process: it has no secret in its environment, no file of ours open and an
-empty folder, and it ends itself (``semg/capture/prompt_decoder.py``) or is ended here.
+empty folder; it gives up its rights (``semg/process/sandbox.py``), and ends itself
+(``semg/capture/prompt_decoder.py``) or is ended here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from semg.errors import ConflictError, DecoderError
+from semg.process.sandbox import UNCONFINED
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 2
@@ -68,7 +70,7 @@ def run(script: Path, content: bytes, order: Mapping[str, Any], may: Confinement
     Raises
     ------
     DecoderError
-        It crashed, took too much time or memory, or answered with something else.
+        It crashed, took too much time or memory, answered with something else, or could not be confined.
     ConflictError
         Too many are running.
     """
@@ -112,6 +114,9 @@ def _read(answer: bytes, code: int | None, may: Confinement) -> dict[str, Any]:
     if code is None or code in (-signal.SIGXCPU, -signal.SIGKILL):
         logger.warning("a decoder was ended: it took too long or too much memory")
         raise DecoderError(f"it takes more than {may.cpu_s} s or {may.memory_bytes >> 20} MB to open it")
+    if code == UNCONFINED:
+        logger.error("a decoder could not confine itself, and opened nothing: %s", ascii(answer[:500]))
+        raise DecoderError("this server cannot open files safely; tell whoever runs it: the app's log has the reason")
     try:
         found = json.loads(answer) if code == 0 else None
     except ValueError:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from semg.agreement import SCOPES, Consent, ConsentScope, ConsentText, NewConsent
-from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.errors import ConflictError, ConsentError, InvalidValueError, NotFoundError
 from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
 
@@ -73,15 +73,12 @@ def require(tx: Transaction, user_id: int, scope: ConsentScope) -> None:
 
     Raises
     ------
-    ConflictError
+    ConsentError
         The person does not, or not any more.
     """
     if user_id not in consenting(tx, [user_id], scope):
         before = any(scope in each.scopes for each in list_consents(tx, user_id))
-        raise ConflictError(
-            f"profile {user_id} {'no longer agrees' if before else 'has not agreed'} to {_ASK[scope]}: "
-            "record the consent on the page User Management first"
-        )
+        raise ConsentError(user_id, f"{'no longer agrees' if before else 'has not agreed'} to {_ASK[scope]}")
 
 
 def consent_of(row: Any) -> Consent:

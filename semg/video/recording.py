@@ -23,6 +23,7 @@ from semg.sealed import Vault
 from semg.store import videos
 from semg.store.pool import Pool
 from semg.video.files import VideoFiles, files_of
+from semg.video.log import CLOCK_HZ
 from semg.video.writer import PartWriter, size_of
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class RecorderState:
     session_id
         The session that they are written for; None when for none.
     rate_hz
-        Frames a second, lately.
+        Frames a second that the camera took, lately.
     dropped
         Frames of this connection that could not be encoded in time.
     problem
@@ -125,7 +126,7 @@ class Recorder:
         self._waiting: deque[_Frame | _Report] = deque()
         self._frames_waiting = 0
         self._reports: deque[_Report] = deque(maxlen=KEPT_REPORTS)
-        self._arrivals: deque[float] = deque(maxlen=60)
+        self._arrivals: deque[tuple[float, int]] = deque(maxlen=60)
         self._target: int | None = None
         self._refused: set[int] = set()
         self._problem = ""
@@ -141,7 +142,7 @@ class Recorder:
     def add_frame(self, picture: av.VideoFrame, media: int, arrival_us: int) -> None:
         """Take in a frame; it is kept only while a session is aimed at."""
         with self._wake:
-            self._arrivals.append(time.monotonic())
+            self._arrivals.append((time.monotonic(), media))
             if self._target is None or self._ended:
                 return
             if self._frames_waiting >= MAX_WAITING:
@@ -186,12 +187,13 @@ class Recorder:
         """Give what the recorder does now."""
         with self._wake:
             now = time.monotonic()
-            recent = [at for at in self._arrivals if now - at < SILENT_S]
-            span = max(recent[-1] - recent[0], 1e-3) if len(recent) > 1 else 0.0
+            recent = [media for at, media in self._arrivals if now - at < SILENT_S]
+            # By the pictures' own clock: what waited somewhere comes in a burst, as if a thousand were taken a second.
+            span_s = (max(recent) - min(recent)) / CLOCK_HZ if recent else 0.0
             return RecorderState(
                 sends=bool(recent),
                 session_id=self._target,
-                rate_hz=(len(recent) - 1) / span if span else 0.0,
+                rate_hz=(len(recent) - 1) / span_s if span_s else 0.0,
                 frames=self._written,
                 dropped=self._dropped,
                 problem=self._problem,

@@ -12,11 +12,11 @@ from semg.agreement import NewConsent
 from semg.consent import read_text
 from semg.domain import Profile
 from semg.security.keys import ring_of
-from semg.store import profiles
+from semg.store import access, profiles
 from semg.store.audit import record
-from ui import accounts, archive, audit, boards, confirm, consent, errors, pick, real_name, share, times
+from ui import accounts, acts, archive, audit, boards, chosen, confirm, consent, errors, pick, real_name, share, times
 from ui.my_account import my_account
-from ui.page import flash, page
+from ui.page import MY_ACCOUNT, flash, page
 from ui.profile_form import PRESETS, device_fields, person_fields
 from ui.runtime import App
 from ui.text import cells, md, plain, shown
@@ -24,7 +24,7 @@ from ui.text import cells, md, plain, shown
 SHOWN = 200
 
 
-def list_and_edit(app: App, known: list[Profile]) -> None:
+def list_and_edit(app: App, known: list[Profile], profile: Profile | None) -> None:
     """Show the profiles, and the chosen one for editing."""
     wanted = st.text_input("Search", placeholder="Part of a name or of the notes", key="search").strip().lower()
     found = [one for one in known if wanted in one.name.lower() or wanted in one.notes.lower()]
@@ -48,18 +48,18 @@ def list_and_edit(app: App, known: list[Profile]) -> None:
         height=min(38 * (len(found) + 1), 260),
         column_config={"Number": st.column_config.NumberColumn(help="The userid that the device sends", format="%d")},
     )
-    by_id = {one.user_id: one for one in found}
-    chosen = st.session_state.get(pick.CHOSEN)
-    ids = list(by_id)
-    index = ids.index(chosen) if chosen in by_id else 0
-    user_id = st.selectbox("Edit", ids, index, format_func=lambda one: shown(by_id[one].name), key="edit-choice")
-    st.session_state[pick.CHOSEN] = user_id
-    edit(app, by_id[user_id])
-    consent.manage(app, by_id[user_id])
-    archive.offer(app, by_id[user_id])
-    real_name.manage(app, by_id[user_id])
-    share.share(app, by_id[user_id])
-    delete(app, by_id[user_id])
+    if profile is None:
+        st.info("Choose a profile in the field above to see and change it.", icon=":material/person_search:")
+        return
+    st.subheader(plain(profile.name), anchor=False)
+    consent.warn(profile)
+    if app.may_work:
+        edit(app, profile)
+    consent.manage(app, profile)
+    archive.offer(app, profile)
+    real_name.manage(app, profile)
+    share.share(app, profile)
+    delete(app, profile)
 
 
 def edit(app: App, profile: Profile) -> None:
@@ -68,7 +68,8 @@ def edit(app: App, profile: Profile) -> None:
         st.caption(md("The device of this profile sends the userid **{number}**.", number=profile.user_id))
         person = person_fields(profile, f"p{profile.user_id}")
         device = device_fields(profile.device, f"d{profile.user_id}")
-        if st.form_submit_button("Save", type="primary"):
+        label = md("Save {name}", name=profile.name)
+        if st.form_submit_button(label, type="primary", key=acts.key("save", profile.user_id)):
             with errors.attempt():
                 kept = None
                 if profile.channels_used is not None:
@@ -91,7 +92,13 @@ def edit(app: App, profile: Profile) -> None:
 
 
 def delete(app: App, profile: Profile) -> None:
-    """Offer to erase a profile; the name has to be typed."""
+    """Offer who may do it to erase a profile; the name has to be typed."""
+    with app.pool.transaction() as tx:
+        owner_id = access.find_owner(tx, profile.user_id)
+    if not app.may_own(owner_id):
+        if app.may_work:
+            st.caption("Only who made the profile, or an admin, can share or erase it.")
+        return
     with st.expander("Delete this profile", icon=":material/delete:"):
         if not st.toggle("Show what would be erased", key=f"count-{profile.user_id}"):
             return
@@ -118,7 +125,11 @@ def delete(app: App, profile: Profile) -> None:
             return
         typed = st.text_input("Type the name to confirm", key=f"confirm-{profile.user_id}")
         if st.button(
-            "Erase for ever", type="primary", disabled=typed.strip() != profile.name, icon=":material/delete:"
+            md("Erase {name} for ever", name=profile.name),
+            type="primary",
+            disabled=typed.strip() != profile.name,
+            icon=":material/delete:",
+            key=acts.key("erase", profile.user_id),
         ):
             with errors.attempt(), st.spinner("Erasing …"):
                 with app.pool.transaction() as tx:
@@ -126,7 +137,7 @@ def delete(app: App, profile: Profile) -> None:
                     confirm.require(app, tx)
                     gone = profiles.delete_profile(tx, profile.user_id)
                     record(tx, audit.actor(app), "profile.erased", profile.user_id, **asdict(gone))
-                st.session_state.pop(pick.CHOSEN, None)
+                chosen.choose(None)
                 flash(md("{name} was erased", name=profile.name))
                 st.rerun()
 
@@ -177,12 +188,15 @@ def create(app: App) -> None:
                     if app.settings.pseudonyms:
                         pseudonyms.keep_name(tx, ring_of(app.settings), user_id, person.name)
                     record(tx, audit.actor(app), "profile.created", user_id, scopes=len(scopes))
-                st.session_state[pick.CHOSEN] = user_id
+                chosen.choose(user_id)
                 st.session_state["created"] = (user_id, name.strip())
                 st.rerun()
 
 
 with page("User Management", "A profile is a person together with the sensor that the person wears.") as app:
+    with app.pool.transaction() as tx:
+        known = app.people(tx)
+    profile = pick.find_profile(app, known)
     made = st.session_state.pop("created", None)
     if made is not None:
         with st.container(border=True):
@@ -194,15 +208,16 @@ with page("User Management", "A profile is a person together with the sensor tha
                     number=made[0],
                 )
             )
+            for one in known:
+                if one.user_id == made[0]:
+                    consent.warn(one)
             st.page_link("pages/2_Gesture_Management.py", label="Add gestures", icon=":material/arrow_forward:")
-    with app.pool.transaction() as tx:
-        known = app.people(tx)
     if not known:
         hint = "Create the first one here." if app.may_work else "None is shared with you."
         st.info(md("No profile yet. {hint}", hint=hint))
     parts: dict[str, Callable[[], None]] = {}
     if known:
-        parts["Profiles"] = lambda: list_and_edit(app, known)
+        parts["Profiles"] = lambda: list_and_edit(app, known, profile)
     if app.may_work:
         parts["New profile"] = lambda: create(app)
         parts["Boards"] = lambda: boards.manage(app, known)
@@ -210,6 +225,7 @@ with page("User Management", "A profile is a person together with the sensor tha
     if app.is_admin:
         parts["Accounts"] = lambda: accounts.manage(app)
         parts["Audit log"] = lambda: audit.show_tab(app)
-    for tab, show in zip(st.tabs([plain(name) for name in parts]), parts.values(), strict=True):
+    opened = "My account" if st.query_params.get("tab") == MY_ACCOUNT else None
+    for tab, show in zip(st.tabs([plain(name) for name in parts], default=opened), parts.values(), strict=True):
         with tab:
             show()

@@ -10,7 +10,7 @@ from semg.domain import REST, Gesture, Profile
 from semg.store import gestures, profiles, repetitions, sessions
 from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import audit, errors, palette, prompts
+from ui import acts, audit, errors, palette, prompts
 from ui.banks import BANKS
 from ui.page import flash, page, split
 from ui.pick import pick_profile
@@ -46,14 +46,16 @@ def bank(app: App, profile: Profile, known: list[Gesture], counts: Counter[str])
                     phrase=phrase if gesture.phrase else "",
                 )
             )
-            if up.button("", icon=":material/arrow_upward:", key=f"up-{gesture.gesture_id}", help="Earlier",
-                         disabled=index == 0):  # fmt: skip
+            up_key, down_key = (acts.key(f"{way}-{gesture.gesture_id}", profile.user_id) for way in ("up", "down"))
+            if not app.may_work:
+                continue
+            if up.button("", icon=":material/arrow_upward:", key=up_key, help="Earlier", disabled=index == 0):
                 move(app, profile, known, index, index - 1)
-            if down.button("", icon=":material/arrow_downward:", key=f"down-{gesture.gesture_id}", help="Later",
-                           disabled=index == len(known) - 1):  # fmt: skip
+            last = index == len(known) - 1
+            if down.button("", icon=":material/arrow_downward:", key=down_key, help="Later", disabled=last):
                 move(app, profile, known, index, index + 1)
             with change.popover("Change", width="stretch"):
-                edit(app, gesture, n)
+                edit(app, profile, gesture, n)
 
 
 def move(app: App, profile: Profile, known: list[Gesture], index: int, to: int) -> None:
@@ -67,7 +69,7 @@ def move(app: App, profile: Profile, known: list[Gesture], index: int, to: int) 
         st.rerun()
 
 
-def edit(app: App, gesture: Gesture, n_repetitions: int) -> None:
+def edit(app: App, profile: Profile, gesture: Gesture, n_repetitions: int) -> None:
     """Show a gesture's fields, and what deleting it would take away."""
     number = gesture.gesture_id
     with st.form(f"gesture-{number}", border=False):
@@ -76,7 +78,8 @@ def edit(app: App, gesture: Gesture, n_repetitions: int) -> None:
         phrase = ""
         if gesture.name != REST:
             phrase = st.text_input("Phrase", gesture.phrase, max_chars=200, key=f"phrase-{number}", help=PHRASE_HELP)
-        if st.form_submit_button("Save", type="primary"):
+        label = md("Save for {name}", name=profile.name)
+        if st.form_submit_button(label, type="primary", key=acts.key(f"save-{number}", profile.user_id)):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     _begin(app, tx, gesture.user_id)
@@ -87,10 +90,14 @@ def edit(app: App, gesture: Gesture, n_repetitions: int) -> None:
     if gesture.name == REST:
         st.caption("Rest is part of every bank: without it, every moment would be some gesture.")
         return
-    sure = True
+    what = "Delete {gesture} of {name}"
     if n_repetitions:
-        sure = st.checkbox(md("{n} recorded repetitions lose their label", n=n_repetitions), key=f"sure-{number}")
-    if st.button("Delete", icon=":material/delete:", key=f"delete-{number}", disabled=not sure):
+        what = "Delete {gesture} of {name}: {n} recorded repetitions lose their label"
+    sure = st.checkbox(
+        md(what, gesture=gesture.name, name=profile.name, n=n_repetitions), key=f"sure-{number}-{n_repetitions}"
+    )
+    if st.button("Delete", icon=":material/delete:", key=acts.key(f"delete-{number}", profile.user_id),
+                 disabled=not sure):  # fmt: skip
         with errors.attempt():
             with app.pool.transaction() as tx:
                 _begin(app, tx, gesture.user_id)
@@ -108,7 +115,8 @@ def add(app: App, profile: Profile) -> None:
         phrase = st.text_input(
             "Phrase", key="new-phrase", max_chars=200, placeholder="for example: Yes, please", help=PHRASE_HELP
         )
-        if st.form_submit_button("Add", type="primary", icon=":material/add:"):
+        label, number = md("Add to {name}", name=profile.name), profile.user_id
+        if st.form_submit_button(label, type="primary", icon=":material/add:", key=acts.key("add", number)):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     _begin(app, tx, profile.user_id)
@@ -119,7 +127,7 @@ def add(app: App, profile: Profile) -> None:
         st.markdown("**Add a ready-made bank**")
         chosen = st.selectbox("Bank", list(BANKS), key="ready-made", label_visibility="collapsed")
         st.caption(plain(", ".join(name for name, _, _ in BANKS[chosen])))
-        if st.button("Add these", key="add-ready-made"):
+        if st.button(md("Add these to {name}", name=profile.name), key=acts.key("add-ready-made", profile.user_id)):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     _begin(app, tx, profile.user_id)
@@ -141,7 +149,8 @@ def copy(app: App, profile: Profile) -> None:
     with st.container(border=True):
         st.markdown("**Copy from another profile**")
         source = st.selectbox("From", list(others), format_func=lambda one: shown(others[one]), key="copy-from")
-        if st.button("Copy its gestures", key="copy"):
+        label = md("Copy its gestures to {name}", name=profile.name)
+        if st.button(label, key=acts.key("copy", profile.user_id)):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     app.require(tx, source, "see")
@@ -172,7 +181,8 @@ def channels(app: App, profile: Profile) -> None:
             column_config={"Purpose": st.column_config.TextColumn(max_chars=200, help="Which muscle, which place")},
             key=f"purposes-{profile.user_id}",
         )
-        if st.form_submit_button("Save"):
+        label = md("Save for {name}", name=profile.name)
+        if st.form_submit_button(label, key=acts.key("channels", profile.user_id)):
             with errors.attempt():
                 used = None if set(chosen) == set(profile.device.channels) else chosen
                 with app.pool.transaction() as tx:
@@ -206,11 +216,14 @@ with page("Gesture Management", "The gestures that shall be recognised, in the o
             n_repetitions[count.gesture] += count.repetitions + count.excluded
     left, right = split("gestures", [1.7, 1])
     with left:
+        st.subheader(md("Gestures of {name}", name=profile.name), anchor=False)
         if len(known) == 1:
-            st.info("Only rest so far. Add gestures on the right, or take a ready-made bank.")
+            how = " Add gestures on the right, or take a ready-made bank." if app.may_work else ""
+            st.info(md("Only rest so far.{how}", how=how))
         bank(app, profile, known, n_repetitions)
-        if len(known) > 1:
+        if len(known) > 1 and app.may_work:
             st.page_link("pages/3_Training_Data_Capture.py", label="Record them", icon=":material/arrow_forward:")
-    with right:
-        add(app, profile)
-        channels(app, profile)
+    if app.may_work:
+        with right:
+            add(app, profile)
+            channels(app, profile)

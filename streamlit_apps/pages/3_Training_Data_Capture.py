@@ -13,7 +13,7 @@ from semg.errors import ConflictError
 from semg.store import consents, gestures, profiles, sessions, videos
 from semg.store.audit import record
 from semg.video.recording import RecorderState
-from ui import audit, errors, stream
+from ui import acts, audit, errors, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
 from ui.capture_quality import show_quality
@@ -25,7 +25,7 @@ from ui.pick import pick_profile
 from ui.runtime import App
 from ui.text import md
 from ui.video import unplayable
-from ui.webcam import show_webcam, webcam_on
+from ui.webcam import NO_CAMERA, show_webcam, webcam_on
 
 # The plan starts a moment ahead, so that services know of it before its first sample comes.
 START_AFTER_S = 1.5
@@ -74,9 +74,14 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
     """Show what can be planned."""
     with app.pool.transaction() as tx:
         n_sessions = len(sessions.list_sessions(tx, profile.user_id))
-    name, plan = plan_fields(bank, n_sessions)
+    name, plan = plan_fields(bank, n_sessions, profile.user_id)
     if st.button(
-        "Start", type="primary", icon=":material/play_arrow:", disabled=plan is None, key="start", shortcut="S"
+        md("Start recording {name}", name=profile.name),
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=plan is None,
+        key=acts.key("start", profile.user_id),
+        shortcut="S",
     ):
         with errors.attempt():
             if plan is not None:
@@ -85,10 +90,12 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
     st.caption("Keep the electrodes where they are until the session is over: one session is one placement.")
 
 
-def show_captured(app: App, session_id: int) -> None:
-    """Tell what a capture that has just ended gave."""
+def show_captured(app: App, profile: Profile, session_id: int) -> None:
+    """Tell what a capture of the profile that has just ended gave."""
     with app.pool.transaction() as tx:
         session = sessions.get_session(tx, session_id)
+        if session.user_id != profile.user_id:
+            return
         written = sessions.list_repetitions(tx, session_id)
         video = videos.find_video(tx, session_id)
     performed = sum(1 for one in written if one.gesture != REST and not one.excluded)
@@ -98,8 +105,10 @@ def show_captured(app: App, session_id: int) -> None:
     with st.container(border=True):
         st.markdown(
             md(
-                ":material/check_circle: **{name}** {ended}: {performed} performances were recorded.{redone}",
+                ":material/check_circle: **{name}** of {whose} {ended}: {performed} performances were recorded."
+                "{redone}",
                 name=session.name,
+                whose=profile.name,
                 ended="ended early" if early else "ended",
                 performed=performed,
                 redone=redone,
@@ -111,20 +120,27 @@ def show_captured(app: App, session_id: int) -> None:
         st.page_link("pages/4_Kickoff_Training.py", label="Train with it", icon=":material/arrow_forward:")
 
 
-with page("Training Data Capture", "Perform what is prompted; every performance becomes a labelled repetition.") as app:
+with page(
+    "Training Data Capture",
+    "Perform what is prompted; every performance becomes a labelled repetition.",
+    captures=True,
+) as app:
     with app.pool.transaction() as tx:
         recording = {session.user_id: session for session in sessions.list_recording_sessions(tx)}
-    profile = pick_profile(app, preferred=next(iter(recording), None))
+    profile = pick_profile(app)
     with app.pool.transaction() as tx:
         bank = gestures.list_gestures(tx, profile.user_id)
     current = recording.get(profile.user_id)
     # The same two columns before, during and after a capture: a webcam that moves on the page loses its connection.
     left, right = st.columns([1.75, 1], gap="medium")
-    with right:
-        camera = show_webcam(app, profile.user_id, None if current is None else current.session_id)
+    camera = NO_CAMERA
+    if app.may_work:
+        with right:
+            camera = show_webcam(app, profile, None if current is None else current.session_id)
     with left:
         if current is not None:
             send_pictures(app, bank)
+            st.markdown(md(":material/fiber_manual_record: Recording **{name}**", name=profile.name))
             show_running(app, profile.user_id, current.session_id, bank)
         elif len(bank) == 1:
             empty(
@@ -138,8 +154,11 @@ with page("Training Data Capture", "Perform what is prompted; every performance 
         else:
             captured = st.session_state.pop(CAPTURED, None)
             if captured is not None:
-                show_captured(app, captured)
-            show_plan(app, profile, bank, camera)
+                show_captured(app, profile, captured)
+            if app.may_work:
+                show_plan(app, profile, bank, camera)
+            else:
+                st.info(md("Nothing is being recorded of {name} now. This account may look only.", name=profile.name))
         names = [one.name for one in bank]
         live_view(app, profile, names, has_model=False, compact=True, height_px=210)
     with right:

@@ -11,7 +11,7 @@ from semg.store import gestures, jobs, sessions
 from semg.store.audit import record
 from semg.store.session_quality import list_quality
 from semg.store.sessions import SessionSummary
-from ui import audit, errors
+from ui import acts, audit, errors
 from ui.page import empty, flash, page, split
 from ui.pick import pick_profile
 from ui.runtime import App
@@ -29,7 +29,7 @@ def show(app: App, profile: Profile, summaries: Sequence[SessionSummary]) -> Non
         bank = gestures.list_gestures(tx, profile.user_id)
     left, right = split("training", [1.6, 1])
     with left:
-        st.subheader("Data", anchor=False)
+        st.subheader(md("Data of {name}", name=profile.name), anchor=False)
         chosen = choose_sessions(summaries, qualities)
     with right:
         st.subheader("What it learns from", anchor=False)
@@ -39,23 +39,35 @@ def show(app: App, profile: Profile, summaries: Sequence[SessionSummary]) -> Non
             st.info("Choose at least one session.")
         used = ", ".join(profile.channels_used) if profile.channels_used else "all channels"
         st.caption(md("Channels: {used} (page Gestures)", used=used))
-    with left:
-        st.subheader("Classifier", anchor=False)
-        kind = st.selectbox(
-            "Classifier", list(KINDS), format_func=KINDS.__getitem__, key="kind", label_visibility="collapsed"
-        )
-        options = options_fields(kind)
-        scheduled_at = when_fields()
-        if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=not chosen, key="start"):
-            with errors.attempt():
-                ids = [summary.session.session_id for summary in chosen]
-                with app.pool.transaction() as tx:
-                    app.require(tx, profile.user_id, "work")
-                    job_id = jobs.insert_job(tx, profile.user_id, ids, kind, options, scheduled_at)
-                    record(tx, audit.actor(app), "job.created", profile.user_id, job=job_id)
-                flash("The training is in the queue")
-                st.switch_page(JOBS_PAGE)
+    if app.may_work:
+        with left:
+            _start(app, profile, chosen)
     look_into(app, profile, summaries, bank)
+
+
+def _start(app: App, profile: Profile, chosen: Sequence[SessionSummary]) -> None:
+    """Show what is trained and when, and the button that puts it into the queue."""
+    st.subheader("Classifier", anchor=False)
+    kind = st.selectbox(
+        "Classifier", list(KINDS), format_func=KINDS.__getitem__, key="kind", label_visibility="collapsed"
+    )
+    options = options_fields(kind)
+    scheduled_at = when_fields()
+    if st.button(
+        md("Start training for {name}", name=profile.name),
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=not chosen,
+        key=acts.key("start", profile.user_id),
+    ):
+        with errors.attempt():
+            ids = [summary.session.session_id for summary in chosen]
+            with app.pool.transaction() as tx:
+                app.require(tx, profile.user_id, "work")
+                job_id = jobs.insert_job(tx, profile.user_id, ids, kind, options, scheduled_at)
+                record(tx, audit.actor(app), "job.created", profile.user_id, job=job_id)
+            flash("The training is in the queue")
+            st.switch_page(JOBS_PAGE)
 
 
 with page(

@@ -9,15 +9,16 @@ from ui.job_cards import show_jobs
 from ui.model_versions import show_models
 from ui.page import page, split
 from ui.pick import pick_profile
+from ui.text import md
 
 with page("Training Jobs and Models") as app:
     profile = pick_profile(app)
     left, right = split("jobs", [1, 1.25])
     with left:
-        st.subheader("Jobs", anchor=False)
+        st.subheader(md("Jobs of {name}", name=profile.name), anchor=False)
         show_jobs(app, profile.user_id)
     with right:
-        st.subheader("Models", anchor=False)
+        st.subheader(md("Models of {name}", name=profile.name), anchor=False)
         with app.pool.transaction() as tx:
             versions = models.list_models(tx, profile.user_id)
         if versions:

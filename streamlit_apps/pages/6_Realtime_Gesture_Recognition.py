@@ -24,7 +24,8 @@ with page("Realtime Gesture Recognition") as app:
                 name=profile.name,
             )
         )
-        right.page_link("pages/4_Kickoff_Training.py", label="Train one", icon=":material/arrow_forward:")
+        if app.may_work:
+            right.page_link("pages/4_Kickoff_Training.py", label="Train one", icon=":material/arrow_forward:")
     phrases = {one.name: one.phrase for one in bank if one.phrase}
     live_view(
         app,
@@ -34,5 +35,5 @@ with page("Realtime Gesture Recognition") as app:
         phrases=phrases,
         height_px=250 if phrases else 340,
     )
-    if model is not None:
+    if model is not None and app.may_work:
         decision_fields(app, profile, model.report)

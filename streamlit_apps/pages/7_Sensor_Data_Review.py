@@ -12,7 +12,7 @@ from semg.domain import Gesture, Profile, Session
 from semg.overview import Recorded, look_at_spectrum, recorded
 from semg.signals.spectrum import Spectrum
 from semg.store import blocks, gestures, sessions
-from ui import audit, errors, palette, review_edit, times, video
+from ui import audit, errors, import_fields, palette, review_edit, times, video
 from ui.page import empty, page, split
 from ui.pick import pick_profile
 from ui.review_read import keep_part, part_of, read, whole_of
@@ -63,7 +63,7 @@ def show(
     shown = read(app, profile, session, whole, part_of(whole, f"part-{name}"))
     wishes = Wishes(
         lambda sent: keep_part(f"part-{name}", sent),
-        None if session is None else lambda sent: review_edit.move(app, session, sent),
+        None if session is None or not app.may_work else lambda sent: review_edit.move(app, session, sent),
         None if session is None else lambda sent: review_edit.choose(int(sent["id"])),
     )
     review_edit.show_move_error()
@@ -150,12 +150,14 @@ def show_session(app: App, profile: Profile, known: list[Session], bank: list[Ge
     show(app, profile, session, whole_of(session, clock.utc_now()), bank)
     left, right = split("review", [1.4, 1])
     with left, st.container(border=True):
-        st.markdown("**Put a label right**")
-        review_edit.edit_repetition(app, session, bank, labels)
+        title = "**Put a label of {name} right**" if app.may_work else "**Labels of {name}**"
+        st.markdown(md(title, name=profile.name))
+        if app.may_work:
+            review_edit.edit_repetition(app, profile, session, bank, labels)
         review_edit.show_changes(app, session.session_id)
     with right, st.container(border=True):
-        st.markdown("**Session**")
-        review_edit.edit_session(app, session)
+        st.markdown(md("**Session of {name}**", name=profile.name))
+        review_edit.edit_session(app, profile, session)
 
 
 def show_any_time(app: App, profile: Profile, bank: list[Gesture]) -> None:
@@ -186,7 +188,7 @@ with page("Sensor Data Review") as app:
     with app.pool.transaction() as tx:
         bank = gestures.list_gestures(tx, profile.user_id)
         known = sessions.list_sessions(tx, profile.user_id)
-    modes = MODES if known else MODES[1:]
+    modes = [one for one in MODES if (known or one != MODES[0]) and (app.may_work or one != MODES[2])]
     mode = st.segmented_control("Show", modes, default=modes[0], key="mode", label_visibility="collapsed") or modes[0]
     with errors.shown():
         if mode == "A session":
@@ -194,4 +196,4 @@ with page("Sensor Data Review") as app:
         elif mode == "Any time":
             show_any_time(app, profile, bank)
         else:
-            review_edit.import_session(app, profile)
+            import_fields.import_session(app, profile)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from semg import exports
 from semg.domain import Profile
 from semg.exports import KEPT_S, Export
 from semg.store import access, real_names
 from semg.store.audit import Actor, record
 from semg.wire import tokens
-from ui import download, errors
+from ui import acts, download, errors
 from ui.audit import seen
 from ui.fragments import live_fragment
 from ui.runtime import App
@@ -30,8 +31,10 @@ def offer(app: App, profile: Profile) -> None:
             "their reports, and who looked at them. It is removed from the server after an hour."
         )
         export: Export | None = st.session_state.get(_EXPORT)
-        busy = export is not None and export.user_id == profile.user_id and not (export.name or export.problem)
-        if st.button("Make the archive", icon=":material/folder_zip:", disabled=busy, key=f"archive-{profile.user_id}"):
+        busy = export is not None and export.user_id == profile.user_id and not export.done
+        label = md("Make the archive of {name}", name=profile.name)
+        key = acts.key("archive", profile.user_id)
+        if st.button(label, icon=":material/folder_zip:", disabled=busy, key=key):
             with errors.attempt():
                 _make(app, profile)
         _progress(app, profile.user_id)
@@ -45,7 +48,9 @@ def _make(app: App, profile: Profile) -> None:
         record(tx, Actor(app.login), "person.exported", profile.user_id)
         if with_name:
             record(tx, Actor(app.login), "name.seen", profile.user_id)
-    st.session_state[_EXPORT] = Export(app.pool, app.settings, profile.user_id, with_name=with_name)
+        # Last, so that one that is refused is not written down as made.
+        export = exports.begin(app.pool, app.settings, profile.user_id, app.login_here.account_id, with_name=with_name)
+    st.session_state[_EXPORT] = export
 
 
 @live_fragment(1.0, "own")

@@ -18,13 +18,15 @@ _ABOUT = {
 }
 
 
-def plan_fields(bank: list[Gesture], n_sessions: int) -> tuple[str, CapturePlan | None]:
+def plan_fields(bank: list[Gesture], n_sessions: int, user_id: int) -> tuple[str, CapturePlan | None]:
     """Draw the fields of a plan; give the session's name and the plan, None while it makes no sense.
 
     Parameters
     ----------
     n_sessions
         Sessions that the profile has: the next name is offered.
+    user_id
+        The profile; a name that was typed for one is not another's.
     """
     # A running capture takes the fields off the page; the next plan begins with what the last one was.
     kept: dict[str, Any] = st.session_state.setdefault("plan", {"kind": TRAINING})
@@ -34,7 +36,7 @@ def plan_fields(bank: list[Gesture], n_sessions: int) -> tuple[str, CapturePlan 
     kept["kind"] = kind
     prefix = "Session" if kind == TRAINING else "Calibration"
     name = name_column.text_input(
-        "Session name", f"{prefix} {n_sessions + 1}", max_chars=200, key=f"name-{kind}-{n_sessions}"
+        "Session name", f"{prefix} {n_sessions + 1}", max_chars=200, key=f"name-{kind}-{n_sessions}-{user_id}"
     )
     st.caption(_ABOUT[kind])
     names = [one.name for one in bank if one.name != REST]

@@ -15,7 +15,7 @@ from semg.errors import NotFoundError
 from semg.store import sessions
 from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import audit, errors
+from ui import acts, audit, errors
 from ui.capture_prompt import capture_prompt
 from ui.fragments import live_fragment
 from ui.runtime import App
@@ -39,7 +39,8 @@ def show_running(app: App, user_id: int, session_id: int, bank: list[Gesture]) -
         st.session_state[CAPTURED] = session_id
         st.rerun()
     capture_prompt(session, {one.name: one.description for one in bank}, [one.name for one in bank], now)
-    _buttons(app, session, now)
+    if app.may_work:
+        _buttons(app, session, now)
     begun = {one.started_at for one in written}
     due = performed_steps(session, now - timedelta(seconds=LATE_S))
     if any(interval_of(session, step)[0] not in begun for step in due):
@@ -64,15 +65,22 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
     hold, again, end = st.columns([1, 1.35, 1.2])
     if paused:
         if hold.button(
-            "Go on", type="primary", icon=":material/play_arrow:", key="resume", width="stretch", shortcut="Space"
+            "Go on",
+            type="primary",
+            icon=":material/play_arrow:",
+            key=acts.key("resume", session.user_id),
+            width="stretch",
+            shortcut="Space",
         ):
             _press(app, session, resume_capture)
-    elif hold.button("Pause", icon=":material/pause:", key="pause", width="stretch", shortcut="Space"):
+    elif hold.button(
+        "Pause", icon=":material/pause:", key=acts.key("pause", session.user_id), width="stretch", shortcut="Space"
+    ):
         _press(app, session, pause_capture)
     if again.button(
         "Redo" if last is None else md("Redo {gesture} {number}", gesture=last.gesture, number=last.number),
         icon=":material/replay:",
-        key="redo",
+        key=acts.key("redo", session.user_id),
         width="stretch",
         disabled=last is None,
         shortcut="Backspace",
@@ -82,7 +90,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
     if end.button(
         "End early",
         icon=":material/stop:",
-        key="abort",
+        key=acts.key("abort", session.user_id),
         width="stretch",
         shortcut="Shift+E",
         help="What has been performed is kept; the rest gets no label.",

@@ -11,7 +11,7 @@ from semg.agreement import Consent, ConsentScope, ConsentText, NewConsent, agree
 from semg.domain import Profile
 from semg.store import audit, consents
 from semg.store.audit import Actor
-from ui import errors, times
+from ui import acts, errors, times
 from ui.page import flash
 from ui.runtime import App
 from ui.text import Markdown, cells, md
@@ -48,16 +48,21 @@ def consent_fields(given: Consent | None, key: str) -> tuple[tuple[ConsentScope,
     """Draw what can be agreed to, and give what is ticked, and when the person said so."""
     st.markdown("**The person has read the consent text and agrees to**")
     agreed = given.scopes if given else ()
-    columns = st.columns([1.5, 0.8, 1.2, 0.8])
-    ticked = [
-        scope
-        for scope, column in zip(LABELS, columns, strict=False)
-        if column.checkbox(LABELS[scope], scope in agreed, key=f"{key}-{scope}")
-    ]
+    boxes, said_on = st.columns([3, 1])  # one below the other: side by side, their labels are cut
+    ticked = [scope for scope in LABELS if boxes.checkbox(LABELS[scope], scope in agreed, key=f"{key}-{scope}")]
     today = datetime.now(times.viewer_zone()).date()
-    day: date = columns[-1].date_input("Said on", today, max_value=today, key=f"{key}-day")
+    day: date = said_on.date_input("Said on", today, max_value=today, key=f"{key}-day")
     at = datetime.now(UTC) if day == today else times.from_viewer(day, time(12))
     return tuple(ticked), at
+
+
+def warn(profile: Profile) -> None:
+    """Say at once, when a person has not agreed to being recorded, that nothing is."""
+    if not agrees(profile.consent, "recording"):
+        st.warning(
+            md("Nothing of {name} is recorded without consent: what the device sends is dropped.", name=profile.name),
+            icon=":material/block:",
+        )
 
 
 def manage(app: App, profile: Profile) -> None:
@@ -66,28 +71,25 @@ def manage(app: App, profile: Profile) -> None:
     unfolded = not agrees(profile.consent, "recording")
     with st.expander(md("Consent — {now}", now=now), icon=":material/contract:", expanded=unfolded):
         text = consent.read_text(app.settings)
-        if not agrees(profile.consent, "recording"):
-            st.warning(
-                md(
-                    "Nothing of {name} is recorded without consent: what the device sends is dropped.",
-                    name=profile.name,
-                ),
-                icon=":material/block:",
-            )
         with st.popover(md("Read the text, {version}", version=text.version), icon=":material/description:"):
             st.markdown(_own(text))
+        if not app.may_work:
+            _history(app, profile)
+            return
         with st.form(f"consent-{profile.user_id}", border=False):
             scopes, at = consent_fields(profile.consent, f"consent-{profile.user_id}")
-            if st.form_submit_button("Record this consent", disabled=False):
+            label = md("Record this consent of {name}", name=profile.name)
+            if st.form_submit_button(label, key=acts.key("consent", profile.user_id)):
                 _record(app, profile, scopes, text, at)
         if agrees(profile.consent, "recording"):
             st.caption("A withdrawal ends a running recording and waiting trainings at once.")
-            if st.button("Withdraw all consent", icon=":material/block:", key=f"withdraw-{profile.user_id}"):
+            label = md("Withdraw all consent of {name}", name=profile.name)
+            if st.button(label, icon=":material/block:", key=acts.key("withdraw", profile.user_id)):
                 _record(app, profile, consent.WITHDRAWN, text, datetime.now(UTC))
         elif profile.consent is not None:
             st.info(
                 "What was recorded before is still stored. Erase it with “Delete this profile” below, or single "
-                "sessions on the page Sensor Data Review, if the person wants that.",
+                "sessions on the page Review, if the person wants that.",
                 icon=":material/delete:",
             )
         _history(app, profile)

@@ -12,7 +12,7 @@ from semg.domain import DecisionSpec, Profile
 from semg.signals.reliability import choose_operating_point
 from semg.store import profiles
 from semg.store.audit import record
-from ui import audit, errors
+from ui import acts, audit, errors
 from ui.page import flash
 from ui.runtime import App
 from ui.text import line, md
@@ -24,6 +24,7 @@ TARGETS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 def decision_fields(app: App, profile: Profile, report: Mapping[str, Any]) -> None:
     """Show vote length, rejection and hysteresis, saved to the profile when they are changed."""
     current = profile.decision
+    st.caption(md("How decisions are made for **{name}**", name=profile.name))
     shown = DecisionSpec(current.vote_n, round(100 * current.min_confidence), round(100 * current.hysteresis))
     votes, confidence, hysteresis = st.columns(3, gap="medium")
     key = profile.user_id
@@ -103,8 +104,8 @@ def _suggestion(app: App, profile: Profile, report: Mapping[str, Any]) -> None:
     )
     suggested = DecisionSpec(point["vote_n"], point["min_confidence"], point["hysteresis"])
     take.button(
-        "Use these",
-        key=f"use-{profile.user_id}",
+        md("Use these for {name}", name=profile.name),
+        key=acts.key("use", profile.user_id),
         disabled=suggested == profile.decision,
         width="stretch",
         on_click=_take,

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from semg.errors import InvalidValueError, SemgError, SettingsError, StoreUnavailableError
+from semg.errors import ConsentError, InvalidValueError, SemgError, SettingsError, StoreUnavailableError
+from semg.store import profiles
+from ui import runtime
 from ui.text import Markdown, md, plain
 
 logger = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ def attempt() -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        st.error(sentence(exc), icon=":material/error:")
+        _show(exc)
 
 
 @contextmanager
@@ -68,8 +70,30 @@ def shown() -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        st.error(sentence(exc), icon=":material/error:")
+        _show(exc)
         st.stop()
+
+
+def _show(error: Exception) -> None:
+    """Show an error as a sentence, with the way to the page where it is put right."""
+    if not isinstance(error, ConsentError):
+        st.error(sentence(error), icon=":material/error:")
+        return
+    with runtime.app().pool.transaction() as tx:
+        name = profiles.get_profile(tx, error.user_id).name
+    said = md("{name} {said}: record the consent on the page Profiles first.", name=name, said=error.said)
+    st.error(said, icon=":material/error:")
+    consent_link(error.user_id)
+
+
+def consent_link(user_id: int) -> None:
+    """Show the way to the consent of a profile."""
+    st.page_link(
+        "pages/1_User_Management.py",
+        label="Profiles: the person's consent",
+        icon=":material/contract:",
+        query_params={"profile": str(user_id)},
+    )
 
 
 def _as_sentence(text: str) -> str:

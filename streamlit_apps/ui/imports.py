@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
@@ -15,8 +16,8 @@ from semg import private_files
 from semg.domain import Profile
 from semg.errors import ConflictError
 from semg.importing import import_recording
-from semg.recordings import UPLOAD, load_recording
-from semg.store import audit
+from semg.recordings import UPLOAD, Recording, load_recording
+from semg.store import audit, gestures
 from semg.store.audit import Actor
 from ui.runtime import App
 
@@ -47,6 +48,44 @@ def turn(kept: threading.Semaphore) -> Iterator[None]:
         kept.release()
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What an import would store, and add to the gesture bank of the profile."""
+
+    samples: int
+    seconds: float
+    repetitions: int
+    known: tuple[str, ...]
+    new: tuple[str, ...]
+    """Gestures that the bank lacks."""
+
+
+def foresee(app: App, profile: Profile, file_name: str, content: BinaryIO) -> Foreseen:
+    """Read an uploaded recording, and return what its import would add; nothing is stored.
+
+    Raises
+    ------
+    ConflictError
+        Another import runs.
+    RecordingError
+        It is no recording, or is too large.
+    AccessError, NotFoundError
+        The viewer may not work with the profile (any more).
+    """
+    with _loaded(app, profile, file_name, content) as recording, app.pool.transaction() as tx:
+        app.require(tx, profile.user_id, "work")
+        bank = {gesture.name for gesture in gestures.list_gestures(tx, profile.user_id)}
+    labelled = recording.labelled
+    found = list(dict.fromkeys(stretch.label for stretch in labelled.stretches))
+    return Foreseen(
+        samples=len(labelled.samples),
+        seconds=len(labelled.samples) / labelled.rate_hz,
+        repetitions=len(labelled.stretches),
+        known=tuple(name for name in found if name in bank),
+        new=tuple(name for name in found if name not in bank),
+    )
+
+
 def take(
     app: App, profile: Profile, file_name: str, content: BinaryIO, name: str, started_at: datetime | None
 ) -> int:  # fmt: skip
@@ -61,17 +100,20 @@ def take(
     AccessError, NotFoundError
         The viewer may not work with the profile (any more).
     """
+    with _loaded(app, profile, file_name, content) as recording, app.pool.transaction() as tx:
+        app.require(tx, profile.user_id, "work")
+        made = import_recording(tx, profile.user_id, recording, name, started_at)
+        audit.record(tx, Actor(app.login), "session.imported", profile.user_id, made.session_id, samples=made.samples)
+        return made.session_id
+
+
+@contextmanager
+def _loaded(app: App, profile: Profile, file_name: str, content: BinaryIO) -> Iterator[Recording]:
+    """Give an uploaded recording while it is this import's turn; its file is gone afterwards."""
     with turn(turns()), private_files.scratch(app.settings.data_dir) as folder:
         path = folder / ("recording.csv.gz" if file_name.endswith(".gz") else "recording.csv")
         content.seek(0)
         with path.open("wb") as file:
             shutil.copyfileobj(content, file, _PIECE_BYTES)
         device = profile.device
-        recording = load_recording(path, sensor=device.sensor, mains_hz=device.mains_hz, limits=UPLOAD)
-        with app.pool.transaction() as tx:
-            app.require(tx, profile.user_id, "work")
-            made = import_recording(tx, profile.user_id, recording, name, started_at)
-            audit.record(
-                tx, Actor(app.login), "session.imported", profile.user_id, made.session_id, samples=made.samples
-            )
-            return made.session_id
+        yield load_recording(path, sensor=device.sensor, mains_hz=device.mains_hz, limits=UPLOAD)

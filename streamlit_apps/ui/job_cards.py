@@ -10,7 +10,7 @@ from semg.domain import Job
 from semg.signals.progress import read_epochs
 from semg.store import jobs, services, sessions
 from semg.store.audit import record
-from ui import audit, errors, times
+from ui import acts, audit, errors, times
 from ui.fragments import live_fragment
 from ui.page import empty, flash
 from ui.report_figures import QUIET, epoch_figure
@@ -62,15 +62,20 @@ def show_job(app: App, job: Job, names: dict[int, str], now: datetime, *, opened
         on = ", ".join(names.get(number, "a deleted session") for number in job.session_ids)
         text.markdown(md("**{sign}** · {when}", sign=Markdown(SIGNS[job.status]), when=when(job, now)))
         text.caption(md("{kind} on {on}", kind=kind_of(job), on=on))
-        if job.status in ACTIVE:
-            if action.button("Cancel", key=f"cancel-{job.job_id}", disabled=job.cancel_requested, width="stretch"):
+        if not app.may_work:
+            pass
+        elif job.status in ACTIVE:
+            key = acts.key(f"cancel-{job.job_id}", job.user_id)
+            if action.button("Cancel", key=key, disabled=job.cancel_requested, width="stretch"):
                 with errors.attempt():
                     with app.pool.transaction() as tx:
                         app.require(tx, job.user_id, "work")
                         jobs.request_cancel(tx, job.job_id)
                         record(tx, audit.actor(app), "job.canceled", job.user_id, job=job.job_id)
                     st.rerun(scope="fragment")
-        elif job.status != "completed" and action.button("Retry", key=f"retry-{job.job_id}", width="stretch"):
+        elif job.status != "completed" and action.button(
+            "Retry", key=acts.key(f"retry-{job.job_id}", job.user_id), width="stretch"
+        ):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     app.require(tx, job.user_id, "work")

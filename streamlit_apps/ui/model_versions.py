@@ -11,7 +11,7 @@ from semg.domain import Model, Profile
 from semg.privacy import downloads
 from semg.store import audit, models
 from semg.store.audit import Actor
-from ui import download, errors, report, times
+from ui import acts, download, errors, report, times
 from ui.job_cards import KINDS
 from ui.page import flash
 from ui.runtime import App
@@ -45,9 +45,17 @@ def _activate(app: App, profile: Profile, model: Model, active: int | None) -> N
     if model.active:
         st.caption(":material/check_circle: This version decides now.")
         return
+    if not app.may_work:
+        return
     back = active is not None and model.version < active
-    word = "Go back to this version" if back else "Let this version decide"
-    if st.button(word, key="activate", type="primary", icon=":material/undo:" if back else ":material/check:"):
+    if st.button(
+        md("Go back to this version for {name}", name=profile.name)
+        if back
+        else md("Let this version decide for {name}", name=profile.name),
+        key=acts.key(f"activate-{model.version}", profile.user_id),
+        type="primary",
+        icon=":material/undo:" if back else ":material/check:",
+    ):
         with errors.attempt():
             with app.pool.transaction() as tx:
                 app.require(tx, profile.user_id, "work")

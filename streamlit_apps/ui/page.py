@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ui import errors, login, runtime, style, webcam
+from ui.running import show_running_captures
 from ui.runtime import App
 from ui.text import Markdown, md, plain
 
@@ -24,15 +25,15 @@ PAGES = (
     ("pages/6_Realtime_Gesture_Recognition.py", "Live", ":material/sensors:"),
     ("pages/7_Sensor_Data_Review.py", "Review", ":material/ssid_chart:"),
 )
-PATHS = frozenset(
-    "/" if file == "Main.py" else "/" + Path(file).stem.partition("_")[2] for file, _, _ in PAGES
-)
+PATHS = frozenset("/" if file == "Main.py" else "/" + Path(file).stem.partition("_")[2] for file, _, _ in PAGES)
 """Where browsers find them."""
 _FLASH = "flash"
+MY_ACCOUNT = "account"
+"""What the address of the page Profiles asks for, so that it opens there."""
 
 
 @contextmanager
-def page(title: str, caption: str = "") -> Iterator[App]:
+def page(title: str, caption: str = "", *, captures: bool = False) -> Iterator[App]:
     """Frame a page; every page's code stands in this block.
 
     Parameters
@@ -41,6 +42,8 @@ def page(title: str, caption: str = "") -> Iterator[App]:
         Shown as heading and in the browser's tab.
     caption
         One line below the heading.
+    captures
+        Whether the page shows the chosen profile's running capture itself.
 
     Yields
     ------
@@ -52,10 +55,12 @@ def page(title: str, caption: str = "") -> Iterator[App]:
         app = runtime.app()
         app = _logged_in(app)
         _sidebar(app)
-        heading, corner = st.columns([2.6, 1], vertical_alignment="center")
+        heading, beside = st.columns([2.6, 1], vertical_alignment="center")
+        corner = beside.container(key="whose")
         heading.title(plain(title), anchor=False)
         if caption:
             heading.caption(plain(caption))
+        show_running_captures(app, but_chosen=captures)
         message = st.session_state.pop(_FLASH, None)
         if message:
             st.toast(plain(message), icon=":material/check:")
@@ -105,7 +110,12 @@ def _sidebar(app: App) -> None:
             st.page_link(file, label=label, icon=icon)
         st.divider()
         st.caption(md("Logged in as **{login}**", login=app.login))
-        st.page_link("pages/1_User_Management.py", label="Account", icon=":material/account_circle:")
+        st.page_link(
+            "pages/1_User_Management.py",
+            label="Account",
+            icon=":material/account_circle:",
+            query_params={"tab": MY_ACCOUNT},
+        )
         if st.button("Log out", icon=":material/logout:", width="stretch"):
             webcam.switch_off()
             login.log_out(app)

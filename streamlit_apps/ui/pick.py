@@ -1,57 +1,99 @@
-"""Choosing a profile, the same on every page."""
+"""The chosen profile, the same on every page of one browser tab.
+
+The address names it and wins; without one, the tab's own memory does. Nobody is shown in place of somebody else: an
+address or a memory that names nobody whom the viewer may see, and several profiles of which none was chosen, lead to a
+question.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from semg.domain import Profile
+from ui import acts, chosen
 from ui.page import empty
 from ui.runtime import App
 from ui.text import md, shown
 
-CHOSEN, _WIDGET = "profile_id", "profile_choice"
+_FIELD = "profile_choice"
 
 
-def pick_profile(app: App, preferred: int | None = None) -> Profile:
-    """Show the profiles beside the heading and give the chosen one; without any, say what to do and stop the page.
-
-    The choice is kept from page to page, and in the address, so that it survives a reload.
-
-    Parameters
-    ----------
-    preferred
-        The profile to begin with when none was chosen yet.
-    """
+def pick_profile(app: App) -> Profile:
+    """Show the profiles beside the heading and return the chosen one; ask and stop the page while there is none."""
     with app.pool.transaction() as tx:
-        known = {profile.user_id: profile for profile in app.people(tx)}
+        known = app.people(tx)
     if not known:
+        hint = "" if app.may_work else " None is shared with you."
         empty(
-            md("**No profile yet.** A profile is a person with the sensor that the person wears."),
-            "pages/1_User_Management.py",
+            md("**No profile yet.**{hint} A profile is a person with the sensor that the person wears.", hint=hint),
+            "pages/1_User_Management.py" if app.may_work else None,
             "Create the first profile",
         )
         st.stop()
-    chosen = _first_of(known, st.session_state.get(CHOSEN), st.query_params.get("profile"), preferred)
-    ids = list(known)
-    if st.session_state.get(_WIDGET) not in known:
-        st.session_state.pop(_WIDGET, None)
-    user_id = (app.corner or st).selectbox(
+    profile = find_profile(app, known, must=True)
+    if profile is None:
+        st.stop()
+    return profile
+
+
+def find_profile(app: App, people: list[Profile], *, must: bool = False) -> Profile | None:
+    """Show the profiles beside the heading and return the chosen one, or None.
+
+    Parameters
+    ----------
+    people
+        Those whom the viewer may see.
+    must
+        Ask, in the middle of the page, while none is chosen.
+    """
+    known = {one.user_id: one for one in people}
+    wanted = chosen.wanted()
+    if len(known) == 1 and not chosen.is_named():
+        wanted = next(iter(known))
+    user_id = wanted if wanted in known else None
+    acts.refuse_pressed(known, user_id)
+    if user_id is not None:
+        chosen.choose(user_id)
+    elif chosen.is_named():
+        chosen.forget()
+        _say_refused()
+        must = True
+    if known:
+        _field(_ask() if user_id is None and must else app.corner or st.container(), known, user_id)
+    return None if user_id is None else known[user_id]
+
+
+def _ask() -> DeltaGenerator:
+    box = st.container(border=True)
+    box.markdown("**Whose data? Choose a person.**")
+    return box
+
+
+def _field(where: DeltaGenerator, known: Mapping[int, Profile], user_id: int | None) -> None:
+    st.session_state[_FIELD] = user_id  # always: what the field keeps from another page must not name somebody else
+    where.selectbox(
         "Profile",
-        ids,
-        index=ids.index(chosen),
+        list(known),
+        index=None if user_id is None else 0,
+        placeholder="Choose a profile",
         format_func=lambda one: shown(known[one].name),
-        key=_WIDGET,
+        key=_FIELD,
+        on_change=_take,
         label_visibility="collapsed",
     )
-    st.session_state[CHOSEN] = user_id
-    st.query_params["profile"] = str(user_id)
-    return known[user_id]
 
 
-def _first_of(known: dict[int, Profile], *wishes: object) -> int:
-    """Give the first wish that is a profile, else the first profile."""
-    for wish in wishes:
-        text = str(wish)
-        if text.isdecimal() and int(text) in known:
-            return int(text)
-    return next(iter(known))
+def _take() -> None:
+    """Take over what was chosen in the field, before the page is drawn: the address still names the one before."""
+    chosen.choose(st.session_state.get(_FIELD))
+
+
+def _say_refused() -> None:
+    st.warning(
+        "The profile that was chosen, or that the address names, does not exist any more, or is not shared with "
+        "you. Nobody else is shown in its place.",
+        icon=":material/person_off:",
+    )

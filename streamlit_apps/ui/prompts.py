@@ -12,7 +12,7 @@ from semg.prompt_media import check_prompt
 from semg.store import gestures
 from semg.store.audit import record
 from semg.store.pool import Pool
-from ui import audit, download, errors
+from ui import acts, audit, download, errors
 from ui.page import flash
 from ui.runtime import App
 from ui.text import Markup, markup, md
@@ -74,7 +74,7 @@ def edit_prompt(app: App, gesture: Gesture) -> None:
         "A picture or a short video, at most 8 MB", TYPES, key=f"file-{number}-{changed}", max_upload_size=8
     )
     with errors.attempt():
-        if given is not None and st.button("Use it", key=f"use-{number}", type="primary"):
+        if given is not None and st.button("Use it", key=acts.key(f"use-{number}", gesture.user_id), type="primary"):
             content = given.getvalue()
             check_prompt(content)
             with app.pool.transaction() as tx:
@@ -84,7 +84,8 @@ def edit_prompt(app: App, gesture: Gesture) -> None:
             _forget(app, number)
             flash(md("{name} has a new prompt", name=gesture.name))
             st.rerun()
-        if gesture.prompt_type is not None and st.button("Remove it", key=f"remove-{number}"):
+        key = acts.key(f"remove-{number}", gesture.user_id)
+        if gesture.prompt_type is not None and st.button("Remove it", key=key):
             with app.pool.transaction() as tx:
                 app.require(tx, gesture.user_id, "work")
                 gestures.delete_prompt(tx, number)

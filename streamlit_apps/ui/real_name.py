@@ -10,7 +10,7 @@ from semg.security.keys import ring_of
 from semg.store import accounts, real_names
 from semg.store.audit import Actor, record
 from semg.store.pool import Transaction
-from ui import errors
+from ui import acts, errors
 from ui.page import flash
 from ui.runtime import App
 from ui.text import md
@@ -32,7 +32,8 @@ def manage(app: App, profile: Profile) -> None:
     with st.expander("Name behind the pseudonym" if kept else "Use a pseudonym", icon=":material/badge:"):
         if not kept:
             st.caption("The name is stored apart and encrypted, and a code stands in its place everywhere.")
-            if st.button(md("Replace “{name}” by a code", name=profile.name), key=f"pseudonym-{profile.user_id}"):
+            label = md("Replace “{name}” by a code", name=profile.name)
+            if st.button(label, key=acts.key("pseudonym", profile.user_id)):
                 with errors.attempt():
                     with app.pool.transaction() as tx:
                         _require(tx, app, profile)
@@ -40,7 +41,7 @@ def manage(app: App, profile: Profile) -> None:
                         record(tx, Actor(app.login), "profile.changed", profile.user_id)
                     flash(md("The profile is called {code} now", code=code))
                     st.rerun()
-        elif st.button("Show the name", icon=":material/visibility:", key=f"real-name-{profile.user_id}"):
+        elif st.button("Show the name", icon=":material/visibility:", key=acts.key("real-name", profile.user_id)):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     _require(tx, app, profile)

@@ -40,14 +40,14 @@ def table(repetitions: Sequence[Repetition], qualities: Qualities) -> pd.DataFra
     )
 
 
-def edit(repetitions: Sequence[Repetition], key: str, qualities: Qualities) -> pd.DataFrame:
-    """Show the table; only use and reason can be changed."""
+def edit(repetitions: Sequence[Repetition], key: str, qualities: Qualities, *, read_only: bool) -> pd.DataFrame:
+    """Show the table; only use and reason can be changed, or nothing."""
     return st.data_editor(
         table(repetitions, qualities),
         hide_index=True,
         width="stretch",
         height=min(36 * (len(repetitions) + 1) + 4, 330),
-        disabled=["Gesture", "No.", "Start", "Seconds", "Signal"],
+        disabled=True if read_only else ["Gesture", "No.", "Start", "Seconds", "Signal"],
         column_config={
             USE: st.column_config.CheckboxColumn(width="small"),
             "Seconds": st.column_config.NumberColumn(format="%.1f", width="small"),

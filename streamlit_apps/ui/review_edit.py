@@ -1,8 +1,8 @@
-"""Putting labels right, and what can be done with whole sessions: rename, export, import, delete."""
+"""Putting labels right, and what can be done with whole sessions: rename, export, delete."""
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+from datetime import timedelta
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from semg.privacy import downloads
 from semg.store import access, audit, erasing, repetitions, sessions
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
-from ui import confirm, download, errors, imports, times
+from ui import acts, confirm, download, errors, times
 from ui.page import flash
 from ui.runtime import App
 from ui.text import cells, line, md, plain, shown
@@ -64,7 +64,7 @@ def choose(number: int) -> None:
     st.session_state["repetition"] = number
 
 
-def edit_repetition(app: App, session: Session, bank: list[Gesture], found: list[Repetition]) -> None:
+def edit_repetition(app: App, profile: Profile, session: Session, bank: list[Gesture], found: list[Repetition]) -> None:
     """Show one repetition for changes: another gesture, moved edges, left out of training."""
     if not found:
         st.caption("This session has no label.")
@@ -83,7 +83,8 @@ def edit_repetition(app: App, session: Session, bank: list[Gesture], found: list
         end_s = end.number_input("Move the end by (s)", -30.0, 30.0, 0.0, 0.1, key=f"end-{number}")
         excluded = st.checkbox("Leave out of training", one.excluded, key=f"excluded-{number}")
         reason = st.text_input("Why", one.exclude_reason, key=f"reason-{number}")
-        if st.form_submit_button("Save", type="primary"):
+        label = md("Save for {name}", name=profile.name)
+        if st.form_submit_button(label, type="primary", key=acts.key(f"label-{number}", profile.user_id)):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     app.require(tx, session.user_id, "work")
@@ -121,11 +122,23 @@ def show_changes(app: App, session_id: int) -> None:
         st.caption("A training that used the label before keeps what it used.")
 
 
-def edit_session(app: App, session: Session) -> None:
+def edit_session(app: App, profile: Profile, session: Session) -> None:
     """Show what can be done with a whole session."""
+    if app.may_work:
+        _rename(app, session)
+    _export(app, session)
+    with app.pool.transaction() as tx:
+        owner_id = access.find_owner(tx, session.user_id)
+    if app.may_own(owner_id):
+        _erase(app, profile, session)
+    else:
+        st.caption("Only who made the profile, or an admin, can erase a session.")
+
+
+def _rename(app: App, session: Session) -> None:
     with st.form(f"rename-{session.session_id}", border=False):
         name = st.text_input("Name", session.name, max_chars=200, key=f"name-{session.session_id}")
-        if st.form_submit_button("Rename"):
+        if st.form_submit_button("Rename", key=acts.key(f"rename-{session.session_id}", session.user_id)):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     app.require(tx, session.user_id, "work")
@@ -133,24 +146,21 @@ def edit_session(app: App, session: Session) -> None:
                     audit.record(tx, Actor(app.login), "session.changed", session.user_id, session.session_id)
                 flash("Renamed")
                 st.rerun()
-    _export(app, session)
-    with app.pool.transaction() as tx:
-        owner_id = access.find_owner(tx, session.user_id)
-    if app.may_own(owner_id):
-        _erase(app, session)
-    else:
-        st.caption("Only who made the profile, or an admin, can erase a session.")
 
 
-def _erase(app: App, session: Session) -> None:
+def _erase(app: App, profile: Profile, session: Session) -> None:
     """Offer to erase a session, with what goes."""
     if not confirm.offer(app, "delete this session"):
         return
-    sure = st.checkbox("Delete this session with its samples, labels and video", key=f"sure-{session.session_id}")
+    sure = st.checkbox(
+        md("Delete this session of {name} with its samples, labels and video", name=profile.name),
+        key=f"sure-{session.session_id}",
+    )
     if sure and session.ended_at is not None:
         with app.pool.transaction() as tx:
             _foretell(erasing.count_made(tx, session))
-    if st.button("Delete session", icon=":material/delete:", disabled=not sure, key="delete-session"):
+    key = acts.key(f"delete-session-{session.session_id}", profile.user_id)
+    if st.button("Delete session", icon=":material/delete:", disabled=not sure, key=key):
         with errors.attempt(), st.spinner("Erasing …"):
             with app.pool.transaction() as tx:
                 app.require(tx, session.user_id, "own")
@@ -178,32 +188,6 @@ def _foretell(gone: erasing.ErasedSession) -> None:
 def _note_change(app: App, tx: Transaction, changed: Repetition) -> None:
     owner = sessions.get_session(tx, changed.session_id).user_id
     audit.record(tx, Actor(app.login), "session.changed", owner, changed.session_id, repetition=changed.repetition_id)
-
-
-def import_session(app: App, profile: Profile) -> None:
-    """Take a recording from a file as a session."""
-    with st.form("import", border=False, clear_on_submit=False):
-        given = st.file_uploader(
-            "A recording: CSV `millis,a0,…,gesture,repetition`, plain or gzip",
-            ["csv", "gz"],
-            key=f"import-{st.session_state.get('imported', 0)}",
-        )
-        name_column, day_column = st.columns([2, 1])
-        name = name_column.text_input("Name of the session", key="import-name", placeholder="that of the file")
-        day = day_column.date_input("Recorded on", None, key="import-day", help="Today without a day.")
-        if not st.form_submit_button("Import", type="primary", icon=":material/upload:"):
-            return
-        if given is None:
-            st.error("Choose a file first.", icon=":material/error:")
-            return
-        with errors.attempt(), st.spinner("Reading and storing the recording …"):
-            title = name.strip() or given.name.removesuffix(".gz").removesuffix(".csv")
-            started_at = None if day is None else times.from_viewer(day, time(12))
-            number = imports.take(app, profile, given.name, given, title, started_at)
-            st.session_state[SESSION] = number
-            st.session_state["imported"] = st.session_state.get("imported", 0) + 1
-            flash(md("{title} was imported", title=title))
-            st.rerun()
 
 
 def _export(app: App, session: Session) -> None:

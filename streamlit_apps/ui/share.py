@@ -8,7 +8,7 @@ from semg.domain import Profile
 from semg.store import access, accounts, shares
 from semg.store.accounts import Account
 from semg.store.audit import record
-from ui import audit, errors
+from ui import acts, audit, errors
 from ui.page import flash
 from ui.runtime import App
 from ui.text import line, md, shown
@@ -33,7 +33,8 @@ def share(app: App, profile: Profile) -> None:
                 autocomplete="off",
                 help="Researchers may record and train, viewers look. Admins see every profile.",
             )
-            if st.form_submit_button("Share"):
+            label = md("Share {name}", name=profile.name)
+            if st.form_submit_button(label, key=acts.key("share", profile.user_id)):
                 with errors.attempt():
                     _share(app, account, profile, login)
         for one in shared:
@@ -55,7 +56,7 @@ def _share(app: App, account: Account, profile: Profile, login: str) -> None:
 def _shared_with(app: App, account: Account, profile: Profile, other: Account) -> None:
     text, act = st.columns([4, 1], vertical_alignment="center")
     text.text(line("{login} ({role})", login=other.login, role=other.role))
-    if act.button("End", key=f"unshare-{profile.user_id}-{other.account_id}", width="stretch"):
+    if act.button("End", key=acts.key(f"unshare-{other.account_id}", profile.user_id), width="stretch"):
         with errors.attempt():
             with app.pool.transaction() as tx:
                 app.require(tx, profile.user_id, "own")
@@ -75,7 +76,8 @@ def _give(app: App, profile: Profile, owner_id: int | None) -> None:
             owners.index(owner_id),
             format_func=lambda one: NOBODY if one is None else shown(people[one]),
         )
-        if st.form_submit_button("Save whose it is") and owner != owner_id:
+        label = md("Save whose {name} is", name=profile.name)
+        if st.form_submit_button(label, key=acts.key("give", profile.user_id)) and owner != owner_id:
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     app.require(tx, profile.user_id, "own")

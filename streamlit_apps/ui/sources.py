@@ -93,9 +93,10 @@ def show_sources(app: App, sources: Sequence[Mapping[str, Any]], known: Known) -
             width="stretch",
             column_config={"Clock": st.column_config.TextColumn(help=CLOCK_HELP)},
         )
-    for source in _assignable(sources, known):
-        _assign(app, source, known)
-    _assigned(app, known)
+    if app.may_work:
+        for source in _assignable(sources, known):
+            _assign(app, source, known)
+        _assigned(app, known)
 
 
 def row_of(source: Mapping[str, Any], known: Known) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
     key = f"b{board_id}" if board_id is not None else f"n{number}"
     width = source.get("channels", 0)
     with st.container(border=True):
-        text, whom, act = st.columns([2.2, 1.6, 0.8], vertical_alignment="center")
+        text, whom, act = st.columns([2.2, 1.5, 1.2], vertical_alignment="center")
         text.markdown(
             md(
                 ":material/sensors: **{name}** at {address} belongs to nobody; it sends {channels}.",
@@ -161,7 +162,8 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
             key=f"assign-to-{key}",
             label_visibility="collapsed",
         )
-        if act.button("Assign", key=f"assign-{key}", type="primary", width="stretch"):
+        label = md("Assign to {name}", name=known.people[user_id].name)
+        if act.button(label, key=f"assign-{key}-to-{user_id}", type="primary", width="stretch"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     if board_id is not None:

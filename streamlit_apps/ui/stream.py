@@ -79,7 +79,7 @@ def judge(profile: Profile, found: Sequence[Block]) -> StreamState:
     if n_channels - {profile.device.n_channels}:
         return StreamState(
             f"The device sends {max(n_channels)} channels, but {profile.device.n_channels} are set for "
-            f"{profile.name}. Change the device on the page User Management."
+            f"{profile.name}. Change the device on the page Profiles."
         )
     if not found:
         return StreamState("No samples of the last seconds are stored yet. Wait a moment.")

@@ -18,6 +18,10 @@ h3 { font-size: 1.02rem !important; padding: .3rem 0 .1rem 0 !important; }
 .semg-chip { display: inline-block; border: 1px solid #d5dde3; border-radius: 1rem; padding: .12rem .65rem;
   margin: 0 .35rem .35rem 0; font-size: .86rem; white-space: nowrap; background: #fff; }
 .semg-chip b { font-weight: 600; }
+/* Whose data: the one thing on a page that must not be overlooked. */
+.st-key-profile_choice [role="group"] { border: 2px solid #0b6e8f; border-left-width: 9px;
+  background: #eaf4f7; }
+.st-key-profile_choice input { font-weight: 650; }
 @media (max-width: 1000px) {
   [data-testid="stMainBlockContainer"] { padding: 2rem 1.1rem 2rem 1.1rem; }
   [data-testid="stSidebar"] { min-width: 205px; max-width: 205px; }

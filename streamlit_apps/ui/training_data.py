@@ -14,7 +14,7 @@ from semg.store import sessions
 from semg.store.audit import record
 from semg.store.session_quality import SessionQuality, find_quality
 from semg.store.sessions import SessionSummary
-from ui import audit, errors, palette, repetitions, times, video
+from ui import acts, audit, errors, palette, repetitions, times, video
 from ui.page import flash
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Wishes, review_view
@@ -104,14 +104,23 @@ def look_into(app: App, profile: Profile, summaries: Sequence[SessionSummary], b
     if not found:
         st.info("This session has no label; there is nothing to learn from it.")
         return
-    edited = repetitions.edit(found, f"repetitions-{number}", {} if quality is None else quality.repetitions)
+    edited = repetitions.edit(
+        found,
+        f"repetitions-{number}",
+        {} if quality is None else quality.repetitions,
+        read_only=not app.may_work,
+    )
+    if not app.may_work:
+        return
     wanted = repetitions.changes(found, edited)
-    save, all_out, all_in, _ = st.columns([1, 1.3, 1.3, 2])
-    if save.button("Save", key=f"save-{number}", disabled=not wanted, type="primary", width="stretch"):
+    save, all_out, all_in, _ = st.columns([1.6, 1.3, 1.3, 1.4])
+    label = md("Save for {name}", name=profile.name)
+    keys = {what: acts.key(f"{what}-{number}", profile.user_id) for what in ("save", "all-out", "all-in")}
+    if save.button(label, key=keys["save"], disabled=not wanted, type="primary", width="stretch"):
         _store(app, session, wanted)
-    if all_out.button("Leave all out", key=f"all-out-{number}", width="stretch", help="The session as a whole"):
+    if all_out.button("Leave all out", key=keys["all-out"], width="stretch", help="The session as a whole"):
         _store(app, session, repetitions.all_changes(found, excluded=True))
-    if all_in.button("Take all in", key=f"all-in-{number}", width="stretch"):
+    if all_in.button("Take all in", key=keys["all-in"], width="stretch"):
         _store(app, session, repetitions.all_changes(found, excluded=False))
 
 

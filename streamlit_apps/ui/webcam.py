@@ -12,12 +12,16 @@ from typing import Any
 
 import streamlit as st
 
+from semg.agreement import agrees
 from semg.clock import now_us
+from semg.domain import Profile
 from semg.sealed import Vault
 from semg.security.keys import ring_of
 from semg.settings import Settings
+from semg.store import consents
 from semg.video.recording import Claims, Limits, Recorder, RecorderState
 from semg.video.reports import listen
+from ui import errors
 from ui.fragments import live_fragment
 from ui.runtime import App
 from ui.text import md
@@ -35,7 +39,7 @@ _mirror = st.components.v2.component(
     css=(_FOLDER / "webcam.css").read_text(encoding="utf-8"),
     js=(_FOLDER / "webcam.js").read_text(encoding="utf-8"),
 )
-_OFF = RecorderState(False, None, 0.0, 0, 0, "")
+NO_CAMERA = RecorderState(False, None, 0.0, 0, 0, "")
 
 
 class Camera:
@@ -97,7 +101,7 @@ class Camera:
     def state(self) -> RecorderState:
         """Give what the webcam does now."""
         recorder = self._recorder
-        return _OFF if recorder is None else recorder.state()
+        return NO_CAMERA if recorder is None else recorder.state()
 
     async def _pull(self, track: Any, recorder: Recorder) -> None:
         from aiortc.mediastreams import MediaStreamError
@@ -112,15 +116,16 @@ class Camera:
             recorder.close()
 
 
-def show_webcam(app: App, user_id: int, session_id: int | None) -> RecorderState:
+def show_webcam(app: App, profile: Profile, session_id: int | None) -> RecorderState:
     """Draw the switch and, when it is on, the webcam's picture; frames go to the session that is being recorded.
 
     Stands at the same place of a page at every run: a picture that moves on the page loses its connection.
 
     Parameters
     ----------
-    user_id
-        The profile of the page.
+    profile
+        The person of the page; without this person's consent to video the webcam goes off, and stays off until
+        somebody switches it on.
     session_id
         Its session that is being recorded; None while none is.
 
@@ -132,12 +137,29 @@ def show_webcam(app: App, user_id: int, session_id: int | None) -> RecorderState
         wanted = st.session_state.get(_WANTED, st.query_params.get(_PARAMETER) == "1")
         st.session_state[_ON] = wanted
         _forget_drawing()
-    on = st.toggle("Record the webcam", key=_ON, help="One video a session, each frame on the clock of the signals.")
+    allowed = agrees(profile.consent, "video")
+    if not allowed:
+        st.session_state[_ON] = False
+    on = st.toggle(
+        "Record the webcam",
+        key=_ON,
+        disabled=not allowed,
+        help="One video a session, each frame on the clock of the signals.",
+    )
+    if not allowed:
+        st.caption(
+            md(
+                ":material/videocam_off: The webcam is off: {name} has not agreed to being filmed. The consent is "
+                "recorded on the page Profiles.",
+                name=profile.name,
+            )
+        )
+        errors.consent_link(profile.user_id)
     st.session_state[_WANTED] = on
     if not on:
         st.query_params.pop(_PARAMETER, None)
         switch_off()
-        return _OFF
+        return NO_CAMERA
     st.query_params[_PARAMETER] = "1"
     # A component that has just been drawn cannot play yet: it is told to at the next run.
     st.session_state[_ARMED] = st.session_state.get(_DRAWN, False)
@@ -152,7 +174,7 @@ def show_webcam(app: App, user_id: int, session_id: int | None) -> RecorderState
         with st.container(key="webcam-sender"):
             st.html("<style>.st-key-webcam-sender { height: 0; overflow: hidden; }</style>")
             _send(app.settings, camera)
-    _status(app, user_id, camera, session_id)
+    _status(app, profile.user_id, camera, session_id)
     return camera.state()
 
 
@@ -212,6 +234,11 @@ def _send(settings: Settings, camera: Camera) -> None:
 @live_fragment(1.0, on_refused=switch_off)
 def _status(app: App, user_id: int, camera: Camera, session_id: int | None) -> None:
     """Say every second whether pictures come, and whether they are written."""
+    with app.pool.transaction() as tx:
+        agreed = user_id in consents.consenting(tx, [user_id], "video")
+    if not agreed:  # withdrawn since the page was drawn
+        switch_off()
+        st.rerun()
     if not st.session_state.pop(_WHOLE_RUN, False) and not st.session_state.get(_ARMED):
         st.rerun()  # by the clock: a run of the whole page may be somebody's click, which must not be lost
     armed_at = st.session_state.get(_ARMED_AT)

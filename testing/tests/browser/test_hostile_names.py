@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -191,13 +192,14 @@ def test_toasts_errors_and_choices_show_names_as_text(walk: Walk) -> None:
     walk.go("Gesture_Management")
     for kind in ("picture", "html", "directives"):
         page.get_by_label("Name", exact=True).locator("visible=true").last.fill(walk.names[kind])
-        walk.click("Add")
+        page.get_by_role("button", name=re.compile("^Add to ")).first.click()
+        walk.settle()
         error = page.get_by_test_id("stAlert").first
         expect(error).to_contain_text("the gesture bank has")
         walk.look(kind)
     added = f"![new](http://127.0.0.1:{walk.stranger.port}/n.png) :smile:"
     page.get_by_label("Name", exact=True).locator("visible=true").last.fill(added)
-    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("button", name=re.compile("^Add to ")).first.click()
     toast = page.get_by_test_id("stToast")
     expect(toast).to_be_visible()
     said = toast.inner_text().replace("\u2060", "")

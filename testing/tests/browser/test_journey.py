@@ -97,7 +97,7 @@ def add_picture(page: Page) -> None:
 def refuse_to_capture(page: Page) -> None:
     """Without a stream, the start is refused, and says why."""
     open_page(page, "Capture", "Training Data Capture")
-    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Start recording").click()
     expect(page.get_by_text("The capture was not started")).to_be_visible()
 
 
@@ -111,7 +111,7 @@ def capture(page: Page, pool: Pool, user_id: int) -> Session:
     fill_number(page, "Seconds of rest", "1")
     fill_number(page, "Preparation (s)", "1")
     expect(page.get_by_text("6 performances, 20 s in all.")).to_be_visible()
-    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Start recording").click()
     prompt = page.locator(".semg-prompt")
     expect(prompt).to_have_attribute("data-prompt", re.compile("|".join(PERFORMED)))
     expect(page.get_by_role("button", name=re.compile("Redo (" + "|".join(PERFORMED) + ")"))).to_be_enabled()
@@ -143,7 +143,7 @@ def capture(page: Page, pool: Pool, user_id: int) -> Session:
 
 def abort_one(page: Page, pool: Pool, user_id: int) -> None:
     """End a second capture in the middle of its first gesture: only the rest before it has a label."""
-    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Start recording").click()
     expect(page.locator(".semg-prompt")).to_have_attribute("data-prompt", re.compile("|".join(PERFORMED)))
     page.get_by_role("button", name="End early").click()
     expect(page.get_by_text("ended early: 0 performances were recorded")).to_be_visible()
@@ -224,7 +224,7 @@ def erase(page: Page, pool: Pool) -> None:
     field = page.get_by_label("Type the name to confirm")
     field.fill("Ada <b>Example</b>")
     field.press("Enter")
-    page.get_by_role("button", name="Erase for ever").click()
+    page.get_by_role("button", name=re.compile("Erase .* for ever")).click()
     expect(page.get_by_text("No profile yet")).to_be_visible()
     with pool.transaction() as tx:
         for table in ERASED:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import platform
 import random
 import resource
+import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -15,6 +19,7 @@ import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -25,10 +30,13 @@ from PIL import Image
 from semg import prompt_media
 from semg.capture import prompt_decoder
 from semg.errors import ConflictError, DecoderError, InvalidValueError
-from semg.process import confined
+from semg.process import confined, sandbox
 from semg.prompt_media import check_prompt
 
 MAY = replace(prompt_media.MAY, cpu_s=2, wall_s=20.0)
+ON_LINUX = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() not in sandbox._ARCHITECTURES, reason="there is no filter here"
+)
 
 
 def program(folder: Path, code: str) -> Path:
@@ -40,9 +48,10 @@ def program(folder: Path, code: str) -> Path:
         decoder = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(decoder)
         order = json.loads(sys.argv[1])
-        import socket, subprocess
+        import ctypes, signal, socket, subprocess
+        here = os.getcwd()
         decoder.confine(order["may"])
-        decoder.close_the_door()
+        decoder.close_the_door(decoder.load_sandbox())
     """
     path.write_text(textwrap.dedent(begin) + textwrap.dedent(code))
     return path
@@ -64,19 +73,19 @@ def test_decoder_knows_no_secret_and_can_open_nothing(tmp_path: Path, monkeypatc
                 lambda: os.read({held.fileno()}, 9),
                 lambda: os.dup(0),
                 lambda: subprocess.run(["/bin/true"], check=True),
-                lambda: resource.setrlimit(resource.RLIMIT_AS, (1, resource.RLIM_INFINITY)),
+                lambda: decoder.resource.setrlimit(decoder.resource.RLIMIT_CPU, (99, 99)),
             ):
                 try:
                     what()
-                except Exception as exc:
+                except (OSError, ValueError) as exc:
                     failed.append(type(exc).__name__)
-            here = os.getcwd()
             answer = {{"failed": failed, "environment": sorted(os.environ), "here": here,
                        "paths": sys.path, "input": sys.stdin.read()}}
             print(json.dumps(answer))
         """
         answer = confined.run(program(tmp_path, code), b"content", {}, MAY)
-    assert answer["failed"] == ["OSError"] * 6 + ["NameError"]
+    refused = "PermissionError" if sys.platform == "linux" else "OSError"
+    assert answer["failed"] == [*[refused] * 3, "OSError", *[refused] * 2, "ValueError"]
     assert set(answer["environment"]) <= {"LC_CTYPE"}, "which Python sets for itself"
     assert answer["input"] == "content"
     assert Path(answer["here"]).name.startswith("confined-")
@@ -84,12 +93,155 @@ def test_decoder_knows_no_secret_and_can_open_nothing(tmp_path: Path, monkeypatc
     assert not any(str(prompt_media.DECODER.parents[2]) == path for path in answer["paths"])
 
 
+# Each is without effect on who runs the tests where it succeeds.
+_ATTACKS = """
+    libc = ctypes.CDLL(None, use_errno=True)
+    def call(name, *arguments):
+        if getattr(libc, name)(*arguments) < 0:
+            raise OSError(ctypes.get_errno(), name)
+    def number(n, *arguments):
+        call("syscall", n, *arguments)
+    def fork(of):
+        child = of()
+        if child == 0:
+            os._exit(0)
+        if child < 0:
+            raise OSError(ctypes.get_errno(), "fork")
+    def connect():
+        with socket.socket() as one:
+            one.connect(("127.0.0.1", PORT))
+    secret, parent = SECRET, os.getppid()
+    attacks = {
+        "env": lambda: os.open(secret, os.O_RDONLY),
+        "openat2": lambda: number(437, -100, secret.encode(), bytes(24), 24),
+        "environ": lambda: os.open(f"/proc/{parent}/environ", os.O_RDONLY),
+        "memory": lambda: os.open(f"/proc/{parent}/mem", os.O_RDWR),
+        "own": lambda: os.open("/proc/self/environ", os.O_RDONLY),
+        "write": lambda: os.open(here + "/x", os.O_WRONLY | os.O_CREAT),
+        "list": lambda: os.listdir("/"),
+        "stat": lambda: os.stat(secret),
+        "connect": connect,
+        "pair": lambda: socket.socketpair(),
+        "netlink": lambda: socket.socket(16, socket.SOCK_RAW),
+        "pipe": lambda: os.pipe(),
+        "memfd": lambda: os.memfd_create("x"),
+        "fork": lambda: fork(os.fork),
+        "vfork": lambda: fork(lambda: libc.vfork()),
+        "clone3": lambda: number(435, bytes(88), 88),
+        "spawn": lambda: subprocess.run(["/bin/true"], check=True),
+        "kill": lambda: os.kill(parent, 0),
+        "tgkill": lambda: number(TGKILL, parent, parent, 0),
+        "pidfd": lambda: number(434, parent, 0),
+        "ptrace": lambda: call("ptrace", 0, 0, 0, 0),
+        "read memory": lambda: call("process_vm_readv", parent, bytes(16), 1, bytes(16), 1, 0),
+        "unshare": lambda: call("unshare", 0x10000000),
+        "mount": lambda: call("mount", b"x", b"/nowhere", b"tmpfs", 0, 0),
+        "io_uring": lambda: number(425, 1, bytes(120)),
+        "machine code": lambda: call("mprotect", page, 4096, 7),
+        "limits": lambda: call("prlimit", parent, 7, 0, bytes(16)),
+        "root": lambda: os.setuid(0),
+        "exec": lambda: os.execv("/bin/true", ["true"]),
+    }
+    libc.valloc.restype = ctypes.c_void_p
+    page = ctypes.c_void_p(libc.valloc(4096))
+    os.close(0)
+    failed = {}
+    for name, attack in attacks.items():
+        try:
+            attack()
+        except OSError as exc:
+            failed[name] = exc.errno
+    print(json.dumps({"failed": failed, "tried": list(attacks)}))
+"""
+
+
+@ON_LINUX
+def test_code_of_an_attacker_in_a_decoder_can_reach_nothing(tmp_path: Path) -> None:
+    secret = tmp_path / ".env"
+    secret.write_text("SECRET_KEY=k")
+    secret.chmod(0o644)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        code = _ATTACKS.replace("PORT", str(listening.getsockname()[1])).replace("SECRET", repr(str(secret)))
+        code = code.replace("TGKILL", "131" if platform.machine() == "aarch64" else "234")
+        answer = confined.run(program(tmp_path, code), b"content", {}, MAY)
+        listening.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            listening.accept()
+    assert answer["failed"] == dict.fromkeys(answer["tried"], errno.EPERM)
+
+
+@ON_LINUX
+def test_decoder_is_nobody_and_has_no_capability(tmp_path: Path) -> None:
+    order = json.dumps({"may": asdict(MAY)})
+    command = [sys.executable, "-I", "-B", str(program(tmp_path, "print('in', flush=True)\nsys.stdin.read()")), order]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={}) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"in\n"
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        status = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+        process.communicate(b"")
+    assert process.returncode == 0
+    assert (status["NoNewPrivs"], status["Seccomp"], int(status["CapEff"][0], 16)) == (["1"], ["2"], 0)
+    if os.geteuid() == 0:
+        assert (status["Uid"], status["Gid"], status["Groups"]) == (["65534"] * 4, ["65534"] * 4, [])
+
+
+def test_nothing_is_decoded_by_a_process_that_cannot_be_confined(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "process"
+    folder.mkdir()
+    (tmp_path / "capture").mkdir()
+    script = Path(shutil.copy(prompt_media.DECODER, tmp_path / "capture"))
+    refusing = Path(sandbox.__file__).read_text().replace(
+        "def _give_up_root() -> None:\n", "def _give_up_root() -> None:\n    raise OSError(22, 'no')\n"
+    ).replace("if os.geteuid() == 0:", "if True:")  # fmt: skip
+    (folder / "sandbox.py").write_text(refusing)
+    with pytest.raises(DecoderError, match="cannot open files safely"):
+        confined.run(script, progressive(), prompt_media.order_for("image/jpeg"), MAY)
+    assert "[Errno 22] no" in caplog.text
+
+
+@ON_LINUX
+@pytest.mark.parametrize("machine", sandbox._ARCHITECTURES)
+def test_filter_allows_what_is_listed_and_nothing_else(machine: str) -> None:
+    architecture = sandbox._ARCHITECTURES[machine]
+    program = sandbox.filter_for(architecture, 77)
+    assert len(program) < 4096, "what the kernel takes"
+
+    def judge(number: int, *arguments: int, audit: int = architecture.audit) -> int:
+        """Interpret the filter as the kernel does."""
+        seen = struct.pack("<IIQ6Q", number, audit, 0, *arguments, *[0] * (6 - len(arguments)))
+        held, at = 0, 0
+        while True:
+            code, yes, no, constant = program[at]
+            at += 1
+            if code == 0x20:
+                (held,) = struct.unpack_from("<I", seen, constant)
+            elif code == 0x06:
+                return constant
+            else:
+                at += yes if (held == constant if code == 0x15 else held & constant) else no
+
+    allow, refuse, kill = 0x7FFF0000, 0x00050001, 0x80000000
+    special = {name: numbers[architecture.column] for name, numbers in sandbox._CONDITIONAL.items()}
+    listed = {numbers[architecture.column] for numbers in sandbox._SYSTEM_CALLS.values()}
+    for number in range(1000):
+        expected = allow if number in listed or number in (special["mmap"], special["mprotect"]) else refuse
+        assert judge(number) == expected
+        assert judge(number | 0x40000000) == refuse, "a call of x32"
+        assert judge(number, audit=0x40000003) == kill, "a call of 32 bits"
+    for name in ("mmap", "mprotect"):
+        assert [judge(special[name], 0, 4096, kind) for kind in (0, 3, 4, 5, 7)] == [allow] * 2 + [refuse] * 3
+    assert [judge(special["tgkill"], pid) for pid in (77, 1, 78)] == [allow, refuse, refuse]
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
         ("while True: pass", "takes more than 2 s"),
         ("time.sleep(999)", "takes more than"),
-        ("os.kill(os.getpid(), 11)", "crashed"),
+        ("signal.raise_signal(11)", "crashed"),
         ("os.abort()", "crashed"),
         ("sys.exit(3)", "crashed"),
         ("held = bytearray(3 << 30)", "crashed"),
@@ -239,10 +391,18 @@ def test_largest_picture_that_is_allowed_fits_into_the_memory(kind: str) -> None
 def test_limits_are_set_before_anything_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     monkeypatch.setattr(resource, "setrlimit", lambda kind, value: done.append(f"limit {kind}"))
+    monkeypatch.setattr(sandbox, "enter", lambda: done.append("sandbox"))
+    monkeypatch.setattr(prompt_decoder, "load_sandbox", lambda: sandbox)
     monkeypatch.setattr(prompt_decoder, "check_picture", lambda content, order: done.append("decoded"))
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x")))
+
+    class Input(io.BytesIO):
+        def read(self, *_: object) -> bytes:
+            done.append("read")
+            return b"x"
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Input()))
     order = {**prompt_media.order_for("image/png"), "may": asdict(MAY)}
     monkeypatch.setattr(sys, "argv", ["x", json.dumps(order)])
     assert prompt_decoder.main() == 0
     limits = [getattr(resource, f"RLIMIT_{name}") for name in ("CORE", "CPU", "FSIZE", "AS", "NOFILE", "NPROC")]
-    assert done == [*(f"limit {kind}" for kind in limits), "decoded"]
+    assert done == [*(f"limit {kind}" for kind in limits), "sandbox", "read", "decoded"]

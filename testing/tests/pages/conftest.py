@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from semg import exports
 from semg.consent import TEST_PERSON
 from semg.passwords import hash_password
 from semg.settings import Settings
@@ -33,6 +34,7 @@ def app_of_test(settings: Settings, pool: Pool, monkeypatch: pytest.MonkeyPatch)
     """The app on the test's own database."""
     made = App(settings, pool)
     monkeypatch.setattr(runtime, "make_app", lambda: made)
+    monkeypatch.setattr(exports, "begin", exports.Desk().begin)
     monkeypatch.setattr(login, "of_connection", lambda: st.session_state.get(LOGIN_OF_TEST, 0))
     st.cache_resource.clear()
     with pool.transaction() as tx:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -117,6 +118,14 @@ def button(page: AppTest, label: str) -> Any:
     found = [one for one in page.button if one.label == label]
     assert found, f"no button {label!r}, but {[one.label for one in page.button]}"
     return found[0]
+
+
+def act(page: AppTest, what: str) -> Any:
+    """The page's button that does something for the chosen person, by the beginning of its key."""
+    found = [one for one in page.button if re.fullmatch(rf"{what}(-\d+)?-(for|to)-\d+", one.key or "")]
+    assert found, f"no button {what!r}, but {[one.key for one in page.button]}"
+    (made,) = found
+    return made
 
 
 def field(elements: Any, label: str) -> Any:

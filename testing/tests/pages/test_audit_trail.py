@@ -35,6 +35,7 @@ from testing.tests.pages.page_data import (
     TRAIN,
     USERS,
     Open,
+    act,
     button,
     field,
     insert_models,
@@ -89,11 +90,11 @@ def profile_is_kept(world: World) -> None:
     page.text_input(key="new-name").input("Grace")
     button(page, "Create profile").click().run()
     page = world.open_page(USERS, profile_id=world.user_id)
-    button(page, "Withdraw all consent").click().run()
-    button(page, "Save").click().run()
+    button(page, "Withdraw all consent of Ada").click().run()
+    button(page, "Save Ada").click().run()
     page = world.open_page(GESTURES, profile_id=world.user_id)
     page.text_input(key="new-name").input("point")
-    button(page, "Add").click().run()
+    button(page, "Add to Ada").click().run()
 
 
 def profile_is_shared_given_and_erased(world: World) -> None:
@@ -102,22 +103,22 @@ def profile_is_shared_given_and_erased(world: World) -> None:
     page = world.open_page(USERS, profile_id=world.user_id)
     for login in ("helpr", "helper"):
         field(page.text_input, "Login of who is to see it").input(login)
-        button(page, "Share").click().run()
+        button(page, "Share Ada").click().run()
     assert not page.error
-    page.button(key=f"unshare-{world.user_id}-{other}").click().run()
+    act(page, f"unshare-{other}").click().run()
     field(page.selectbox, "Belongs to").set_value(world.account_id(LOGIN))
-    button(page, "Save whose it is").click().run()
+    button(page, "Save whose Ada is").click().run()
     assert not page.error
     page.toggle(key=f"count-{world.user_id}").set_value(True).run()
     field(page.text_input, "Type the name to confirm").input("Ada").run()
-    button(page, "Erase for ever").click().run()
+    button(page, "Erase Ada for ever").click().run()
 
 
 def archive_is_made(world: World) -> None:
     with world.pool.transaction() as tx:
         keep_name(tx, world.app.settings.secret_key.get_secret_value(), world.user_id, "Ada Lovelace")
     page = world.open_page(USERS)
-    button(page, "Make the archive").click().run()
+    button(page, "Make the archive of Ada").click().run()
     page.session_state["person-export"].join(30)
     page.run()
 
@@ -125,12 +126,12 @@ def archive_is_made(world: World) -> None:
 def capture_is_made(world: World) -> None:
     store_noise(world.pool, world.user_id, now() - timedelta(seconds=5), 30)
     page = world.open_page(CAPTURE)
-    page.button(key="start").click().run()
+    act(page, "start").click().run()
     with world.pool.transaction() as tx:
         (session,) = sessions.list_recording_sessions(tx)
         sessions.finish_session(tx, session.session_id, now() + timedelta(seconds=5))
     start_session(world.pool, world.user_id, 3.5, gesture_s=60)
-    world.open_page(CAPTURE).button(key="abort").click().run()
+    act(world.open_page(CAPTURE), "abort").click().run()
 
 
 def recording_is_looked_at_and_changed(world: World) -> None:
@@ -140,12 +141,12 @@ def recording_is_looked_at_and_changed(world: World) -> None:
     page.text_input(key=f"name-{number}").input("Evening")
     button(page, "Rename").click().run()
     page.checkbox(key=f"sure-{number}").check().run()
-    page.button(key="delete-session").click().run()
+    act(page, "delete-session").click().run()
     rows = [f"{5 * i},{i % 7},1,2,3,{'fist' if i < 300 else 'rest'},1" for i in range(600)]
     content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows]).encode()
     page = world.open_page(REVIEW, mode="Import a recording")
-    page.file_uploader(key="import-0").set_value(("walk.csv", content, "text/csv"))
-    button(page, "Import").click().run()
+    page.file_uploader(key=f"import-0-{world.user_id}").set_value(("walk.csv", content, "text/csv")).run()
+    button(page, "Import into Ada").click().run()
 
 
 def old_video_is_removed(world: World) -> None:
@@ -157,18 +158,18 @@ def old_video_is_removed(world: World) -> None:
 def training_is_started_and_canceled(world: World) -> None:
     world.session()
     page = world.open_page(TRAIN)
-    page.button(key="start").click().run()
+    act(page, "start").click().run()
     with world.pool.transaction() as tx:
         (job,) = jobs.list_jobs(tx, world.user_id)
-    world.open_page(JOBS).button(key=f"cancel-{job.job_id}").click().run()
-    world.open_page(JOBS).button(key=f"retry-{job.job_id}").click().run()
+    act(world.open_page(JOBS), f"cancel-{job.job_id}").click().run()
+    act(world.open_page(JOBS), f"retry-{job.job_id}").click().run()
 
 
 def models_are_used(world: World) -> None:
     insert_models(world.pool, world.user_id, 2)
     page = world.open_page(JOBS)
     field(page.selectbox, "Version").set_value(1).run()
-    page.button(key="activate").click().run()
+    act(page, "activate").click().run()
     for kind in ("safetensors", "json"):
         fetch(world, downloads.model_file(world.user_id, 2, kind))
 
@@ -196,7 +197,7 @@ def boards_are_managed(world: World) -> None:
 
 def senders_are_assigned(world: World) -> None:
     show_sender(world.pool, user_id=77_000, state="unknown_profile")
-    world.open_page().button(key="assign-n77000").click().run()
+    act(world.open_page(), "assign-n77000").click().run()
     world.open_page().button(key="release-77000").click().run()
 
 
@@ -369,7 +370,7 @@ def test_name_stands_in_an_archive_of_an_admin_only(world: World) -> None:
         accounts.update_account(tx, number, role="researcher", disabled=False)
         access.set_owner(tx, world.user_id, number)
     page = world.open_page(USERS)
-    button(page, "Make the archive").click().run()
+    button(page, "Make the archive of Ada").click().run()
     export = page.session_state["person-export"]
     export.join(30)
     assert export.name

@@ -17,7 +17,7 @@ from semg.domain import REST, Session, us_from_utc
 from semg.errors import ConflictError
 from semg.store import profiles, sessions, videos
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import all_text, make_session, now, store_noise
+from testing.tests.pages.page_data import act, all_text, make_session, now, store_noise
 from ui.webcam import ice_servers
 
 CAPTURE = "3_Training_Data_Capture.py"
@@ -48,7 +48,7 @@ def of_plan(pool: Pool, session: Session) -> Session:
 def test_pause_is_kept_by_the_server_and_gone_on_with(open_page: Open, pool: Pool, profile_id: int) -> None:
     session = start_session(pool, profile_id, 3.5, gesture_s=60)  # fist from 3 to 63
     page = open_page(CAPTURE)
-    page.button(key="pause").click().run()
+    act(page, "pause").click().run()
     assert not page.exception
     assert not page.error
     paused = of_plan(pool, session).plan
@@ -56,8 +56,9 @@ def test_pause_is_kept_by_the_server_and_gone_on_with(open_page: Open, pool: Poo
     assert paused.paused_s is not None
     assert 3.5 <= paused.paused_s < 63
     another = open_page(CAPTURE)
-    assert [one.key for one in another.button if one.key in ("pause", "resume")] == ["resume"]
-    another.button(key="resume").click().run()
+    keys = [(one.key or "").partition("-for-")[0] for one in another.button]
+    assert [one for one in keys if one in ("pause", "resume")] == ["resume"]
+    act(another, "resume").click().run()
     resumed = of_plan(pool, session).plan
     assert resumed is not None
     assert resumed.paused_s is None
@@ -71,11 +72,11 @@ def test_redo_names_the_repetition_and_is_closed_while_it_is_to_come(
     session = start_session(pool, profile_id, 66, rest_s=60)  # fist from 62 to 64
     CaptureConductor().conduct(pool, now())
     page = open_page(CAPTURE)
-    assert page.button(key="redo").label == "Redo fist 1"
-    page.button(key="redo").click().run()
+    assert act(page, "redo").label == "Redo fist 1"
+    act(page, "redo").click().run()
     assert not page.exception
     assert not page.error
-    assert page.button(key="redo").disabled
+    assert act(page, "redo").disabled
     with pool.transaction() as tx:
         redone = [one for one in sessions.list_repetitions(tx, session.session_id) if one.excluded]
     assert [(one.gesture, one.exclude_reason) for one in redone] == [("fist", "performed again")]
@@ -83,7 +84,7 @@ def test_redo_names_the_repetition_and_is_closed_while_it_is_to_come(
 
 def test_nothing_can_be_redone_before_the_first_gesture(open_page: Open, pool: Pool, profile_id: int) -> None:
     start_session(pool, profile_id, 1.0)
-    assert open_page(CAPTURE).button(key="redo").disabled
+    assert act(open_page(CAPTURE), "redo").disabled
 
 
 def test_press_on_a_capture_that_another_tab_has_ended_is_a_sentence(
@@ -96,7 +97,7 @@ def test_press_on_a_capture_that_another_tab_has_ended_is_a_sentence(
         raise ConflictError("this capture has ended; nothing was changed")
 
     monkeypatch.setattr("ui.capture_running.pause_capture", ended_meanwhile)
-    page.button(key="pause").click().run()
+    act(page, "pause").click().run()
     assert not page.exception
     assert "This capture has ended" in page.error[0].value
     assert of_plan(pool, session).status == "recording"
@@ -117,7 +118,7 @@ def test_calibration_is_a_ready_made_plan(open_page: Open, pool: Pool, profile_i
     page = open_page(CAPTURE)
     page.segmented_control(key="plan-kind").set_value("Calibration").run()
     assert "Ten seconds of rest" in all_text(page)
-    page.button(key="start").click().run()
+    act(page, "start").click().run()
     assert not page.error
     with pool.transaction() as tx:
         (session,) = sessions.list_recording_sessions(tx)
@@ -134,15 +135,15 @@ def test_plan_without_a_gesture_cannot_be_started(open_page: Open, profile_id: i
     page = open_page(CAPTURE)
     page.multiselect(key="gestures").set_value([]).run()
     assert "at least one gesture" in page.error[0].value
-    assert page.button(key="start").disabled
+    assert act(page, "start").disabled
 
 
 def test_taken_session_name_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
     make_session(pool, profile_id, now() - timedelta(hours=1), "Again")
     page = open_page(CAPTURE)
-    page.text_input(key="name-Training-1").input("Again").run()
+    page.text_input(key=f"name-Training-1-{profile_id}").input("Again").run()
     store_noise(pool, profile_id, now() - timedelta(seconds=4), 30)
-    page.button(key="start").click().run()
+    act(page, "start").click().run()
     assert "called “Again” already" in page.error[0].value
 
 
@@ -179,10 +180,10 @@ def test_webcam_that_sends_nothing_refuses_the_start_and_the_capture_works_witho
     page.toggle(key="webcam-on").set_value(True).run()
     assert not page.exception
     assert "Waiting for the webcam" in all_text(page)
-    page.button(key="start").click().run()
+    act(page, "start").click().run()
     assert "The webcam sends no pictures yet" in page.error[0].value
     page.toggle(key="webcam-on").set_value(False).run()
-    page.button(key="start").click().run()
+    act(page, "start").click().run()
     assert not page.error
     with pool.transaction() as tx:
         assert len(sessions.list_recording_sessions(tx)) == 1

@@ -12,6 +12,7 @@ from semg.store.pool import Pool
 from testing.tests.pages.page_data import (
     GESTURES,
     Open,
+    act,
     button,
     make_session,
     now,
@@ -29,19 +30,19 @@ def test_gesture_is_added_and_moved(open_page: Open, pool: Pool, profile_id: int
     page = open_page(GESTURES)
     page.text_input(key="new-name").input("pinch")
     page.text_input(key="new-text").input("thumb to finger")
-    button(page, "Add").click().run()
+    button(page, "Add to Ada").click().run()
     assert not page.exception
     assert names_of(pool, profile_id) == ["rest", "fist", "open hand", "pinch"]
     with pool.transaction() as tx:
         last = gestures.list_gestures(tx, profile_id)[-1]
-    page.button(key=f"up-{last.gesture_id}").click().run()
+    act(page, f"up-{last.gesture_id}").click().run()
     assert names_of(pool, profile_id) == ["rest", "fist", "pinch", "open hand"]
 
 
 def test_second_gesture_of_a_name_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
     page = open_page(GESTURES)
     page.text_input(key="new-name").input("fist")
-    button(page, "Add").click().run()
+    button(page, "Add to Ada").click().run()
     assert "has 'fist' already" in page.error[0].value
     assert names_of(pool, profile_id) == ["rest", "fist", "open hand"]
 
@@ -61,9 +62,9 @@ def test_recorded_gesture_is_deleted_only_when_that_was_confirmed(open_page: Ope
     with pool.transaction() as tx:
         fist = gestures.list_gestures(tx, profile_id)[1]
     page = open_page(GESTURES)
-    assert page.button(key=f"delete-{fist.gesture_id}").disabled
-    page.checkbox(key=f"sure-{fist.gesture_id}").check().run()
-    page.button(key=f"delete-{fist.gesture_id}").click().run()
+    assert act(page, f"delete-{fist.gesture_id}").disabled
+    page.checkbox(key=f"sure-{fist.gesture_id}-1").check().run()
+    act(page, f"delete-{fist.gesture_id}").click().run()
     assert names_of(pool, profile_id) == ["rest", "open hand"]
 
 
@@ -71,10 +72,10 @@ def test_ready_made_bank_and_copied_bank_add_what_is_missing(open_page: Open, po
     with pool.transaction() as tx:
         other = profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
         gestures.insert_gesture(tx, other, "wave")
-    page = open_page(GESTURES)
-    page.button(key="add-ready-made").click().run()
+    page = open_page(GESTURES, profile_id=profile_id)
+    act(page, "add-ready-made").click().run()
     assert names_of(pool, profile_id) == ["rest", "fist", "open hand", "wrist extension"]
-    page.button(key="copy").click().run()
+    act(page, "copy").click().run()
     assert names_of(pool, profile_id)[-1] == "wave"
 
 

@@ -95,7 +95,7 @@ def test_error_with_a_name_is_a_sentence(open_page: Open, pool: Pool, settings: 
     user_id = fill(pool, settings.secret_key.get_secret_value(), PORT)
     page = open_page(GESTURES, profile_id=user_id)
     page.text_input(key="new-name").input(names(PORT)["picture"])
-    next(one for one in page.button if one.label == "Add").click()
+    next(one for one in page.button if one.key == f"add-for-{user_id}").click()
     page.run()
     assert [one.value for one in page.error] == [
         "Name: the gesture bank has 'x!\\[\\](http:\u2060//127.0.0.1:9/p.png)' already; choose another name."

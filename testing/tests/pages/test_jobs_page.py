@@ -13,7 +13,18 @@ from semg.settings import Settings
 from semg.signals.progress import EpochPoint, epoch_line
 from semg.store import jobs, models, profiles
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import JOBS, LIVE, REPORT, Open, all_text, field, insert_models, make_session, now
+from testing.tests.pages.page_data import (
+    JOBS,
+    LIVE,
+    REPORT,
+    Open,
+    act,
+    all_text,
+    field,
+    insert_models,
+    make_session,
+    now,
+)
 
 pytestmark = pytest.mark.servers
 
@@ -33,7 +44,7 @@ def test_running_job_shows_progress_and_is_canceled(open_page: Open, pool: Pool,
     assert not page.exception
     assert "running" in all_text(page)
     assert "third epoch" in page.code[0].value
-    page.button(key=f"cancel-{number}").click().run()
+    act(page, f"cancel-{number}").click().run()
     with pool.transaction() as tx:
         assert jobs.get_job(tx, number).cancel_requested
 
@@ -45,7 +56,7 @@ def test_failed_job_shows_its_error_and_is_tried_again(open_page: Open, pool: Po
         jobs.fail_job(tx, number, "Only one gesture was recorded.")
     page = open_page(JOBS)
     assert page.error[0].value == "Only one gesture was recorded."
-    page.button(key=f"retry-{number}").click().run()
+    act(page, f"retry-{number}").click().run()
     with pool.transaction() as tx:
         assert [one.status for one in jobs.list_jobs(tx, profile_id)] == ["scheduled", "failed"]
 
@@ -57,7 +68,7 @@ def test_report_is_shown_and_an_older_version_activated(open_page: Open, pool: P
     assert [one.value for one in page.metric] == ["85.0 %", "90.0 %", "86.0 %", "40.0 %"]
     assert "the last session held out" in all_text(page)
     field(page.selectbox, "Version").select_index(1).run()
-    page.button(key="activate").click().run()
+    act(page, "activate").click().run()
     with pool.transaction() as tx:
         active = models.find_active(tx, profile_id)
     assert active is not None
@@ -91,7 +102,7 @@ def test_what_the_report_suggests_for_a_target_is_taken(open_page: Open, pool: P
     page.selectbox(key=f"target-{profile_id}").set_value(0.0).run()
     assert "No setting" in all_text(page)
     page.selectbox(key=f"target-{profile_id}").set_value(2.0).run()
-    page.button(key=f"use-{profile_id}").click().run()
+    act(page, "use").click().run()
     assert not page.exception
     assert page.slider(key=f"hysteresis-{profile_id}").value == 30
     with pool.transaction() as tx:

@@ -11,7 +11,7 @@ from semg.boards import make_board
 from semg.consent import TEST_PERSON
 from semg.store import boards, profiles, senders, services
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import Open, all_text, insert_models, make_session, now
+from testing.tests.pages.page_data import Open, act, all_text, insert_models, make_session, now
 
 pytestmark = pytest.mark.servers
 
@@ -51,7 +51,7 @@ def test_number_that_is_nobodys_is_assigned_and_released(open_page: Open, pool: 
     assert "**number 77000** at 10.0.0.7:2390 belongs to nobody; it sends 4 channels" in all_text(page)
     whom = page.selectbox(key="assign-to-n77000")
     assert whom.options == ["Ada", "Aaron (expects 1 channel)"]  # who has as many channels comes first
-    page.button(key="assign-n77000").click().run()
+    act(page, "assign-n77000").click().run()
     assert not page.exception
     with pool.transaction() as tx:
         assert senders.list_senders(tx) == {77_000: profile_id}
@@ -71,7 +71,7 @@ def test_board_that_is_nobodys_is_assigned(open_page: Open, pool: Pool, profile_
     show_sender(pool, user_id=None, board_id=board_id, state="unassigned_board")
     page = open_page()
     assert "**board Left band**" in all_text(page)
-    page.button(key=f"assign-b{board_id}").click().run()
+    act(page, f"assign-b{board_id}").click().run()
     with pool.transaction() as tx:
         assert boards.get_board(tx, board_id).user_id == profile_id
 
@@ -85,7 +85,7 @@ def test_number_that_became_a_profiles_own_meanwhile_is_not_assigned(
     page = open_page()
     with pool.transaction() as tx:
         assert profiles.insert_profile(tx, "Cid", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON) == other + 1
-    page.button(key=f"assign-n{other + 1}").click().run()
+    act(page, f"assign-n{other + 1}").click().run()
     with pool.transaction() as tx:
         assert senders.list_senders(tx) == {}
 

@@ -16,7 +16,7 @@ from semg.errors import InvalidValueError
 from semg.prompt_media import check_prompt
 from semg.store import gestures
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import GESTURES, Open
+from testing.tests.pages.page_data import GESTURES, Open, act
 
 
 def picture(kind: str) -> bytes:
@@ -133,7 +133,7 @@ def test_page_takes_a_picture_and_refuses_what_only_begins_like_a_video(
         ("x.png", picture("PNG"), "image/png"),
     ):
         page.file_uploader(key=f"file-{fist}-0").set_value((name, content, "")).run()
-        page.button(key=f"use-{fist}").click().run()
+        act(page, f"use-{fist}").click().run()
         assert not page.exception
         assert bool(page.error) == (media_type is None)
         with pool.transaction() as tx:

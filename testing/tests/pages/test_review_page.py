@@ -13,7 +13,7 @@ from semg.settings import Settings
 from semg.store import accounts, audit, sessions
 from semg.store.pool import Pool
 from semg.wire import tokens
-from testing.tests.pages.page_data import LOGIN, REVIEW, Open, all_text, button, make_session, now, store_noise
+from testing.tests.pages.page_data import LOGIN, REVIEW, Open, act, all_text, button, make_session, now, store_noise
 from ui import imports, runtime
 from ui.runtime import App
 
@@ -78,9 +78,9 @@ def addresses(page: AppTest) -> list[str]:
 def test_session_is_deleted_only_after_a_confirmation(open_page: Open, pool: Pool, profile_id: int) -> None:
     number = make_session(pool, profile_id, now() - timedelta(hours=1))
     page = open_page(REVIEW)
-    assert page.button(key="delete-session").disabled
+    assert act(page, "delete-session").disabled
     page.checkbox(key=f"sure-{number}").check().run()
-    page.button(key="delete-session").click().run()
+    act(page, "delete-session").click().run()
     assert not page.exception
     with pool.transaction() as tx:
         assert sessions.list_sessions(tx, profile_id) == []
@@ -128,8 +128,8 @@ def test_recording_is_imported_as_a_session_and_a_damaged_one_is_refused(
     rows = [f"{5 * i},{i % 7},1,2,3,{'fist' if i < 300 else 'rest'},1" for i in range(600)]
     content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows]).encode()
     page = open_page(REVIEW, mode="Import a recording")
-    page.file_uploader(key="import-0").set_value(("walk.csv", content, "text/csv"))
-    button(page, "Import").click().run()
+    page.file_uploader(key=f"import-0-{profile_id}").set_value(("walk.csv", content, "text/csv")).run()
+    button(page, "Import into Ada").click().run()
     assert not page.exception
     assert not page.error
     with pool.transaction() as tx:
@@ -138,8 +138,8 @@ def test_recording_is_imported_as_a_session_and_a_damaged_one_is_refused(
     assert (session.name, session.origin) == ("walk", "import")
     assert list((settings.data_dir / "tmp").iterdir()) == [], "it was read there, and is gone"
     page = open_page(REVIEW, mode="Import a recording")
-    page.file_uploader(key="import-0").set_value(("bad.csv", b"millis,a0\n1,x\n", "text/csv"))
-    button(page, "Import").click().run()
+    page.file_uploader(key=f"import-0-{profile_id}").set_value(("bad.csv", b"millis,a0\n1,x\n", "text/csv")).run()
+    assert "Import into Ada" not in [one.label for one in page.button]
     assert page.error
     assert "Something went wrong" not in page.error[0].value
 
@@ -148,11 +148,11 @@ def test_import_waits_for_no_other_one(open_page: Open, pool: Pool, profile_id: 
     rows = [f"{5 * i},{i % 7},1,2,3,fist,1" for i in range(600)]
     content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows]).encode()
     page = open_page(REVIEW, mode="Import a recording")
-    page.file_uploader(key="import-0").set_value(("walk.csv", content, "text/csv"))
+    page.file_uploader(key=f"import-0-{profile_id}").set_value(("walk.csv", content, "text/csv")).run()
     with imports.turn(imports.turns()):
-        button(page, "Import").click().run()
+        button(page, "Import into Ada").click().run()
     assert "nother import runs at this moment" in page.error[0].value
-    button(page, "Import").click().run()
+    button(page, "Import into Ada").click().run()
     assert not page.error
     with pool.transaction() as tx:
         assert len(sessions.list_sessions(tx, profile_id)) == 1

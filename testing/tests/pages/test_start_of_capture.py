@@ -13,6 +13,7 @@ from semg.store.pool import Pool
 from testing.tests.pages.page_data import (
     CAPTURE,
     Open,
+    act,
     all_text,
     button,
     make_session,
@@ -27,7 +28,7 @@ def test_capture_starts_when_samples_stream(open_page: Open, pool: Pool, profile
     page = open_page(CAPTURE)
     store_noise(pool, profile_id, now() - timedelta(seconds=5), 30)
     before = now()
-    page.button(key="start").click().run()
+    act(page, "start").click().run()
     assert not page.exception
     assert not page.error
     with pool.transaction() as tx:
@@ -41,7 +42,7 @@ def test_capture_starts_when_samples_stream(open_page: Open, pool: Pool, profile
 
 def test_capture_is_refused_with_the_reason_when_nothing_streams(open_page: Open, pool: Pool, profile_id: int) -> None:
     page = open_page(CAPTURE)
-    page.button(key="start").click().run()
+    act(page, "start").click().run()
     assert "was not started" in page.error[0].value
     assert "udpserver is not running" in page.error[0].value
     with pool.transaction() as tx:
@@ -55,7 +56,7 @@ def test_capture_is_refused_with_what_udpserver_says_of_the_sender(
     with pool.transaction() as tx:
         services.upsert_service(tx, "udpserver", "a:1", 1, now(), {"sources": [source]})
     page = open_page(CAPTURE)
-    page.button(key="start").click().run()
+    act(page, "start").click().run()
     assert "does not accept the plain text format" in page.error[0].value
 
 
@@ -73,11 +74,11 @@ def test_running_capture_is_shown_after_a_reload_and_ended_early(open_page: Open
             device=profiles.get_profile(tx, profile_id).device,
         )
     CaptureConductor().conduct(pool, now())
-    page = open_page(CAPTURE)
+    page = open_page(CAPTURE, profile_id=profile_id)
     assert not page.exception
     assert "3 labels written" in all_text(page)
-    page.button(key="abort").click().run()
-    assert "**Session 7** ended early: 1 performances" in all_text(page)
+    act(page, "abort").click().run()
+    assert "**Session 7** of Ada ended early: 1 performances" in all_text(page)
     with pool.transaction() as tx:
         (session,) = sessions.list_sessions(tx, profile_id)
         assert [one.gesture for one in sessions.list_repetitions(tx, session.session_id)][:2] == ["rest", "fist"]
@@ -104,5 +105,5 @@ def test_second_session_of_a_name_is_refused(open_page: Open, pool: Pool, profil
     make_session(pool, profile_id, now() - timedelta(hours=1), "Session 2")
     page = open_page(CAPTURE)
     store_noise(pool, profile_id, now() - timedelta(seconds=5), 30)
-    page.button(key="start").click().run()
+    act(page, "start").click().run()
     assert "called “Session 2” already" in page.error[0].value

@@ -9,7 +9,7 @@ import pytest
 from semg.store import jobs, repetitions, sessions
 from semg.store.pool import Pool
 from semg.store.session_quality import SessionQuality, save_quality
-from testing.tests.pages.page_data import TRAIN, Open, all_text, button, field, make_session, now
+from testing.tests.pages.page_data import TRAIN, Open, act, all_text, button, field, make_session, now
 
 pytestmark = pytest.mark.servers
 
@@ -21,7 +21,7 @@ def test_training_is_scheduled_with_the_chosen_sessions(open_page: Open, pool: P
     assert not page.exception
     page.checkbox(key=f"session-{first}").uncheck().run()
     page.selectbox(key="kind").select_index(1).run()
-    button(page, "Start training").click().run()
+    button(page, "Start training for Ada").click().run()
     assert not page.exception
     with pool.transaction() as tx:
         (job,) = jobs.list_jobs(tx, profile_id)
@@ -34,7 +34,7 @@ def test_training_needs_a_session(open_page: Open, pool: Pool, profile_id: int) 
     number = make_session(pool, profile_id, now() - timedelta(hours=2))
     page = open_page(TRAIN)
     page.checkbox(key=f"session-{number}").uncheck().run()
-    assert button(page, "Start training").disabled
+    assert button(page, "Start training for Ada").disabled
 
 
 def test_training_at_a_time_waits_for_it(open_page: Open, pool: Pool, profile_id: int) -> None:
@@ -42,7 +42,7 @@ def test_training_at_a_time_waits_for_it(open_page: Open, pool: Pool, profile_id
     page = open_page(TRAIN)
     page.radio(key="when").set_value("At a time").run()
     page.date_input(key="day").set_value((now() + timedelta(days=2)).date()).run()
-    button(page, "Start training").click().run()
+    button(page, "Start training for Ada").click().run()
     with pool.transaction() as tx:
         (job,) = jobs.list_jobs(tx, profile_id)
     assert timedelta(days=1) < job.scheduled_at - now() < timedelta(days=3)
@@ -76,7 +76,7 @@ def test_look_into_a_session_leaves_all_out_and_takes_all_in(open_page: Open, po
     assert not page.exception
     shown = next(each.value for each in page.dataframe if "Signal" in each.value)
     assert shown["Signal"].tolist() == ["▲ a0: clipped", "", "", ""]
-    page.button(key=f"all-out-{number}").click().run()
+    act(page, f"all-out-{number}").click().run()
     assert not page.error
     with pool.transaction() as tx:
         found = sessions.list_repetitions(tx, number)
@@ -85,7 +85,7 @@ def test_look_into_a_session_leaves_all_out_and_takes_all_in(open_page: Open, po
     assert not page.checkbox(key=f"session-{number}").value or "0 performances" in str(
         page.checkbox(key=f"session-{number}").label
     )
-    page.button(key=f"all-in-{number}").click().run()
+    act(page, f"all-in-{number}").click().run()
     with pool.transaction() as tx:
         assert not any(one.excluded for one in sessions.list_repetitions(tx, number))
 
@@ -96,7 +96,7 @@ def test_calibration_and_options_that_differ_go_with_the_job(open_page: Open, po
     page.checkbox(key="calibrate").check()
     page.checkbox(key="use-base").uncheck()
     field(page.number_input, "Epochs").set_value(5)
-    button(page, "Start training").click().run()
+    button(page, "Start training for Ada").click().run()
     with pool.transaction() as tx:
         (job,) = jobs.list_jobs(tx, profile_id)
     assert job.options == {"calibrate": True, "use_base": False, "epochs": 5}

@@ -60,7 +60,7 @@ def test_device_that_loses_a_used_channel_is_saved(open_page: Open, pool: Pool, 
         profiles.update_profile(tx, profile_id, channels_used=["a0", "a3"])
     page = open_page(USERS)
     field(page.text_input, "Channels, in the order in which the device sends them").input("a0, a1")
-    button(page, "Save").click().run()
+    button(page, "Save Ada").click().run()
     assert not page.error
     with pool.transaction() as tx:
         profile = profiles.get_profile(tx, profile_id)
@@ -71,9 +71,9 @@ def test_device_that_loses_a_used_channel_is_saved(open_page: Open, pool: Pool, 
 def test_taken_name_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
     with pool.transaction() as tx:
         profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
-    page = open_page(USERS)
+    page = open_page(USERS, profile_id=profile_id)
     field(page.text_input, "Name or code").input("Ben")
-    button(page, "Save").click().run()
+    button(page, "Save Ada").click().run()
     assert "exists already" in page.error[0].value
 
 
@@ -92,9 +92,9 @@ def test_profile_is_erased_only_after_its_name_was_typed(open_page: Open, pool: 
     page = open_page(USERS)
     next(one for one in page.toggle if one.label == "Show what would be erased").set_value(True).run()
     assert "- 2,400 samples\n- 1 session with 4 repetitions, and their videos" in all_text(page)
-    assert button(page, "Erase for ever").disabled
+    assert button(page, "Erase Ada for ever").disabled
     field(page.text_input, "Type the name to confirm").input("Ada").run()
-    button(page, "Erase for ever").click().run()
+    button(page, "Erase Ada for ever").click().run()
     assert not page.exception
     with pool.transaction() as tx:
         assert profiles.list_profiles(tx) == []

@@ -245,7 +245,7 @@ def test_services_get_the_password_of_the_settings(folder: Path) -> None:
             server.stop()
 
 
-@pytest.mark.parametrize("hostile", ["a'; DROP ROLE semg; --", 'b"; --', "c\\'; --", "d''\"\\"])
+@pytest.mark.parametrize("hostile", ["a'; DROP ROLE semg; --", 'b"; --', "c\\'; --", "d''\"\\", "e$$f$1"])
 def test_names_and_passwords_are_text_in_the_single_user_mode(folder: Path, hostile: str) -> None:
     settings = Settings(
         _env_file=None, postgres_port=embedded.free_port(), data_dir=folder, postgres_user=f"u{hostile}",
@@ -257,9 +257,9 @@ def test_names_and_passwords_are_text_in_the_single_user_mode(folder: Path, host
         assert execute_as(settings, settings.postgres_db, SUPERUSERS) == [("semg_bootstrap", False)]
     finally:
         server.stop()
-    for unfit in ("a\nb", "a$$b", "a\0b"):
+    for unfit in ("a\nb", "a;\n\nb", "a\0b"):
         with pytest.raises(PlatformError, match="printable"):
-            postgres_roles.role_statements(("owner", unfit), None)
+            postgres_roles.role_script(("owner", unfit), None)
 
 
 def test_owner_of_a_named_server_is_who_its_settings_say() -> None:

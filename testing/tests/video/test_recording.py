@@ -111,6 +111,12 @@ def test_frames_of_a_session_become_its_video(
     assert fake_camera.recorded(files_of(tmp_path, session_id, VAULT)) == list(range(10, 70))
 
 
+def test_rate_is_the_cameras_when_frames_come_in_a_burst(make: Callable[..., Recorder]) -> None:
+    recorder = make()
+    feed(recorder, range(40))  # within milliseconds, as after a stall
+    assert recorder.state().rate_hz == pytest.approx(90_000 / TICKS)
+
+
 def ended(pool: Pool) -> list[int]:
     with pool.transaction() as tx:
         return videos.list_unfinished(tx, 3600)

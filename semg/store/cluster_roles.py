@@ -1,0 +1,43 @@
+"""Who owns what in a cluster: what the start looks at before the platform uses an embedded one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg2.extensions import connection as Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a connection's user is in the cluster.
+
+    Attributes
+    ----------
+    is_superuser
+        Whether everything is allowed to it.
+    owns
+        Whether the database is its own, or is not there yet.
+    """
+
+    is_superuser: bool
+    owns: bool
+
+
+def get_standing(connection: Connection, database: str) -> Standing:
+    """Return what the connection's user is."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        (is_superuser,) = cursor.fetchone() or (False,)
+        cursor.execute("SELECT pg_get_userbyid(datdba) = current_user FROM pg_database WHERE datname = %s", (database,))
+        found = cursor.fetchone()
+    return Standing(bool(is_superuser), found is None or bool(found[0]))
+
+
+def list_of_bootstrap(connection: Connection) -> list[str]:
+    """Return the databases that belong to the superuser that ``initdb`` made, except the cluster's own."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT datname FROM pg_database "
+            "WHERE datdba = 10 AND datallowconn AND NOT datistemplate AND datname <> 'postgres'"
+        )
+        return [str(row[0]) for row in cursor.fetchall()]
