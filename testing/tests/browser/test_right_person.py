@@ -201,7 +201,7 @@ def withdraw(ada: Tab, bea: Tab, pool: Pool) -> None:
 
 def erase(ada: Tab, bea: Tab, pool: Pool) -> None:
     page = bea.page
-    page.get_by_text("Delete this profile").click()
+    page.get_by_text("Delete this profile", exact=True).click()
     page.get_by_text("Show what would be erased").click()
     field = page.get_by_label("Type the name to confirm")
     field.fill("Bea")
