@@ -50,6 +50,24 @@ def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
     return str(found)
 
 
+def as_connected(scope: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Return who connected to a web server that has believed ``X-Forwarded-For`` of this machine's own connections.
+
+    uvicorn does so unless it is told otherwise, which cannot be said where Streamlit starts it. A client that stands in
+    the header of its own request, or that is no address, was taken from there; the connection came from this machine.
+    (From elsewhere such a header is not believed; who names itself in it is counted as this machine, to no advantage.)
+    """
+    client = scope.get("client")
+    if client is None:
+        return None
+    lines = [value for name, value in scope.get("headers") or () if name.lower() == b"x-forwarded-for"]
+    if not lines:
+        return (str(client[0]), int(client[1]))
+    found = _parse(str(client[0]))
+    said = {_parse(entry.strip()) for entry in b",".join(lines).decode("latin-1").split(",")}
+    return ("127.0.0.1", 0) if found is None or found in said else (str(client[0]), int(client[1]))
+
+
 def rate_key(address: str) -> str:
     """Return what requests of an address are counted by: the address, or of IPv6 its network of 64 bits.
 

@@ -30,7 +30,7 @@ from gate.turns import Turns
 from gate.uploads import Uploads
 from semg.errors import StoreUnavailableError
 from semg.rates import Rates
-from semg.security.client_address import client_address, rate_key
+from semg.security.client_address import as_connected, client_address, rate_key
 from semg.security.origins import find_address
 from semg.settings import Settings
 from semg.store.pool import Pool
@@ -77,7 +77,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         settings, pool = self._found()
-        client = client_address(_as_connected(scope), settings.trusted_networks)
+        client = client_address({**scope, "client": as_connected(scope)}, settings.trusted_networks)
         if self._rates.wait_s(rate_key(client)) > 0:
             await _refuse(scope, receive, send, 429, "Too many requests came from your address. Wait a few seconds.")
             return
@@ -135,16 +135,6 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
     if isinstance(manager, MemoryUploadedFileManager):
         uploads.hide_sessions(manager)
     yield
-
-
-def _as_connected(scope: Scope) -> Scope:
-    """Return a request with the address that it was connected from.
-
-    Streamlit's uvicorn believes ``X-Forwarded-For`` of whoever connects from this machine, which cannot be set where
-    it is started, and gives what it believed the port 0. Whom to believe is for the settings to say.
-    """
-    client = scope.get("client")
-    return {**scope, "client": ("127.0.0.1", 0)} if client is not None and client[1] == 0 else scope
 
 
 def _not_there(_: Request, exc: Exception) -> Response:

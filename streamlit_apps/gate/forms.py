@@ -103,7 +103,7 @@ class Forms:
         """Log in by a password, or ask for a code after it."""
         body, visit = await body_of(request), visit_of(request)
         name, secret = text_of(body, "login"), text_of(body, "password")
-        account = await self._turns.run(self._checked, request, name, secret)
+        account = await self._turns.run(visit.key, self._checked, request, name, secret)
         if await asyncio.to_thread(_has_code, visit.pool, account.account_id):
             step = Step("code", visit.address.origin, account_id=account.account_id)
             return JSONResponse({"handle": self._flows.of_accounts.begin(step)})
@@ -167,7 +167,7 @@ class Forms:
             if shown.account_id != account.account_id:
                 raise LoginError(passkeys.WRONG)
         else:
-            await self._turns.run(self._confirm_by_password, request, account, body)
+            await self._turns.run(visit.key, self._confirm_by_password, request, account, body)
         await asyncio.to_thread(note_confirmed, visit.pool, account, login.login_id)
         return JSONResponse({})
 

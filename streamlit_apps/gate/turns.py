@@ -7,6 +7,7 @@ app uses, twenty tries at the same moment would hold up every page.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -16,8 +17,8 @@ from semg.errors import LoginError
 from semg.rates import Rates
 
 P, T = ParamSpec("P"), TypeVar("T")
-WAITING = 32
-"""Tries that wait; who comes then is told to try again."""
+WAITING, WAITING_OF_ONE = 32, 4
+"""Tries that wait, of all and of one address; who comes then is told to try again."""
 STARTS_PER_S, STARTS_BURST_S = 0.5, 30.0
 """Steps that one address may begin without a login; they are kept for five minutes, and there are not many."""
 TOO_MANY = "Too much was begun from your address. Wait a few seconds, then try again."
@@ -28,24 +29,25 @@ class Turns:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(passwords.AT_ONCE + 2, "passwords")
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
         self._starts = Rates(STARTS_PER_S, burst_s=STARTS_BURST_S)
 
-    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run something that looks at a password.
+    async def run(self, client: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something that looks at a password, for somebody at an address.
 
         Raises
         ------
         LoginError
             Too many wait.
         """
-        if self._waiting >= WAITING:
+        if self._waiting.total() >= WAITING or self._waiting[client] >= WAITING_OF_ONE:
             raise LoginError(passwords.BUSY)
-        self._waiting += 1
+        self._waiting[client] += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
         finally:
-            self._waiting -= 1
+            self._waiting[client] -= 1
+            self._waiting += Counter()  # forgets those with nothing under way
 
     def start(self, client: str) -> None:
         """Count that somebody without a login begins something.

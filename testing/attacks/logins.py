@@ -40,7 +40,7 @@ def spraying(target: Target) -> Iterator[Finding]:
     said = []
     for number in range(TRIES):
         body = {"login": f"nobody-{secrets.token_hex(4)}", "password": "Summer2026!"}
-        headers = {"X-Forwarded-For": f"203.0.113.{number}"} if number >= TRIES - 5 else {}
+        headers = {"X-Forwarded-For": f"203.0.113.{number}" + ":5555" * (number % 2)} if number >= TRIES - 5 else {}
         answer = target.ask("POST", "/login", body=body, origin=target.url, headers=headers)
         said.append((answer.status_code, answer.text))
     opened = [status for status, _ in said if status < 400]

@@ -16,11 +16,13 @@ from gate.entering import next_page
 from gate.steps import EXPIRED, LIFE_S, TRIES, Flows, Step, Steps
 from semg import passwords
 from semg.errors import LoginError
+from semg.passwords import hash_password
 from semg.security import passkeys, totp
 from semg.security.login import REFUSED
 from semg.security.origins import Address
 from semg.store import accounts, audit, logins, second_factors
-from semg.store.pool import execute
+from semg.store.accounts import Account
+from semg.store.pool import Pool, execute
 from testing.tests.gate.conftest import LOGIN, PAGES, PASSWORD, Door
 from testing.tests.live.live_helpers import wait_for
 
@@ -308,30 +310,38 @@ def test_cookie_alone_does_not_tell_who_is_logged_in(door: Door) -> None:
             assert f'"{LOGIN}"' not in page.text
 
 
-def test_many_tries_at_once_hold_nobody_else_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tries wait in threads of their own, and not without end: a page is opened meanwhile."""
-    go_on, answers = threading.Event(), []
+def test_many_tries_of_one_hold_nobody_else_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries wait in threads of their own, and not without end: pages open meanwhile, and others log in."""
+    trusted = door.settings.model_copy(update={"trusted_proxies": "127.0.0.0/8"})
+    door.settings.__dict__.update(trusted.__dict__)
+    go_on, answers, really = threading.Event(), [], forms.verify_login
 
-    def slow(*_: Any, **__: Any) -> None:
-        go_on.wait(60)
-        raise LoginError(REFUSED)
+    def slow(pool: Pool, login: str, *rest: Any) -> Account:
+        if login == LOGIN:
+            go_on.wait(60)
+        return really(pool, login, *rest)
 
     def attempt() -> None:
-        answers.append(post(door, "/login", {"login": LOGIN, "password": "wrong"}).json()["detail"])
+        answers.append(post(door, "/login", {"login": LOGIN, "password": PASSWORD}).json())
 
+    with door.pool.transaction() as tx:
+        accounts.insert_account(tx, "eve", hash_password(PASSWORD), "viewer")
     monkeypatch.setattr(forms, "verify_login", slow)
-    tries = [threading.Thread(target=attempt) for _ in range(turns.WAITING + 1)]
+    monkeypatch.setattr(turns, "WAITING_OF_ONE", 2)
+    tries = [threading.Thread(target=attempt) for _ in range(5)]
     for each in tries:
         each.start()
     try:
-        wait_for(lambda: answers == [passwords.BUSY])
+        wait_for(lambda: answers == [{"detail": passwords.BUSY}] * 3)
         with door.client(door.login()) as client:
             assert client.get("/").status_code == 200
+        elsewhere = door.client(None, **{"X-Forwarded-For": "192.0.2.7"})
+        assert post(door, "/login", {"login": "eve", "password": PASSWORD}, elsewhere).status_code == 200
     finally:
         go_on.set()
         for each in tries:
             each.join(60)
-    assert answers[1:] == [REFUSED] * turns.WAITING
+    assert [one.keys() for one in answers[3:]] == [{"binding"}] * 2, "its own right ones are taken, one after the other"
 
 
 def test_link_from_elsewhere_logs_nobody_out(door: Door) -> None:

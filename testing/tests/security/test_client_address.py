@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from semg.security.client_address import UNKNOWN, client_address, rate_key
+from semg.security.client_address import UNKNOWN, as_connected, client_address, rate_key
 from semg.settings import Settings
 
 LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
@@ -95,3 +97,24 @@ def test_network_that_is_none_is_refused_by_its_name() -> None:
 )  # fmt: skip
 def test_network_of_one_customer_is_counted_as_one(address: str, key: str) -> None:
     assert rate_key(address) == key
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["203.0.113.9", "203.0.113.9:5555", "[2001:db8::7]:4444", "[2001:db8::7]", "2001:db8::7", "unknown", "", " ",
+     "203.0.113.9, 127.0.0.1", "127.0.0.1, 127.0.0.1", "203.0.113.9:x", "[203.0.113.9]:80", "[::1]:5", "a:1",
+     "203.0.113.9:1:2", "[2001:db8::7", "[2001:db8::7]x", "x, 203.0.113.9:7 ,127.0.0.1", "2001:db8::7%eth0",
+     "::ffff:203.0.113.9", "[::ffff:203.0.113.9]:1", "0x7f.1", "203.0.113.009"],
+)  # fmt: skip
+@pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "198.51.100.4"])
+async def test_what_uvicorn_believes_of_this_machine_is_not_believed(peer: str, header: str) -> None:
+    seen: list[Any] = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope)
+
+    headers = [(b"x-forwarded-for", header.encode())]
+    scope = {"type": "http", "client": (peer, 1234), "headers": headers, "scheme": "http"}
+    await ProxyHeadersMiddleware(inner)(scope, None, None)  # type: ignore[arg-type]
+    here = client_address({**seen[0], "client": as_connected(seen[0])}, [])
+    assert here in ((peer,) if peer == "198.51.100.4" else ("127.0.0.1", "::1"))
