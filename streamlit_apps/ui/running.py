@@ -42,7 +42,7 @@ def _show(app: App) -> None:
         said, way = st.columns([4, 1], vertical_alignment="center")
         said.markdown(
             md(
-                ":red[:material/fiber_manual_record:] **{name}** is being recorded: {session}. It goes on while you "
+                ":material/fiber_manual_record: **{name}** is being recorded: {session}. It goes on while you "
                 "are elsewhere.",
                 name=person.name,
                 session=recording[person.user_id].name,
