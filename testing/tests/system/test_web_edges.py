@@ -24,7 +24,7 @@ from semg.settings import PROJECT_DIR, Settings, load_settings
 from semg.store import accounts, profiles
 from semg.store.pool import Pool
 from semg.wire import tokens
-from testing.kits.logins import make_login
+from testing.kits.logins import new_login
 from testing.running_system import running
 from testing.tests.conftest import Servers, skip_or_fail
 from testing.tests.platform.gateway_kit import System, Upstream, say, serving
@@ -137,7 +137,8 @@ async def test_documented_reverse_proxy_serves_app_api_and_websockets(
     with pool.transaction() as tx:
         user_id = profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=200)
         account_id = accounts.insert_account(tx, "ada", "")
-    login = make_login(pool, account_id)
+    login = new_login(pool, account_id)
+    cookie = f"__Host-semg_login={login.token}"
     context = ssl.create_default_context(cafile=str(cert))
     configuration = documented_configuration(tmp_path, settings, port, cert, key)
     with running(settings, tmp_path, ("api", "streamlit")), nginx(tmp_path, configuration, port):
@@ -153,7 +154,8 @@ async def test_documented_reverse_proxy_serves_app_api_and_websockets(
             assert (await get("/api/metrics", **service)).status_code == 404
             for path in UNNEEDED:
                 assert (await get(path, **service)).status_code == 404, path
-            page = await get("/")
+            assert (await get("/")).headers["location"] == "/login?next=%2F"
+            page = await get("/", Cookie=cookie)
             assert "streamlit" in page.text.lower()
             for name in ("x-content-type-options", "x-frame-options", "content-security-policy", "referrer-policy"):
                 assert name in page.headers
@@ -169,7 +171,7 @@ async def test_documented_reverse_proxy_serves_app_api_and_websockets(
         asked = {"ssl": context, "host": "127.0.0.1", "port": port, "server_hostname": SERVER_NAME}
         address = f"wss://{SERVER_NAME}:{port}"
         secret = settings.secret_key.get_secret_value()
-        token = tokens.make_token(secret, tokens.LIVE, str(user_id), 60, login=login)
+        token = tokens.make_token(secret, tokens.LIVE, str(user_id), 60, login=login.login)
         protocols = [tokens.SUBPROTOCOL, tokens.TOKEN_PROTOCOL_PREFIX + token]
         live = f"{address}/api/ws/live/{user_id}"
         async with connect(live, origin=public, subprotocols=protocols, **asked) as socket:
@@ -178,11 +180,14 @@ async def test_documented_reverse_proxy_serves_app_api_and_websockets(
         async with connect(live, origin="https://evil.example", subprotocols=protocols, **asked) as socket:
             await socket.wait_closed()
             assert socket.close_code == 4401
-        async with connect(f"{address}/_stcore/stream", origin=public, **asked) as socket:
+        app = {"subprotocols": ["streamlit", "x", f"semg.binding.{login.binding}"], **asked}
+        page_socket, shown = f"{address}/_stcore/stream", {"Cookie": cookie}
+        async with connect(page_socket, origin=public, additional_headers=shown, **app) as socket:
             assert await socket.ping()
-        with pytest.raises(InvalidStatus):
-            async with connect(f"{address}/_stcore/stream", origin="https://evil.example", **asked):
-                pass
+        for origin, headers in (("https://evil.example", shown), (public, {})):
+            with pytest.raises(InvalidStatus):
+                async with connect(page_socket, origin=origin, additional_headers=headers, **app):
+                    pass
         # The proxy tells the API who asks, and nobody can pretend to be many.
         async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{port}", verify=context, headers=here) as client:
             strangers = [
