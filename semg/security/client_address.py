@@ -63,7 +63,10 @@ def as_connected(scope: Mapping[str, Any]) -> tuple[str, int] | None:
     lines = [value for name, value in scope.get("headers") or () if name.lower() == b"x-forwarded-for"]
     if not lines:
         return (str(client[0]), int(client[1]))
-    found = _parse(str(client[0]))
+    try:
+        found = _parse(str(ip_address(str(client[0]))))  # strictly: a connection's address has no port and no brackets
+    except ValueError:
+        found = None
     said = {_parse(entry.strip()) for entry in b",".join(lines).decode("latin-1").split(",")}
     return ("127.0.0.1", 0) if found is None or found in said else (str(client[0]), int(client[1]))
 

@@ -313,7 +313,7 @@ def test_udpsim_ends_cleanly_when_told_to(
     ("arguments", "sentence"),
     [
         (["--recording", "not-there.csv"], "not-there.csv cannot be read"),
-        (["--recording", "udpsim.py"], "udpsim.py is not a CSV"),
+        (["--recording", "udpsim.py"], "udpsim.py has a line with"),
         (["--host", "no-such-host.invalid"], "give --host or set DEST_IP"),
     ],
 )
