@@ -83,6 +83,7 @@ class System:
             "STREAMLIT_PORT": embedded.free_port(),
             "UDP_HOST": "127.0.0.1",
             "POSTGRES_PASSWORD": secrets.token_urlsafe(16),
+            "POSTGRES_OWNER_PASSWORD": secrets.token_urlsafe(16),
             "UDP_PORT": embedded.free_port(kind=2),
             "MIN_FREE_DISK_MB": 10,
             "JOURNAL_MAX_BYTES": 64 << 20,
@@ -217,10 +218,10 @@ class System:
         server = postgres.start(
             self.data_dir / "postgres",
             settings.postgres_port,
-            settings.postgres_user,
-            settings.postgres_password.get_secret_value(),
+            *settings.postgres_owner,
             settings.postgres_db,
             self.folder / "making.log",
+            service=settings.postgres_service,
         )
         server.stop()
 
