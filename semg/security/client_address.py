@@ -14,6 +14,7 @@ from typing import Any
 Network = IPv4Network | IPv6Network
 UNKNOWN = "unknown"
 """The caller of a server that listens on a Unix socket, which has no address."""
+MAX_HEADER_BYTES = 4096
 MAX_HOPS = 16
 """Of so many entries the right-most ones are looked at; no chain of proxies is longer."""
 
@@ -63,6 +64,8 @@ def as_connected(scope: Mapping[str, Any]) -> tuple[str, int] | None:
     lines = [value for name, value in scope.get("headers") or () if name.lower() == b"x-forwarded-for"]
     if not lines:
         return (str(client[0]), int(client[1]))
+    if sum(map(len, lines)) > MAX_HEADER_BYTES:
+        return ("127.0.0.1", 0)  # no proxy sends so much, and reading it would hold up everybody
     try:
         found = _parse(str(ip_address(str(client[0]))))  # strictly: a connection's address has no port and no brackets
     except ValueError:

@@ -119,3 +119,8 @@ async def test_what_uvicorn_believes_of_this_machine_is_not_believed(peer: str, 
     await ProxyHeadersMiddleware(inner)(scope, None, None)  # type: ignore[arg-type]
     here = client_address({**seen[0], "client": as_connected(seen[0])}, [])
     assert here in ((peer,) if peer == "198.51.100.4" else ("127.0.0.1", "::1"))
+
+
+def test_endless_header_is_not_read() -> None:
+    header = [(b"x-forwarded-for", b"x," * 9000 + b"203.0.113.6")]
+    assert as_connected({"client": ("203.0.113.6", 0), "headers": header}) == ("127.0.0.1", 0)
