@@ -92,7 +92,7 @@ class Vault:
             raise
 
     def is_current(self, path: Path) -> bool:
-        """Tell whether a file is of the current key and format.
+        """Return whether a file is of the current key and format.
 
         Raises
         ------

@@ -269,7 +269,7 @@ class Settings(BaseSettings):
         return _networks(LOOPBACK_NETWORKS) if self.lan or self._has_proxy() else []
 
     def _has_proxy(self) -> bool:
-        """Tell whether browsers reach app or API elsewhere than where they listen."""
+        """Return whether browsers reach app or API elsewhere than where they listen."""
         pairs = ((self.public_app_url, self.streamlit_port), (self.public_api_url, self.api_port))
         for url, port in pairs:
             public = urlsplit(url)

@@ -68,7 +68,7 @@ def decrypt(keys: Secret, purpose: bytes, bound_to: bytes, stored: bytes) -> byt
 
 
 def is_current(keys: Secret, stored: bytes) -> bool:
-    """Tell whether a stored secret is of the current key and format."""
+    """Return whether a stored secret is of the current key and format."""
     return stored.startswith(_MAGIC + _ring(keys).current_id)
 
 

@@ -37,7 +37,7 @@ ACCEPTED = {
 
 
 def disagreeing_locks() -> Iterator[str]:
-    """Give what does not agree between requirements, locks and what is installed."""
+    """Return what does not agree between requirements, locks and what is installed."""
     yield from lock.check()
     done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -45,7 +45,7 @@ def disagreeing_locks() -> Iterator[str]:
 
 
 def unfit_licences(licences: dict[str, str] | None = None) -> Iterator[str]:
-    """Give installed packages whose licence does not go with MIT, or is not said."""
+    """Return installed packages whose licence does not go with MIT, or is not said."""
     locked = {pin.name for one in lock.LOCKS for pin in lock.read((PROJECT_DIR / one.path).read_text(encoding="utf-8"))}
     if licences is None:
         installed = {lock.normalise(one.metadata["Name"]) for one in metadata.distributions()}
@@ -62,7 +62,7 @@ def unfit_licences(licences: dict[str, str] | None = None) -> Iterator[str]:
 
 
 def unsafe_calls() -> Iterator[str]:
-    """Give calls that ruff's security rules (bandit's) refuse, as pyproject.toml sets them up."""
+    """Return calls that ruff's security rules (bandit's) refuse, as pyproject.toml sets them up."""
     command = [sys.executable, "-m", "ruff", "check", "--output-format", "concise", "."]
     done = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
@@ -71,7 +71,7 @@ def unsafe_calls() -> Iterator[str]:
 
 
 def secrets_in_files() -> Iterator[str]:
-    """Give what looks like a secret in tracked files."""
+    """Return what looks like a secret in tracked files."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
     for name in filter(is_searched, listed.stdout.split("\0")):
         path = PROJECT_DIR / name
@@ -80,7 +80,7 @@ def secrets_in_files() -> Iterator[str]:
 
 
 def secrets_in_history(folder: Path = PROJECT_DIR) -> Iterator[str]:
-    """Give what looks like a secret in lines that any commit has added, on any branch."""
+    """Return what looks like a secret in lines that any commit has added, on any branch."""
     command = ["git", "log", "--all", "-p", "-U0", "--no-color", "--no-ext-diff", "--no-textconv", "--format=%x00%h"]
     commit = name = ""
     seen = set()
@@ -101,7 +101,7 @@ def secrets_in_history(folder: Path = PROJECT_DIR) -> Iterator[str]:
 
 
 def open_files() -> Iterator[str]:
-    """Give files with secrets or people's data that others may read, and tracked files that others may change."""
+    """Return files with secrets or people's data that others may read, and tracked files that others may change."""
     settings, env = load_settings(), env_file_path()
     private = [env, *(path for name in ("backups", "tls", "run") for path in (settings.data_dir / name).rglob("*"))]
     private += [*settings.videos.glob("*"), *settings.log_dir.glob("*.log*")]

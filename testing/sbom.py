@@ -55,7 +55,7 @@ def licence_of(name: str) -> str:
 
 
 def components(root: Path = lock.ROOT) -> Iterator[Component]:
-    """Give every locked package once; one that is in several locks as the first of them has it."""
+    """Return every locked package once; one that is in several locks as the first of them has it."""
     seen = set()
     licences = LicenseFactory()
     for one in lock.LOCKS:

@@ -30,7 +30,7 @@ SHAPES_THEMSELVES = ("testing/secret_shapes.py", "testing/tests/architecture/tes
 
 
 def is_searched(name: str) -> bool:
-    """Tell whether a tracked file can have a secret in it that is none of those known."""
+    """Return whether a tracked file can have a secret in it that is none of those known."""
     return not (name in KNOWN or name in SHAPES_THEMSELVES or name.endswith(NOT_TEXT) or "/fuzz/seeds/" in name)
 
 
@@ -40,7 +40,7 @@ def bits_a_character(text: str) -> float:
 
 
 def secrets_in(text: str) -> Iterator[str]:
-    """Give what looks like a secret, by its kind and its beginning."""
+    """Return what looks like a secret, by its kind and its beginning."""
     for kind, shape in SHAPES.items():
         yield from (f"{kind}: {found.group()[:12]}…" for found in shape.finditer(text))
     for found in ASSIGNED.finditer(text):

@@ -193,7 +193,7 @@ def _copy_tables(settings: Settings, target: Path, recipients: list[Recipient]) 
 
 @contextlib.contextmanager
 def _encrypted(target: Path, recipients: list[Recipient]) -> Iterator[BinaryIO]:
-    """Give a writer for a file that only this user can read, and that has its name when all is on the disk."""
+    """Yield a writer for a file that only this user can read, and that has its name when all is on the disk."""
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:

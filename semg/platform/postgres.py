@@ -55,7 +55,7 @@ class PostgresServer:
 
 
 def data_folder(data_dir: Path) -> Path:
-    """Give the folder of the cluster; elsewhere when root runs and PostgreSQL's account cannot reach ``data_dir``.
+    """Return the folder of the cluster; elsewhere when root runs and PostgreSQL's account cannot reach ``data_dir``.
 
     A cluster that exists is found again whatever became of the folders' permissions: a second, empty one would
     look like lost data.
@@ -261,7 +261,7 @@ def _connect(server: PostgresServer, database: str) -> psycopg2.extensions.conne
 
 
 def _reachable_copy(package: Path) -> Path:
-    """Give the package, or a copy below ``/var/lib`` when root runs and PostgreSQL's account cannot use it."""
+    """Return the package, or a copy below ``/var/lib`` when root runs and PostgreSQL's account cannot use it."""
     libraries = package.with_name(package.name + ".libs")
     there = [folder for folder in (package, libraries) if folder.exists()]
     if os.geteuid() != 0 or all(embedded.usable_by_others(folder) for folder in there):

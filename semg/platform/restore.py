@@ -124,7 +124,7 @@ def _refuse_other(file: Path, member: tarfile.TarInfo) -> None:
 
 @contextmanager
 def _opened(settings: Settings, file: Path) -> Iterator[BinaryIO]:
-    """Give a reader of a backup's content, encrypted or of an earlier version.
+    """Yield a reader of a backup's content, encrypted or of an earlier version.
 
     Raises
     ------

@@ -84,14 +84,14 @@ def read_identities(text: str, source: str) -> list[Identity]:
 
 
 def is_age(path: Path) -> bool:
-    """Tell whether a file is encrypted in this format."""
+    """Return whether a file is encrypted in this format."""
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
 
 
 @contextmanager
 def encrypting(raw: BinaryIO, recipients: Sequence[Recipient]) -> Iterator[BinaryIO]:
-    """Give a writer; what is written to it arrives in ``raw``, encrypted, whole when the block has ended.
+    """Yield a writer; what is written to it arrives in ``raw``, encrypted, whole when the block has ended.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def encrypting(raw: BinaryIO, recipients: Sequence[Recipient]) -> Iterator[Binar
 
 @contextmanager
 def decrypting(path: Path, identities: Sequence[Identity]) -> Iterator[BinaryIO]:
-    """Give a reader of an encrypted file's content.
+    """Yield a reader of an encrypted file's content.
 
     The reader says that the content ends only when the file was whole to its end; until then it may have given what
     comes before a damage.

@@ -99,7 +99,7 @@ class VideoFiles:
         return bool(found)
 
     def is_current(self) -> bool:
-        """Tell whether no file, the parts included, needs another key than the current one."""
+        """Return whether no file, the parts included, needs another key than the current one."""
         return all(self._is_current(path) for path in (self.video, self.times, *self.parts.glob("*")))
 
     def _is_current(self, path: Path) -> bool:

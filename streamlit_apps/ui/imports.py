@@ -109,7 +109,7 @@ def take(
 
 @contextmanager
 def _loaded(app: App, profile: Profile, file_name: str, content: BinaryIO) -> Iterator[Recording]:
-    """Give an uploaded recording while it is this import's turn; its file is gone afterwards."""
+    """Return an uploaded recording while it is this import's turn; its file is gone afterwards."""
     with turn(turns()), private_files.scratch(app.settings.data_dir) as folder:
         path = folder / ("recording.csv.gz" if file_name.endswith(".gz") else "recording.csv")
         content.seek(0)

@@ -106,7 +106,7 @@ def test_page_of_another_port_gets_the_cookie_and_nothing_by_it(
 
 
 def at_localhost(settings: Settings) -> Settings:
-    """Give the app by the name of this machine: browsers make no passkeys for a number."""
+    """Return the app by the name of this machine: browsers make no passkeys for a number."""
     return settings.model_copy(update={"public_app_url": f"http://localhost:{settings.streamlit_port}"})
 
 

@@ -40,7 +40,7 @@ ON_LINUX = pytest.mark.skipif(
 
 
 def program(folder: Path, code: str) -> Path:
-    """Give a program that confines itself as the decoder does, and then runs some code."""
+    """Return a program that confines itself as the decoder does, and then runs some code."""
     path = folder / "program.py"
     begin = f"""
         import importlib.util, json, os, sys, time
@@ -300,7 +300,7 @@ def test_decoder_starts_lean() -> None:
 
 
 def progressive(scans: int = 0) -> bytes:
-    """Give a progressive JPEG, with one of its scans so many times more."""
+    """Return a progressive JPEG, with one of its scans so many times more."""
     out = io.BytesIO()
     Image.effect_noise((64, 48), 90).save(out, "JPEG", progressive=True)
     content = out.getvalue()
@@ -335,7 +335,7 @@ def test_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded(monkeypatch:
 
 
 def frames(n: int) -> bytes:
-    """Give a GIF of many frames of one pixel."""
+    """Return a GIF of many frames of one pixel."""
     frame = (
         b"\x21\xf9\x04\x00\x01\x00\x00\x00" + b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
     )
@@ -352,7 +352,7 @@ def test_gif_of_endless_frames_is_refused() -> None:
 
 
 def giant(width: int, height: int) -> bytes:
-    """Give an MP4 whose track and samples claim a size that its picture does not have."""
+    """Return an MP4 whose track and samples claim a size that its picture does not have."""
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
         track = container.add_stream("mpeg4", rate=10)

@@ -72,7 +72,7 @@ class Door:
         return new_login(self.pool, self.account_id)
 
     def client(self, login: NewLogin | None = None, **headers: str) -> httpx.Client:
-        """Give a client as a page of the app would be, with a login or without."""
+        """Return a client as a page of the app would be, with a login or without."""
         shown = {} if login is None else {"Cookie": f"semg_login={login.token}", "X-Semg-Binding": login.binding}
         return httpx.Client(base_url=self.url, headers=shown | headers, timeout=20, trust_env=False)
 

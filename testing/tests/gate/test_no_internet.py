@@ -110,7 +110,7 @@ class Cut:
     log: Path
 
     def packets_out(self) -> int:
-        """Give how many packets have left the machine, had there been a way."""
+        """Return how many packets have left the machine, had there been a way."""
         for line in Path(f"/proc/{self.process.pid}/net/dev").read_text().splitlines():
             name, _, numbers = line.partition(":")
             if name.strip() == OUT:

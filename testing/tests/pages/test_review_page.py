@@ -71,7 +71,7 @@ def test_session_is_offered_by_an_address_of_the_api_for_this_login(
 
 
 def addresses(page: AppTest) -> list[str]:
-    """Give where the page's buttons for files lead to."""
+    """Return where the page's buttons for files lead to."""
     return [one.proto.url for one in page.get("link_button")]
 
 

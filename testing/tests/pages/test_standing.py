@@ -66,7 +66,7 @@ def new_password(tx: Transaction, account_id: int, user_id: int) -> None:
 
 
 def has_ended(page: AppTest) -> bool:
-    """Tell whether nothing is shown, because nobody is logged in."""
+    """Return whether nothing is shown, because nobody is logged in."""
     return not page.title and not page.button
 
 

@@ -223,7 +223,7 @@ def test_recording_is_bounded_in_every_way(tmp_path, limits, said):
 
 
 def peak_bytes(path) -> int:
-    """Give how much memory the reading of a file takes at its peak, refused or not."""
+    """Return how much memory the reading of a file takes at its peak, refused or not."""
     tracemalloc.start()
     with suppress(RecordingError):
         load_recording(path, limits=UPLOAD)

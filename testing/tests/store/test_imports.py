@@ -41,7 +41,7 @@ class Counted:
 
 
 def alternating(n: int, stretches: int) -> Recording:
-    """Give a recording of ``n`` samples whose label changes so often, every other time to none at its end."""
+    """Return a recording of ``n`` samples whose label changes so often, every other time to none at its end."""
     stretch = (np.arange(n) * stretches // n).astype(np.int32)
     labels = tuple(Stretch(("fist", "rest")[i % 2], i, "r") for i in range(stretches))
     samples = np.random.default_rng(1).standard_normal((n, 1)).astype(np.float32)
