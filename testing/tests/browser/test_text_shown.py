@@ -25,6 +25,7 @@ from testing.tests.pages.test_text import seen
 pytestmark = [pytest.mark.browser]
 
 N_RANDOM = 60
+KINDS = ("markdown", "caption", "error", "checkbox", "button", "expander", "metric", "within")
 PIECES = ["http://a.de", "www.a.de", "a@b.de", ":smile:", ":+1:", ":material/home:", ":streamlit:", ":red[", "]",
           "![](", ")", "**", "`", "\n", " ", "->", "--", "1.", "- ", "# ", "$", "&amp;", "<b>", "a", "|", "[^1]", "\\",
           ":", "3:", "_", "~", "é", "א", "\u202e", "::", "{x}", "=", "<!--", "'", '"', "\t", "%"]  # fmt: skip
@@ -42,14 +43,15 @@ for kind, draws in draw.items():
 for index, text in enumerate(texts):
     with st.container(key=f"within-{index}"):
         st.markdown(md("Before **{text}** after", text=text))
-st.markdown("the end")
 """
 LOOK = """() => {
   const found = {};
   for (const one of document.querySelectorAll('[class*="st-key-"]')) {
     const key = [...one.classList].find((name) => name.startsWith('st-key-')).slice(7);
+    if (!/^[a-z]+-\\d+$/.test(key)) continue;  // a widget within a container
     const kind = key.split('-')[0];
-    const all = [...one.querySelectorAll('[data-testid="stMarkdownContainer"]')];
+    const held = '[data-testid="stMarkdownContainer"], [data-testid="stCaptionContainer"]';
+    const all = [...one.querySelectorAll(held)];
     const made = kind === 'metric' ? all[1] : all[0];
     if (!made) continue;
     const tags = [...new Set([...made.querySelectorAll('*')].map((e) => e.tagName))];
@@ -98,9 +100,10 @@ def test_streamlit_itself_shows_every_text_as_it_is_stored(page: Page, tmp_path:
     with streamlit(tmp_path, str(tmp_path / "texts.json")) as url:
         page.on("request", lambda request: asked.append(request.url))
         page.goto(url)
-        page.get_by_text("the end").wait_for()
+        page.wait_for_function(f"Object.keys(({LOOK})()).length === {len(KINDS) * len(shown)}")
         page.wait_for_load_state("networkidle")
         found: dict[str, dict[str, Any]] = page.evaluate(LOOK)
+    assert set(found) == {f"{kind}-{index}" for kind in KINDS for index in range(len(shown))}
     wrong = {}
     for key, made in found.items():
         kind, _, index = key.partition("-")
