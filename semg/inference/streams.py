@@ -47,6 +47,8 @@ class Stream:
     seen_at: float
     proven: bool = False
     """Whether its model has answered. Until then its windows are asked apart, so that they delay nobody else's."""
+    n_windows: int = 0
+    n_decisions: int = 0
     apart: int = 0
     """Windows that wait apart: none of the stream goes another way before them."""
 
@@ -102,6 +104,10 @@ class Streams:
     def not_finite(self) -> int:
         """Windows left out because they held numbers that are none."""
         return sum(group.not_finite for group in self._groups.values())
+
+    def counts(self) -> dict[int, tuple[int, int]]:
+        """Return how many windows and decisions each profile's stream has had. Safe from any thread."""
+        return {user_id: (one.n_windows, one.n_decisions) for user_id, one in list(self._streams.items())}
 
     def is_current(self, stream: Stream) -> bool:
         """Tell whether the stream is still its profile's."""
@@ -174,6 +180,8 @@ class Streams:
         cut = due.cut
         numbers = np.array([stream.number for stream in due.streams])
         winners, confidences = self._voters.push(numbers, cut.starts_run, probabilities, n_classes)
+        for stream in due.streams:
+            stream.n_decisions += 1
         columns = (
             due.streams, winners.tolist(), confidences.tolist(), due.model_versions.tolist(), cut.device_us.tolist(),
             cut.server_us.tolist(), cut.received_us.tolist(),
@@ -219,6 +227,8 @@ class Streams:
 
     def _with_owners(self, cut: DueSlots, owners: dict[int, int]) -> DueWindows:
         streams = [self._in_order[owners[slot]] for slot in cut.slots.tolist()]
+        for stream in streams:
+            stream.n_windows += 1
         user_ids = np.array([stream.model.user_id for stream in streams], np.int64)
         versions = np.array([stream.model.version for stream in streams], np.int64)
         return DueWindows(streams, user_ids, versions, cut)

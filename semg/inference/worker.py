@@ -21,11 +21,13 @@ from semg.errors import StoreError, WireError
 from semg.inference.directory import Directory
 from semg.inference.predictor_client import PredictorError
 from semg.inference.streams import DueWindows, Stream, Streams
+from semg.process.recent_counts import RecentCounts
 from semg.settings import Settings
 from semg.store import decisions as decisions_store
 from semg.store.pool import Pool
 from semg.wire import messages
 from semg.wire.blocks import decode_table
+from semg.wire.stream_status import SHORT_S, DecidedStatus, as_metrics
 from semg.wire.windows import AnswerTable, WindowStatus, decode_answer_table, encode_alike
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,8 @@ MAX_WAITING_DECISIONS = 100_000
 STORE_EVERY_S = 0.5
 STREAM_IDLE_S = 600.0
 AFTER_FAILURE_S = 0.05
+MAX_REPORTED = 500
+"""So many profiles' windows and decisions are reported at most."""
 
 
 class Predictor(Protocol):
@@ -135,6 +139,7 @@ class InferenceWorker:
         self.directory = directory
         self.counters = InferenceCounters()
         self._streams = Streams(directory.find)
+        self._recent = RecentCounts(SHORT_S)
         self._models_read = -1
         self._lane, self._apart = _Lane(make_predictor()), _Lane(make_predictor(), is_apart=True)
         self._partitions: set[int] | None = None
@@ -171,12 +176,23 @@ class InferenceWorker:
                 lane.predictor.close()
 
     def metrics(self) -> dict[str, object]:
-        """Give the counters and the sizes of the buffers."""
+        """Return the counters, the sizes of the buffers, and what was decided lately. For the heartbeat's thread."""
         return asdict(self.counters) | {
             "profiles": len(self._streams),
             "waiting_windows": self._lane.n_waiting + self._apart.n_waiting,
             "not_finite": self._streams.not_finite,
+            "streams": as_metrics(self._decided()),
         }
+
+    def _decided(self) -> dict[int, DecidedStatus]:
+        """Return how many windows and decisions each profile had in the last seconds."""
+        counts = self._streams.counts()
+        self._recent.note(now_us(), counts)
+        found = {}
+        for user_id in sorted(counts)[:MAX_REPORTED]:
+            (windows, decisions), seconds = self._recent.growth(user_id, SHORT_S)
+            found[user_id] = DecidedStatus(round(seconds, 2), windows, decisions)
+        return found
 
     def _is_ours(self, user_id: int) -> bool:
         if self._partitions is None:

@@ -43,7 +43,7 @@ class BoardStream:
     ) -> None:
         self.user_id = user_id
         self._wait_us = wait_us
-        self._counters = counters
+        self._counts = counters.of(user_id)
         self._segment_ids = segment_ids
         self._emit = emit
         self._clock = ClockFit()
@@ -130,17 +130,17 @@ class BoardStream:
             step_us, period_us = first_us - self._last_us, datagram.period_ns / 1000
             self._broken = self._broken or step_us > 1.5 * period_us + 1000
             if self._broken:
-                self._counters.missing += max(0, round(step_us / period_us) - 1)
+                self._counts.note("missing", max(0, round(step_us / period_us) - 1))
         self._last_us = last_us
         self._clock.add(last_us, received_us)
-        self._counters.runs += self._broken
+        self._counts.note("runs", int(self._broken))
         starts_run, self._broken = self._broken, False
         offset_us = self._clock.block_offset_us(first_us, last_us)
         self._emit(self._block(datagram, device_us, received_us, offset_us, starts_run=starts_run, late=False))
 
     def _put_late(self, datagram: DatagramV2, received_us: int) -> None:
         """Emit a datagram whose place was passed."""
-        self._counters.late += len(datagram.samples)
+        self._counts.note("late", len(datagram.samples))
         offset_us = self._clock.last_offset_us()
         self._emit(self._block(datagram, _times(datagram), received_us, offset_us, starts_run=False, late=True))
 
@@ -150,7 +150,7 @@ class BoardStream:
         self._segment_ids[self.user_id] = self._segment_id
         self._clock = ClockFit()
         self._broken = True
-        self._counters.segments += 1
+        self._counts.note("segments")
 
     def _block(
         self,

@@ -165,6 +165,7 @@ class Boards:
             board_ids=np.full(n, -1, np.int64),
             device_ms=np.zeros(n, np.int64),
             samples=np.ones(n, np.int64),
+            widths=heads["channels"].astype(np.int64),
             values=lambda place: _last_sample(arrivals, heads, place),
         )
         codes = heard.codes

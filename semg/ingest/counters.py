@@ -7,6 +7,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class StreamCounts:
+    """What happened to one profile's stream since the start; counted in the totals too."""
+
+    __slots__ = ("_totals", "dropped", "late", "missing", "runs", "segments")
+
+    def __init__(self, totals: Counters) -> None:
+        self._totals = totals
+        self.dropped: Counter[str] = Counter()
+        self.late = self.missing = self.runs = self.segments = 0
+
+    def note(self, name: str, n: int = 1) -> None:
+        """Count ``late``, ``missing``, ``runs`` or ``segments`` up."""
+        setattr(self, name, getattr(self, name) + n)
+        setattr(self._totals, name, getattr(self._totals, name) + n)
+
+    def drop(self, reason: str, n: int = 1) -> None:
+        """Count samples that were dropped."""
+        self.dropped[reason] += n
+        self._totals.dropped[reason] += n
+
+
 @dataclass(slots=True)
 class Counters:
     """Totals since the start. ``missing`` counts at the moment of a gap; ``late`` samples may have filled some."""
@@ -35,8 +56,13 @@ class Counters:
     journal_damaged: int = 0
     store_retries: int = 0
     journal_lag: int = 0
+    streams: dict[int, StreamCounts] = field(default_factory=dict)
+
+    def of(self, user_id: int) -> StreamCounts:
+        """Return what is counted for one profile."""
+        return self.streams.setdefault(user_id, StreamCounts(self))
 
     def as_metrics(self) -> dict[str, Any]:
-        """Give the counters as JSON-ready values."""
-        names = (name for name in self.__slots__ if name != "dropped")
+        """Return the counters as JSON-ready values."""
+        names = (name for name in self.__slots__ if name not in ("dropped", "streams"))
         return {name: getattr(self, name) for name in names} | {"dropped": dict(sorted(self.dropped.items()))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from semg.domain import MAX_CHANNELS
 from semg.errors import WireError
 from semg.ingest.arrivals import Arrivals
-from semg.wire.udp import EPOCH_MS_BEFORE, MAX_DATAGRAM_BYTES, decode_v1
+from semg.wire.udp import EPOCH_MS_BEFORE, MAX_DATAGRAM_BYTES, SampleV1, decode_v1
 
 _COMMA, _MINUS, _ZERO = b",-0"
 _PLAIN = np.zeros(256, bool)
@@ -24,72 +25,125 @@ FEW = 6
 
 @dataclass(frozen=True, slots=True)
 class TextSamples:
-    """What a batch of text datagrams says.
+    """What a batch of *n* text datagrams says, in *m* samples.
 
     Attributes
     ----------
-    user_ids, device_ms
+    user_ids
         int64 ``(n,)``; 0 for a refused datagram.
     widths
         int64 ``(n,)``: channels; 0 for a refused datagram.
+    counts
+        int64 ``(n,)``: samples of each datagram; 0 for a refused one.
+    device_ms
+        int64 ``(m,)``, the samples of the datagrams one behind the other.
+    ordinals
+        int64 ``(m,)``: how many samples before it in the same datagram have the same time.
     values
-        float32, the values of all datagrams, one behind the other.
+        float32, the values of all samples, one behind the other.
     refused
-        Reason by place, of a ``WireError``.
+        Reason of a ``WireError`` by the datagram's index.
     """
 
     user_ids: NDArray[np.int64]
-    device_ms: NDArray[np.int64]
     widths: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    device_ms: NDArray[np.int64]
+    ordinals: NDArray[np.int64]
     values: NDArray[np.float32]
     refused: dict[int, str]
 
     @property
+    def firsts(self) -> NDArray[np.int64]:
+        """Index of each datagram's first sample, int64 ``(n,)``."""
+        return np.cumsum(self.counts) - self.counts
+
+    @property
     def starts(self) -> NDArray[np.int64]:
-        """Where each datagram's values begin, int64 ``(n,)``."""
-        return np.cumsum(self.widths) - self.widths
+        """Where each sample's values begin, int64 ``(m,)``."""
+        widths = np.repeat(self.widths, self.counts)
+        return np.cumsum(widths) - widths
+
+    def samples_of(self, datagrams: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the indices of some datagrams' samples, in order."""
+        counts = self.counts[datagrams]
+        ends = np.cumsum(counts)
+        total = int(ends[-1]) if len(ends) else 0
+        return np.repeat(self.firsts[datagrams] - (ends - counts), counts) + np.arange(total)
+
+    def last_sample(self, datagram: int) -> tuple[float, ...]:
+        """Return the values of a datagram's last sample."""
+        end = int((self.counts[: datagram + 1] * self.widths[: datagram + 1]).sum())
+        return tuple(self.values[end - int(self.widths[datagram]) : end].tolist())
 
 
 def decode_batch(arrivals: Arrivals) -> TextSamples:
-    """Give what text datagrams say; the result equals ``semg.wire.udp.decode_v1`` of each.
+    """Return what text datagrams say; the result equals ``semg.wire.udp.decode_v1`` of each.
 
     Datagrams of nothing but integers, which is what boards send, are parsed as one text; the others one by one.
     """
     n = len(arrivals)
-    user_ids, device_ms, widths = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
     plain, numbers, counts = _parse_together(arrivals)
-    refused: dict[int, str] = {}
-    if len(plain):
-        at = np.cumsum(counts) - counts
-        heads = numbers[at], numbers[at + 1]
-        good = heads[1] < EPOCH_MS_BEFORE
-        user_ids[plain], device_ms[plain], widths[plain] = heads[0], heads[1], counts - 2
+    at = np.cumsum(counts) - counts
+    good = numbers[at + 1] < EPOCH_MS_BEFORE if len(plain) else np.zeros(0, bool)
+    if len(plain) == n and good.all():
         is_value = np.ones(len(numbers), bool)
         is_value[at] = is_value[at + 1] = False
         values = numbers[is_value].astype(np.float32)
-    else:
-        good = np.zeros(0, bool)
-        values = np.zeros(0, np.float32)
-    if len(plain) == n and good.all():
-        return TextSamples(user_ids, device_ms, widths, values, refused)
-    starts = np.cumsum(widths) - widths
-    parts: list[NDArray[np.float32]] = []
+        one_each = np.ones(n, np.int64)
+        return TextSamples(numbers[at], counts - 2, one_each, numbers[at + 1], one_each - 1, values, {})
+    return _decode_mixed(arrivals, plain[good], numbers, at[good], counts[good])
+
+
+def _decode_mixed(
+    arrivals: Arrivals,
+    plain: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+    at: NDArray[np.int64],
+    counts: NDArray[np.int64],
+) -> TextSamples:
+    """Put the datagrams that were parsed together between those that are read one by one."""
+    n = len(arrivals)
+    user_ids, widths, n_samples = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
+    user_ids[plain], widths[plain], n_samples[plain] = numbers[at], counts - 2, 1
+    found: dict[int, tuple[SampleV1, ...]] = {}
+    refused: dict[int, str] = {}
     rest = np.ones(n, bool)
-    rest[plain[good]] = False
-    done = 0
-    for place in np.flatnonzero(rest).tolist():
-        parts.append(values[done : starts[place]])
-        done = int(starts[place] + widths[place])
-        user_ids[place] = device_ms[place] = widths[place] = 0
+    rest[plain] = False
+    for index in np.flatnonzero(rest).tolist():
         try:
-            sample = decode_v1(arrivals.datagram(place))
+            samples = decode_v1(arrivals.datagram(index))
         except WireError as exc:
-            refused[place] = exc.reason
+            refused[index] = exc.reason
             continue
-        user_ids[place], device_ms[place], widths[place] = sample.user_id, sample.device_ms, len(sample.values)
-        parts.append(np.array(sample.values, np.float32))
-    parts.append(values[done:])
-    return TextSamples(user_ids, device_ms, widths, np.concatenate(parts), refused)
+        found[index] = samples
+        user_ids[index], widths[index], n_samples[index] = samples[0].user_id, len(samples[0].values), len(samples)
+    device_ms, ordinals = np.zeros(int(n_samples.sum()), np.int64), np.zeros(int(n_samples.sum()), np.int64)
+    firsts = np.cumsum(n_samples) - n_samples
+    device_ms[firsts[plain]] = numbers[at + 1]
+    n_values = widths * n_samples
+    ends = np.cumsum(n_values)
+    values = np.zeros(int(ends[-1]) if n else 0, np.float32)
+    in_numbers = np.repeat(at + 2 - (np.cumsum(counts - 2) - (counts - 2)), counts - 2) + np.arange((counts - 2).sum())
+    is_plain = np.zeros(n, bool)
+    is_plain[plain] = True
+    values[np.repeat(is_plain, n_values)] = numbers[in_numbers]
+    for index, samples in found.items():
+        first = int(firsts[index])
+        device_ms[first : first + len(samples)] = [sample.device_ms for sample in samples]
+        ordinals[first : first + len(samples)] = _ordinals(samples)
+        values[ends[index] - n_values[index] : ends[index]] = [value for one in samples for value in one.values]
+    return TextSamples(user_ids, widths, n_samples, device_ms, ordinals, values, refused)
+
+
+def _ordinals(samples: tuple[SampleV1, ...]) -> list[int]:
+    """Return how many samples before each in its datagram have the same time."""
+    seen: Counter[int] = Counter()
+    found = []
+    for sample in samples:
+        found.append(seen[sample.device_ms])
+        seen[sample.device_ms] += 1
+    return found
 
 
 def _parse_together(arrivals: Arrivals) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -6,25 +6,29 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semg.block_table import BlockTable
 from semg.domain import Device
+from semg.ingest.active_senders import ActiveSenders
 from semg.ingest.arrivals import Arrivals
 from semg.ingest.boards import FIRST_BYTE, Boards, KnownBoard
 from semg.ingest.counters import Counters
-from semg.ingest.decoder import decode_batch
+from semg.ingest.decoder import TextSamples, decode_batch
 from semg.ingest.limits import Budgets
 from semg.ingest.networks import Networks
+from semg.ingest.profile_stats import ProfileStats
 from semg.ingest.reasons import CODE, OK, REASONS, count_refused
 from semg.ingest.sources import Heard, Sources
 from semg.ingest.text_streams import Batch, TextStreams
+from semg.wire.stream_status import ReceivedStatus
 
 
 class Pipeline:
     """Decodes, authenticates and orders what arrives. Not safe to use from several threads.
 
-    A profile gets samples from one place at a time: when a board that is assigned to it begins to send, or text
-    begins to come, what came before ends and a new segment starts.
+    A profile gets samples from one sender at a time (``active_senders``): when a board that is assigned to it begins to
+    send, or text begins to come when the board has fallen silent, what came before ends and a new segment starts.
 
     Parameters
     ----------
@@ -48,6 +52,9 @@ class Pipeline:
         self._allowed = np.zeros(0, bool)
         self._consented = np.zeros(0, bool)
         self._budgets = Budgets([])
+        self._user_ids = np.zeros(0, np.int64)
+        self._active = ActiveSenders(0)
+        self._stats = ProfileStats(counters)
         self._ready: list[BlockTable] = []
         self.boards = Boards(wait_us, counters, self._ready.append, self._end_text)
         self._texts = TextStreams(wait_us, counters, self._ready.append, self.boards.leave)
@@ -92,6 +99,11 @@ class Pipeline:
         self._devices = known
         in_order = [known[user_id] for user_id in sorted(known)]
         self._number_places()
+        user_ids = np.array(sorted(known), np.int64)
+        _, before, after = np.intersect1d(self._user_ids, user_ids, assume_unique=True, return_indices=True)
+        self._active = self._active.moved(len(user_ids), before, after)
+        self._user_ids = user_ids
+        self._stats.set_profiles(sorted(known))
         self._widths = np.array([device.n_channels for device in in_order], np.int64)
         self._allowed = np.array([device.allow_v1 for device in in_order], bool)
         self._consented = np.array([device.consented for device in in_order], bool)
@@ -108,10 +120,10 @@ class Pipeline:
                 self.counters.dropped["rate_limited"] += int(surplus.sum())
                 arrivals, senders = arrivals.where(~surplus), senders[~surplus]
             binary = (arrivals.data[:, 0] == FIRST_BYTE) & (arrivals.sizes > 0)
-            for part, take in ((~binary, self._take_texts), (binary, self.boards.push)):
+            for part, take in ((~binary, self._take_texts), (binary, self._take_boards)):
                 if part.any():
                     own = arrivals.where(part) if not part.all() else arrivals
-                    heard = take(own, now_us)
+                    heard = take(own, senders[part], now_us)
                     count_refused(self.counters.dropped, heard.codes)
                     self.sources.note(own, senders[part], heard, now_us)
         self.boards.release(now_us)
@@ -122,7 +134,8 @@ class Pipeline:
         """Give the senders as ``Sources.table`` does, and how well the clocks of those that are stored are known.
 
         ``clock_error_ms`` bounds the error of a sample's server time, beside the network's least delay, which nobody
-        sees from one side; ``clock_drift_ppm`` tells how much faster the server's clock runs. Both are None for who is
+        sees from one side; it is never below the resolution of the device's time stamps. ``clock_drift_ppm`` tells how
+        much faster the server's clock runs. Both are None for who is
         refused.
         """
         rows = self.sources.table(now_us)
@@ -130,12 +143,13 @@ class Pipeline:
             user_id = row["user_id"] if row["state"] == REASONS[OK] else None
             if user_id is not None and user_id not in self._devices:
                 user_id = self._senders.get(user_id)
-            clock = None if user_id is None else self._texts.clock_of(user_id) or self.boards.clock_of(user_id)
-            bound_us = float("inf") if clock is None else clock.error_bound_us
-            known = clock is not None and bound_us < float("inf")
-            row["clock_error_ms"] = round(bound_us / 1000, 2) if known else None
-            row["clock_drift_ppm"] = round(clock.drift_ppm, 1) if clock is not None and known else None
+            error_ms, row["clock_drift_ppm"] = (None, None) if user_id is None else self._clock(user_id)
+            row["clock_error_ms"] = error_ms
         return rows
+
+    def streams_table(self, now_us: int) -> dict[int, ReceivedStatus]:
+        """Return what came for each profile lately; call it once a second."""
+        return self._stats.table(now_us, lambda user_id: self._clock(user_id)[0])
 
     def finish(self, now_us: int) -> BlockTable:
         """Give all that is still held, without waiting longer."""
@@ -143,43 +157,85 @@ class Pipeline:
         self._texts.end_all()
         return self._take_ready()
 
-    def _take_texts(self, arrivals: Arrivals, now_us: int) -> Heard:
-        """Take in text datagrams, and give what they say."""
+    def _clock(self, user_id: int) -> tuple[float | None, float | None]:
+        """Return how well a profile's clock is known, ms, and its drift, ppm; None where that is not known."""
+        clock, resolution_us = self._texts.clock_of(user_id) or (self.boards.clock_of(user_id), 0)
+        if clock is None or clock.error_bound_us == float("inf"):
+            return None, None
+        return round((clock.error_bound_us + resolution_us) / 1000, 2), round(clock.drift_ppm, 1)
+
+    def _take_boards(self, arrivals: Arrivals, _: NDArray[np.uint64], now_us: int) -> Heard:
+        """Take in signed datagrams, and return what they say."""
+        heard = self.boards.push(arrivals, now_us)
+        if len(self._user_ids):
+            found = np.minimum(np.searchsorted(self._user_ids, heard.user_ids), len(self._user_ids) - 1)
+            profiles = np.where(self._user_ids[found] == heard.user_ids, found, -1)
+            taken = (heard.codes == OK) & (profiles >= 0)
+            self._active.note_boards(profiles[taken], arrivals.received_us[taken])
+            self._stats.note(profiles, heard.codes, heard.widths, arrivals.addresses, now_us)
+        return heard
+
+    def _take_texts(self, arrivals: Arrivals, senders: NDArray[np.uint64], now_us: int) -> Heard:
+        """Take in text datagrams, and return what they say."""
         texts = decode_batch(arrivals)
-        codes = np.zeros(len(arrivals), np.int8)
-        if len(self._numbers):
-            # A number that nobody has gets another's place, and is refused last.
-            found = np.minimum(np.searchsorted(self._numbers, texts.user_ids), len(self._numbers) - 1)
-            places = self._place_of[found]
-            codes[self._widths[places] != texts.widths] = CODE["channel_count"]
-            codes[~self._allowed[places]] = CODE["v1_not_allowed"]
-            codes[~self._consented[places]] = CODE["no_consent"]
-            if not self._text_networks.are_all:
-                codes[~self._text_networks.contain(arrivals.addresses)] = CODE["v1_network"]
-            codes[self._numbers[found] != texts.user_ids] = CODE["unknown_profile"]
-        else:
-            places = np.zeros(len(codes), np.int64)
-            codes[:] = CODE["unknown_profile"]
-        for place, reason in texts.refused.items():
-            codes[place] = CODE[reason]
-        starts = texts.starts
+        profiles, codes = self._judge_texts(arrivals, texts)
         good = np.flatnonzero(codes == OK)
         if len(good):
-            admitted = self._budgets.admit(places[good], np.ones(len(good), np.int64), now_us)
+            admitted = self._active.admit(
+                profiles[good], senders[good], arrivals.addresses[good], arrivals.received_us[good]
+            )
+            codes[good[~admitted]] = CODE["second_sender"]
+            good = good[admitted]
+            admitted = self._budgets.admit(profiles[good], texts.counts[good], now_us)
             codes[good[~admitted]] = CODE["rate_limited"]
             good = good[admitted]
-            self.counters.accepted += len(good)
-            received_us = arrivals.received_us[good]
-            self._texts.push(Batch(places[good], texts.device_ms[good], received_us, starts[good], texts.values))
+        self._stats.note(profiles, codes, texts.widths, arrivals.addresses, now_us)
+        if len(good):
+            counts, samples = texts.counts[good], texts.samples_of(good)
+            self.counters.accepted += len(samples)
+            self._texts.push(
+                Batch(
+                    np.repeat(profiles[good], counts),
+                    texts.device_ms[samples],
+                    np.repeat(arrivals.received_us[good], counts),
+                    texts.ordinals[samples],
+                    texts.starts[samples],
+                    texts.values,
+                )
+            )
+        last = np.maximum(texts.firsts + texts.counts - 1, 0)
         return Heard(
             codes,
             texts.widths > 0,
             texts.user_ids,
             np.full(len(codes), -1, np.int64),
-            texts.device_ms,
-            np.ones(len(codes), np.int64),
-            lambda place: tuple(texts.values[starts[place] : starts[place] + texts.widths[place]].tolist()),
+            texts.device_ms[last] if len(texts.device_ms) else np.zeros(len(codes), np.int64),
+            np.maximum(texts.counts, 1),
+            texts.widths,
+            texts.last_sample,
         )
+
+    def _judge_texts(self, arrivals: Arrivals, texts: TextSamples) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+        """Return the index of each text datagram's profile, -1 for none, and why it is not taken."""
+        codes = np.zeros(len(arrivals), np.int8)
+        if len(self._numbers):
+            # A number that nobody has gets another's place, and is refused last.
+            found = np.minimum(np.searchsorted(self._numbers, texts.user_ids), len(self._numbers) - 1)
+            profiles = self._place_of[found]
+            codes[self._widths[profiles] != texts.widths] = CODE["channel_count"]
+            codes[~self._allowed[profiles]] = CODE["v1_not_allowed"]
+            codes[~self._consented[profiles]] = CODE["no_consent"]
+            if not self._text_networks.are_all:
+                codes[~self._text_networks.contain(arrivals.addresses)] = CODE["v1_network"]
+            unknown = self._numbers[found] != texts.user_ids
+            codes[unknown] = CODE["unknown_profile"]
+            profiles = np.where(unknown, -1, profiles)
+        else:
+            profiles = np.full(len(codes), -1, np.int64)
+            codes[:] = CODE["unknown_profile"]
+        for index, reason in texts.refused.items():
+            codes[index], profiles[index] = CODE[reason], -1
+        return profiles, codes
 
     def _number_places(self) -> None:
         """Make the columns that tell the place in the registry of each number that text may carry."""
@@ -191,6 +247,8 @@ class Pipeline:
     def _take_ready(self) -> BlockTable:
         ready = BlockTable.joined(self._ready)
         self._ready.clear()
+        if len(ready):
+            self._stats.note_blocks(ready)
         return ready
 
     def _end_text(self, user_id: int) -> int:

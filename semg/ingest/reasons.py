@@ -11,12 +11,15 @@ OK = 0
 REASONS = (
     "ok",
     # text
-    "empty", "too_long", "not_text", "field_count", "not_integer", "time_range", "not_number", "value_range",
+    "empty", "too_long", "not_text", "json", "lines_differ", "field_count", "not_integer", "time_range", "not_number",
+    "value_range",
     "unknown_profile", "v1_not_allowed", "v1_network", "channel_count",
     # binary
     "v2_magic", "v2_size", "v2_range", "unknown_board", "bad_tag", "replayed", "duplicate", "unassigned_board",
     # both
-    "rate_limited", "no_consent",
+    "rate_limited", "no_consent", "second_sender",
+    # a sample by itself
+    "time_unit", "time_jump", "time_stands",
 )  # fmt: skip
 CODE = {reason: number for number, reason in enumerate(REASONS)}
 

@@ -32,6 +32,7 @@ from semg.security.keys import ring_of
 from semg.service import announce_ready
 from semg.settings import Settings
 from semg.store.pool import Pool
+from semg.wire.stream_status import as_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -211,9 +212,11 @@ class IngestServer:
         """Once a second: the snapshot for the heartbeat, and one log line if something was dropped."""
         while True:
             self.counters.kernel_drops = kernel_drops(socket_)
+            at_us = now_us()
             self._snapshot = self.counters.as_metrics() | {
                 "profiles": self._pipeline.n_devices,
-                "sources": self._pipeline.sources_table(now_us()),
+                "sources": self._pipeline.sources_table(at_us),
+                "streams": as_metrics(self._pipeline.streams_table(at_us)),
             }
             total = Counter(self.counters.dropped)
             total["kernel"] = self.counters.kernel_drops

@@ -45,8 +45,8 @@ class Heard:
         int64 ``(n,)``: of text the number in it, of a board its profile; -1 where none is named.
     board_ids
         int64 ``(n,)``, -1 for text and before the tag is believed.
-    device_ms, samples
-        int64 ``(n,)``.
+    device_ms, samples, widths
+        int64 ``(n,)``: the last sample's time, how many samples there are, and how many values each has.
     values
         Gives the last sample of the datagram at a place.
     """
@@ -57,6 +57,7 @@ class Heard:
     board_ids: NDArray[np.int64]
     device_ms: NDArray[np.int64]
     samples: NDArray[np.int64]
+    widths: NDArray[np.int64]
     values: Callable[[int], tuple[float, ...]]
 
 

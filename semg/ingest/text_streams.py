@@ -19,7 +19,8 @@ from semg.domain import Device
 from semg.ingest.clock import ClockFit
 from semg.ingest.clocks import Clocks
 from semg.ingest.counters import Counters
-from semg.ingest.tracker import MAX_BLOCK_US, RECENT_US, SampleKey, Tracker
+from semg.ingest.segment import RECENT_US, SampleKey
+from semg.ingest.tracker import MAX_BLOCK_US, Tracker
 from semg.wire.udp import EPOCH_MS_FROM
 
 IDLE_US = 120_000_000
@@ -39,6 +40,8 @@ class Batch:
         Each sample's profile, as its place in the registry, int64 ``(n,)``.
     device_ms, received_us
         int64 ``(n,)``.
+    ordinals
+        How many samples before it in the same datagram have the same time, int64 ``(n,)``.
     value_starts, values
         Where each sample's values begin in the float32 ``values``; there are as many as the device has channels.
     """
@@ -46,6 +49,7 @@ class Batch:
     places: NDArray[np.int64]
     device_ms: NDArray[np.int64]
     received_us: NDArray[np.int64]
+    ordinals: NDArray[np.int64]
     value_starts: NDArray[np.int64]
     values: NDArray[np.float32]
 
@@ -97,10 +101,10 @@ class TextStreams:
         """Whether samples wait for a gap to be filled."""
         return bool(self._holding)
 
-    def clock_of(self, user_id: int) -> ClockFit | None:
-        """Give the clock of a profile that sends text, None for any other."""
+    def clock_of(self, user_id: int) -> tuple[ClockFit, int] | None:
+        """Return the clock of a profile that sends text and the resolution of its times, µs; None for any other."""
         tracker = self._trackers.get(user_id)
-        return None if tracker is None else tracker.clock
+        return None if tracker is None or tracker.clock is None else (tracker.clock, tracker.resolution_us)
 
     def set_devices(self, devices: Mapping[int, Device]) -> None:
         """Take over the registry. A device that changed starts a run; one that is gone is forgotten.
@@ -251,7 +255,8 @@ class TextStreams:
         for sample in samples.tolist():
             first = int(batch.value_starts[sample])
             values = tuple(batch.values[first : first + width].tolist())
-            tracker.push(int(batch.device_ms[sample]), int(batch.received_us[sample]), values)
+            device_ms, received_us = int(batch.device_ms[sample]), int(batch.received_us[sample])
+            tracker.push(device_ms, received_us, values, int(batch.ordinals[sample]))
         self._emit_from(tracker)
         if tracker.holds:
             self._holding.add(device.user_id)
@@ -298,7 +303,7 @@ class TextStreams:
             (block,) = table.take(np.array([place])).blocks()
             for device_us, values in zip(block.device_us.tolist(), block.samples.tolist(), strict=True):
                 if device_us >= since_us:
-                    yield device_us, tuple(values)
+                    yield device_us, tuple(values), 0
 
     def _evict(self, now_us: int) -> None:
         for user_id, tracker in list(self._trackers.items()):

@@ -7,105 +7,30 @@ times and the moments of arrival of the samples, not on how they are cut into ba
 from __future__ import annotations
 
 from bisect import insort
-from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from operator import itemgetter
-from typing import TypeAlias
 
 import numpy as np
 
 from semg.domain import Block
 from semg.ingest.clock import ClockFit
 from semg.ingest.counters import Counters
+from semg.ingest.segment import BACK_US, Arrival, Boot, Recent, Sample, Segment
 from semg.wire.udp import EPOCH_MS_FROM
-
-Sample: TypeAlias = tuple[int, int, tuple[float, ...]]
-"""``(device_us, received_us, values)``."""
-
-SampleKey: TypeAlias = tuple[int, tuple[float, ...]]
-"""What a repeated sample has in common with the first: ``(device_us, values)``."""
-
-Recent: TypeAlias = Callable[[int], Iterable[SampleKey]]
-"""Gives the keys of samples from a device time on that were accepted elsewhere, in order."""
-
-BACK_US = 500_000
-"""A larger step back is a boot or a wrap of the counter."""
-
-MISMATCH_US = 2_000_000
-MISMATCH_SHARE = 0.1
-"""How far a forward step may differ from the time between the arrivals before it is another boot."""
 
 STREAK = 16
 """So many late samples in a row with growing device time are a board that has started anew."""
 
-RECENT_US = 600_000
-MAX_RECENT = 4096
+BOOT_MISMATCH_US = 200_000
+"""How far the step behind a boot's first sample may differ from the time between the arrivals."""
+
+BOOT_PERIODS = 8
+"""For so many periods, at least, a sample that would be a boot waits for one that continues it."""
+
+UNIT_STEPS = 300, 3000
+"""Steps of so many periods are those of microseconds that were sent as milliseconds."""
+
 MAX_HELD = 4096
 MAX_BLOCK_US = 1_000_000
-
-
-class _Segment:
-    """A boot: its clock, its newest sample, and what was recently seen of it."""
-
-    __slots__ = (
-        "_elsewhere", "_keys", "_n_since", "clock", "emitted_us", "epoch", "newest_received_us", "newest_us", "recent",
-        "segment_id",
-    )  # fmt: skip
-
-    def __init__(self, segment_id: int, epoch: bool, device_us: int, received_us: int) -> None:
-        self.segment_id = segment_id
-        self.epoch = epoch
-        self.clock = ClockFit()
-        self.newest_us = device_us
-        self.newest_received_us = received_us
-        self.emitted_us = device_us
-        self.recent: deque[SampleKey] = deque()
-        self._keys: set[SampleKey] = set()
-        self._elsewhere: Recent | None = None
-        self._n_since = 0
-
-    def knows(self, key: SampleKey) -> bool:
-        """Tell whether a sample was seen recently."""
-        if key[0] > self.newest_us:
-            return False
-        if self._elsewhere is not None:
-            accepted, self._elsewhere = self._elsewhere, None
-            others = [other for other in accepted(self.newest_us - RECENT_US) if other not in self._keys]
-            in_order = list(self.recent)
-            at = max(0, len(in_order) - self._n_since)
-            self.recent = deque(in_order[:at] + others + in_order[at:])
-            self._keys.update(others)
-        return key in self._keys
-
-    def resume(self, newest_us: int, newest_received_us: int, recent: Recent) -> None:
-        """Go on behind samples that were accepted elsewhere."""
-        self._elsewhere = recent
-        self._n_since = 0
-        self.emitted_us = self.newest_us = newest_us
-        self.newest_received_us = newest_received_us
-        self.clock.continue_from(newest_us)
-
-    def remember(self, key: SampleKey) -> None:
-        """Keep a sample's time and values, so that its repetition is known."""
-        recent, keys = self.recent, self._keys
-        recent.append(key)
-        self._n_since += 1
-        keys.add(key)
-        oldest = self.newest_us - RECENT_US
-        while recent[0][0] < oldest or len(recent) > MAX_RECENT:
-            keys.discard(recent.popleft())
-
-
-@dataclass(frozen=True, slots=True)
-class Boot:
-    """Where a stream stands: the boot, its newest sample, its clock."""
-
-    segment_id: int
-    epoch: bool
-    newest_us: int
-    newest_received_us: int
-    clock: ClockFit
 
 
 class _Group:
@@ -113,14 +38,14 @@ class _Group:
 
     __slots__ = ("late", "samples", "segment", "starts_run", "width")
 
-    def __init__(self, segment: _Segment, starts_run: bool, late: bool, sample: Sample) -> None:
+    def __init__(self, segment: Segment, starts_run: bool, late: bool, sample: Sample) -> None:
         self.segment = segment
         self.starts_run = starts_run
         self.late = late
         self.width = len(sample[2])
         self.samples = [sample]
 
-    def takes(self, segment: _Segment, sample: Sample) -> bool:
+    def takes(self, segment: Segment, sample: Sample) -> bool:
         """Tell whether the sample continues the group's block."""
         return (
             self.segment is segment
@@ -152,11 +77,13 @@ class Tracker:
         self.segment_id = after_id
         self.seen_us = 0
         self._wait_us = wait_us
-        self._counters = counters
-        self._segment: _Segment | None = None
-        self._previous: _Segment | None = None
+        self._counts = counters.of(user_id)
+        self._segment: Segment | None = None
+        self._previous: Segment | None = None
         self._held: list[Sample] = []
         self._deadline_us = 0
+        self._pending: Arrival | None = None
+        self._packet: list[tuple[Arrival, bool]] = []
         self._groups: list[_Group] = []
         self._open: _Group | None = None
         self._open_late: _Group | None = None
@@ -168,27 +95,35 @@ class Tracker:
 
     @property
     def holds(self) -> bool:
-        """Whether samples wait for a gap to be filled."""
-        return bool(self._held)
+        """Whether samples wait: for a gap to be filled, for the rest of a packet, or for what continues a boot."""
+        return bool(self._held or self._packet) or self._pending is not None
 
     @property
     def clock(self) -> ClockFit | None:
         """The clock of the boot that runs; None before the first sample."""
         return None if self._segment is None else self._segment.clock
 
+    @property
+    def resolution_us(self) -> int:
+        """How far the device's stamps lie apart at least: no time is known better."""
+        return 0 if self._segment is None else self._segment.times.resolution_us
+
     def set_rate(self, rate_hz: float) -> None:
         """Take over a changed device: what follows starts a run."""
-        if self._held:
-            self._release(0, everything=True)
+        self.release(0, everything=True)
         self._period_us = 1e6 / rate_hz
         self._gap_us = 1.5 * self._period_us + 1000
+        if self._segment is not None:
+            self._segment.times.set_period(self._period_us)
         self._broken = True
 
     @property
     def boot(self) -> Boot | None:
         """Where the stream stands when nothing but its next sample is expected; None otherwise."""
         segment = self._segment
-        if segment is None or self._held or self._broken or segment.emitted_us != segment.newest_us:
+        if segment is None or self.holds or self._broken or segment.emitted_us != segment.newest_us:
+            return None
+        if not segment.times.is_plain or segment.times.in_packets:
             return None
         return Boot(segment.segment_id, segment.epoch, segment.newest_us, segment.newest_received_us, segment.clock)
 
@@ -200,33 +135,37 @@ class Tracker:
             self._streak = 0
             self._segment.resume(newest_us, newest_received_us, recent)
 
-    def push(self, device_ms: int, received_us: int, values: tuple[float, ...]) -> None:
-        """Take in a sample as its datagram says it, at its moment of arrival."""
+    def push(self, device_ms: int, received_us: int, values: tuple[float, ...], ordinal: int = 0) -> None:
+        """Take in a sample as its datagram says it, at its moment of arrival.
+
+        ``ordinal`` counts the samples before it in the same datagram that have the same time: such are no repetitions.
+        """
         self.seen_us = received_us
-        if self._held and received_us >= self._deadline_us:
-            self._release(received_us)
-        device_us = device_ms * 1000
-        key = (device_us, values)
+        if self.holds and received_us >= self._next_deadline_us():
+            self.release(received_us)
+        arrival = Arrival(device_ms * 1000, received_us, values, ordinal, device_ms >= EPOCH_MS_FROM)
+        if self._packet and arrival.stamp_us != self._packet[0][0].stamp_us:
+            self._take_packet()
         segment = self._segment
-        if segment is not None and segment.knows(key):
-            self._counters.dropped["duplicate"] += 1
-            return
-        epoch = device_ms >= EPOCH_MS_FROM
-        sample = (device_us, received_us, values)
-        if segment is None or not self._continues(segment, epoch, device_us, received_us):
-            if not self._belongs_to_previous(sample, epoch):
-                segment = self._begin(sample, epoch)
-                self._emit(segment, sample)
-            return
-        if device_us < segment.emitted_us:
-            self._take_late(segment, sample)
-            return
-        self._accept(segment, sample)
+        if segment is not None and (segment.knows(arrival.key) or self._holds_alike(arrival)):
+            times = segment.times
+            if arrival.stamp_us == times.stamp_us and times.n_in_packet < times.packet_size:
+                self._packet.append((arrival, True))
+            else:
+                self._counts.drop("duplicate")
+        elif self._packet:
+            self._packet.append((arrival, False))
+        else:
+            self._take_arrival(arrival)
 
     def release(self, now_us: int, *, everything: bool = False) -> None:
-        """Stop waiting for missing samples whose time is over (``everything``: at once)."""
+        """Stop waiting for what is missing and whose time is over (``everything``: at once)."""
+        if self._packet and (everything or _is_over(self._packet[0][0], self._wait_us, now_us)):
+            self._take_packet()
         if self._held:
             self._release(now_us, everything=everything)
+        if self._pending is not None and (everything or _is_over(self._pending, self._boot_wait_us, now_us)):
+            self._settle_pending()
 
     def take(self) -> list[Block]:
         """Give the blocks that are ready, in order; late ones among them."""
@@ -234,52 +173,128 @@ class Tracker:
         self._open = self._open_late = None
         return [self._block(group) for group in groups]
 
-    def _continues(self, segment: _Segment, epoch: bool, device_us: int, received_us: int) -> bool:
-        """Tell whether a sample belongs to the boot that runs."""
-        step = device_us - segment.newest_us
-        if epoch != segment.epoch or step < -BACK_US:
-            return False
-        if step < self._gap_us:
-            return True
-        arrivals = received_us - segment.newest_received_us
-        return abs(step - arrivals) <= MISMATCH_US + MISMATCH_SHARE * max(step, arrivals)
+    @property
+    def _boot_wait_us(self) -> int:
+        return max(self._wait_us, round(BOOT_PERIODS * self._period_us))
 
-    def _belongs_to_previous(self, sample: Sample, epoch: bool) -> bool:
+    def _next_deadline_us(self) -> int:
+        """Return when the first wait ends."""
+        ends = [self._deadline_us] if self._held else []
+        ends += [arrival.received_us + self._wait_us for arrival, _ in self._packet[:1]]
+        ends += [] if self._pending is None else [self._pending.received_us + self._boot_wait_us]
+        return min(ends)
+
+    def _holds_alike(self, arrival: Arrival) -> bool:
+        return any(held.key == arrival.key for held, _ in self._packet)
+
+    def _take_packet(self) -> None:
+        """Take the samples of a packet that were held because one of them equals another in all that it says.
+
+        It is a second sample where the packet would be too short without it, else a repetition.
+        """
+        packet, self._packet = self._packet, []
+        assert self._segment is not None
+        times = self._segment.times
+        missing = times.packet_size - times.n_in_packet - sum(1 for _, is_alike in packet if not is_alike)
+        for arrival, is_alike in packet:
+            if is_alike and missing <= 0:
+                self._counts.drop("duplicate")
+                continue
+            missing -= is_alike
+            self._take_arrival(arrival)
+
+    def _take_arrival(self, arrival: Arrival) -> None:
+        """Take a sample that is no repetition."""
+        segment = self._segment
+        if segment is None:
+            self._begin(arrival)
+        elif segment.is_continued_by(arrival, self._gap_us):
+            time_us = segment.time_of(arrival)
+            if time_us is None:
+                self._counts.drop("time_stands")
+                return
+            sample = (time_us, arrival.received_us, arrival.values)
+            if time_us < segment.emitted_us:
+                self._take_late(segment, arrival, sample)
+            else:
+                self._accept(segment, arrival, sample)
+        elif not self._belongs_to_previous(arrival):
+            self._consider_boot(arrival)
+
+    def _consider_boot(self, arrival: Arrival) -> None:
+        """Begin a boot when two samples tell of it: one alone may be another board's, or in another unit of time."""
+        first = self._pending
+        if first is None:
+            self._pending = arrival
+        elif first.key == arrival.key:
+            self._counts.drop("duplicate")
+        elif self._is_behind(first, arrival):
+            self._pending = None
+            self._begin(first)
+            self._take_arrival(arrival)
+        else:
+            step = (arrival.stamp_us - first.stamp_us) / self._period_us
+            self._counts.drop("time_unit" if UNIT_STEPS[0] <= step <= UNIT_STEPS[1] else "time_jump")
+            self._pending = arrival
+
+    def _is_behind(self, first: Arrival, second: Arrival) -> bool:
+        """Tell whether a sample continues one that would be a boot."""
+        step_us, arrivals_us = second.stamp_us - first.stamp_us, second.received_us - first.received_us
+        if first.epoch != second.epoch or step_us < -BACK_US:
+            return False
+        return step_us < self._gap_us or abs(step_us - arrivals_us) <= BOOT_MISMATCH_US
+
+    def _settle_pending(self) -> None:
+        """Decide on a sample that nothing has continued: a stray when the stream went on, else a boot."""
+        first, self._pending = self._pending, None
+        assert first is not None
+        assert self._segment is not None
+        if self._segment.newest_received_us > first.received_us:
+            self._counts.drop("time_jump")
+        else:
+            self._begin(first)
+
+    def _belongs_to_previous(self, arrival: Arrival) -> bool:
         """Deal with a sample that the first ones of a new boot have overtaken."""
         previous = self._previous
-        if previous is None or epoch != previous.epoch:
+        if previous is None or arrival.epoch != previous.epoch:
             return False
-        if max(abs(sample[0] - previous.newest_us), sample[1] - previous.newest_received_us) > BACK_US:
+        apart_us = abs(arrival.stamp_us - previous.times.stamp_us)
+        if max(apart_us, arrival.received_us - previous.newest_received_us) > BACK_US:
             return False
-        if previous.knows((sample[0], sample[2])):
-            self._counters.dropped["duplicate"] += 1
+        sample = (arrival.stamp_us, arrival.received_us, arrival.values)
+        if previous.knows(arrival.key):
+            self._counts.drop("duplicate")
         elif self._is_boot(sample):
             return False
         else:
-            previous.remember((sample[0], sample[2]))
+            previous.remember(arrival.key)
             self._emit_late(previous, sample)
         return True
 
-    def _begin(self, sample: Sample, epoch: bool) -> _Segment:
-        self._release(sample[1], everything=True)
-        device_us, received_us, values = sample
+    def _begin(self, first: Arrival) -> None:
+        """Begin a boot with its first sample, which is emitted."""
+        self._release(first.received_us, everything=True)
+        if self._pending is not None:
+            self._pending = None
+            self._counts.drop("time_jump")
         self._previous = self._segment
-        self.segment_id = max(received_us, self.segment_id + 1)
-        segment = self._segment = _Segment(self.segment_id, epoch, device_us, received_us)
-        segment.remember((device_us, values))
-        segment.clock.add(device_us, received_us)
+        self.segment_id = max(first.received_us, self.segment_id + 1)
+        segment = self._segment = Segment(self.segment_id, first, self._period_us)
+        segment.remember(first.key)
+        segment.clock.add(first.stamp_us, first.received_us)
         self._broken = True
         self._streak = 0
-        self._counters.segments += 1
-        return segment
+        self._counts.note("segments")
+        self._emit(segment, (first.stamp_us, first.received_us, first.values))
 
-    def _accept(self, segment: _Segment, sample: Sample) -> None:
-        """Take a sample whose place has not been passed."""
-        device_us, received_us, values = sample
+    def _accept(self, segment: Segment, arrival: Arrival, sample: Sample) -> None:
+        """Take a sample whose position has not been passed."""
+        device_us, received_us, _ = sample
         self._streak = 0
         if device_us >= segment.newest_us:
             segment.newest_us, segment.newest_received_us = device_us, received_us
-        segment.remember((device_us, values))
+        segment.remember(arrival.key)
         segment.clock.add(device_us, received_us)
         held = self._held
         if not held:
@@ -292,12 +307,12 @@ class Tracker:
         if len(held) > MAX_HELD:
             self._release(received_us, everything=True)
 
-    def _take_late(self, segment: _Segment, sample: Sample) -> None:
-        """Take a sample whose place has been passed; enough of them in a row are a new boot."""
+    def _take_late(self, segment: Segment, arrival: Arrival, sample: Sample) -> None:
+        """Take a sample whose position has been passed; enough of them in a row are a new boot."""
         if self._is_boot(sample):
-            self._emit(self._begin(sample, segment.epoch), sample)
+            self._begin(arrival)
             return
-        segment.remember((sample[0], sample[2]))
+        segment.remember(arrival.key)
         self._emit_late(segment, sample)
 
     def _is_boot(self, sample: Sample) -> bool:
@@ -313,7 +328,7 @@ class Tracker:
         at_pace = received_us - first_received_us >= (device_us - first_us) // 2
         return self._streak >= STREAK and device_us > first_us and at_pace
 
-    def _drain(self, segment: _Segment) -> None:
+    def _drain(self, segment: Segment) -> None:
         """Emit held samples as far as they continue what was emitted."""
         held, n = self._held, 0
         while n < len(held) and held[n][0] - segment.emitted_us < self._gap_us:
@@ -330,12 +345,12 @@ class Tracker:
             if not everything and since <= now_us < self._deadline_us:
                 return
             step = held[0][0] - segment.emitted_us
-            self._counters.missing += max(0, round(step / self._period_us) - 1)
+            self._counts.note("missing", max(0, round(step / self._period_us) - 1))
             self._broken = True
             self._emit(segment, held.pop(0))
             self._drain(segment)
 
-    def _emit(self, segment: _Segment, sample: Sample) -> None:
+    def _emit(self, segment: Segment, sample: Sample) -> None:
         segment.emitted_us = sample[0]
         group = self._open
         if group is not None and not self._broken and group.takes(segment, sample):
@@ -344,12 +359,12 @@ class Tracker:
         if group is not None and group.width != len(sample[2]):
             self._broken = True
         group = self._open = _Group(segment, self._broken, False, sample)
-        self._counters.runs += self._broken
+        self._counts.note("runs", int(self._broken))
         self._broken = False
         self._groups.append(group)
 
-    def _emit_late(self, segment: _Segment, sample: Sample) -> None:
-        self._counters.late += 1
+    def _emit_late(self, segment: Segment, sample: Sample) -> None:
+        self._counts.note("late")
         if self._open_late is not None and self._open_late.takes(segment, sample):
             self._open_late.samples.append(sample)
             return
@@ -370,3 +385,8 @@ class Tracker:
             received_us=np.array(received, np.int64),
             samples=np.array(values, np.float32),
         )
+
+
+def _is_over(since: Arrival, wait_us: int, now_us: int) -> bool:
+    """Tell whether a wait that began with a sample has ended; a server clock that was set back ends it as well."""
+    return not since.received_us <= now_us < since.received_us + wait_us

@@ -1,4 +1,4 @@
-"""UDP datagrams that devices send. Version 1 is text, one sample a datagram."""
+"""UDP datagrams that devices send. Version 1 is text, a line a sample."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ EPOCH_MS_BEFORE = 4_102_444_800_000
 MAX_ABS_VALUE = float(1 << 24)
 """Largest magnitude of a channel value: integers up to here are exact in float32."""
 
+_BLANK = b" \t"
+_LINE_END = re.compile(rb"\r\n?|\n")
 _INTEGER = re.compile(rb"[0-9]{1,19}\Z")
 _NUMBER = re.compile(rb"[+-]?(?:[0-9]{1,19}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class SampleV1:
-    """One sample as a version 1 datagram carries it. ``device_ms`` is what the datagram says, not unwrapped."""
+    """One sample as a line of a version 1 datagram has it. ``device_ms`` is what the datagram says, not unwrapped."""
 
     user_id: int
     device_ms: int
@@ -35,27 +37,41 @@ class SampleV1:
 
 
 def encode_v1(user_id: int, device_ms: int, values: Sequence[float]) -> bytes:
-    """Give the datagram ``userid,millis,a0[,a1…]``; integral values are written without a decimal point."""
+    """Return the datagram ``userid,millis,a0[,a1…]``; integral values are written without a decimal point."""
     fields: Iterable[str] = (str(int(v)) if float(v).is_integer() else repr(float(v)) for v in values)
     return ",".join((str(user_id), str(device_ms), *fields)).encode("ascii")
 
 
-def decode_v1(datagram: bytes) -> SampleV1:
-    """Read a version 1 datagram.
+def decode_v1(datagram: bytes) -> tuple[SampleV1, ...]:
+    """Return the samples of a version 1 datagram: one a line, all of one profile and with as many values.
+
+    What stands behind a NUL is ignored (a text that is shorter than the buffer it was sent from), and so are blanks
+    around fields and empty lines.
 
     Raises
     ------
     WireError
-        With reason ``empty``, ``too_long``, ``not_text``, ``field_count``, ``not_integer``, ``time_range``,
-        ``not_number`` or ``value_range``. No byte string raises anything else.
+        With reason ``empty``, ``too_long``, ``not_text``, ``json``, ``field_count``, ``not_integer``, ``time_range``,
+        ``not_number``, ``value_range`` or ``lines_differ``. No byte string raises anything else.
     """
     if len(datagram) > MAX_DATAGRAM_BYTES:
         raise WireError("too_long", f"expected at most {MAX_DATAGRAM_BYTES} bytes, got {len(datagram)}")
-    fields = datagram.strip(b" \t\r\n\0").split(b",")
-    if fields == [b""]:
+    text = datagram.partition(b"\0")[0]
+    lines = [line for line in _LINE_END.split(text) if line.strip(_BLANK)]
+    if not lines:
         raise WireError("empty", "expected userid,millis,a0[,a1…], got an empty datagram")
-    if not datagram.isascii():
+    if not text.isascii():
         raise WireError("not_text", "expected ASCII text userid,millis,a0[,a1…], got other bytes")
+    if lines[0].strip(_BLANK)[:1] in (b"{", b"["):
+        raise WireError("json", "expected userid,millis,a0[,a1…], got JSON")
+    samples = tuple(_decode_line(line) for line in lines)
+    if len({(sample.user_id, len(sample.values)) for sample in samples}) > 1:
+        raise WireError("lines_differ", "expected lines of one userid and with as many values each")
+    return samples
+
+
+def _decode_line(line: bytes) -> SampleV1:
+    fields = [field.strip(_BLANK) for field in line.split(b",")]
     if not 3 <= len(fields) <= 2 + MAX_CHANNELS:
         raise WireError("field_count", f"expected 3 to {2 + MAX_CHANNELS} fields, got {len(fields)}")
     if not (_INTEGER.match(fields[0]) and _INTEGER.match(fields[1])):

@@ -23,6 +23,7 @@ from ui.live_view import live_view
 from ui.page import empty, page
 from ui.pick import pick_profile
 from ui.runtime import App
+from ui.stream_state import show_fix
 from ui.text import md
 from ui.video import unplayable
 from ui.webcam import NO_CAMERA, show_webcam, webcam_on
@@ -38,6 +39,8 @@ def quality(app: App, user_id: int) -> None:
         profile = profiles.get_profile(tx, user_id)
         state = stream.look(tx, profile, clock.utc_now())
     show_quality(state)
+    if state.health is not None and state.health.fix is not None:
+        show_fix(app, profile, state.health.fix, "fix-capture")
 
 
 def start(app: App, profile: Profile, name: str, plan: CapturePlan, camera: RecorderState) -> None:

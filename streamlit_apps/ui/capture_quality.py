@@ -29,8 +29,9 @@ def show_quality(state: StreamState) -> None:
         st.warning(plain(state.problem), icon=":material/sensors_off:")
         return
     lines: list[tuple[Level, str, str]] = [(one.level, one.channel, one.reason) for one in state.channels]
-    if state.stream is not None:
-        lines.insert(0, (state.stream.level, "Stream", state.stream.reason))
+    if state.health is not None and state.health.level != "silent":
+        said = state.health.figures if state.health.level == "good" else state.health.sentence
+        lines.insert(0, (state.health.level, "Stream", said))
     level = worst([line[0] for line in lines])
     culprits = ", ".join(name for found, name, _ in lines if found == level)
     verdict = "All channels are good." if level == "good" else f"{culprits}."

@@ -9,13 +9,15 @@ from typing import Any
 import streamlit as st
 
 from semg.domain import Board, Profile
+from semg.ingest.stream_health import StreamHealth, refusal
 from semg.store import boards, profiles, senders
 from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import audit, errors, stream, times
+from ui import audit, errors, times
 from ui.boards import let_send
 from ui.page import flash
 from ui.runtime import App
+from ui.stream_state import show_fix, word
 from ui.text import cells, line, md
 
 NOBODY = "nobody"
@@ -75,7 +77,9 @@ def read_known(app: App, tx: Transaction) -> Known:
     )
 
 
-def show_sources(app: App, sources: Sequence[Mapping[str, Any]], known: Known) -> None:
+def show_sources(
+    app: App, sources: Sequence[Mapping[str, Any]], known: Known, health: Mapping[int, StreamHealth]
+) -> None:
     """Show every address that sends, why it is refused where it is, and fields to assign what is nobody's."""
     sources = [source for source in sources if not known.is_hidden(source)]
     if not sources:
@@ -88,28 +92,40 @@ def show_sources(app: App, sources: Sequence[Mapping[str, Any]], known: Known) -
         )
     else:
         st.dataframe(
-            cells(row_of(source, known) for source in sources),
+            cells(row_of(source, known, health) for source in sources),
             hide_index=True,
             width="stretch",
             column_config={"Clock": st.column_config.TextColumn(help=CLOCK_HELP)},
         )
+    for user_id in dict.fromkeys(owner.user_id for owner in map(known.owner, sources) if owner is not None):
+        judged = health.get(user_id)
+        if judged is not None and judged.fix is not None and app.may_work:
+            with st.container(border=True):
+                st.markdown(md("{sentence}", sentence=judged.sentence))
+                show_fix(app, known.people[user_id], judged.fix, "fix-overview")
     if app.may_work:
         for source in _assignable(sources, known):
             _assign(app, source, known)
         _assigned(app, known)
 
 
-def row_of(source: Mapping[str, Any], known: Known) -> dict[str, Any]:
-    """Give a sender as a row of the table."""
+def row_of(source: Mapping[str, Any], known: Known, health: Mapping[int, StreamHealth]) -> dict[str, Any]:
+    """Return a sender as a row of the table. One that is accepted is as good as its profile's stream."""
     owner = known.owner(source)
     rate_hz, state = float(source.get("rate_hz", 0)), str(source.get("state", ""))
     expected = "" if owner is None else f" of {owner.device.rate_hz:g}"
     age_s = float(source.get("age_s", 0))
+    judged = None if owner is None or state != "ok" else health.get(owner.user_id)
+    if state != "ok":
+        said = f"■ {refusal(state)}"
+    else:
+        said = "● accepted" if judged is None or judged.level == "silent" else word(judged)
     return {
         "Address": source.get("address", ""),
         "Says": known.says(source),
         "Profile": "—" if owner is None else owner.name,
-        "State": "● accepted" if state == "ok" else f"■ {stream.refusal(state)}",
+        "State": said,
+        "Stream": "" if judged is None else judged.figures,
         "Samples/s": f"{rate_hz:.0f}{expected}",
         "Channels": source.get("channels", 0),
         "Last values": ", ".join(f"{value:g}" for value in source.get("values", [])),

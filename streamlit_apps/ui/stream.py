@@ -1,51 +1,27 @@
-"""What a profile's stream looks like now: does it come, is it good, and if not, why."""
+"""A profile's stream as the services report it now, judged: does it come, is it good, and if not, why."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from semg.domain import Block, Profile
-from semg.signals.quality import ChannelQuality, StreamQuality, assess_channels, assess_stream
-from semg.store import blocks, services
+from semg.domain import Block, Device, Profile
+from semg.ingest.stream_health import StreamHealth, judge_stream, refusal
+from semg.signals.quality import ChannelQuality, assess_channels
+from semg.store import blocks, models, services
 from semg.store.pool import Transaction
 from semg.store.services import ServiceStatus
+from semg.wire.stream_status import DecidedStatus, ReceivedStatus, read_statuses
 
 SECONDS = 3.0
 FRESH_S = 2.0
 SERVICE_LATE_S, SERVICE_MISSING_S = 6.0, 20.0
 STORE_DELAY_S = 0.6
 """What was received is stored in batches; the youngest moments are not there yet."""
-
-REFUSALS = {
-    "ok": "accepted",
-    "unknown_profile": "no profile has this number",
-    "v1_not_allowed": "the profile does not accept the plain text format (v1): allow it, or use a board with a key",
-    "v1_network": "the plain text format (v1) is not taken from this network (V1_NETWORKS)",
-    "rate_limited": "it sends far more than its rate, or nothing but what is refused",
-    "channel_count": "another number of channels than the profile's device",
-    "field_count": "not of the form userid,millis,a0,…",
-    "not_integer": "userid or millis is not a whole number",
-    "not_number": "a value is not a number",
-    "not_text": "not readable as text",
-    "value_range": "a value is absurdly large",
-    "time_range": "the time is out of range",
-    "no_consent": "the person's consent to the recording is missing or was withdrawn",
-    "too_long": "the datagram is too long",
-    "empty": "the datagram is empty",
-    "duplicate": "the same sample comes again and again",
-    "unknown_board": "no board has this number, or its key was revoked",
-    "bad_tag": "not signed with the board's key",
-    "unassigned_board": "the board is assigned to no profile",
-    "replayed": "sent before: an older start of the board, or too late to tell",
-    "v2_size": "the binary datagram has another length than it says",
-    "v2_magic": "not of the binary format's version 2",
-    "v2_range": "the sample period or the clock is out of range",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,50 +32,100 @@ class StreamState:
     ----------
     problem
         Why a capture cannot start now, as a sentence; empty when it can.
+    health
+        The judgement of the stream; None while there is nothing to judge.
     """
 
     problem: str
-    stream: StreamQuality | None = None
+    health: StreamHealth | None = None
     channels: tuple[ChannelQuality, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What the services report of all streams."""
+
+    received: Mapping[int, ReceivedStatus]
+    decided: Mapping[int, DecidedStatus]
+
+    def health(self, profile: Profile, *, has_model: bool) -> StreamHealth:
+        """Judge a profile's stream."""
+        received, decided = self.received.get(profile.user_id), self.decided.get(profile.user_id)
+        return judge_stream(profile.name, profile.device, received, decided, has_model=has_model)
+
+
+def reported(statuses: Sequence[ServiceStatus], now: datetime) -> Reported:
+    """Read what the services report of streams; a report of a while ago is older by that."""
+    received: dict[int, ReceivedStatus] = {}
+    decided: dict[int, DecidedStatus] = {}
+    for status in statuses:
+        age_s = max(0.0, (now - status.seen_at).total_seconds())
+        if status.service == "udpserver":
+            for user_id, one in read_statuses(ReceivedStatus, status.metrics).items():
+                aged = replace(one, age_s=one.age_s + max(0.0, age_s - SERVICE_LATE_S))
+                if user_id not in received or aged.age_s < received[user_id].age_s:
+                    received[user_id] = aged
+        elif status.service == "nat_inference" and age_s < SERVICE_LATE_S:
+            for user_id, two in read_statuses(DecidedStatus, status.metrics).items():
+                if user_id not in decided or two.windows > decided[user_id].windows:
+                    decided[user_id] = two
+    return Reported(received, decided)
+
+
 def look(tx: Transaction, profile: Profile, now: datetime) -> StreamState:
-    """Judge what a profile's device sent in the last seconds."""
-    last_at = blocks.last_sample_at(tx, profile.user_id)
-    if last_at is None or now - last_at > timedelta(seconds=FRESH_S):
-        return StreamState(_why_silent(services.list_services(tx), profile, last_at))
+    """Judge what a profile's device sent in the last seconds, as it is reported and stored."""
+    statuses = services.list_services(tx)
+    said = reported(statuses, now)
     since = now - timedelta(seconds=SECONDS + STORE_DELAY_S)
-    found = [block for block in blocks.list_blocks(tx, profile.user_id, since, now) if not block.late]
-    return judge(profile, found)
-
-
-def judge(profile: Profile, found: Sequence[Block]) -> StreamState:
-    """Judge blocks in time order."""
-    n_channels = {block.samples.shape[1] for block in found}
-    if n_channels - {profile.device.n_channels}:
-        return StreamState(
-            f"The device sends {max(n_channels)} channels, but {profile.device.n_channels} are set for "
-            f"{profile.name}. Change the device on the page Profiles."
-        )
+    last_at = blocks.last_sample_at(tx, profile.user_id)
+    found: list[Block] = []
+    if last_at is not None and now - last_at <= timedelta(seconds=FRESH_S):
+        found = [block for block in blocks.list_blocks(tx, profile.user_id, since, now) if not block.late]
+    received = said.received.get(profile.user_id)
+    if received is None and found:
+        received = received_of(found)
+    decided = said.decided.get(profile.user_id)
+    has_model = decided is not None and models.find_active(tx, profile.user_id) is not None
+    health = judge_stream(profile.name, profile.device, received, decided, has_model=has_model)
+    if health.level == "silent":
+        return StreamState(_why_silent(statuses, profile, last_at))
+    if health.blocks:
+        return StreamState(health.sentence, health)
     if not found:
-        return StreamState("No samples of the last seconds are stored yet. Wait a moment.")
+        return StreamState("No samples of the last seconds are stored yet. Wait a moment.", health)
+    return StreamState("", health, channels_of(found, profile.device))
+
+
+def received_of(found: Sequence[Block]) -> ReceivedStatus:
+    """Return what stored blocks, in time order, say of a stream, as udpserver would report it."""
     server_us = np.concatenate([block.server_us for block in found])
-    samples = np.concatenate([block.samples for block in found])
-    span_s = max(1e-3, float(server_us[-1] - server_us[0]) / 1e6)
-    stream = assess_stream(server_us, profile.device.rate_hz, span_s)
-    return StreamState("", stream, assess_channels(samples, profile.device))
+    samples = np.concatenate([block.samples.ravel() for block in found])
+    period_us = max(1.0, float(np.median(np.diff(server_us)))) if len(server_us) > 1 else 1.0
+    seconds = max(1e-3, float(server_us[-1] - server_us[0] + period_us) / 1e6)
+    missing = np.maximum(np.round(np.diff(server_us) / period_us) - 1, 0).sum()
+    return ReceivedStatus(
+        seconds=seconds,
+        datagrams=len(server_us),
+        samples=len(server_us),
+        missing=int(missing),
+        long_s=seconds,
+        low=float(samples.min()),
+        high=float(samples.max()),
+        channels=found[-1].samples.shape[1],
+    )
+
+
+def channels_of(found: Sequence[Block], device: Device) -> tuple[ChannelQuality, ...]:
+    """Judge each channel; blocks of a device that had another number of channels say nothing."""
+    fitting = [block.samples for block in found if block.samples.shape[1] == device.n_channels]
+    return assess_channels(np.concatenate(fitting), device) if fitting else ()
 
 
 def sources_of(statuses: Sequence[ServiceStatus]) -> list[dict[str, Any]]:
-    """Give the table of senders that udpserver reports, the most recent first."""
+    """Return the table of senders that udpserver reports, the most recent first."""
     return [
         source for status in statuses if status.service == "udpserver" for source in status.metrics.get("sources", [])
     ]
-
-
-def refusal(state: str) -> str:
-    """Say why datagrams of a sender are not accepted."""
-    return REFUSALS.get(state, state.replace("_", " ") or "nothing known")
 
 
 def _why_silent(statuses: Sequence[ServiceStatus], profile: Profile, last_at: datetime | None) -> str:

@@ -59,14 +59,16 @@ def text_datagram(data: bytes) -> None:
     """Give one text datagram to both decoders: they must agree."""
     batch = decode_batch(Arrivals.of([(data, T0_US, ("127.0.0.1", 1))] * 7))
     try:
-        sample, reason = decode_v1(data), ""
+        samples, reason = decode_v1(data), ""
     except WireError as exc:
-        sample, reason = None, exc.reason
+        samples, reason = (), exc.reason
     assert batch.refused == (dict.fromkeys(range(7), reason) if reason else {})
-    if sample is None:
-        return
-    assert batch.user_ids.tolist() == [sample.user_id] * 7
-    assert batch.values[: len(sample.values)].tolist() == np.array(sample.values, np.float32).tolist()
+    n = len(samples)
+    assert batch.counts.tolist() == [n] * 7
+    assert batch.user_ids.tolist() == [samples[0].user_id if samples else 0] * 7
+    assert batch.device_ms[:n].tolist() == [sample.device_ms for sample in samples]
+    values = [value for sample in samples for value in sample.values]
+    assert batch.values[: len(values)].tolist() == np.array(values, np.float32).tolist()
 
 
 def binary_datagram(data: bytes) -> None:
@@ -95,8 +97,9 @@ def datagrams(data: bytes) -> None:
     made.append(pipeline.finish(at_us + 1_000_000))
     assert counters.received == n
     table = BlockTable.joined(made)
-    # A repeated text is accepted and dropped, a repeated signed datagram only dropped.
-    assert counters.accepted - counters.dropped["duplicate"] <= table.n_samples <= counters.accepted
+    # A repeated text, or one whose time is none, is accepted and dropped; a repeated signed datagram is only dropped.
+    dropped = sum(counters.dropped[reason] for reason in ("duplicate", "time_unit", "time_jump", "time_stands"))
+    assert counters.accepted - dropped <= table.n_samples <= counters.accepted
     # What came out must pass the journal unchanged.
     again = blocks.decode_table(blocks.encode_table(table.merged())) if len(table) else table
     assert again.n_samples == table.n_samples

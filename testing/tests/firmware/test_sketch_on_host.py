@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from semg.settings import PROJECT_DIR
-from semg.wire.udp import SampleV1, decode_v1, encode_v1
+from semg.wire.udp import SampleV1, encode_v1
+from testing.kits.texts import decode_one
 
 pytestmark = pytest.mark.firmware
 
@@ -25,7 +26,7 @@ Build = Callable[..., Path]
 
 
 def decode_all(lines: list[str]) -> list[SampleV1]:
-    return [decode_v1(line.encode()) for line in lines]
+    return [decode_one(line.encode()) for line in lines]
 
 
 def unwrapped_ms(samples: list[SampleV1]) -> np.ndarray:
@@ -93,7 +94,7 @@ def test_esp32_reads_only_adc1_pins() -> None:
 def test_golden_datagram_is_what_the_wire_format_says(golden: dict) -> None:
     datagram = golden["datagram"].encode()
     assert encode_v1(golden["user_id"], golden["device_ms"], golden["values"]) == datagram
-    assert decode_v1(datagram) == SampleV1(golden["user_id"], golden["device_ms"], tuple(golden["values"]))
+    assert decode_one(datagram) == SampleV1(golden["user_id"], golden["device_ms"], tuple(golden["values"]))
 
 
 def test_sketch_sends_the_golden_bytes(build: Build, run_virtual: Virtual) -> None:
@@ -197,7 +198,7 @@ def test_serial_shows_state_and_data_but_never_the_password(build: Build, run_vi
 @pytest.mark.parametrize("board", BOARDS)
 def test_datagrams_of_a_real_run_arrive_in_order_at_the_rate(build: Build, board: str) -> None:
     datagrams, _ = receive_run(build(board), 2500, HOST_START_MILLIS=WRAP - 1500)
-    samples = [decode_v1(datagram) for datagram in datagrams]
+    samples = [decode_one(datagram) for datagram in datagrams]
     device_ms = unwrapped_ms(samples)
     assert device_ms[0] < WRAP <= device_ms[-1]
     assert np.all(sample_numbers(samples, 1024 if board == "ESP8266" else 4096) == 1)
@@ -210,7 +211,7 @@ def test_datagrams_of_a_real_run_arrive_in_order_at_the_rate(build: Build, board
 def test_real_run_goes_on_after_a_wifi_drop(build: Build) -> None:
     binary = build("ARDUINO_ARCH_ESP32", "-DWIFI_RETRY_MS=500")
     datagrams, serial = receive_run(binary, 3500, HOST_WIFI_DROP_AT_MS=1000, HOST_WIFI_DROP_MS=300)
-    samples = [decode_v1(datagram) for datagram in datagrams]
+    samples = [decode_one(datagram) for datagram in datagrams]
     assert serial.count("WiFi: connected") == 2
     assert max(np.diff(unwrapped_ms(samples))) >= 300
     assert samples[-1].device_ms > 3000

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semg.domain import BoardMark, Device
+from semg.ingest.active_senders import TAKEOVER_US
 from semg.ingest.counters import Counters
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.sources import SOURCE_IDLE_US
@@ -44,7 +45,7 @@ def test_forged_tag_is_refused_and_does_not_block_the_real_datagram() -> None:
         forged = bytearray(real)
         forged[at] ^= 1
         assert feed(pipeline, bytes(forged)) == []
-    assert set(pipeline.counters.dropped) == {"not_text", "v2_magic", "unknown_board", "bad_tag"}
+    assert set(pipeline.counters.dropped) == {"field_count", "v2_magic", "unknown_board", "bad_tag"}
     assert pipeline.counters.dropped.total() == len(real)
     refused(pipeline, SimulatedBoard(secret=OTHER).next(), "bad_tag")
     assert pipeline.counters.accepted == 0
@@ -267,7 +268,9 @@ def test_text_and_board_of_one_profile_take_turns_in_growing_segments() -> None:
     pipeline = make_pipeline(board.known())
     text = [encode_v1(21, 10_000 + 5 * number, [30_000 + number, 0]) for number in range(8)]
     turns = [text[:2], [board.next(), board.next()], text[2:4], [board.next()], [text[4]], [text[5]]]
-    blocks = [block for turn in turns for block in feed(pipeline, *turn, at_us=us)]
+    blocks = []
+    for number, turn in enumerate(turns):  # who falls silent loses the profile
+        blocks += feed(pipeline, *turn, at_us=us + number * TAKEOVER_US)
     assert [numbers_of([block])[0] for block in blocks] == [30_000, 0, 4, 30_002, 8, 30_004, 30_005]
     assert [block.starts_run for block in blocks] == [True, True, False, True, True, True, False]
     ids = [block.segment_id for block in blocks]

@@ -26,6 +26,8 @@ _datagram = st.one_of(
 )
 
 
+_lines = st.lists(st.one_of(_text, st.sampled_from(["21,5,7", "21, 6 ,8", "21,5,7"])), max_size=4)
+_several = st.tuples(_lines, st.sampled_from(["\n", "\r\n", "\r"])).map(lambda pair: pair[1].join(pair[0]).encode())
 _digits = st.text("0123456789-,", max_size=40).map(str.encode)
 _numbers = st.lists(
     st.one_of(
@@ -49,6 +51,7 @@ _zeros = st.sampled_from([b"1,2," + b"0" * 30, b"1,2,-0", b"0" * 25 + b",1,2", b
         st.lists(_datagram, max_size=12),
         st.lists(_good, max_size=12),
         st.lists(st.one_of(_good, _numbers), max_size=6),
+        st.lists(st.one_of(_good, _several), max_size=8),
         st.lists(st.one_of(_good, _zeros), max_size=6),
         st.lists(st.one_of(_good, _digits), max_size=4),
     )
@@ -57,8 +60,8 @@ def test_batch_equals_one_by_one(datagrams: list[bytes]) -> None:
     expected = []
     for datagram in datagrams:
         try:
-            sample = decode_v1(datagram)
-            expected.append((sample.user_id, sample.device_ms, np.float32(sample.values).tolist()))
+            samples = decode_v1(datagram)
+            expected.append([(one.user_id, one.device_ms, np.float32(one.values).tolist()) for one in samples])
         except WireError as exc:
             expected.append(exc.reason)
     assert decoded(datagrams) == expected
@@ -66,31 +69,45 @@ def test_batch_equals_one_by_one(datagrams: list[bytes]) -> None:
     assert decoded([*filled, *datagrams])[FEW:] == expected
 
 
-def decoded(datagrams: list[bytes]) -> list[tuple[int, int, list[float]] | str]:
+Said = list[tuple[int, int, list[float]]]
+
+
+def decoded(datagrams: list[bytes]) -> list[Said | str]:
     texts = decode_batch(Arrivals.of([(datagram, 0, ("10.0.0.1", 1)) for datagram in datagrams]))
-    ends = texts.starts + texts.widths
-    return [
-        texts.refused.get(place)
-        or (
-            int(texts.user_ids[place]),
-            int(texts.device_ms[place]),
-            texts.values[texts.starts[place] : ends[place]].tolist(),
-        )
-        for place in range(len(datagrams))
-    ]
+    found: list[Said | str] = []
+    for index in range(len(datagrams)):
+        width = int(texts.widths[index])
+        samples = texts.samples_of(np.array([index])).tolist()
+        said = [
+            (int(texts.user_ids[index]), int(texts.device_ms[sample]), texts.values[at : at + width].tolist())
+            for sample, at in zip(samples, texts.starts[samples].tolist(), strict=True)
+        ]
+        found.append(texts.refused.get(index) or said)
+        if said:
+            assert list(texts.last_sample(index)) == said[-1][2]
+    return found
+
+
+def test_lines_of_a_datagram_are_its_samples_and_count_those_of_one_time() -> None:
+    datagrams = [b"21,5,1,2", b"21,10,3,4\n21,10,5,6\n21,15,7,8\n21,10,9,9", b"x", b"22,1,0"]
+    for filled in (0, 2 * FEW):
+        texts = decode_batch(Arrivals.of([(one, 0, ("10.0.0.1", 1)) for one in [b"9,9,9"] * filled + datagrams]))
+        assert texts.counts[filled:].tolist() == [1, 4, 0, 1]
+        assert texts.ordinals[filled:].tolist() == [0, 0, 1, 0, 2, 0]
+        assert texts.samples_of(np.array([filled + 1, filled + 3])).tolist() == [filled + at for at in (1, 2, 3, 4, 5)]
 
 
 def test_bad_datagrams_among_good_ones_are_found() -> None:
     good = [b"21,%d,512,498,-77,1023" % number for number in range(50)]
     mixed = [*good[:20], b"21,1,0.5", b"x", *good[20:], b"21,1,-0,1", b""]
     found = decoded(mixed)
-    assert found[:20] + found[22:52] == [(21, number, [512, 498, -77, 1023]) for number in range(50)]
-    assert found[20:22] + found[52:] == [(21, 1, [0.5]), "field_count", (21, 1, [0.0, 1.0]), "empty"]
+    assert found[:20] + found[22:52] == [[(21, number, [512, 498, -77, 1023])] for number in range(50)]
+    assert found[20:22] + found[52:] == [[(21, 1, [0.5])], "field_count", [(21, 1, [0.0, 1.0])], "empty"]
 
 
 def test_minus_zero_and_full_range_survive() -> None:
     datagram = b"21,4294967296,-9999999,-0,16777216"
     for batch in ([datagram], [datagram] * 20):
-        assert decoded(batch)[-1] == (21, 4294967296, [-9999999.0, 0.0, 16777216.0])
+        assert decoded(batch)[-1] == [(21, 4294967296, [-9999999.0, 0.0, 16777216.0])]
         texts = decode_batch(Arrivals.of([(datagram, 0, ("10.0.0.1", 1))] * len(batch)))
         assert np.signbit(texts.values[-2])

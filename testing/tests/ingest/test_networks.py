@@ -13,8 +13,8 @@ from semg.ingest.counters import Counters
 from semg.ingest.networks import Networks
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.reasons import OK, REASONS
+from semg.ingest.stream_health import REFUSALS
 from semg.settings import load_settings
-from ui.stream import REFUSALS
 
 T0_US = 1_800_000_000_000_000
 

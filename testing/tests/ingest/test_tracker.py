@@ -134,10 +134,20 @@ def test_sample_overtaken_by_a_wrap_belongs_to_the_segment_before() -> None:
     top = 1 << 32
     blocks = bench.feed([(top - 10, 0, 0.0), (0, 10, 2.0), (top - 5, 11, 1.0), (5, 15, 3.0), (top - 10, 16, 0.0)])
     assert bench.counters.segments == 2
+    assert values(blocks) == [0, 1, 2, 3]
+    assert [block.segment_id for block in blocks] == [T0_US, T0_US + 10_000]
+    assert bench.counters.dropped == Counter(duplicate=1)
+
+
+def test_sample_overtaken_by_the_second_one_of_a_wrap_is_late_in_the_segment_before() -> None:
+    bench = Bench()
+    top = 1 << 32
+    blocks = bench.feed([(top - 10, 0, 0.0), (0, 10, 2.0), (5, 11, 3.0), (top - 5, 12, 1.0)])
+    assert bench.counters.segments == 2
     assert values(blocks) == [0, 2, 3]
     (late,) = (block for block in blocks if block.late)
     assert late.segment_id == T0_US
-    assert bench.counters.dropped == Counter(duplicate=1)
+    assert values([late], late=True) == [1]
 
 
 def test_reboot_starts_a_segment() -> None:

@@ -157,7 +157,7 @@ def test_signal_has_a_verdict_and_a_reason_for_each_channel(open_page: Open, poo
     good = verdict(open_page(CAPTURE))
     assert 'data-level="good"' in good
     assert "All channels are good." in good
-    assert "200 samples/s, nothing lost" in good
+    assert "200 samples/s · 0.0% lost · 0% refused" in good
 
     with pool.transaction() as tx:
         device = profiles.get_profile(tx, profile_id).device

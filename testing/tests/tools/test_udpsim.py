@@ -23,7 +23,8 @@ from simulation import Chunk, Network, SimulationError
 
 from semg.recordings import load_recording, write_recording
 from semg.settings import PROJECT_DIR, Settings
-from semg.wire.udp import SampleV1, decode_v1, encode_v1
+from semg.wire.udp import SampleV1, encode_v1
+from testing.kits.texts import decode_one
 
 TESTING = PROJECT_DIR / "testing"
 LATEST_S = sending.SHORTEST_SLEEP_S + 1e-9
@@ -58,7 +59,7 @@ def send_all(
     started = time.now_s
     tally = sending.stream(
         sources,
-        lambda datagram: sent.append((time.now_s - started, decode_v1(datagram))),
+        lambda datagram: sent.append((time.now_s - started, decode_one(datagram))),
         clock=time.clock,
         sleep=time.sleep,
         **options,  # type: ignore[arg-type]
@@ -273,7 +274,7 @@ def drain(receiver: socket.socket) -> list[SampleV1]:
     got = []
     try:
         while True:
-            got.append(decode_v1(receiver.recv(2048)))
+            got.append(decode_one(receiver.recv(2048)))
     except TimeoutError:
         return got
 
@@ -302,7 +303,7 @@ def test_udpsim_ends_cleanly_when_told_to(
     receiver: socket.socket, start: Callable[..., subprocess.Popen[str]], number: signal.Signals
 ) -> None:
     process = start("udpsim.py")
-    first = [decode_v1(receiver.recv(2048)) for _ in range(20)]
+    first = [decode_one(receiver.recv(2048)) for _ in range(20)]
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")

@@ -14,7 +14,8 @@ import pytest
 import simulate_arduinodata
 
 from semg.settings import PROJECT_DIR, Settings
-from semg.wire.udp import decode_v1, encode_v1
+from semg.wire.udp import encode_v1
+from testing.kits.texts import decode_one
 
 SKETCH = (PROJECT_DIR / "arduino" / "arduinocode.ino").read_text()
 
@@ -56,7 +57,7 @@ def test_stream_is_whole_12_bit_numbers_on_a_counter_that_wraps() -> None:
         assert (done.returncode, done.stderr) == (0, "")
         sent = json.loads(done.stdout)["sent"]
         datagrams = [receiver.recv(2048) for _ in range(sent)]
-    samples = [decode_v1(datagram) for datagram in datagrams]
+    samples = [decode_one(datagram) for datagram in datagrams]
     values = np.array([sample.values for sample in samples])
     assert sent == 200
     assert [sample.device_ms for sample in samples] == [(2**32 - 500 + 5 * i) % 2**32 for i in range(200)]

@@ -1,0 +1,175 @@
+"""What came for each profile in the last seconds: the figures behind the judgement of its stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.block_table import BlockTable
+from semg.ingest.arrivals import ADDRESS_BYTES, readable
+from semg.ingest.counters import Counters
+from semg.ingest.reasons import OK, REASONS
+from semg.process.recent_counts import RecentCounts
+from semg.wire.stream_status import LONG_S, SHORT_S, ReceivedStatus
+
+QUIET_US = 2_000_000
+"""A stream that was silent for so long has begun anew: its rate is measured from then on."""
+
+MAX_REPORTED = 500
+"""So many profiles are reported at most, those that were heard last."""
+
+_Range: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
+_NAMES = ("datagrams", "samples", "missing", "late", "runs", "segments")
+
+
+class ProfileStats:
+    """Counts by profile. Not safe to use from several threads.
+
+    Parameters
+    ----------
+    counters
+        Where the streams count gaps, segments and what they drop.
+    """
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._recent = RecentCounts(LONG_S)
+        self._user_ids = np.zeros(0, np.int64)
+        self._ranges: list[_Range] = []
+        self._addresses = np.zeros((0, ADDRESS_BYTES), np.uint8)
+        self._make(0)
+
+    def set_profiles(self, user_ids: Sequence[int]) -> None:
+        """Take over the registry's profiles, in the order of their numbers."""
+        before = self._user_ids
+        codes, samples, heard_us, ranges = self._codes, self._samples, self._heard_us, self._ranges
+        addresses, widths, since_us = self._addresses, self._widths, self._since_us
+        self._user_ids = np.array(user_ids, np.int64)
+        self._make(len(user_ids))
+        _, at_old, at_new = np.intersect1d(before, self._user_ids, assume_unique=True, return_indices=True)
+        self._codes[at_new], self._samples[at_new] = codes[at_old], samples[at_old]
+        self._heard_us[at_new], self._addresses[at_new] = heard_us[at_old], addresses[at_old]
+        self._widths[at_new], self._since_us[at_new] = widths[at_old], since_us[at_old]
+        self._ranges = [_moved(one, at_old, at_new, len(user_ids)) for one in ranges]
+        gone = set(before.tolist()) - set(user_ids)
+        self._recent.forget(gone)
+        for user_id in gone:
+            self._counters.streams.pop(user_id, None)
+
+    def note(
+        self,
+        profiles: NDArray[np.int64],
+        codes: NDArray[np.int8],
+        widths: NDArray[np.int64],
+        addresses: NDArray[np.uint8],
+        now_us: int,
+    ) -> None:
+        """Take in datagrams that name profiles.
+
+        Parameters
+        ----------
+        profiles
+            Index of each datagram's profile, int64 ``(k,)``; -1 for none.
+        codes
+            Numbers of ``REASONS``, int8 ``(k,)``.
+        widths
+            How many values each one's samples have, int64 ``(k,)``.
+        addresses
+            Who sent them, as in ``Arrivals``.
+        """
+        named = np.flatnonzero(profiles >= 0)
+        if not len(named):
+            return
+        own = profiles[named]
+        np.add.at(self._codes, (own, codes[named]), 1)
+        self._since_us[own[now_us - self._heard_us[own] > QUIET_US]] = now_us
+        self._heard_us[own] = now_us
+        self._addresses[own], self._widths[own] = addresses[named], widths[named]
+
+    def note_blocks(self, table: BlockTable) -> None:
+        """Take in the blocks that were made."""
+        profiles = np.searchsorted(self._user_ids, table.rows["user_id"])
+        np.add.at(self._samples, profiles, table.counts)
+        starts = np.cumsum(table.value_counts) - table.value_counts
+        lows, highs = self._ranges[-1]
+        np.minimum.at(lows, profiles, np.minimum.reduceat(table.values, starts))
+        np.maximum.at(highs, profiles, np.maximum.reduceat(table.values, starts))
+
+    def table(self, now_us: int, clock_error_ms: Callable[[int], float | None]) -> dict[int, ReceivedStatus]:
+        """Return the status of each profile for which something came in the last minute; call it once a second."""
+        recent = np.flatnonzero((self._heard_us > 0) & (now_us - self._heard_us <= LONG_S * 1e6))
+        if len(recent) > MAX_REPORTED:
+            recent = recent[np.argsort(-self._heard_us[recent], kind="stable")[:MAX_REPORTED]]
+        heard = {int(self._user_ids[index]): index for index in recent.tolist()}
+        counts = {user_id: self._counts(user_id, index) for user_id, index in heard.items()}
+        self._recent.note(now_us, counts, {user_id: int(self._since_us[index]) for user_id, index in heard.items()})
+        low = np.minimum.reduce([ranges[0] for ranges in self._ranges])
+        high = np.maximum.reduce([ranges[1] for ranges in self._ranges])
+        self._ranges = [*self._ranges[-round(SHORT_S) + 1 :], _no_range(len(self._user_ids))]
+        return {
+            user_id: self._status(user_id, index, now_us, (low, high), clock_error_ms)
+            for user_id, index in heard.items()
+        }
+
+    def _status(
+        self,
+        user_id: int,
+        index: int,
+        now_us: int,
+        ranges: _Range,
+        clock_error_ms: Callable[[int], float | None],
+    ) -> ReceivedStatus:
+        short, seconds = self._recent.growth(user_id, SHORT_S)
+        long, long_s = self._recent.growth(user_id, LONG_S)
+        counts = dict(zip(_NAMES, short, strict=False))
+        dropped = zip(REASONS, short[len(_NAMES) :], strict=True)
+        low, high = float(ranges[0][index]), float(ranges[1][index])
+        host, port = readable(self._addresses[index])
+        return ReceivedStatus(
+            age_s=round(max(0, now_us - int(self._heard_us[index])) / 1e6, 2),
+            seconds=round(seconds, 2),
+            datagrams=counts["datagrams"],
+            samples=counts["samples"],
+            refused={reason: n for reason, n in dropped if n and reason != REASONS[OK]},
+            missing=counts["missing"],
+            late=counts["late"],
+            long_s=round(long_s, 2),
+            runs=long[_NAMES.index("runs")],
+            segments=long[_NAMES.index("segments")],
+            low=None if low > high else low,
+            high=None if low > high else high,
+            address=f"{host}:{port}",
+            clock_error_ms=clock_error_ms(user_id),
+            channels=int(self._widths[index]),
+        )
+
+    def _counts(self, user_id: int, index: int) -> tuple[int, ...]:
+        """Return all counts of a profile: those of ``_NAMES``, then what was dropped by reason."""
+        stream, by_code = self._counters.of(user_id), self._codes[index].tolist()
+        dropped = (n + stream.dropped[reason] for reason, n in zip(REASONS, by_code, strict=True))
+        figures = stream.missing, stream.late, stream.runs, stream.segments
+        return sum(by_code), int(self._samples[index]), *figures, *dropped
+
+    def _make(self, n: int) -> None:
+        self._codes = np.zeros((n, len(REASONS)), np.int64)
+        self._samples = np.zeros(n, np.int64)
+        self._heard_us = np.zeros(n, np.int64)
+        self._ranges = [_no_range(n)]
+        self._addresses = np.zeros((n, ADDRESS_BYTES), np.uint8)
+        self._widths = np.zeros(n, np.int64)
+        self._since_us = np.zeros(n, np.int64)
+
+
+def _no_range(n: int) -> _Range:
+    return np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32)
+
+
+def _moved(
+    ranges: _Range, old: NDArray[np.int64], new: NDArray[np.int64], n: int
+) -> _Range:
+    low, high = _no_range(n)
+    low[new], high[new] = ranges[0][old], ranges[1][old]
+    return low, high

@@ -1,0 +1,291 @@
+"""Whether a profile's stream can be recognised: one judgement, for every page and program that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from semg.domain import Device
+from semg.wire.stream_status import DecidedStatus, ReceivedStatus
+
+HealthLevel = Literal["good", "fair", "bad", "silent"]
+FixKind = Literal["range", "rate", "allow_v1"]
+
+FRESH_S = 3.5
+"""A sender that was heard longer ago is silent: it is reported every two seconds."""
+MEASURED_S = 3.0
+"""Shorter figures say nothing about a rate."""
+DECIDED_S = 5.0
+"""So long a good stream may take until its first window has been decided."""
+RATE_FAIR, RATE_BAD = 0.03, 0.15
+LOSS_FAIR, LOSS_BAD = 0.01, 0.05
+STARTS_BAD = 4
+"""New segments a minute beyond the first."""
+APART = 0.25
+"""Runs for each sample from which on a stream is slower than its device is set, and not lossy."""
+GAPS_FAIR, GAPS_BAD = 6, 40
+"""Gaps a minute; a window needs a second or so without one."""
+
+RANGES = (
+    (0, 1023), (0, 4095), (0, 16_383), (0, 65_535), (-128, 127), (-2048, 2047), (-32_768, 32_767),
+    (-8_388_608, 8_388_607),
+)  # fmt: skip
+"""Ranges of common converters, the likeliest first."""
+
+REFUSALS = {
+    "ok": "accepted",
+    "unknown_profile": "no profile has this number",
+    "v1_not_allowed": "the profile does not accept the plain text format (v1): allow it, or use a board with a key",
+    "v1_network": "the plain text format (v1) is not taken from this network (V1_NETWORKS)",
+    "rate_limited": "it sends far more than its rate, or nothing but what is refused",
+    "second_sender": "another device sends for the same profile: give each its own number",
+    "channel_count": "another number of channels than the profile's device",
+    "json": "JSON arrived; send a line userid,millis,a0,a1,… for each sample",
+    "field_count": "expected userid,millis and 1 to 16 values, separated by commas",
+    "lines_differ": "the lines of one datagram name different profiles, or have different numbers of values",
+    "not_integer": "userid and millis must be whole numbers without a sign",
+    "not_number": "a value is not a number, or is missing",
+    "not_text": "the datagram is neither text nor of the binary format",
+    "value_range": "a value is larger than 16,777,216",
+    "time_range": "millis is later than the year 2100",
+    "time_unit": "millis steps a thousand times too far: are these microseconds?",
+    "time_jump": "the time jumps back and forth: it is no clock, or two devices send with one number",
+    "time_stands": "the time hardly advances: are these seconds, or always the same time?",
+    "no_consent": "the person's consent to the recording is missing or was withdrawn",
+    "too_long": "the datagram is longer than 1,400 bytes",
+    "empty": "the datagram is empty",
+    "duplicate": "the same sample comes again and again",
+    "unknown_board": "no board has this number, or its key was revoked",
+    "bad_tag": "not signed with the board's key",
+    "unassigned_board": "the board is assigned to no profile",
+    "replayed": "sent before: an older start of the board, or too late to tell",
+    "v2_size": "the binary datagram has another length than it says",
+    "v2_magic": "not of the binary format's version 2",
+    "v2_range": "the sample period or the clock is out of range",
+}
+"""What is wrong with a refused datagram or sample, by reason."""
+
+_TIMES = ("time_unit", "time_stands", "time_jump")
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A change of the device that would make the stream fit: new values of its fields."""
+
+    kind: FixKind
+    values: Mapping[str, float | bool]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHealth:
+    """The judgement of a stream.
+
+    Attributes
+    ----------
+    code
+        What decided: ``good``, ``silent``, ``rate``, ``lost``, ``starts``, ``gaps``, ``range``, ``no_windows``,
+        ``no_decisions``, or the reason of a refusal.
+    sentence
+        What is wrong and what to do; for a good stream, that it is good.
+    figures
+        Rate, shares and counts, in one line; empty when nothing came.
+    blocks
+        Whether a recording of the stream would be of no use.
+    fix
+        What would mend it, where that is known.
+    """
+
+    level: HealthLevel
+    code: str
+    sentence: str
+    figures: str = ""
+    blocks: bool = False
+    fix: Fix | None = None
+
+
+def refusal(reason: str) -> str:
+    """Say why datagrams of a sender are not accepted."""
+    return REFUSALS.get(reason, reason.replace("_", " ") or "nothing known")
+
+
+def judge_stream(
+    name: str,
+    device: Device,
+    received: ReceivedStatus | None,
+    decided: DecidedStatus | None = None,
+    *,
+    has_model: bool = False,
+) -> StreamHealth:
+    """Judge what came for a profile in the last seconds.
+
+    Parameters
+    ----------
+    name
+        The profile's name, for the sentences.
+    received, decided
+        What the services report; None when they report nothing of the profile.
+    has_model
+        Whether windows and decisions are expected.
+    """
+    if received is None or received.age_s > FRESH_S or not (received.datagrams or received.samples):
+        return StreamHealth("silent", "silent", f"Nothing comes for {name} at the moment.", blocks=True)
+    judged = (
+        _judge_refused(name, device, received)
+        or _judge_time(name, device, received)
+        or _judge_range(name, device, received)
+        or (_judge_decided(name, received, decided or DecidedStatus()) if has_model else None)
+        or _judge_loss(name, device, received)
+        or StreamHealth("good", "good", f"{name}'s stream is good.")
+    )
+    figures = _figures(device, received, decided if has_model else None)
+    return StreamHealth(judged.level, judged.code, judged.sentence, figures, judged.blocks, judged.fix)
+
+
+def suggested_range(low: float, high: float) -> tuple[float, float]:
+    """Return the range of a common converter that holds two values; else one of their own with some room."""
+    for least, most in RANGES:
+        if least <= low and high <= most:
+            return float(least), float(most)
+    room = 0.1 * max(high - low, 1.0)
+    return float(low - room), float(high + room)
+
+
+def _judge_refused(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:
+    n_refused = sum(received.refused.values())
+    if not n_refused:
+        return None
+    reason = max(received.refused, key=received.refused.__getitem__)
+    share = n_refused / (n_refused + received.samples)
+    if share < LOSS_FAIR:
+        return None
+    sentence, fix = _refusal_of(name, device, received, reason)
+    if not received.samples:
+        return StreamHealth("bad", reason, f"Nothing is accepted for {name}: {sentence}", blocks=True, fix=fix)
+    blocks = reason in ("second_sender", *_TIMES) and share > LOSS_BAD
+    level: HealthLevel = "bad" if blocks or share > LOSS_BAD else "fair"
+    return StreamHealth(level, reason, f"{share:.0%} of what comes for {name} is refused: {sentence}", "", blocks, fix)
+
+
+def _refusal_of(name: str, device: Device, received: ReceivedStatus, reason: str) -> tuple[str, Fix | None]:
+    """Return why samples of a profile are refused, as a sentence's end, and what would mend it."""
+    period_ms = 1000 / device.rate_hz
+    if reason == "channel_count":
+        sent, own = received.channels, device.n_channels
+        return f"the device sends {_n(sent, 'channel')}, but {own} are set. Name {sent} on the page Profiles.", None
+    if reason == "time_unit":
+        return (
+            f"millis steps by about {1000 * period_ms:,.0f}, where {period_ms:g} is expected; are these microseconds? "
+            "Send millis(), or micros() / 1000."
+        ), None
+    if reason == "time_stands":
+        return f"millis hardly advances, where steps of {period_ms:g} are expected; are these seconds?", None
+    if reason == "second_sender":
+        return (
+            f"two devices send for {name}, and only the one that came first is taken. Give each its own number, or "
+            "switch one off."
+        ), None
+    if reason == "v1_not_allowed":
+        allow = Fix("allow_v1", {"allow_v1": True}, "Accept the plain text format")
+        return f"{name} does not accept the plain text format (v1). Allow it, or use a board with a key.", allow
+    return f"{refusal(reason)}.", None
+
+
+def _judge_time(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:
+    starts = max(0, received.segments - 1)
+    if starts * 60 / max(received.long_s, 10.0) >= STARTS_BAD:
+        return StreamHealth(
+            "bad", "starts",
+            f"The time of {name}'s device started anew {starts} times in {received.long_s:.0f} s: it restarts, or its "
+            "clock jumps. Check its power.",
+            blocks=True,
+        )  # fmt: skip
+    if received.seconds < MEASURED_S:
+        return None
+    sent_hz = received.samples / received.seconds
+    if received.runs / max(received.long_s, 1e-3) < APART * sent_hz:  # else each sample is alone: too slow, not lost
+        sent_hz += _missing(device, received) / received.seconds
+    off = abs(sent_hz - device.rate_hz) / device.rate_hz
+    if off <= RATE_FAIR:
+        return None
+    level: HealthLevel = "bad" if off > RATE_BAD else "fair"
+    fix = Fix("rate", {"rate_hz": round(sent_hz)}, f"Set {sent_hz:.0f} samples/s") if 50 <= sent_hz <= 2000 else None
+    return StreamHealth(
+        level, "rate",
+        f"{sent_hz:.0f} samples/s come from {name}'s device, but {device.rate_hz:g} are set. Change the sketch, or the "
+        "rate on the page Profiles.",
+        fix=fix if level == "bad" else None,
+    )  # fmt: skip
+
+
+def _judge_range(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:
+    low, high = received.low, received.high
+    if low is None or high is None or (device.adc_min <= low and high <= device.adc_max):
+        return None
+    least, most = suggested_range(low, high)
+    return StreamHealth(
+        "bad", "range",
+        f"Values {low:g} to {high:g} lie outside the range {device.adc_min:g} to {device.adc_max:g} that is set for "
+        f"{name}.",
+        fix=Fix("range", {"adc_min": least, "adc_max": most}, f"Set the range {least:g} to {most:g}"),
+    )  # fmt: skip
+
+
+def _judge_decided(name: str, received: ReceivedStatus, decided: DecidedStatus) -> StreamHealth | None:
+    if received.seconds < DECIDED_S or decided.decisions:
+        return None
+    if not decided.windows:
+        return StreamHealth(
+            "bad", "no_windows",
+            f"No window of {name}'s stream is complete: gaps or new starts come too often, or nat_inference does not "
+            "run.",
+        )  # fmt: skip
+    return StreamHealth(
+        "bad", "no_decisions", f"{name}'s windows are not answered. The service api, or the model, does not work."
+    )
+
+
+def _judge_loss(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:
+    loss = _loss(device, received)
+    gaps = max(0, received.runs - received.segments) * 60 / max(received.long_s, 10.0)
+    if loss > LOSS_FAIR:
+        level: HealthLevel = "bad" if loss > LOSS_BAD else "fair"
+        return StreamHealth(level, "lost", f"{loss:.1%} of {name}'s samples are lost on the way. Check the Wi-Fi.")
+    if gaps > GAPS_FAIR:
+        level = "bad" if gaps > GAPS_BAD else "fair"
+        return StreamHealth(
+            level, "gaps", f"{name}'s stream has {gaps:.0f} gaps a minute, and no window spans a gap. Check the Wi-Fi."
+        )
+    return None
+
+
+def _missing(device: Device, received: ReceivedStatus) -> int:
+    """Return how many samples are missing since the stream began, or began again after a pause."""
+    return min(received.missing, max(0, round(received.seconds * device.rate_hz) - received.samples))
+
+
+def _loss(device: Device, received: ReceivedStatus) -> float:
+    missing = _missing(device, received)
+    return missing / max(1, missing + received.samples)
+
+
+def _figures(device: Device, received: ReceivedStatus, decided: DecidedStatus | None) -> str:
+    seconds, n_refused = max(received.seconds, 1e-3), sum(received.refused.values())
+    loss = _loss(device, received)
+    minutes = max(received.long_s, 10.0) / 60
+    parts = [
+        f"{received.samples / seconds:.0f} samples/s",
+        f"{loss:.1%} lost",
+        f"{n_refused / max(1, n_refused + received.samples):.0%} refused",
+        f"{max(0, received.runs - received.segments) / minutes:.0f} gaps and "
+        f"{max(0, received.segments - 1) / minutes:.0f} new starts a minute",
+    ]
+    if decided is not None and decided.seconds:
+        windows, decisions = decided.windows / decided.seconds, decided.decisions / decided.seconds
+        parts.append(f"{windows:.1f} windows/s, {decisions:.1f} decisions/s")
+    return " · ".join(parts)
+
+
+def _n(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

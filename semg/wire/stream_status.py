@@ -1,0 +1,81 @@
+"""What udpserver and nat_inference report of each profile's stream, in the metrics of their heartbeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+SHORT_S, LONG_S = 10.0, 60.0
+"""Shares and rates are those of the last ``SHORT_S`` seconds, gaps and segments those of ``LONG_S``."""
+
+T = TypeVar("T", bound="ReceivedStatus | DecidedStatus")
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedStatus:
+    """A profile's stream as udpserver sees it.
+
+    Attributes
+    ----------
+    channels
+        How many values the last readable datagram had in a sample.
+    age_s
+        Since the last datagram for the profile, refused or not.
+    seconds
+        How long ``datagrams``, ``samples``, ``missing``, ``late`` and ``refused`` were counted.
+    datagrams, samples
+        Datagrams that named the profile; samples that were taken.
+    refused
+        How many datagrams (or samples of taken ones) were dropped, by reason.
+    missing, late
+        Samples that did not arrive; samples that came when their position had passed.
+    long_s, runs, segments
+        Runs and segments that began in the last ``long_s`` seconds: a run begins with each segment and behind each gap.
+    low, high
+        Least and greatest value; None when nothing was taken.
+    address
+        Who sent last.
+    clock_error_ms
+        How far the times of the samples may be off; None when that is not known.
+    """
+
+    age_s: float = 0.0
+    seconds: float = 0.0
+    datagrams: int = 0
+    samples: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    missing: int = 0
+    late: int = 0
+    long_s: float = 0.0
+    runs: int = 0
+    segments: int = 0
+    low: float | None = None
+    high: float | None = None
+    address: str = ""
+    clock_error_ms: float | None = None
+    channels: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedStatus:
+    """A profile's stream as nat_inference sees it: windows and decisions of the last ``seconds``."""
+
+    seconds: float = 0.0
+    windows: int = 0
+    decisions: int = 0
+
+
+def as_metrics(statuses: Mapping[int, ReceivedStatus] | Mapping[int, DecidedStatus]) -> dict[str, dict[str, Any]]:
+    """Return the statuses by profile as JSON-ready values."""
+    return {str(user_id): asdict(status) for user_id, status in statuses.items()}
+
+
+def read_statuses(kind: type[T], metrics: Mapping[str, Any]) -> dict[int, T]:
+    """Return the statuses by profile of a service's metrics; fields that are not known are left out."""
+    names = kind.__dataclass_fields__.keys()
+    found: Mapping[str, Mapping[str, Any]] = metrics.get("streams", {})
+    return {
+        int(user_id): kind(**{name: value for name, value in fields.items() if name in names})
+        for user_id, fields in found.items()
+    }

@@ -1,0 +1,69 @@
+"""How a profile's stream is: the one judgement as every page shows it, and a button that mends the device's fields."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from semg import clock
+from semg.domain import Profile
+from semg.ingest.stream_health import Fix, StreamHealth
+from semg.store import profiles
+from semg.store.audit import record
+from ui import acts, audit, errors, palette, stream
+from ui.fragments import live_fragment
+from ui.page import flash
+from ui.runtime import App
+from ui.text import markup, md, plain
+
+
+def word(health: StreamHealth) -> str:
+    """Return the judgement in a line: a sign and what is wrong."""
+    return f"{palette.LEVEL_SIGNS.get(health.level, '○')} {'good' if health.level == 'good' else health.sentence}"
+
+
+def show_fix(app: App, profile: Profile, fix: Fix, key: str) -> None:
+    """Show a button that sets the device's fields so that the stream fits, for who may change them."""
+    if not app.may_work:
+        return
+    label = md("{label} for {name}", label=fix.label, name=profile.name)
+    if st.button(label, key=acts.key(f"{key}-{fix.kind}", profile.user_id), icon=":material/build:"):
+        with errors.attempt():
+            with app.pool.transaction() as tx:
+                app.require(tx, profile.user_id, "work")
+                device = profiles.get_profile(tx, profile.user_id).device
+                profiles.update_device(tx, replace(device, **dict(fix.values)))  # type: ignore[arg-type]
+                record(tx, audit.actor(app), "device.changed", profile.user_id, **dict(fix.values))
+            flash(md("The device of {name} was changed", name=profile.name))
+            st.rerun()
+
+
+@live_fragment(2.0)
+def stream_state(app: App, user_id: int) -> None:
+    """Show how a profile's stream is, renewed every two seconds, and what would mend it."""
+    with app.pool.transaction() as tx:
+        profile = profiles.get_profile(tx, user_id)
+        state = stream.look(tx, profile, clock.utc_now())
+    if state.health is None:
+        st.info(plain(state.problem), icon=":material/sensors_off:")
+        return
+    show_health(state.health)
+    if state.health.fix is not None:
+        show_fix(app, profile, state.health.fix, "fix-live")
+
+
+def show_health(health: StreamHealth) -> None:
+    """Show a judgement with its figures."""
+    st.html(
+        markup(
+            '<div data-stream="{level}" data-code="{code}" style="border-left:6px solid {colour};padding:.2rem .7rem;'
+            'font-size:.92rem"><b style="color:{colour}">{word}</b>'
+            '<div style="color:#51606c;font-size:.82rem">{figures}</div></div>',
+            level=health.level,
+            code=health.code,
+            colour=palette.LEVEL_COLOURS.get(health.level, "#51606c"),
+            word=word(health),
+            figures=health.figures,
+        )
+    )
