@@ -71,10 +71,10 @@ class TextSamples:
         total = int(ends[-1]) if len(ends) else 0
         return np.repeat(self.firsts[datagrams] - (ends - counts), counts) + np.arange(total)
 
-    def last_sample(self, datagram: int) -> tuple[float, ...]:
-        """Return the values of a datagram's last sample."""
-        end = int((self.counts[: datagram + 1] * self.widths[: datagram + 1]).sum())
-        return tuple(self.values[end - int(self.widths[datagram]) : end].tolist())
+    @property
+    def value_ends(self) -> NDArray[np.int64]:
+        """Where each datagram's values end, int64 ``(n,)``."""
+        return np.cumsum(self.counts * self.widths)
 
 
 def decode_batch(arrivals: Arrivals) -> TextSamples:

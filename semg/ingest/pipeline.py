@@ -203,6 +203,7 @@ class Pipeline:
                     texts.values,
                 )
             )
+        ends = texts.value_ends
         last = np.maximum(texts.firsts + texts.counts - 1, 0)
         return Heard(
             codes,
@@ -212,7 +213,7 @@ class Pipeline:
             texts.device_ms[last] if len(texts.device_ms) else np.zeros(len(codes), np.int64),
             np.maximum(texts.counts, 1),
             texts.widths,
-            texts.last_sample,
+            lambda index: tuple(texts.values[ends[index] - texts.widths[index] : ends[index]].tolist()),
         )
 
     def _judge_texts(self, arrivals: Arrivals, texts: TextSamples) -> tuple[NDArray[np.int64], NDArray[np.int8]]:

@@ -83,8 +83,11 @@ class ProfileStats:
         named = np.flatnonzero(profiles >= 0)
         if not len(named):
             return
-        own = profiles[named]
-        np.add.at(self._codes, (own, codes[named]), 1)
+        own, n = profiles[named], len(self._user_ids)
+        refused = codes[named] != OK
+        self._codes[:, OK] += np.bincount(own[~refused], minlength=n)
+        if refused.any():
+            np.add.at(self._codes, (own[refused], codes[named[refused]]), 1)
         self._since_us[own[now_us - self._heard_us[own] > QUIET_US]] = now_us
         self._heard_us[own] = now_us
         self._addresses[own], self._widths[own] = addresses[named], widths[named]
@@ -92,7 +95,7 @@ class ProfileStats:
     def note_blocks(self, table: BlockTable) -> None:
         """Take in the blocks that were made."""
         profiles = np.searchsorted(self._user_ids, table.rows["user_id"])
-        np.add.at(self._samples, profiles, table.counts)
+        self._samples += np.bincount(profiles, table.counts, len(self._samples)).astype(np.int64)
         starts = np.cumsum(table.value_counts) - table.value_counts
         lows, highs = self._ranges[-1]
         np.minimum.at(lows, profiles, np.minimum.reduceat(table.values, starts))

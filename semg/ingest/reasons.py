@@ -21,6 +21,8 @@ REASONS = (
     # a sample by itself
     "time_unit", "time_jump", "time_stands",
 )  # fmt: skip
+TEXT_REASONS = frozenset(REASONS[1 : REASONS.index("unknown_profile")])
+"""Why a text cannot be read."""
 CODE = {reason: number for number, reason in enumerate(REASONS)}
 
 

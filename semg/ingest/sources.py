@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semg.ingest.arrivals import Address, Arrivals, readable
 from semg.ingest.counters import Counters
-from semg.ingest.reasons import OK, REASONS
+from semg.ingest.reasons import OK, REASONS, TEXT_REASONS
 
 MAX_SOURCES = 200
 SOURCE_IDLE_US = 60_000_000
@@ -21,6 +21,9 @@ CLEAR_EVERY_US = 1_000_000
 
 DETAILS_EVERY_US = 100_000
 """The last values are kept at most this often: nobody reads faster."""
+
+MAX_SAID = 60
+"""So much of a text that could not be read is shown."""
 
 REFUSED_PER_S = 2000
 REFUSED_SHARE = 0.98
@@ -63,7 +66,10 @@ class Heard:
 
 @dataclass(slots=True)
 class _Source:
-    """One sending address as the bench sees it. ``state`` is ``ok`` or why the last datagram was refused."""
+    """One sending address as the bench sees it.
+
+    ``state`` is ``ok`` or why the last datagram was refused, ``said`` the beginning of a text that could not be read.
+    """
 
     address: Address
     user_id: int | None = None
@@ -71,6 +77,7 @@ class _Source:
     samples: int = 0
     counted: int = 0
     state: str = ""
+    said: str = ""
     values: tuple[float, ...] = ()
     device_ms: int | None = None
     seen_us: int = 0
@@ -133,6 +140,9 @@ class Sources:
                     source.board_id = _named(heard.board_ids[place])
                     source.device_ms = int(heard.device_ms[place])
                     source.values = heard.values(place)
+                    source.said = ""
+                elif source.state in TEXT_REASONS:
+                    source.said = _beginning(arrivals.datagram(place))
 
     def table(self, now_us: int) -> list[dict[str, Any]]:
         """Forget who fell silent, and give the others, the most recent first, with their rate since the last call."""
@@ -153,6 +163,7 @@ class Sources:
                     "values": list(source.values),
                     "device_ms": source.device_ms,
                     "state": source.state,
+                    "said": source.said,
                     "age_s": round(max(0, now_us - source.seen_us) / 1e6, 2),
                 }
             )
@@ -186,6 +197,13 @@ class Sources:
         for sender in silent:
             del self._by_sender[sender]
         return bool(silent)
+
+
+def _beginning(datagram: bytes) -> str:
+    """Return the beginning of a datagram as text, other bytes than printable ASCII by their numbers."""
+    signs = datagram[:MAX_SAID]
+    shown = "".join(chr(sign) if 32 <= sign < 127 else f"\\x{sign:02x}" for sign in signs)
+    return shown + ("…" if len(datagram) > MAX_SAID else "")
 
 
 def _named(number: np.int64) -> int | None:

@@ -97,6 +97,7 @@ def show_sources(
             width="stretch",
             column_config={"Clock": st.column_config.TextColumn(help=CLOCK_HELP)},
         )
+    _show_unreadable(sources, known)
     for user_id in dict.fromkeys(owner.user_id for owner in map(known.owner, sources) if owner is not None):
         judged = health.get(user_id)
         if judged is not None and judged.fix is not None and app.may_work:
@@ -107,6 +108,31 @@ def show_sources(
         for source in _assignable(sources, known):
             _assign(app, source, known)
         _assigned(app, known)
+
+
+def _show_unreadable(sources: Sequence[Mapping[str, Any]], known: Known) -> None:
+    """Show what arrived from senders whose text cannot be read, and a line that would be right."""
+    for source in [source for source in sources if source.get("said")][:ASSIGNABLE]:
+        people = sorted(known.people.values(), key=lambda one: (one.user_id != source.get("user_id"), one.name))
+        example = example_line(people[0]) if people else "21,1000,512,498"
+        st.warning(
+            md(
+                "{address} sends what cannot be read: {why}. It sent “{said}”. A right line is “{example}”{whose}: "
+                "number, time in milliseconds, a value for each channel.",
+                address=source.get("address", ""),
+                why=refusal(str(source.get("state", ""))),
+                said=source["said"],
+                example=example,
+                whose=line(", for {name}", name=people[0].name) if people else "",
+            ),
+            icon=":material/help:",
+        )
+
+
+def example_line(profile: Profile) -> str:
+    """Return a text datagram that a profile would accept."""
+    middle = round((profile.device.adc_min + profile.device.adc_max) / 2)
+    return ",".join(map(str, (profile.user_id, 1000, *[middle] * profile.device.n_channels)))
 
 
 def row_of(source: Mapping[str, Any], known: Known, health: Mapping[int, StreamHealth]) -> dict[str, Any]:

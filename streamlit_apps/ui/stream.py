@@ -136,6 +136,12 @@ def _why_silent(statuses: Sequence[ServiceStatus], profile: Profile, last_at: da
             f"A device at {refused[0]['address']} sends for {profile.name}, but nothing is accepted: "
             f"{refusal(refused[0]['state'])}."
         )
+    unreadable = [source for source in sources_of(statuses) if source.get("said") and source.get("age_s", 99) < 10]
+    if unreadable:
+        return (
+            f"Nothing streams for {profile.name}. A device at {unreadable[0]['address']} sends what cannot be read: "
+            f"{refusal(unreadable[0]['state'])}. The page Overview shows what it sent."
+        )
     if not any(status.service == "udpserver" for status in statuses):
         return "Nothing streams: the service udpserver is not running. Start it with ./start_all.sh."
     if last_at is None:

@@ -34,7 +34,7 @@ def show_fix(app: App, profile: Profile, fix: Fix, key: str) -> None:
                 app.require(tx, profile.user_id, "work")
                 device = profiles.get_profile(tx, profile.user_id).device
                 profiles.update_device(tx, replace(device, **dict(fix.values)))  # type: ignore[arg-type]
-                record(tx, audit.actor(app), "device.changed", profile.user_id, **dict(fix.values))
+                record(tx, audit.actor(app), "profile.changed", profile.user_id)
             flash(md("The device of {name} was changed", name=profile.name))
             st.rerun()
 

@@ -11,7 +11,17 @@ from semg.boards import make_board
 from semg.consent import TEST_PERSON
 from semg.store import boards, profiles, senders, services
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import Open, act, all_text, insert_models, make_session, now
+from testing.tests.pages.page_data import (
+    CAPTURE,
+    LIVE,
+    Open,
+    act,
+    all_text,
+    insert_models,
+    make_session,
+    now,
+    store_noise,
+)
 
 pytestmark = pytest.mark.servers
 
@@ -102,3 +112,70 @@ def test_overview_of_a_profile_without_gestures_leads_to_them(open_page: Open, p
     with pool.transaction() as tx:
         profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
     assert "**Next: gestures.**" in all_text(open_page())
+
+
+def received(**changes: object) -> dict[str, object]:
+    """What udpserver reports of a good stream of Ada's device: 4 channels, 200 Hz, 0 to 4095."""
+    good = {"age_s": 0.1, "seconds": 10.0, "datagrams": 2000, "samples": 2000, "refused": {}, "missing": 0, "late": 0,
+            "long_s": 60.0, "runs": 1, "segments": 1, "low": 100.0, "high": 3000.0, "channels": 4}  # fmt: skip
+    return good | changes
+
+
+def show_stream(pool: Pool, user_id: int, **changes: object) -> None:
+    source = {"address": "10.0.0.7:2390", "user_id": user_id, "rate_hz": 200.0, "channels": 4, "values": [1.0],
+              "state": "ok", "age_s": 0.1}  # fmt: skip
+    metrics = {"sources": [source], "streams": {str(user_id): received(**changes)}}
+    with pool.transaction() as tx:
+        services.upsert_service(tx, "udpserver", "a:1", 1, now(), metrics)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "● good"),
+        ({"low": 1958.0, "high": 70_000.0}, "■ Values 1958 to 70000 lie outside the range 0 to 4095"),
+        ({"samples": 900, "datagrams": 900}, "■ 90 samples/s come from Ada's device, but 200 are set"),
+        ({"refused": {"second_sender": 2000}}, "■ 50% of what comes for Ada is refused: two devices send for Ada"),
+        ({"missing": 400, "samples": 1600}, "■ 20.0% of Ada's samples are lost"),
+        ({"segments": 30}, "■ The time of Ada's device started anew 29 times"),
+    ],
+)
+@pytest.mark.parametrize("where", ["overview", LIVE, CAPTURE])
+def test_stream_is_judged_alike_on_every_page(
+    open_page: Open, pool: Pool, profile_id: int, changes: dict[str, object], said: str, where: str
+) -> None:
+    store_noise(pool, profile_id, now() - timedelta(seconds=4), 30)
+    show_stream(pool, profile_id, **changes)
+    page = open_page() if where == "overview" else open_page(where)
+    assert not page.exception
+    if where == "overview":
+        assert page.dataframe[0].value["State"][0].startswith(said)
+    else:
+        shown = " ".join([*(one.body for one in page.html), *(one.value for one in page.warning)])
+        assert ("0.0% lost" if said == "● good" else said[2:].replace("'", "&#x27;")) in shown or said[2:] in shown
+
+
+@pytest.mark.parametrize("where", ["overview", LIVE, CAPTURE])
+def test_range_that_does_not_fit_is_set_by_a_button(open_page: Open, pool: Pool, profile_id: int, where: str) -> None:
+    store_noise(pool, profile_id, now() - timedelta(seconds=4), 30)
+    show_stream(pool, profile_id, low=-90.0, high=80.0)
+    page = open_page() if where == "overview" else open_page(where)
+    name = {"overview": "fix-overview", LIVE: "fix-live", CAPTURE: "fix-capture"}[where]
+    act(page, f"{name}-range").click().run()
+    assert not page.exception
+    assert [one.value for one in page.error] == []
+    with pool.transaction() as tx:
+        device = profiles.get_profile(tx, profile_id).device
+    assert (device.adc_min, device.adc_max) == (-128.0, 127.0)
+
+
+def test_text_that_cannot_be_read_is_shown_with_a_line_that_would_be_right(
+    open_page: Open, pool: Pool, profile_id: int
+) -> None:
+    show_sender(pool, user_id=None, state="json", said='{"user": 21, "data": [500]}')
+    page = open_page()
+    assert not page.exception
+    (warning,) = [one.value for one in page.warning]
+    assert "JSON arrived" in warning
+    assert f"{profile_id},1000,2048,2048,2048,2048" in warning
+    assert "Nothing streams for Ada. A device at 10.0.0.7:2390 sends what cannot be read" in all_text(open_page(CAPTURE))
