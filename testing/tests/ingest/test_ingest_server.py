@@ -62,6 +62,28 @@ async def test_every_sample_at_200_hz_is_stored_exactly_once(servers, ingest_poo
     assert await stored_count(ingest_pool, user_id) == 600
 
 
+async def test_packets_of_a_device_are_stored_at_their_own_times_and_its_stream_is_reported(
+    servers, ingest_pool: Pool, sender: Sender
+) -> None:
+    user_id = make_profile(ingest_pool, n_channels=2)
+    async with running(servers.settings, ingest_pool) as server:
+        for first in range(0, 200, 4):  # two datagrams with the packet's time, one of them with two lines
+            ms = 1000 + 5 * first
+            sender.raw(b"%d,%d,%d,1\n%d,%d,%d,1\n" % (user_id, ms, first, user_id, ms, first + 1))
+            sender.raw(b"%d, %d, %d, 1\0" % (user_id, ms, first + 2))
+            sender.raw(b"%d,%d,%d,1" % (user_id, ms, first + 3))
+        sender.raw(b'{"user": 1}')
+        await until(lambda: server.counters.stored == 200, "200 stored")
+        status = await until(lambda: server.metrics()["streams"].get(str(user_id)), "a report of the stream")
+        (source,) = server.metrics()["sources"]
+    assert stored_numbers(ingest_pool, user_id) == list(range(200))
+    times = np.concatenate([block.device_us for block in stored_blocks(ingest_pool, user_id)])
+    assert times.tolist() == [(1000 + 5 * number) * 1000 for number in range(200)]
+    assert (status["samples"], status["datagrams"], status["refused"]) == (200, 150, {})
+    assert (status["segments"], status["runs"], status["low"], status["high"]) == (1, 1, 0.0, 199.0)
+    assert (source["state"], source["said"]) == ("json", '{"user": 1}')
+
+
 async def test_bad_datagrams_are_counted_by_reason_and_good_ones_stored(
     servers, ingest_pool: Pool, sender: Sender, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -247,6 +247,8 @@ async def test_new_version_and_deleted_profile_while_streaming(
         await until(lambda: worker.directory.find(user_id).version == 2)
         await publish(servers.settings, blocks[60:120])
         await until(lambda: any(d.model_version == 2 for d in stored(pool, user_id)))
+        reported = worker.metrics()["streams"][str(user_id)]
+        assert reported["windows"] >= reported["decisions"] >= worker.counters.decisions - 1 > 0
         with pool.transaction() as tx:
             assert models.find_active(tx, user_id).version == 2
             profiles.delete_profile(tx, user_id)
