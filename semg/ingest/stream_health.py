@@ -66,6 +66,13 @@ REFUSALS = {
 }
 """What is wrong with a refused datagram or sample, by reason."""
 
+_WORDS = {
+    "good": "good", "silent": "silent", "rate": "wrong rate", "lost": "samples are lost", "starts": "starts anew",
+    "gaps": "many gaps", "range": "wrong range", "no_windows": "no complete window", "no_decisions": "no decisions",
+    "second_sender": "two devices, one number", "time_unit": "microseconds?", "time_stands": "time stands still",
+    "time_jump": "time jumps", "channel_count": "wrong number of channels", "duplicate": "samples are repeated",
+    "v1_not_allowed": "text is not allowed", "no_consent": "no consent", "rate_limited": "sends too much",
+}  # fmt: skip
 _TIMES = ("time_unit", "time_stands", "time_jump")
 
 
@@ -103,6 +110,11 @@ class StreamHealth:
     figures: str = ""
     blocks: bool = False
     fix: Fix | None = None
+
+    @property
+    def word(self) -> str:
+        """The judgement in a few words."""
+        return _WORDS.get(self.code, "refused")
 
 
 def refusal(reason: str) -> str:
@@ -203,9 +215,7 @@ def _judge_time(name: str, device: Device, received: ReceivedStatus) -> StreamHe
         )  # fmt: skip
     if received.seconds < MEASURED_S:
         return None
-    sent_hz = received.samples / received.seconds
-    if received.runs / max(received.long_s, 1e-3) < APART * sent_hz:  # else each sample is alone: too slow, not lost
-        sent_hz += _missing(device, received) / received.seconds
+    sent_hz = (received.samples + _missing(device, received)) / received.seconds
     off = abs(sent_hz - device.rate_hz) / device.rate_hz
     if off <= RATE_FAIR:
         return None
@@ -262,6 +272,8 @@ def _judge_loss(name: str, device: Device, received: ReceivedStatus) -> StreamHe
 
 def _missing(device: Device, received: ReceivedStatus) -> int:
     """Return how many samples are missing since the stream began, or began again after a pause."""
+    if received.runs / max(received.long_s, 1e-3) >= APART * received.samples / max(received.seconds, 1e-3):
+        return 0  # each sample is alone: the device is slower than it is set, nothing is lost
     return min(received.missing, max(0, round(received.seconds * device.rate_hz) - received.samples))
 
 

@@ -17,7 +17,7 @@ from ui import audit, errors, times
 from ui.boards import let_send
 from ui.page import flash
 from ui.runtime import App
-from ui.stream_state import show_fix, word
+from ui.stream_state import show_fix, show_health, word
 from ui.text import cells, line, md
 
 NOBODY = "nobody"
@@ -100,9 +100,9 @@ def show_sources(
     _show_unreadable(sources, known)
     for user_id in dict.fromkeys(owner.user_id for owner in map(known.owner, sources) if owner is not None):
         judged = health.get(user_id)
-        if judged is not None and judged.fix is not None and app.may_work:
-            with st.container(border=True):
-                st.markdown(md("{sentence}", sentence=judged.sentence))
+        if judged is not None and judged.level in ("fair", "bad"):
+            show_health(judged)
+            if judged.fix is not None:
                 show_fix(app, known.people[user_id], judged.fix, "fix-overview")
     if app.may_work:
         for source in _assignable(sources, known):
@@ -151,11 +151,11 @@ def row_of(source: Mapping[str, Any], known: Known, health: Mapping[int, StreamH
         "Says": known.says(source),
         "Profile": "—" if owner is None else owner.name,
         "State": said,
-        "Stream": "" if judged is None else judged.figures,
         "Samples/s": f"{rate_hz:.0f}{expected}",
         "Channels": source.get("channels", 0),
         "Last values": ", ".join(f"{value:g}" for value in source.get("values", [])),
         "Clock": _clock(source),
+        "Stream": "" if judged is None else judged.figures,
         "Last seen": "now" if age_s < NOW_S else f"{times.length(age_s)} ago",
     }
 

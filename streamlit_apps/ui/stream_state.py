@@ -19,8 +19,8 @@ from ui.text import markup, md, plain
 
 
 def word(health: StreamHealth) -> str:
-    """Return the judgement in a line: a sign and what is wrong."""
-    return f"{palette.LEVEL_SIGNS.get(health.level, '○')} {'good' if health.level == 'good' else health.sentence}"
+    """Return the judgement in a few words behind its sign."""
+    return f"{palette.LEVEL_SIGNS.get(health.level, '○')} {health.word}"
 
 
 def show_fix(app: App, profile: Profile, fix: Fix, key: str) -> None:
@@ -63,7 +63,7 @@ def show_health(health: StreamHealth) -> None:
             level=health.level,
             code=health.code,
             colour=palette.LEVEL_COLOURS.get(health.level, "#51606c"),
-            word=word(health),
+            word=f"{palette.LEVEL_SIGNS.get(health.level, '○')} {health.sentence}",
             figures=health.figures,
         )
     )

@@ -149,10 +149,13 @@ def test_stream_is_judged_alike_on_every_page(
     page = open_page() if where == "overview" else open_page(where)
     assert not page.exception
     if where == "overview":
-        assert page.dataframe[0].value["State"][0].startswith(said)
-    else:
-        shown = " ".join([*(one.body for one in page.html), *(one.value for one in page.warning)])
-        assert ("0.0% lost" if said == "● good" else said[2:].replace("'", "&#x27;")) in shown or said[2:] in shown
+        row = page.dataframe[0].value.iloc[0]
+        assert (row["State"][0], "200 samples/s" in row["Stream"]) == (said[0], "samples" not in changes)
+    shown = " ".join([*(one.body for one in page.html), *(one.value for one in page.warning)]).replace("&#x27;", "'")
+    if said != "● good":
+        assert said[2:] in shown
+    elif where != "overview":
+        assert "0.0% lost" in shown
 
 
 @pytest.mark.parametrize("where", ["overview", LIVE, CAPTURE])
@@ -178,4 +181,18 @@ def test_text_that_cannot_be_read_is_shown_with_a_line_that_would_be_right(
     (warning,) = [one.value for one in page.warning]
     assert "JSON arrived" in warning
     assert f"{profile_id},1000,2048,2048,2048,2048" in warning
-    assert "Nothing streams for Ada. A device at 10.0.0.7:2390 sends what cannot be read" in all_text(open_page(CAPTURE))
+    said = all_text(open_page(CAPTURE))
+    assert "Nothing streams for Ada. A device at 10.0.0.7:2390 sends what cannot be read" in said
+
+
+def test_windows_and_decisions_are_expected_where_a_model_is_active(
+    open_page: Open, pool: Pool, profile_id: int
+) -> None:
+    insert_models(pool, profile_id, 1)
+    show_stream(pool, profile_id)
+    assert open_page().dataframe[0].value["State"][0] == "■ no complete window"
+    with pool.transaction() as tx:
+        decided = {str(profile_id): {"seconds": 10.0, "windows": 200, "decisions": 200}}
+        services.upsert_service(tx, "nat_inference", "a:2", 2, now(), {"streams": decided})
+    row = open_page().dataframe[0].value.iloc[0]
+    assert (row["State"], row["Stream"][-41:]) == ("● good", "minute · 20.0 windows/s, 20.0 decisions/s")
