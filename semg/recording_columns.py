@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from semg.domain import MAX_CHANNELS
+from semg import names
+from semg.domain import REST
 from semg.errors import RecordingError
-from semg.recording_text import PIECE_BYTES, BoundedText
+from semg.recording_layout import Layout
+from semg.recording_lines import Lines
+from semg.recording_text import PIECE_BYTES
 from semg.signals.dataset import Stretch
 from semg.wire import csv_cells
 
-MAX_HEADER_BYTES = 4096
 MAX_ABSOLUTE_VALUE = 1e9
 CHUNK_ROWS = 50_000
-_LABEL_COLUMNS = ("gesture", "repetition")
+_FORMATS = re.compile(r"\.(csv|tsv|txt|dat)?(\.gz)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,61 +56,75 @@ UPLOAD = Limits(text_bytes=256 << 20, rows=8_000_000, values=64_000_000, stretch
 """Of a file that somebody uploads: two hours of 16 channels at 500 Hz, half a GB of memory at the most."""
 
 
-def tables(path: Path, text: BoundedText) -> Iterator[pd.DataFrame]:
+def tables(name: str, lines: Lines, layout: Layout) -> Iterator[pd.DataFrame]:
     """Yield the rows in portions; the first one has the header's columns even when there are no rows."""
-    # Looked at before pandas makes a column of every comma.
-    header = text.peek(MAX_HEADER_BYTES + 1).split(b"\n", 1)[0]
-    if len(header) > MAX_HEADER_BYTES or header.count(b",") >= MAX_CHANNELS + 1 + len(_LABEL_COLUMNS):
-        raise RecordingError(
-            f"{path.name} begins with a line of more than {MAX_CHANNELS + 3} columns or {MAX_HEADER_BYTES} bytes; "
-            "expected the header millis,a0,…,aN,gesture,repetition."
-        )
-    lines = io.TextIOWrapper(text, "utf-8", newline="")  # type: ignore[type-var]
-    lines._CHUNK_SIZE = PIECE_BYTES  # type: ignore[attr-defined]
+    text = io.TextIOWrapper(lines, "utf-8", newline="")  # type: ignore[type-var]
+    text._CHUNK_SIZE = PIECE_BYTES  # type: ignore[attr-defined]
+    words = {column: str for column in (layout.label,) if column is not None}
     try:
         yield from pd.read_csv(
-            lines, keep_default_na=False, na_values=[""], dtype={"gesture": str}, chunksize=CHUNK_ROWS
+            text,
+            sep=r"\s+" if layout.separator == " " else layout.separator,
+            decimal=layout.decimal,
+            header=0 if layout.has_header else None,
+            names=list(layout.header),
+            index_col=False,
+            skipinitialspace=True,
+            keep_default_na=False,
+            na_values=[""],
+            dtype=words,
+            chunksize=CHUNK_ROWS,
         )
     except (ValueError, UnicodeDecodeError) as exc:
-        raise RecordingError(
-            f"{path.name} is not a CSV with the header millis,a0,…,aN,gesture,repetition ({exc})."
-        ) from exc
+        raise RecordingError(f"{name} cannot be read as a table ({exc}).") from exc
 
 
 @dataclass(slots=True)
 class Reader:
-    """What has been read of a file, as columns in pieces."""
+    """What has been read of a file, as columns in pieces.
 
-    path: Path
+    Attributes
+    ----------
+    name
+        The file's, for the sentences.
+    """
+
+    name: str
+    layout: Layout
     limits: Limits
-    channels: tuple[str, ...] = ()
-    millis: list[NDArray[np.float64]] = field(default_factory=list)
+    line_of: Callable[[int], int]
+    times: list[NDArray[np.float64]] = field(default_factory=list)
     samples: list[NDArray[np.float32]] = field(default_factory=list)
     stretch: list[NDArray[np.int32]] = field(default_factory=list)
     stretches: list[Stretch] = field(default_factory=list)
     n_rows: int = 0
     last: tuple[str, int] | None = None
+    counted: Counter[str] = field(default_factory=Counter)
 
     def take(self, table: pd.DataFrame) -> None:
         """Add some rows."""
-        self.channels = self.channels or _channel_names(self.path, table)
+        n_channels = len(self.layout.channels)
         n_rows = self.n_rows + len(table)
-        if n_rows > self.limits.rows or n_rows * len(self.channels) > self.limits.values:
-            most = min(self.limits.rows, self.limits.values // len(self.channels))
-            raise RecordingError(f"{self.path.name} has more than {most:,} rows. Split the recording.")
-        self.millis.append(self._numbers(table, "millis"))
-        columns = [self._numbers(table, name) for name in self.channels]
+        if n_rows > self.limits.rows or n_rows * n_channels > self.limits.values:
+            most = min(self.limits.rows, self.limits.values // n_channels)
+            raise RecordingError(f"{self.name} has more than {most:,} rows. Split the recording.")
+        if self.layout.time is not None:
+            self.times.append(self._numbers(table, self.layout.time))
+        columns = [self._numbers(table, name) for name in self.layout.channels]
         self.samples.append(np.stack(columns, axis=1).astype(np.float32))
-        self._number_stretches(table)
+        if self.layout.label is None:
+            self.stretch.append(np.full(len(table), -1, np.int32))
+        else:
+            self._number_stretches(table, self.layout.label)
         self.n_rows = n_rows
 
-    def _number_stretches(self, table: pd.DataFrame) -> None:
+    def _number_stretches(self, table: pd.DataFrame, column: str) -> None:
         """Number the runs of equal (gesture, repetition) on; rows without a gesture belong to none."""
-        gestures = table["gesture"].fillna("").to_numpy(dtype=object)
+        gestures = self._labels(table, column)
         labelled = gestures != ""
         repetitions = np.zeros(len(table), np.int64)
-        if labelled.any():
-            repetitions = np.where(labelled, self._numbers(table, "repetition", labelled), 0).astype(np.int64)
+        if self.layout.repetition is not None and labelled.any():
+            repetitions = np.where(labelled, self._numbers(table, self.layout.repetition, labelled), 0).astype(np.int64)
         differs = (gestures[1:] != gestures[:-1]) | (repetitions[1:] != repetitions[:-1])
         begins = np.concatenate([[True], differs])[: len(table)]
         if len(table):
@@ -116,28 +133,48 @@ class Reader:
         firsts = np.flatnonzero(begins & labelled)
         if len(self.stretches) + len(firsts) > self.limits.stretches:
             raise RecordingError(
-                f"{self.path.name} has more than {self.limits.stretches:,} stretches of one gesture and repetition. "
+                f"{self.name} has more than {self.limits.stretches:,} stretches of one gesture and repetition. "
                 "Label whole repetitions and not single rows, or split the recording."
             )
         numbers = len(self.stretches) - 1 + np.cumsum(begins & labelled)
         self.stretch.append(np.where(labelled, numbers, -1).astype(np.int32))
-        session = self.path.name.removesuffix(".gz").removesuffix(".csv")
-        for first in firsts:
-            label = csv_cells.restored(str(gestures[first]))
-            self.stretches.append(Stretch(label, int(repetitions[first]), session))
+        session = session_name(self.name)
+        for first in firsts.tolist():
+            label, repetition = str(gestures[first]), int(repetitions[first])
+            if self.layout.repetition is None:
+                self.counted[label] += 1
+                repetition = self.counted[label]
+            self.stretches.append(Stretch(label, repetition, session))
+
+    def _labels(self, table: pd.DataFrame, column: str) -> NDArray[Any]:
+        """Return the labels in their stored form; few texts are many rows."""
+        codes, found = pd.factorize(table[column].fillna(""))
+        rest = names.key(self.layout.rest)
+        made = [names.label(csv_cells.restored(str(text).strip())) for text in found]
+        made = [REST if rest and names.key(text) == rest else text for text in made]
+        return np.array(made, object)[codes] if len(made) else np.zeros(len(table), object)
 
     def _numbers(self, table: pd.DataFrame, name: str, needed: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-        """Return a column as finite numbers, or name the first row that needs one and holds none."""
-        column = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
-        most = MAX_ABSOLUTE_VALUE if name != "millis" else 2**53
+        """Return a column as finite numbers, or name the first line that needs one and holds none."""
+        cells = table[name]
+        if self.layout.decimal != "." and cells.dtype == object:
+            cells = cells.astype(str).str.replace(self.layout.decimal, ".", regex=False)
+        column = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+        most = MAX_ABSOLUTE_VALUE if name != self.layout.time else 2**53
         bad = np.flatnonzero((~np.isfinite(column) | (np.abs(column) > most)) & (True if needed is None else needed))
         if len(bad):
             row = int(bad[0])
+            line = self.line_of(self.layout.has_header + self.n_rows + row)
             raise RecordingError(
-                f"{self.path.name}: column {name} must hold finite numbers, but row {self.n_rows + row + 2} has "
+                f"{self.name}: column {name} must hold finite numbers, but line {line:,} has "
                 f"{str(table[name].iloc[row])[:40]!r}."
             )
         return column
+
+
+def session_name(file_name: str) -> str:
+    """Return a name for what is in a file: the file's, without what tells its format."""
+    return _FORMATS.sub("", file_name) or file_name
 
 
 def joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
@@ -150,19 +187,3 @@ def joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
         pieces[index] = piece[:0].copy()
         del piece
     return made
-
-
-def _channel_names(path: Path, table: pd.DataFrame) -> tuple[str, ...]:
-    names = [str(name) for name in table.columns]
-    missing = [name for name in ("millis", *_LABEL_COLUMNS) if name not in names]
-    if missing:
-        raise RecordingError(
-            f"{path.name} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; expected the "
-            f"header millis,a0,…,aN,gesture,repetition and found {','.join(names)[:200]}."
-        )
-    channels = tuple(name for name in names if name not in ("millis", *_LABEL_COLUMNS))
-    if not 1 <= len(channels) <= MAX_CHANNELS:
-        raise RecordingError(
-            f"{path.name} has {len(channels)} channel columns between millis and gesture; expected 1 to {MAX_CHANNELS}."
-        )
-    return channels

@@ -26,8 +26,13 @@ _GZIP = b"\x1f\x8b"
 
 
 @contextmanager
-def open_text(path: Path, max_file_bytes: int, max_text_bytes: int) -> Iterator[BoundedText]:
+def open_text(path: Path, max_file_bytes: int, max_text_bytes: int, name: str = "") -> Iterator[BoundedText]:
     """Open a gzip or plain text file, told apart by its first bytes.
+
+    Parameters
+    ----------
+    name
+        Of the file in sentences; that of the path when not given.
 
     Raises
     ------
@@ -35,22 +40,23 @@ def open_text(path: Path, max_file_bytes: int, max_text_bytes: int) -> Iterator[
         It is not there, is too large, or promises gzip by its name only; and from each read on, what
         ``BoundedText.read1`` raises.
     """
+    name = name or path.name
     try:
         size = path.stat().st_size
         if size > max_file_bytes:
             raise RecordingError(
-                f"{path.name} has {size:,} bytes; at most {max_file_bytes:,} are read. Split the recording."
+                f"{name} has {size:,} bytes; at most {max_file_bytes:,} are read. Split the recording."
             )
         with path.open("rb") as file:
             is_gzip = file.read(2) == _GZIP
             file.seek(0)
-            if path.suffix == ".gz" and not is_gzip:
-                raise RecordingError(f"{path.name} ends in .gz but is not a gzip file. Compress it again with gzip.")
+            if path.suffix.lower() == ".gz" and not is_gzip:
+                raise RecordingError(f"{name} ends in .gz but is not a gzip file. Compress it again with gzip.")
             if not is_gzip:
-                yield BoundedText(path.name, file, max_text_bytes)
+                yield BoundedText(name, file, max_text_bytes)
                 return
             with gzip.GzipFile(fileobj=file) as unpacked:
-                yield BoundedText(path.name, unpacked, max_text_bytes)
+                yield BoundedText(name, unpacked, max_text_bytes)
     except OSError as exc:
         raise RecordingError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
 
@@ -61,12 +67,12 @@ class BoundedText(io.BufferedIOBase):
     Parameters
     ----------
     name
-        Of the file, for the sentence of a refusal.
+        Of the file as who chose it knows it, for the sentences.
     """
 
     def __init__(self, name: str, source: IO[bytes] | gzip.GzipFile, max_bytes: int) -> None:
         super().__init__()
-        self._name, self._source, self._max_bytes = name, source, max_bytes
+        self.name, self._source, self._max_bytes = name, source, max_bytes
         self._ahead = b""
         self._n_bytes, self._line_bytes, self._quotes = 0, 0, 0
 
@@ -102,10 +108,10 @@ class BoundedText(io.BufferedIOBase):
         try:
             piece = self._source.read(PIECE_BYTES)
         except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
-            raise RecordingError(f"{self._name} is a damaged or cut-off gzip file ({exc}). Copy it again.") from exc
+            raise RecordingError(f"{self.name} is a damaged or cut-off gzip file ({exc}). Copy it again.") from exc
         self._n_bytes += len(piece)
         if self._n_bytes > self._max_bytes:
-            raise RecordingError(f"{self._name} unpacks to more than {self._max_bytes:,} bytes. Split the recording.")
+            raise RecordingError(f"{self.name} unpacks to more than {self._max_bytes:,} bytes. Split the recording.")
         self._check_lines(np.frombuffer(piece, np.uint8))
         return piece
 
@@ -115,12 +121,12 @@ class BoundedText(io.BufferedIOBase):
         edges = np.concatenate([[-1 - self._line_bytes], ends, [len(piece)]])
         if int(np.diff(edges).max()) - 1 > MAX_LINE_BYTES:
             raise RecordingError(
-                f"{self._name} has a line of more than {MAX_LINE_BYTES} bytes; expected one line for each sample."
+                f"{self.name} has a line of more than {MAX_LINE_BYTES} bytes; expected one line for each sample."
             )
         self._line_bytes = len(piece) - 1 - int(edges[-2])
         marks = np.flatnonzero(piece == ord('"'))
         of_line = np.bincount(np.searchsorted(ends, marks), minlength=len(ends) + 1)
         of_line[0] += self._quotes
         if (of_line[:-1] % 2).any():
-            raise RecordingError(f'{self._name} has a line with an odd number of quotation marks ("); close each text.')
+            raise RecordingError(f'{self.name} has a line with an odd number of quotation marks ("); close each text.')
         self._quotes = int(of_line[-1]) % 2

@@ -72,8 +72,8 @@ def test_same_samples_give_the_same_file(tmp_path):
 
 
 def test_gesture_named_like_a_missing_value_stays_a_name(tmp_path):
-    path = put(tmp_path, HEADER + "0,1,1,None,0\n5,1,1,nan,0\n")
-    assert [stretch.label for stretch in read_recording(path).stretches] == ["None", "nan"]
+    path = put(tmp_path, HEADER + "0,1,1,None,0\n5,1,1,nan,0\n10,1,1,rest,0\n")
+    assert [stretch.label for stretch in read_recording(path).stretches] == ["None", "nan", "rest"]
 
 
 def test_gap_in_millis_starts_a_run(tmp_path):
@@ -103,22 +103,25 @@ def test_given_rate_is_used(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "not a CSV"),
-        ("hello\n1\n", "lacks the columns millis, gesture, repetition"),
-        ("millis,a0,gesture\n0,1,rest\n", "lacks the column repetition"),
+        ("", "no rows"),
+        ("hello\n1\n", "1 columns"),
+        ("hello,you\n1,2\n", "lacks the columns millis, gesture; expected the header"),
+        ("millis,a0,word\n0,1,rest\n5,1,rest\n", "lacks the column gesture"),
+        ("millis,a0,word,gesture\n0,1,x,rest\n5,1,x,rest\n", "Say which are channels"),
         ("millis,gesture,repetition\n0,rest,0\n1,rest,0\n", "0 channel columns"),
         (HEADER, "0 samples"),
         (HEADER + "0,1,2,rest,0\n", "1 samples"),
-        (HEADER + "0,1,2,rest,0\n5,,2,rest,0\n", "column a0 .* row 3"),
+        (HEADER + "0,1,2,rest,0\n5,,2,rest,0\n", "column a0 .* line 3"),
         (HEADER + "0,1,2,rest,0\n5,nan,2,rest,0\n", "column a0"),
         (HEADER + "0,1,inf,rest,0\n5,1,2,rest,0\n", "column a1"),
         (HEADER + "0,1,x,rest,0\n5,1,2,rest,0\n", "column a1 .* 'x'"),
         (HEADER + "0,1,1e30,rest,0\n5,1,2,rest,0\n", "column a1"),
         (HEADER + "5,1,2,rest,0\n0,1,2,rest,0\n", "millis must grow"),
-        (HEADER + "0,1,2,rest,0\n5,1,2,rest,0\n5,1,2,rest,0\n10,1,2,rest,0\n", "millis must grow"),
+        (HEADER + "5,1,2,rest,0\n" * 1000, "shows inf samples/s"),
         (HEADER + "0,1,2,rest,one\n5,1,2,rest,0\n", "column repetition"),
-        (HEADER + "0,1,2,rest,0\n5000,1,2,rest,0\n", "must lie between 50 and 2000 Hz"),
-        (HEADER + "0,1,2,rest,0\n5,1,2,rest,0,9,9,9\n7,7\n", "not a CSV"),
+        (HEADER + "0,1,2,rest,0\n5000,1,2,rest,0\n", "steps like microseconds"),
+        (HEADER + "0,1,2,rest,0\n50000,1,2,rest,0\n", "shows 0.02 samples/s; expected 50 to 2000"),
+        (HEADER + "0,1,2,rest,0\n5,1,2,rest,0,9,9,9\n7,7\n", "line 3 has 8 fields, and the first line 5"),
     ],
 )
 def test_bad_content_is_refused_with_its_place(tmp_path, text, said):
@@ -174,9 +177,9 @@ def test_small_file_that_unpacks_to_a_large_one_is_refused_before_it_is_in_memor
     assert most < 10_000_000
 
 
-@pytest.mark.parametrize("text", ["a," * 1_000_000, "millis," + "x" * 10_000, "a0," * 30 + "\n" + "1," * 30])
+@pytest.mark.parametrize("text", ["a," * 1_000_000, "millis," + "x" * 10_000, "a0," * 80 + "\n" + "1," * 80])
 def test_header_of_absurd_width_is_refused(tmp_path, text):
-    with pytest.raises(RecordingError, match="line of more than"):
+    with pytest.raises(RecordingError, match=r"line of (more than|\d+ columns)"):
         load_recording(put(tmp_path, text))
 
 
@@ -198,7 +201,7 @@ def test_recording_of_several_chunks_is_read_as_one(tmp_path):
 
 def test_bad_row_of_a_later_chunk_is_named(tmp_path):
     text = rows(CHUNK_ROWS + 10) + f"{5 * (CHUNK_ROWS + 10)},x,1,rest,0\n"
-    with pytest.raises(RecordingError, match=rf"column a0 .* row {CHUNK_ROWS + 12} has 'x'"):
+    with pytest.raises(RecordingError, match=rf"column a0 .* line {CHUNK_ROWS + 12:,} has 'x'"):
         read_recording(put(tmp_path, text))
 
 

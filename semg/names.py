@@ -1,0 +1,45 @@
+"""Names of people, gestures, sessions and labels in one form, wherever they come from.
+
+What looks the same is the same: names are stored in Unicode's composed form (NFC), without blanks at their edges and
+with one blank between words, and are compared without case.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from semg.domain import REST
+
+LIKE_REST = frozenset(
+    {"0", "rest", "resting", "relax", "relaxed", "idle", "none", "null", "no movement", "no_movement", "no-movement",
+     "no gesture", "no_gesture", "nothing", "neutral", "baseline", "ruhe"}
+)  # fmt: skip
+"""Labels, as ``key`` gives them, that often stand for rest in files from elsewhere; 0 is the one of NinaPro."""
+
+
+def normalised(name: str) -> str:
+    """Return a name as it is stored."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def key(name: str) -> str:
+    """Return what two names that are the same have in common."""
+    return normalised(name).casefold()
+
+
+def find(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is the same; None when there is none."""
+    wanted = key(name)
+    return next((one for one in known if key(one) == wanted), None)
+
+
+def is_like_rest(label: str) -> bool:
+    """Tell whether a label may stand for rest; the label that is called so is rest."""
+    return key(label) in LIKE_REST
+
+
+def label(text: str) -> str:
+    """Return a label of a file: normalised, and ``rest`` in whatever case."""
+    name = normalised(text)
+    return REST if name.casefold() == REST else name
