@@ -71,6 +71,16 @@ COMMENT ON COLUMN api_tokens.scopes IS 'What the token may do of what its accoun
 COMMENT ON COLUMN api_tokens.use_recorded_at IS 'When its use was written into the audit log last';
 COMMENT ON TABLE api_tokens IS 'What an account''s programs show to the API: SHA-256 of random tokens that are shown once';
 
+CREATE TABLE import_layouts (
+    account_id   bigint NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    fingerprint  text NOT NULL CHECK (length(fingerprint) = 64),
+    layout       jsonb NOT NULL,
+    used_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, fingerprint)
+);
+COMMENT ON TABLE import_layouts IS 'How an account reads files with certain columns, as it said when it imported one';
+COMMENT ON COLUMN import_layouts.fingerprint IS 'SHA-256 of the separator, the decimal sign and the columns, in hexadecimal';
+
 CREATE TABLE account_identities (
     issuer      text NOT NULL CHECK (issuer <> ''),
     subject     text NOT NULL CHECK (subject <> ''),
@@ -724,6 +734,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18);
 
 COMMIT;

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import fire
 
@@ -16,6 +17,7 @@ if __package__ in (None, ""):  # started as a file: from this folder or from the
 
 from semg.errors import SemgError
 from semg.evaluation import evaluate_recordings, paths_from_argument
+from semg.recordings import Answers
 
 
 def main(
@@ -30,13 +32,20 @@ def main(
     calibrate: str = "",
     base: str = "",
     adapt: bool = True,
+    separator: str | None = None,
+    time: str | None = None,
+    time_unit: str | None = None,
+    channels: str | tuple[str, ...] | None = None,
+    label: str | None = None,
+    rest: str | None = None,
+    repetition: str | None = None,
 ) -> None:
     """Print the report as JSON, and write it to a file when one is named.
 
     Parameters
     ----------
     train, test
-        Recordings (gzip CSV ``millis,a0,…,aN,gesture,repetition``), comma separated.
+        Recordings (gzip CSV ``millis,a0,…,aN,gesture,repetition``, or what the options below say), comma separated.
     out
         File for the report.
     sensor
@@ -56,7 +65,21 @@ def main(
         What other people's recordings say beforehand: a file of pretrain.py.
     adapt
         Whether the classifier follows the tests' streams without labels, as it does live; cnn only.
+    separator
+        Of the columns: one character, or tab, blank.
+    time, time_unit
+        The column of time, and what it counts: ms, s, us or samples.
+    channels
+        The columns of values, comma separated.
+    label, rest
+        The column of gestures, and the label that means rest ('' for none).
+    repetition
+        The column of repetitions; counted from the runs of a label when there is none.
     """
+    named = None if channels is None else tuple(channels if isinstance(channels, tuple) else str(channels).split(","))
+    texts = {"separator": separator, "time": time, "time_unit": time_unit, "label": label, "rest": rest}
+    texts["repetition"] = repetition
+    said: dict[str, Any] = {name: None if text is None else str(text) for name, text in texts.items()}
     try:
         report = evaluate_recordings(
             paths_from_argument(train, "--train"),
@@ -69,6 +92,7 @@ def main(
             calibrate=Path(str(calibrate)) if calibrate else None,
             base=Path(str(base)) if base else None,
             adapt=bool(adapt),
+            answers=Answers(channels=named, **said),
         )
         text = json.dumps(report, indent=2, ensure_ascii=False)
         if out:

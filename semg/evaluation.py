@@ -13,7 +13,7 @@ from semg.domain import ClassifierKind, Sensor
 from semg.errors import RecordingError, TrainingError
 from semg.overlap import shared_rows
 from semg.pretraining import digest_of, load_base
-from semg.recordings import load_recording
+from semg.recordings import NO_ANSWERS, Answers, load_recording
 from semg.signals.checks import RATE_TOLERANCE
 from semg.signals.classifier import Classifier
 from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
@@ -88,6 +88,7 @@ def evaluate_recordings(
     calibrate: Path | None = None,
     base: Path | None = None,
     adapt: bool = True,
+    answers: Answers = NO_ANSWERS,
 ) -> dict[str, Any]:
     """Give the report of a classifier fitted on some recordings and tried on others, JSON-able.
 
@@ -100,6 +101,8 @@ def evaluate_recordings(
         A file of ``pretrain.py``; whoever is in it and in these recordings is left out of it.
     adapt
         Whether the classifier follows each test's stream without labels, as it does live.
+    answers
+        What is known of the files' columns.
 
     Raises
     ------
@@ -124,7 +127,7 @@ def evaluate_recordings(
     except (TypeError, ValueError) as exc:
         raise RecordingError(f"--rate_hz and --mains_hz must be numbers, got {rate_hz!r}, {mains_hz!r}.") from exc
     loaded = [
-        load_recording(path, rate_hz=rate, sensor=cast(Sensor, sensor), mains_hz=hum_hz)
+        load_recording(path, answers=answers, rate_hz=rate, sensor=cast(Sensor, sensor), mains_hz=hum_hz)
         for path in [*train, *([] if calibrate is None else [calibrate]), *test]
     ]
     sessions = [recording.labelled for recording in loaded]

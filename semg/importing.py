@@ -31,6 +31,8 @@ MAX_GESTURES = 200
 """Of one recording: each that the bank lacks is added to it."""
 MAX_SPAN = timedelta(days=7)
 """From the first sample to the last: each day of it is a partition."""
+APART = timedelta(seconds=1)
+"""Between a session and an import that was moved beside it."""
 MAX_REPETITION = 2**31 - 1
 MAX_S = 60.0
 """Of the transaction: while it lasts, rows that it touches are locked."""
@@ -52,23 +54,30 @@ def import_recording(
     name: str,
     started_at: datetime | None = None,
     *,
+    may_move: bool = False,
     max_s: float = MAX_S,
     clock: Callable[[], float] = time.monotonic,
 ) -> ImportedSession:
     """Store a recording as a completed session of a profile; gestures that its bank lacks are added.
 
+    No session shares time with another one of its profile. An import waits for another that runs for the profile.
+
     Parameters
     ----------
     started_at
-        Server time of the first sample; the import's own moment less the recording's length when not given.
+        Server time of the first sample. When not given, the recording ends at the import's own moment, or before the
+        sessions that lie there.
+    may_move
+        Whether it may start later than ``started_at``, behind the sessions that lie there.
     max_s, clock
         An import that takes longer than so many seconds of this clock is refused, and leaves nothing.
 
     Raises
     ------
     RecordingError
-        The recording does not fit the profile's device (other channel names or another rate), has more stretches,
-        gaps or gestures than one session may have, is longer than ``MAX_SPAN``, or takes too long to store.
+        The recording lies where another session is, does not fit the profile's device (other channel names or another
+        rate), has more stretches, gaps or gestures than one session may have, is longer than ``MAX_SPAN``, or takes too
+        long to store.
     StoreError
         One statement alone took longer than ``max_s``.
     """
@@ -81,7 +90,7 @@ def import_recording(
     device_us = np.round(recording.device_ms * 1000).astype(np.int64)
     period_us = round(1e6 / labelled.rate_hz)
     length_us = int(device_us[-1] - device_us[0]) + period_us
-    started_us = us_from_utc(datetime.now(UTC)) - length_us if started_at is None else us_from_utc(started_at)
+    started_us = us_from_utc(_free_start(tx, user_id, started_at, length_us, may_move=may_move))
     offset_us = started_us - int(device_us[0])
     session_id = sessions_store.insert_session(
         tx,
@@ -121,6 +130,26 @@ def synthetic_recording(arm: SyntheticArm, session: SyntheticSession, name: str)
         session.samples, starts_run, stretch, tuple(stretches), channels, arm.rate_hz, arm.sensor, arm.mains_hz
     )
     return Recording(labelled, session.device_ms.astype(np.float64), Path(name))
+
+
+def _free_start(
+    tx: Transaction, user_id: int, started_at: datetime | None, length_us: int, *, may_move: bool
+) -> datetime:
+    """Return when a recording of a length starts, so that it shares no time with another session of the profile."""
+    sessions_store.lock_times(tx, user_id)
+    length = timedelta(microseconds=length_us)
+    at = datetime.now(UTC) - length if started_at is None else started_at
+    while (other := sessions_store.find_overlapping(tx, user_id, at, at + length)) is not None:
+        if started_at is None:
+            at = other.started_at - APART - length
+        elif may_move and other.ended_at is not None:
+            at = other.ended_at + APART
+        else:
+            raise RecordingError(
+                f"the recording would lie from {at:%Y-%m-%d %H:%M:%S} to {at + length:%H:%M:%S} UTC, where the session "
+                f"“{other.name}” is. Say when it was recorded, or delete that session"
+            )
+    return at
 
 
 def _check_device(labelled: LabelledSamples, device: Device) -> None:

@@ -20,7 +20,7 @@ LIKE_REST = frozenset(
 
 def normalised(name: str) -> str:
     """Return a name as it is stored."""
-    return " ".join(unicodedata.normalize("NFC", name).split())
+    return " ".join(word for word in unicodedata.normalize("NFC", name).strip().split(" ") if word)
 
 
 def key(name: str) -> str:

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from semg.domain import MAX_RATE_HZ, MIN_RATE_HZ, Sensor
 from semg.errors import RecordingError
 from semg.recording_columns import CHUNK_ROWS, TOOL, UPLOAD, Limits, Reader, joined, tables
-from semg.recording_layout import HEAD_BYTES, UNIT_MS, Guess, Layout, TimeUnit, checked, guess
+from semg.recording_guess import HEAD_BYTES, guess
+from semg.recording_layout import (
+    NO_ANSWERS,
+    UNIT_MS,
+    Answers,
+    Guess,
+    Layout,
+    TimeUnit,
+    checked,
+)
 from semg.recording_lines import Lines
 from semg.recording_text import open_text
 from semg.signals.dataset import LabelledSamples
@@ -27,8 +36,8 @@ from semg.signals.packet_times import spread
 from semg.wire import csv_cells
 
 __all__ = [
-    "CHUNK_ROWS", "TOOL", "UPLOAD", "Guess", "Layout", "Limits", "Recording", "guess_layout", "load_recording",
-    "read_recording", "settled", "write_recording",
+    "CHUNK_ROWS", "NO_ANSWERS", "TOOL", "UPLOAD", "Answers", "Guess", "Layout", "Limits", "Recording", "guess_layout",
+    "load_recording", "read_recording", "settled", "write_recording",
 ]  # fmt: skip
 MAX_FILE_BYTES = 512 * 2**20
 FITS = 1.5
@@ -57,7 +66,9 @@ class Recording:
     notes: tuple[str, ...] = ()
 
 
-def guess_layout(path: str | Path, *, limits: Limits = TOOL, name: str = "") -> Guess:
+def guess_layout(
+    path: str | Path, *, answers: Answers = NO_ANSWERS, limits: Limits = TOOL, name: str = ""
+) -> Guess:
     """Return how a file is likely to be laid out, from its first lines.
 
     Raises
@@ -67,13 +78,14 @@ def guess_layout(path: str | Path, *, limits: Limits = TOOL, name: str = "") -> 
     """
     path = Path(path)
     with open_text(path, MAX_FILE_BYTES, limits.text_bytes, name) as text:
-        return guess(text.name, text.peek(HEAD_BYTES))
+        return guess(text.name, text.peek(HEAD_BYTES), answers.separator).answered(answers)
 
 
 def load_recording(
     path: str | Path,
     *,
     layout: Layout | None = None,
+    answers: Answers = NO_ANSWERS,
     rate_hz: float | None = None,
     sensor: Sensor = "raw",
     mains_hz: float = 50.0,
@@ -89,7 +101,9 @@ def load_recording(
     path
         A gzip or plain text file; told apart by its first bytes.
     layout
-        What its columns are. Found from its first lines when not given, which must settle it.
+        What its columns are. Found from its first lines when not given; with the answers they must settle it.
+    answers
+        What is known of the columns.
     rate_hz
         Nominal sampling rate; that of the layout, or found from the times, when not given.
     sensor, mains_hz
@@ -107,7 +121,7 @@ def load_recording(
     """
     path, name = Path(path), name or Path(path).name
     if layout is None:
-        layout = settled(name, guess_layout(path, limits=limits, name=name), rate_hz)
+        layout = settled(name, guess_layout(path, answers=answers, limits=limits, name=name), rate_hz)
     layout = checked(name, replace(layout, rate_hz=rate_hz or layout.rate_hz))
     with open_text(path, MAX_FILE_BYTES, limits.text_bytes, name) as text:
         lines = Lines(text, layout.encoding, layout.separator, len(layout.header), layout.n_skipped)

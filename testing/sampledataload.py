@@ -18,7 +18,7 @@ from semg.consent import TEST_PERSON
 from semg.domain import Profile
 from semg.errors import SemgError
 from semg.importing import ImportedSession, import_recording, synthetic_recording
-from semg.recordings import Recording, load_recording
+from semg.recordings import Answers, Recording, load_recording
 from semg.settings import get_settings
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.store import profiles
@@ -99,6 +99,25 @@ def _starts(recordings: list[Recording]) -> list[datetime]:
     return starts[::-1]
 
 
+def _load(path: str, options: argparse.Namespace) -> Recording:
+    """Return a recording as the options say it is laid out, and print what is to be known of it."""
+    answers = Answers(
+        separator=options.separator,
+        time=options.time,
+        time_unit=options.time_unit,
+        channels=None if options.columns is None else tuple(options.columns.split(",")),
+        label=options.label,
+        rest=options.rest,
+        repetition=options.repetition,
+    )
+    recording = load_recording(
+        path, answers=answers, rate_hz=options.rate_hz, sensor=options.sensor, mains_hz=options.mains_hz
+    )
+    for note in recording.notes:
+        print(f"sampledataload: {note}", file=sys.stderr)
+    return recording
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recording", nargs="+", default=[], help="CSV files; synthetic sessions without")
@@ -107,6 +126,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sensor", choices=["raw", "envelope"], default="raw")
     parser.add_argument("--rate-hz", type=float, help="of a recording; found from its times without")
     parser.add_argument("--mains-hz", type=float, default=50.0)
+    parser.add_argument("--separator", help="of the columns of a recording: one character, or tab, blank")
+    parser.add_argument("--time", help="its column of time")
+    parser.add_argument("--time-unit", choices=["ms", "s", "us", "samples"], help="what that column counts")
+    parser.add_argument("--columns", help="its columns of values, separated by commas")
+    parser.add_argument("--label", help="its column of gestures")
+    parser.add_argument("--rest", help="the label that means rest; '' when none does")
+    parser.add_argument("--repetition", help="its column of repetitions; counted from the runs of a label without")
     parser.add_argument("--sessions", type=int, default=2, help="synthetic sessions")
     parser.add_argument("--repetitions", type=int, default=5, help="of each gesture in a synthetic session")
     parser.add_argument("--gesture-s", type=float, default=3.0, help="length of a synthetic repetition")
@@ -122,10 +148,7 @@ def main() -> int:
     try:
         files = [name for entry in options.recording for name in entry.split(",") if name]
         if files:
-            recordings = [
-                load_recording(path, rate_hz=options.rate_hz, sensor=options.sensor, mains_hz=options.mains_hz)
-                for path in files
-            ]
+            recordings = [_load(path, options) for path in files]
         else:
             profile = None
             if options.user_id is not None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +13,7 @@ import orjson
 import psycopg2.errors
 from psycopg2.extras import Json
 
+from semg import names
 from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, DecisionSpec, Device
 from semg.errors import ConflictError, InvalidValueError
 from semg.security.characters import hides
@@ -27,14 +27,14 @@ _RECORDING_COLUMNS = frozenset({"millis", "gesture", "repetition"})
 
 
 def name(field: str, value: str, max_length: int) -> str:
-    """Return a name without surrounding blanks, in Unicode's composed form (NFC): what looks the same is the same.
+    """Return a name as it is stored (``semg.names``): what looks the same is the same.
 
     Raises
     ------
     InvalidValueError
         It is empty, too long, or has a character that does not show or changes the order of others.
     """
-    stripped = unicodedata.normalize("NFC", value).strip()
+    stripped = names.normalised(value)
     if not 1 <= len(stripped) <= max_length:
         raise InvalidValueError(field, f"expected 1 to {max_length} characters, got {len(stripped)}")
     hidden = hides(stripped) or next((f"U+{ord(one):04X}" for one in stripped if not _shows(one)), "")
@@ -49,7 +49,20 @@ def name(field: str, value: str, max_length: int) -> str:
 
 def normalised(value: str) -> str:
     """Return a name as it is stored, to look for it."""
-    return unicodedata.normalize("NFC", storable(value)).strip()
+    return names.normalised(storable(value))
+
+
+def free_name(value: str, taken: Iterable[str], refusal: Callable[[str], ConflictError]) -> None:
+    """Accept a name that no other one equals, compared without case.
+
+    Raises
+    ------
+    ConflictError
+        The refusal of the name that is there.
+    """
+    there = names.find(value, taken)
+    if there is not None:
+        raise refusal(there)
 
 
 def _shows(letter: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from semg.domain import REST, Gesture
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.names import key
 from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
 
@@ -60,6 +61,7 @@ def insert_gesture(tx: Transaction, user_id: int, name: str, description: str = 
     """
     name = checks.name("name", name, _MAX_NAME)
     _lock_bank(tx, user_id)
+    checks.free_name(name, [one.name for one in list_gestures(tx, user_id)], _name_taken)
     made = one(
         tx,
         """
@@ -81,13 +83,14 @@ def insert_gesture(tx: Transaction, user_id: int, name: str, description: str = 
 
 
 def ensure_gestures(tx: Transaction, user_id: int, names: Sequence[str]) -> dict[str, int]:
-    """Add those gestures that the bank does not have, and give the number of each name."""
-    known = {gesture.name: gesture.gesture_id for gesture in list_gestures(tx, user_id)}
-    stored = {name: name if name in known else checks.normalised(name) for name in names}
-    for name in dict.fromkeys(stored.values()):
-        if name not in known:
-            known[name] = insert_gesture(tx, user_id, name)
-    return {name: known[stored[name]] for name in names}
+    """Add those gestures that the bank does not have, and return the number of each name; case does not count."""
+    bank = list_gestures(tx, user_id)
+    known = {key(gesture.name): gesture.gesture_id for gesture in bank}
+    exact = {gesture.name: gesture.gesture_id for gesture in bank}  # from before case did not count
+    for name in dict.fromkeys(names):
+        if key(name) not in known:
+            known[key(name)] = insert_gesture(tx, user_id, name)
+    return {name: exact.get(name, known[key(name)]) for name in names}
 
 
 def update_gesture(
@@ -111,6 +114,10 @@ def update_gesture(
     name = gesture.name if name is None else checks.name("name", name, _MAX_NAME)
     if gesture.name == REST and name != REST:
         raise ConflictError("name: rest keeps its name; training and decisions rely on it")
+    if name != gesture.name:
+        _lock_bank(tx, gesture.user_id)
+        others = [one.name for one in list_gestures(tx, gesture.user_id) if one.gesture_id != gesture_id]
+        checks.free_name(name, others, _name_taken)
     description = gesture.description if description is None else description
     with checks.refused_as(str(_name_taken(name))):
         execute(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, Unpack
 
+from semg import names
 from semg.agreement import NewConsent
 from semg.domain import REST, DecisionSpec, Device, Profile, Sensor
 from semg.errors import ConflictError, NotFoundError
@@ -69,9 +70,10 @@ def get_profile(tx: Transaction, user_id: int) -> Profile:
 
 
 def find_profile_by_name(tx: Transaction, name: str) -> Profile | None:
-    """Give the profile of a name, or None."""
-    row = one(tx, _SELECT + " WHERE p.name = %s", (checks.normalised(name),))
-    return None if row is None else _profile(row)
+    """Return the profile of a name, compared without case; None when there is none."""
+    found = {row.name: row.user_id for row in rows(tx, "SELECT user_id, name FROM profiles ORDER BY user_id")}
+    there = checks.normalised(name) if checks.normalised(name) in found else names.find(name, found)
+    return None if there is None else get_profile(tx, found[there])
 
 
 def list_devices(tx: Transaction) -> list[Device]:
@@ -135,6 +137,7 @@ def insert_profile(
     name = checks.name("name", name, _MAX_NAME)
     device = Device(0, tuple(channels), rate_hz, sensor, adc_min, adc_max, mains_hz, allow_v1)
     checks.device(device)
+    _require_free_name(tx, name)
     made = one(
         tx,
         """
@@ -159,6 +162,13 @@ def insert_profile(
     return int(made.user_id)
 
 
+def _require_free_name(tx: Transaction, name: str, user_id: int = 0) -> None:
+    """Refuse a name that another profile has, compared without case; others who name a profile wait until the end."""
+    execute(tx, "SELECT pg_advisory_xact_lock(hashtextextended('profile_names', 0))")
+    others = rows(tx, "SELECT name FROM profiles WHERE user_id <> %s", (user_id,))
+    checks.free_name(name, [row.name for row in others], _name_taken)
+
+
 def update_profile(tx: Transaction, user_id: int, **changes: Unpack[ProfileChanges]) -> Profile:
     """Change the given fields of a profile, and give it as it is then.
 
@@ -176,6 +186,8 @@ def update_profile(tx: Transaction, user_id: int, **changes: Unpack[ProfileChang
     profile = replace(before, **changes)  # type: ignore[arg-type]
     # A name from before a rule stays until it is changed; everything else about its profile can be.
     name = before.name if profile.name == before.name else checks.name("name", profile.name, _MAX_NAME)
+    if name != before.name:
+        _require_free_name(tx, name, user_id)
     checks.decision(profile.decision)
     used = checks.channels_used(profile.channels_used, profile.device.channels)
     with checks.refused_as(str(_name_taken(name))):

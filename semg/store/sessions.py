@@ -25,6 +25,7 @@ __all__ = [
     "SessionSummary",
     "delete_repetition",
     "delete_session",
+    "find_overlapping",
     "finish_session",
     "get_repetition",
     "get_session",
@@ -34,12 +35,20 @@ __all__ = [
     "list_recording_sessions",
     "list_repetitions",
     "list_sessions",
+    "lock_times",
+    "require_free_name",
     "session_summaries",
     "update_repetition",
     "update_session",
 ]
 
 _MAX_NAME = 200
+
+
+def _name_taken(name: str) -> ConflictError:
+    return ConflictError(f"session name: there is a session called “{name}” already; choose another")
+
+
 _COLUMNS = "session_id, user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor, mains_hz, plan"
 _SELECT = f"SELECT {_COLUMNS} FROM sessions"  # noqa: S608
 
@@ -131,6 +140,33 @@ def insert_session(
         )
     assert made is not None
     return int(made.session_id)
+
+
+def require_free_name(tx: Transaction, user_id: int, name: str) -> None:
+    """Refuse the name of a profile's other session, compared without case.
+
+    Raises
+    ------
+    ConflictError
+        There is one.
+    """
+    lock_times(tx, user_id)
+    others = rows(tx, "SELECT name FROM sessions WHERE user_id = %s", (user_id,))
+    checks.free_name(name, [row.name for row in others], _name_taken)
+
+
+def lock_times(tx: Transaction, user_id: int) -> None:
+    """Let whoever else places or names a session of the profile wait until this transaction ends."""
+    execute(tx, "SELECT pg_advisory_xact_lock(hashtextextended('sessions', %s))", (user_id,))
+
+
+def find_overlapping(tx: Transaction, user_id: int, started_at: datetime, ended_at: datetime) -> Session | None:
+    """Return a profile's first session that shares time with an interval; one that is being recorded has no end yet."""
+    query = _SELECT + (
+        " WHERE user_id = %s AND started_at < %s AND coalesce(ended_at, 'infinity') > %s ORDER BY started_at LIMIT 1"
+    )
+    row = one(tx, query, (user_id, ended_at, started_at))
+    return None if row is None else _session(row)
 
 
 def get_session(tx: Transaction, session_id: int) -> Session:

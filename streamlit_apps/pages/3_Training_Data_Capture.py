@@ -58,8 +58,7 @@ def start(app: App, profile: Profile, name: str, plan: CapturePlan, camera: Reco
             raise ConflictError(
                 "the capture was not started. The webcam sends no pictures yet: wait for it, or switch it off"
             )
-        if any(one.name == name.strip() for one in sessions.list_sessions(tx, profile.user_id)):
-            raise ConflictError(f"session name: there is a session called “{name.strip()}” already; choose another")
+        sessions.require_free_name(tx, profile.user_id, name)
         session_id = sessions.insert_session(
             tx,
             profile.user_id,

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from datetime import time
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from semg.domain import Profile
+from semg.recording_columns import session_name
+from semg.recordings import Layout
 from ui import acts, errors, imports, times
+from ui.import_layout import chosen_separator, layout_fields
 from ui.page import flash
 from ui.review_edit import SESSION
 from ui.runtime import App
-from ui.text import md
+from ui.text import chart, md, plain
 
-_FORESEEN, _COUNT = "import-foreseen", "imported"
+T = TypeVar("T")
+MAX_POINTS = 1500
+"""Of a channel, in the picture of the signals."""
+_GUESSED, _FORESEEN, _COUNT = "import-guessed", "import-foreseen", "imported"
 
 
 def import_session(app: App, profile: Profile) -> None:
@@ -22,27 +31,33 @@ def import_session(app: App, profile: Profile) -> None:
     number = st.session_state.get(_COUNT, 0)
     # A file belongs to the person for whom it was chosen: with another person, it has to be chosen again.
     given = st.file_uploader(
-        md("A recording of {name}: CSV `millis,a0,…,gesture,repetition`, plain or gzip", name=profile.name),
-        ["csv", "gz"],
+        md("A recording of {name}: CSV or another table of text, plain or gzip", name=profile.name),
+        ["csv", "gz", "tsv", "txt", "dat"],
         key=f"import-{number}-{profile.user_id}",
     )
     if given is None:
+        st.session_state.pop(_GUESSED, None)
         st.session_state.pop(_FORESEEN, None)
         return
     with errors.attempt():
-        _show_foreseen(profile, _foreseen(app, profile, given))
-        _import(app, profile, given)
+        separator = chosen_separator(number, profile.user_id)
+        guess = _once(_GUESSED, (profile.user_id, given.file_id, separator), lambda: imports.look(
+            app, given.name, given, separator))  # fmt: skip
+        layout, is_settled = layout_fields(guess, profile, number)
+        found = _once(_FORESEEN, (profile.user_id, given.file_id, layout), lambda: imports.foresee(
+            app, profile, given.name, given, layout))  # fmt: skip
+        _show_foreseen(profile, found)
+        _import(app, profile, given, layout, is_settled=is_settled)
 
 
-def _foreseen(app: App, profile: Profile, given: Any) -> imports.Foreseen:
-    """Return what the file would add to the profile; read once for each file and person."""
-    asked = (profile.user_id, given.file_id)
-    kept: tuple[tuple[int, str], imports.Foreseen] | None = st.session_state.get(_FORESEEN)
+def _once(kept_as: str, asked: Hashable, read: Callable[[], T]) -> T:
+    """Return what a file says; read once for each file, person and layout."""
+    kept: tuple[Hashable, T] | None = st.session_state.get(kept_as)
     if kept is not None and kept[0] == asked:
         return kept[1]
     with st.spinner("Reading the recording …"):
-        found = imports.foresee(app, profile, given.name, given)
-    st.session_state[_FORESEEN] = (asked, found)
+        found = read()
+    st.session_state[kept_as] = (asked, found)
     return found
 
 
@@ -50,10 +65,11 @@ def _show_foreseen(profile: Profile, found: imports.Foreseen) -> None:
     known = f", {len(found.known)} known" if found.known else ""
     st.info(
         md(
-            "This adds to **{name}** one session: {samples:,} samples, {length}, {repetitions} repetitions of "
-            "{n} gestures{known}.",
+            "This adds to **{name}** one session: {samples:,} samples at {rate:g} a second, {length}, {repetitions} "
+            "repetitions of {n} gestures{known}.",
             name=profile.name,
             samples=found.samples,
+            rate=found.rate_hz,
             length=times.length(found.seconds),
             repetitions=found.repetitions,
             n=len(found.known) + len(found.new),
@@ -61,6 +77,9 @@ def _show_foreseen(profile: Profile, found: imports.Foreseen) -> None:
         ),
         icon=":material/upload_file:",
     )
+    for note in found.notes:
+        st.warning(plain(note), icon=":material/content_cut:")
+    st.plotly_chart(_figure(found), width="stretch", config={"displayModeBar": False})
     if found.new:
         st.warning(
             md(
@@ -73,7 +92,21 @@ def _show_foreseen(profile: Profile, found: imports.Foreseen) -> None:
         )
 
 
-def _import(app: App, profile: Profile, given: Any) -> None:
+def _figure(found: imports.Foreseen) -> go.Figure:
+    """Return the beginning of the signals, a lane each."""
+    step = max(1, len(found.shown) // MAX_POINTS)
+    seconds, values = found.seconds_shown[::step], found.shown[::step].astype(np.float64)
+    spans = np.maximum(np.ptp(values, axis=0), 1e-9)
+    figure = go.Figure()
+    for index, name in enumerate(found.channels):
+        lane = (values[:, index] - values[:, index].min()) / spans[index] - 1.15 * index
+        figure.add_scatter(x=seconds, y=lane, name=chart(name), mode="lines", line={"width": 1})
+    figure.update_layout(height=200, margin={"l": 0, "r": 0, "t": 6, "b": 0}, yaxis={"visible": False})
+    figure.update_xaxes(title_text="s")
+    return figure
+
+
+def _import(app: App, profile: Profile, given: Any, layout: Layout, *, is_settled: bool) -> None:
     with st.form("import", border=False, clear_on_submit=False):
         name_column, day_column = st.columns([2, 1])
         name = name_column.text_input(
@@ -82,12 +115,15 @@ def _import(app: App, profile: Profile, given: Any) -> None:
         day = day_column.date_input("Recorded on", None, key="import-day", help="Today without a day.")
         label = md("Import into {name}", name=profile.name)
         key = acts.key("import", profile.user_id)
-        if not st.form_submit_button(label, type="primary", icon=":material/upload:", key=key):
+        is_pressed = st.form_submit_button(
+            label, type="primary", icon=":material/upload:", key=key, disabled=not is_settled
+        )
+        if not is_pressed or not is_settled:
             return
     with errors.attempt(), st.spinner("Reading and storing the recording …"):
-        title = name.strip() or given.name.removesuffix(".gz").removesuffix(".csv")
+        title = name.strip() or session_name(given.name)
         started_at = None if day is None else times.from_viewer(day, time(12))
-        session_id = imports.take(app, profile, given.name, given, title, started_at)
+        session_id = imports.take(app, profile, given.name, given, layout, title, started_at)
         st.session_state[SESSION] = session_id
         st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
         flash(md("{title} was imported into {name}", title=title, name=profile.name))

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from semg.session_data import load_session
 from semg.settings import Settings
 from semg.store import accounts, audit, sessions
 from semg.store.pool import Pool
@@ -142,6 +143,70 @@ def test_recording_is_imported_as_a_session_and_a_damaged_one_is_refused(
     assert "Import into Ada" not in [one.label for one in page.button]
     assert page.error
     assert "Something went wrong" not in page.error[0].value
+
+
+def upload(page: AppTest, profile_id: int, name: str, content: bytes) -> AppTest:
+    return page.file_uploader(key=f"import-0-{profile_id}").set_value((name, content, "text/csv")).run()
+
+
+def seconds_file(rest: str = "relax") -> bytes:
+    """A recording from elsewhere: seconds, semicolons, decimal commas, other names, a label that looks like rest."""
+    rows = [f"{i / 200:.3f};{i % 7},5;1;2;3;{'fist' if i < 300 else rest}" for i in range(600)]
+    return "\n".join(["time;e1;e2;e3;e4;label", *(row.replace(".", ",") for row in rows)]).encode("utf-16")
+
+
+def test_file_from_elsewhere_is_asked_about_and_remembered(open_page: Open, pool: Pool, profile_id: int) -> None:
+    page = upload(open_page(REVIEW, mode="Import a recording"), profile_id, "Walk.TXT", seconds_file())
+    assert not page.exception
+    assert [one.value for one in page.error] == []
+    assert "which label means rest" in all_text(page)
+    key = f"0-{profile_id}"
+    assert page.selectbox(key=f"import-time-{key}").value == "time"
+    assert page.selectbox(key=f"import-unit-{key}").value == "s"
+    assert page.selectbox(key=f"import-rest-{key}").value == "relax"
+    assert "600 samples at 200 a second, 3 s" in all_text(page)
+    assert button(page, "Import into Ada").disabled
+    page.checkbox(key=f"import-right-{key}").check()
+    page.checkbox(key=f"import-names-{key}").check().run()
+    button(page, "Import into Ada").click().run()
+    assert [one.value for one in page.error] == []
+    with pool.transaction() as tx:
+        (session,) = sessions.list_sessions(tx, profile_id)
+        data = load_session(tx, session)
+        written = sessions.list_repetitions(tx, session.session_id)
+    assert session.name == "Walk"
+    assert data.samples[:, 0].tolist() == [i % 7 + 0.5 for i in range(600)]
+    assert [(one.gesture, one.number) for one in written] == [("fist", 1), ("rest", 1)]
+    assert (session.ended_at - session.started_at).total_seconds() == 3
+
+    page = upload(open_page(REVIEW, mode="Import a recording"), profile_id, "run.txt", seconds_file())
+    assert "Please check" not in all_text(page)
+    assert not button(page, "Import into Ada").disabled
+    button(page, "Import into Ada").click().run()
+    with pool.transaction() as tx:
+        assert [one.name for one in sessions.list_sessions(tx, profile_id)] in (["run", "Walk"], ["Walk", "run"])
+
+
+def test_cut_file_is_offered_to_its_last_good_line(open_page: Open, pool: Pool, profile_id: int) -> None:
+    rows = [f"{5 * i},{i % 7},1,2,3,rest,1" for i in range(600)]
+    content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows, "3000,1"]).encode()
+    page = upload(open_page(REVIEW, mode="Import a recording"), profile_id, "cut.csv", content)
+    assert "cut.csv is cut off: its last line (602) is only “3000,1”" in " ".join(one.value for one in page.warning)
+    button(page, "Import into Ada").click().run()
+    with pool.transaction() as tx:
+        (session,) = sessions.list_sessions(tx, profile_id)
+        assert len(load_session(tx, session).samples) == 600
+
+
+def test_same_file_is_not_imported_twice_under_one_name(open_page: Open, pool: Pool, profile_id: int) -> None:
+    rows = [f"{5 * i},{i % 7},1,2,3,fist,1" for i in range(600)]
+    content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows]).encode()
+    for name in ("walk.csv", "WALK.CSV"):
+        page = upload(open_page(REVIEW, mode="Import a recording"), profile_id, name, content)
+        button(page, "Import into Ada").click().run()
+    assert "session called “walk” already" in page.error[0].value
+    with pool.transaction() as tx:
+        assert len(sessions.list_sessions(tx, profile_id)) == 1
 
 
 def test_import_waits_for_no_other_one(open_page: Open, pool: Pool, profile_id: int) -> None:

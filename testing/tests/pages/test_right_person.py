@@ -272,7 +272,8 @@ def test_import_shows_what_it_adds_to_whose_bank_before_it_does(open_page: Open,
     before = fingerprint(pool, two.bea)
     page = open_page(REVIEW, profile_id=two.bea, mode="Import a recording")
     page.file_uploader(key=f"import-0-{two.bea}").set_value(FILE).run()
-    assert "This adds to **Bea** one session: 600 samples, 3 s, 2 repetitions of 2 gestures, 1 known." in all_text(page)
+    said = "600 samples at 200 a second, 3 s, 2 repetitions of 2 gestures, 1 known."
+    assert f"This adds to **Bea** one session: {said}" in all_text(page)
     assert "New in the gesture bank of **Bea**: wave." in all_text(page)
     assert fingerprint(pool, two.bea) == before
     button(page, "Import into Bea").click().run()

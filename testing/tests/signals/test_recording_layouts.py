@@ -10,7 +10,7 @@ import pytest
 
 from semg import names
 from semg.errors import RecordingError
-from semg.recording_layout import Layout
+from semg.recording_layout import Answers, Layout
 from semg.recordings import Recording, guess_layout, load_recording
 from semg.settings import PROJECT_DIR
 
@@ -208,3 +208,25 @@ def test_seconds_called_millis_are_asked_about_and_read_as_long_as_they_are() ->
     with pytest.raises(RecordingError, match="millis steps like seconds"):
         load_recording(CASES / "seconds.csv", rate_hz=200)
     assert_true(load_recording(CASES / "seconds.csv", layout=guess_layout(CASES / "seconds.csv").layout))
+
+
+@pytest.mark.parametrize(
+    ("text", "answers"),
+    [
+        (table(step=0.005), Answers(time_unit="s")),
+        (table().replace("rest", "relax"), Answers(rest="relax")),
+        (table(header="sample,a0,a1,label,trial", step=1), Answers(rate_hz=200.0)),
+        (table().replace("gesture", "mood"), Answers(label="mood")),
+        (table("|"), Answers(separator="|")),
+        (table(header=None), Answers(time="c1", channels=("c2", "c3"), label="c4", repetition="c5")),
+    ],
+)
+def test_answers_settle_what_a_file_leaves_open(tmp_path: Path, text: str, answers: Answers) -> None:
+    recording = load_recording(put(tmp_path, text), answers=answers)
+    assert_true(recording)
+
+
+def test_label_that_looks_like_rest_can_be_a_gesture(tmp_path: Path) -> None:
+    path = put(tmp_path, table().replace("rest", "relax"))
+    stretches = load_recording(path, answers=Answers(rest="")).labelled.stretches
+    assert [one.label for one in stretches] == ["relax", "fist"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +61,11 @@ def user_id(pool: Pool) -> int:
 
 def test_labels_of_every_row_take_as_many_statements_as_a_few(pool: Pool, user_id: int) -> None:
     counts = []
-    for stretches in (2, 4000):
+    for day, stretches in enumerate((2, 4000)):
         with pool.transaction() as tx:
             counted: Any = Counted(tx)
-            made = import_recording(counted, user_id, alternating(8000, stretches), "S", START)
+            started_at = START + timedelta(days=day)
+            made = import_recording(counted, user_id, alternating(8000, stretches), f"S{day}", started_at)
             counts.append(counted.n)
         assert made.repetitions == stretches
     assert counts[1] <= counts[0] < 30
@@ -184,3 +187,65 @@ def test_sample_that_two_labels_claim_belongs_to_the_one_that_started_last(pool:
     assert seconds.tolist() == [1, 2, 1, 1, 1, -1, 0, 0, 3, -1]
     apart = [labels[index] for index in (0, 2, 3)]
     assert label_blocks(session, stored, apart).stretch[100::200].tolist() == [-1, 1, -1, -1, -1, -1, 0, 0, 2, -1]
+
+
+# Where a session lies
+
+
+def spans(pool: Pool, user_id: int) -> list[tuple[datetime, datetime]]:
+    with pool.transaction() as tx:
+        found = sorted((one.started_at, one.ended_at) for one in sessions.list_sessions(tx, user_id))
+    return found
+
+
+def test_import_at_the_time_of_another_session_is_refused_and_leaves_nothing(pool: Pool, user_id: int) -> None:
+    with pool.transaction() as tx:
+        import_recording(tx, user_id, alternating(400, 2), "S", START)
+    for shift_s in (-1.9, 0, 1.9):
+        with pytest.raises(RecordingError, match="where the session “S” is"), pool.transaction() as tx:
+            import_recording(tx, user_id, alternating(400, 2), "T", START + timedelta(seconds=shift_s))
+    assert spans(pool, user_id) == [(START, START + timedelta(seconds=2))]
+    with pool.transaction() as tx:
+        import_recording(tx, user_id, alternating(400, 2), "T", START + timedelta(seconds=2))
+    assert len(spans(pool, user_id)) == 2
+
+
+def test_import_of_a_day_goes_behind_the_sessions_that_lie_there(pool: Pool, user_id: int) -> None:
+    for number in range(3):
+        with pool.transaction() as tx:
+            import_recording(tx, user_id, alternating(400, 2), f"S{number}", START, may_move=True)
+    seconds = [(start - START).total_seconds() for start, _ in spans(pool, user_id)]
+    assert seconds == [0, 3, 6]
+
+
+def test_two_imports_at_one_moment_share_no_time(pool: Pool, user_id: int) -> None:
+    barrier, made = threading.Barrier(4), []
+
+    def run(number: int) -> None:
+        barrier.wait()
+        with pool.transaction() as tx:
+            made.append(import_recording(tx, user_id, alternating(4000, 2), f"S{number}").session_id)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    found = spans(pool, user_id)
+    assert len(set(made)) == len(found) == 4
+    assert all(end <= start for (_, end), (start, _) in pairwise(found))
+    for session_id in made:
+        with pool.transaction() as tx:
+            assert len(load_session(tx, sessions.get_session(tx, session_id)).samples) == 4000
+
+
+def test_gestures_of_another_case_are_those_of_the_bank(pool: Pool, user_id: int) -> None:
+    recording = alternating(400, 4)
+    stretches = tuple(replace(one, label={"fist": "  FIST", "rest": "rest"}[one.label]) for one in recording.labelled.stretches)
+    with pool.transaction() as tx:
+        gestures.insert_gesture(tx, user_id, "Fist")
+        labelled = replace(recording.labelled, stretches=stretches)
+        made = import_recording(tx, user_id, replace(recording, labelled=labelled), "S", START)
+        assert [one.name for one in gestures.list_gestures(tx, user_id)] == ["rest", "Fist"]
+        written = sessions.list_repetitions(tx, made.session_id)
+    assert [one.gesture for one in written] == ["Fist", "rest"] * 2
