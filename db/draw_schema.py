@@ -6,17 +6,22 @@ python db/draw_schema.py --check   tells whether they are current, exit code 1 i
 
 from __future__ import annotations
 
-import argparse
-import secrets
 import sys
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import SecretStr
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
-if __package__ in (None, ""):  # started as a file, from any folder
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
+import argparse
+import secrets
+import tempfile
+from collections.abc import Sequence
+
+from pydantic import SecretStr
 
 from semg.diagram import draw_mermaid, draw_svg
 from semg.platform import embedded, postgres

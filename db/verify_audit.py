@@ -11,13 +11,18 @@ has the owner's rights could write the whole log anew.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-if __package__ in (None, ""):  # started as a file, from any folder
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
+import argparse
+from collections.abc import Sequence
 
 from semg.errors import SemgError
 from semg.security.audit_chain import Noted, Verdict, verify, verify_export

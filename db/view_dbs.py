@@ -6,14 +6,19 @@ python db/view_dbs.py old.db other.sqlite  SQLite files (add --postgres for both
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
-if __package__ in (None, ""):  # started as a file, from any folder
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
+import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from semg.errors import SemgError
 from semg.settings import load_settings

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
 import asyncio
 import logging
-import sys
 
 import fire
 
@@ -27,7 +36,7 @@ async def _announce(settings: Settings, finished: Finished) -> None:
 
 
 def main(job_id: int) -> None:
-    """Train the classifier of a job, store it as a new model version and activate it.
+    """Train the classifier of a job, store it as a new model version, and activate it when it is good enough.
 
     Parameters
     ----------
@@ -40,6 +49,8 @@ def main(job_id: int) -> None:
     finished = run_job(settings, pool, job_id)
     if finished is None:
         sys.exit(1)
+    if not finished.activated:
+        return
     try:
         asyncio.run(_announce(settings, finished))
     except BusError as exc:

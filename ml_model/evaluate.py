@@ -5,15 +5,20 @@ Run it from anywhere: ``python ml_model/evaluate.py --train A.csv.gz,B.csv.gz --
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
+import json
 from typing import Any
 
 import fire
-
-if __package__ in (None, ""):  # started as a file: from this folder or from the root
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from semg.errors import SemgError
 from semg.evaluation import evaluate_recordings, paths_from_argument

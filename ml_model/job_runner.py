@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
 import signal
 import threading
 

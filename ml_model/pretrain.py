@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
 from typing import cast, get_args
 
 import fire
-
-if __package__ in (None, ""):  # started as a file: from this folder or from the root
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from semg import private_files
 from semg.domain import Sensor

@@ -64,6 +64,11 @@ class Layout:
         return self.channel_names or self.channels
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is the platform's own layout: ``millis,…,gesture,repetition``."""
+        return self.separator == "," and (self.header[:1], self.header[-2:]) == (("millis",), ("gesture", "repetition"))
+
+    @property
     def fingerprint(self) -> str:
         """What files of one layout have in common: separator, decimal sign and columns."""
         seen = [self.separator, self.decimal, str(self.has_header), *self.header]

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from semg.domain import MAX_RATE_HZ, MIN_RATE_HZ, Sensor
+from semg.domain import MAX_RATE_HZ, MIN_RATE_HZ, REST, Sensor
 from semg.errors import RecordingError
+from semg.names import is_like_rest
 from semg.recording_columns import CHUNK_ROWS, TOOL, UPLOAD, Limits, Reader, joined, tables
 from semg.recording_guess import HEAD_BYTES, guess
 from semg.recording_layout import (
@@ -140,7 +141,7 @@ def load_recording(
         )
     stretch, stretches = joined(read.stretch), tuple(read.stretches)
     labelled = LabelledSamples(samples, starts_run, stretch, stretches, layout.names, rate, sensor, mains_hz)
-    return Recording(labelled, device_ms, path, _notes(name, lines, len(samples)))
+    return Recording(labelled, device_ms, path, _notes(name, lines, labelled))
 
 
 def settled(name: str, guessed: Guess, rate_hz: float | None = None) -> Layout:
@@ -171,6 +172,8 @@ def settled(name: str, guessed: Guess, rate_hz: float | None = None) -> Layout:
         )
     if "rate_hz" in open_:
         raise RecordingError(f"{name} does not say how many samples a second it has: give the rate (--rate-hz).")
+    if "rest" in open_ and layout.is_own:
+        return replace(layout, rest="")  # in the platform's own files rest is called rest
     if "rest" in open_:
         raise RecordingError(
             f"{name} has no label “rest”, and “{layout.rest}” looks like it. Say so (--rest {layout.rest!r}), or that "
@@ -273,9 +276,15 @@ def _rate(stamps_ms: NDArray[np.float64]) -> float:
     return float(round(rate)) if abs(rate - round(rate)) <= 0.005 * rate else rate
 
 
-def _notes(name: str, lines: Lines, n_samples: int) -> tuple[str, ...]:
-    if lines.cut_line is None:
-        return ()
-    number, text = lines.cut_line
-    good = f"The {n_samples:,} samples before it are good."
-    return (f"{name} is cut off: its last line ({number:,}) is only “{text}”. {good}",)
+def _notes(name: str, lines: Lines, labelled: LabelledSamples) -> tuple[str, ...]:
+    """Return what whoever imports a recording should know, as sentences."""
+    notes = []
+    if lines.cut_line is not None:
+        number, text = lines.cut_line
+        good = f"The {len(labelled.samples):,} samples before it are good."
+        notes.append(f"{name} is cut off: its last line ({number:,}) is only “{text}”. {good}")
+    labels = dict.fromkeys(stretch.label for stretch in labelled.stretches)
+    alike = [label for label in labels if is_like_rest(label)]
+    if alike and REST not in labels:
+        notes.append(f"{name} has no label “rest”: “{alike[0]}”, which looks like it, is taken as a gesture.")
+    return tuple(notes)

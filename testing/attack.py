@@ -12,17 +12,22 @@ Exit code: 0 all clear; 1 something stood open; 2 nothing did, but not everythin
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
 import argparse
 import ipaddress
 import socket
 import ssl
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from urllib.parse import urlsplit
-
-if __package__ in (None, ""):  # started as a file, from any folder
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from semg.settings import API_PREFIX
 from testing.attacks.canary import Canary

@@ -9,15 +9,23 @@ and the stored samples with the sent ones, removes the profile, and prints JSON.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
 import argparse
 import asyncio
 import json
 import ssl
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -110,7 +118,7 @@ class Journey:
             raise PlatformError(f"profile {user_id} has no active model after its job was completed")
         request = {"userid": user_id, "data": test.labelled.samples[:400].tolist()}
         deadline = time.monotonic() + SERVED_TIMEOUT_S
-        async with httpx.AsyncClient(verify=verification(self._settings), timeout=10) as http:
+        async with httpx.AsyncClient(verify=verification(self._settings), timeout=10, trust_env=False) as http:
             while True:
                 response = await http.post(
                     f"{self._settings.internal_api_url}/predict", json=request, headers=self._authorization

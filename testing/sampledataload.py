@@ -9,9 +9,18 @@ new profile is made, which accepts text datagrams (v1), so that the simulators c
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
 import argparse
 import json
-import sys
 from datetime import UTC, datetime, timedelta
 
 from semg.consent import TEST_PERSON

@@ -9,9 +9,17 @@ they say it themselves. It is not committed: it is made anew from what is.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
 from collections.abc import Iterator
 from importlib import metadata
-from pathlib import Path
 
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType, Property

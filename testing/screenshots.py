@@ -9,13 +9,21 @@ chromium.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
 import argparse
 import re
-import sys
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 

@@ -8,6 +8,7 @@ import json
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,8 @@ LOOKAHEAD_S = 0.5
 SHORTEST_SLEEP_S = 0.0005
 LONGEST_SLEEP_S = 0.05
 LATENESS_STEP_S = 1e-5
+HEAR_AFTER_S = 5.0
+"""udpserver tells what it hears every two seconds."""
 
 
 @dataclass(slots=True)
@@ -261,10 +264,45 @@ def stream(
     return tally
 
 
-def open_socket(host: str, port: int) -> Callable[[bytes], Any]:
-    """Give a function that sends a datagram to an address; name look-up happens once, here.
+@dataclass(slots=True)
+class Sender:
+    """Sends datagrams to one address, and learns from the network when nobody listens there.
 
-    Not connected on purpose: a connected socket reports that nobody listens by refusing the *next* datagram.
+    The socket is not connected, and a datagram that is refused because the one before met nobody is sent again.
+    """
+
+    socket: socket.socket
+    address: Any
+    named: str
+    refused: int = 0
+
+    @property
+    def port(self) -> int:
+        """The port that is sent from; 0 before the first datagram."""
+        return int(self.socket.getsockname()[1])
+
+    def __call__(self, datagram: bytes) -> None:
+        """Send a datagram.
+
+        Raises
+        ------
+        SimulationError
+            The network does not take it.
+        """
+        try:
+            try:
+                self.socket.sendto(datagram, self.address)
+            except ConnectionRefusedError:
+                self.refused += 1
+                self.socket.sendto(datagram, self.address)
+        except ConnectionRefusedError:
+            return  # told by the first one already
+        except OSError as exc:
+            raise SimulationError(f"sending to {self.named} failed: {exc.strerror or exc}") from exc
+
+
+def open_socket(host: str, port: int) -> Sender:
+    """Return what sends datagrams to an address; name look-up happens once, here.
 
     Raises
     ------
@@ -276,14 +314,10 @@ def open_socket(host: str, port: int) -> Callable[[bytes], Any]:
     except (OSError, UnicodeError) as exc:
         raise SimulationError(f"host {host!r} cannot be found ({exc}); give --host or set DEST_IP") from exc
     opened = socket.socket(family, socket.SOCK_DGRAM)
-
-    def send(datagram: bytes) -> None:
-        try:
-            opened.sendto(datagram, address)
-        except OSError as exc:
-            raise SimulationError(f"sending to {host}:{port} failed: {exc.strerror or exc}") from exc
-
-    return send
+    if sys.platform == "linux":  # ip(7), ipv6(7): without a connection, errors are told only when they are asked for
+        six = family == socket.AF_INET6
+        opened.setsockopt(*((socket.IPPROTO_IPV6, 25) if six else (socket.IPPROTO_IP, 11)), 1)
+    return Sender(opened, address, f"{host}:{port}")
 
 
 def run_command_line(
@@ -293,9 +327,13 @@ def run_command_line(
     port: int,
     *,
     named: str = "users",
+    hear: Callable[[int], str] = lambda port: "",
     **options: Any,
 ) -> int:
-    """Stream until the end, Ctrl-C or SIGTERM; print the summary as one line of JSON and give the exit status.
+    """Stream until the end, Ctrl-C or SIGTERM; print the summary as one line of JSON and return the exit status.
+
+    Where is sent, and for whom, stands on standard error, and after some seconds what ``hear`` says of the port that is
+    sent from, or that nobody listens.
 
     ``named`` is what the summary calls the senders; ``options`` go to ``stream``.
     What cannot be done is one sentence on standard error and status 2.
@@ -306,9 +344,29 @@ def run_command_line(
     try:
         send = open_socket(host, port)
         sources = make_sources()
-        tally = stream(sources, send, stop=lambda: bool(stopped), **options)
+        whose = ", ".join(map(str, list(sources)[:5])) + (" …" if len(sources) > 5 else "")
+        print(f"{program}: sends to {host}:{port} for the {named} {whose}; Ctrl-C ends it", file=sys.stderr, flush=True)
+        listening = threading.Timer(HEAR_AFTER_S, _tell, (program, send, hear))
+        listening.daemon = True
+        listening.start()
+        try:
+            tally = stream(sources, send, stop=lambda: bool(stopped), **options)
+        finally:
+            listening.cancel()
+            listening.join()
+            send.socket.close()
     except (SemgError, ValueError) as exc:
         print(f"{program}: {' '.join(str(exc).split())}", file=sys.stderr)
         return 2
     print(json.dumps(tally.as_json(list(sources), named)))
     return 0
+
+
+def _tell(program: str, send: Sender, hear: Callable[[int], str]) -> None:
+    """Say on standard error when nobody listens, or when what is sent is refused."""
+    if send.refused:
+        said = f"nobody listens at {send.named}: start the platform (./start_all.sh), or give --host and --port"
+    else:
+        said = hear(send.port)
+    if said:
+        print(f"{program}: {said}", file=sys.stderr, flush=True)

@@ -9,10 +9,20 @@ Defaults are the sketch's (arduino/arduinocode.ino). Prints one line of JSON at 
 
 from __future__ import annotations
 
-import argparse
 import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
+import argparse
 from collections.abc import Sequence
 
+from heard import what_udpserver_says
 from sending import run_command_line
 from simulated_boards import add_board_arguments, board_encoder, board_sources
 from simulation import SimulationError, Source, encode_text
@@ -53,7 +63,8 @@ def parse_arguments(settings: Settings, arguments: Sequence[str] | None = None) 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Stream until the end of ``--seconds`` or Ctrl-C."""
-    options = parse_arguments(get_settings(), arguments)
+    settings = get_settings()
+    options = parse_arguments(settings, arguments)
 
     def make_sources() -> dict[int, Source]:
         source = synthetic_source(options.seed, options.channels, options.rate_hz, "envelope", options.start_millis)
@@ -67,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.host,
         options.port,
         named="boards" if options.protocol == "v2" else "users",
+        hear=lambda port: what_udpserver_says(settings, port),
         encode=options.encoder,
         in_blocks=options.protocol == "v2",
         seconds=options.seconds,

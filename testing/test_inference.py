@@ -8,9 +8,18 @@ shows that storage, API and model fit together, and is no honest estimate of rec
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 
 import httpx
@@ -73,6 +82,7 @@ def main() -> int:
     try:
         labelled = _load(pool, options.user_id, options.session_id)
         with httpx.Client(
+            trust_env=False,
             base_url=settings.internal_api_url, headers=headers, timeout=30, verify=verification(settings)
         ) as http:
             pairs = [p for session in labelled for p in scored_windows(http, options.user_id, session, options.batch)]

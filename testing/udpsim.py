@@ -11,10 +11,20 @@ Prints one line of JSON at the end: sent, dropped_on_purpose, seconds, rate, and
 
 from __future__ import annotations
 
-import argparse
 import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
+import argparse
 from collections.abc import Sequence
 
+from heard import what_udpserver_says
 from sending import run_command_line
 from simulated_boards import add_board_arguments, board_encoder, board_sources
 from simulation import Network, SimulationError, Source, encode_text, from_arrays, from_recording
@@ -115,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.host,
         options.port,
         named="boards" if options.protocol == "v2" else "users",
+        hear=lambda port: what_udpserver_says(settings, port),
         encode=options.encoder,
         in_blocks=options.protocol == "v2",
         network=options.network,

@@ -25,6 +25,7 @@ from semg.signals.dataset import LabelledSamples
 from semg.signals.fitting import TrainingStopped
 from semg.signals.options import TrainingOptions
 from semg.signals.training import TrainingProgress, train
+from semg.signals.verdict import compare_with_active
 from semg.store import consents, jobs, models, profiles
 from semg.store import sessions as sessions_store
 from semg.store.pool import Pool, Transaction
@@ -35,10 +36,11 @@ REPORT_EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a completed job made."""
+    """What a completed job made, and whether it decides now."""
 
     user_id: int
     version: int
+    activated: bool
 
 
 class _Reporter:
@@ -84,14 +86,14 @@ class _Material:
 
 
 class _Version:
-    """The version that a job makes: stored and activated when its classifier is ready, its report when that is."""
+    """The version that a job makes: stored when its classifier is ready, judged and activated with its report."""
 
     def __init__(self, settings: Settings, pool: Pool, job: Job, material: _Material) -> None:
         self._settings, self._pool, self._job, self._material = settings, pool, job, material
         self.number: int | None = None
 
     def store(self, classifier: Classifier) -> None:
-        """Store and activate the classifier; its report follows."""
+        """Store the classifier; its report follows."""
         artifact = classifier.to_bytes()
         metadata = classifier.metadata()
         metadata["training"] = metadata["training"] | {
@@ -109,19 +111,25 @@ class _Version:
                 {"pending": True, "classifier": classifier.kind},
                 self._settings.max_model_bytes,
             )
-            models.activate_model(tx, self._job.user_id, self.number)
-        logger.info("activated", extra={"job_id": self._job.job_id, "model_version": self.number})
 
     def complete(self, report: dict[str, Any]) -> Finished:
-        """Store the report, and with it the job's end."""
+        """Store the report, let the version decide when it is good enough for that, and end the job."""
         assert self.number is not None
+        user_id = self._job.user_id
         with self._pool.transaction() as tx:
-            models.update_report(tx, self._job.user_id, self.number, report)
+            active = models.find_active(tx, user_id)
+            why = _why_not_activated(report, active)
+            report["activation"] = {"activated": not why, "why": why}
+            models.update_report(tx, user_id, self.number, report)
+            if not why:
+                models.activate_model(tx, user_id, self.number)
             jobs.complete_job(tx, self._job.job_id)
-        return Finished(self._job.user_id, self.number)
+        log_fields = {"job_id": self._job.job_id, "model_version": self.number}
+        logger.info("stored, not activated" if why else "activated", extra=log_fields)
+        return Finished(user_id, self.number, not why)
 
     def leave(self, why: str) -> None:
-        """Say in the report of a version that is active already why nothing more will come."""
+        """Say in the report of a version that is stored already why nothing more will come."""
         if self.number is None:
             return
         try:
@@ -132,15 +140,24 @@ class _Version:
             logger.warning("the report's end is not written: %s", exc, extra={"job_id": self._job.job_id})
 
 
+def _why_not_activated(report: dict[str, Any], active: Model | None) -> str:
+    """Return why a version does not decide unasked; empty when it may."""
+    verdict = report["verdict"]
+    if verdict["level"] == "do not use":
+        return str(verdict["sentence"])
+    return compare_with_active(report, None if active is None else active.report)
+
+
 def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
-    """Do a job: load its sessions, train, store a new model version and activate it, then store its report.
+    """Do a job: load its sessions, train, store a new model version, then judge it by its report and activate it.
 
     A job that is still scheduled (the script was started by hand) is claimed first. With the option ``calibrate`` the
     newest session is the calibration; it adapts the sessions before it, or when there are none those that the active
     model was trained on. Without the person's consent nothing is read.
 
-    The model and its activation are one transaction, the report and the job's completion another. A failure is
-    written to the row as a sentence.
+    The model is stored in a transaction of its own, its report, its activation and the job's completion in another. A
+    version that is not to be used, or that is worse than the active one on the same held-out windows, is not activated.
+    A failure is written to the row as a sentence.
 
     Returns
     -------

@@ -56,8 +56,10 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     report = model.report
     say(
         f"Balanced accuracy {report['balanced_accuracy']:.1%} (accuracy {report['accuracy']:.1%}) on "
-        f"{report['windows']} windows of a session that the classifier had not seen; chance {report['chance']:.1%}."
+        f"{report['windows']} windows of a session that the classifier had not seen; guessing: "
+        f"{report['chance_balanced']:.1%} balanced."
     )
+    say(report["verdict"]["sentence"])
     _stream(settings, user_id)
     label = asyncio.run(_first_correct(settings, user_id))
     say(f"First gesture recognised live, “{label}”, {time.monotonic() - started:.0f} s after the platform was ready.")

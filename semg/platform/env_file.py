@@ -54,6 +54,28 @@ def complete(path: Path, settings: Settings) -> list[str]:
     return names
 
 
+def remember_ports(path: Path, settings: Settings) -> list[str]:
+    """Write the ports that the environment gives into ``.env``, so that a tool in another terminal finds the system.
+
+    The last start counts; a port that stands in neither stays the default.
+
+    Returns
+    -------
+    list of str
+        Names of the settings that were written.
+    """
+    text = before = path.read_text(encoding="utf-8") if path.exists() else ""
+    written = []
+    for name in (f"{one}_PORT" for one in ("API", "UDP", "STREAMLIT", "POSTGRES", "NATS", "LAN")):
+        value = str(getattr(settings, name.lower()))
+        if environment.is_in_environment(name) and _value(text, name) != value:
+            text = _with_value(_without(text or HEADER, name), name, value)
+            written.append(name)
+    if text != before:
+        write_atomically(path, text)
+    return written
+
+
 def complete_backup_key(path: Path, settings: Settings) -> bool:
     """Generate the key of the backups in ``.env`` when no setting names one; tell whether it was generated.
 
@@ -103,6 +125,12 @@ def _without(text: str, *names: str) -> str:
     """Empty the settings' lines."""
     line = re.compile(rf"^([ \t]*(?:export[ \t]+)?(?:{'|'.join(names)})[ \t]*=).*$", re.MULTILINE | re.IGNORECASE)
     return line.sub(r"\1", text)
+
+
+def _value(text: str, name: str) -> str:
+    """Return what the file says of a setting; empty when it says nothing."""
+    said = re.findall(rf"^[ \t]*(?:export[ \t]+)?{name}[ \t]*=[ \t]*(.*?)[ \t]*$", text, re.MULTILINE | re.IGNORECASE)
+    return said[-1].strip("'\"") if said else ""
 
 
 def _with_value(text: str, name: str, value: str) -> str:

@@ -18,6 +18,9 @@ VOTES = (1, 3, 5, 9)
 HYSTERESES = (0.0, 0.1, 0.3)
 """What a report tries, beside what the classifier was given."""
 
+MIN_RECOGNISED = 0.5
+"""An operating point that recognises less than so much of the gestures is of no use."""
+
 
 def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32]) -> dict[str, Any]:
     """Give how often predictions are right for each of ten bands of confidence, JSON-able.
@@ -133,14 +136,17 @@ def operating_points(
 
 
 def choose_operating_point(points: Sequence[Mapping[str, Any]], false_per_min: float) -> dict[str, Any] | None:
-    """Give the point that recognises most with so many false activations in a minute of rest at most.
+    """Return the point that recognises most with so many false activations in a minute of rest at most.
 
-    Between equals the one with fewer votes, hence the fastest. None without rest, or when no point keeps the target.
+    Between equals the one with fewer votes, hence the fastest. None without rest, or when no point keeps the target and
+    recognises at least ``MIN_RECOGNISED``: one that never speaks keeps every target.
     """
     kept = [
         point
         for point in points
-        if point["false_activations_per_min"] is not None and point["false_activations_per_min"] <= false_per_min
+        if point["false_activations_per_min"] is not None
+        and point["false_activations_per_min"] <= false_per_min
+        and (point["recognised"] or 0.0) >= MIN_RECOGNISED
     ]
     if not kept:
         return None

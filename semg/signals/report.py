@@ -23,7 +23,8 @@ def figures(classes: Sequence[str], data: WindowSet, probabilities: NDArray[np.f
     -------
     ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``trimmed`` (``accuracy``, ``macro_f1`` without the windows
     that start less than 750 ms into their stretch), ``per_gesture``, ``confusion`` (rows true, columns predicted),
-    ``classes``, ``windows``, ``chance`` (the share of the most frequent gesture); figures without windows are None.
+    ``classes``, ``windows``, ``trials`` (stretches that the windows are of), ``chance`` (accuracy of always naming the
+    most frequent gesture), ``chance_balanced`` (balanced accuracy of guessing); figures without windows are None.
 
     Raises
     ------
@@ -48,6 +49,8 @@ def figures(classes: Sequence[str], data: WindowSet, probabilities: NDArray[np.f
         "classes": list(classes),
         "windows": scores.n,
         "chance": _number(scores.chance),
+        "chance_balanced": round(1 / max(1, len(classes)), 6),
+        "trials": len(np.unique(np.stack([data.session_index, data.stretch], axis=1), axis=0)),
     }
 
 

@@ -17,12 +17,14 @@ from semg.signals.advice import advise, count_repetitions, silent_channels
 from semg.signals.base import Base
 from semg.signals.classifier import Classifier
 from semg.signals.dataset import LabelledSamples, WindowSet
+from semg.signals.label_alignment import measure_alignment
 from semg.signals.metrics import score
 from semg.signals.options import TrainingOptions
 from semg.signals.reliability import decision_figures, operating_points, reliability
 from semg.signals.runtime import softmax
 from semg.signals.splits import Fold, folds_of
 from semg.signals.trainer import Trainer, TrainingProgress, Tried, follow
+from semg.signals.verdict import judge_version
 
 BASELINES: tuple[ClassifierKind, ...] = ("logcov_lda", "td_lda")
 
@@ -159,6 +161,7 @@ def train(
         report |= _with_previous(trainer, tried, previous)
     else:
         report |= _calibration_only(report["calibration"], trainer)
+    calibrated = [] if calibration is None else [calibration]
     timed = trainer.data.windows if len(trainer.data) else np.zeros((0, 1, 1), np.float32)
     report |= {
         "split": _describe(by, calibration is not None, len(folds)),
@@ -173,6 +176,7 @@ def train(
         "train_s": round(trained_s, 2),
         "report_s": round(time.perf_counter() - started, 2),
     }
+    report["verdict"] = judge_version(report, measure_alignment([*sessions, *calibrated])).as_json()
     trainer.say(f"held out: balanced accuracy {100 * (report['balanced_accuracy'] or 0.0):.1f} %")
     trainer.finish(f"done in {report['report_s']:.0f} s")
     return TrainingResult(classifier, report)
@@ -333,6 +337,8 @@ def _calibration_only(calibrated: dict[str, Any], trainer: Trainer) -> dict[str,
         "classes": list(trainer.classes),
         "windows": calibrated["windows"],
         "chance": round(float(counts.max() / max(1, counts.sum())), 6),
+        "chance_balanced": round(1 / max(1, len(trainer.classes)), 6),
+        "trials": len(np.unique(trainer.calibration.stretch)),
         "previous": None,
     }
 

@@ -10,7 +10,7 @@ import streamlit as st
 from semg import pseudonyms
 from semg.agreement import NewConsent
 from semg.consent import read_text
-from semg.domain import Profile
+from semg.domain import Device, Profile
 from semg.security.keys import ring_of
 from semg.store import access, profiles
 from semg.store.audit import record
@@ -146,6 +146,12 @@ def _many(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
+def simulator_command(user_id: int, device: Device) -> str:
+    """Return the command that sends what a device sends, without one."""
+    fitting = f" --channels {device.n_channels} --rate-hz {device.rate_hz:g} --sensor {device.sensor}"
+    return f"cd testing && python udpsim.py --user-id {user_id}{fitting}"
+
+
 def create(app: App) -> None:
     """Show the form of a new profile."""
     labels = [preset.label for preset in PRESETS]
@@ -211,6 +217,9 @@ with page("User Management", "A profile is a person together with the sensor tha
             for one in known:
                 if one.user_id == made[0]:
                     consent.warn(one)
+                    if one.device.allow_v1:
+                        st.caption("Without a device, a simulated one sends for this profile:")
+                        st.code(shown(simulator_command(one.user_id, one.device)), language="bash")
             st.page_link("pages/2_Gesture_Management.py", label="Add gestures", icon=":material/arrow_forward:")
     if not known:
         hint = "Create the first one here." if app.may_work else "None is shared with you."

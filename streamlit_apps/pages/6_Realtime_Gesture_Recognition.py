@@ -9,6 +9,7 @@ from ui.decision_fields import decision_fields
 from ui.live_view import live_view
 from ui.page import page
 from ui.pick import pick_profile
+from ui.report import show_verdict
 from ui.stream_state import stream_state
 from ui.text import md
 
@@ -27,6 +28,8 @@ with page("Realtime Gesture Recognition") as app:
         )
         if app.may_work:
             right.page_link("pages/4_Kickoff_Training.py", label="Train one", icon=":material/arrow_forward:")
+    elif (model.report.get("verdict") or {}).get("level") == "do not use":
+        show_verdict(model.report)
     stream_state(app, profile.user_id)
     phrases = {one.name: one.phrase for one in bank if one.phrase}
     live_view(

@@ -89,7 +89,17 @@ def _suggestion(app: App, profile: Profile, report: Mapping[str, Any]) -> None:
     )
     point = choose_operating_point(points, most)
     if point is None:
-        said.caption("No setting that the report tried keeps this on the data that were held out.")
+        quiet = [one["recognised"] or 0.0 for one in points if one["false_activations_per_min"] is not None
+                 and one["false_activations_per_min"] <= most]  # fmt: skip
+        said.caption(
+            md(
+                "Settings that keep this recognise {most:.0f} % of the gestures at most, too little to be of use: "
+                "allow more false activations, or train a better version.",
+                most=100 * max(quiet),
+            )
+            if quiet
+            else "No setting that the report tried keeps this on the data that were held out."
+        )
         return
     said.caption(
         md(

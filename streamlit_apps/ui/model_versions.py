@@ -48,12 +48,18 @@ def _activate(app: App, profile: Profile, model: Model, active: int | None) -> N
     if not app.may_work:
         return
     back = active is not None and model.version < active
+    doubts = _doubts(model)
+    if doubts:
+        st.markdown(md(":material/warning: {doubts}", doubts=doubts))
+        sure = md("Version {n} shall decide for {name} all the same", n=model.version, name=profile.name)
+        if not st.checkbox(sure, key=f"sure-{profile.user_id}-{model.version}"):
+            return
     if st.button(
         md("Go back to this version for {name}", name=profile.name)
         if back
         else md("Let this version decide for {name}", name=profile.name),
         key=acts.key(f"activate-{model.version}", profile.user_id),
-        type="primary",
+        type="secondary" if doubts else "primary",
         icon=":material/undo:" if back else ":material/check:",
     ):
         with errors.attempt():
@@ -63,6 +69,16 @@ def _activate(app: App, profile: Profile, model: Model, active: int | None) -> N
                 audit.record(tx, Actor(app.login), "model.activated", profile.user_id, version=model.version)
             flash(md("Version {n} decides from now on", n=model.version))
             st.rerun()
+
+
+def _doubts(model: Model) -> str:
+    """Return why a version should not decide; empty when nothing speaks against it."""
+    made = model.report
+    if made.get("pending") or made.get("incomplete"):
+        return "This version has not been tried on data that were held out: nobody knows how good it is."
+    if (made.get("verdict") or {}).get("level") == "do not use":
+        return str(made["verdict"]["sentence"])
+    return str((made.get("activation") or {}).get("why") or "")
 
 
 def _compare(versions: Sequence[Model], model: Model) -> None:
@@ -103,6 +119,7 @@ def _row(model: Model) -> dict[str, Any]:
     return {
         "Version": f"{model.version}{' ●' if model.active else ''}",
         "Made": times.shown(model.created_at),
+        "Verdict": str((made.get("verdict") or {}).get("level", "—")),
         "Classifier": KINDS.get(str(model.metadata.get("kind")), "—"),
         "Balanced": report.percent(made.get("balanced_accuracy")),
         "Accuracy": report.percent(made.get("accuracy")),
@@ -135,6 +152,8 @@ def _scored(model: Model) -> bool:
 def _label(model: Model) -> str:
     made = model.report
     score = "report to come" if made.get("pending") else f"{report.percent(made.get('balanced_accuracy'))} balanced"
+    level = (made.get("verdict") or {}).get("level")
+    score = f"{score}, {level}" if level else score
     return line(
         "{version} · {at} · {score}{active}",
         version=model.version,

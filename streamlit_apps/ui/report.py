@@ -16,6 +16,12 @@ FIGURES = (
     ("Macro F1", "macro_f1", "Mean F1 of the gestures."),
 )
 
+_VERDICTS = {
+    "good": (st.success, ":material/thumb_up:"),
+    "usable": (st.warning, ":material/info:"),
+    "do not use": (st.error, ":material/block:"),
+}
+
 
 def percent(value: float | None) -> str:
     """Give a part of 1 as text."""
@@ -25,11 +31,12 @@ def percent(value: float | None) -> str:
 def show_report(report: Mapping[str, Any], key: str) -> None:
     """Show the figures with what they were measured on, and the pictures; without figures, why there are none."""
     if report.get("pending"):
-        st.info("This version decides already. Its report is still being made: it is tried on data held out.")
+        st.info("This version does not decide yet. Its report is being made: it is tried on data held out.")
         return
     if report.get("incomplete"):
         st.warning(md("There is no report of this version: {why}", why=report["incomplete"]))
         return
+    show_verdict(report)
     _metrics(report)
     if report.get("advice"):
         st.markdown(md(":material/lightbulb: {advice}", advice=report["advice"]))
@@ -54,15 +61,31 @@ def show_report(report: Mapping[str, Any], key: str) -> None:
             st.plotly_chart(reliability_figure(bins), width="stretch", key=f"reliability-{key}", config=QUIET)
 
 
+def show_verdict(report: Mapping[str, Any]) -> None:
+    """Show whether the version is any good, and why it was not activated where it was not."""
+    verdict = report.get("verdict")
+    if not verdict:
+        return
+    draw, icon = _VERDICTS.get(verdict.get("level", ""), _VERDICTS["usable"])
+    level = str(verdict["level"]).capitalize()
+    draw(md("**{level}.** {sentence}", level=level, sentence=verdict["sentence"]), icon=icon)
+    activation = report.get("activation") or {}
+    if not activation.get("activated", True) and activation.get("why") != verdict["sentence"]:
+        st.warning(md("It was not activated. {why}", why=activation.get("why", "")), icon=":material/pause_circle:")
+
+
 def _metrics(report: Mapping[str, Any]) -> None:
-    baseline = report.get("baseline", {})
-    columns = st.columns(4)
-    for column, (title, name, text) in zip(columns, FIGURES, strict=False):
+    baseline, n_classes = report.get("baseline", {}), len(report.get("classes", []))
+    guessing = report.get("chance_balanced") or (1 / n_classes if n_classes else None)
+    chances = {
+        "balanced_accuracy": md(", chance {value}", value=percent(guessing)),
+        "accuracy": md(", always the most frequent {value}", value=percent(report.get("chance"))),
+    }
+    for column, (title, name, text) in zip(st.columns(3), FIGURES, strict=True):
         column.metric(title, plain(percent(report.get(name))), help=text)
-        column.caption(md("baseline {value}", value=percent(baseline.get(name))))
-    columns[3].metric(
-        "Chance", plain(percent(report.get("chance"))), help="Accuracy of always naming the most frequent gesture."
-    )
+        column.caption(
+            md("baseline {value}{chance}", value=percent(baseline.get(name)), chance=chances.get(name, md("")))
+        )
 
 
 def _measured_on(report: Mapping[str, Any]) -> Markdown:

@@ -34,7 +34,7 @@ def test_every_named_setting_exists() -> None:
 
 def test_example_is_the_client_that_is_tested() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert code == (PROJECT_DIR / "testing" / "listen.py").read_text(encoding="utf-8")
+    assert code == (PROJECT_DIR / "docs" / "examples" / "listen.py").read_text(encoding="utf-8")
 
 
 def test_no_placeholder_is_left() -> None:

@@ -190,3 +190,23 @@ def test_no_module_is_too_long_to_read() -> None:
         if (n := len(path.read_text(encoding="utf-8").splitlines())) > 400 and "tests" not in path.parts
     }
     assert long == {}
+
+
+def test_no_proxy_of_the_environment_stands_before_the_platforms_own_services() -> None:
+    """Only the login's provider lies outside: everything else is asked directly, whatever ``http_proxy`` says."""
+    found = []
+    for path in sorted([*sources("semg"), *sources("streamlit_apps"), *sources("ml_model"), *sources("testing")]):
+        if "tests" in path.parts or path.parts[-2:] == ("gate", "provider.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func)
+            said = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            clients = ("httpx.Client", "httpx.AsyncClient", "httpx.get", "httpx.post", "httpx.request")
+            wrong = called in clients and said.get("trust_env") != "False"
+            wrong |= called == "connect" and "process_exception" in said and said.get("proxy") != "None"
+            wrong |= called == "urllib.request.urlopen" or called.startswith("requests.")
+            if wrong:
+                found.append(f"{path.relative_to(PROJECT_DIR)}:{node.lineno} {called}")
+    assert found == []

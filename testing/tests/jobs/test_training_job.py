@@ -67,7 +67,7 @@ def test_excluded_repetition_is_not_trained_on(pool, user_id, recordings, add_se
 def test_job_stores_and_activates_a_version_with_its_report(settings, pool, user_id, recordings, add_session) -> None:
     session_ids = [add_session(user_id, r, f"s{i}", 9 - i) for i, r in enumerate(recordings)]
     finished, job = run(settings, pool, user_id, session_ids, "cnn", epochs=2)
-    assert finished == Finished(user_id, 1)
+    assert finished == Finished(user_id, 1, activated=True)
     assert (job.status, job.progress, job.error, job.model_version) == ("completed", 100, "", 1)
     assert job.epochs > 0
     assert "held out" in job.log
@@ -160,14 +160,14 @@ def test_job_of_a_deleted_profile_ends_quietly(settings, pool, user_id, recordin
 def test_scheduled_job_can_be_done_by_hand_but_only_once(settings, pool, user_id, recordings, add_session) -> None:
     with pool.transaction() as tx:
         job_id = jobs.insert_job(tx, user_id, [add_session(user_id, recordings[0])], "logcov_lda", {})
-    assert run_job(settings, pool, job_id) == Finished(user_id, 1)
+    assert run_job(settings, pool, job_id) == Finished(user_id, 1, activated=True)
     assert run_job(settings, pool, job_id) is None
     with pool.transaction() as tx:
         assert jobs.get_job(tx, job_id).status == "completed"
         assert len(models.list_models(tx, user_id)) == 1
 
 
-def test_version_decides_before_its_report_is_there(
+def test_version_does_not_decide_before_it_is_judged(
     settings, pool, user_id, recordings, add_session, monkeypatch
 ) -> None:
     seen: list[tuple[bool, str, bool]] = []
@@ -177,16 +177,20 @@ def test_version_decides_before_its_report_is_there(
     def watch(self, classifier) -> None:
         store(self, classifier)
         with pool.transaction() as tx:
-            model = models.find_active(tx, user_id)
+            (model,) = models.list_models(tx, user_id)
             job = jobs.list_jobs(tx, user_id)[0]
-        seen.append((model is not None and model.report["pending"], job.status, job.model_version == 1))
+        seen.append((model.report["pending"] and not model.active, job.status, job.model_version == 1))
 
     monkeypatch.setattr(training._Version, "store", watch)
     finished, _ = run(settings, pool, user_id, session_ids)
     assert seen == [(True, "in-progress", True)]
     with pool.transaction() as tx:
-        report = models.get_model(tx, user_id, finished.version).report
+        model = models.get_model(tx, user_id, finished.version)
+    report = model.report
+    assert model.active
     assert "pending" not in report
+    assert report["activation"] == {"activated": True, "why": ""}
+    assert report["verdict"]["level"] in ("good", "usable")
     assert report["reliability"]["bins"]
 
 
@@ -198,7 +202,7 @@ def test_calibration_adapts_the_active_version_and_can_be_rolled_back(
     calibration = add_session(user_id, only(recordings[1], lambda label, number: number == 1), "again", 1)
     finished, job = run(settings, pool, user_id, [calibration], calibrate=True)
     assert job.status == "completed", job.error
-    assert finished == Finished(user_id, 2)
+    assert finished == Finished(user_id, 2, activated=True)
     with pool.transaction() as tx:
         model = models.find_active(tx, user_id)
         used = jobs.list_used(tx, job.job_id)
@@ -212,13 +216,56 @@ def test_calibration_adapts_the_active_version_and_can_be_rolled_back(
         assert models.find_active(tx, user_id).version == 1
 
 
+def relabelled(recording: Recording, seed: int) -> Recording:
+    """The recording with the labels of its stretches mixed up."""
+    stretches = recording.labelled.stretches
+    names = np.random.default_rng(seed).permutation([one.label for one in stretches]).tolist()
+    named = enumerate(zip(stretches, names, strict=True))
+    mixed = tuple(replace(one, label=name, repetition=number) for number, (one, name) in named)
+    return replace(recording, labelled=replace(recording.labelled, stretches=mixed))
+
+
+@pytest.mark.parametrize("has_active", [False, True])
+def test_version_that_is_not_to_be_used_is_stored_and_decides_nothing(
+    settings, pool, user_id, recordings, add_session, has_active: bool
+) -> None:
+    if has_active:
+        run(settings, pool, user_id, [add_session(user_id, recordings[0], "good", 20)])
+    session_ids = [add_session(user_id, relabelled(r, i), f"s{i}", 9 - i) for i, r in enumerate(recordings)]
+    finished, job = run(settings, pool, user_id, session_ids)
+    assert job.status == "completed"
+    assert finished == Finished(user_id, 1 + has_active, activated=False)
+    with pool.transaction() as tx:
+        active, made = models.find_active(tx, user_id), models.get_model(tx, user_id, finished.version)
+    assert (None if active is None else active.version) == (1 if has_active else None)
+    assert made.report["verdict"]["level"] == "do not use"
+    assert made.report["activation"] == {"activated": False, "why": made.report["verdict"]["sentence"]}
+
+
+def test_version_that_is_worse_on_the_same_windows_does_not_take_the_place(
+    settings, pool, user_id, recordings, add_session, monkeypatch
+) -> None:
+    session_ids = [add_session(user_id, r, f"s{i}", 9 - i) for i, r in enumerate(recordings)]
+    run(settings, pool, user_id, session_ids)
+    with pool.transaction() as tx:
+        report = models.get_model(tx, user_id, 1).report
+        better = report | {"balanced_accuracy": min(1.0, report["balanced_accuracy"] + 0.1)}
+        models.update_report(tx, user_id, 1, better)
+    finished, _ = run(settings, pool, user_id, session_ids)
+    assert finished == Finished(user_id, 2, activated=False)
+    with pool.transaction() as tx:
+        assert models.find_active(tx, user_id).version == 1
+        why = models.get_model(tx, user_id, 2).report["activation"]["why"]
+    assert "worse than the version that decides now" in why
+
+
 def test_calibration_without_a_model_fails_with_a_sentence(settings, pool, user_id, recordings, add_session) -> None:
     _, job = run(settings, pool, user_id, [add_session(user_id, recordings[0])], calibrate=True)
     assert job.status == "failed"
     assert "no active model" in job.error
 
 
-def test_canceled_after_activation_leaves_why_in_the_report(
+def test_canceled_before_it_is_judged_decides_nothing_and_leaves_why_in_the_report(
     settings, pool, user_id, recordings, add_session, monkeypatch
 ) -> None:
     session_ids = [add_session(user_id, r, f"s{i}", 9 - i) for i, r in enumerate(recordings)]
@@ -235,8 +282,9 @@ def test_canceled_after_activation_leaves_why_in_the_report(
     assert finished is None
     assert job.status == "canceled"
     with pool.transaction() as tx:
-        report = models.find_active(tx, user_id).report
-    assert "canceled" in report["incomplete"]
+        assert models.find_active(tx, user_id) is None
+        (model,) = models.list_models(tx, user_id)
+    assert "canceled" in model.report["incomplete"]
 
 
 def test_base_is_made_of_who_consents_and_never_of_the_person(settings, pool, recordings, add_session) -> None:

@@ -65,7 +65,10 @@ def test_report_is_shown_and_an_older_version_activated(open_page: Open, pool: P
     insert_models(pool, profile_id, 2)
     page = open_page(JOBS)
     assert not page.exception
-    assert [one.value for one in page.metric] == ["85.0 %", "90.0 %", "86.0 %", "40.0 %"]
+    assert [one.value for one in page.metric] == ["85.0 %", "90.0 %", "86.0 %"]
+    captions = " ".join(one.value for one in page.caption)
+    assert "chance 50.0 %" in captions
+    assert "always the most frequent 40.0 %" in captions
     assert "the last session held out" in all_text(page)
     field(page.selectbox, "Version").select_index(1).run()
     act(page, "activate").click().run()
@@ -152,7 +155,7 @@ def test_version_without_its_report_yet_says_so(open_page: Open, pool: Pool, pro
         models.activate_model(tx, profile_id, 1)
     page = open_page(JOBS)
     assert not page.exception
-    assert "Its report is still being made" in all_text(page)
+    assert "Its report is being made" in all_text(page)
     with pool.transaction() as tx:
         models.update_report(tx, profile_id, 1, {"incomplete": "the training was canceled"})
     assert "no report of this version: the training was canceled" in all_text(open_page(JOBS))
@@ -170,3 +173,46 @@ def test_model_and_report_can_be_downloaded(open_page: Open, pool: Pool, profile
 def drawings(page: Any) -> list[dict[str, Any]]:
     """The specifications of a page's charts."""
     return [json.loads(one.proto.spec) for one in page.get("plotly_chart")]
+
+
+@pytest.mark.parametrize(
+    ("made", "doubt"),
+    [
+        ({"verdict": {"level": "do not use", "code": "chance", "sentence": "It recognises hardly more than guessing."}},
+         "hardly more than guessing"),
+        ({"verdict": {"level": "good", "code": "good", "sentence": "It is good."},
+          "activation": {"activated": False, "why": "It is worse than the version that decides now."}},
+         "worse than the version"),
+        ({"pending": True}, "has not been tried"),
+    ],
+)  # fmt: skip
+def test_version_with_a_doubt_decides_only_when_it_is_said_twice(
+    open_page: Open, pool: Pool, profile_id: int, made: dict[str, object], doubt: str
+) -> None:
+    insert_models(pool, profile_id, 1)
+    insert_models(pool, profile_id, 1, made)
+    with pool.transaction() as tx:
+        models.activate_model(tx, profile_id, 1)
+    page = open_page(JOBS)
+    field(page.selectbox, "Version").select_index(0).run()
+    assert doubt in all_text(page)
+    assert not [one for one in page.button if "decide for" in one.label]
+    page.checkbox(key=f"sure-{profile_id}-2").check().run()
+    act(page, "activate-2").click().run()
+    with pool.transaction() as tx:
+        assert models.find_active(tx, profile_id).version == 2
+    if made.get("verdict", {}).get("level") == "do not use":
+        assert "Do not use" in all_text(open_page(LIVE))
+
+
+def test_use_these_is_not_offered_for_what_recognises_next_to_nothing(
+    open_page: Open, pool: Pool, profile_id: int
+) -> None:
+    points = [
+        {"vote_n": 9, "min_confidence": 0.9, "hysteresis": 0.0, "recognised": 0.03, "false_activations_per_min": 0.1},
+        {"vote_n": 1, "min_confidence": 0.3, "hysteresis": 0.0, "recognised": 0.9, "false_activations_per_min": 40.0},
+    ]
+    insert_models(pool, profile_id, 1, {"operating_points": points})
+    page = open_page(LIVE)
+    assert not [one for one in page.button if one.label.startswith("Use these")]
+    assert "recognise 3 % of the gestures at most" in " ".join(one.value for one in page.caption)

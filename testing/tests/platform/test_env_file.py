@@ -94,3 +94,25 @@ def test_example_lists_every_setting_with_its_default(path: Path) -> None:
     shown = {name: value for name, value in settings.items() if value}
     path.write_text("\n".join(f"{name}={value}" for name, value in shown.items()))
     assert load_settings(path) == load_settings(None)
+
+
+def test_ports_of_the_environment_are_remembered_for_another_terminal(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text("# mine\nAPI_PORT=9000\nUSER_ID=7\n")
+    with monkeypatch.context() as first:
+        first.setenv("API_PORT", "9100")
+        first.setenv("UDP_PORT", "9101")
+        first.setenv("DATA_DIR", str(path.parent))
+        assert env_file.remember_ports(path, load_settings(path)) == ["API_PORT", "UDP_PORT"]
+    elsewhere = load_settings(path)
+    assert (elsewhere.api_port, elsewhere.udp_port, elsewhere.user_id) == (9100, 9101, 7)
+    assert elsewhere.internal_api_url.endswith(":9100")
+    assert path.read_text().startswith("# mine\n")
+    before = path.read_bytes()
+    assert env_file.remember_ports(path, elsewhere) == []
+    assert path.read_bytes() == before
+    with monkeypatch.context() as later:
+        later.setenv("API_PORT", "9200")
+        assert env_file.remember_ports(path, load_settings(path)) == ["API_PORT"]
+    assert (load_settings(path).api_port, load_settings(path).udp_port) == (9200, 9101)

@@ -96,8 +96,8 @@ def test_repetitions_are_counted_from_the_runs_of_a_label(tmp_path: Path) -> Non
         (table(step=0.005), {"time_unit"}),
         (table(header=None), {"time", "channels", "label"}),
         (table(header="sample,a0,a1,label,trial", step=1), {"rate_hz"}),
-        (table().replace("rest", "relax"), {"rest"}),
-        (table().replace("rest", "0").replace("fist", "1"), {"rest"}),
+        (table(header="time,a0,a1,gesture,trial").replace("rest", "relax"), {"rest"}),
+        (table(header="time,a0,a1,gesture,trial").replace("rest", "0").replace("fist", "1"), {"rest"}),
         (table().replace("gesture", "mood"), {"label", "channels"}),
     ],
 )
@@ -227,6 +227,12 @@ def test_answers_settle_what_a_file_leaves_open(tmp_path: Path, text: str, answe
 
 
 def test_label_that_looks_like_rest_can_be_a_gesture(tmp_path: Path) -> None:
-    path = put(tmp_path, table().replace("rest", "relax"))
+    path = put(tmp_path, table(";").replace("rest", "relax"))
     stretches = load_recording(path, answers=Answers(rest="")).labelled.stretches
     assert [one.label for one in stretches] == ["relax", "fist"]
+
+
+def test_own_file_without_rest_is_read_and_what_looks_like_rest_is_noted(tmp_path: Path) -> None:
+    recording = load_recording(put(tmp_path, table().replace("rest", "relax")))
+    assert [one.label for one in recording.labelled.stretches] == ["relax", "fist"]
+    assert "“relax”, which looks like it, is taken as a gesture" in recording.notes[0]

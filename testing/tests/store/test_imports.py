@@ -241,7 +241,8 @@ def test_two_imports_at_one_moment_share_no_time(pool: Pool, user_id: int) -> No
 
 def test_gestures_of_another_case_are_those_of_the_bank(pool: Pool, user_id: int) -> None:
     recording = alternating(400, 4)
-    stretches = tuple(replace(one, label={"fist": "  FIST", "rest": "rest"}[one.label]) for one in recording.labelled.stretches)
+    other = {"fist": "  FIST", "rest": "rest"}
+    stretches = tuple(replace(one, label=other[one.label]) for one in recording.labelled.stretches)
     with pool.transaction() as tx:
         gestures.insert_gesture(tx, user_id, "Fist")
         labelled = replace(recording.labelled, stretches=stretches)

@@ -22,12 +22,14 @@ pytestmark = pytest.mark.servers
 PATIENCE_S = 40.0
 
 
-async def started(settings: Settings, user_id: int, token: str) -> asyncio.subprocess.Process:
+async def started(
+    settings: Settings, user_id: int, token: str, script: str = "testing/listen.py", **more: str
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, str(PROJECT_DIR / "testing" / "listen.py"), str(user_id),
+        sys.executable, str(PROJECT_DIR / script), str(user_id),
         f"ws://127.0.0.1:{settings.api_port}",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env={"PATH": os.environ["PATH"], "SEMG_API_TOKEN": token},
+        env={"PATH": os.environ["PATH"], "SEMG_API_TOKEN": token, "SEMG_ENV_FILE": os.devnull, **more},
     )  # fmt: skip
 
 
@@ -50,11 +52,12 @@ async def printed(settings: Settings, client: asyncio.subprocess.Process, user_i
     return line.result().decode().strip()
 
 
-async def test_decisions_are_printed_and_again_after_the_api_was_away(servers, pool: Pool) -> None:
+@pytest.mark.parametrize("script", ["testing/listen.py", "docs/examples/listen.py"])
+async def test_decisions_are_printed_and_again_after_the_api_was_away(servers, pool: Pool, script: str) -> None:
     settings = servers.settings
     with pool.transaction() as tx:
         user_id = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
-    client = await started(settings, user_id, settings.semg_api_token.get_secret_value())
+    client = await started(settings, user_id, settings.semg_api_token.get_secret_value(), script)
     try:
         with api_running(settings):
             assert await printed(settings, client, user_id, "fist") == "fist 0.87"
@@ -76,3 +79,38 @@ async def test_client_that_is_not_let_in_says_so_and_ends(servers, pool: Pool) -
             _, said = await client.communicate()
     assert client.returncode == 1
     assert said.decode().strip() == "token or origin refused"
+
+
+async def test_proxy_of_the_environment_is_not_asked_and_a_wrong_port_is_said(servers, pool: Pool) -> None:
+    settings = servers.settings
+    with pool.transaction() as tx:
+        user_id = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
+    token = settings.semg_api_token.get_secret_value()
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+    client = await started(settings, user_id, token, **proxies)
+    try:
+        assert client.stderr is not None
+        said = (await asyncio.wait_for(client.stderr.readline(), PATIENCE_S)).decode()
+        assert f":{settings.api_port} does not answer" in said
+        with api_running(settings):
+            assert await printed(settings, client, user_id, "fist") == "fist 0.87"
+    finally:
+        client.terminate()
+        await client.wait()
+
+
+async def test_port_of_something_else_is_said_with_what_to_do(servers) -> None:
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(other, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = await started(servers.settings.model_copy(update={"api_port": port}), 21, "x" * 40)
+    _, said = await asyncio.wait_for(client.communicate(), PATIENCE_S)
+    server.close()
+    assert client.returncode == 1
+    assert f"ws://127.0.0.1:{port} is not the platform's API" in said.decode()
+    assert "Traceback" not in said.decode()

@@ -284,7 +284,7 @@ def test_udpsim_runs_from_its_folder_and_prints_its_summary(
 ) -> None:
     process = start("udpsim.py", "--users", "2", "--user-id", "30", "--seconds", "1.5", "--channels", "3")
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, "")
+    assert (process.returncode, err.count("\n")) == (0, 1)
     summary = json.loads(out)
     samples = drain(receiver)
     assert summary["sent"] == len(samples) == 600
@@ -306,7 +306,7 @@ def test_udpsim_ends_cleanly_when_told_to(
     first = [decode_one(receiver.recv(2048)) for _ in range(20)]
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
-    assert (process.returncode, err) == (0, "")
+    assert (process.returncode, err.count("\n")) == (0, 1)
     assert json.loads(out)["sent"] == len(first) + len(drain(receiver))
 
 
@@ -327,3 +327,47 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     assert out == ""
     assert sentence in err
     assert len(err.splitlines()) == 1
+
+
+def test_it_says_where_it_sends_and_that_nobody_listens(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    monkeypatch.setattr(sending, "HEAR_AFTER_S", 0.2)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    heard: list[int] = []
+
+    def hear(own: int) -> str:
+        heard.append(own)
+        return ""
+
+    status = sending.run_command_line(
+        "udpsim", lambda: {21: counting(400, 200.0)}, "127.0.0.1", port, seconds=0.6, hear=hear
+    )
+    said = capsys.readouterr()
+    assert status == 0
+    assert f"sends to 127.0.0.1:{port} for the users 21" in said.err
+    assert f"nobody listens at 127.0.0.1:{port}" in said.err
+    assert heard == []
+    assert json.loads(said.out)["sent"] == 120
+
+
+def test_it_says_what_the_server_says_of_it(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(sending, "HEAR_AFTER_S", 0.2)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        port = receiver.getsockname()[1]
+        senders: list[int] = []
+
+        def hear(own: int) -> str:
+            senders.append(own)
+            return "udpserver refuses what is sent for number 21: it does not like it"
+
+        sending.run_command_line(
+            "udpsim", lambda: {21: counting(400, 200.0)}, "127.0.0.1", port, seconds=0.6, hear=hear
+        )
+        receiver.settimeout(5)
+        _, address = receiver.recvfrom(2048)
+    assert senders == [address[1]]
+    assert "udpsim: udpserver refuses what is sent for number 21" in capsys.readouterr().err

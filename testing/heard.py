@@ -1,0 +1,31 @@
+"""What udpserver says of a simulator's datagrams, where its database can be asked."""
+
+from __future__ import annotations
+
+from semg.errors import SemgError
+from semg.ingest.stream_health import refusal
+from semg.settings import Settings
+from semg.store import services
+from semg.store.pool import Pool
+
+FRESH_S = 10.0
+
+
+def what_udpserver_says(settings: Settings, port: int) -> str:
+    """Return why what is sent from a port of this machine is refused; empty when it is not, or nobody can be asked."""
+    try:
+        pool = Pool(settings, size=1, name="simulator")
+        try:
+            with pool.transaction() as tx:
+                found = services.list_services(tx, FRESH_S)
+        finally:
+            pool.close()
+    except SemgError:
+        return ""  # not the machine that the platform runs on
+    sources = [one for each in found if each.service == "udpserver" for one in each.metrics.get("sources", [])]
+    mine = [one for one in sources if str(one.get("address", "")).endswith(f":{port}") and one.get("state") != "ok"]
+    if not mine:
+        return ""
+    number = mine[0].get("user_id")
+    whom = "" if number is None else f" for number {number}"
+    return f"udpserver refuses what is sent{whom}: {refusal(str(mine[0].get('state')))}"
