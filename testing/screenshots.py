@@ -163,7 +163,7 @@ class Walk:
         """Begin a capture with the webcam, look at it in a performance, and end it early."""
         page = self._page
         self._go("Training_Data_Capture", "Training Data Capture")
-        expect(page.get_by_text("samples/s, nothing lost")).to_be_visible()
+        expect(page.get_by_text(re.compile(r"samples/s · \d\.\d% lost"))).to_be_visible()
         self._settled("plan")
         page.get_by_text("Record the webcam").click()
         expect(page.get_by_text(re.compile("Ready, .* pictures/s"))).to_be_visible()

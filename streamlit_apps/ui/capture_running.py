@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -19,11 +20,13 @@ from ui import acts, audit, errors
 from ui.capture_prompt import capture_prompt
 from ui.fragments import live_fragment
 from ui.runtime import App
-from ui.text import md
+from ui.text import Markdown, md
 
 LATE_S = 3.0
 """A label is written a moment after its interval; beyond this, somebody does not write."""
-CAPTURED = "captured"
+CAPTURED, REFUSED = "captured", "press-refused"
+SHOWN_S = 6.0
+"""So long a sentence about a press stays."""
 
 
 @live_fragment(1.0)
@@ -40,6 +43,7 @@ def show_running(app: App, user_id: int, session_id: int, bank: list[Gesture]) -
         st.rerun()
     capture_prompt(session, {one.name: one.description for one in bank}, [one.name for one in bank], now)
     if app.may_work:
+        _show_refused()
         _buttons(app, session, now)
     begun = {one.started_at for one in written}
     due = performed_steps(session, now - timedelta(seconds=LATE_S))
@@ -63,21 +67,29 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
     paused = session.plan.paused_s is not None
     last = repeatable(session.plan, seconds_of(session, now))
     hold, again, end = st.columns([1, 1.35, 1.2])
+    # A callback acts before the prompt is drawn anew: one run of this part answers a press, not two of the whole page.
     if paused:
-        if hold.button(
+        hold.button(
             "Go on",
             type="primary",
             icon=":material/play_arrow:",
             key=acts.key("resume", session.user_id),
             width="stretch",
             shortcut="Space",
-        ):
-            _press(app, session, resume_capture)
-    elif hold.button(
-        "Pause", icon=":material/pause:", key=acts.key("pause", session.user_id), width="stretch", shortcut="Space"
-    ):
-        _press(app, session, pause_capture)
-    if again.button(
+            on_click=_press,
+            args=(app, session, resume_capture),
+        )
+    else:
+        hold.button(
+            "Pause",
+            icon=":material/pause:",
+            key=acts.key("pause", session.user_id),
+            width="stretch",
+            shortcut="Space",
+            on_click=_press,
+            args=(app, session, pause_capture),
+        )
+    again.button(
         "Redo" if last is None else md("Redo {gesture} {number}", gesture=last.gesture, number=last.number),
         icon=":material/replay:",
         key=acts.key("redo", session.user_id),
@@ -85,8 +97,9 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
         disabled=last is None,
         shortcut="Backspace",
         help="Perform the last repetition again; the one before is kept out of training.",
-    ):
-        _press(app, session, redo_last)
+        on_click=_press,
+        args=(app, session, redo_last),
+    )
     if end.button(
         "End early",
         icon=":material/stop:",
@@ -105,8 +118,17 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
 
 
 def _press(app: App, session: Session, change: Callable[[Transaction, int, datetime], object]) -> None:
-    with errors.attempt():
+    """Change the plan; why it was not changed is shown with the prompt, for some seconds."""
+    try:
         with app.pool.transaction() as tx:
             app.require(tx, session.user_id, "work")
             change(tx, session.session_id, clock.utc_now())
-        st.rerun()
+    except Exception as exc:  # a callback's edge: what is drawn here would be gone with the next second
+        st.session_state[REFUSED] = (errors.sentence(exc), time.monotonic())
+
+
+def _show_refused() -> None:
+    """Show why the last press changed nothing."""
+    refused: tuple[Markdown, float] | None = st.session_state.get(REFUSED)
+    if refused is not None and time.monotonic() - refused[1] < SHOWN_S:
+        st.error(refused[0], icon=":material/error:")

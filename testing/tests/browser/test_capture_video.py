@@ -78,7 +78,7 @@ def perform(page: Page) -> tuple[Truth, Truth]:
                          ("Preparation (s)", "1")):  # fmt: skip
         fill_number(page, label, value)
     expect(page.get_by_text("2 performances, 17 s in all.")).to_be_visible()
-    expect(page.get_by_text("samples/s, nothing lost")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"samples/s · \d\.\d% lost"))).to_be_visible()
     expect(page.locator(".semg-live")).to_have_attribute("data-state", "live")
     fake_camera.watch(page.locator(MIRROR))
     page.get_by_role("heading", name="Training Data Capture").click()  # out of the field: there, an S is a letter

@@ -103,7 +103,7 @@ def refuse_to_capture(page: Page) -> None:
 
 def capture(page: Page, pool: Pool, user_id: int) -> Session:
     """Carry a short plan through with the webcam, one performance twice; give the session."""
-    expect(page.get_by_text("samples/s, nothing lost")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"samples/s · \d\.\d% lost"))).to_be_visible()
     page.get_by_text("Record the webcam").click()
     expect(page.get_by_text(PICTURES)).to_be_visible()
     fill_number(page, "Repetitions of each", "2")

@@ -91,12 +91,12 @@ def test_press_on_a_capture_that_another_tab_has_ended_is_a_sentence(
     open_page: Open, pool: Pool, profile_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = start_session(pool, profile_id, 3.5)
-    page = open_page(CAPTURE)
 
     def ended_meanwhile(*_: object) -> None:
         raise ConflictError("this capture has ended; nothing was changed")
 
     monkeypatch.setattr("ui.capture_running.pause_capture", ended_meanwhile)
+    page = open_page(CAPTURE)
     act(page, "pause").click().run()
     assert not page.exception
     assert "This capture has ended" in page.error[0].value
