@@ -20,7 +20,7 @@ from ui import acts, audit, errors
 from ui.capture_prompt import capture_prompt
 from ui.fragments import live_fragment
 from ui.runtime import App
-from ui.text import Markdown, md
+from ui.text import Markdown, md, plain
 
 LATE_S = 3.0
 """A label is written a moment after its interval; beyond this, somebody does not write."""
@@ -131,4 +131,4 @@ def _show_refused() -> None:
     """Show why the last press changed nothing."""
     refused: tuple[Markdown, float] | None = st.session_state.get(REFUSED)
     if refused is not None and time.monotonic() - refused[1] < SHOWN_S:
-        st.error(refused[0], icon=":material/error:")
+        st.error(plain(refused[0]), icon=":material/error:")

@@ -24,11 +24,11 @@ def _numbered(n_channels: int) -> tuple[str, ...]:
 
 
 PRESETS = (
+    Preset("ESP32 or UNO R4 with raw EMG sensors (4 channels, 200 Hz)", Device(0, _numbered(4), 200.0, "raw", 0, 4095)),
     Preset(
         "Simulated device: testing/udpsim.py (8 channels, 200 Hz, text)",
         Device(0, _numbered(8), 200.0, "raw", 0, 4095, allow_v1=True),
     ),
-    Preset("ESP32 or UNO R4 with raw EMG sensors (4 channels, 200 Hz)", Device(0, _numbered(4), 200.0, "raw", 0, 4095)),
     Preset("Armband like the Myo (8 channels, 200 Hz)", Device(0, _numbered(8), 200.0, "raw", -128, 127)),
     Preset("Envelope sensor board (4 channels, 200 Hz)", Device(0, _numbered(4), 200.0, "envelope", 0, 4095, 0)),
     Preset("ESP32 with raw EMG sensors, fast (4 channels, 1000 Hz)", Device(0, _numbered(4), 1000.0, "raw", 0, 4095)),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import udpsim
 
 from semg.consent import TEST_PERSON
+from semg.settings import load_settings
 from semg.store import profiles
 from semg.store.pool import Pool
 from testing.tests.pages.page_data import (
@@ -18,6 +20,7 @@ from testing.tests.pages.page_data import (
     make_session,
     now,
 )
+from ui.profile_form import PRESETS
 
 pytestmark = pytest.mark.servers
 
@@ -98,3 +101,16 @@ def test_profile_is_erased_only_after_its_name_was_typed(open_page: Open, pool: 
     assert not page.exception
     with pool.transaction() as tx:
         assert profiles.list_profiles(tx) == []
+
+
+def test_simulator_of_the_readme_fits_a_preset(open_page: Open, pool: Pool) -> None:
+    simulated = next(preset.device for preset in PRESETS if "udpsim" in preset.label)
+    options = udpsim.parse_arguments(load_settings(None), [])
+    assert (options.channels or 8, options.rate_hz or 200.0, options.sensor) == (
+        simulated.n_channels, simulated.rate_hz, simulated.sensor,
+    )  # fmt: skip
+    (source,) = udpsim.make_sources(options, [21]).values()
+    samples = next(source).samples
+    assert simulated.adc_min <= samples.min() <= samples.max() <= simulated.adc_max
+    assert simulated.allow_v1
+    assert not PRESETS[0].device.allow_v1, "text is taken only where it was asked for"
