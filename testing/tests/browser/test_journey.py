@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from semg.domain import REST, Session
 from semg.settings import Settings
-from semg.store import blocks, gestures, jobs, profiles, sessions
+from semg.store import blocks, gestures, jobs, models, profiles, sessions
 from semg.store.pool import Pool, one
 from testing.running_system import running, streaming
 from testing.tests.browser.journey import fill_number, finished_video, log_in, open_page, wait_until_gone
@@ -161,8 +161,14 @@ def train(page: Page, pool: Pool, user_id: int) -> None:
     page.get_by_role("option", name=re.compile("Log-covariance")).click()
     page.get_by_role("button", name="Start training").click()
     page.get_by_role("heading", name="Training Jobs and Models").wait_for()
-    expect(page.get_by_text("This version decides now.")).to_be_visible(timeout=120_000)
+    # The simulated device follows no prompt, and the second session has nothing but rest: the verdict says so.
+    expect(page.get_by_text("Do not use.")).to_be_visible(timeout=120_000)
     expect(page.get_by_text("Tested on")).to_be_visible()
+    with pool.transaction() as tx:
+        assert models.find_active(tx, user_id) is None
+    page.get_by_text("shall decide for").click()
+    page.get_by_role("button", name="Let this version decide").click()
+    expect(page.get_by_text("This version decides now.")).to_be_visible()
     with pool.transaction() as tx:
         (job,) = jobs.list_jobs(tx, user_id)
     assert (job.status, job.classifier, job.model_version) == ("completed", "logcov_lda", 1)
