@@ -24,7 +24,7 @@ from semg.wire import csv_cells
 
 MAX_ABSOLUTE_VALUE = 1e9
 CHUNK_ROWS = 50_000
-_FORMATS = re.compile(r"\.(csv|tsv|txt|dat)?(\.gz)?$", re.IGNORECASE)
+_FORMATS = re.compile(r"\.(csv|tsv|txt|dat|parquet)?(\.gz)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

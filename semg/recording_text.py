@@ -11,18 +11,23 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.errors import RecordingError
+from semg.errors import ConflictError, DecoderError, RecordingError
+from semg.process import confined
 
 MAX_LINE_BYTES = 8192
 """More than 32 values with 17 digits each, a gesture of 100 characters and a repetition."""
 PIECE_BYTES = 1 << 18
-_GZIP = b"\x1f\x8b"
+_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+PARQUET_DECODER = Path(confined.__file__).with_name("parquet_decoder.py")
+PARQUET = confined.Confinement(memory_bytes=3 << 30, cpu_s=120, answer_bytes=256 << 20, wall_s=180.0)
+MAX_PARQUET_ROWS = 8_000_000
 
 
 @contextmanager
@@ -48,6 +53,10 @@ def open_text(path: Path, max_file_bytes: int, max_text_bytes: int, name: str = 
                 f"{name} has {size:,} bytes; at most {max_file_bytes:,} are read. Split the recording."
             )
         with path.open("rb") as file:
+            if file.read(4) == _PARQUET:
+                yield BoundedText(name, io.BytesIO(_from_parquet(path, name, max_text_bytes)), max_text_bytes)
+                return
+            file.seek(0)
             is_gzip = file.read(2) == _GZIP
             file.seek(0)
             if path.suffix.lower() == ".gz" and not is_gzip:
@@ -59,6 +68,21 @@ def open_text(path: Path, max_file_bytes: int, max_text_bytes: int, name: str = 
                 yield BoundedText(name, unpacked, max_text_bytes)
     except OSError as exc:
         raise RecordingError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
+
+
+def _from_parquet(path: Path, name: str, max_text_bytes: int) -> bytes:
+    """Return a Parquet file as CSV, converted in a process that may do nothing else.
+
+    Raises
+    ------
+    RecordingError
+        It cannot be converted.
+    """
+    may = replace(PARQUET, answer_bytes=max_text_bytes)
+    try:
+        return confined.convert(PARQUET_DECODER, path.read_bytes(), {"max_rows": MAX_PARQUET_ROWS}, may)
+    except (DecoderError, ConflictError) as exc:
+        raise RecordingError(f"{name} cannot be read: {exc}.") from exc
 
 
 class BoundedText(io.BufferedIOBase):

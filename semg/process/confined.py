@@ -27,6 +27,8 @@ from semg.process.sandbox import UNCONFINED
 logger = logging.getLogger(__name__)
 AT_ONCE = 2
 WAIT_S = 10.0
+REFUSED = 3
+"""The exit status of a converter that refuses its input."""
 _TURNS = threading.BoundedSemaphore(AT_ONCE)
 
 
@@ -74,6 +76,25 @@ def run(script: Path, content: bytes, order: Mapping[str, Any], may: Confinement
     ConflictError
         Too many are running.
     """
+    answer, code = _answer(script, content, order, may)
+    return _read(answer, code, may)
+
+
+def convert(script: Path, content: bytes, order: Mapping[str, Any], may: Confinement) -> bytes:
+    """Run a Python file on some content, and return what it wrote; parameters and errors as ``run``.
+
+    A script that ends with ``REFUSED`` has written why; that is the text of the ``DecoderError``.
+    """
+    answer, code = _answer(script, content, order, may)
+    if code == REFUSED:
+        raise DecoderError(answer[:500].decode("utf-8", "replace"))
+    if code != 0 or len(answer) > may.answer_bytes:
+        _read(b"", code, may)  # raises what the code says
+    return answer
+
+
+def _answer(script: Path, content: bytes, order: Mapping[str, Any], may: Confinement) -> tuple[bytes, int | None]:
+    """Run a Python file on some content; return what it wrote and its exit status, None when it took too long."""
     argument = json.dumps({**order, "may": asdict(may)})
     with (
         turn(),
@@ -100,7 +121,7 @@ def run(script: Path, content: bytes, order: Mapping[str, Any], may: Confinement
         finally:
             _end(process)
         answer.seek(0)
-        return _read(answer.read(may.answer_bytes + 1), code, may)
+        return answer.read(may.answer_bytes + 1), code
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

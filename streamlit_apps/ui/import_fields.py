@@ -31,8 +31,8 @@ def import_session(app: App, profile: Profile) -> None:
     number = st.session_state.get(_COUNT, 0)
     # A file belongs to the person for whom it was chosen: with another person, it has to be chosen again.
     given = st.file_uploader(
-        md("A recording of {name}: CSV or another table of text, plain or gzip", name=profile.name),
-        ["csv", "gz", "tsv", "txt", "dat"],
+        md("A recording of {name}: CSV or another table of text, plain or gzip, or Parquet", name=profile.name),
+        ["csv", "gz", "tsv", "txt", "dat", "parquet"],
         key=f"import-{number}-{profile.user_id}",
     )
     if given is None:

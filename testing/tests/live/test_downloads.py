@@ -201,6 +201,15 @@ def test_session_of_many_portions_is_one_recording(pool: Pool, user_id: int, tmp
     table = pd.read_parquet(io.BytesIO(b"".join(session_export.iterate_parquet(pool, session))))
     assert table[["a0", "a1", "a2", "a3"]].to_numpy().tobytes() == samples.tobytes()
     assert set(table["gesture"]) == {"", "=fist, “a”"}
+    parquet = tmp_path / "long.parquet"
+    parquet.write_bytes(b"".join(session_export.iterate_parquet(pool, session)))
+    same = load_recording(parquet, limits=UPLOAD)
+    assert same.device_ms.tolist() == recording.device_ms.tolist()
+    assert same.labelled.samples.tobytes() == samples.tobytes()
+    assert np.array_equal(same.labelled.stretch, recording.labelled.stretch)
+    assert [(one.label, one.repetition) for one in same.labelled.stretches] == [
+        (one.label, one.repetition) for one in recording.labelled.stretches
+    ]
     with pool.transaction() as tx:
         again = import_recording(tx, user_id, recording, "Again", START + timedelta(days=9))
         imported = sessions.get_session(tx, again.session_id)
