@@ -97,7 +97,7 @@ def assess_stream(server_us: NDArray[np.int64], rate_hz: float, window_s: float)
         return StreamQuality("bad", "no samples arrive", len(server_us) / window_s, 1.0)
     steps_us = np.diff(server_us)
     step_us = float(np.median(steps_us))
-    measured_hz = 1e6 / step_us if step_us > 0 else float("inf")
+    measured_hz = 1e6 / step_us if step_us > 0 else len(server_us) / window_s
     missing = float(np.maximum(np.round(steps_us * rate_hz / 1e6) - 1, 0)[steps_us > 1.5e6 / rate_hz].sum())
     loss = missing / (missing + len(server_us))
     off = abs(measured_hz - rate_hz) / rate_hz

@@ -123,3 +123,8 @@ def test_worst_of_nothing_is_good() -> None:
     assert worst([]) == "good"
     assert worst(["good", "fair"]) == "fair"
     assert worst(["fair", "bad", "good"]) == "bad"
+
+
+def test_samples_of_one_time_have_a_rate_that_is_a_number() -> None:
+    found = assess_stream(np.repeat(stream()[::2], 2), 200.0, 3.0)
+    assert found.rate_hz == pytest.approx(200.0, rel=0.01)
