@@ -18,9 +18,14 @@ LIKE_REST = frozenset(
 """Labels, as ``key`` gives them, that often stand for rest in files from elsewhere; 0 is the one of NinaPro."""
 
 
+def composed(text: str) -> str:
+    """Return a text in Unicode's composed form, without blanks at its edges."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
 def normalised(name: str) -> str:
     """Return a name as it is stored."""
-    return " ".join(word for word in unicodedata.normalize("NFC", name).strip().split(" ") if word)
+    return " ".join(word for word in composed(name).split(" ") if word)
 
 
 def key(name: str) -> str:

@@ -28,6 +28,7 @@ _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 PARQUET_DECODER = Path(confined.__file__).with_name("parquet_decoder.py")
 PARQUET = confined.Confinement(memory_bytes=3 << 30, cpu_s=120, answer_bytes=256 << 20, wall_s=180.0)
 MAX_PARQUET_ROWS = 8_000_000
+MAX_PARQUET_BYTES = 128 << 20
 
 
 @contextmanager
@@ -76,8 +77,11 @@ def _from_parquet(path: Path, name: str, max_text_bytes: int) -> bytes:
     Raises
     ------
     RecordingError
-        It cannot be converted.
+        It is too large, or cannot be converted.
     """
+    n_bytes = path.stat().st_size
+    if n_bytes > MAX_PARQUET_BYTES:
+        raise RecordingError(f"{name} has {n_bytes:,} bytes; of Parquet at most {MAX_PARQUET_BYTES:,} are read.")
     may = replace(PARQUET, answer_bytes=max_text_bytes)
     try:
         return confined.convert(PARQUET_DECODER, path.read_bytes(), {"max_rows": MAX_PARQUET_ROWS}, may)

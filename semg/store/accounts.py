@@ -68,7 +68,7 @@ def insert_account(tx: Transaction, login: str, password_hash: str, role: str = 
     ConflictError
         The login is taken.
     """
-    login = checks.name("login", login, 100)
+    login = checks.name("login", login, 100, is_login=True)
     if role not in ROLES:
         raise InvalidValueError("role", f"expected {', '.join(ROLES)}, got {role!r}")
     made = one(

@@ -26,15 +26,20 @@ _CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _RECORDING_COLUMNS = frozenset({"millis", "gesture", "repetition"})
 
 
-def name(field: str, value: str, max_length: int) -> str:
+def name(field: str, value: str, max_length: int, *, is_login: bool = False) -> str:
     """Return a name as it is stored (``semg.names``): what looks the same is the same.
+
+    Parameters
+    ----------
+    is_login
+        Blanks inside stay as they are typed: a login is a credential, and is found as it was made.
 
     Raises
     ------
     InvalidValueError
         It is empty, too long, or has a character that does not show or changes the order of others.
     """
-    stripped = names.normalised(value)
+    stripped = names.composed(value) if is_login else names.normalised(value)
     if not 1 <= len(stripped) <= max_length:
         raise InvalidValueError(field, f"expected 1 to {max_length} characters, got {len(stripped)}")
     hidden = hides(stripped) or next((f"U+{ord(one):04X}" for one in stripped if not _shows(one)), "")
@@ -47,9 +52,9 @@ def name(field: str, value: str, max_length: int) -> str:
     return stripped
 
 
-def normalised(value: str) -> str:
-    """Return a name as it is stored, to look for it."""
-    return names.normalised(storable(value))
+def normalised(login: str) -> str:
+    """Return a login as it is stored, to look for it."""
+    return names.composed(storable(login))
 
 
 def free_name(value: str, taken: Iterable[str], refusal: Callable[[str], ConflictError]) -> None:

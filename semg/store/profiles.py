@@ -72,7 +72,8 @@ def get_profile(tx: Transaction, user_id: int) -> Profile:
 def find_profile_by_name(tx: Transaction, name: str) -> Profile | None:
     """Return the profile of a name, compared without case; None when there is none."""
     found = {row.name: row.user_id for row in rows(tx, "SELECT user_id, name FROM profiles ORDER BY user_id")}
-    there = checks.normalised(name) if checks.normalised(name) in found else names.find(name, found)
+    exact = names.normalised(checks.storable(name))
+    there = exact if exact in found else names.find(exact, found)
     return None if there is None else get_profile(tx, found[there])
 
 

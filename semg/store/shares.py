@@ -33,7 +33,7 @@ def share_with(tx: Transaction, sharer: Account, user_id: int, login: str) -> Ac
     AccessError
         The sharer has tried too many wrong logins.
     """
-    login = checks.name("login", login, 100)
+    login = checks.name("login", login, 100, is_login=True)
     # Whoever tries many at the same moment waits here for each other, and is counted.
     execute(tx, "SELECT 1 FROM accounts WHERE account_id = %s FOR UPDATE", (sharer.account_id,))
     if _count_wrong(tx, sharer) >= TRIES:

@@ -72,16 +72,23 @@ def reported(statuses: Sequence[ServiceStatus], now: datetime) -> Reported:
     return Reported(received, decided)
 
 
-def look(tx: Transaction, profile: Profile, now: datetime) -> StreamState:
-    """Judge what a profile's device sent in the last seconds, as it is reported and stored."""
+def look(tx: Transaction, profile: Profile, now: datetime, *, with_channels: bool = True) -> StreamState:
+    """Judge what a profile's device sent in the last seconds, as it is reported and stored.
+
+    Parameters
+    ----------
+    with_channels
+        Judge each channel's signal too, for which the stored samples are read.
+    """
     statuses = services.list_services(tx)
     said = reported(statuses, now)
     since = now - timedelta(seconds=SECONDS + STORE_DELAY_S)
     last_at = blocks.last_sample_at(tx, profile.user_id)
     found: list[Block] = []
-    if last_at is not None and now - last_at <= timedelta(seconds=FRESH_S):
-        found = [block for block in blocks.list_blocks(tx, profile.user_id, since, now) if not block.late]
     received = said.received.get(profile.user_id)
+    is_fresh = last_at is not None and now - last_at <= timedelta(seconds=FRESH_S)
+    if is_fresh and (with_channels or received is None):
+        found = [block for block in blocks.list_blocks(tx, profile.user_id, since, now) if not block.late]
     if received is None and found:
         received = received_of(found)
     decided = said.decided.get(profile.user_id)
@@ -91,7 +98,7 @@ def look(tx: Transaction, profile: Profile, now: datetime) -> StreamState:
         return StreamState(_why_silent(statuses, profile, last_at))
     if health.blocks:
         return StreamState(health.sentence, health)
-    if not found:
+    if not found and with_channels:
         return StreamState("No samples of the last seconds are stored yet. Wait a moment.", health)
     return StreamState("", health, channels_of(found, profile.device))
 

@@ -44,7 +44,7 @@ def stream_state(app: App, user_id: int) -> None:
     """Show how a profile's stream is, renewed every two seconds, and what would mend it."""
     with app.pool.transaction() as tx:
         profile = profiles.get_profile(tx, user_id)
-        state = stream.look(tx, profile, clock.utc_now())
+        state = stream.look(tx, profile, clock.utc_now(), with_channels=False)
     if state.health is None:
         st.info(plain(state.problem), icon=":material/sensors_off:")
         return

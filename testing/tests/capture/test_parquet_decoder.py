@@ -63,6 +63,10 @@ def test_damaged_file_is_refused_with_its_name(tmp_path: Path) -> None:
 def test_file_of_too_many_rows_or_columns_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with monkeypatch.context() as small:
+        small.setattr(recording_text, "MAX_PARQUET_BYTES", 100)
+        with pytest.raises(RecordingError, match="at most 100 are read"):
+            load_recording(put(tmp_path, pa.table(samples())))
     monkeypatch.setattr(recording_text, "MAX_PARQUET_ROWS", 399)
     with pytest.raises(RecordingError, match="at most 399 rows"):
         load_recording(put(tmp_path, pa.table(samples())))

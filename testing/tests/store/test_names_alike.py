@@ -97,3 +97,13 @@ def test_layouts_are_remembered_for_an_account_and_the_oldest_go(pool: Pool) -> 
         assert import_layouts.find_layout(tx, ada, made[-1].fingerprint) == made[-1]
         assert import_layouts.find_layout(tx, ada, made[0].fingerprint) is None
         assert import_layouts.find_layout(tx, ben, made[-1].fingerprint) is None
+
+
+def test_login_is_found_as_it_was_typed(pool: Pool) -> None:
+    with pool.transaction() as tx:
+        account_id = accounts.insert_account(tx, "ada  l", "", "researcher")
+        found = accounts.find_account(tx, " ada  l ")
+        assert found is not None
+        assert found.account_id == account_id
+        assert accounts.find_account(tx, "ada l") is None
+        assert accounts.find_account(tx, "Ada  l") is None
