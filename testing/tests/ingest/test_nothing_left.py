@@ -17,7 +17,7 @@ import pytest
 
 from semg import exports
 from semg.domain import CapturePlan, ConditioningSpec, Decision, PlanStep, WindowSpec, us_from_utc
-from semg.errors import ConflictError
+from semg.errors import ConflictError, StoreError
 from semg.jobs import retention
 from semg.jobs.base_keeping import BaseKeeper
 from semg.jobs.training import run_job
@@ -28,7 +28,7 @@ from semg.pseudonyms import keep_name
 from semg.settings import Settings
 from semg.signals.base import Base, PersonStatistics
 from semg.store import audit, decisions, gestures, jobs, models, profiles, schema, sessions, videos
-from semg.store.pool import Pool, one, rows
+from semg.store.pool import Pool, execute, one, rows
 from semg.video.files import files_of
 from testing.tests.ingest.ingest_kit import Sender, make_profile, running, until
 from testing.tests.video.video_kit import VAULT, write_part
@@ -149,6 +149,8 @@ def fail(pool: Pool, settings: Settings, user_id: int, other: int, began: dateti
     with pytest.raises(ConflictError), pool.transaction() as tx:
         profiles.update_profile(tx, user_id, name=NAME)
         profiles.update_profile(tx, other, name=NAME)
+    with pytest.raises(StoreError), pool.transaction() as tx:  # what the server itself refuses, and logs
+        execute(tx, "UPDATE profiles SET name = %s WHERE user_id = %s", (NAME, other))
     with pool.transaction() as tx:
         device = profiles.get_profile(tx, user_id).device
         empty = sessions.insert_session(
