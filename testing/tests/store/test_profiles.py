@@ -22,7 +22,7 @@ NOT_OF_A_PERSON = {
     "accounts", "api_tokens", "account_identities", "logins", "totp_factors",
     "recovery_codes", "passkeys", "schema_migrations", "services", "journal_progress",
     "erased_videos", "consent_texts",
-    "erased_from_bases", "audit_entries", "audit_chain",
+    "erased_from_bases", "audit_entries", "audit_chain", "import_layouts",
 }  # fmt: skip
 
 
