@@ -52,7 +52,7 @@ def layout_fields(guess: Guess, profile: Profile, number: int) -> tuple[Layout, 
         layout = _columns(guess.layout, key)
         layout = _rest(layout, guess, key)
         layout = _channel_names(layout, profile, key)
-    settled = not asked or st.checkbox("The file is read rightly", key=f"import-right-{key}")
+    settled = not asked or st.checkbox("This is how the file is to be read", key=f"import-right-{key}")
     return layout, settled
 
 
