@@ -135,7 +135,8 @@ class Journey:
         verify = verification(self._settings)
         context = verify if isinstance(verify, ssl.SSLContext) else None
         decisions: list[LiveDecision] = []
-        async with connect(url, additional_headers=self._authorization, ssl=context, max_size=1 << 22) as socket:
+        headers = self._authorization
+        async with connect(url, additional_headers=headers, ssl=context, proxy=None, max_size=1 << 22) as socket:
             collecting = asyncio.create_task(_collect(socket, decisions))
             simulator = await asyncio.create_subprocess_exec(
                 sys.executable, str(UDPSIM), "--recording", str(test.path), "--user-id", str(user_id),

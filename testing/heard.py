@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from semg.errors import SemgError
+from semg.ingest.sources import MAX_SOURCES
 from semg.ingest.stream_health import refusal
 from semg.settings import Settings
 from semg.store import services
@@ -12,7 +13,10 @@ FRESH_S = 10.0
 
 
 def what_udpserver_says(settings: Settings, port: int) -> str:
-    """Return why what is sent from a port of this machine is refused; empty when it is not, or nobody can be asked."""
+    """Return why what is sent from a port of this machine is refused, or that it is not heard.
+
+    Empty when it is taken, or when nobody can be asked: not on the machine that the platform runs on.
+    """
     try:
         pool = Pool(settings, size=1, name="simulator")
         try:
@@ -22,8 +26,17 @@ def what_udpserver_says(settings: Settings, port: int) -> str:
             pool.close()
     except SemgError:
         return ""  # not the machine that the platform runs on
-    sources = [one for each in found if each.service == "udpserver" for one in each.metrics.get("sources", [])]
-    mine = [one for one in sources if str(one.get("address", "")).endswith(f":{port}") and one.get("state") != "ok"]
+    servers = [one for one in found if one.service == "udpserver"]
+    if not servers:
+        return "no udpserver of this installation runs: start it with ./start_all.sh, if this is where it is sent to"
+    sources = [one for each in servers for one in each.metrics.get("sources", [])]
+    mine = [one for one in sources if str(one.get("address", "")).endswith(f":{port}")]
+    if not mine and len(sources) < MAX_SOURCES:
+        return (
+            f"the udpserver of this installation (UDP_PORT {settings.udp_port}) has heard nothing of it: compare --host "
+            "and --port, if this is where it is sent to"
+        )
+    mine = [one for one in mine if one.get("state") != "ok"]
     if not mine:
         return ""
     number = mine[0].get("user_id")

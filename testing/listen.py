@@ -45,7 +45,12 @@ async def listen(userid: int, server: str, token: str) -> None:
             sys.exit(f"listen: {server} is not the platform's API ({exc}). Name its address, as in ws://127.0.0.1:8000.")
         if not told:
             told = True
-            print(f"listen: {server} does not answer ({exc}); trying again until it does", file=sys.stderr, flush=True)
+            print(
+                f"listen: {server} does not answer ({exc}). Start the platform (./start_all.sh), or name its address, as "
+                "in ws://127.0.0.1:8000; trying again until it answers.",
+                file=sys.stderr,
+                flush=True,
+            )
         return None
 
     headers = {"Authorization": f"Bearer {token}"}

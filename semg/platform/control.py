@@ -83,11 +83,8 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, wit
         supervisor = identity.find_supervisor(installation)
         if supervisor is None:  # servers that run know nothing of a password that is made now
             made = env_file.complete(env_file_path(), settings)
-            ports = env_file.remember_ports(env_file_path(), settings)
             if made:
                 say(f"Generated {', '.join(made)} in {env_file_path()}.")
-            if ports:
-                say(f"Wrote {', '.join(ports)} into {env_file_path()}: the tools find the platform there.")
             settings = load_settings()
         additions: dict[str, str] = {}
         if with_lan or settings.lan:
@@ -108,6 +105,9 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, wit
         process = _spawn_supervisor(settings, installation, table, additions)
         try:
             ready = _wait_ready(settings, psutil.Process(process.pid), process)
+            ports = env_file.remember_ports(env_file_path(), settings)
+            if ports:
+                say(f"Wrote {', '.join(ports)} into {env_file_path()}: the tools find the platform there.")
             return Started(settings, ready, ensure_admin(settings, reset=reset_admin))
         except BaseException:
             _end_all(settings, installation)

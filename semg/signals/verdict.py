@@ -67,16 +67,16 @@ def judge_version(report: Mapping[str, Any], alignment: LabelAlignment | None = 
         How the labels fit the signal they were trained with.
     """
     classes = list(report.get("classes", []))
-    balanced, windows = report.get("balanced_accuracy"), int(report.get("windows") or 0)
+    balanced, gestures = report.get("balanced_accuracy"), report.get("per_gesture", {})
     chance = 1.0 / max(2, len(classes))
-    if balanced is None or windows < MIN_WINDOWS * len(classes):
+    few, fewest = _fewest(report)
+    if balanced is None or fewest < MIN_WINDOWS:
         return Verdict(
             "do not use", "few",
-            f"Only {windows} windows could be held out, too few to tell whether it recognises anything. Record each "
+            f"Only {fewest} windows of {few} could be held out, too few to tell whether it is recognised. Record each "
             "gesture at least five times, for some seconds.",
             chance, None,
         )  # fmt: skip
-    gestures = report.get("per_gesture", {})
     trials = max(1, int(report.get("trials") or sum(1 for one in gestures.values() if one.get("n"))))
     error = sqrt(max(balanced * (1 - balanced), 0.25 / trials) / trials)
     shown = f"{100 * balanced:.0f} % balanced, {100 * chance:.0f} % by guessing"
@@ -155,6 +155,14 @@ def _mismatch(alignment: LabelAlignment) -> str:
             "this recording's."
         )
     return ""
+
+
+def _fewest(report: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the gesture with the fewest held-out windows, and how many these are."""
+    gestures = report.get("per_gesture", {})
+    found = [(int((gestures.get(name) or {}).get("n") or 0), name) for name in report.get("classes", [])]
+    fewest, name = min(found, default=(0, "any gesture"))
+    return name, fewest
 
 
 def _worst(report: Mapping[str, Any]) -> tuple[str, float | None]:

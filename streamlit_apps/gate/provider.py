@@ -82,7 +82,7 @@ class _Provider:
                 client_id=settings.oidc_client_id,
                 client_secret=settings.oidc_client_secret.get_secret_value(),
                 server_metadata_url=settings.oidc_metadata_url,
-                client_kwargs={"scope": "openid profile email", "code_challenge_method": "S256", "trust_env": False},
+                client_kwargs={"scope": "openid profile email", "code_challenge_method": "S256"},
             )
             self._client = (wanted, client)
         return self._client[1]

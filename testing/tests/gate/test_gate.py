@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from dataclasses import replace
 
 import httpx
@@ -370,6 +372,30 @@ def test_answers_of_a_provider_that_this_page_did_not_ask_are_refused(door: Door
     with door.client() as client:
         page = client.get("/oauth2callback?state=x&code=y")
         assert (page.status_code, "set-cookie" in page.headers) == (200, False), "the page itself lets nobody in"
+
+
+def test_provider_is_asked_through_the_proxy_of_the_environment(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It alone lies outside: where everything goes through a proxy, a login by it must, too."""
+    settings = {"oidc_metadata_url": "http://id.example/.well-known/openid-configuration", "oidc_client_id": "semg"}
+    door.settings.__dict__.update(settings)
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(20)
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        asked: list[bytes] = []
+
+        def answer() -> None:
+            sending, _ = proxy.accept()
+            with sending:
+                asked.append(sending.recv(4096))
+                sending.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+        proxying = threading.Thread(target=answer)
+        proxying.start()
+        with door.client(None, Origin=door.url) as client:
+            assert client.post("/login/provider", json={"next": "/"}).status_code == 401
+        proxying.join(20)
+    assert asked[0].startswith(b"GET http://id.example/.well-known/openid-configuration HTTP/1.1\r\n")
 
 
 def test_without_a_provider_there_is_no_way_to_one(door: Door) -> None:

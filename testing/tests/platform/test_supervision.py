@@ -177,6 +177,20 @@ def test_service_that_never_gets_ready_stops_everything(installation: Installati
     assert installation.processes() == []
 
 
+def test_ports_of_a_start_that_failed_are_not_remembered_and_those_of_a_good_one_are(
+    installation: Installation,
+) -> None:
+    port = str(embedded.free_port())
+    good, installation.table = installation.table, [installation.program("crash", "import sys; sys.exit(1)")]
+    installation.write()
+    assert installation.run("start", API_PORT=port).returncode == 1
+    assert f"API_PORT={port}" not in installation.env_file.read_text()
+    installation.table = good
+    installation.write()
+    assert installation.run("start", API_PORT=port).returncode == 0
+    assert f"API_PORT={port}" in installation.env_file.read_text()
+
+
 def test_service_that_crashes_at_once_fails_the_start_early(installation: Installation) -> None:
     installation.table.append(installation.program("broken", "raise RuntimeError('no good')\n"))
     installation.values["RESTART_DELAY_S"] = "0.05"

@@ -24,12 +24,17 @@ DATA = PROJECT_DIR.parent / "shared" / "data"
 CLASSES = ("fist", "flexion", "open", "point", REST)
 
 
+def per_gesture(**others: tuple[float, int]) -> dict[str, Any]:
+    """Recall and number of held-out windows of the five gestures."""
+    return {name: dict(zip(("recall", "n"), others.get(name, (0.93, 400)), strict=True)) for name in CLASSES}
+
+
 def report(**changes: Any) -> dict[str, Any]:
     """A good report of five gestures."""
     good = {
         "classes": list(CLASSES), "windows": 2000, "trials": 50, "balanced_accuracy": 0.93, "accuracy": 0.95,
         "classifier": "cnn", "baseline": {"balanced_accuracy": 0.9}, "advice": "Record more.",
-        "per_gesture": {name: {"recall": 0.93, "n": 400} for name in CLASSES}, "held_out": ["A", "B"],
+        "per_gesture": per_gesture(), "held_out": ["A", "B"],
         "split": {"by": "session"},
     }  # fmt: skip
     return good | changes
@@ -46,15 +51,21 @@ def report(**changes: Any) -> dict[str, Any]:
         ({"balanced_accuracy": 0.8, "baseline": {"balanced_accuracy": 0.9}}, "do not use", "baseline"),
         ({"balanced_accuracy": 0.88, "baseline": {"balanced_accuracy": 0.9}}, "good", "good"),
         ({"classifier": "logcov_lda", "baseline": {"balanced_accuracy": 0.99}}, "good", "good"),
-        ({"windows": 30}, "do not use", "few"),
+        ({"per_gesture": per_gesture(fist=(0.9, 9))}, "do not use", "few"),
+        ({"per_gesture": {}}, "do not use", "few"),
         ({"balanced_accuracy": None, "windows": 0}, "do not use", "few"),
-        ({"per_gesture": {"fist": {"recall": 0.4, "n": 9}, REST: {"recall": 1.0, "n": 9}}}, "usable", "gesture"),
+        ({"per_gesture": per_gesture(fist=(0.4, 10))}, "usable", "gesture"),
     ],
 )
 def test_report_is_judged(changes: dict[str, Any], level: str, code: str) -> None:
     verdict = judge_version(report(**changes))
     assert (verdict.level, verdict.code) == (level, code)
     assert verdict.chance == pytest.approx(0.2)
+
+
+def test_gesture_with_too_few_windows_is_named_whatever_the_others_have() -> None:
+    verdict = judge_version(report(windows=2000, per_gesture=per_gesture(point=(1.0, 3))))
+    assert verdict.sentence.startswith("Only 3 windows of point could be held out")
 
 
 def test_version_that_is_worse_on_the_same_windows_does_not_take_the_place() -> None:
