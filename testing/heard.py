@@ -33,8 +33,8 @@ def what_udpserver_says(settings: Settings, port: int) -> str:
     mine = [one for one in sources if str(one.get("address", "")).endswith(f":{port}")]
     if not mine and len(sources) < MAX_SOURCES:
         return (
-            f"the udpserver of this installation (UDP_PORT {settings.udp_port}) has heard nothing of it: compare --host "
-            "and --port, if this is where it is sent to"
+            f"the udpserver of this installation (UDP_PORT {settings.udp_port}) has heard nothing of it: compare "
+            "--host and --port, if this is where it is sent to"
         )
     mine = [one for one in mine if one.get("state") != "ok"]
     if not mine:

@@ -46,8 +46,8 @@ async def listen(userid: int, server: str, token: str) -> None:
         if not told:
             told = True
             print(
-                f"listen: {server} does not answer ({exc}). Start the platform (./start_all.sh), or name its address, as "
-                "in ws://127.0.0.1:8000; trying again until it answers.",
+                f"listen: {server} does not answer ({exc}). Start the platform (./start_all.sh), or name its "
+                "address, as in ws://127.0.0.1:8000; trying again until it answers.",
                 file=sys.stderr,
                 flush=True,
             )

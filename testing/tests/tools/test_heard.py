@@ -33,7 +33,8 @@ def test_refusal_is_said_with_the_number_and_what_is_taken_is_not(servers: Serve
 
 def test_who_is_not_heard_at_all_is_told_so(servers: Servers, pool: Pool) -> None:
     assert "has heard nothing of it" in heard(servers, pool)
-    assert f"UDP_PORT {servers.settings.udp_port}" in heard(servers, pool, {"address": "127.0.0.1:14711", "state": "ok"})
+    said = heard(servers, pool, {"address": "127.0.0.1:14711", "state": "ok"})
+    assert f"UDP_PORT {servers.settings.udp_port}" in said
     full = [{"address": f"10.0.0.1:{port}", "state": "ok"} for port in range(MAX_SOURCES)]
     assert heard(servers, pool, *full) == "", "a full table says nothing of who is not in it"
 
