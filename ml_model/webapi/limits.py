@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 from collections import OrderedDict
@@ -19,6 +20,8 @@ from webapi.problems import away, problem
 
 STRANGERS_BODY_BYTES = 65_536
 """Of a request without a token: it will be refused, and must not fill the memory before."""
+STRANGERS_BODY_S = 15.0
+"""It must not hold a connection either."""
 FIRST_LOOKS_PER_S = 1.0
 """Tokens that are looked up although others at their address have asked too much: one of them may be good."""
 _UNLIMITED = ("/healthz", "/readyz")
@@ -100,7 +103,10 @@ async def _refuse(
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 before more than ``API_MAX_BODY_BYTES`` of a body are in memory."""
+    """ASGI middleware: answers 413 before more than ``API_MAX_BODY_BYTES`` of a body are in memory.
+
+    Whoever shows no token that is known may send less, and has to have sent it soon (408).
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -111,12 +117,18 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         settings, headers = scope["app"].state.services.settings, Headers(scope=scope)
-        limit, header = settings.api_max_body_bytes, headers.get("authorization")
+        limit, header, within_s = settings.api_max_body_bytes, headers.get("authorization"), None
         if known_grant(scope) is None and not is_api_token(settings, header):
-            limit = min(limit, STRANGERS_BODY_BYTES)
+            limit, within_s = min(limit, STRANGERS_BODY_BYTES), STRANGERS_BODY_S
         announced = headers.get("content-length", "")
         too_large = announced.isdecimal() and (len(announced) > 18 or int(announced) > limit)
-        body = None if too_large else await _read(receive, limit)
+        try:
+            async with asyncio.timeout(within_s):
+                body = None if too_large else await _read(receive, limit)
+        except TimeoutError:
+            late = problem(408, f"expected the whole body within {within_s:.0f} s", headers={"Connection": "close"})
+            await late(scope, receive, send)
+            return
         if body is None:
             await problem(413, f"expected a body of at most {limit} bytes (API_MAX_BODY_BYTES)")(scope, receive, send)
             return

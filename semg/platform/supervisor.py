@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from types import FrameType
 from semg import clock
 from semg.errors import PlatformError, SemgError
 from semg.platform import earlier, identity, rotation, services, state
+from semg.platform.gateway_config import OPEN_FILES
 from semg.platform.launcher import Launcher
 from semg.platform.services import Service
 from semg.platform.unit import Unit
@@ -26,6 +28,24 @@ TICK_S = 0.1
 ROTATE_EVERY_S = 2.0
 EXPIRE_EVERY_S = 3600.0
 """Databases that a restore put aside are looked for, the first time when everything was started."""
+
+
+SERVICE_FILES = 4 * OPEN_FILES
+"""Open files of a service at most: far more than the gateway passes on to it."""
+
+
+def allow_files() -> None:
+    """Let this process, and every service that it starts, have ``SERVICE_FILES`` open files where the system allows it.
+
+    The usual limit of 1,024 is less than the gateway passes on: who held its connections open would shut the API and
+    the app for everybody on this machine too.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = SERVICE_FILES if hard == resource.RLIM_INFINITY else min(hard, SERVICE_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted <= OPEN_FILES:
+        logger.warning("a service may have %s open files; allow at least %s (ulimit -Hn)", wanted, SERVICE_FILES)
 
 
 class Supervisor:
@@ -66,6 +86,7 @@ class Supervisor:
         """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
+        allow_files()
         try:
             self._start_servers()
             if not self._stop_asked:

@@ -15,6 +15,9 @@ Network = IPv4Network | IPv6Network
 UNKNOWN = "unknown"
 """The caller of a server that listens on a Unix socket, which has no address."""
 MAX_HEADER_BYTES = 4096
+_HERE = ("127.0.0.1", 0)
+_LOOPBACKS = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
+"""Of whom uvicorn believes the header unless it is told otherwise."""
 MAX_HOPS = 16
 """Of so many entries the right-most ones are looked at; no chain of proxies is longer."""
 
@@ -54,24 +57,30 @@ def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
 def as_connected(scope: Mapping[str, Any]) -> tuple[str, int] | None:
     """Return who connected to a web server that has believed ``X-Forwarded-For`` of this machine's own connections.
 
-    uvicorn does so unless it is told otherwise, which cannot be said where Streamlit starts it. A client that stands in
-    the header of its own request, or that is no address, was taken from there; the connection came from this machine.
-    (From elsewhere such a header is not believed; who names itself in it is counted as this machine, to no advantage.)
+    uvicorn does so unless it is told otherwise, which cannot be said where Streamlit starts it: it then takes the
+    right-most entry that is not this machine. A client without a port, one that is no address, and one that is exactly
+    this entry, its port too, was taken from there; the connection came from this machine. (From elsewhere such a header
+    is not believed. Who writes its own address and port there is counted as this machine, whose right-most entry that
+    is no proxy is then that same address.)
     """
     client = scope.get("client")
     if client is None:
         return None
     lines = [value for name, value in scope.get("headers") or () if name.lower() == b"x-forwarded-for"]
+    connected = (str(client[0]), int(client[1]))
     if not lines:
-        return (str(client[0]), int(client[1]))
+        return connected
     if sum(map(len, lines)) > MAX_HEADER_BYTES:
-        return ("127.0.0.1", 0)  # no proxy sends so much, and reading it would hold up everybody
+        return _HERE  # no proxy sends so much, and reading it would hold up everybody
     try:
-        found = _parse(str(ip_address(str(client[0]))))  # strictly: a connection's address has no port and no brackets
+        found = _parse(str(ip_address(connected[0])))  # strictly: a connection's address has no port and no brackets
     except ValueError:
-        found = None
-    said = {_parse(entry.strip()) for entry in b",".join(lines).decode("latin-1").split(",")}
-    return ("127.0.0.1", 0) if found is None or found in said else (str(client[0]), int(client[1]))
+        return _HERE
+    if connected[1] == 0:
+        return _HERE
+    entries = (entry.strip() for entry in reversed(b",".join(lines).decode("latin-1").split(",")))
+    believed = next((entry for entry in entries if _parse(entry) not in _LOOPBACKS), "")
+    return _HERE if (_parse(believed), _port(believed)) == (found, connected[1]) else connected
 
 
 def rate_key(address: str) -> str:
@@ -95,6 +104,17 @@ def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
     lines = [value for name, value in headers if name.lower() == b"x-forwarded-for"]
     entries = b",".join(lines).decode("latin-1").rsplit(",", MAX_HOPS)[-MAX_HOPS:]
     return [entry.strip() for entry in reversed(entries)]
+
+
+def _port(text: str) -> int | None:
+    """Return the port behind an address, as in ``192.0.2.1:80`` or ``[2001:db8::1]:80``."""
+    before, _, port = text.rpartition(":")
+    if not (before.endswith("]") or (before and ":" not in before)):
+        return None
+    try:
+        return int(port)
+    except ValueError:
+        return None
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

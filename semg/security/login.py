@@ -15,7 +15,7 @@ from semg import passwords
 from semg.errors import LoginError
 from semg.rates import Rates
 from semg.settings import Settings
-from semg.store import accounts, logins
+from semg.store import accounts, checks, logins
 from semg.store.accounts import Account
 from semg.store.audit import Actor, record
 from semg.store.pool import Pool, Transaction
@@ -51,7 +51,8 @@ class UnknownLogins:
 
     def is_locked(self, login: str, now: datetime) -> bool:
         """Count a try as failed, and return whether it came while the login was locked; then it does not count."""
-        digest = hashlib.blake2b(login.encode("utf-8", "replace"), key=self._salt, digest_size=8).digest()
+        looked_for = checks.normalised(login)  # as accounts are: else another way to write a login would tell
+        digest = hashlib.blake2b(looked_for.encode("utf-8", "replace"), key=self._salt, digest_size=8).digest()
         slot = int.from_bytes(digest) % UNKNOWN_SLOTS
         with self._lock:
             failed, until = self._tries.get(slot, (0, None))

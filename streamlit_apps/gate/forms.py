@@ -16,7 +16,7 @@ from gate import documents
 from gate.answers import answered
 from gate.entering import let_in, next_page, note_confirmed
 from gate.requests import body_of, bound_login, find_login, forget_cookie, refusal, text_of, token_of, visit_of
-from gate.steps import Flows, Step
+from gate.steps import EXPIRED, Flows, Step
 from gate.turns import Turns
 from semg.errors import LoginError
 from semg.security import passkeys, totp
@@ -105,7 +105,9 @@ class Forms:
         name, secret = text_of(body, "login"), text_of(body, "password")
         account = await self._turns.run(visit.key, self._checked, request, name, secret)
         if await asyncio.to_thread(_has_code, visit.pool, account.account_id):
-            step = Step("code", visit.address.origin, account_id=account.account_id)
+            step = Step(
+                "code", visit.address.origin, account_id=account.account_id, secret=account.password_hash.encode()
+            )
             return JSONResponse({"handle": self._flows.of_accounts.begin(step)})
         return await let_in(request, account, "password")
 
@@ -125,7 +127,7 @@ class Forms:
         body, visit = await body_of(request), visit_of(request)
         handle = text_of(body, "handle")
         step = self._flows.of_accounts.take(handle, "code", visit.address.origin, again=True)
-        account = await asyncio.to_thread(_check_code, request, step.account_id, text_of(body, "code"))
+        account = await asyncio.to_thread(_check_code, request, step.account_id, text_of(body, "code"), step.secret)
         self._flows.of_accounts.end(handle)
         return await let_in(request, account, "password and code")
 
@@ -178,13 +180,15 @@ class Forms:
             _check_code(request, account.account_id, text_of(body, "code"))
 
 
-def _check_code(request: Request, account_id: int, code: str) -> Account:
-    """Return the account whose code is right."""
+def _check_code(request: Request, account_id: int, code: str, password_hash: bytes | None = None) -> Account:
+    """Return the account whose code is right, and whose password is still the one that was proved before it."""
     visit = visit_of(request)
     with visit.pool.transaction() as tx:
         account = accounts.find_account_by_id(tx, account_id)
     if account is None or account.disabled_at is not None:
         raise LoginError(totp.WRONG)
+    if password_hash is not None and account.password_hash.encode() != password_hash:
+        raise LoginError(EXPIRED)
     totp.check(visit.pool, ring_of(visit.settings), account_id, code, datetime.now(UTC))
     return account
 

@@ -42,6 +42,7 @@ PATH = "/oauth2callback"
 FRESH_S = 300.0
 """Who proves again who it is, does it at the provider, not longer ago than this."""
 REFUSED = "The provider did not let you in, or does not answer. Try again."
+SOMEBODY_ELSE = "The provider knows you as somebody else than who is logged in here."
 _FAILURES = (httpx.HTTPError, AuthlibBaseError, JoseError, ValueError, RuntimeError, TypeError, KeyError)
 """What asking a provider, and reading what it says, may raise."""
 
@@ -119,14 +120,18 @@ class _Provider:
         expected = _Expected(**json.loads(step.secret))
         said = await self._claims(visit, parse_qs(text_of(body, "query").lstrip("?")), expected)
         name = str(said.get("preferred_username") or said.get("email") or said["sub"])
-        account = await asyncio.to_thread(_account_of, visit, str(said["iss"]), str(said["sub"]), name)
+        account = await asyncio.to_thread(
+            _account_of, visit, str(said["iss"]), str(said["sub"]), None if expected.confirms else name
+        )
+        if account is None:
+            raise LoginError(SOMEBODY_ELSE)
         if account.disabled_at is not None:
             raise LoginError("Your account is disabled. Ask an admin.")
         if not expected.confirms:
             return await let_in(request, account, "provider", next=expected.next)
         login = await bound_login(request)
         if login is None or login.account_id != account.account_id:
-            raise LoginError("The provider knows you as somebody else than who is logged in here.")
+            raise LoginError(SOMEBODY_ELSE)
         asked_at = said.get("auth_time")
         if not isinstance(asked_at, int | float) or time.time() - asked_at > FRESH_S:
             raise LoginError("The provider did not ask you again who you are. Try again, or ask an admin.")
@@ -157,11 +162,11 @@ class _Provider:
         return said
 
 
-def _account_of(visit: Visit, issuer: str, subject: str, name: str) -> Account:
-    """Return the account of an identity, made at the first time."""
+def _account_of(visit: Visit, issuer: str, subject: str, name: str | None) -> Account | None:
+    """Return the account of an identity; one that has none gets one with this name, or without a name None."""
     with visit.pool.transaction() as tx:
         account = identities.find_account(tx, issuer, subject)
-        if account is None:
+        if account is None and name is not None:
             account = identities.insert_account(tx, issuer, subject, name)
             made = {"account": account.account_id, "role": accounts.ROLES.index(account.role)}
             record(tx, Actor(account.login), "account.created", **made)

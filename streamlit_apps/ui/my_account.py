@@ -20,7 +20,7 @@ from ui.text import line, md, shown
 
 _SHOW_ONCE = "api-token"
 _SCOPES: dict[api_tokens.Scope, str] = {
-    "read": "look and listen: live signals, videos",
+    "read": "look and take away: live signals, videos, recordings, models",
     "predict": "predictions",
     "metrics": "the API's counters",
 }

@@ -128,6 +128,17 @@ def test_with_an_app_a_password_opens_nothing_without_its_code(door: Door) -> No
     assert post(door, "/login/code", {"handle": handle, "code": codes[0]}).status_code == 401, "so is a recovery code"
 
 
+def test_code_after_a_password_that_was_changed_meanwhile_opens_nothing(door: Door) -> None:
+    app, _ = app_of(door)
+    handle = post(door, "/login", {"login": LOGIN, "password": PASSWORD}).json()["handle"]
+    with door.pool.transaction() as tx:
+        accounts.update_password(tx, door.account_id, hash_password("another long password"))
+    answer = post(door, "/login/code", {"handle": handle, "code": app.now()})
+    assert (answer.status_code, answer.json()["detail"]) == (401, EXPIRED)
+    with door.pool.transaction() as tx:
+        assert logins.list_logins(tx, door.account_id) == []
+
+
 def test_codes_are_guessed_as_slowly_as_passwords(door: Door) -> None:
     app_of(door)
     refusals = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -299,6 +300,24 @@ def test_stranger_cannot_fill_the_memory_with_a_body(api: httpx.Client) -> None:
 
     assert api.post("/predict", content=parts(), headers=headers("wrong")).status_code == 413
     assert api.post("/predict", content=json.dumps({"userid": 1}), headers=headers("wrong")).status_code == 401
+
+
+def test_stranger_who_does_not_finish_a_body_is_let_go(
+    api: httpx.Client, monkeypatch: pytest.MonkeyPatch, servers: Servers
+) -> None:
+    monkeypatch.setattr(limits, "STRANGERS_BODY_S", 0.2)
+    head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n"
+    with socket.create_connection(("127.0.0.1", servers.settings.api_port), 20) as slow:
+        slow.sendall(f"{head}\r\n{{".encode())
+        answer = b"".join(iter(lambda: slow.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"expected the whole body within" in answer
+    token = servers.settings.semg_api_token.get_secret_value()
+    with socket.create_connection(("127.0.0.1", servers.settings.api_port), 20) as known:
+        known.sendall(f"{head}Authorization: Bearer {token}\r\n\r\n{{".encode())
+        known.settimeout(0.6)
+        with pytest.raises(TimeoutError):
+            known.recv(4096)
 
 
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:

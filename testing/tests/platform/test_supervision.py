@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -19,6 +20,7 @@ import pytest
 
 from semg.platform import control, earlier, embedded, identity, services, state
 from semg.platform.services import Service
+from semg.platform.supervisor import SERVICE_FILES
 from semg.settings import Settings, load_settings
 from semg.store.databases import Databases
 from testing.tests.conftest import Servers
@@ -163,6 +165,20 @@ while True:
     wait_for((installation.log_dir / "talker.log.2").exists, "the second rotation")
     log = installation.log_dir / "talker.log"
     assert log.read_bytes()[:1] != b"\0"  # the service appends: no hole where the file was emptied
+
+
+def test_services_may_hold_more_connections_than_the_gateway_passes_on(installation: Installation) -> None:
+    told = "import os, resource; from pathlib import Path; Path('files').write_text(str(resource.getrlimit(7)[0]));"
+    told += " Path(os.environ['SEMG_READY_FILE']).write_text(''); import time; time.sleep(600)"
+    installation.table = [installation.program("told", told)]
+    installation.write()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), hard))  # the usual limit
+    try:
+        assert installation.run("start").returncode == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert int((installation.folder / "files").read_text()) == min(hard, SERVICE_FILES) > 1024
 
 
 def test_service_that_never_gets_ready_stops_everything(installation: Installation) -> None:

@@ -121,6 +121,48 @@ async def test_what_uvicorn_believes_of_this_machine_is_not_believed(peer: str, 
     assert here in ((peer,) if peer == "198.51.100.4" else ("127.0.0.1", "::1"))
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["198.51.100.4, 203.0.113.9", "198.51.100.4:1234, 203.0.113.9", "203.0.113.9, 198.51.100.4",
+     "203.0.113.9, 198.51.100.4:1234", "203.0.113.9, 198.51.100.4:1234, 127.0.0.1", "198.51.100.4, 127.0.0.1",
+     "203.0.113.9, 198.51.100.4, 10.1.2.3", "203.0.113.9, 198.51.100.4:1234, 10.1.2.3", "10.1.2.3, 203.0.113.9"],
+)  # fmt: skip
+async def test_whoever_connects_directly_cannot_choose_its_address_where_this_machine_is_a_proxy(header: str) -> None:
+    """Also with its own address in the header, in any order, with its own port."""
+    seen: list[Any] = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope)
+
+    headers = [(b"x-forwarded-for", header.encode())]
+    asked = {"type": "http", "client": ("198.51.100.4", 1234), "headers": headers, "scheme": "http"}
+    await ProxyHeadersMiddleware(inner)(asked, None, None)  # type: ignore[arg-type]
+    assert client_address({**seen[0], "client": as_connected(seen[0])}, PROXIES) == "198.51.100.4"
+
+
+_HOSTS = st.sampled_from(["127.0.0.1", "::1", "198.51.100.4", "203.0.113.9", "[2001:db8::7]", "2001:db8::7", "x", ""])
+_PORTS = st.sampled_from(["", ":1234", ":5", ":x"])
+
+
+@given(
+    peer=st.sampled_from(["127.0.0.1", "::1", "198.51.100.4"]),
+    entries=st.lists(st.builds(str.__add__, _HOSTS, _PORTS), max_size=5),
+)
+async def test_what_the_app_sees_behind_uvicorn_is_what_the_api_sees(peer: str, entries: list[str]) -> None:
+    """The API's server is told to leave the header alone; the app's cannot be."""
+    seen: list[Any] = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope)
+
+    headers = [(b"x-forwarded-for", ", ".join(entries).encode())]
+    asked = {"type": "http", "client": (peer, 1234), "headers": headers, "scheme": "http"}
+    await ProxyHeadersMiddleware(inner)(dict(asked), None, None)  # type: ignore[arg-type]
+    by_app = client_address({**seen[0], "client": as_connected(seen[0])}, LOOPBACK)
+    by_api = client_address(asked, LOOPBACK)
+    assert by_app == by_api or {by_app, by_api} == {"127.0.0.1", "::1"}
+
+
 def test_endless_header_is_not_read() -> None:
     header = [(b"x-forwarded-for", b"x," * 9000 + b"203.0.113.6")]
     assert as_connected({"client": ("203.0.113.6", 0), "headers": header}) == ("127.0.0.1", 0)

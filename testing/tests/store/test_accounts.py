@@ -154,6 +154,18 @@ def test_tries_of_unknown_logins_are_remembered_in_bounded_memory(monkeypatch: p
     assert all(nobodys.is_locked(f"nobody {number}", NOW) for number in range(100))
 
 
+def test_login_that_is_written_otherwise_is_locked_as_the_same_one(pool: Pool, account_id: int) -> None:
+    """Else whoever writes it so could tell by the time whether somebody has it."""
+    nobodys = UnknownLogins()
+    while not nobodys.is_locked("nobody", NOW):
+        pass
+    assert nobodys.is_locked("nob\x00ody", NOW)
+    decomposed = UnknownLogins()
+    while not decomposed.is_locked("Ad\u00e9", NOW):
+        pass
+    assert decomposed.is_locked("Ade\u0301", NOW)
+
+
 def test_few_passwords_are_looked_at_together_and_who_waits_too_long_is_told() -> None:
     turns = threading.BoundedSemaphore(passwords.AT_ONCE)
     with passwords.turn(turns), passwords.turn(turns):
