@@ -23,9 +23,9 @@ from collections.abc import Sequence
 
 from pydantic import SecretStr
 
-from semg.diagram import draw_mermaid, draw_svg
-from semg.platform import embedded, postgres
-from semg.platform.schema import bring_up_to_date
+from db.diagram import draw_mermaid, draw_svg
+from semg.platform.database.schema_setup import bring_up_to_date
+from semg.platform.servers import embedded, postgres
 from semg.settings import PROJECT_DIR, Settings
 from semg.store.inspection import Table, list_relations
 from semg.store.pool import Pool

@@ -17,9 +17,10 @@ import logging
 
 import fire
 
-from semg import bus, log
+from semg import log
 from semg.errors import BusError
 from semg.jobs.training import Finished, run_job
+from semg.process import bus
 from semg.settings import Settings, get_settings
 from semg.store.pool import Pool
 from semg.wire import messages

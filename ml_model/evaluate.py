@@ -21,8 +21,8 @@ from typing import Any
 import fire
 
 from semg.errors import SemgError
-from semg.evaluation import evaluate_recordings, paths_from_argument
-from semg.recordings import Answers
+from semg.jobs.evaluation import evaluate_recordings, paths_from_argument
+from semg.recordings.csv_format import Answers
 
 
 def main(

@@ -16,18 +16,18 @@ import signal
 import threading
 
 from semg import log
-from semg.announcer import Announcer
-from semg.heartbeat import Heartbeat
-from semg.jobs.base_keeping import keep_bases
-from semg.jobs.captures import conduct_captures
-from semg.jobs.quality import keep_quality
-from semg.jobs.retention import keep_retention
 from semg.jobs.runner import JobRunner
-from semg.jobs.summaries import keep_summaries
-from semg.jobs.videos import keep_videos
-from semg.sealed import Vault
+from semg.maintenance.captures import conduct_captures
+from semg.maintenance.priors import keep_bases
+from semg.maintenance.retention import keep_retention
+from semg.maintenance.session_quality import keep_quality
+from semg.maintenance.summaries import keep_summaries
+from semg.maintenance.video_files import keep_videos
+from semg.process.heartbeat import Heartbeat
+from semg.process.lifecycle import announce_ready, wait_for_store
+from semg.process.threaded_publisher import Announcer
+from semg.security.encrypted_files import Vault
 from semg.security.keys import ring_of
-from semg.service import announce_ready, wait_for_store
 from semg.settings import get_settings
 from semg.store.pool import Pool
 

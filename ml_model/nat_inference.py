@@ -18,14 +18,15 @@ from contextlib import suppress
 
 import uvloop
 
-from semg import bus, log
-from semg.heartbeat import Heartbeat
-from semg.inference.directory import Directory
+from semg import log
+from semg.inference.model_registry import Directory
 from semg.inference.predictor_client import PredictorClient
 from semg.inference.worker import InferenceWorker
-from semg.service import announce_ready, verification
+from semg.process import bus
+from semg.process.heartbeat import Heartbeat
+from semg.process.lifecycle import announce_ready, verification
+from semg.process.partition_leases import PartitionShare
 from semg.settings import Settings, get_settings
-from semg.sharing import PartitionShare
 from semg.store.pool import Pool
 from semg.wire.windows import CONTENT_TYPE
 

@@ -21,10 +21,10 @@ from typing import cast, get_args
 
 import fire
 
-from semg import private_files
 from semg.domain import Sensor
 from semg.errors import RecordingError, SemgError
-from semg.pretraining import make_base, people_in
+from semg.priors.building import make_base, people_in
+from semg.security import private_files
 
 
 def main(
@@ -70,7 +70,7 @@ def main(
 
 
 def _from_profiles() -> None:
-    from semg.jobs.bases import make_bases
+    from semg.priors.profiles import make_bases
     from semg.settings import get_settings
     from semg.store.pool import Pool
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.agreement import Consent
+from semg.consent_types import Consent
 
 Sensor = Literal["raw", "envelope"]
 VideoStatus = Literal["recording", "ready", "failed"]
@@ -95,7 +95,7 @@ class Board:
     user_id
         The profile that its samples are stored for; None while it is assigned to none.
     key_encrypted
-        See ``semg.boards``; None when the key was revoked, or none was made yet.
+        See ``semg.security.board_keys``; None when the key was revoked, or none was made yet.
     last
         What was seen of it: older datagrams are replays.
     """

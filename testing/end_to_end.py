@@ -34,13 +34,13 @@ from live_scoring import LiveDecision, latency_ms, score_decisions, score_packet
 from sampledataload import load
 from websockets.asyncio.client import ClientConnection, connect
 
-from semg import bus
 from semg.domain import Block, ClassifierKind, Job, Model, Profile, us_from_utc
 from semg.errors import PlatformError, SemgError
-from semg.recordings import Recording, load_recording
-from semg.service import verification
+from semg.process import bus
+from semg.process.lifecycle import verification
+from semg.recordings.csv_format import Recording, load_recording
 from semg.settings import Settings, get_settings
-from semg.signals.classifier import spec_from_metadata
+from semg.signals.model.classifier import spec_from_metadata
 from semg.store import blocks, jobs, models, profiles
 from semg.store.pool import Pool
 from semg.wire import messages

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from semg.errors import SemgError
-from semg.ingest.sources import MAX_SOURCES
 from semg.ingest.stream_health import refusal
+from semg.ingest.streams.sources import MAX_SOURCES
 from semg.settings import Settings
 from semg.store import services
 from semg.store.pool import Pool

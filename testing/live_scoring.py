@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.domain import Block, WindowSpec
-from semg.recordings import Recording
+from semg.recordings.csv_format import Recording
 from semg.signals.dataset import LabelledSamples
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from semg.platform import embedded, nats, postgres, schema, services
-from semg.platform.bus_users import users_of
-from semg.platform.unit import url_answers
+from semg.platform.database import schema_setup
+from semg.platform.servers import embedded, nats, postgres
+from semg.platform.servers.bus_users import users_of
+from semg.platform.supervision import services
+from semg.platform.supervision.unit import url_answers
 from semg.settings import NATS_SERVICES, PROJECT_DIR, Settings
 
 ALL = ("api", "nat_inference", "job_runner", "udpserver", "streamlit")
@@ -75,7 +77,7 @@ def throwaway_servers(folder: Path, *, durable: bool = False, journal_bytes: int
             config, folder / "jetstream", bus_port, "semg", "nats-secret", store_bytes, users=users, sync_always=durable
         )
         stack.callback(nats.start(config, bus_port, folder / "nats.log").stop)
-        schema.bring_up_to_date(settings)
+        schema_setup.bring_up_to_date(settings)
         yield settings
 
 

@@ -23,11 +23,11 @@ import argparse
 import json
 from datetime import UTC, datetime, timedelta
 
-from semg.consent import TEST_PERSON
 from semg.domain import Profile
 from semg.errors import SemgError
-from semg.importing import ImportedSession, import_recording, synthetic_recording
-from semg.recordings import Answers, Recording, load_recording
+from semg.privacy.consent import TEST_PERSON
+from semg.recordings.csv_format import Answers, Recording, load_recording
+from semg.recordings.importing import ImportedSession, import_recording, synthetic_recording
 from semg.settings import get_settings
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.store import profiles

@@ -30,10 +30,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from semg.consent import TEST_PERSON  # noqa: E402 - after the path is set
 from semg.domain import ClassifierKind  # noqa: E402
-from semg.importing import import_recording, synthetic_recording  # noqa: E402
-from semg.passwords import hash_password  # noqa: E402
+from semg.privacy.consent import TEST_PERSON  # noqa: E402 - after the path is set
+from semg.recordings.importing import import_recording, synthetic_recording  # noqa: E402
+from semg.security.passwords import hash_password  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.signals.synthesis import SyntheticArm, make_plan  # noqa: E402
 from semg.store import accounts, gestures, jobs, profiles, sessions  # noqa: E402

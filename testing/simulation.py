@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.errors import SemgError
-from semg.recordings import Recording
+from semg.recordings.csv_format import Recording
 from semg.wire.udp import EPOCH_MS_BEFORE, EPOCH_MS_FROM, encode_v1
 
 
@@ -83,7 +83,7 @@ def from_recording(
     Parameters
     ----------
     recording
-        From ``semg.recordings.load_recording``.
+        From ``semg.recordings.csv_format.load_recording``.
     channels
         Keep the first so many channels.
     rate_hz

@@ -27,8 +27,8 @@ import numpy as np
 
 from semg.domain import Session
 from semg.errors import SemgError
-from semg.service import verification
-from semg.session_data import load_session
+from semg.process.lifecycle import verification
+from semg.recordings.session_data import load_session
 from semg.settings import Settings, get_settings
 from semg.signals.dataset import LabelledSamples
 from semg.store import sessions

@@ -29,8 +29,8 @@ from sending import run_command_line
 from simulated_boards import add_board_arguments, board_encoder, board_sources
 from simulation import Network, SimulationError, Source, encode_text, from_arrays, from_recording
 
-from semg.recordings import load_recording
-from semg.service import announce_ready
+from semg.process.lifecycle import announce_ready
+from semg.recordings.csv_format import load_recording
 from semg.settings import Settings, get_settings
 from semg.signals.synthesis import SyntheticArm
 

@@ -19,19 +19,19 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from semg.errors import AccessError, NotFoundError, WireError
+from semg.security import tokens
 from semg.security.keys import ring_of
 from semg.security.login import find_logged_in
 from semg.security.origins import origins_of
+from semg.security.tokens import Login
 from semg.settings import Settings
 from semg.store import access, api_tokens
 from semg.store.accounts import Account
 from semg.store.api_tokens import Grant
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
-from semg.wire import tokens
-from semg.wire.tokens import Login
-from webapi.services import Services, services_of
-from webapi.trail import SERVICE
+from webapi.audit_entries import SERVICE
+from webapi.lifespan import Services, services_of
 
 _GRANT = "semg.grant"
 """Entry of a connection's scope: what its API token allows; None for a token that nobody has."""

@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from semg import log
-from semg.service import settle_memory
+from semg.process.lifecycle import settle_memory
 from semg.settings import Settings, get_settings
-from webapi import problems, services
+from webapi import lifespan, problem_details
 from webapi.description import description_routes
 from webapi.downloads import download_routes
 from webapi.exports import export_routes
 from webapi.limits import BodyLimit, RateLimit
 from webapi.live import live_routes
-from webapi.outside import Outside
 from webapi.routes import guarded_routes, open_routes
+from webapi.security_headers import Outside
 from webapi.videos import video_routes
 
 
@@ -25,11 +25,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Give the application; settings are read and connections made when it starts, not here."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def live(app: FastAPI) -> AsyncIterator[None]:
         chosen = settings or get_settings()
         if settings is None:
             log.configure("api", chosen.log_level)
-        async with services.running(chosen) as running:
+        async with lifespan.running(chosen) as running:
             app.state.services = running
             settle_memory()
             yield
@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="sEMG gesture recognition",
         summary="Predictions and live streams of personal classifiers",
         version="0.1.0",
-        lifespan=lifespan,
+        lifespan=live,
         docs_url=None,  # FastAPI's own pages load their scripts from elsewhere: webapi/description.py
         redoc_url=None,
     )
@@ -46,7 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimit)
     app.add_middleware(Outside)
-    problems.add_handlers(app)
+    problem_details.add_handlers(app)
     app.include_router(open_routes)
     app.include_router(guarded_routes)
     app.include_router(live_routes)

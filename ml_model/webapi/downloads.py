@@ -11,14 +11,14 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 
 from semg.errors import NotFoundError, TrainingError
-from semg.privacy import downloads
-from semg.privacy.downloads import Content, Download
+from semg.privacy import file_exports
+from semg.privacy.file_exports import Content, Download
+from semg.security import tokens
 from semg.store.audit import Actor
 from semg.store.pool import Pool
-from semg.wire import tokens
 from semg.wire.http import Problem
 from webapi.access import find_caller, require_browser
-from webapi.services import Services, services_of
+from webapi.lifespan import Services, services_of
 
 logger = logging.getLogger(__name__)
 download_routes = APIRouter(tags=["downloads"])
@@ -39,7 +39,7 @@ async def file(request: Request, name: str, token: str = "") -> Response:
     """
     services, caller = services_of(request), find_caller(request, "read")
     missing = HTTPException(404, "there is no such file; it may have been deleted")
-    download = downloads.find_download(name)
+    download = file_exports.find_download(name)
     if download is None:
         raise missing
     try:

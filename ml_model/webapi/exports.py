@@ -7,13 +7,13 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from semg import exports
 from semg.errors import SealError
-from semg.wire import tokens
+from semg.privacy import archive_downloads
+from semg.security import tokens
 from semg.wire.http import Problem
 from webapi.access import require_browser
+from webapi.lifespan import services_of
 from webapi.ranges import answer
-from webapi.services import services_of
 
 export_routes = APIRouter(tags=["exports"])
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -27,13 +27,13 @@ async def export(request: Request, name: str, token: str = "") -> Response:
     """Give an archive that the User Management page has made, or a range of it, while the login lasts that made it."""
     services = services_of(request)
     missing = HTTPException(404, "there is no such archive; they are removed after an hour: make it again")
-    if not await require_browser(services, tokens.EXPORT, token, name, lambda _: exports.user_of(name)):
+    if not await require_browser(services, tokens.EXPORT, token, name, lambda _: archive_downloads.user_of(name)):
         raise missing
     try:
-        file = await asyncio.to_thread(exports.open_export, services.settings, name)
+        file = await asyncio.to_thread(archive_downloads.open_export, services.settings, name)
     except SealError as exc:
         raise HTTPException(503, f"the archive cannot be read: {exc}") from exc
     if file is None:
         raise missing
-    saved_as = f"profile-{exports.user_of(name)}.zip"
+    saved_as = f"profile-{archive_downloads.user_of(name)}.zip"
     return answer(file, request.headers.get("range"), "application/zip", head=False, name=saved_as)

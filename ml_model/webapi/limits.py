@@ -12,11 +12,11 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from semg.errors import StoreUnavailableError
-from semg.rates import MAX_CALLERS, Rates
 from semg.security.client_address import Network, client_address, rate_key
+from semg.security.rate_limit import MAX_CALLERS, Rates
 from semg.store.api_tokens import PREFIX
 from webapi.access import bearer, is_api_token, known_grant, look_up
-from webapi.problems import away, problem
+from webapi.problem_details import away, problem
 
 STRANGERS_BODY_BYTES = 65_536
 """Of a request without a token: it will be refused, and must not fill the memory before."""

@@ -11,12 +11,12 @@ from starlette.websockets import WebSocketDisconnect
 
 from semg.domain import Profile
 from semg.errors import NotFoundError, StoreError
-from semg.live import Viewer
+from semg.predictor.live_hub import Viewer
+from semg.security import tokens
 from semg.store import profiles
-from semg.wire import tokens
 from webapi.access import Viewer as Access
 from webapi.access import find_viewer
-from webapi.services import Services, services_of
+from webapi.lifespan import Services, services_of
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from fastapi import HTTPException
 from fastapi.responses import Response, StreamingResponse
 
-from semg.sealed import SealedReader
+from semg.security.encrypted_files import SealedReader
 
 PIECE_BYTES = 256 << 10
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")

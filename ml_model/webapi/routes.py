@@ -11,11 +11,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from semg.prediction import InputError
+from semg.predictor.model_cache import InputError
 from semg.wire.http import PredictRequest, PredictResponse, Problem
 from semg.wire.windows import CONTENT_TYPE, decode_alike, encode_answer_table
 from webapi.access import MetricsCaller, PredictCaller
-from webapi.services import Services, services_of
+from webapi.lifespan import Services, services_of
 
 MAX_AT_ONCE = 256
 """Windows that are predicted between two turns of the event loop: less than 10 ms."""

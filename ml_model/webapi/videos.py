@@ -10,16 +10,16 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
 from semg.errors import NotFoundError, SealError
-from semg.sealed import SealedReader, Vault
+from semg.security import tokens
+from semg.security.encrypted_files import SealedReader, Vault
 from semg.security.keys import ring_of
 from semg.store import sessions
 from semg.store.pool import Transaction
 from semg.video.files import files_of
-from semg.wire import tokens
 from semg.wire.http import Problem
 from webapi.access import find_caller, require_browser
+from webapi.lifespan import Services, services_of
 from webapi.ranges import answer
-from webapi.services import Services, services_of
 
 logger = logging.getLogger(__name__)
 video_routes = APIRouter(tags=["videos"])

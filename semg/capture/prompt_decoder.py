@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 Order = Mapping[str, Any]
-"""``kind`` (as Pillow or FFmpeg calls it), ``is_picture``, and the bounds of ``semg/prompt_media.py``."""
+"""``kind`` (as Pillow or FFmpeg calls it), ``is_picture``, and the bounds of ``semg/capture/prompt_media.py``."""
 _NEXT_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
 _SCAN, _END, _ALONE = 0xDA, 0xD9, {0x01, 0xD8}
 _SANDBOX = Path(__file__).parents[1] / "process" / "sandbox.py"

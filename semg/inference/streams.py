@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from semg.block_table import BlockTable
 from semg.domain import Decision, DecisionSpec
 from semg.inference.group import DueSlots, Kind, StreamGroup
-from semg.signals.classifier import ClassifierSpec
-from semg.signals.decisions import VoterBank
+from semg.signals.model.classifier import ClassifierSpec
+from semg.signals.model.decisions import VoterBank
 
 
 @dataclass(frozen=True, slots=True)

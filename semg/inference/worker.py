@@ -18,7 +18,7 @@ from nats.aio.subscription import Subscription
 from semg.clock import now_us
 from semg.domain import Decision, us_from_utc
 from semg.errors import StoreError, WireError
-from semg.inference.directory import Directory
+from semg.inference.model_registry import Directory
 from semg.inference.predictor_client import PredictorError
 from semg.inference.streams import DueWindows, Stream, Streams
 from semg.process.recent_counts import RecentCounts

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from semg.block_table import BlockTable
 from semg.domain import Device
-from semg.ingest.active_senders import ActiveSenders
-from semg.ingest.arrivals import Arrivals
-from semg.ingest.boards import FIRST_BYTE, Boards, KnownBoard
-from semg.ingest.counters import Counters
-from semg.ingest.decoder import TextSamples, decode_batch
-from semg.ingest.limits import Budgets
-from semg.ingest.networks import Networks
+from semg.ingest.boards.datagrams import FIRST_BYTE, Boards, KnownBoard
 from semg.ingest.profile_stats import ProfileStats
-from semg.ingest.reasons import CODE, OK, REASONS, count_refused
-from semg.ingest.sources import Heard, Sources
-from semg.ingest.text_streams import Batch, TextStreams
+from semg.ingest.streams.counters import Counters
+from semg.ingest.streams.datagram_batch import Arrivals
+from semg.ingest.streams.drop_codes import CODE, OK, REASONS, count_refused
+from semg.ingest.streams.limits import Budgets
+from semg.ingest.streams.sources import Heard, Sources
+from semg.ingest.text.active_senders import ActiveSenders
+from semg.ingest.text.decoder import TextSamples, decode_batch
+from semg.ingest.text.networks import Networks
+from semg.ingest.text.streams import Batch, TextStreams
 from semg.wire.stream_status import ReceivedStatus
 
 

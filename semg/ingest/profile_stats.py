@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.block_table import BlockTable
-from semg.ingest.arrivals import ADDRESS_BYTES, readable
-from semg.ingest.counters import Counters
-from semg.ingest.reasons import OK, REASONS
+from semg.ingest.streams.counters import Counters
+from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, readable
+from semg.ingest.streams.drop_codes import OK, REASONS
 from semg.process.recent_counts import RecentCounts
 from semg.wire.stream_status import LONG_S, SHORT_S, ReceivedStatus
 

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 from semg.clock import behind_machine_us, now_us
-from semg.ingest.arrivals import ADDRESS_BYTES, SLOT_BYTES, Arrivals, Datagram
+from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, SLOT_BYTES, Arrivals, Datagram
 
 logger = logging.getLogger(__name__)
 

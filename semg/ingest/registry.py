@@ -9,10 +9,10 @@ from collections.abc import Callable
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from semg.boards import decrypt_key
 from semg.domain import Board, BoardMark, Device
 from semg.errors import SettingsError, StoreError, WireError
-from semg.ingest.boards import Boards, KnownBoard
+from semg.ingest.boards.datagrams import Boards, KnownBoard
+from semg.security.board_keys import decrypt_key
 from semg.security.keys import Secret
 from semg.store import boards as boards_store
 from semg.store import profiles

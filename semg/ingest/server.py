@@ -13,23 +13,23 @@ from typing import Any
 
 from nats.aio.client import Client
 
-from semg import bus
 from semg.clock import now_us
 from semg.errors import BusError, SemgError, StoreError
-from semg.heartbeat import Heartbeat
-from semg.ingest.arrivals import Arrivals
-from semg.ingest.counters import Counters
-from semg.ingest.journal import Journal
-from semg.ingest.live import LivePublisher
-from semg.ingest.networks import Networks
+from semg.ingest.journal.journal_writer import StoreTask
+from semg.ingest.journal.publisher import Journal
+from semg.ingest.journal.store_process import StoreProcess
+from semg.ingest.live_publisher import LivePublisher
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.receiver import MAX_TAKEN, Receiver
 from semg.ingest.registry import Registry
-from semg.ingest.store_process import StoreProcess
-from semg.ingest.storing import StoreTask
+from semg.ingest.streams.counters import Counters
+from semg.ingest.streams.datagram_batch import Arrivals
+from semg.ingest.text.networks import Networks
 from semg.ingest.udp_socket import granted_buffer, kernel_drops, open_socket
+from semg.process import bus
+from semg.process.heartbeat import Heartbeat
+from semg.process.lifecycle import announce_ready
 from semg.security.keys import ring_of
-from semg.service import announce_ready
 from semg.settings import Settings
 from semg.store.pool import Pool
 from semg.wire.stream_status import as_metrics

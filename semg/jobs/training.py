@@ -16,16 +16,16 @@ from semg.errors import (
     StoreUnavailableError,
     TrainingError,
 )
-from semg.jobs.bases import find_base
-from semg.session_data import load_session
+from semg.priors.profiles import find_base
+from semg.recordings.session_data import load_session
 from semg.settings import Settings
-from semg.signals.base import Base
-from semg.signals.classifier import Classifier
 from semg.signals.dataset import LabelledSamples
-from semg.signals.fitting import TrainingStopped
-from semg.signals.options import TrainingOptions
-from semg.signals.training import TrainingProgress, train
-from semg.signals.verdict import compare_with_active
+from semg.signals.model.classifier import Classifier
+from semg.signals.training.fitting import TrainingStopped
+from semg.signals.training.options import TrainingOptions
+from semg.signals.training.population_prior import Base
+from semg.signals.training.train import TrainingProgress, train
+from semg.signals.training.verdict import compare_with_active
 from semg.store import consents, jobs, models, profiles
 from semg.store import sessions as sessions_store
 from semg.store.pool import Pool, Transaction

@@ -16,9 +16,12 @@ from typing import NoReturn
 from semg import log
 from semg.environment import child_environment
 from semg.errors import SemgError
-from semg.platform import certificate, control, copies, identity, keys, lan, services, state
+from semg.platform import backup_commands, control, key_commands
 from semg.platform.first_login import LOGIN
-from semg.platform.supervisor import Supervisor
+from semg.platform.installation import identity, state
+from semg.platform.lan import certificate, lan_address
+from semg.platform.supervision import services
+from semg.platform.supervision.supervisor import Supervisor
 from semg.settings import load_settings
 
 EXIT_FAILED, EXIT_NOT_READY, EXIT_INTERRUPTED = 1, 3, 130
@@ -133,22 +136,22 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _back_up(options: argparse.Namespace) -> int:
-    copies.write_backup(load_settings(), _say, with_videos=options.videos)
+    backup_commands.write_backup(load_settings(), _say, with_videos=options.videos)
     return 0
 
 
 def _restore(options: argparse.Namespace) -> int:
-    copies.read_backup(load_settings(), _say, options.file.resolve(), options.videos, options.identity)
+    backup_commands.read_backup(load_settings(), _say, options.file.resolve(), options.videos, options.identity)
     return 0
 
 
 def _rotate_key(options: argparse.Namespace) -> int:
-    keys.rotate(load_settings(), _say)
+    key_commands.rotate(load_settings(), _say)
     return 0
 
 
 def _reencrypt(options: argparse.Namespace) -> int:
-    return 0 if keys.reencrypt_all(load_settings(), _say) else EXIT_NOT_READY
+    return 0 if key_commands.reencrypt_all(load_settings(), _say) else EXIT_NOT_READY
 
 
 def _describe(unit: state.UnitStatus) -> str:
@@ -165,11 +168,11 @@ def _duration(seconds: float) -> str:
 
 
 def _supervise(options: argparse.Namespace) -> int:
-    from semg.platform.schema import bring_up_to_date
+    from semg.platform.database.schema_setup import bring_up_to_date
 
     settings = load_settings()
     if settings.lan:  # also when somebody else than start has started it: a unit of systemd, for instance
-        settings, _ = lan.with_lan(settings)
+        settings, _ = lan_address.with_lan(settings)
     log.configure("supervisor", settings.log_level)
     table = services.table(settings) if options.services is None else services.load(options.services)
     lock = settings.data_dir / "run" / "ready"

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import psutil
 
-from semg import private_files
 from semg.environment import child_environment
 from semg.errors import PlatformError
-from semg.platform import checks, cluster, embedded, env_file, identity, lan, postgres, services, state
 from semg.platform.first_login import ensure_admin
-from semg.platform.services import Service
+from semg.platform.installation import env_file, identity, state
+from semg.platform.lan import lan_address
+from semg.platform.servers import cluster, embedded, postgres
+from semg.platform.supervision import services, start_checks
+from semg.platform.supervision.services import Service
+from semg.security import private_files
 from semg.settings import PROJECT_DIR, Settings, load_settings
 from semg.settings import env_file as env_file_path
 
@@ -73,10 +76,10 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, wit
         Something is wrong; nothing that this call has started is left running.
     """
     settings = load_settings()
-    checks.check_tls(settings)
-    checks.check_provider(settings)
-    checks.check_folders(settings)
-    checks.close_logs(settings)
+    start_checks.check_tls(settings)
+    start_checks.check_provider(settings)
+    start_checks.check_folders(settings)
+    start_checks.close_logs(settings)
     with _control_lock(settings, say):
         settings = load_settings()  # anew: another start may just have completed them
         installation = identity.make_installation(settings.data_dir)
@@ -88,7 +91,7 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, wit
             settings = load_settings()
         additions: dict[str, str] = {}
         if with_lan or settings.lan:
-            settings, additions = lan.with_lan(settings)
+            settings, additions = lan_address.with_lan(settings)
         if supervisor is not None:
             ready = _match(settings, supervisor)
             if settings.lan and ready.addresses["app"] != settings.app_url:
@@ -98,8 +101,8 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, wit
                 )
             return Started(settings, ready, ensure_admin(settings, reset=reset_admin))
         sweep(settings, installation)
-        checks.check_ports(settings)
-        checks.check_named_servers(settings)
+        start_checks.check_ports(settings)
+        start_checks.check_named_servers(settings)
         say("Starting the services …")
         state.state_file(settings.data_dir).unlink(missing_ok=True)
         process = _spawn_supervisor(settings, installation, table, additions)

@@ -15,12 +15,12 @@ from collections.abc import Callable
 
 from nats.aio.msg import Msg
 
-from semg import bus
 from semg.domain import REST, Model
 from semg.environment import child_environment
 from semg.errors import PlatformError, SemgError
 from semg.platform import control
-from semg.platform.services import Service
+from semg.platform.supervision.services import Service
+from semg.process import bus
 from semg.settings import PROJECT_DIR, Settings, load_settings
 from semg.signals.synthesis import SyntheticArm
 from semg.store import jobs, models, profiles, sessions

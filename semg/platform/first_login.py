@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semg.passwords import generate_password, hash_password
+from semg.security.passwords import generate_password, hash_password
 from semg.settings import Settings
 from semg.store import accounts, api_tokens, audit, second_factors
 from semg.store.pool import Pool

@@ -11,15 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from semg import passwords
 from semg.errors import LoginError
-from semg.rates import Rates
+from semg.security import passwords
+from semg.security.rate_limit import Rates
+from semg.security.tokens import Login
 from semg.settings import Settings
 from semg.store import accounts, checks, logins
 from semg.store.accounts import Account
 from semg.store.audit import Actor, record
 from semg.store.pool import Pool, Transaction
-from semg.wire.tokens import Login
 
 REFUSED = (
     "Login or password is wrong, or there were too many wrong tries; "

@@ -9,8 +9,8 @@ from datetime import datetime
 
 import pyotp
 
-from semg import small_secrets
 from semg.errors import LoginError
+from semg.security import field_encryption
 from semg.security.keys import Secret
 from semg.store import second_factors
 from semg.store.pool import Pool, Transaction
@@ -49,7 +49,7 @@ def add(tx: Transaction, keys: Secret, account_id: int, secret: str, code: str, 
     if step is None:
         raise LoginError(WRONG)
     codes = ["-".join(_group() for _ in range(3)) for _ in range(RECOVERY_CODES)]
-    stored = small_secrets.encrypt(keys, _PURPOSE, _owner(account_id), secret.encode())
+    stored = field_encryption.encrypt(keys, _PURPOSE, _owner(account_id), secret.encode())
     second_factors.insert_totp(tx, account_id, stored, step, [_hash(code) for code in codes])
     return codes
 
@@ -75,7 +75,7 @@ def check(pool: Pool, keys: Secret, account_id: int, code: str, now: datetime) -
 def _take(tx: Transaction, keys: Secret, account_id: int, code: str, now: datetime) -> None:
     stored = second_factors.find_totp(tx, account_id)
     if stored is not None:
-        secret = small_secrets.decrypt(keys, _PURPOSE, _owner(account_id), stored).decode()
+        secret = field_encryption.decrypt(keys, _PURPOSE, _owner(account_id), stored).decode()
         step = _matching_step(secret, code, now)
         if step is not None and second_factors.use_totp_step(tx, account_id, step):
             return
@@ -86,8 +86,8 @@ def _take(tx: Transaction, keys: Secret, account_id: int, code: str, now: dateti
 
 def reencrypt_secret(keys: Secret, account_id: int, stored: bytes) -> bytes:
     """Return the stored secret of an app as the current key encrypts it."""
-    plain = small_secrets.decrypt(keys, _PURPOSE, _owner(account_id), stored)
-    return small_secrets.encrypt(keys, _PURPOSE, _owner(account_id), plain)
+    plain = field_encryption.decrypt(keys, _PURPOSE, _owner(account_id), stored)
+    return field_encryption.encrypt(keys, _PURPOSE, _owner(account_id), plain)
 
 
 def _matching_step(secret: str, code: str, now: datetime) -> int | None:

@@ -1,4 +1,4 @@
-"""Boards that sign what they send: their keys (encrypted, see ``semg.boards``), and whom they are assigned to."""
+"""Boards that sign what they send: their keys (``semg.security.board_keys``), and whom they are assigned to."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ import orjson
 import psycopg2.errors
 from psycopg2.extras import Json
 
-from semg import names
 from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, DecisionSpec, Device
 from semg.errors import ConflictError, InvalidValueError
-from semg.security.characters import hides
+from semg.names import normal_form
+from semg.names.characters import hides
 
 MAX_ADC = 1e9
 HANDEDNESS = ("left", "right", "both")
@@ -27,7 +27,7 @@ _RECORDING_COLUMNS = frozenset({"millis", "gesture", "repetition"})
 
 
 def name(field: str, value: str, max_length: int, *, is_login: bool = False) -> str:
-    """Return a name as it is stored (``semg.names``): what looks the same is the same.
+    """Return a name as it is stored (``semg.names.normal_form``): what looks the same is the same.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def name(field: str, value: str, max_length: int, *, is_login: bool = False) -> 
     InvalidValueError
         It is empty, too long, or has a character that does not show or changes the order of others.
     """
-    stripped = names.composed(value) if is_login else names.normalised(value)
+    stripped = normal_form.composed(value) if is_login else normal_form.normalised(value)
     if not 1 <= len(stripped) <= max_length:
         raise InvalidValueError(field, f"expected 1 to {max_length} characters, got {len(stripped)}")
     hidden = hides(stripped) or next((f"U+{ord(one):04X}" for one in stripped if not _shows(one)), "")
@@ -54,7 +54,7 @@ def name(field: str, value: str, max_length: int, *, is_login: bool = False) -> 
 
 def normalised(login: str) -> str:
     """Return a login as it is stored, to look for it."""
-    return names.composed(storable(login))
+    return normal_form.composed(storable(login))
 
 
 def free_name(value: str, taken: Iterable[str], refusal: Callable[[str], ConflictError]) -> None:
@@ -65,7 +65,7 @@ def free_name(value: str, taken: Iterable[str], refusal: Callable[[str], Conflic
     ConflictError
         The refusal of the name that is there.
     """
-    there = names.find(value, taken)
+    there = normal_form.find(value, taken)
     if there is not None:
         raise refusal(there)
 

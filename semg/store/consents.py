@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from semg.agreement import SCOPES, Consent, ConsentScope, ConsentText, NewConsent
+from semg.consent_types import SCOPES, Consent, ConsentScope, ConsentText, NewConsent
 from semg.errors import ConflictError, ConsentError, InvalidValueError, NotFoundError
 from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows

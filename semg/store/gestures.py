@@ -7,7 +7,7 @@ from typing import Any
 
 from semg.domain import REST, Gesture
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
-from semg.names import key
+from semg.names.normal_form import key
 from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
 

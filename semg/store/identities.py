@@ -5,7 +5,7 @@ Only issuer and subject count: names and addresses of mail change, and are given
 
 from __future__ import annotations
 
-from semg.security.characters import hides
+from semg.names.characters import hides
 from semg.store import accounts, checks
 from semg.store.accounts import Account
 from semg.store.pool import Transaction, execute, one

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from semg.recording_layout import Layout
 from semg.store import checks
 from semg.store.pool import Transaction, execute, one
+from semg.wire.file_layout import Layout
 
 MAX_LAYOUTS = 50
 """Of an account; those used last stay."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, Unpack
 
-from semg import names
-from semg.agreement import NewConsent
+from semg.consent_types import NewConsent
 from semg.domain import REST, DecisionSpec, Device, Profile, Sensor
 from semg.errors import ConflictError, NotFoundError
+from semg.names import normal_form
 from semg.store import checks, consents
 from semg.store.erasing import note_in_bases
 from semg.store.pool import Transaction, execute, one, rows
@@ -72,8 +72,8 @@ def get_profile(tx: Transaction, user_id: int) -> Profile:
 def find_profile_by_name(tx: Transaction, name: str) -> Profile | None:
     """Return the profile of a name, compared without case; None when there is none."""
     found = {row.name: row.user_id for row in rows(tx, "SELECT user_id, name FROM profiles ORDER BY user_id")}
-    exact = names.normalised(checks.storable(name))
-    there = exact if exact in found else names.find(exact, found)
+    exact = normal_form.normalised(checks.storable(name))
+    there = exact if exact in found else normal_form.find(exact, found)
     return None if there is None else get_profile(tx, found[there])
 
 

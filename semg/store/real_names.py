@@ -1,4 +1,4 @@
-"""The key table: names apart from the profiles that they belong to, encrypted (``semg.pseudonyms``)."""
+"""The key table: names apart from the profiles that they belong to, encrypted (``semg.privacy.pseudonyms``)."""
 
 from __future__ import annotations
 

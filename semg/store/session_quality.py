@@ -1,4 +1,4 @@
-"""How good the signals of recorded sessions were (``semg.signals.session_quality``)."""
+"""How good the signals of recorded sessions were (``semg.signals.repetition_quality``)."""
 
 from __future__ import annotations
 

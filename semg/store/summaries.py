@@ -1,4 +1,4 @@
-"""Summaries of minutes of samples (``semg.signals.summary``), kept beside the samples that they are made from.
+"""Summaries of minutes of samples (``semg.signals.display.summary``), kept beside the samples that they are made from.
 
 A summary names how many rows and samples it was made from. When these differ from what is stored, because samples
 came later or were erased, it is stale and made anew.

@@ -9,7 +9,7 @@ from io import RawIOBase
 from pathlib import Path
 
 from semg.errors import SealError
-from semg.sealed import SealedReader, SealedWriter, Vault, is_sealed
+from semg.security.encrypted_files import SealedReader, SealedWriter, Vault, is_sealed
 
 PART_SUFFIX, LOG_SUFFIX = ".mp4", ".log"
 _COPY_BYTES = 1 << 20

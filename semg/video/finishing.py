@@ -13,10 +13,10 @@ import av
 import numpy as np
 
 from semg.errors import SealError, VideoError
-from semg.sealed import SealedWriter
-from semg.video.clock import frame_times, rising
+from semg.security.encrypted_files import SealedWriter
 from semg.video.files import VideoFiles
-from semg.video.log import CLOCK_HZ, Int64, read_log
+from semg.video.frame_clock import frame_times, rising
+from semg.video.part_log import CLOCK_HZ, Int64, read_log
 from semg.video.writer import TIME_BASE
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from pathlib import Path
 import av
 
 from semg.errors import ConflictError, NotFoundError, SealError, StoreError
-from semg.sealed import Vault
+from semg.security.encrypted_files import Vault
 from semg.store import videos
 from semg.store.pool import Pool
 from semg.video.files import VideoFiles, files_of
-from semg.video.log import CLOCK_HZ
+from semg.video.part_log import CLOCK_HZ
 from semg.video.writer import PartWriter, size_of
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import av
 
-from semg.sealed import SealedWriter
-from semg.video.log import CLOCK_HZ, LogWriter
+from semg.security.encrypted_files import SealedWriter
+from semg.video.part_log import CLOCK_HZ, LogWriter
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream

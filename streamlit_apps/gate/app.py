@@ -29,9 +29,9 @@ from gate.steps import Flows
 from gate.turns import Turns
 from gate.uploads import Uploads
 from semg.errors import StoreUnavailableError
-from semg.rates import Rates
 from semg.security.client_address import as_connected, client_address, rate_key
 from semg.security.origins import find_address
+from semg.security.rate_limit import Rates
 from semg.settings import Settings
 from semg.store.pool import Pool
 

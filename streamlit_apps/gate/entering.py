@@ -11,11 +11,11 @@ from starlette.responses import JSONResponse, Response
 from gate.requests import browser_of, find_login, keep_cookie, visit_of
 from gate.sockets import SESSIONS
 from semg.security.login import NewLogin, end_login, open_login
+from semg.security.tokens import Login
 from semg.store import logins
 from semg.store.accounts import Account
 from semg.store.audit import Actor, record
 from semg.store.pool import Pool
-from semg.wire.tokens import Login
 
 
 def next_page(wanted: str, pages: frozenset[str]) -> str:

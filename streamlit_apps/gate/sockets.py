@@ -22,8 +22,8 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from gate.requests import BINDING_PROTOCOL, Visit, find_login
 from semg.errors import StoreError
+from semg.security.tokens import Login
 from semg.store import logins
-from semg.wire.tokens import Login
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Work that whoever reaches the login page can ask for: in threads of its own, and not without end.
 
-Passwords are slow to look at and wait for one another (``semg.passwords``). In the threads that everything else of the
-app uses, twenty tries at the same moment would hold up every page.
+Passwords are slow to look at and wait for one another (``semg.security.passwords``). In the threads that everything
+else of the app uses, twenty tries at the same moment would hold up every page.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from semg import passwords
 from semg.errors import LoginError
-from semg.rates import Rates
+from semg.security import passwords
+from semg.security.rate_limit import Rates
 
 P, T = ParamSpec("P"), TypeVar("T")
 WAITING, WAITING_OF_ONE = 32, 4

@@ -7,14 +7,28 @@ from dataclasses import asdict, replace
 
 import streamlit as st
 
-from semg import pseudonyms
-from semg.agreement import NewConsent
-from semg.consent import read_text
+from semg.consent_types import NewConsent
 from semg.domain import Device, Profile
+from semg.privacy import pseudonyms
+from semg.privacy.consent import read_text
 from semg.security.keys import ring_of
 from semg.store import access, profiles
 from semg.store.audit import record
-from ui import accounts, acts, archive, audit, boards, chosen, confirm, consent, errors, pick, real_name, share, times
+from ui import (
+    accounts,
+    acts,
+    archive,
+    audit_view,
+    boards,
+    chosen,
+    confirm,
+    consent,
+    errors,
+    pick,
+    real_name,
+    share,
+    times,
+)
 from ui.my_account import my_account
 from ui.page import MY_ACCOUNT, flash, page
 from ui.profile_form import PRESETS, device_fields, person_fields
@@ -86,7 +100,7 @@ def edit(app: App, profile: Profile) -> None:
                         channels_used=kept,
                     )
                     profiles.update_device(tx, replace(device, user_id=profile.user_id))
-                    record(tx, audit.actor(app), "profile.changed", profile.user_id)
+                    record(tx, audit_view.actor(app), "profile.changed", profile.user_id)
                 flash(md("{name} saved", name=person.name.strip()))
                 st.rerun()
 
@@ -136,7 +150,7 @@ def delete(app: App, profile: Profile) -> None:
                     app.require(tx, profile.user_id, "own")
                     confirm.require(app, tx)
                     gone = profiles.delete_profile(tx, profile.user_id)
-                    record(tx, audit.actor(app), "profile.erased", profile.user_id, **asdict(gone))
+                    record(tx, audit_view.actor(app), "profile.erased", profile.user_id, **asdict(gone))
                 chosen.choose(None)
                 flash(md("{name} was erased", name=profile.name))
                 st.rerun()
@@ -193,7 +207,7 @@ def create(app: App) -> None:
                     )
                     if app.settings.pseudonyms:
                         pseudonyms.keep_name(tx, ring_of(app.settings), user_id, person.name)
-                    record(tx, audit.actor(app), "profile.created", user_id, scopes=len(scopes))
+                    record(tx, audit_view.actor(app), "profile.created", user_id, scopes=len(scopes))
                 chosen.choose(user_id)
                 st.session_state["created"] = (user_id, name.strip())
                 st.rerun()
@@ -233,7 +247,7 @@ with page("User Management", "A profile is a person together with the sensor tha
     parts["My account"] = lambda: my_account(app)
     if app.is_admin:
         parts["Accounts"] = lambda: accounts.manage(app)
-        parts["Audit log"] = lambda: audit.show_tab(app)
+        parts["Audit log"] = lambda: audit_view.show_tab(app)
     opened = "My account" if st.query_params.get("tab") == MY_ACCOUNT else None
     for tab, show in zip(st.tabs([plain(name) for name in parts], default=opened), parts.values(), strict=True):
         with tab:

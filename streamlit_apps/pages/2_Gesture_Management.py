@@ -10,7 +10,7 @@ from semg.domain import REST, Gesture, Profile
 from semg.store import gestures, profiles, repetitions, sessions
 from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import acts, audit, errors, palette, prompts
+from ui import acts, audit_view, errors, palette, prompts
 from ui.banks import BANKS
 from ui.page import flash, page, split
 from ui.pick import pick_profile
@@ -193,7 +193,7 @@ def channels(app: App, profile: Profile) -> None:
                         channels_used=used,
                         channel_purposes={row["Channel"]: row["Purpose"] or "" for row in purposes},
                     )
-                    record(tx, audit.actor(app), "profile.changed", profile.user_id)
+                    record(tx, audit_view.actor(app), "profile.changed", profile.user_id)
                 flash("Channels saved")
                 st.rerun()
 
@@ -201,7 +201,7 @@ def channels(app: App, profile: Profile) -> None:
 def _begin(app: App, tx: Transaction, user_id: int) -> None:
     """Begin a change of a profile's bank: refuse who may not, and write it down."""
     app.require(tx, user_id, "work")
-    record(tx, audit.actor(app), "gestures.changed", user_id)
+    record(tx, audit_view.actor(app), "gestures.changed", user_id)
 
 
 with page("Gesture Management", "The gestures that shall be recognised, in the order in which they are shown.") as app:

@@ -13,7 +13,7 @@ from semg.errors import ConflictError
 from semg.store import consents, gestures, profiles, sessions, videos
 from semg.store.audit import record
 from semg.video.recording import RecorderState
-from ui import acts, audit, errors, stream
+from ui import acts, audit_view, errors, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
 from ui.capture_quality import show_quality
@@ -69,7 +69,7 @@ def start(app: App, profile: Profile, name: str, plan: CapturePlan, camera: Reco
             plan=plan,
             device=profile.device,
         )
-        record(tx, audit.actor(app), "capture.started", profile.user_id, session_id)
+        record(tx, audit_view.actor(app), "capture.started", profile.user_id, session_id)
 
 
 def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderState) -> None:

@@ -11,7 +11,7 @@ from semg.store import gestures, jobs, sessions
 from semg.store.audit import record
 from semg.store.session_quality import list_quality
 from semg.store.sessions import SessionSummary
-from ui import acts, audit, errors
+from ui import acts, audit_view, errors
 from ui.page import empty, flash, page, split
 from ui.pick import pick_profile
 from ui.runtime import App
@@ -65,7 +65,7 @@ def _start(app: App, profile: Profile, chosen: Sequence[SessionSummary]) -> None
             with app.pool.transaction() as tx:
                 app.require(tx, profile.user_id, "work")
                 job_id = jobs.insert_job(tx, profile.user_id, ids, kind, options, scheduled_at)
-                record(tx, audit.actor(app), "job.created", profile.user_id, job=job_id)
+                record(tx, audit_view.actor(app), "job.created", profile.user_id, job=job_id)
             flash("The training is in the queue")
             st.switch_page(JOBS_PAGE)
 

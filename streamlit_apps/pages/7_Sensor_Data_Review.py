@@ -9,10 +9,10 @@ import streamlit as st
 
 from semg import clock
 from semg.domain import Gesture, Profile, Session
-from semg.overview import Recorded, look_at_spectrum, recorded
-from semg.signals.spectrum import Spectrum
+from semg.recordings.overview import Recorded, look_at_spectrum, recorded
+from semg.signals.display.spectrum import Spectrum
 from semg.store import blocks, gestures, sessions
-from ui import audit, errors, import_fields, palette, review_edit, times, video
+from ui import audit_view, errors, import_fields, palette, review_edit, times, video
 from ui.page import empty, page, split
 from ui.pick import pick_profile
 from ui.review_read import keep_part, part_of, read, whole_of
@@ -58,7 +58,7 @@ def show(
     app: App, profile: Profile, session: Session | None, whole: tuple[datetime, datetime], bank: list[Gesture]
 ) -> None:
     """Show the picture with the video beside it, and the figures of each channel."""
-    audit.seen(app, "samples.seen", profile.user_id, session.session_id if session else None)
+    audit_view.seen(app, "samples.seen", profile.user_id, session.session_id if session else None)
     name = f"{profile.user_id}-{session.session_id if session else 'any'}-{whole[0].timestamp():.0f}"
     shown = read(app, profile, session, whole, part_of(whole, f"part-{name}"))
     wishes = Wishes(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from semg.passwords import generate_password, hash_password
+from semg.security.passwords import generate_password, hash_password
 from semg.store import accounts, api_tokens, second_factors
 from semg.store.accounts import Account
 from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import audit, confirm, errors, times
+from ui import audit_view, confirm, errors, times
 from ui.my_account import REVOKE_HELP
 from ui.page import flash
 from ui.runtime import App
@@ -78,10 +78,10 @@ def _change(app: App, account: Account) -> None:
                     _require_admin(app, tx)
                     accounts.update_account(tx, number, role=role, disabled=disabled)
                     if role != account.role:
-                        record(tx, audit.actor(app), "account.role_changed", account=number,
+                        record(tx, audit_view.actor(app), "account.role_changed", account=number,
                                before=accounts.ROLES.index(account.role), role=accounts.ROLES.index(role))  # fmt: skip
                     if disabled != (account.disabled_at is not None):
-                        record(tx, audit.actor(app), "account.changed", account=number, disabled=int(disabled))
+                        record(tx, audit_view.actor(app), "account.changed", account=number, disabled=int(disabled))
                 flash(md("{login} saved", login=account.login))
                 st.rerun()
     again, remove = st.columns(2)
@@ -93,12 +93,12 @@ def _change(app: App, account: Account) -> None:
             with app.pool.transaction() as tx:
                 _require_admin(app, tx)
                 accounts.update_password(tx, number, hash_password(password))
-                record(tx, audit.actor(app), "account.password_changed", account=number)
+                record(tx, audit_view.actor(app), "account.password_changed", account=number)
                 if revoke:
-                    api_tokens.revoke_tokens(tx, number, audit.actor(app))
+                    api_tokens.revoke_tokens(tx, number, audit_view.actor(app))
                 if lost:
                     second_factors.delete_all(tx, number)
-                    record(tx, audit.actor(app), "factor.removed", account=number)
+                    record(tx, audit_view.actor(app), "factor.removed", account=number)
             st.session_state[_SHOW_ONCE] = (account.login, password)
             st.rerun()
     sure = remove.checkbox("Sure", key=f"sure-{number}", help="Its profiles stay, and are nobody's then.")
@@ -107,7 +107,7 @@ def _change(app: App, account: Account) -> None:
             with app.pool.transaction() as tx:
                 _require_admin(app, tx)
                 accounts.delete_account(tx, number)
-                record(tx, audit.actor(app), "account.erased", account=number)
+                record(tx, audit_view.actor(app), "account.erased", account=number)
             flash(md("{login} was deleted", login=account.login))
             st.rerun()
 
@@ -124,7 +124,8 @@ def _create(app: App) -> None:
                 with app.pool.transaction() as tx:
                     _require_admin(app, tx)
                     number = accounts.insert_account(tx, login, hash_password(password), role)
-                    record(tx, audit.actor(app), "account.created", account=number, role=accounts.ROLES.index(role))
+                    made = {"account": number, "role": accounts.ROLES.index(role)}
+                    record(tx, audit_view.actor(app), "account.created", **made)
                 st.session_state[_SHOW_ONCE] = (login.strip(), password)
                 st.rerun()
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from semg import exports
 from semg.domain import Profile
-from semg.exports import KEPT_S, Export
+from semg.privacy import archive_downloads
+from semg.privacy.archive_downloads import KEPT_S, Export
+from semg.security import tokens
 from semg.store import access, real_names
 from semg.store.audit import Actor, record
-from semg.wire import tokens
 from ui import acts, download, errors
-from ui.audit import seen
+from ui.audit_view import seen
 from ui.fragments import live_fragment
 from ui.runtime import App
 from ui.text import md
@@ -49,7 +49,8 @@ def _make(app: App, profile: Profile) -> None:
         if with_name:
             record(tx, Actor(app.login), "name.seen", profile.user_id)
         # Last, so that one that is refused is not written down as made.
-        export = exports.begin(app.pool, app.settings, profile.user_id, app.login_here.account_id, with_name=with_name)
+        whose = app.login_here.account_id
+        export = archive_downloads.begin(app.pool, app.settings, profile.user_id, whose, with_name=with_name)
     st.session_state[_EXPORT] = export
 
 

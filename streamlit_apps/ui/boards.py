@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from semg.boards import encrypt_key, make_board, make_key, sketch_lines
 from semg.domain import Board, Profile
+from semg.security.board_keys import encrypt_key, make_board, make_key, sketch_lines
 from semg.security.keys import ring_of
 from semg.store import boards
 from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import audit, errors, times
+from ui import audit_view, errors, times
 from ui.page import flash
 from ui.runtime import App
 from ui.text import cells, md, shown
@@ -57,7 +57,7 @@ def manage(app: App, people: Sequence[Profile]) -> None:
                 with app.pool.transaction() as tx:
                     app.require_work(tx)
                     board_id, key = make_board(tx, ring_of(app.settings), name)
-                    record(tx, audit.actor(app), "board.created", board=board_id)
+                    record(tx, audit_view.actor(app), "board.created", board=board_id)
                 st.session_state[_SHOW_ONCE] = (name.strip(), board_id, key)
                 st.rerun()
 
@@ -102,21 +102,21 @@ def _change(app: App, board: Board, names: dict[int, str]) -> None:
                 _require(app, tx, board.board_id)
                 secret = ring_of(app.settings)
                 boards.set_key(tx, board.board_id, encrypt_key(secret, board.board_id, key))
-                record(tx, audit.actor(app), "board.key_made", board.user_id, board=board.board_id)
+                record(tx, audit_view.actor(app), "board.key_made", board.user_id, board=board.board_id)
             st.session_state[_SHOW_ONCE] = (board.name, board.board_id, key)
             st.rerun()
         if revoke.button("Revoke key", width="stretch", disabled=board.key_encrypted is None):
             with app.pool.transaction() as tx:
                 _require(app, tx, board.board_id)
                 boards.revoke_key(tx, board.board_id)
-                record(tx, audit.actor(app), "board.key_revoked", board.user_id, board=board.board_id)
+                record(tx, audit_view.actor(app), "board.key_revoked", board.user_id, board=board.board_id)
             flash(md("What {board} sends is refused from now on", board=board.name))
             st.rerun()
         if remove.button("Remove", width="stretch", help="What it sent stays with the profiles."):
             with app.pool.transaction() as tx:
                 _require(app, tx, board.board_id)
                 boards.delete_board(tx, board.board_id)
-                record(tx, audit.actor(app), "board.erased", board.user_id, board=board.board_id)
+                record(tx, audit_view.actor(app), "board.erased", board.user_id, board=board.board_id)
             flash(md("{board} was removed", board=board.name))
             st.rerun()
 
@@ -137,9 +137,9 @@ def let_send(app: App, tx: Transaction, board_id: int, user_id: int | None) -> N
     boards.assign_board(tx, board_id, user_id)
     for number, before in released.items():
         if before is not None:
-            record(tx, audit.actor(app), "board.released", before, board=number)
+            record(tx, audit_view.actor(app), "board.released", before, board=number)
     if user_id is not None:
-        record(tx, audit.actor(app), "board.assigned", user_id, board=board_id)
+        record(tx, audit_view.actor(app), "board.assigned", user_id, board=board_id)
 
 
 def _require(app: App, tx: Transaction, board_id: int) -> int | None:

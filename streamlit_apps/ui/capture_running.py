@@ -16,7 +16,7 @@ from semg.errors import NotFoundError
 from semg.store import sessions
 from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import acts, audit, errors
+from ui import acts, audit_view, errors
 from ui.capture_prompt import capture_prompt
 from ui.fragments import live_fragment
 from ui.runtime import App
@@ -112,7 +112,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
             with app.pool.transaction() as tx:
                 app.require(tx, session.user_id, "work")
                 abort(tx, session.session_id, clock.utc_now())
-                record(tx, audit.actor(app), "capture.ended", session.user_id, session.session_id)
+                record(tx, audit_view.actor(app), "capture.ended", session.user_id, session.session_id)
             st.session_state[CAPTURED] = session.session_id
             st.rerun()
 

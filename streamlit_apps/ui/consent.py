@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, time
 
 import streamlit as st
 
-from semg import consent
-from semg.agreement import Consent, ConsentScope, ConsentText, NewConsent, agrees
+from semg.consent_types import Consent, ConsentScope, ConsentText, NewConsent, agrees
 from semg.domain import Profile
+from semg.privacy import consent
 from semg.store import audit, consents
 from semg.store.audit import Actor
 from ui import acts, errors, times

@@ -9,10 +9,10 @@ from typing import Any
 import streamlit as st
 
 from semg.domain import DecisionSpec, Profile
-from semg.signals.reliability import choose_operating_point
+from semg.signals.training.calibration import choose_operating_point
 from semg.store import profiles
 from semg.store.audit import record
-from ui import acts, audit, errors
+from ui import acts, audit_view, errors
 from ui.page import flash
 from ui.runtime import App
 from ui.text import line, md
@@ -136,5 +136,5 @@ def _save(app: App, profile: Profile, wanted: DecisionSpec) -> None:
     with app.pool.transaction() as tx:
         app.require(tx, profile.user_id, "work")
         profiles.update_profile(tx, profile.user_id, decision=wanted)
-        record(tx, audit.actor(app), "profile.changed", profile.user_id)
+        record(tx, audit_view.actor(app), "profile.changed", profile.user_id)
     flash("Saved to the profile")

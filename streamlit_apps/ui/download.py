@@ -10,7 +10,7 @@ import time
 
 import streamlit as st
 
-from semg.wire import tokens
+from semg.security import tokens
 from ui.runtime import App
 from ui.text import plain
 
@@ -21,7 +21,7 @@ _MAX_KEPT = 500
 
 
 def link(app: App, label: str, name: str, *, help_text: str | None = None) -> None:
-    """Show a button that fetches a file of ``semg.privacy.downloads`` by its name."""
+    """Show a button that fetches a file of ``semg.privacy.file_exports`` by its name."""
     st.link_button(
         plain(label),
         file_url(app, name),
@@ -32,7 +32,7 @@ def link(app: App, label: str, name: str, *, help_text: str | None = None) -> No
 
 
 def file_url(app: App, name: str) -> str:
-    """Return the address of a file of ``semg.privacy.downloads``."""
+    """Return the address of a file of ``semg.privacy.file_exports``."""
     return url(app, tokens.FILE, f"files/{name}", name, LINK_S)
 
 

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from semg.domain import Profile
-from semg.recording_columns import session_name
-from semg.recordings import Layout
+from semg.recordings.columns import session_name
+from semg.recordings.csv_format import Layout
 from ui import acts, errors, imports, times
 from ui.import_layout import chosen_separator, layout_fields
 from ui.page import flash

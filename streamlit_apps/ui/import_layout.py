@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import streamlit as st
 
-from semg import names
 from semg.domain import Profile
-from semg.recordings import Guess, Layout
+from semg.names import normal_form
+from semg.recordings.csv_format import Guess, Layout
 from ui.text import cells, md, shown
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", " ": "blanks"}
@@ -100,9 +100,9 @@ def _columns(layout: Layout, key: str) -> Layout:
 def _rest(layout: Layout, guess: Guess, key: str) -> Layout:
     """Ask which label means rest, where none is called so."""
     labels = list(guess.labels)
-    if layout.label is None or not labels or names.find("rest", labels) is not None:
+    if layout.label is None or not labels or normal_form.find("rest", labels) is not None:
         return layout
-    alike = [one for one in labels if names.key(one) == names.key(layout.rest)]
+    alike = [one for one in labels if normal_form.key(one) == normal_form.key(layout.rest)]
     rest = st.selectbox(
         "Label that means rest", ["", *labels], 1 + labels.index(alike[0]) if alike else 0,
         format_func=lambda one: shown(one) if one else NONE, key=f"import-rest-{key}",

@@ -15,11 +15,20 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from semg import names, private_files
 from semg.domain import Profile
 from semg.errors import ConflictError
-from semg.importing import import_recording
-from semg.recordings import UPLOAD, Answers, Guess, Layout, Recording, guess_layout, load_recording
+from semg.names import normal_form
+from semg.recordings.csv_format import (
+    UPLOAD,
+    Answers,
+    Guess,
+    Layout,
+    Recording,
+    guess_layout,
+    load_recording,
+)
+from semg.recordings.importing import import_recording
+from semg.security import private_files
 from semg.store import audit, gestures, import_layouts, sessions
 from semg.store.audit import Actor
 from ui.runtime import App
@@ -123,8 +132,8 @@ def foresee(app: App, profile: Profile, file_name: str, content: BinaryIO, layou
         seconds=len(labelled.samples) / labelled.rate_hz,
         rate_hz=labelled.rate_hz,
         repetitions=len(labelled.stretches),
-        known=tuple(name for name in found if names.find(name, bank) is not None),
-        new=tuple(name for name in found if names.find(name, bank) is None),
+        known=tuple(name for name in found if normal_form.find(name, bank) is not None),
+        new=tuple(name for name in found if normal_form.find(name, bank) is None),
         notes=recording.notes,
         channels=labelled.channels,
         seconds_shown=(recording.device_ms[begin] - recording.device_ms[0]) / 1000,

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from semg.domain import Job
-from semg.signals.progress import read_epochs
+from semg.signals.training.progress import read_epochs
 from semg.store import jobs, services, sessions
 from semg.store.audit import record
-from ui import acts, audit, errors, times
+from ui import acts, audit_view, errors, times
 from ui.fragments import live_fragment
 from ui.page import empty, flash
 from ui.report_figures import QUIET, epoch_figure
@@ -71,7 +71,7 @@ def show_job(app: App, job: Job, names: dict[int, str], now: datetime, *, opened
                     with app.pool.transaction() as tx:
                         app.require(tx, job.user_id, "work")
                         jobs.request_cancel(tx, job.job_id)
-                        record(tx, audit.actor(app), "job.canceled", job.user_id, job=job.job_id)
+                        record(tx, audit_view.actor(app), "job.canceled", job.user_id, job=job.job_id)
                     st.rerun(scope="fragment")
         elif job.status != "completed" and action.button(
             "Retry", key=acts.key(f"retry-{job.job_id}", job.user_id), width="stretch"
@@ -80,7 +80,7 @@ def show_job(app: App, job: Job, names: dict[int, str], now: datetime, *, opened
                 with app.pool.transaction() as tx:
                     app.require(tx, job.user_id, "work")
                     again = jobs.retry_job(tx, job.job_id)
-                    record(tx, audit.actor(app), "job.created", job.user_id, job=again, again=job.job_id)
+                    record(tx, audit_view.actor(app), "job.created", job.user_id, job=again, again=job.job_id)
                 flash("The training is in the queue again")
                 st.rerun()
         if job.status == "in-progress":

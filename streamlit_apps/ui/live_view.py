@@ -8,9 +8,9 @@ from pathlib import Path
 import streamlit as st
 
 from semg.domain import Profile
+from semg.security import tokens
 from semg.settings import Settings
-from semg.wire import tokens
-from ui import audit, palette
+from ui import audit_view, palette
 from ui.runtime import App
 from ui.text import shown
 
@@ -52,7 +52,7 @@ def live_view(
     compact
         Only the signals: a strip beside something else.
     """
-    audit.seen(app, "live.seen", profile.user_id)
+    audit_view.seen(app, "live.seen", profile.user_id)
     device = profile.device
     _component(
         key=f"semg-live-{profile.user_id}-{'strip' if compact else 'full'}",

@@ -11,9 +11,9 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from gate.sockets import LOGIN_HEADER, SESSIONS
 from semg.security.login import end_login
+from semg.security.tokens import Login
 from semg.store import accounts, logins
 from semg.store.accounts import Account
-from semg.wire.tokens import Login
 from ui.runtime import App
 
 _HERE = "login_here"

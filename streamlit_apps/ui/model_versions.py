@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from semg.domain import Model, Profile
-from semg.privacy import downloads
+from semg.privacy import file_exports
 from semg.store import audit, models
 from semg.store.audit import Actor
 from ui import acts, download, errors, report, times
@@ -137,12 +137,12 @@ def _download(app: App, profile: Profile, model: Model) -> None:
         download.link(
             app,
             "Model (safetensors)",
-            downloads.model_file(profile.user_id, model.version, "safetensors"),
+            file_exports.model_file(profile.user_id, model.version, "safetensors"),
             help_text="Weights, and in the file's header everything else as JSON: channels, window, gestures, training "
             "data.",
         )
     with right:
-        download.link(app, "Report (JSON)", downloads.model_file(profile.user_id, model.version, "json"))
+        download.link(app, "Report (JSON)", file_exports.model_file(profile.user_id, model.version, "json"))
 
 
 def _scored(model: Model) -> bool:

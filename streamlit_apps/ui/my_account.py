@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from semg.errors import InvalidValueError, LoginError
-from semg.passwords import hash_password
 from semg.security.login import verify_login
+from semg.security.passwords import hash_password
 from semg.store import accounts, api_tokens, logins
 from semg.store.accounts import Account
 from semg.store.audit import record
-from ui import audit, confirm, errors, login, times, webcam
+from ui import audit_view, confirm, errors, login, times, webcam
 from ui.page import flash
 from ui.runtime import App
 from ui.text import line, md, shown
@@ -65,9 +65,9 @@ def _password(app: App, account: Account) -> None:
                 with app.unrestricted.transaction() as tx:
                     app.require_login(tx)
                     accounts.update_password(tx, account.account_id, hashed, keep_login=app.login_id)
-                    record(tx, audit.actor(app), "account.password_changed", account=account.account_id)
+                    record(tx, audit_view.actor(app), "account.password_changed", account=account.account_id)
                     if revoke:
-                        api_tokens.revoke_tokens(tx, account.account_id, audit.actor(app))
+                        api_tokens.revoke_tokens(tx, account.account_id, audit_view.actor(app))
                 flash("The password was changed")
                 st.rerun()
 
@@ -96,7 +96,7 @@ def _logins(app: App, account: Account) -> None:
                 with app.unrestricted.transaction() as tx:
                     app.require_login(tx)
                     logins.delete_logins(tx, account.account_id)
-                    record(tx, audit.actor(app), "account.logged_out", account=account.account_id)
+                    record(tx, audit_view.actor(app), "account.logged_out", account=account.account_id)
                 webcam.switch_off()
                 for one in known:
                     login.close(one.login_id)
@@ -107,7 +107,7 @@ def _end(app: App, account: Account, login_id: int) -> None:
     with app.unrestricted.transaction() as tx:
         app.require_login(tx)
         logins.delete_login(tx, account.account_id, login_id)
-        record(tx, audit.actor(app), "session.revoked", login=login_id)
+        record(tx, audit_view.actor(app), "session.revoked", login=login_id)
     login.close(login_id)
 
 
@@ -137,7 +137,7 @@ def _tokens(app: App, account: Account) -> None:
                     with app.unrestricted.transaction() as tx:
                         app.require_login(tx)
                         api_tokens.delete_token(tx, account.account_id, token.token_id)
-                        record(tx, audit.actor(app), "token.revoked", token=token.token_id)
+                        record(tx, audit_view.actor(app), "token.revoked", token=token.token_id)
                     flash(md("Token {name} was revoked", name=token.name))
                     st.rerun()
         if not confirm.offer(app, "make a token"):
@@ -173,5 +173,5 @@ def _make_token(app: App, account: Account, name: str, scopes: Sequence[str], da
         confirm.require(app, tx)
         made = api_tokens.insert_token(tx, account.account_id, name, scopes, days)
         flags = dict.fromkeys(scopes, 1)
-        record(tx, audit.actor(app), "token.created", token=made.token_id, days=days, **flags)
+        record(tx, audit_view.actor(app), "token.created", token=made.token_id, days=days, **flags)
     return made

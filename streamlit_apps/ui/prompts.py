@@ -6,13 +6,13 @@ import base64
 
 import streamlit as st
 
+from semg.capture.prompt_media import check_prompt
 from semg.domain import Gesture
-from semg.privacy import downloads
-from semg.prompt_media import check_prompt
+from semg.privacy import file_exports
 from semg.store import gestures
 from semg.store.audit import record
 from semg.store.pool import Pool
-from ui import acts, audit, download, errors
+from ui import acts, audit_view, download, errors
 from ui.page import flash
 from ui.runtime import App
 from ui.text import Markup, markup, md
@@ -55,7 +55,7 @@ def show(app: App, gesture: Gesture, width_px: int = 240) -> None:
     if gesture.prompt_type is None:
         return
     # By its address: what Streamlit is given as content is open to everybody who knows where.
-    address = download.file_url(app, downloads.prompt_file(gesture.gesture_id))
+    address = download.file_url(app, file_exports.prompt_file(gesture.gesture_id))
     if gesture.prompt_type.startswith("image/"):
         st.image(address, width=width_px)
     else:
@@ -80,7 +80,7 @@ def edit_prompt(app: App, gesture: Gesture) -> None:
             with app.pool.transaction() as tx:
                 app.require(tx, gesture.user_id, "work")
                 gestures.set_prompt(tx, number, content)
-                record(tx, audit.actor(app), "gestures.changed", gesture.user_id)
+                record(tx, audit_view.actor(app), "gestures.changed", gesture.user_id)
             _forget(app, number)
             flash(md("{name} has a new prompt", name=gesture.name))
             st.rerun()
@@ -89,7 +89,7 @@ def edit_prompt(app: App, gesture: Gesture) -> None:
             with app.pool.transaction() as tx:
                 app.require(tx, gesture.user_id, "work")
                 gestures.delete_prompt(tx, number)
-                record(tx, audit.actor(app), "gestures.changed", gesture.user_id)
+                record(tx, audit_view.actor(app), "gestures.changed", gesture.user_id)
             _forget(app, number)
             st.rerun()
 
@@ -97,4 +97,4 @@ def edit_prompt(app: App, gesture: Gesture) -> None:
 def _forget(app: App, gesture_id: int) -> None:
     """Show what is stored now, and not what was."""
     st.session_state["prompts-changed"] = st.session_state.get("prompts-changed", 0) + 1
-    download.forget(app, f"files/{downloads.prompt_file(gesture_id)}")
+    download.forget(app, f"files/{file_exports.prompt_file(gesture_id)}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from semg import pseudonyms
 from semg.domain import Profile
+from semg.privacy import pseudonyms
 from semg.security.keys import ring_of
 from semg.store import accounts, real_names
 from semg.store.audit import Actor, record

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from semg.signals.progress import EpochPoint
+from semg.signals.training.progress import EpochPoint
 from ui import palette
 from ui.text import chart
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from semg.domain import Gesture, Profile, Repetition, Session, utc_from_us
 from semg.errors import NotFoundError
-from semg.privacy import downloads
+from semg.privacy import file_exports
 from semg.store import access, audit, erasing, repetitions, sessions
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
@@ -192,7 +192,7 @@ def _note_change(app: App, tx: Transaction, changed: Repetition) -> None:
 
 def _export(app: App, session: Session) -> None:
     kind = st.segmented_control("Export as", list(_KINDS), default="CSV", key="export-kind") or "CSV"
-    download.link(app, md("Download {kind}", kind=kind), downloads.session_file(session.session_id, _KINDS[kind]))
+    download.link(app, md("Download {kind}", kind=kind), file_exports.session_file(session.session_id, _KINDS[kind]))
 
 
 def _difference(one: repetitions.RepetitionChange) -> str:

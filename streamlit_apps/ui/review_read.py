@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 import streamlit as st
 
 from semg.domain import Profile, Repetition, Session, us_from_utc, utc_from_us
-from semg.overview import Recorded, look, needs_summaries, recorded, stale_minutes, summarise_minute
+from semg.recordings.overview import (
+    Recorded,
+    look,
+    needs_summaries,
+    recorded,
+    stale_minutes,
+    summarise_minute,
+)
 from semg.store import decisions, sessions
 from ui.review_view import COLUMNS, Shown
 from ui.runtime import App

@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 
 from semg.domain import Repetition, us_from_utc
-from semg.overview import Overview
+from semg.recordings.overview import Overview
 from semg.store.decisions import DecisionRun
 from ui import palette, times
 

@@ -9,15 +9,15 @@ import psutil
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from semg import log, private_files
+from semg import log
 from semg.domain import Profile
 from semg.errors import AccessError
+from semg.security import private_files, tokens
 from semg.security.keys import ring_of
 from semg.settings import Settings, get_settings
 from semg.store import access
 from semg.store.accounts import Account
 from semg.store.pool import Pool, Transaction
-from semg.wire import tokens
 
 POOL_SIZE = 8
 

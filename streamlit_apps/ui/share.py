@@ -8,7 +8,7 @@ from semg.domain import Profile
 from semg.store import access, accounts, shares
 from semg.store.accounts import Account
 from semg.store.audit import record
-from ui import acts, audit, errors
+from ui import acts, audit_view, errors
 from ui.page import flash
 from ui.runtime import App
 from ui.text import line, md, shown
@@ -84,6 +84,6 @@ def _give(app: App, profile: Profile, owner_id: int | None) -> None:
                     app.require_admin()
                     access.set_owner(tx, profile.user_id, owner)
                     new_owner = {} if owner is None else {"account": owner}
-                    record(tx, audit.actor(app), "profile.given", profile.user_id, **new_owner)
+                    record(tx, audit_view.actor(app), "profile.given", profile.user_id, **new_owner)
                 flash(md("Saved whose {name} is", name=profile.name))
                 st.rerun()

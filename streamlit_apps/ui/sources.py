@@ -13,7 +13,7 @@ from semg.ingest.stream_health import StreamHealth, refusal
 from semg.store import boards, profiles, senders
 from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import audit, errors, times
+from ui import audit_view, errors, times
 from ui.boards import let_send
 from ui.page import flash
 from ui.runtime import App
@@ -222,9 +222,9 @@ def _assign_number(app: App, tx: Transaction, number: int, user_id: int) -> None
     before = senders.list_senders(tx).get(number)
     if before is not None:  # assigned meanwhile
         app.require(tx, before, "work")
-        record(tx, audit.actor(app), "sender.released", before, number=number)
+        record(tx, audit_view.actor(app), "sender.released", before, number=number)
     senders.assign_sender(tx, number, user_id)
-    record(tx, audit.actor(app), "sender.assigned", user_id, number=number)
+    record(tx, audit_view.actor(app), "sender.assigned", user_id, number=number)
 
 
 def _named(profile: Profile, width: int) -> str:
@@ -249,6 +249,6 @@ def _assigned(app: App, known: Known) -> None:
                     with app.pool.transaction() as tx:
                         app.require(tx, user_id, "work")
                         if senders.release_sender(tx, number, user_id):
-                            record(tx, audit.actor(app), "sender.released", user_id, number=number)
+                            record(tx, audit_view.actor(app), "sender.released", user_id, number=number)
                     flash(md("Number {number} is refused from now on", number=number))
                     st.rerun()

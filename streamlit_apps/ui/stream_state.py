@@ -11,7 +11,7 @@ from semg.domain import Profile
 from semg.ingest.stream_health import Fix, StreamHealth
 from semg.store import profiles
 from semg.store.audit import record
-from ui import acts, audit, errors, palette, stream
+from ui import acts, audit_view, errors, palette, stream
 from ui.fragments import live_fragment
 from ui.page import flash
 from ui.runtime import App
@@ -34,7 +34,7 @@ def show_fix(app: App, profile: Profile, fix: Fix, key: str) -> None:
                 app.require(tx, profile.user_id, "work")
                 device = profiles.get_profile(tx, profile.user_id).device
                 profiles.update_device(tx, replace(device, **dict(fix.values)))  # type: ignore[arg-type]
-                record(tx, audit.actor(app), "profile.changed", profile.user_id)
+                record(tx, audit_view.actor(app), "profile.changed", profile.user_id)
             flash(md("The device of {name} was changed", name=profile.name))
             st.rerun()
 

@@ -13,7 +13,7 @@ A backslash stops 2. Nothing in Markdown stops 3, so a U+2060 WORD JOINER, which
 put inside what would be replaced. What needs neither stays as it is: accessible names are made of the source.
 
 Characters that do not show are replaced by their numbers, and right-to-left lines are isolated
-(``semg.security.characters``). A second blank in a row, and one at an edge, becomes a no-break space.
+(``semg.names.characters``). A second blank in a row, and one at an edge, becomes a no-break space.
 
 ``md`` and ``plain`` are for what Streamlit takes for Markdown, ``line`` for what it draws as it is (cells, choices
 of a list, code), ``markup`` for ``st.html``, ``chart`` for Plotly, ``file_name`` for what is downloaded. That nothing
@@ -29,7 +29,7 @@ from html import escape
 from string import Formatter
 from typing import Any
 
-from semg.security.characters import isolated, visible
+from semg.names.characters import isolated, visible
 
 JOINER, BLANK = "\u2060", "\u00a0"
 _SPARE_BLANK = re.compile(r"^ | $|(?<= ) ")

@@ -14,7 +14,7 @@ from semg.store import sessions
 from semg.store.audit import record
 from semg.store.session_quality import SessionQuality, find_quality
 from semg.store.sessions import SessionSummary
-from ui import acts, audit, errors, palette, repetitions, times, video
+from ui import acts, audit_view, errors, palette, repetitions, times, video
 from ui.page import flash
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Wishes, review_view
@@ -125,7 +125,7 @@ def look_into(app: App, profile: Profile, summaries: Sequence[SessionSummary], b
 
 
 def _picture(app: App, profile: Profile, session: Session, gesture_names: list[str]) -> None:
-    audit.seen(app, "samples.seen", profile.user_id, session.session_id)
+    audit_view.seen(app, "samples.seen", profile.user_id, session.session_id)
     key = f"training-part-{session.session_id}"
     whole = whole_of(session, clock.utc_now())
     read_part = read(app, profile, session, whole, part_of(whole, key))
@@ -153,7 +153,7 @@ def _store(app: App, session: Session, wanted: Sequence[repetitions.Change]) -> 
                 repetitions_store.update_repetition(
                     tx, change.repetition_id, excluded=change.excluded, reason=change.reason, changed_by=app.login
                 )
-            record(tx, audit.actor(app), "session.changed", session.user_id, session.session_id,
+            record(tx, audit_view.actor(app), "session.changed", session.user_id, session.session_id,
                    repetitions=len(wanted))  # fmt: skip
         flash(md("{n} repetitions changed", n=len(wanted)))
         st.rerun()

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from semg.domain import ClassifierKind
-from semg.signals.options import TrainingOptions
+from semg.signals.training.options import TrainingOptions
 from ui import times
 
 KINDS: dict[ClassifierKind, str] = {

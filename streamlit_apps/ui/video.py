@@ -7,10 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from semg.domain import Video, us_from_utc
+from semg.security import tokens
 from semg.store import sessions, videos
-from semg.wire import tokens
 from ui import download
-from ui.audit import seen
+from ui.audit_view import seen
 from ui.runtime import App
 from ui.text import md
 

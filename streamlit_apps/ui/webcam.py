@@ -12,10 +12,10 @@ from typing import Any
 
 import streamlit as st
 
-from semg.agreement import agrees
 from semg.clock import now_us
+from semg.consent_types import agrees
 from semg.domain import Profile
-from semg.sealed import Vault
+from semg.security.encrypted_files import Vault
 from semg.security.keys import ring_of
 from semg.settings import Settings
 from semg.store import consents

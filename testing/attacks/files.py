@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from semg.platform import rotation
-from semg.platform.launcher import Launcher
-from semg.platform.services import Service
-from semg.privacy import downloads
+from semg.platform.supervision import log_rotation
+from semg.platform.supervision.launcher import Launcher
+from semg.platform.supervision.services import Service
+from semg.privacy import file_exports
 from semg.settings import Settings
 from semg.store import audit, logins
 from semg.store.pool import one
@@ -43,7 +43,7 @@ def attack(target: Target) -> Iterator[Finding]:
 def formulas(target: Target) -> Iterator[Finding]:
     """Look for cells that a spreadsheet would compute, in a session whose label is a formula."""
     inside = target.own
-    name = downloads.session_file(inside.session_id, "csv.gz")
+    name = file_exports.session_file(inside.session_id, "csv.gz")
     token = {"Authorization": f"Bearer {inside.settings.semg_api_token.get_secret_value()}"}
     answer = target.ask("GET", f"{target.api_url}/files/{name}", headers=token)
     cells = {cell for row in csv.reader(io.StringIO(gzip.decompress(answer.content).decode())) for cell in row}
@@ -93,7 +93,7 @@ def logs_of_the_platform(settings: Settings) -> Iterator[Finding]:
         while (not log.exists() or log.stat().st_size < LOG_BYTES) and time.monotonic() < deadline:
             time.sleep(0.05)
         unit.stop()
-        rotation.rotate(log, LOG_BYTES - 1, 3)
+        log_rotation.rotate(log, LOG_BYTES - 1, 3)
         yield from modes([log, log.with_name("noted.log.1")])
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from semg.consent import TEST_PERSON
-from semg.importing import import_recording
-from semg.passwords import hash_password
-from semg.platform import embedded, lan
-from semg.recordings import Recording
+from semg.platform.lan import lan_address
+from semg.platform.servers import embedded
+from semg.privacy.consent import TEST_PERSON
+from semg.recordings.csv_format import Recording
+from semg.recordings.importing import import_recording
+from semg.security.passwords import hash_password
 from semg.settings import API_PREFIX, Settings
 from semg.signals.dataset import LabelledSamples, Stretch
 from semg.store import accounts, audit, gestures, profiles
@@ -46,7 +47,7 @@ def own_system(canary: Canary, limits: Limits) -> Iterator[Target]:
         folder.chmod(0o755)  # PostgreSQL runs as another user when root starts it
         with throwaway_servers(folder) as bare:
             own_port = {"lan": True, "lan_host": "127.0.0.1", "lan_port": embedded.free_port()}
-            settings, _ = lan.with_lan(bare.model_copy(update=own_port))
+            settings, _ = lan_address.with_lan(bare.model_copy(update=own_port))
             pool = Pool(settings, name="attack")
             try:
                 inside = _filled(pool, settings, folder, canary)

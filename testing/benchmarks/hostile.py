@@ -33,9 +33,9 @@ from breaking.scenario import CHANNELS, make_classifier  # noqa: E402
 from datagrams import Sender  # noqa: E402
 from running_system import running, throwaway_servers  # noqa: E402
 
-from semg.boards import encrypt_key, make_key  # noqa: E402
-from semg.consent import TEST_PERSON  # noqa: E402
-from semg.sealed import Vault  # noqa: E402
+from semg.privacy.consent import TEST_PERSON  # noqa: E402
+from semg.security.board_keys import encrypt_key, make_key  # noqa: E402
+from semg.security.encrypted_files import Vault  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.store import boards, models, profiles, sessions  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402

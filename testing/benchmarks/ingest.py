@@ -32,11 +32,11 @@ from datagrams import CHANNELS, FIRST_NUMBER, SAMPLES, values_of  # noqa: E402 -
 from processes import usage  # noqa: E402
 from running_system import running, throwaway_servers  # noqa: E402
 
-from semg.boards import encrypt_key, make_key  # noqa: E402
-from semg.consent import TEST_PERSON  # noqa: E402
 from semg.ingest.receiver import Receiver  # noqa: E402
 from semg.ingest.udp_socket import kernel_drops, open_socket  # noqa: E402
-from semg.platform.embedded import free_port  # noqa: E402
+from semg.platform.servers.embedded import free_port  # noqa: E402
+from semg.privacy.consent import TEST_PERSON  # noqa: E402
+from semg.security.board_keys import encrypt_key, make_key  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.store import blocks, profiles  # noqa: E402
 from semg.store import boards as boards_store  # noqa: E402

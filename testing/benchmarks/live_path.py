@@ -39,14 +39,14 @@ from processes import usage  # noqa: E402 - after the path is set
 from running_system import running, throwaway_servers  # noqa: E402
 from wearers import Heard, Plan, Sent, listen, send  # noqa: E402
 
-from semg.consent import TEST_PERSON  # noqa: E402 - after the path is set
 from semg.domain import WindowSpec  # noqa: E402
-from semg.importing import synthetic_recording  # noqa: E402
+from semg.privacy.consent import TEST_PERSON  # noqa: E402 - after the path is set
+from semg.recordings.importing import synthetic_recording  # noqa: E402
 from semg.settings import Settings  # noqa: E402
-from semg.signals.classifier import Classifier  # noqa: E402
-from semg.signals.options import TrainingOptions  # noqa: E402
+from semg.signals.model.classifier import Classifier  # noqa: E402
 from semg.signals.synthesis import SyntheticArm, make_plan  # noqa: E402
-from semg.signals.training import fit  # noqa: E402
+from semg.signals.training.options import TrainingOptions  # noqa: E402
+from semg.signals.training.train import fit  # noqa: E402
 from semg.signals.windows import window_ends  # noqa: E402
 from semg.store import blocks, models, profiles  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402

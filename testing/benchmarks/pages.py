@@ -27,10 +27,10 @@ from playwright.sync_api import Page, sync_playwright
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT))
 
-from semg.consent import TEST_PERSON  # noqa: E402 - after the path is set
 from semg.domain import REST, Block, Decision, us_from_utc  # noqa: E402
-from semg.overview import recorded, stale_minutes, summarise_minute  # noqa: E402
-from semg.passwords import hash_password  # noqa: E402
+from semg.privacy.consent import TEST_PERSON  # noqa: E402 - after the path is set
+from semg.recordings.overview import recorded, stale_minutes, summarise_minute  # noqa: E402
+from semg.security.passwords import hash_password  # noqa: E402
 from semg.store import accounts, blocks, decisions, gestures, jobs, models, profiles, sessions  # noqa: E402
 from semg.store.pool import Pool, execute  # noqa: E402
 from semg.store.session_quality import SessionQuality, save_quality  # noqa: E402

@@ -32,10 +32,10 @@ from recognition_protocols import (
 )
 
 from semg.errors import SemgError
-from semg.pretraining import make_base
-from semg.signals.base import Base
-from semg.signals.training import fit, train
-from semg.signals.turns import turns_of
+from semg.priors.building import make_base
+from semg.signals.model.electrode_rotation import turns_of
+from semg.signals.training.population_prior import Base
+from semg.signals.training.train import fit, train
 
 COLUMNS = ("accuracy", "balanced_accuracy", "macro_f1", "trimmed_accuracy", "trimmed_macro_f1", "calibration_error")
 HEADS = ("accuracy", "balanced", "macro-F1", "trimmed acc", "trimmed F1", "calib. error")

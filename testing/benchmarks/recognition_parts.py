@@ -30,18 +30,18 @@ if __package__ in (None, ""):
 from recognition_protocols import TUNED_ON, Person, first_repetitions, keep, load_person, people_in
 
 from semg.domain import REST, ConditioningSpec, WindowSpec
-from semg.pretraining import make_base
-from semg.signals import runtime
-from semg.signals.alignment import align, session_effects
-from semg.signals.classifier import Classifier
+from semg.priors.building import make_base
 from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
 from semg.signals.features import band_covariance, lagged, log_covariance
-from semg.signals.fitting import BRANCH_BALANCE, class_shares, fit_discriminant
-from semg.signals.metrics import score, score_trimmed
-from semg.signals.options import TrainingOptions
-from semg.signals.personal import CALIBRATION_PART
-from semg.signals.trainer import join
-from semg.signals.training import fit
+from semg.signals.model import forward
+from semg.signals.model.classifier import Classifier
+from semg.signals.training.alignment import align, session_effects
+from semg.signals.training.fitting import BRANCH_BALANCE, class_shares, fit_discriminant
+from semg.signals.training.hybrid_fit import CALIBRATION_PART
+from semg.signals.training.metrics import score, score_trimmed
+from semg.signals.training.options import TrainingOptions
+from semg.signals.training.train import fit
+from semg.signals.training.trainer import join
 
 COLUMNS = ("accuracy", "balanced", "macro-F1", "trimmed acc", "trimmed F1")
 MIXES = {
@@ -177,7 +177,7 @@ def _closed_form(person: Person, calibration: LabelledSamples | None, of: Featur
     arrays = fit_discriminant(centred[usable], y[usable], weights[usable], shares)
     centre = effects[-1] if calibrated else effects.mean(axis=0)
     scaled = (unseen.windows - aligned.offset[:, None]) * aligned.gain[:, None]
-    scores = runtime.linear_scores(arrays, of(scaled) - centre)
+    scores = forward.linear_scores(arrays, of(scaled) - centre)
     return _figures(_truth(classes, unseen), scores, unseen)
 
 

@@ -18,16 +18,16 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from semg.domain import ClassifierKind
-from semg.recordings import read_recording
-from semg.signals.adaptation import Adapter
-from semg.signals.base import Base
-from semg.signals.classifier import Classifier
+from semg.recordings.csv_format import read_recording
 from semg.signals.dataset import LabelledSamples, make_windows
-from semg.signals.reliability import reliability
-from semg.signals.report import figures
-from semg.signals.trainer import follow
-from semg.signals.training import fit
-from semg.signals.turns import Turn
+from semg.signals.model.adaptation import Adapter
+from semg.signals.model.classifier import Classifier
+from semg.signals.model.electrode_rotation import Turn
+from semg.signals.training.calibration import reliability
+from semg.signals.training.population_prior import Base
+from semg.signals.training.report import figures
+from semg.signals.training.train import fit
+from semg.signals.training.trainer import follow
 
 TUNED_ON = ("10000", "12378", "12548", "19999", "26082", "40052")
 

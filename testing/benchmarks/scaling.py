@@ -37,10 +37,17 @@ from live_path import make_models, make_wearers  # noqa: E402 - after the path i
 from running_system import environment_of, throwaway_servers  # noqa: E402
 from sending import open_socket  # noqa: E402
 
-from semg import bus  # noqa: E402
 from semg.errors import BusError  # noqa: E402
-from semg.platform import embedded, nats, services, unit  # noqa: E402
-from semg.platform.bus_users import users_of  # noqa: E402
+from semg.platform.servers import (
+    embedded,  # noqa: E402
+    nats,  # noqa: E402
+)
+from semg.platform.servers.bus_users import users_of  # noqa: E402
+from semg.platform.supervision import (
+    services,  # noqa: E402
+    unit,  # noqa: E402
+)
+from semg.process import bus  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.signals.synthesis import SyntheticArm  # noqa: E402
 from semg.store import blocks  # noqa: E402

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from semg.sealed import Vault  # noqa: E402 - after the path is set
+from semg.security.encrypted_files import Vault  # noqa: E402 - after the path is set
 
 PIECE = 64 << 10
 

@@ -33,17 +33,22 @@ from pydantic import SecretStr
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "testing")]
 
-from semg import bus  # noqa: E402 - after the path is set
 from semg.block_table import ROW, STARTS_RUN, BlockTable  # noqa: E402
-from semg.consent import TEST_PERSON  # noqa: E402 - after the path is set
 from semg.domain import us_from_utc, utc_from_us  # noqa: E402
-from semg.ingest.counters import Counters  # noqa: E402
-from semg.ingest.store_process import StoreProcess  # noqa: E402
-from semg.ingest.storing import MAX_BATCH_BYTES, StoreTask  # noqa: E402
-from semg.platform import embedded, nats, postgres, schema  # noqa: E402
-from semg.session_data import load_session  # noqa: E402
+from semg.ingest.journal.journal_writer import MAX_BATCH_BYTES, StoreTask  # noqa: E402
+from semg.ingest.journal.store_process import StoreProcess  # noqa: E402
+from semg.ingest.streams.counters import Counters  # noqa: E402
+from semg.platform.database import schema_setup  # noqa: E402
+from semg.platform.servers import (
+    embedded,  # noqa: E402
+    nats,  # noqa: E402
+    postgres,  # noqa: E402
+)
+from semg.privacy.consent import TEST_PERSON  # noqa: E402 - after the path is set
+from semg.process import bus  # noqa: E402 - after the path is set
+from semg.recordings.session_data import load_session  # noqa: E402
 from semg.settings import Settings  # noqa: E402
-from semg.signals.decimation import decimate  # noqa: E402
+from semg.signals.display.decimation import decimate  # noqa: E402
 from semg.store import blocks, profiles, sessions  # noqa: E402
 from semg.store.block_rows import WRITTEN, encoded_rows  # noqa: E402
 from semg.store.pool import Pool, execute, one  # noqa: E402
@@ -78,7 +83,7 @@ def durable_servers(folder: Path) -> Iterator[tuple[Settings, dict[str, int]]]:
             data_dir=folder / "data",
             log_dir=folder / "logs",
         )
-        schema.bring_up_to_date(settings)
+        schema_setup.bring_up_to_date(settings)
         yield settings, {"postgres": database.process.pid, "nats": server.process.pid, "client": os.getpid()}
 
 

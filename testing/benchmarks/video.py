@@ -24,10 +24,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT))
 
 from semg.capture import make_plan  # noqa: E402 - after the path is set
-from semg.consent import TEST_PERSON  # noqa: E402 - after the path is set
 from semg.domain import Video  # noqa: E402
-from semg.passwords import hash_password  # noqa: E402
-from semg.sealed import Vault  # noqa: E402
+from semg.privacy.consent import TEST_PERSON  # noqa: E402 - after the path is set
+from semg.security.encrypted_files import Vault  # noqa: E402
+from semg.security.passwords import hash_password  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.store import accounts, gestures, profiles, sessions, videos  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402

@@ -13,7 +13,7 @@ import numpy as np
 
 from breaking import evidence
 from breaking.system import System, wait_for
-from semg.consent import TEST_PERSON
+from semg.privacy.consent import TEST_PERSON
 from semg.store import profiles
 from semg.store.pool import Pool
 from semg.wire.udp import encode_v1

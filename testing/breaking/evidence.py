@@ -16,8 +16,8 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from numpy.typing import NDArray
 
-from semg import bus
 from semg.block_table import BlockTable
+from semg.process import bus
 from semg.settings import Settings
 from semg.store import blocks
 from semg.store.pool import Pool

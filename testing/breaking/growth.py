@@ -11,7 +11,7 @@ WORDS = {
     "uvicorn": "api",
     "nat_inference.py": "nat_inference",
     "job_runner.py": "job_runner",
-    "semg.ingest.store_process": "store",
+    "semg.ingest.journal.store_process": "store",
     "udpserver.py": "udpserver",
     "nats-server": "nats",
     "postgres": "postgres",

@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 
 from breaking import evidence
 from breaking.system import System, wait_for
-from semg.boards import encrypt_key, make_key
 from semg.capture.plan import make_plan
-from semg.consent import TEST_PERSON
 from semg.domain import Session
-from semg.importing import synthetic_recording
-from semg.session_data import load_session
+from semg.privacy.consent import TEST_PERSON
+from semg.recordings.importing import synthetic_recording
+from semg.recordings.session_data import load_session
+from semg.security.board_keys import encrypt_key, make_key
 from semg.settings import PROJECT_DIR
-from semg.signals.classifier import Classifier
-from semg.signals.options import TrainingOptions
+from semg.signals.model.classifier import Classifier
 from semg.signals.synthesis import SyntheticArm
 from semg.signals.synthesis import make_plan as make_synthetic_plan
-from semg.signals.training import fit
+from semg.signals.training.options import TrainingOptions
+from semg.signals.training.train import fit
 from semg.store import boards as boards_store
 from semg.store import models, profiles, repetitions, sessions
 from semg.store.pool import Pool

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import psutil
 
-from semg.platform import cluster, embedded, identity, postgres, services, state
-from semg.platform.services import Service
+from semg.platform.installation import identity, state
+from semg.platform.servers import cluster, embedded, postgres
+from semg.platform.supervision import services
+from semg.platform.supervision.services import Service
 from semg.settings import PROJECT_DIR, Settings, load_settings
 
 SERVICES = ("api", "nat_inference", "job_runner", "udpserver")
@@ -137,7 +139,8 @@ class System:
             return unit.pid
         try:
             children = psutil.Process(unit.pid).children()
-            return next((child.pid for child in children if "semg.ingest.store_process" in child.cmdline()), None)
+            program = "semg.ingest.journal.store_process"
+            return next((child.pid for child in children if program in child.cmdline()), None)
         except psutil.NoSuchProcess:
             return None
 

@@ -2,7 +2,8 @@
 
     python testing/fuzz/run.py [--targets text_datagram,…] [--runs 100000] [--seconds 60] [--keep]
 
-Each target runs in a process of its own with atheris (``pip install -r testing/fuzz/requirements.txt``), begins with
+Each target runs in a process of its own with atheris (``pip install -r testing/fuzz/fuzz-requirements.txt``), begins
+with
 the seeds in ``testing/fuzz/seeds/<target>``, and ends after so many runs or seconds, whichever comes first. Exit code 1
 and the input's file for a crash, a hang of 10 s, or more than 2 GB of memory. Prints JSON: runs and memory of each.
 With ``--keep``, the fewest and smallest found inputs that reach what the seeds do not become seeds.

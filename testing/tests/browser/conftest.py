@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from semg.passwords import hash_password
+from semg.security.passwords import hash_password
 from semg.settings import Settings
 from semg.store import accounts
 from semg.store.pool import Pool
 from testing import fake_camera
-from testing.tests.browser.journey import LOGIN, PASSWORD
+from testing.kits.journey import LOGIN, PASSWORD
 from testing.tests.conftest import Servers, skip_or_fail
 
 CHROMIUM = "/usr/bin/chromium"

@@ -16,13 +16,13 @@ from playwright.sync_api import Page, WebSocket, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from semg import clock
-from semg.consent import TEST_PERSON
 from semg.domain import CapturePlan, PlanStep
+from semg.privacy.consent import TEST_PERSON
 from semg.settings import Settings
 from semg.store import gestures, profiles, sessions
 from semg.store.pool import Pool
+from testing.kits.journey import log_in
 from testing.running_system import running
-from testing.tests.browser.journey import log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(300)]
 

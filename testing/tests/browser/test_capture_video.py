@@ -16,18 +16,19 @@ from playwright.sync_api import Page, expect
 
 from semg.capture import step_interval
 from semg.capture.conducting import REDONE
-from semg.consent import TEST_PERSON
 from semg.domain import REST, Session, Video, us_from_utc
-from semg.platform import embedded, lan
-from semg.sealed import Vault
+from semg.platform.lan import lan_address
+from semg.platform.servers import embedded
+from semg.privacy.consent import TEST_PERSON
+from semg.security.encrypted_files import Vault
 from semg.settings import Settings
 from semg.store import gestures, profiles, sessions, videos
 from semg.store.pool import Pool
 from semg.video.files import files_of
 from semg.video.finishing import frame_at, read_times
 from testing import fake_camera
+from testing.kits.journey import fill_number, finished_video, log_in, open_page, wait_until_gone
 from testing.running_system import ALL, running, streaming
-from testing.tests.browser.journey import fill_number, finished_video, log_in, open_page, wait_until_gone
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(300)]
 
@@ -53,7 +54,7 @@ def test_capture_with_video(
 ) -> None:
     page = camera_page
     on_loopback = {"webrtc_hosts": "127.0.0.1", "lan_host": "127.0.0.1", "lan_port": embedded.free_port()}
-    settings, _ = lan.with_lan(live_settings.model_copy(update=on_loopback))
+    settings, _ = lan_address.with_lan(live_settings.model_copy(update=on_loopback))
     stream = ("--user-id", str(user_id), "--channels", "4", "--rate-hz", "200", "--seed", "5")
     with running(settings, tmp_path, (*ALL, "gateway")), streaming(settings, tmp_path, *stream):
         log_in(page, settings)

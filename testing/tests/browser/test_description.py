@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from testing.kits.live_helpers import api_running
 from testing.tests.conftest import Servers
-from testing.tests.live.live_helpers import api_running
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers]
 

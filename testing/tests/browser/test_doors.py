@@ -17,8 +17,8 @@ from websockets.sync.client import connect
 from semg.settings import Settings
 from semg.store import accounts, audit, logins
 from semg.store.pool import Pool, execute
+from testing.kits.journey import LOGIN, PASSWORD, log_in, open_page
 from testing.running_system import running
-from testing.tests.browser.journey import LOGIN, PASSWORD, log_in, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers]
 

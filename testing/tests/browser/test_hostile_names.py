@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from semg.security.characters import visible
+from semg.names.characters import visible
 from semg.settings import Settings
 from semg.store.pool import Pool
+from testing.kits.hostile_names import HIDDEN, fill, names
+from testing.kits.journey import log_in
 from testing.running_system import running
-from testing.tests.browser.journey import log_in
-from testing.tests.pages.hostile import HIDDEN, fill, names
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(600)]
 

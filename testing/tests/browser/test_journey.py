@@ -13,8 +13,8 @@ from semg.domain import REST, Session
 from semg.settings import Settings
 from semg.store import blocks, gestures, jobs, models, profiles, sessions
 from semg.store.pool import Pool, one
+from testing.kits.journey import fill_number, finished_video, log_in, open_page, wait_until_gone
 from testing.running_system import running, streaming
-from testing.tests.browser.journey import fill_number, finished_video, log_in, open_page, wait_until_gone
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(600)]
 

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from semg import bus
-from semg.consent import TEST_PERSON
 from semg.domain import Block, Decision
+from semg.privacy.consent import TEST_PERSON
+from semg.process import bus
 from semg.settings import Settings
 from semg.store import gestures, models, profiles
 from semg.store.pool import Pool
 from semg.wire import messages
 from semg.wire.blocks import encode_blocks
+from testing.kits.journey import log_in, open_page
 from testing.running_system import running
-from testing.tests.browser.journey import log_in, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers]
 

@@ -21,12 +21,12 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from playwright.sync_api import Page, expect
 from pydantic import SecretStr
 
-from semg.platform import embedded
+from semg.platform.servers import embedded
 from semg.settings import Settings
 from semg.store import access, accounts, identities, profiles
 from semg.store.pool import Pool, one
+from testing.kits.live_helpers import wait_for
 from testing.running_system import running
-from testing.tests.live.live_helpers import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers]
 CLIENT_ID, CLIENT_SECRET = "semg", "client-secret"

@@ -14,13 +14,13 @@ import pytest
 from playwright.sync_api import Page, expect
 from pydantic import SecretStr
 
-from semg.consent import TEST_PERSON
-from semg.platform import embedded
+from semg.platform.servers import embedded
+from semg.privacy.consent import TEST_PERSON
 from semg.settings import Settings
 from semg.store import gestures, profiles
 from semg.store.pool import Pool
+from testing.kits.journey import log_in, open_page
 from testing.running_system import running, streaming
-from testing.tests.browser.journey import log_in, open_page
 from testing.tests.conftest import skip_or_fail
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(300)]

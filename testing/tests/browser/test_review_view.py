@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from semg.consent import TEST_PERSON
 from semg.domain import REST, Block, Decision, Session, us_from_utc
-from semg.jobs.videos import VideoKeeper
-from semg.sealed import Vault
+from semg.maintenance.video_files import VideoKeeper
+from semg.privacy.consent import TEST_PERSON
+from semg.security.encrypted_files import Vault
 from semg.settings import Settings
 from semg.store import blocks, decisions, gestures, profiles, repetitions, sessions, videos
 from semg.store.pool import Pool
 from semg.video.files import files_of
+from testing.kits.journey import log_in, open_page
+from testing.kits.video_kit import write_part
 from testing.running_system import running
-from testing.tests.browser.journey import log_in, open_page
-from testing.tests.video.video_kit import write_part
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers]
 

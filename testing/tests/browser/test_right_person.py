@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from semg.consent import TEST_PERSON
+from semg.privacy.consent import TEST_PERSON
 from semg.settings import Settings
 from semg.store import consents, gestures, jobs, profiles, repetitions, sessions
 from semg.store.pool import Pool
 from testing.kits.fingerprint import fingerprint
+from testing.kits.journey import PATIENCE_S, log_in, open_page
+from testing.kits.page_data import CHANNELS, RATE_HZ, make_session, now, store_noise
 from testing.running_system import running
-from testing.tests.browser.journey import PATIENCE_S, log_in, open_page
-from testing.tests.pages.page_data import CHANNELS, RATE_HZ, make_session, now, store_noise
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(300)]
 

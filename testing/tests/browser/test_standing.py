@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from semg.consent import TEST_PERSON
+from semg.privacy.consent import TEST_PERSON
 from semg.settings import Settings
 from semg.store import accounts, audit, gestures, profiles
 from semg.store.pool import Pool
+from testing.kits.journey import LOGIN, log_in, open_page
+from testing.kits.page_data import insert_models
 from testing.running_system import running
-from testing.tests.browser.journey import LOGIN, log_in, open_page
-from testing.tests.pages.page_data import insert_models
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers]
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from semg.platform import embedded
-from semg.platform.unit import url_answers
-from semg.security.characters import visible
+from semg.names.characters import visible
+from semg.platform.servers import embedded
+from semg.platform.supervision.unit import url_answers
 from semg.settings import PROJECT_DIR
-from testing.tests.pages.hostile import HIDDEN, names
+from testing.kits.hostile_names import HIDDEN, names
 from testing.tests.pages.test_text import seen
 
 pytestmark = [pytest.mark.browser]

@@ -25,7 +25,7 @@ from semg.domain import REST, CapturePlan, PlanStep
 from semg.errors import ConflictError
 from semg.store import sessions
 from semg.store.pool import Pool
-from testing.tests.capture.test_capture import NAMES, PLAN, T0, after, start_capture, written
+from testing.tests.capture.test_conducting import NAMES, PLAN, T0, after, start_capture, written
 
 
 def labels(plan: CapturePlan) -> list[tuple[str | None, int]]:

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from semg.boards import make_board, sketch_lines
-from semg.consent import TEST_PERSON
+from semg.privacy.consent import TEST_PERSON
+from semg.security.board_keys import make_board, sketch_lines
 from semg.settings import PROJECT_DIR, Settings
 from semg.store import blocks, boards, profiles
 from semg.store.pool import Pool

@@ -13,15 +13,15 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from gate.app import Gate
-from semg.passwords import hash_password
-from semg.platform import embedded
+from semg.platform.servers import embedded
 from semg.security.login import NewLogin
+from semg.security.passwords import hash_password
 from semg.settings import Settings
 from semg.store import accounts
 from semg.store.pool import Pool
-from testing.kits.logins import new_login
+from testing.kits.live_helpers import wait_for
+from testing.kits.new_logins import new_login
 from testing.tests.conftest import Servers
-from testing.tests.live.live_helpers import wait_for
 
 LOGIN, PASSWORD = "ada", "a long enough password"
 PAGES = frozenset({"/", "/User_Management"})

@@ -14,17 +14,16 @@ import pytest
 from gate import forms, turns
 from gate.entering import next_page
 from gate.steps import EXPIRED, LIFE_S, TRIES, Flows, Step, Steps
-from semg import passwords
 from semg.errors import LoginError
-from semg.passwords import hash_password
-from semg.security import passkeys, totp
+from semg.security import passkeys, passwords, totp
 from semg.security.login import REFUSED
 from semg.security.origins import Address
+from semg.security.passwords import hash_password
 from semg.store import accounts, audit, logins, second_factors
 from semg.store.accounts import Account
 from semg.store.pool import Pool, execute
+from testing.kits.live_helpers import wait_for
 from testing.tests.gate.conftest import LOGIN, PAGES, PASSWORD, Door
-from testing.tests.live.live_helpers import wait_for
 
 pytestmark = pytest.mark.servers
 

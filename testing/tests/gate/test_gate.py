@@ -15,14 +15,14 @@ from websockets.sync.client import connect
 
 from gate import sockets, uploads
 from gate.sockets import SESSIONS
-from semg.rates import Rates
 from semg.security.login import NewLogin, end_login
+from semg.security.rate_limit import Rates
+from semg.security.tokens import Login
 from semg.store import accounts
 from semg.store.pool import execute, one
-from semg.wire.tokens import Login
-from testing.kits.logins import new_login
+from testing.kits.live_helpers import wait_for
+from testing.kits.new_logins import new_login
 from testing.tests.gate.conftest import LOGIN, PASSWORD, Door
-from testing.tests.live.live_helpers import wait_for
 
 pytestmark = pytest.mark.servers
 

@@ -22,7 +22,8 @@ from typing import Any
 
 import pytest
 
-from semg.platform import embedded, services
+from semg.platform.servers import embedded
+from semg.platform.supervision import services
 from semg.settings import Settings
 from testing.running_system import environment_of
 from testing.tests.conftest import skip_or_fail

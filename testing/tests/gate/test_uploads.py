@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from gate import uploads
 from gate.sockets import SESSIONS
-from semg.wire.tokens import Login
+from semg.security.tokens import Login
 
 HERE = Login(1, 7)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from semg.store.pool import Pool
-from testing.tests.ingest.ingest_kit import Sender
+from testing.kits.ingest_kit import Sender
 
 
 @pytest.fixture

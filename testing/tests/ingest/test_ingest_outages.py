@@ -13,15 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from semg import bus
-from semg.ingest import journal as journal_module
+from semg.ingest.journal import publisher as journal_module
 from semg.ingest.server import IngestServer
-from semg.platform import embedded, nats
+from semg.platform.servers import embedded, nats
+from semg.process import bus
 from semg.settings import PROJECT_DIR, Settings
 from semg.store.pool import Pool, execute, one
 from semg.wire.messages import JOURNAL_STREAM
-from testing.tests.conftest import Servers, admin_execute
-from testing.tests.ingest.ingest_kit import (
+from testing.kits.ingest_kit import (
     PATIENCE_S,
     Sender,
     make_profile,
@@ -31,6 +30,7 @@ from testing.tests.ingest.ingest_kit import (
     stored_numbers,
     until,
 )
+from testing.tests.conftest import Servers, admin_execute
 
 pytestmark = pytest.mark.servers
 

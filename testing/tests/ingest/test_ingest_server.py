@@ -10,24 +10,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from semg import bus
-from semg.consent import TEST_PERSON
 from semg.errors import SettingsError
 from semg.ingest.server import IngestServer
+from semg.privacy.consent import TEST_PERSON
+from semg.process import bus
 from semg.store import consents, senders
 from semg.store.pool import Pool, execute
 from semg.store.services import list_services
 from semg.wire.blocks import decode_blocks
 from semg.wire.messages import PROFILES_SUBJECT, ProfileChanged, samples_subject, watch_subject
-from testing.tests.ingest.ingest_kit import (
-    Sender,
-    make_profile,
-    running,
-    stored_blocks,
-    stored_count,
-    stored_numbers,
-    until,
-)
+from testing.kits.ingest_kit import Sender, make_profile, running, stored_blocks, stored_count, stored_numbers, until
 
 pytestmark = pytest.mark.servers
 

@@ -8,11 +8,11 @@ import signal
 import numpy as np
 import pytest
 
-from semg import bus
 from semg.block_table import STARTS_RUN, BlockTable
 from semg.domain import Block
-from semg.ingest.counters import Counters
-from semg.ingest.live import LivePublisher
+from semg.ingest.live_publisher import LivePublisher
+from semg.ingest.streams.counters import Counters
+from semg.process import bus
 from semg.wire.blocks import decode_table
 from semg.wire.messages import live_subject
 from testing.tests.conftest import Servers

@@ -15,23 +15,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semg import exports
 from semg.domain import CapturePlan, ConditioningSpec, Decision, PlanStep, WindowSpec, us_from_utc
 from semg.errors import ConflictError, StoreError
-from semg.jobs import retention
-from semg.jobs.base_keeping import BaseKeeper
 from semg.jobs.training import run_job
-from semg.jobs.videos import VideoKeeper
-from semg.platform.backup import back_up
-from semg.pretraining import store_version
-from semg.pseudonyms import keep_name
+from semg.maintenance import retention
+from semg.maintenance.priors import BaseKeeper
+from semg.maintenance.video_files import VideoKeeper
+from semg.platform.database.backup import back_up
+from semg.priors.building import store_version
+from semg.privacy import archive_downloads
+from semg.privacy.pseudonyms import keep_name
 from semg.settings import Settings
-from semg.signals.base import Base, PersonStatistics
+from semg.signals.training.population_prior import Base, PersonStatistics
 from semg.store import audit, decisions, gestures, jobs, models, profiles, schema, sessions, videos
 from semg.store.pool import Pool, execute, one, rows
 from semg.video.files import files_of
-from testing.tests.ingest.ingest_kit import Sender, make_profile, running, until
-from testing.tests.video.video_kit import VAULT, write_part
+from testing.kits.ingest_kit import Sender, make_profile, running, until
+from testing.kits.video_kit import VAULT, write_part
 
 pytestmark = pytest.mark.servers
 
@@ -139,9 +139,9 @@ def fill(pool: Pool, settings: Settings, user_id: int, began: datetime) -> None:
     folder = settings.data_dir / "bases"
     store_version(folder, [base_of(str(user_id), "1000001", "1000002")])
     assert found_in_files(folder)
-    archive = exports.Export(pool, settings, user_id)
+    archive = archive_downloads.Export(pool, settings, user_id)
     archive.join(60)
-    assert (exports.folder_of(settings) / archive.name).is_file(), archive.problem
+    assert (archive_downloads.folder_of(settings) / archive.name).is_file(), archive.problem
 
 
 def fail(pool: Pool, settings: Settings, user_id: int, other: int, began: datetime) -> None:
@@ -212,11 +212,11 @@ async def test_nothing_of_an_erased_person_is_left(
             audit.record(tx, audit.Actor(service="app"), "profile.erased", user_id, **asdict(gone))
         VideoKeeper(pool, settings.videos, VAULT).step()
         BaseKeeper(pool, settings.data_dir / "bases").step()
-        exports.remove_exports(settings, pool)
+        archive_downloads.remove_exports(settings, pool)
         await until(lambda: senders_in(pool, user_id) == [], "the table of senders has forgotten the person")
         assert found_in_tables(pool, user_id) == []
         assert found_in_files(settings.data_dir, settings.log_dir) == []
-        assert list(exports.folder_of(settings).iterdir()) == []
+        assert list(archive_downloads.folder_of(settings).iterdir()) == []
         logged = [*caplog.text.encode().splitlines(), *servers.postgres.log.read_bytes()[server_log:].splitlines()]
         assert any(b"duplicate key value" in line for line in logged), "the server logs what it refuses"
         assert [line for line in logged if any(trace in line for trace in traces())] == []

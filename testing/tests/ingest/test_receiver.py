@@ -14,16 +14,16 @@ from semg.domain import Device
 from semg.errors import SettingsError
 from semg.ingest import receiver as receiver_module
 from semg.ingest import udp_socket
-from semg.ingest.arrivals import ADDRESS_BYTES, SLOT_BYTES, Arrivals, readable
-from semg.ingest.counters import Counters
-from semg.ingest.limits import Budgets
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.receiver import MAX_TAKEN, Receiver, now_us
-from semg.ingest.sources import MAX_SOURCES, REFUSED_LOOKED_AT, REFUSED_PER_S, Sources
-from semg.ingest.text_streams import IDLE_US
+from semg.ingest.streams.counters import Counters
+from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, SLOT_BYTES, Arrivals, readable
+from semg.ingest.streams.limits import Budgets
+from semg.ingest.streams.sources import MAX_SOURCES, REFUSED_LOOKED_AT, REFUSED_PER_S, Sources
+from semg.ingest.text.streams import IDLE_US
 from semg.ingest.udp_socket import kernel_drops, open_socket
 from semg.settings import Settings
-from testing.tests.ingest.board_kit import process
+from testing.kits.board_kit import process
 
 T0_US = 1_790_000_000_000_000
 JUNK = b"no sample"

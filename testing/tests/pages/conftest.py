@@ -9,22 +9,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from semg import exports
-from semg.consent import TEST_PERSON
-from semg.passwords import hash_password
+from semg.privacy import archive_downloads
+from semg.privacy.consent import TEST_PERSON
+from semg.security.passwords import hash_password
 from semg.settings import Settings
 from semg.store import access, accounts, gestures, profiles
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import (
-    CHANNELS,
-    LOGIN,
-    LOGIN_OF_TEST,
-    MAIN,
-    PASSWORD,
-    RATE_HZ,
-    AsRole,
-    login_of,
-)
+from testing.kits.page_data import CHANNELS, LOGIN, LOGIN_OF_TEST, MAIN, PASSWORD, RATE_HZ, AsRole, login_of
 from ui import login, runtime
 from ui.runtime import App
 
@@ -34,7 +25,7 @@ def app_of_test(settings: Settings, pool: Pool, monkeypatch: pytest.MonkeyPatch)
     """The app on the test's own database."""
     made = App(settings, pool)
     monkeypatch.setattr(runtime, "make_app", lambda: made)
-    monkeypatch.setattr(exports, "begin", exports.Desk().begin)
+    monkeypatch.setattr(archive_downloads, "begin", archive_downloads.Desk().begin)
     monkeypatch.setattr(login, "of_connection", lambda: st.session_state.get(LOGIN_OF_TEST, 0))
     st.cache_resource.clear()
     with pool.transaction() as tx:

@@ -8,11 +8,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semg.errors import LoginError
-from semg.passwords import hash_password
 from semg.security.login import verify_login
+from semg.security.passwords import hash_password
 from semg.store import access, accounts, api_tokens, audit, profiles
 from semg.store.pool import Pool, execute, one
-from testing.tests.pages.page_data import (
+from testing.kits.page_data import (
     GESTURES,
     LOGIN,
     PASSWORD,

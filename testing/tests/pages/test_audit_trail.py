@@ -12,19 +12,18 @@ import pytest
 from pydantic import SecretStr
 
 from semg.errors import LoginError
-from semg.jobs import retention
-from semg.passwords import hash_password
-from semg.platform.postgres import PostgresServer
-from semg.privacy import downloads
-from semg.pseudonyms import keep_name
+from semg.maintenance import retention
+from semg.platform.reencrypt import reencrypt
+from semg.platform.servers.postgres import PostgresServer
+from semg.privacy import file_exports
+from semg.privacy.pseudonyms import keep_name
 from semg.security.login import verify_login
-from semg.security.reencrypt import reencrypt
+from semg.security.passwords import hash_password
 from semg.settings import Settings
 from semg.store import access, accounts, api_tokens, audit, boards, jobs, sessions, videos
 from semg.store.audit import Action
 from semg.store.pool import Pool, execute
-from testing.tests.conftest import admin_execute
-from testing.tests.pages.page_data import (
+from testing.kits.page_data import (
     CAPTURE,
     GESTURES,
     JOBS,
@@ -43,10 +42,11 @@ from testing.tests.pages.page_data import (
     now,
     store_noise,
 )
+from testing.tests.conftest import admin_execute
 from testing.tests.pages.test_boards_tab import make as make_board
 from testing.tests.pages.test_capture_page import start_session
 from testing.tests.pages.test_overview_page import show_sender
-from ui.audit import WORDS
+from ui.audit_view import WORDS
 from ui.runtime import App
 
 pytestmark = pytest.mark.servers
@@ -137,7 +137,7 @@ def capture_is_made(world: World) -> None:
 def recording_is_looked_at_and_changed(world: World) -> None:
     number = world.filmed_session()
     page = world.open_page(REVIEW)
-    fetch(world, downloads.session_file(number, "csv.gz"))
+    fetch(world, file_exports.session_file(number, "csv.gz"))
     page.text_input(key=f"name-{number}").input("Evening")
     button(page, "Rename").click().run()
     page.checkbox(key=f"sure-{number}").check().run()
@@ -171,12 +171,12 @@ def models_are_used(world: World) -> None:
     field(page.selectbox, "Version").set_value(1).run()
     act(page, "activate").click().run()
     for kind in ("safetensors", "json"):
-        fetch(world, downloads.model_file(world.user_id, 2, kind))
+        fetch(world, file_exports.model_file(world.user_id, 2, kind))
 
 
 def fetch(world: World, name: str) -> None:
-    """Write down what the API does when a browser fetches a file (live/test_downloads.py)."""
-    download = downloads.find_download(name)
+    """Write down what the API does when a browser fetches a file (webapi/test_downloads.py)."""
+    download = file_exports.find_download(name)
     assert download is not None
     with world.pool.transaction() as tx:
         download.note(tx, audit.Actor(LOGIN))
@@ -221,7 +221,7 @@ def own_account_is_used(world: World) -> None:
     button(page, "Make token").click().run()
     button(page, "Revoke").click().run()
     page.toggle(key="audit-show").set_value(True).run()
-    fetch(world, downloads.audit_file("csv"))
+    fetch(world, file_exports.audit_file("csv"))
     button(page, "Log out everywhere").click().run()
 
 

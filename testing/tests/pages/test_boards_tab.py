@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from semg.boards import decrypt_key
+from semg.security.board_keys import decrypt_key
 from semg.store import boards
 
 pytestmark = pytest.mark.servers

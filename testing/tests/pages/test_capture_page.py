@@ -17,7 +17,7 @@ from semg.domain import REST, Session, us_from_utc
 from semg.errors import ConflictError
 from semg.store import profiles, sessions, videos
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import act, all_text, make_session, now, store_noise
+from testing.kits.page_data import act, all_text, make_session, now, store_noise
 from ui.webcam import ice_servers
 
 CAPTURE = "3_Training_Data_Capture.py"
@@ -225,7 +225,7 @@ def video_page(session_id: int) -> None:
     import streamlit as st
 
     from semg.store import accounts
-    from testing.tests.pages.page_data import login_of
+    from testing.kits.page_data import login_of
     from ui import runtime
     from ui.video import show_video
 

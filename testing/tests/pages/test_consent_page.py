@@ -8,11 +8,11 @@ from datetime import timedelta
 
 from streamlit.testing.v1 import AppTest
 
-from semg.agreement import agrees
-from semg.consent import TEST_PERSON
+from semg.consent_types import agrees
+from semg.privacy.consent import TEST_PERSON
 from semg.store import audit, consents, profiles, sessions, videos
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import CAPTURE, USERS, act, all_text, button, field, now, store_noise
+from testing.kits.page_data import CAPTURE, USERS, act, all_text, button, field, now, store_noise
 
 Open = Callable[..., AppTest]
 

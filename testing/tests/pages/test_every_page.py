@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from testing.tests.pages.page_data import (
+from testing.kits.page_data import (
     CAPTURE,
     GESTURES,
     JOBS,

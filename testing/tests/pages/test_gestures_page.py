@@ -6,17 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from semg.consent import TEST_PERSON
+from semg.privacy.consent import TEST_PERSON
 from semg.store import gestures, profiles
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import (
-    GESTURES,
-    Open,
-    act,
-    button,
-    make_session,
-    now,
-)
+from testing.kits.page_data import GESTURES, Open, act, button, make_session, now
 
 pytestmark = pytest.mark.servers
 

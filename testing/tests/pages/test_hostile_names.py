@@ -12,9 +12,9 @@ from google.protobuf.message import Message
 
 from semg.settings import Settings
 from semg.store.pool import Pool
-from testing.tests.pages.hostile import fill, names
-from testing.tests.pages.page_data import CAPTURE, GESTURES, JOBS, LIVE, REVIEW, TRAIN, USERS, Open, all_text
-from testing.tests.pages.parts import run_parts
+from testing.kits.hostile_names import fill, names
+from testing.kits.page_data import CAPTURE, GESTURES, JOBS, LIVE, REVIEW, TRAIN, USERS, Open, all_text
+from testing.kits.page_parts import run_parts
 from ui.text import plain
 
 pytestmark = pytest.mark.servers

@@ -10,21 +10,10 @@ import pytest
 
 from semg.domain import DecisionSpec
 from semg.settings import Settings
-from semg.signals.progress import EpochPoint, epoch_line
+from semg.signals.training.progress import EpochPoint, epoch_line
 from semg.store import jobs, models, profiles
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import (
-    JOBS,
-    LIVE,
-    REPORT,
-    Open,
-    act,
-    all_text,
-    field,
-    insert_models,
-    make_session,
-    now,
-)
+from testing.kits.page_data import JOBS, LIVE, REPORT, Open, act, all_text, field, insert_models, make_session, now
 
 pytestmark = pytest.mark.servers
 

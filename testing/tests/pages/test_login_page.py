@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semg.passwords import hash_password
 from semg.security.login import find_logged_in
+from semg.security.passwords import hash_password
+from semg.security.tokens import Login
 from semg.settings import PROJECT_DIR
 from semg.store import accounts, logins
 from semg.store.pool import Pool, Transaction, execute
-from semg.wire.tokens import Login
-from testing.tests.pages.page_data import LOGIN, LOGIN_OF_TEST, MAIN, PASSWORD, all_text, login_of
+from testing.kits.page_data import LOGIN, LOGIN_OF_TEST, MAIN, PASSWORD, all_text, login_of
 from ui.runtime import App
 
 PAGES = sorted((PROJECT_DIR / "streamlit_apps" / "pages").glob("*.py"))

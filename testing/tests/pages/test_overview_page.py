@@ -7,21 +7,11 @@ from typing import Any
 
 import pytest
 
-from semg.boards import make_board
-from semg.consent import TEST_PERSON
+from semg.privacy.consent import TEST_PERSON
+from semg.security.board_keys import make_board
 from semg.store import boards, profiles, senders, services
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import (
-    CAPTURE,
-    LIVE,
-    Open,
-    act,
-    all_text,
-    insert_models,
-    make_session,
-    now,
-    store_noise,
-)
+from testing.kits.page_data import CAPTURE, LIVE, Open, act, all_text, insert_models, make_session, now, store_noise
 
 pytestmark = pytest.mark.servers
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semg import prompt_media
+from semg.capture import prompt_media
+from semg.capture.prompt_media import check_prompt
 from semg.errors import InvalidValueError
-from semg.prompt_media import check_prompt
 from semg.store import gestures
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import GESTURES, Open, act
+from testing.kits.page_data import GESTURES, Open, act
 
 
 def picture(kind: str) -> bytes:

@@ -12,11 +12,11 @@ from datetime import timedelta
 import pytest
 from streamlit.testing.v1 import element_tree
 
-from semg import exports
+from semg.privacy import archive_downloads
 from semg.settings import Settings
 from semg.store import accounts, audit, gestures, jobs, profiles, sessions
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import GESTURES, JOBS, REVIEW, USERS, Open, button, field, make_session, now
+from testing.kits.page_data import GESTURES, JOBS, REVIEW, USERS, Open, button, field, make_session, now
 from ui import acts
 
 
@@ -72,7 +72,7 @@ def test_state_is_looked_at_by_the_server_too(open_page: Open, pool: Pool, profi
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Archives are not complete before this is set."""
     goes_on = threading.Event()
-    monkeypatch.setattr(exports, "write_archive", lambda *_, **__: goes_on.wait(60))
+    monkeypatch.setattr(archive_downloads, "write_archive", lambda *_, **__: goes_on.wait(60))
     yield goes_on
     goes_on.set()
 
@@ -89,27 +89,27 @@ def test_archives_are_counted_by_the_server(
         assert pages[0].session_state["person-export"] is first
     button(pages[1], "Make the archive of Ada").click().run()
     assert "archive of this person is being made" in pages[1].error[0].value
-    assert len(exports.list_exports(settings)) == 1
+    assert len(archive_downloads.list_exports(settings)) == 1
     held.set()
     first.join(60)
-    for _ in range(exports.AN_HOUR - 1):
+    for _ in range(archive_downloads.AN_HOUR - 1):
         button(pages[1], "Make the archive of Ada").click().run()
         pages[1].session_state["person-export"].join(60)
     kept = [pages[1].session_state["person-export"].name]
-    assert [path.name for path in exports.list_exports(settings)] == kept, "a new one replaces the one before"
+    assert [path.name for path in archive_downloads.list_exports(settings)] == kept, "a new one replaces the one before"
     button(pages[1], "Make the archive of Ada").click().run()
     assert "10 archives made in an hour; try again in 60 minutes" in pages[1].error[0].value
-    assert [path.name for path in exports.list_exports(settings)] == kept
+    assert [path.name for path in archive_downloads.list_exports(settings)] == kept
     with pool.transaction() as tx:
         made = [one for one in audit.list_entries(tx) if one.action == "person.exported"]
-    assert len(made) == exports.AN_HOUR
+    assert len(made) == archive_downloads.AN_HOUR
 
 
 @pytest.mark.servers
 def test_few_archives_are_made_at_once_of_all_accounts(pool: Pool, settings: Settings, held: threading.Event) -> None:
-    desk = exports.Desk(at_once=2)
+    desk = archive_downloads.Desk(at_once=2)
     making = [desk.begin(pool, settings, user_id, account_id=user_id) for user_id in (1, 2)]
-    with pytest.raises(exports.ConflictError, match="2 archives are being made"):
+    with pytest.raises(archive_downloads.ConflictError, match="2 archives are being made"):
         desk.begin(pool, settings, 3, account_id=3)
     held.set()
     for one in making:

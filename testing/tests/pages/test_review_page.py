@@ -9,12 +9,12 @@ from datetime import timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semg.session_data import load_session
+from semg.recordings.session_data import load_session
+from semg.security import tokens
 from semg.settings import Settings
 from semg.store import accounts, audit, sessions
 from semg.store.pool import Pool
-from semg.wire import tokens
-from testing.tests.pages.page_data import LOGIN, REVIEW, Open, act, all_text, button, make_session, now, store_noise
+from testing.kits.page_data import LOGIN, REVIEW, Open, act, all_text, button, make_session, now, store_noise
 from ui import imports, runtime
 from ui.runtime import App
 

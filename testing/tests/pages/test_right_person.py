@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semg.consent import TEST_PERSON
+from semg.privacy.consent import TEST_PERSON
 from semg.store import consents, gestures, models, profiles, sessions
 from semg.store.pool import Pool
 from testing.kits.fingerprint import fingerprint
-from testing.tests.pages.page_data import (
+from testing.kits.page_data import (
     CAPTURE,
     CHANNELS,
     GESTURES,
@@ -35,7 +35,7 @@ from testing.tests.pages.page_data import (
     now,
     store_noise,
 )
-from testing.tests.pages.parts import run_parts
+from testing.kits.page_parts import run_parts
 from testing.tests.pages.test_capture_page import start_session
 from ui import webcam
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semg.consent import TEST_PERSON
 from semg.domain import DecisionSpec
 from semg.errors import AccessError, NotFoundError
-from semg.passwords import hash_password
+from semg.privacy.consent import TEST_PERSON
+from semg.security.passwords import hash_password
 from semg.store import access, accounts, boards, gestures, jobs, logins, profiles, senders, sessions
 from semg.store.pool import Pool, Transaction, execute
-from testing.tests.pages.page_data import (
+from testing.kits.page_data import (
     CAPTURE,
     CHANNELS,
     JOBS,
@@ -35,7 +35,7 @@ from testing.tests.pages.page_data import (
     make_session,
     now,
 )
-from testing.tests.pages.parts import run_parts
+from testing.kits.page_parts import run_parts
 from testing.tests.pages.test_capture_page import of_plan, start_session
 from ui import decision_fields, review_edit
 from ui.boards import let_send

@@ -7,19 +7,10 @@ from datetime import timedelta
 import pytest
 
 from semg.capture import CaptureConductor, make_plan
-from semg.consent import TEST_PERSON
+from semg.privacy.consent import TEST_PERSON
 from semg.store import profiles, services, sessions
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import (
-    CAPTURE,
-    Open,
-    act,
-    all_text,
-    button,
-    make_session,
-    now,
-    store_noise,
-)
+from testing.kits.page_data import CAPTURE, Open, act, all_text, button, make_session, now, store_noise
 
 pytestmark = pytest.mark.servers
 

@@ -12,9 +12,9 @@ from cmarkgfm.cmark import Options
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from semg.security.characters import visible
-from semg.signals.progress import EpochPoint
-from testing.tests.pages.hostile import HIDDEN, names
+from semg.names.characters import visible
+from semg.signals.training.progress import EpochPoint
+from testing.kits.hostile_names import HIDDEN, names
 from ui.report_figures import confusion_figure, epoch_figure
 from ui.text import BLANK, JOINER, Markdown, cells, chart, file_name, line, markup, md, plain, shown
 

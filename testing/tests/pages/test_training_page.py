@@ -9,7 +9,7 @@ import pytest
 from semg.store import jobs, repetitions, sessions
 from semg.store.pool import Pool
 from semg.store.session_quality import SessionQuality, save_quality
-from testing.tests.pages.page_data import TRAIN, Open, act, all_text, button, field, make_session, now
+from testing.kits.page_data import TRAIN, Open, act, all_text, button, field, make_session, now
 
 pytestmark = pytest.mark.servers
 

@@ -7,19 +7,11 @@ from datetime import timedelta
 import pytest
 import udpsim
 
-from semg.consent import TEST_PERSON
+from semg.privacy.consent import TEST_PERSON
 from semg.settings import load_settings
 from semg.store import profiles
 from semg.store.pool import Pool
-from testing.tests.pages.page_data import (
-    USERS,
-    Open,
-    all_text,
-    button,
-    field,
-    make_session,
-    now,
-)
+from testing.kits.page_data import USERS, Open, all_text, button, field, make_session, now
 from ui.profile_form import PRESETS
 
 pytestmark = pytest.mark.servers

@@ -19,7 +19,8 @@ from typing import Any
 import psutil
 import pytest
 
-from semg.platform import cluster, embedded, identity, state
+from semg.platform.installation import identity, state
+from semg.platform.servers import cluster, embedded
 from semg.settings import PROJECT_DIR, Settings
 
 SERVICE_PROGRAM = """

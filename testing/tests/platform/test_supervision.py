@@ -18,14 +18,17 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import pytest
 
-from semg.platform import control, earlier, embedded, identity, services, state
-from semg.platform.services import Service
-from semg.platform.supervisor import SERVICE_FILES
+from semg.platform import control
+from semg.platform.database import earlier_databases
+from semg.platform.installation import identity, state
+from semg.platform.servers import embedded
+from semg.platform.supervision import services
+from semg.platform.supervision.services import Service
+from semg.platform.supervision.supervisor import SERVICE_FILES
 from semg.settings import Settings, load_settings
 from semg.store.databases import Databases
 from testing.tests.conftest import Servers
-
-from .conftest import SERVICE_PROGRAM, Installation, wait_for
+from testing.tests.platform.conftest import SERVICE_PROGRAM, Installation, wait_for
 
 pytestmark = pytest.mark.servers
 
@@ -437,7 +440,8 @@ def test_database_that_a_restore_put_aside_long_ago_goes_while_the_platform_runs
     installation: Installation, servers: Servers
 ) -> None:
     databases, now = Databases(servers.settings), datetime.now(UTC)
-    old, young = (earlier.name_aside(servers.settings.postgres_db, now - timedelta(days=age)) for age in (31, 29))
+    name = servers.settings.postgres_db
+    old, young = (earlier_databases.name_aside(name, now - timedelta(days=age)) for age in (31, 29))
     for name in (old, young):
         databases.create(name)
     try:

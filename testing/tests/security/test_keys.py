@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 
 from semg.errors import SealError, SettingsError, WireError
-from semg.sealed import Vault
+from semg.security import tokens
+from semg.security.encrypted_files import Vault
+from semg.security.field_encryption import decrypt, encrypt, is_current
 from semg.security.keys import KeyRing, derive, key_id, ring_of
 from semg.settings import PROJECT_DIR, Settings
-from semg.small_secrets import decrypt, encrypt, is_current
-from semg.wire import tokens
 
 FIRST, SECOND, THIRD = "a" * 43, "b" * 43, "c" * 43
 BEFORE = KeyRing(FIRST)

@@ -10,8 +10,8 @@ import time
 import pytest
 from argon2 import PasswordHasher
 
-from semg import passwords
 from semg.errors import InvalidValueError
+from semg.security import passwords
 from semg.security.password_rules import LOOKED_AT, MAX_LENGTH, MIN_LENGTH, check_password
 
 LOGIN = "maria.schmidt"

@@ -8,10 +8,10 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from semg.domain import CapturePlan, PlanStep
 from semg.signals.dataset import make_windows
-from semg.signals.metrics import score
-from semg.signals.report import evaluate
 from semg.signals.synthesis import DEFAULT_GESTURES, SyntheticArm, make_plan
-from semg.signals.training import fit
+from semg.signals.training.metrics import score
+from semg.signals.training.report import evaluate
+from semg.signals.training.train import fit
 
 
 @pytest.mark.parametrize("sensor", ["raw", "envelope"])

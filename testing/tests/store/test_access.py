@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from semg import passwords
 from semg.errors import AccessError, ConflictError, InvalidValueError, LoginError, NotFoundError
 from semg.platform.first_login import ensure_admin
+from semg.security import passwords
 from semg.security.login import end_login, find_logged_in, verify_login
+from semg.security.tokens import Login
 from semg.settings import Settings
 from semg.store import access, accounts, api_tokens, audit, gestures, logins, profiles
 from semg.store.accounts import Account
 from semg.store.pool import Pool, execute, one, rows
-from semg.wire.tokens import Login
-from testing.kits.logins import make_login, new_login
+from testing.kits.new_logins import make_login, new_login
 
 PASSWORD = "correct horse"
 MakeAccount = Callable[..., Account]

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from argon2 import PasswordHasher
 
-from semg import passwords
 from semg.errors import ConflictError, InvalidValueError, LoginError, NotFoundError
 from semg.security import login as logging_in
+from semg.security import passwords
 from semg.security.login import Throttle, UnknownLogins, verify_login
 from semg.settings import Settings
 from semg.store import accounts

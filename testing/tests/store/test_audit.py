@@ -8,13 +8,13 @@ import psycopg2
 import pytest
 
 from semg.errors import InvalidValueError, StoreError
-from semg.platform.postgres import PostgresServer
+from semg.platform.servers.postgres import PostgresServer
 from semg.settings import Settings
 from semg.store import accounts, audit, profiles, retention
 from semg.store.audit import Actor
 from semg.store.pool import Pool, execute, one
+from testing.kits.store_data import Filled
 from testing.tests.conftest import admin_execute
-from testing.tests.store.store_data import Filled
 
 
 def test_entry_tells_who_did_what_and_outlives_both(pool: Pool, filled: Filled) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from semg.errors import ConflictError, InvalidValueError, StoreError
-from semg.platform import schema as runner
-from semg.platform.postgres import PostgresServer
+from semg.platform.database import schema_setup as runner
+from semg.platform.servers.postgres import PostgresServer
 from semg.security import audit_chain
 from semg.security.audit_chain import Noted, Verdict
 from semg.settings import PROJECT_DIR, Settings

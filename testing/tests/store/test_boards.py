@@ -8,9 +8,9 @@ from dataclasses import astuple
 
 import pytest
 
-from semg.boards import make_board
 from semg.domain import NEVER_SENT, BoardMark
 from semg.errors import ConflictError, InvalidValueError, NotFoundError, StoreError
+from semg.security.board_keys import make_board
 from semg.store import boards, profiles
 from semg.store.pool import Pool, execute, rows
 

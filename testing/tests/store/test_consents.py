@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from semg import consent
-from semg.agreement import ConsentText
 from semg.capture import make_plan
-from semg.consent import TEST_PERSON, read_text
+from semg.consent_types import ConsentText
 from semg.errors import ConflictError, SettingsError
+from semg.privacy import consent
+from semg.privacy.consent import TEST_PERSON, read_text
 from semg.store import consents, jobs, profiles, sessions, videos
 from semg.store.pool import Pool
-from testing.tests.store.store_data import T0, Filled
+from testing.kits.store_data import T0, Filled
 
 NOTHING = replace(TEST_PERSON, scopes=())
 NO_VIDEO = replace(TEST_PERSON, scopes=("recording",))

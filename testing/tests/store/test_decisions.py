@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from semg.consent import TEST_PERSON
 from semg.domain import Decision
 from semg.errors import InvalidValueError
+from semg.privacy.consent import TEST_PERSON
 from semg.store import decisions, profiles
 from semg.store.pool import Pool, one
-from testing.tests.store.store_data import T0, decision, fill
+from testing.kits.store_data import T0, decision, fill
 
 US = st.integers(0, 2_000_000_000_000_000)
 

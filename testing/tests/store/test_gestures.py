@@ -8,7 +8,7 @@ from semg.domain import REST
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.store import gestures, sessions
 from semg.store.pool import Pool
-from testing.tests.store.store_data import Filled
+from testing.kits.store_data import Filled
 
 
 def names(pool: Pool, user_id: int) -> list[str]:

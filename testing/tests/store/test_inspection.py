@@ -13,13 +13,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from semg.diagram import draw_mermaid, draw_svg
+from db.diagram import draw_mermaid, draw_svg
 from semg.errors import StoreError
 from semg.settings import PROJECT_DIR, Settings
 from semg.store import accounts, inspection, sqlite_files
 from semg.store.inspection import Column, ForeignKey, Table
 from semg.store.pool import Pool, execute
-from testing.tests.store.store_data import Filled
+from testing.kits.store_data import Filled
 
 
 def load(name: str) -> ModuleType:

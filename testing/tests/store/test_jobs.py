@@ -11,7 +11,7 @@ from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.settings import Settings
 from semg.store import jobs, profiles, sessions
 from semg.store.pool import Pool, execute
-from testing.tests.store.store_data import T0, Filled, fill
+from testing.kits.store_data import T0, Filled, fill
 
 
 def test_job_comes_back_as_it_was_inserted(pool: Pool, filled: Filled) -> None:

@@ -11,7 +11,7 @@ from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.settings import Settings
 from semg.store import models, profiles
 from semg.store.pool import Pool
-from testing.tests.store.store_data import Filled
+from testing.kits.store_data import Filled
 
 ARTIFACT = bytes(range(256)) * 3
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from semg.agreement import Consent, NewConsent, agrees
-from semg.consent import TEST_PERSON
+from semg.consent_types import Consent, NewConsent, agrees
 from semg.domain import REST, DecisionSpec
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.privacy.consent import TEST_PERSON
 from semg.store import gestures, jobs, profiles
 from semg.store.pool import Pool, one, rows
-from testing.tests.store.store_data import Filled, fill, insert_block
+from testing.kits.store_data import Filled, fill, insert_block
 
 # erased_videos, erased_from_bases: numbers only, until job_runner has removed what they name. The audit log holds
 # numbers only too, and outlives what it tells of.

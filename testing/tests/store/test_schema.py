@@ -18,9 +18,9 @@ import pytest
 
 from semg.domain import Block, us_from_utc, utc_from_us
 from semg.errors import PlatformError, SettingsError, StoreError
-from semg.platform import backup
-from semg.platform import schema as runner
-from semg.platform.postgres import PostgresServer
+from semg.platform.database import backup
+from semg.platform.database import schema_setup as runner
+from semg.platform.servers.postgres import PostgresServer
 from semg.settings import Settings
 from semg.store import blocks, consents, profiles, schema
 from semg.store.pool import Pool, execute, one, rows

@@ -11,7 +11,7 @@ from semg.domain import Device, utc_from_us
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.store import blocks, gestures, jobs, models, profiles, sessions
 from semg.store.pool import Pool, one, rows
-from testing.tests.store.store_data import PLAN, T0, Filled, insert_block
+from testing.kits.store_data import PLAN, T0, Filled, insert_block
 
 
 def at(seconds: float) -> datetime:

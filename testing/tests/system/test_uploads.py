@@ -19,7 +19,7 @@ from semg.security.login import NewLogin, end_login
 from semg.settings import Settings
 from semg.store import accounts
 from semg.store.pool import Pool
-from testing.kits.logins import new_login
+from testing.kits.new_logins import new_login
 from testing.running_system import running
 from testing.tests.conftest import Servers
 

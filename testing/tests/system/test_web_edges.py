@@ -18,17 +18,19 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from semg.platform import certificate, embedded, gateway_config, services
-from semg.service import verification
+from semg.platform.lan import certificate, gateway_config
+from semg.platform.servers import embedded
+from semg.platform.supervision import services
+from semg.process.lifecycle import verification
+from semg.security import tokens
 from semg.settings import PROJECT_DIR, Settings, load_settings
 from semg.store import accounts, profiles
 from semg.store.pool import Pool
-from semg.wire import tokens
-from testing.kits.logins import new_login
+from testing.kits.gateway_kit import System, Upstream, say, serving
+from testing.kits.new_logins import new_login
 from testing.running_system import running
 from testing.tests.conftest import Servers, skip_or_fail
-from testing.tests.platform.gateway_kit import System, Upstream, say, serving
-from testing.tests.platform.test_gateway_targets import HIDDEN, TARGETS, UNNEEDED, UPGRADE, Other, request
+from testing.tests.platform.lan.test_gateway_targets import HIDDEN, TARGETS, UNNEEDED, UPGRADE, Other, request
 
 pytestmark = pytest.mark.servers
 SERVER_NAME = "emg.lab.example"

@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from semg.environment import child_environment
-from semg.platform import embedded, identity
+from semg.platform.installation import identity
+from semg.platform.servers import embedded
 from semg.process.threads import thread_limits
-from semg.recordings import write_recording
+from semg.recordings.csv_format import write_recording
 from semg.settings import PROJECT_DIR
 from semg.signals.synthesis import SyntheticArm, make_plan
 

@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from semg.platform import embedded
+from semg.platform.servers import embedded
 from semg.security import audit_chain
 from semg.security.audit_chain import Verdict
 from semg.settings import Settings
@@ -37,8 +37,7 @@ from testing.attacks.means import Limits
 from testing.attacks.own_system import FORMULA
 from testing.attacks.runner import CLEAR, GROUPS, OPEN, UNTRIED, findings, run
 from testing.attacks.target import Target
-
-from .open_server import OpenServer
+from testing.kits.open_server import OpenServer
 
 
 @pytest.fixture

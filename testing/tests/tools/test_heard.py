@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from heard import what_udpserver_says
 
-from semg.ingest.sources import MAX_SOURCES
+from semg.ingest.streams.sources import MAX_SOURCES
 from semg.store import services
 from semg.store.pool import Pool
 from testing.tests.conftest import Servers

@@ -9,14 +9,14 @@ import time
 
 import pytest
 
-from semg import bus
-from semg.consent import TEST_PERSON
 from semg.domain import Decision
+from semg.privacy.consent import TEST_PERSON
+from semg.process import bus
 from semg.settings import PROJECT_DIR, Settings
 from semg.store import profiles
 from semg.store.pool import Pool
 from semg.wire import messages
-from testing.tests.live.live_helpers import api_running
+from testing.kits.live_helpers import api_running
 
 pytestmark = pytest.mark.servers
 PATIENCE_S = 40.0

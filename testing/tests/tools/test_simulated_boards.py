@@ -23,7 +23,7 @@ import udpsim
 from simulated_boards import BoardEncoder, in_blocks
 from simulation import Chunk, Network, SimulationError
 
-from semg.recordings import load_recording, write_recording
+from semg.recordings.csv_format import load_recording, write_recording
 from semg.settings import PROJECT_DIR, Settings
 from semg.wire.udp2 import DatagramV2, Key, decode_v2, encode_v2
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from semg.errors import SealError, VideoError
-from semg.sealed import MAGIC
+from semg.security.encrypted_files import MAGIC
 from semg.video.files import VideoFiles, files_of
 from semg.video.finishing import finish, frame_at, read_times
 from semg.video.writer import PartWriter, fitting, size_of
 from testing import fake_camera
-from testing.tests.video.video_kit import SERVER_US, TICKS, VAULT, picture, write_part
+from testing.kits.video_kit import SERVER_US, TICKS, VAULT, picture, write_part
 
 SECOND_US = 1_000_000
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from semg.capture import make_plan
-from semg.consent import TEST_PERSON
-from semg.jobs.videos import VideoKeeper, keep_videos
+from semg.maintenance.video_files import VideoKeeper, keep_videos
+from semg.privacy.consent import TEST_PERSON
 from semg.store import gestures, profiles, sessions, videos
 from semg.store.pool import Pool, execute
 from semg.video.files import files_of
 from semg.video.recording import SILENT_S, Claims, Limits, Recorder
 from testing import fake_camera
-from testing.tests.video.video_kit import SERVER_US, TICKS, VAULT, picture, write_part
+from testing.kits.video_kit import SERVER_US, TICKS, VAULT, picture, write_part
 
 PLENTY = Limits(1 << 30, 0)
 WAIT_S = 20.0

@@ -1,0 +1,130 @@
+"""Which profile has which active model, kept current: read every second, and at once when the bus says so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from semg.domain import Device, Model, Profile
+from semg.errors import ArtifactError, StoreError
+from semg.inference.streams import ActiveModel
+from semg.signals.model.classifier import spec_from_metadata
+from semg.store import models, profiles
+from semg.store.pool import Pool
+
+logger = logging.getLogger(__name__)
+
+
+def active_model(profile: Profile, model: Model) -> ActiveModel:
+    """Find the model's channels, by name, in the profile's device.
+
+    Raises
+    ------
+    ArtifactError
+        The device has no channel of such a name.
+    """
+    spec = spec_from_metadata(model.metadata)
+    return ActiveModel(
+        user_id=profile.user_id,
+        version=model.version,
+        spec=spec,
+        columns=columns_of(spec.channels, profile.device),
+        n_device_channels=profile.device.n_channels,
+        decision=profile.decision,
+    )
+
+
+def columns_of(channels: tuple[str, ...], device: Device) -> tuple[int, ...]:
+    """Give the place of each named channel in a sample of the device.
+
+    Raises
+    ------
+    ArtifactError
+        The device has no such channel.
+    """
+    places = {name: index for index, name in enumerate(device.channels)}
+    missing = [name for name in channels if name not in places]
+    if missing:
+        raise ArtifactError(
+            f"the model needs channels {', '.join(missing)}, which the device of profile {device.user_id} does not "
+            f"have ({', '.join(device.channels)}): train again, or name the device's channels as before"
+        )
+    return tuple(places[name] for name in channels)
+
+
+class Directory:
+    """The active models of all profiles. Read and refreshed in one event loop; queries run in a thread.
+
+    Attributes
+    ----------
+    changes
+        How often something has changed.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._models: dict[int, ActiveModel] = {}
+        self.changes = 0
+        self._wake = asyncio.Event()
+        self._reported: set[tuple[int, int]] = set()
+        self.loaded = asyncio.Event()
+
+    def find(self, user_id: int) -> ActiveModel | None:
+        """Give the profile's active model, or None."""
+        return self._models.get(user_id)
+
+    def ask_refresh(self) -> None:
+        """Read again now instead of at the next turn."""
+        self._wake.set()
+
+    async def keep_current(self, every_s: float = 1.0) -> None:
+        """Refresh for ever; while the store is away, the last state stays."""
+        failing = False
+        while True:
+            self._wake.clear()
+            try:
+                found = await asyncio.to_thread(self._read)
+                self.changes += found != self._models
+                self._models = found
+                self.loaded.set()
+                failing = False
+            except StoreError as exc:
+                if not failing:
+                    logger.warning("active models cannot be read, the last ones stay: %s", exc)
+                failing = True
+            try:
+                await asyncio.wait_for(self._wake.wait(), every_s)
+            except TimeoutError:
+                continue
+
+    def _read(self) -> dict[int, ActiveModel]:
+        """Read what changed since the last time: rows are cheap, a model's description only when it is new."""
+        with self._pool.transaction() as tx:
+            active = models.list_active(tx)
+            people = {profile.user_id: profile for profile in profiles.list_profiles(tx)}
+            found: dict[int, ActiveModel] = {}
+            for user_id, version, _ in active:
+                profile, known = people.get(user_id), self._models.get(user_id)
+                if profile is None:
+                    continue
+                try:
+                    if known is not None and known.version == version:
+                        found[user_id] = _with_profile(known, profile)
+                    else:
+                        model = models.find_active(tx, user_id)
+                        if model is not None:
+                            found[user_id] = active_model(profile, model)
+                except ArtifactError as exc:
+                    if (user_id, version) not in self._reported:
+                        self._reported.add((user_id, version))
+                        logger.error("no decisions: %s", exc, extra={"user_id": user_id, "model_version": version})
+            return found
+
+
+def _with_profile(known: ActiveModel, profile: Profile) -> ActiveModel:
+    """Give the known model with what the profile says now; the same object when nothing changed."""
+    columns = columns_of(known.spec.channels, profile.device)
+    current = ActiveModel(
+        known.user_id, known.version, known.spec, columns, profile.device.n_channels, profile.decision
+    )
+    return known if current == known else current

@@ -1,0 +1,1 @@
+"""Blocks to the journal (JetStream), and from there to PostgreSQL, exactly once."""

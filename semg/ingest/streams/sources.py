@@ -1,0 +1,210 @@
+"""Who sends: the addresses, what came from each last, and which of them send too much that is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.ingest.streams.counters import Counters
+from semg.ingest.streams.datagram_batch import Address, Arrivals, readable
+from semg.ingest.streams.drop_codes import OK, REASONS, TEXT_REASONS
+
+MAX_SOURCES = 200
+SOURCE_IDLE_US = 60_000_000
+"""Who sends nothing for so long is forgotten."""
+CLEAR_EVERY_US = 1_000_000
+"""A full table is searched for silent senders at most this often, so that forged addresses cost nothing."""
+
+DETAILS_EVERY_US = 100_000
+"""The last values are kept at most this often: nobody reads faster."""
+
+MAX_SAID = 60
+"""So much of a text that could not be read is shown."""
+
+REFUSED_PER_S = 2000
+REFUSED_SHARE = 0.98
+REFUSED_LOOKED_AT = 32
+"""A sender of whom more than ``REFUSED_PER_S`` datagrams, and nearly all, were refused within a second has so many
+looked at in each batch."""
+
+_LIMIT_US = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a batch of datagrams said, as columns.
+
+    Attributes
+    ----------
+    codes
+        Numbers of ``REASONS``, int8 ``(n,)``.
+    readable
+        Whether the datagram could be read, bool ``(n,)``.
+    user_ids
+        int64 ``(n,)``: of text the number in it, of a board its profile; -1 where none is named.
+    board_ids
+        int64 ``(n,)``, -1 for text and before the tag is believed.
+    device_ms, samples, widths
+        int64 ``(n,)``: the last sample's time, how many samples there are, and how many values each has.
+    values
+        Gives the last sample of the datagram at a place.
+    """
+
+    codes: NDArray[np.int8]
+    readable: NDArray[np.bool_]
+    user_ids: NDArray[np.int64]
+    board_ids: NDArray[np.int64]
+    device_ms: NDArray[np.int64]
+    samples: NDArray[np.int64]
+    widths: NDArray[np.int64]
+    values: Callable[[int], tuple[float, ...]]
+
+
+@dataclass(slots=True)
+class _Source:
+    """One sending address as the bench sees it.
+
+    ``state`` is ``ok`` or why the last datagram was refused, ``said`` the beginning of a text that could not be read.
+    """
+
+    address: Address
+    user_id: int | None = None
+    board_id: int | None = None
+    samples: int = 0
+    counted: int = 0
+    state: str = ""
+    said: str = ""
+    values: tuple[float, ...] = ()
+    device_ms: int | None = None
+    seen_us: int = 0
+    details_us: int = 0
+    recent: int = 0
+    recent_refused: int = 0
+    recent_since_us: int = 0
+
+
+class Sources:
+    """Who sends now, at most ``MAX_SOURCES``; those that fell silent are forgotten."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._by_sender: dict[int, _Source] = {}
+        self._limited: dict[int, int] = {}
+        self._tabled_us = 0
+        self._cleared_us = 0
+
+    def surplus(self, senders: NDArray[np.uint64], now_us: int) -> NDArray[np.bool_] | None:
+        """Tell which datagrams are not worth a look, bool ``(n,)``; None for none.
+
+        Nothing of a datagram has to be read for this: it costs a flood's sender its own next datagrams.
+        """
+        for sender, until_us in list(self._limited.items()):
+            if not 0 <= until_us - now_us <= _LIMIT_US:
+                del self._limited[sender]
+        if not self._limited:
+            return None
+        surplus = np.zeros(len(senders), bool)
+        for sender in self._limited:
+            surplus[np.flatnonzero(senders == sender)[REFUSED_LOOKED_AT:]] = True
+        return surplus if surplus.any() else None
+
+    def note(self, arrivals: Arrivals, senders: NDArray[np.uint64], heard: Heard, now_us: int) -> None:
+        """Take in what a batch said."""
+        known, inverse = np.unique(senders, return_inverse=True)
+        last = np.zeros(len(known), np.int64)
+        last[inverse] = np.arange(len(senders))
+        samples = np.bincount(inverse, heard.samples, len(known)).astype(np.int64).tolist()
+        refused = np.bincount(inverse, heard.codes != OK, len(known)).astype(np.int64).tolist()
+        datagrams = np.bincount(inverse, minlength=len(known)).tolist()
+        for index, (sender, place) in enumerate(zip(known.tolist(), last.tolist(), strict=True)):
+            source = self._by_sender.get(sender)
+            if source is None:
+                if len(self._by_sender) >= MAX_SOURCES and not self._make_room(now_us):
+                    self._counters.untracked_sources += 1
+                    if refused[index] == datagrams[index] > REFUSED_LOOKED_AT and len(self._limited) < MAX_SOURCES:
+                        self._limited[sender] = now_us + _LIMIT_US
+                    continue
+                source = self._by_sender[sender] = _Source(readable(arrivals.addresses[place]))
+            source.samples += samples[index]
+            source.seen_us = now_us
+            source.state = REASONS[heard.codes[place]]
+            self._count_refused(sender, source, datagrams[index], refused[index], now_us)
+            if not 0 <= now_us - source.details_us < DETAILS_EVERY_US:
+                source.details_us = now_us
+                if heard.readable[place]:
+                    source.user_id = _named(heard.user_ids[place])
+                    source.board_id = _named(heard.board_ids[place])
+                    source.device_ms = int(heard.device_ms[place])
+                    source.values = heard.values(place)
+                    source.said = ""
+                elif source.state in TEXT_REASONS:
+                    source.said = _beginning(arrivals.datagram(place))
+
+    def table(self, now_us: int) -> list[dict[str, Any]]:
+        """Forget who fell silent, and give the others, the most recent first, with their rate since the last call."""
+        self._drop_silent(now_us)
+        elapsed_s = (now_us - self._tabled_us) / 1e6
+        rows = []
+        for source in sorted(self._by_sender.values(), key=lambda source: -source.seen_us):
+            rate = (source.samples - source.counted) / elapsed_s if elapsed_s > 0 else 0.0
+            source.counted = source.samples
+            host, port = source.address
+            rows.append(
+                {
+                    "address": f"{host}:{port}",
+                    "user_id": source.user_id,
+                    "board_id": source.board_id,
+                    "rate_hz": round(rate, 1),
+                    "channels": len(source.values),
+                    "values": list(source.values),
+                    "device_ms": source.device_ms,
+                    "state": source.state,
+                    "said": source.said,
+                    "age_s": round(max(0, now_us - source.seen_us) / 1e6, 2),
+                }
+            )
+        self._tabled_us = now_us
+        return rows
+
+    def forget(self, numbers: Collection[int]) -> None:
+        """Forget what was said under some numbers, by text or by a profile's board; addresses stay while they send."""
+        for source in self._by_sender.values():
+            if source.user_id in numbers:
+                source.user_id = source.board_id = source.device_ms = None
+                source.values = ()
+
+    def _count_refused(self, sender: int, source: _Source, datagrams: int, refused: int, now_us: int) -> None:
+        if not 0 <= now_us - source.recent_since_us < _LIMIT_US:
+            source.recent = source.recent_refused = 0
+            source.recent_since_us = now_us
+        source.recent += datagrams
+        source.recent_refused += refused
+        if source.recent_refused > max(REFUSED_PER_S, REFUSED_SHARE * source.recent):
+            self._limited[sender] = now_us + _LIMIT_US
+
+    def _make_room(self, now_us: int) -> bool:
+        if 0 <= now_us - self._cleared_us < CLEAR_EVERY_US:
+            return False
+        self._cleared_us = now_us
+        return self._drop_silent(now_us)
+
+    def _drop_silent(self, now_us: int) -> bool:
+        silent = [sender for sender, source in self._by_sender.items() if now_us - source.seen_us > SOURCE_IDLE_US]
+        for sender in silent:
+            del self._by_sender[sender]
+        return bool(silent)
+
+
+def _beginning(datagram: bytes) -> str:
+    """Return the beginning of a datagram as text, other bytes than printable ASCII by their numbers."""
+    signs = datagram[:MAX_SAID]
+    shown = "".join(chr(sign) if 32 <= sign < 127 else f"\\x{sign:02x}" for sign in signs)
+    return shown + ("…" if len(datagram) > MAX_SAID else "")
+
+
+def _named(number: np.int64) -> int | None:
+    return None if number < 0 else int(number)

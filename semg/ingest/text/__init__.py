@@ -1,0 +1,1 @@
+"""Text datagrams (v1): decoded, told apart by boot, put in order."""

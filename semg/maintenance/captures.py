@@ -1,0 +1,39 @@
+"""Keeps the captures of all profiles going, and tells the live path where sessions begin and end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from semg import clock
+from semg.capture import CaptureConductor
+from semg.domain import Session
+from semg.errors import StoreError
+from semg.process.threaded_publisher import Announcer
+from semg.store.pool import Pool
+from semg.wire import messages
+
+logger = logging.getLogger(__name__)
+EVERY_S = 0.2
+
+
+def conduct_captures(pool: Pool, announcer: Announcer, stop: threading.Event) -> None:
+    """Write repetitions when they have been performed, until told to stop."""
+    conductor = CaptureConductor()
+    failing = False
+    while not stop.wait(EVERY_S):
+        try:
+            for session in conductor.conduct(pool, clock.utc_now()):
+                _announce(announcer, session)
+            failing = False
+        except StoreError as exc:
+            if not failing:
+                logger.warning("captures wait for the store: %s", exc)
+            failing = True
+
+
+def _announce(announcer: Announcer, session: Session) -> None:
+    """Tell of an edge: live conditioning is reset there, as it will be offline."""
+    edge = session.started_at if session.ended_at is None else session.ended_at
+    message = messages.SessionEdge(userid=session.user_id, session_id=session.session_id, at=edge)
+    announcer.publish(messages.sessions_subject(session.user_id), message)

@@ -1,0 +1,95 @@
+"""Takes people out of the stored bases who were erased, or agree to that use no longer."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from semg.errors import SemgError
+from semg.privacy.archive_downloads import remove_exports
+from semg.security import private_files
+from semg.settings import Settings
+from semg.store import erasing
+from semg.store.pool import Pool
+
+logger = logging.getLogger(__name__)
+EVERY_S = 2.0
+RETRY_S = 30.0
+NOTED_S = 900.0
+"""How long somebody stays noted: a base that was being made at the erasure is stored only then."""
+
+
+class BaseKeeper:
+    """Takes people out of stored bases who were erased, or agree to their use no longer; one thread calls ``step``."""
+
+    def __init__(self, pool: Pool, folder: Path) -> None:
+        self._folder = folder
+        self._pool = pool
+        self._seen: object = None
+        self._is_closed = False
+
+    def step(self) -> None:
+        """Write each base anew without them; one with fewer than two people left is removed.
+
+        Whoever is noted stays so for ``NOTED_S``: a base that was being made when somebody was erased comes later.
+        What a killed process left of a base goes after that time too.
+
+        Raises
+        ------
+        StoreError, OSError, ArtifactError
+            The database is away, or a file cannot be read or written; the next call tries again.
+        """
+        self._tidy()
+        with self._pool.transaction() as tx:
+            gone = {str(user_id) for user_id in erasing.list_in_bases(tx)}
+        if not gone:
+            return
+        noted_before = datetime.now(UTC) - timedelta(seconds=NOTED_S)
+        self._write_without(gone)
+        with self._pool.transaction() as tx:
+            erasing.forget_in_bases(tx, noted_before)
+
+    def _tidy(self) -> None:
+        if not self._is_closed:
+            private_files.close_to_others(self._folder)
+            self._is_closed = True
+        for path in self._folder.glob("base-*.partial"):
+            if time.time() - path.stat().st_mtime > NOTED_S:
+                path.unlink(missing_ok=True)
+
+    def _write_without(self, gone: set[str]) -> None:
+        files = sorted(self._folder.glob("base-*.safetensors"))
+        state = (gone, [(path, path.stat().st_mtime_ns) for path in files])
+        if not files or state == self._seen:
+            return
+        from semg.priors.building import load_base  # brings scipy, which no other thread of the runner needs
+
+        for path in files:
+            base = load_base(path)
+            if not gone & {person.name for person in base.people}:
+                continue
+            left = base.without(names=gone)
+            if len(left.people) < 2:
+                path.unlink()
+                logger.info("%s is removed: fewer than two people are left", path.name)
+                continue
+            private_files.write(path, replace(left, name=f"{len(left.people)} people").to_bytes())
+            logger.info("%s is written anew without those who were erased", path.name)
+        self._seen = (gone, [(path, path.stat().st_mtime_ns) for path in files if path.exists()])
+
+
+def keep_bases(settings: Settings, pool: Pool, stop: threading.Event) -> None:
+    """Look after the bases, and remove archives that were not fetched and what uploads left, until told to stop."""
+    keeper = BaseKeeper(pool, settings.data_dir / "bases")
+    while not stop.wait(EVERY_S):
+        try:
+            keeper.step()
+            remove_exports(settings, pool)
+            private_files.clear_scratch(settings.data_dir, private_files.LEFT_S)
+        except (SemgError, OSError) as exc:
+            logger.warning("bases are written anew in the next round: %s", exc)
+            stop.wait(RETRY_S)

@@ -1,0 +1,120 @@
+"""Finishes the videos of sessions that have ended, and removes the files of those that were erased."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+from semg.domain import utc_from_us
+from semg.errors import StoreError, VideoError
+from semg.security.encrypted_files import Vault
+from semg.store import videos
+from semg.store.pool import Pool
+from semg.video.files import files_of
+
+logger = logging.getLogger(__name__)
+EVERY_S = 0.5
+SILENT_S = 10.0
+"""Whoever records gives a sign of life every second."""
+RETRY_S = 60.0
+
+
+class VideoKeeper:
+    """Looks after the files of videos; one thread calls ``step`` several times a second. Several keepers may run."""
+
+    def __init__(self, pool: Pool, folder: Path, vault: Vault) -> None:
+        self._pool = pool
+        self._folder = folder
+        self._vault = vault
+        self._old: list[int] | None = None
+        self._retry_at: dict[int, float] = {}
+
+    def step(self) -> None:
+        """Remove what was erased, and finish what has ended.
+
+        Raises
+        ------
+        StoreError
+            The database is away.
+        """
+        with self._pool.transaction() as tx:
+            erased, ended = videos.list_erased(tx), videos.list_unfinished(tx, SILENT_S)
+        for session_id in erased:
+            self._remove(session_id)
+        for session_id in ended:
+            if time.monotonic() >= self._retry_at.get(session_id, 0.0):
+                self._finish(session_id)
+        if not ended:
+            self._seal_one()
+
+    def _seal_one(self) -> None:
+        """Encrypt one video that was made before videos were; all of them, one at a step."""
+        if self._old is None:
+            numbers = [int(path.stem) for path in self._folder.glob("*.mp4") if path.stem.isdecimal()]
+            self._old = sorted(numbers, reverse=True)
+        while self._old:
+            session_id = self._old.pop()
+            with self._pool.transaction() as tx:  # an erasure waits for the end, and then finds all files
+                if not videos.lock_ready(tx, session_id):
+                    continue
+                if files_of(self._folder, session_id, self._vault).seal_old():
+                    logger.info("video encrypted", extra={"session_id": session_id})
+                    return
+
+    def _remove(self, session_id: int) -> None:
+        files_of(self._folder, session_id, self._vault).remove()
+        with self._pool.transaction() as tx:
+            videos.delete_erased(tx, session_id)
+        logger.info("files of an erased video removed", extra={"session_id": session_id})
+
+    def _finish(self, session_id: int) -> None:
+        """Make the file, under a lock on the row: an erasure waits for its end, and then finds all files."""
+        from semg.video.finishing import finish  # brings ffmpeg's libraries, which no other job needs
+
+        try:
+            with self._pool.transaction() as tx:
+                if not videos.claim_unfinished(tx, session_id):
+                    return
+                try:
+                    made = finish(files_of(self._folder, session_id, self._vault))
+                except VideoError as exc:
+                    files_of(self._folder, session_id, self._vault).remove()
+                    videos.fail_video(tx, session_id, str(exc))
+                    return
+                videos.finish_video(
+                    tx,
+                    session_id,
+                    started_at=utc_from_us(made.started_us),
+                    ended_at=utc_from_us(made.ended_us),
+                    frames=made.frames,
+                    n_bytes=made.n_bytes,
+                    width=made.width,
+                    height=made.height,
+                    time_error_us=made.time_error_us,
+                )
+            logger.info("video finished: %d frames", made.frames, extra={"session_id": session_id})
+        except StoreError:
+            raise
+        except Exception:
+            # A full disk, for instance: the parts stay, and the other videos must not wait for this one.
+            logger.exception("video not finished, tried again in %.0f s", RETRY_S, extra={"session_id": session_id})
+            self._retry_at[session_id] = time.monotonic() + RETRY_S
+
+
+def keep_videos(pool: Pool, folder: Path, vault: Vault, stop: threading.Event) -> None:
+    """Look after the videos until told to stop."""
+    keeper = VideoKeeper(pool, folder, vault)
+    failing = False
+    while not stop.wait(EVERY_S):
+        try:
+            keeper.step()
+            failing = False
+        except StoreError as exc:
+            if not failing:
+                logger.warning("videos wait for the store: %s", exc)
+            failing = True
+        except OSError:
+            logger.exception("files of erased videos cannot be removed; tried again in %.0f s", RETRY_S)
+            stop.wait(RETRY_S)

@@ -1,0 +1,1 @@
+"""What tells this installation from another: its processes, its state, its `.env`."""

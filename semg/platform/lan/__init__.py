@@ -1,0 +1,1 @@
+"""Other machines: the LAN address, its certificate, and the gateway (`--lan`)."""

@@ -1,0 +1,1 @@
+"""The supervisor: every server and service started, watched, started again."""

@@ -1,0 +1,1 @@
+"""The predictor of the API: classifiers in memory, windows in, probabilities out, and who watches live."""

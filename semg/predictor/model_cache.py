@@ -1,0 +1,292 @@
+"""The predictor: active classifiers in memory, windows in, probabilities out. No HTTP here.
+
+Windows of a live stream are answered by a classifier that follows it (``stream_adapters``), as ``evaluate.py`` does
+with a recording: what was learned from a stream's windows so far answers the next ones.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.domain import Device
+from semg.errors import ArtifactError, NotFoundError
+from semg.inference.model_registry import columns_of
+from semg.predictor.batching import Asked, answer
+from semg.predictor.stream_adapters import Follower, Followers
+from semg.signals.model.adaptation import Adapter
+from semg.signals.model.batched_forward import Member, prepare
+from semg.signals.model.classifier import Classifier
+from semg.signals.windows import WindowStream
+from semg.store import models, profiles
+from semg.store.pool import Pool
+from semg.wire.http import Prediction, PredictResponse
+from semg.wire.windows import AlikeWindows, AnswerTable, WindowStatus
+
+logger = logging.getLogger(__name__)
+LOOK_AGAIN_S = 0.2
+"""How soon the store is asked again for a version that was asked for and is not active."""
+
+
+class NoModelError(NotFoundError):
+    """The profile does not exist or has no active model."""
+
+
+class InputError(ValueError):
+    """The samples do not fit the profile; ``field`` names what is wrong."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A profile's active classifier, and the one before it, for windows that are still made for that."""
+
+    version: int
+    member: Member
+    previous: tuple[int, Member] | None = None
+
+    @property
+    def classifier(self) -> Classifier:
+        """The active classifier."""
+        return self.member.classifier
+
+    def member_for(self, version: int) -> tuple[int, Member]:
+        """Give version and classifier that answer a window made for a version."""
+        if self.previous is not None and self.previous[0] == version:
+            return self.previous
+        return self.version, self.member
+
+
+class Predictor:
+    """Caches the active classifier of each profile; the least recently used leave first. Safe to use from threads.
+
+    ``refresh`` must be called at least once a second; requests never wait for it, except for a profile's first.
+    """
+
+    def __init__(self, pool: Pool, cache_size: int) -> None:
+        self._pool = pool
+        self._cache_size = cache_size
+        self._cache: OrderedDict[int, Loaded] = OrderedDict()
+        self._lock = threading.Lock()
+        self._without_model: set[int] = set()
+        self._looked_again: dict[int, float] = {}
+        self._followers = Followers(cache_size)
+
+    def find(self, user_id: int) -> Loaded | None:
+        """Give the profile's active classifier, read from the store the first time.
+
+        Raises
+        ------
+        StoreError
+            It has to be read, and the store is away.
+        ArtifactError
+            Its stored bytes are damaged.
+        """
+        with self._lock:
+            loaded = self._cache.get(user_id)
+            if loaded is not None:
+                self._cache.move_to_end(user_id)
+                return loaded
+            if user_id in self._without_model:
+                return None
+        return self._load(user_id)
+
+    def refresh(self) -> None:
+        """Bring every cached classifier to the version that is active now; the swap is one assignment.
+
+        While the cache has room for all, those that nobody has asked for yet are loaded as well.
+
+        Raises
+        ------
+        StoreError
+            The store is away; what is cached stays.
+        ArtifactError
+            Stored bytes are damaged; all others are up to date.
+        """
+        with self._pool.transaction() as tx:
+            active = {user_id: version for user_id, version, _ in models.list_active(tx)}
+        with self._lock:
+            self._without_model.clear()
+            gone = [user_id for user_id in self._cache if user_id not in active]
+            for user_id in gone:
+                del self._cache[user_id]
+                self._followers.forget(user_id)
+            changed = [user_id for user_id, loaded in self._cache.items() if loaded.version != active[user_id]]
+            if len(active) <= self._cache_size:  # all fit: nobody's first window has to wait
+                changed += [user_id for user_id in active if user_id not in self._cache]
+        failed: ArtifactError | None = None
+        for user_id in changed:
+            try:
+                self._load(user_id)
+            except ArtifactError as exc:  # one that is damaged keeps none of the others back
+                failed = exc
+        if failed is not None:
+            raise failed
+
+    def knows_all(self, parts: Sequence[AlikeWindows]) -> bool:
+        """Tell whether windows can be answered without asking the store."""
+        cache, without = self._cache, self._without_model
+        for part in parts:
+            for user_id, version in zip(part.user_ids.tolist(), part.model_versions.tolist(), strict=True):
+                loaded = cache.get(user_id)
+                if (loaded is None or loaded.version < version) and user_id not in without:
+                    return False
+        return True
+
+    def predict_windows(self, parts: Sequence[AlikeWindows]) -> AnswerTable:
+        """Answer windows of many profiles; a profile whose model fails spoils no other's answer.
+
+        A window made for the version before the active one is answered by that: a swap leaves no pause. A window made
+        for a version that is not known yet lets the store be asked.
+
+        Windows of a stream must come in their order, those of one stream in one request at a time.
+
+        Returns
+        -------
+        One answer a window, at its place.
+        """
+        n = sum(len(part.places) for part in parts)
+        users, versions, statuses, classes = (np.zeros(n, np.int64) for _ in range(4))
+        asked: list[Asked] = []
+        taken: list[Follower] = []
+        try:
+            for part in parts:
+                users[part.places] = part.user_ids
+                found: dict[tuple[int, int, int], tuple[WindowStatus, int, Member | None, Follower | None]] = {}
+                keys = zip(part.user_ids.tolist(), part.model_versions.tolist(), part.streams.tolist(), strict=True)
+                for key, place, window in zip(keys, part.places.tolist(), part.windows, strict=True):
+                    if key not in found:
+                        found[key] = (*self._choose(*key[:2], part.windows.shape[1:]), None)
+                        status, version, member, _ = found[key]
+                        if member is not None:
+                            follower = self._followers.take(key[0], version, key[2], member.classifier)
+                            taken += [follower] if follower is not None else []
+                            found[key] = (status, version, member, follower)
+                    statuses[place], versions[place], member, follower = found[key]
+                    if member is not None:
+                        asked.append(Asked(place, member, window, follower))
+                        classes[place] = len(member.classifier.classes)
+            probabilities = np.zeros((n, int(classes.max(initial=0))), np.float32)
+            answer(asked, probabilities)
+        finally:
+            for follower in taken:
+                follower.busy.release()
+        failed = (statuses == WindowStatus.OK) & ~np.isfinite(probabilities).all(axis=1)
+        statuses[failed] = WindowStatus.FAILED
+        failed = statuses != WindowStatus.OK
+        classes[failed], probabilities[failed] = 0, 0.0
+        return AnswerTable(users, versions, statuses, classes, probabilities)
+
+    def predict(self, user_id: int, data: NDArray[np.float32]) -> PredictResponse:
+        """Predict every window of raw samples as of a stream that begins with them: conditioned from a reset state.
+
+        Parameters
+        ----------
+        data
+            Float32 ``(n, channels of the device)``.
+
+        Raises
+        ------
+        NoModelError
+            No such profile, or no active model.
+        InputError
+            Wrong number of channels, or too few samples for one window.
+        """
+        with self._pool.transaction() as tx:
+            try:
+                device = profiles.get_profile(tx, user_id).device
+            except NotFoundError as exc:
+                raise NoModelError(f"there is no profile {user_id}") from exc
+        loaded = self.find(user_id)
+        if loaded is None:
+            raise NoModelError(f"profile {user_id} has no active model: train one, or activate a version")
+        windows, ends = _windows(loaded.classifier, device, data)
+        probabilities = Adapter(loaded.classifier).predict_proba(windows)
+        best = probabilities.argmax(axis=1)
+        classes = loaded.classifier.classes
+        return PredictResponse(
+            userid=user_id,
+            model_version=loaded.version,
+            classes=list(classes),
+            predictions=[
+                Prediction(label=classes[k], confidence=float(row[k]), end_index=end)
+                for k, row, end in zip(best.tolist(), probabilities, ends.tolist(), strict=True)
+            ],
+        )
+
+    def _choose(self, user_id: int, version: int, shape: tuple[int, ...]) -> tuple[WindowStatus, int, Member | None]:
+        """Give the classifier that answers a profile's windows of a shape, or why none can."""
+        try:
+            loaded = self.find(user_id)
+            if loaded is not None and version > loaded.version and self._may_look_again(user_id):
+                loaded = self._load(user_id)
+        except Exception:  # one broken profile must not spoil the others; the log has the reason
+            logger.exception("model not loaded", extra={"user_id": user_id})
+            return WindowStatus.FAILED, 0, None
+        if loaded is None:
+            return WindowStatus.NO_MODEL, 0, None
+        answering, member = loaded.member_for(version)
+        if shape != (len(member.classifier.channels), member.classifier.window.window_samples):
+            return WindowStatus.STALE, answering, None
+        return WindowStatus.OK, answering, member
+
+    def _may_look_again(self, user_id: int) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._looked_again.get(user_id, -LOOK_AGAIN_S) < LOOK_AGAIN_S:
+            return False
+        if len(self._looked_again) > self._cache_size:
+            self._looked_again.clear()
+        self._looked_again[user_id] = now_s
+        return True
+
+    def _load(self, user_id: int) -> Loaded | None:
+        with self._pool.transaction() as tx:
+            found = models.find_active_artifact(tx, user_id)
+        if found is None:
+            with self._lock:
+                self._cache.pop(user_id, None)
+                if len(self._without_model) < 100_000:
+                    self._without_model.add(user_id)
+            return None
+        model, artifact = found
+        member = prepare(Classifier.from_bytes(artifact))
+        with self._lock:
+            before = self._cache.get(user_id)
+            previous = None if before is None else (before.version, before.member)
+            if before is not None and before.version == model.version:
+                previous = before.previous
+            loaded = Loaded(model.version, member, previous)
+            self._cache[user_id] = loaded
+            self._cache.move_to_end(user_id)
+            while len(self._cache) > self._cache_size:
+                self._cache.popitem(last=False)
+        return loaded
+
+
+def _windows(
+    classifier: Classifier, device: Device, data: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Cut raw samples as the live path does, channels chosen by name."""
+    if data.shape[1] != device.n_channels:
+        raise InputError(
+            "data", f"expected {device.n_channels} channels a row ({', '.join(device.channels)}), got {data.shape[1]}"
+        )
+    try:
+        columns = columns_of(classifier.channels, device)
+    except ArtifactError as exc:
+        raise InputError("data", str(exc)) from exc
+    windows, ends = WindowStream(classifier.conditioning, classifier.window, columns).push(data, True)
+    if len(ends) == 0:
+        needed = classifier.window.settle_samples + classifier.window.window_samples
+        raise InputError("data", f"expected at least {needed} samples for one window, got {len(data)}")
+    return windows, ends

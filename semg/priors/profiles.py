@@ -1,0 +1,103 @@
+"""Bases of the profiles that consent: made by ``pretrain.py``, found again by a training."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from semg.consent_types import agrees
+from semg.errors import TrainingError
+from semg.priors.building import MAX_PEOPLE, newest_fitting, statistics_of, store_version
+from semg.recordings.session_data import load_session
+from semg.settings import Settings
+from semg.signals.dataset import LabelledSamples
+from semg.signals.training.options import TrainingOptions
+from semg.signals.training.population_prior import Base, PersonStatistics
+from semg.store import profiles
+from semg.store import sessions as sessions_store
+from semg.store.pool import Pool
+
+MAX_SESSIONS = 6
+"""The newest sessions of a profile are enough to know it by."""
+
+
+def bases_folder(settings: Settings) -> Path:
+    """Give where bases are stored."""
+    return settings.data_dir / "bases"
+
+
+def make_bases(settings: Settings, pool: Pool) -> Iterator[str]:
+    """Make a base of each kind of device from all profiles that consent, and store them as the next version.
+
+    One profile's samples are in memory at a time.
+
+    Yields
+    ------
+    Lines that tell what went in.
+
+    Raises
+    ------
+    TrainingError
+        When no two profiles with devices alike consent and have labelled sessions.
+    """
+    options = TrainingOptions()
+    with pool.transaction() as tx:
+        consenting = [each for each in profiles.list_profiles(tx) if agrees(each.consent, "shared_models")]
+    alike: dict[tuple[int, float, str], list[tuple[PersonStatistics, LabelledSamples]]] = defaultdict(list)
+    for profile in consenting:
+        sessions = _sessions_of(pool, profile.user_id)
+        if not sessions:
+            continue
+        first = sessions[-1]
+        kind = (len(first.channels), first.rate_hz, first.sensor)
+        same = [each for each in sessions if (len(each.channels), each.rate_hz, each.sensor) == kind]
+        if len(alike[kind]) >= MAX_PEOPLE:
+            continue
+        try:
+            found = statistics_of(str(profile.user_id), same, options)
+        except TrainingError as exc:
+            yield f"profile {profile.user_id} left out: {exc}"
+            continue
+        alike[kind].append((found, first))
+        yield f"profile {profile.user_id}: {len(same)} sessions, {found.n_repetitions} repetitions"
+    bases = [Base.of(f"{len(each)} people", each[0][1], options, [p for p, _ in each]) for each in alike.values()
+             if len(each) > 1]  # fmt: skip
+    if not bases:
+        raise TrainingError(
+            "No base was made: at least two profiles with devices alike must consent and have labelled sessions."
+        )
+    version = store_version(bases_folder(settings), bases)
+    for base in bases:
+        yield f"version {version}: {base.describe()}"
+
+
+def find_base(
+    settings: Settings, pool: Pool, user_id: int, session: LabelledSamples, options: TrainingOptions
+) -> Base | None:
+    """Give the newest base that fits a training, without the person itself and without who does not consent now."""
+    n_channels = len(options.channels or session.channels)
+    base = newest_fitting(bases_folder(settings), session, n_channels, options)
+    if base is None:
+        return None
+    with pool.transaction() as tx:
+        consenting = {str(p.user_id) for p in profiles.list_profiles(tx) if agrees(p.consent, "shared_models")}
+    gone = {person.name for person in base.people if person.name not in consenting}
+    left = base.without(names=gone | {str(user_id)})
+    return left if len(left.people) > 1 else None
+
+
+def _sessions_of(pool: Pool, user_id: int) -> list[LabelledSamples]:
+    """Give a profile's newest completed sessions that hold labels, in time order."""
+    found = []
+    with pool.transaction() as tx:
+        completed = [s for s in sessions_store.list_sessions(tx, user_id) if s.status == "completed"]
+        completed.sort(key=lambda session: (session.started_at, session.session_id))
+        for session in completed[-MAX_SESSIONS:]:
+            try:
+                loaded = load_session(tx, session)
+            except TrainingError:
+                continue  # no samples, or a device changed in between: nothing to learn from
+            if loaded.stretches:
+                found.append(loaded)
+    return found

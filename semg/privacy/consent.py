@@ -1,0 +1,72 @@
+"""Consent where it takes effect: the text in force, and what a change of consent stops."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from semg.capture import abort
+from semg.consent_types import SCOPES, ConsentScope, ConsentText, NewConsent
+from semg.errors import SettingsError
+from semg.settings import PROJECT_DIR, Settings
+from semg.store import consents, jobs, sessions
+from semg.store.erasing import note_in_bases
+from semg.store.pool import Transaction
+
+DEFAULT_TEXT = PROJECT_DIR / "docs" / "consent" / "version-1.md"
+MAX_TEXT_BYTES = 100_000
+_VERSION = re.compile(r"version (\S.{0,90})", re.IGNORECASE)
+WITHDRAWN: tuple[ConsentScope, ...] = ()
+
+TEST_PERSON = NewConsent(
+    SCOPES,
+    ConsentText("test data", "Synthetic or published recordings, made for a test: nobody's consent is needed."),
+    recorded_by="a tool in testing/",
+)
+"""For profiles that tools make: a person of nobody's, or of a published data set."""
+
+
+def read_text(settings: Settings) -> ConsentText:
+    """Give the text that people agree to now: that of ``CONSENT_FILE``, or the project's own.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, or its first line does not say its version.
+    """
+    path: Path = settings.consent_file or DEFAULT_TEXT
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_TEXT_BYTES + 1).decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"CONSENT_FILE {path} cannot be read as text: {exc}") from exc
+    if len(content) > MAX_TEXT_BYTES:
+        raise SettingsError(f"CONSENT_FILE {path} has more than {MAX_TEXT_BYTES:,} characters")
+    first, _, rest = content.partition("\n")
+    said = _VERSION.fullmatch(first.strip())
+    if said is None or not rest.strip():
+        raise SettingsError(f"CONSENT_FILE {path}: its first line must be its version, as in “Version 2”")
+    return ConsentText(first.strip().lower(), rest.strip())
+
+
+def change(tx: Transaction, user_id: int, new: NewConsent, now: datetime | None = None) -> None:
+    """Write down what a person agrees to from now on; without consent to the recording, what runs is stopped.
+
+    A capture ends where it is, its video with it, and jobs that wait or run are canceled. What is stored stays until
+    it is erased.
+
+    Raises
+    ------
+    InvalidValueError, NotFoundError, ConflictError
+        As for ``semg.store.consents.insert_consent``.
+    """
+    consents.insert_consent(tx, user_id, new)
+    if "shared_models" not in new.scopes:
+        note_in_bases(tx, user_id)
+    if "recording" in new.scopes:
+        return
+    for session in sessions.list_recording_sessions(tx):
+        if session.user_id == user_id:
+            abort(tx, session.session_id, now or datetime.now(UTC))
+    jobs.request_cancel_all(tx, user_id)

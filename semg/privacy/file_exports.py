@@ -1,0 +1,189 @@
+"""What leaves the platform as a file, by name: whose it is, what of it is written down, and its content.
+
+A name is what stands in the address and what a browser's token is for. Archives and videos, which lie on the disk, have
+addresses of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from semg.errors import NotFoundError
+from semg.security import audit_chain
+from semg.store import audit, gestures, models, sessions
+from semg.store.audit import Actor
+from semg.store.pool import Pool, Transaction
+
+_NUMBER = r"([1-9]\d{0,17})"
+_PARQUET, _CSV = "application/vnd.apache.parquet", "application/gzip"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file that is about to be sent.
+
+    Attributes
+    ----------
+    saved_as
+        Its name on the disk of who takes it; empty for what is shown in a page.
+    """
+
+    media_type: str
+    saved_as: str
+    pieces: Iterator[bytes]
+
+
+class Download(Protocol):
+    """Something that can be fetched, as its name says; whether it exists is seen when it is opened."""
+
+    def whose(self, tx: Transaction) -> int | None:
+        """Return the profile that it belongs to, or None for what is for admins only; or raise NotFoundError."""
+        ...
+
+    def note(self, tx: Transaction, actor: Actor) -> None:
+        """Write down that somebody takes it."""
+        ...
+
+    def open(self, pool: Pool) -> Content:
+        """Return what is sent; reading goes on while ``pieces`` is used.
+
+        Raises
+        ------
+        NotFoundError
+            It is not there (any more).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFile:
+    """A session's samples with their labels."""
+
+    session_id: int
+    kind: str
+
+    def whose(self, tx: Transaction) -> int:
+        """Return the session's profile."""
+        return sessions.get_session(tx, self.session_id).user_id
+
+    def note(self, tx: Transaction, actor: Actor) -> None:
+        """Write down that the session was exported."""
+        audit.record(tx, actor, "session.exported", self.whose(tx), self.session_id)
+
+    def open(self, pool: Pool) -> Content:
+        """Return the session as gzip CSV or as Parquet."""
+        from semg.recordings import session_export  # brings pyarrow, which the API needs for nothing else
+
+        with pool.transaction() as tx:
+            session = sessions.get_session(tx, self.session_id)
+        name = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in session.name)
+        if self.kind == "csv.gz":
+            return Content(_CSV, f"{name}.csv.gz", session_export.iterate_csv(pool, session))
+        return Content(_PARQUET, f"{name}.parquet", session_export.iterate_parquet(pool, session))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A version of a profile's model, or its report."""
+
+    user_id: int
+    version: int
+    kind: str
+
+    def whose(self, tx: Transaction) -> int:
+        """Return the model's profile."""
+        return models.get_model(tx, self.user_id, self.version).user_id
+
+    def note(self, tx: Transaction, actor: Actor) -> None:
+        """Write down that the model or its report was exported."""
+        action: audit.Action = "report.exported" if self.kind == "json" else "model.exported"
+        audit.record(tx, actor, action, self.user_id, version=self.version)
+
+    def open(self, pool: Pool) -> Content:
+        """Return the weights as safetensors, or the report as JSON."""
+        name = f"model-{self.user_id}-v{self.version}.{self.kind}"
+        with pool.transaction() as tx:
+            if self.kind == "safetensors":
+                artifact = models.get_artifact(tx, self.user_id, self.version)
+                return Content("application/octet-stream", name, iter([artifact]))
+            model = models.get_model(tx, self.user_id, self.version)
+        report = json.dumps({"metadata": model.metadata, "report": model.report}, indent=1, sort_keys=True)
+        return Content("application/json", name, iter([report.encode()]))
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFile:
+    """The picture or video that shows how a gesture is performed; shown in pages, and so not written down."""
+
+    gesture_id: int
+
+    def whose(self, tx: Transaction) -> int:
+        """Return the profile of the gesture."""
+        return gestures.get_gesture(tx, self.gesture_id).user_id
+
+    def note(self, tx: Transaction, actor: Actor) -> None:
+        """Write down nothing."""
+
+    def open(self, pool: Pool) -> Content:
+        """Return the picture or video, which was opened as one before it was stored."""
+        with pool.transaction() as tx:
+            found = gestures.find_prompt(tx, self.gesture_id)
+        if found is None:
+            raise NotFoundError(f"gesture {self.gesture_id} has no picture and no video")
+        return Content(found[0], "", iter([found[1]]))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFile:
+    """The audit log with its hashes; for admins."""
+
+    kind: audit_chain.Format
+
+    def whose(self, tx: Transaction) -> None:
+        """Return None: it is of nobody, and for admins only."""
+
+    def note(self, tx: Transaction, actor: Actor) -> None:
+        """Write down that the log was taken."""
+        audit.record(tx, actor, "audit.exported")
+
+    def open(self, pool: Pool) -> Content:
+        """Return the log as CSV or JSON lines."""
+        media = "text/csv" if self.kind == "csv" else "application/x-ndjson"
+        return Content(media, f"audit.{self.kind}", audit_chain.export(pool, self.kind))
+
+
+def audit_file(kind: str) -> str:
+    """Return the name of the audit log's file: ``csv`` or ``jsonl``."""
+    return f"audit.{kind}"
+
+
+def session_file(session_id: int, kind: str) -> str:
+    """Return the name of a session's file: ``csv.gz`` or ``parquet``."""
+    return f"session-{session_id}.{kind}"
+
+
+def model_file(user_id: int, version: int, kind: str) -> str:
+    """Return the name of a model's file: ``safetensors`` or ``json`` (its report)."""
+    return f"model-{user_id}-{version}.{kind}"
+
+
+def prompt_file(gesture_id: int) -> str:
+    """Return the name of a gesture's picture or video."""
+    return f"prompt-{gesture_id}"
+
+
+def find_download(name: str) -> Download | None:
+    """Return what a name is of; None for a name that nothing has."""
+    if found := re.fullmatch(rf"session-{_NUMBER}\.(csv\.gz|parquet)", name, re.ASCII):
+        return SessionFile(int(found[1]), found[2])
+    if found := re.fullmatch(rf"model-{_NUMBER}-{_NUMBER}\.(safetensors|json)", name, re.ASCII):
+        return ModelFile(int(found[1]), int(found[2]), found[3])
+    if found := re.fullmatch(rf"prompt-{_NUMBER}", name, re.ASCII):
+        return PromptFile(int(found[1]))
+    if name in ("audit.csv", "audit.jsonl"):
+        return AuditFile("csv" if name == "audit.csv" else "jsonl")
+    return None

@@ -1,0 +1,1 @@
+"""Recordings: files in and out, sessions as training and review see them."""

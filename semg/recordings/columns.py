@@ -1,0 +1,189 @@
+"""The rows of a recording as columns, read in portions, each of them bounded."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from semg.domain import REST
+from semg.errors import RecordingError
+from semg.names import normal_form
+from semg.recordings.encoded_text import PIECE_BYTES
+from semg.recordings.lines import Lines
+from semg.signals.dataset import Stretch
+from semg.wire import csv_cells
+from semg.wire.file_layout import Layout
+
+MAX_ABSOLUTE_VALUE = 1e9
+CHUNK_ROWS = 50_000
+_FORMATS = re.compile(r"\.(csv|tsv|txt|dat|parquet)?(\.gz)?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a file is read; more is refused as soon as it is seen, not when all is in memory.
+
+    Attributes
+    ----------
+    text_bytes
+        Of the text, unpacked.
+    values
+        Samples times channels: four bytes of memory each.
+    stretches
+        Runs of rows of one gesture and repetition.
+    gaps
+        Where ``millis`` leaves out samples.
+    """
+
+    text_bytes: int
+    rows: int
+    values: int
+    stretches: int
+    gaps: int
+
+
+TOOL = Limits(text_bytes=2 << 30, rows=20_000_000, values=640_000_000, stretches=100_000, gaps=1_000_000)
+"""Of a file that an operator names on the command line."""
+UPLOAD = Limits(text_bytes=256 << 20, rows=8_000_000, values=64_000_000, stretches=5_000, gaps=20_000)
+"""Of a file that somebody uploads: two hours of 16 channels at 500 Hz, half a GB of memory at the most."""
+
+
+def tables(name: str, lines: Lines, layout: Layout) -> Iterator[pd.DataFrame]:
+    """Yield the rows in portions; the first one has the header's columns even when there are no rows."""
+    text = io.TextIOWrapper(lines, "utf-8", newline="")  # type: ignore[type-var]
+    text._CHUNK_SIZE = PIECE_BYTES  # type: ignore[attr-defined]
+    words = {column: str for column in (layout.label,) if column is not None}
+    try:
+        yield from pd.read_csv(
+            text,
+            sep=r"\s+" if layout.separator == " " else layout.separator,
+            decimal=layout.decimal,
+            header=0 if layout.has_header else None,
+            names=list(layout.header),
+            index_col=False,
+            skipinitialspace=True,
+            keep_default_na=False,
+            na_values=[""],
+            dtype=words,
+            chunksize=CHUNK_ROWS,
+        )
+    except (ValueError, UnicodeDecodeError) as exc:
+        raise RecordingError(f"{name} cannot be read as a table ({exc}).") from exc
+
+
+@dataclass(slots=True)
+class Reader:
+    """What has been read of a file, as columns in pieces.
+
+    Attributes
+    ----------
+    name
+        The file's, for the sentences.
+    """
+
+    name: str
+    layout: Layout
+    limits: Limits
+    line_of: Callable[[int], int]
+    times: list[NDArray[np.float64]] = field(default_factory=list)
+    samples: list[NDArray[np.float32]] = field(default_factory=list)
+    stretch: list[NDArray[np.int32]] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
+    n_rows: int = 0
+    last: tuple[str, int] | None = None
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def take(self, table: pd.DataFrame) -> None:
+        """Add some rows."""
+        n_channels = len(self.layout.channels)
+        n_rows = self.n_rows + len(table)
+        if n_rows > self.limits.rows or n_rows * n_channels > self.limits.values:
+            most = min(self.limits.rows, self.limits.values // n_channels)
+            raise RecordingError(f"{self.name} has more than {most:,} rows. Split the recording.")
+        if self.layout.time is not None:
+            self.times.append(self._numbers(table, self.layout.time))
+        columns = [self._numbers(table, name) for name in self.layout.channels]
+        self.samples.append(np.stack(columns, axis=1).astype(np.float32))
+        if self.layout.label is None:
+            self.stretch.append(np.full(len(table), -1, np.int32))
+        else:
+            self._number_stretches(table, self.layout.label)
+        self.n_rows = n_rows
+
+    def _number_stretches(self, table: pd.DataFrame, column: str) -> None:
+        """Number the runs of equal (gesture, repetition) on; rows without a gesture belong to none."""
+        gestures = self._labels(table, column)
+        labelled = gestures != ""
+        repetitions = np.zeros(len(table), np.int64)
+        if self.layout.repetition is not None and labelled.any():
+            repetitions = np.where(labelled, self._numbers(table, self.layout.repetition, labelled), 0).astype(np.int64)
+        differs = (gestures[1:] != gestures[:-1]) | (repetitions[1:] != repetitions[:-1])
+        begins = np.concatenate([[True], differs])[: len(table)]
+        if len(table):
+            begins[0] = (gestures[0], int(repetitions[0])) != self.last
+            self.last = (gestures[-1], int(repetitions[-1]))
+        firsts = np.flatnonzero(begins & labelled)
+        if len(self.stretches) + len(firsts) > self.limits.stretches:
+            raise RecordingError(
+                f"{self.name} has more than {self.limits.stretches:,} stretches of one gesture and repetition. "
+                "Label whole repetitions and not single rows, or split the recording."
+            )
+        numbers = len(self.stretches) - 1 + np.cumsum(begins & labelled)
+        self.stretch.append(np.where(labelled, numbers, -1).astype(np.int32))
+        session = session_name(self.name)
+        for first in firsts.tolist():
+            label, repetition = str(gestures[first]), int(repetitions[first])
+            if self.layout.repetition is None:
+                self.counted[label] += 1
+                repetition = self.counted[label]
+            self.stretches.append(Stretch(label, repetition, session))
+
+    def _labels(self, table: pd.DataFrame, column: str) -> NDArray[Any]:
+        """Return the labels in their stored form; few texts are many rows."""
+        codes, found = pd.factorize(table[column].fillna(""))
+        rest = normal_form.key(self.layout.rest)
+        made = [normal_form.label(csv_cells.restored(str(text).strip())) for text in found]
+        made = [REST if rest and normal_form.key(text) == rest else text for text in made]
+        return np.array(made, object)[codes] if len(made) else np.zeros(len(table), object)
+
+    def _numbers(self, table: pd.DataFrame, name: str, needed: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+        """Return a column as finite numbers, or name the first line that needs one and holds none."""
+        cells = table[name]
+        if self.layout.decimal != "." and cells.dtype == object:
+            cells = cells.astype(str).str.replace(self.layout.decimal, ".", regex=False)
+        column = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+        most = MAX_ABSOLUTE_VALUE if name != self.layout.time else 2**53
+        bad = np.flatnonzero((~np.isfinite(column) | (np.abs(column) > most)) & (True if needed is None else needed))
+        if len(bad):
+            row = int(bad[0])
+            line = self.line_of(self.layout.has_header + self.n_rows + row)
+            raise RecordingError(
+                f"{self.name}: column {name} must hold finite numbers, but line {line:,} has "
+                f"{str(table[name].iloc[row])[:40]!r}."
+            )
+        return column
+
+
+def session_name(file_name: str) -> str:
+    """Return a name for what is in a file: the file's, without what tells its format."""
+    return _FORMATS.sub("", file_name) or file_name
+
+
+def joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
+    """Return the pieces as one array; each is let go when it has been copied, so that no more than one stands twice."""
+    made = np.empty((sum(map(len, pieces)), *pieces[0].shape[1:]), pieces[0].dtype)
+    filled = 0
+    for index, piece in enumerate(pieces):
+        made[filled : filled + len(piece)] = piece
+        filled += len(piece)
+        pieces[index] = piece[:0].copy()
+        del piece
+    return made

@@ -1,0 +1,174 @@
+"""The lines of a file of samples as UTF-8, whatever wrote it: no comments, no half lines, each with all its fields.
+
+What a reader would guess about a line that has more or fewer fields than the header is a value in the wrong column:
+fields are counted before any reader sees the line.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from bisect import bisect_right
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.errors import RecordingError
+from semg.recordings.encoded_text import BoundedText
+
+MAX_LEFT_OUT = 10_000
+"""Comments and empty lines of one file."""
+_COMMENT = re.compile(rb"[ \t]*(?:[%#]|$)")
+_SHOWN = 40
+
+
+class Lines(io.BufferedIOBase):
+    """A stream of whole lines, UTF-8, each of as many fields as the first one.
+
+    Parameters
+    ----------
+    text
+        The file's bytes.
+    encoding
+        A codec of Python that knows where it begins (``utf-8-sig``, ``utf-16``).
+    separator
+        One ASCII character, or a blank for any number of blanks and tabs.
+    n_fields
+        How many fields each line has.
+    n_skipped
+        So many lines at the beginning are left out: they were read before.
+
+    Attributes
+    ----------
+    cut_line
+        Number and text of a last line that was cut off, and left out; None when there is none.
+    """
+
+    def __init__(self, text: BoundedText, encoding: str, separator: str, n_fields: int, n_skipped: int = 0) -> None:
+        super().__init__()
+        self._text = text
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._encoding, self._separator, self._n_fields = encoding, separator.encode(), n_fields
+        self._n_skipped = n_skipped
+        self._rest, self._ahead = b"", b""
+        self._n_lines = self._n_kept = 0
+        self._left_out: list[int] = []
+        self._ended = False
+        self.cut_line: tuple[int, str] | None = None
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Return the next lines; empty at the end.
+
+        Raises
+        ------
+        RecordingError
+            As ``BoundedText.read1``; a byte that is not of the encoding; a line of another number of fields.
+        """
+        while not self._ahead and not self._ended:
+            self._ahead = self._next()
+        piece, self._ahead = self._ahead, b""
+        if 0 <= size < len(piece):
+            piece, self._ahead = piece[:size], piece[size:]
+        return piece
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next lines, as ``read1``: never all of a file."""
+        return self.read1(-1 if size is None else size)
+
+    def line_of(self, row: int) -> int:
+        """Return the number of the line, from 1, that a row of those given is in the file; rows count from 0."""
+        line = row + 1
+        while (above := row + 1 + bisect_right(self._left_out, line)) != line:
+            line = above
+        return line
+
+    def _next(self) -> bytes:
+        raw = self._text.read1()
+        self._ended = not raw
+        try:
+            decoded = self._decoder.decode(raw, final=self._ended)
+        except UnicodeDecodeError as exc:
+            wrong = exc.object[exc.start]
+            raise RecordingError(
+                f"{self._text.name} is not text in {self._encoding.removesuffix('-sig')}: it has a byte 0x{wrong:02x}. "
+                "Save it as UTF-8."
+            ) from exc
+        piece = self._rest + decoded.encode("utf-8", "replace")
+        if b"\x00" in piece:
+            raise RecordingError(f"{self._text.name} is not a text file: it has NUL bytes. Expected CSV.")
+        if b"\r" in piece:
+            whole = piece if self._ended or not piece.endswith(b"\r") else piece[:-1]
+            piece = whole.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + piece[len(whole) :]
+        if self._ended:
+            lines, self._rest = self._without_cut(piece.rstrip(b"\n")), b""
+        else:
+            end = piece.rfind(b"\n", 0, max(0, piece.rfind(b"\n"))) + 1  # one line waits: it may be the last
+            lines, self._rest = piece[:end], piece[end:]
+        return self._checked(lines)
+
+    def _without_cut(self, lines: bytes) -> bytes:
+        """Return the file's last lines without the very last, if that was cut off."""
+        before, end, last = lines.rpartition(b"\n")
+        is_first = not end and not self._n_lines
+        if not is_first and _COMMENT.match(last) is None and self._count_fields(last + b"\n")[0] < self._n_fields:
+            self.cut_line = (self._n_lines + before.count(b"\n") + len(end) + 1, last.decode(errors="replace")[:_SHOWN])
+            return before + end
+        return lines + b"\n" if lines else b""
+
+    def _checked(self, lines: bytes) -> bytes:
+        """Return the lines that hold samples, each counted."""
+        first = self._n_lines
+        self._n_lines += lines.count(b"\n")
+        if first < self._n_skipped or b"#" in lines or b"%" in lines:
+            lines = self._without_comments(lines, first)
+            wrong, counts = self._wrong(lines)
+        else:
+            wrong, counts = self._wrong(lines)
+            if len(wrong):  # empty lines, perhaps
+                lines = self._without_comments(lines, first)
+                wrong, counts = self._wrong(lines)
+        if len(wrong):
+            at = int(wrong[0])
+            text = lines.split(b"\n", at + 1)[at].decode(errors="replace")
+            raise RecordingError(
+                f"{self._text.name}: line {self.line_of(self._n_kept + at):,} has {int(counts[at])} fields, and the "
+                f"first line {self._n_fields}: {text[:_SHOWN]!r}. Put it right, or choose the right separator."
+            )
+        self._n_kept += len(counts)
+        return lines
+
+    def _wrong(self, lines: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the indices of lines with another number of fields, and how many fields each line has."""
+        counts = self._count_fields(lines)
+        return np.flatnonzero(counts != self._n_fields), counts
+
+    def _without_comments(self, lines: bytes, first: int) -> bytes:
+        kept = []
+        for number, line in enumerate(lines.split(b"\n")[:-1], first + 1):
+            if number <= self._n_skipped or _COMMENT.match(line):
+                self._left_out.append(number)
+            else:
+                kept.append(line)
+        if len(self._left_out) > MAX_LEFT_OUT:
+            raise RecordingError(
+                f"{self._text.name} has more than {MAX_LEFT_OUT:,} comments and empty lines; expected a line for each "
+                "sample."
+            )
+        return b"".join(line + b"\n" for line in kept)
+
+    def _count_fields(self, lines: bytes) -> NDArray[np.int64]:
+        """Return how many fields each line has, int64 ``(n,)``; separators in quoted texts do not count."""
+        if self._separator == b" ":
+            return np.array([len(line.split()) for line in lines.split(b"\n")[:-1]], np.int64)
+        data = np.frombuffer(lines, np.uint8)
+        ends = np.flatnonzero(data == ord("\n"))
+        at = np.flatnonzero(data == self._separator[0])
+        if b'"' in lines:
+            marks = np.flatnonzero(data == ord('"'))
+            at = at[np.searchsorted(marks, at) % 2 == 0]  # texts are closed in their line: see BoundedText
+        return np.bincount(np.searchsorted(ends, at), minlength=len(ends)) + 1

@@ -1,0 +1,149 @@
+"""Recorded samples as a screen can show them, at any length: from summaries of minutes, near at hand from samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg import clock
+from semg.domain import Block, Profile, Session, us_from_utc
+from semg.signals.display import summary
+from semg.signals.display.decimation import GAP_PERIODS, Drawn, decimate
+from semg.signals.display.spectrum import Spectrum, spectrum
+from semg.store import blocks, summaries
+from semg.store.pool import Pool, Transaction
+from semg.store.summaries import MINUTE, Minute, SummaryKey
+
+SETTLED_S = 5.0
+"""A minute is summarised this long after its end: what was received is stored in batches."""
+SPECTRUM_PIECES, SPECTRUM_PIECE_S = 8, 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Which samples are meant: those that a profile's device sent, or those of an imported session."""
+
+    user_id: int
+    channels: tuple[str, ...]
+    rate_hz: float
+    session_id: int = 0
+
+    @property
+    def key(self) -> SummaryKey:
+        """What their summaries are found by."""
+        return SummaryKey(self.user_id, self.session_id, len(self.channels), self.rate_hz)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What a picture of a time needs; ``late`` are the times of samples that came too late, and how many."""
+
+    drawn: Drawn | None
+    late: tuple[tuple[datetime, int], ...]
+
+
+def recorded(profile: Profile, session: Session | None) -> Recorded:
+    """Give the samples of a session, or those of a profile's device without one."""
+    if session is None:
+        return Recorded(profile.user_id, profile.device.channels, profile.device.rate_hz)
+    number = session.session_id if session.origin == "import" else 0
+    return Recorded(profile.user_id, session.channels, session.rate_hz, number)
+
+
+def needs_summaries(since: datetime, until: datetime, n_columns: int) -> bool:
+    """Tell whether a time is long enough to be drawn from summaries."""
+    return us_from_utc(until) - us_from_utc(since) > n_columns * summary.BIN_US
+
+
+def stale_minutes(
+    tx: Transaction, source: Recorded, since: datetime, until: datetime, now: datetime | None = None
+) -> list[Minute]:
+    """Give the minutes of a time that have samples and no summary of them; not those that still grow."""
+    settled = (now or clock.utc_now()) - timedelta(seconds=SETTLED_S)
+    fresh = summaries.list_fresh(tx, source.key, since, until)
+    there = summaries.list_minutes(tx, source.key, since, until)
+    return [one for one in there if one not in fresh and one.started_at + MINUTE < settled]
+
+
+def summarise_minute(pool: Pool, source: Recorded, minute: Minute) -> None:
+    """Make and store the summary of a minute."""
+    with pool.transaction() as tx:
+        made = _summary(tx, source, minute)
+        if made is not None:
+            content = summary.to_bytes(made, us_from_utc(minute.started_at))
+            summaries.save_summary(tx, source.key, minute, content)
+        else:  # samples of another number of channels: known to be nothing
+            summaries.save_summary(tx, source.key, minute, b"")
+
+
+def look(tx: Transaction, source: Recorded, since: datetime, until: datetime, n_columns: int) -> Overview:
+    """Give a time as at most ``2 · n_columns`` points.
+
+    What of a long time has no summary is read as samples, which is right and slow: ``summarise_minute`` first.
+    """
+    late = tuple(summaries.list_late(tx, source.key, since, until))
+    since_us, until_us = us_from_utc(since), us_from_utc(until)
+    if not needs_summaries(since, until, n_columns):
+        found = [one for one in read_recorded(tx, source, since, until) if not one.late]
+        usual = [one for one in found if one.samples.shape[1] == len(source.channels)]
+        return Overview(decimate(usual, source.rate_hz, since_us, until_us, n_columns), late)
+    stored = summaries.list_contents(tx, source.key, since, until)
+    parts = []
+    for minute in summaries.list_minutes(tx, source.key, since, until):
+        content = stored.get(minute)
+        if content == b"":
+            continue
+        part = _read(content) or _summary(tx, source, minute)
+        if part is not None:
+            parts.append(part)
+    whole = summary.join(parts, source.rate_hz)
+    return Overview(None if whole is None else summary.draw(whole, since_us, until_us, n_columns), late)
+
+
+def look_at_spectrum(tx: Transaction, source: Recorded, since: datetime, until: datetime) -> Spectrum | None:
+    """Give the spectrum of a time; of a long one, from pieces spread evenly over it."""
+    length_s = (until - since).total_seconds()
+    if length_s <= SPECTRUM_PIECES * SPECTRUM_PIECE_S:
+        pieces = [(since, until)]
+    else:
+        step_s = (length_s - SPECTRUM_PIECE_S) / (SPECTRUM_PIECES - 1)
+        starts = [since + timedelta(seconds=index * step_s) for index in range(SPECTRUM_PIECES)]
+        pieces = [(start, start + timedelta(seconds=SPECTRUM_PIECE_S)) for start in starts]
+    runs: list[NDArray[np.float32]] = []
+    for begin, end in pieces:
+        runs += _runs(read_recorded(tx, source, begin, end), len(source.channels), source.rate_hz)
+    return spectrum(runs, source.rate_hz)
+
+
+def _read(content: bytes | None) -> summary.Summary | None:
+    """Give a stored summary, or None when there is none or it is damaged: the samples tell as well."""
+    try:
+        return None if content is None else summary.from_bytes(content)
+    except ValueError:
+        return None
+
+
+def _summary(tx: Transaction, source: Recorded, minute: Minute) -> summary.Summary | None:
+    found = read_recorded(tx, source, minute.started_at, minute.started_at + MINUTE)
+    return summary.summarise(found, len(source.channels), source.rate_hz)
+
+
+def read_recorded(tx: Transaction, source: Recorded, since: datetime, until: datetime) -> list[Block]:
+    """Give the recorded samples of a time, late ones too."""
+    if source.session_id:
+        return blocks.read_imported(tx, source.user_id, source.session_id, since, until).blocks()
+    return blocks.read_blocks(tx, source.user_id, since, until).blocks()
+
+
+def _runs(found: Sequence[Block], n_channels: int, rate_hz: float) -> list[NDArray[np.float32]]:
+    """Give the unbroken stretches of blocks in time order."""
+    usual = [block for block in found if not block.late and block.samples.shape[1] == n_channels]
+    if not usual:
+        return []
+    times = np.concatenate([block.server_us for block in usual])
+    breaks = np.flatnonzero(np.diff(times) > GAP_PERIODS * 1e6 / rate_hz) + 1
+    return np.split(np.concatenate([block.samples for block in usual]), breaks)

@@ -1,0 +1,91 @@
+"""Boards' keys: made here, shown once for the sketch, kept encrypted.
+
+The server needs a board's key itself to verify its tags, so a hash would not do. It is stored encrypted
+(``semg.security.field_encryption``): whoever has only the database, or a backup of it, cannot send in a board's name.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from semg.errors import SealError, SettingsError
+from semg.security.field_encryption import decrypt, encrypt
+from semg.security.keys import Secret
+from semg.store import boards
+from semg.store.pool import Transaction
+from semg.wire.udp2 import KEY_BYTES
+
+_PURPOSE = b"semg board keys, version 1"
+
+
+def make_key() -> bytes:
+    """Give a new key of 32 random bytes."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def encrypt_key(keys: Secret, board_id: int, key: bytes) -> bytes:
+    """Return a board's key as it is stored (``semg.security.field_encryption``).
+
+    Parameters
+    ----------
+    keys
+        The installation's keys.
+
+    Raises
+    ------
+    SettingsError
+        ``SECRET_KEY`` is empty.
+    """
+    return encrypt(keys, _PURPOSE, _bound_to(board_id), key)
+
+
+def decrypt_key(keys: Secret, board_id: int, key_encrypted: bytes) -> bytes:
+    """Give a board's key back.
+
+    Raises
+    ------
+    SettingsError
+        It was encrypted with another ``SECRET_KEY`` or for another board, or is damaged.
+    """
+    try:
+        return decrypt(keys, _PURPOSE, _bound_to(board_id), key_encrypted)
+    except SealError as exc:
+        raise SettingsError(
+            f"the key of board {board_id} cannot be read with this SECRET_KEY: set the one that it was made with, "
+            "or make the board a new key"
+        ) from exc
+
+
+def reencrypt_key(keys: Secret, board_id: int, key_encrypted: bytes) -> bytes:
+    """Return a board's key encrypted with the current key.
+
+    Raises
+    ------
+    SettingsError
+        As ``decrypt_key``.
+    """
+    return encrypt_key(keys, board_id, decrypt_key(keys, board_id, key_encrypted))
+
+
+def sketch_lines(board_id: int, key: bytes) -> str:
+    """Give the two lines of ``arduino/arduinocode.ino`` that make a board this one."""
+    return f'#define BOARD_ID {board_id}\n#define BOARD_KEY "{key.hex()}"\n'
+
+
+def make_board(tx: Transaction, keys: Secret, name: str) -> tuple[int, bytes]:
+    """Make a board with a key, assigned to nobody; give its number and the key, which is not shown again.
+
+    Raises
+    ------
+    InvalidValueError
+        The name cannot be stored.
+    SettingsError
+        ``SECRET_KEY`` is empty.
+    """
+    board_id, key = boards.insert_board(tx, name), make_key()
+    boards.set_key(tx, board_id, encrypt_key(keys, board_id, key))
+    return board_id, key
+
+
+def _bound_to(board_id: int) -> bytes:
+    return b"board %d" % board_id

@@ -1,0 +1,200 @@
+"""The classifier as it is stored, served and evaluated: weights with everything that gives them a meaning."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from semg.domain import MAX_CHANNELS, ClassifierKind, ConditioningSpec, DecisionSpec, WindowSpec
+from semg.errors import ArtifactError
+from semg.signals.model import forward
+
+FORMAT = "semg-classifier-1"
+MAX_MODEL_BYTES = 1_048_576
+MAX_CLASSES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierSpec:
+    """What a classifier wants and gives, without its weights: all that cutting its windows needs."""
+
+    classes: tuple[str, ...]
+    channels: tuple[str, ...]
+    window: WindowSpec
+    conditioning: ConditioningSpec
+    decision: DecisionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """A trained classifier.
+
+    Attributes
+    ----------
+    classes
+        Gesture names in the order of the probabilities.
+    channels
+        Channel names in the order of the windows' rows; a device's columns are chosen by these names.
+    arrays
+        Float32 weights by name; see ``semg.signals.model.forward``.
+    training
+        What it was trained on: data ids, seed, options. JSON-able.
+    """
+
+    kind: ClassifierKind
+    classes: tuple[str, ...]
+    channels: tuple[str, ...]
+    window: WindowSpec
+    conditioning: ConditioningSpec
+    decision: DecisionSpec
+    arrays: Mapping[str, NDArray[np.float32]]
+    training: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> ClassifierSpec:
+        """The part of it that needs no weights."""
+        return ClassifierSpec(self.classes, self.channels, self.window, self.conditioning, self.decision)
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers were fitted or stored."""
+        return sum(int(array.size) for array in self.arrays.values())
+
+    def predict_proba(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give the probabilities of conditioned windows.
+
+        Parameters
+        ----------
+        windows
+            Float32 ``(N, C, T)`` of this classifier's channels and window length.
+
+        Returns
+        -------
+        Float32 ``(N, K)`` in the order of ``classes``; rows sum to 1.
+
+        Raises
+        ------
+        ValueError
+            When the shape is another.
+        """
+        self.check_shape(windows)
+        envelope = self.conditioning.sensor == "envelope"
+        return forward.probabilities(self.kind, self.arrays, windows, envelope)
+
+    def check_shape(self, windows: NDArray[np.float32]) -> None:
+        """Raise ``ValueError`` unless windows are ``(N, C, T)`` of this classifier's channels and window length."""
+        expected = (len(self.channels), self.window.window_samples)
+        if windows.ndim != 3 or windows.shape[1:] != expected:
+            raise ValueError(f"windows must be (N, {expected[0]}, {expected[1]}), got {windows.shape}")
+
+    def metadata(self) -> dict[str, Any]:
+        """Give everything but the weights, JSON-able: what ``models.metadata`` stores."""
+        return {
+            "format": FORMAT,
+            "kind": self.kind,
+            "classes": list(self.classes),
+            "channels": list(self.channels),
+            "window": asdict(self.window),
+            "conditioning": asdict(self.conditioning),
+            "decision": asdict(self.decision),
+            "window_samples": self.window.window_samples,
+            "n_parameters": self.n_parameters,
+            "training": self.training,
+        }
+
+    def to_bytes(self) -> bytes:
+        """Give the stored form: safetensors, with the metadata as JSON and a digest of all in its header."""
+        arrays = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in self.arrays.items()}
+        text = json.dumps(self.metadata(), sort_keys=True, allow_nan=False)
+        # One key only: safetensors writes several in an order that changes from call to call.
+        return bytes(save(arrays, metadata={"semg": _digest(text, arrays) + text}))
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Classifier:
+        """Give the classifier of stored bytes.
+
+        Raises
+        ------
+        ArtifactError
+            When the bytes are cut off, altered, too large, or of another format.
+        """
+        if len(data) > MAX_MODEL_BYTES:
+            raise ArtifactError(f"A classifier has at most {MAX_MODEL_BYTES:,} bytes, these are {len(data):,}.")
+        try:
+            arrays = load(data)
+            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+            digest, text = header["semg"][:64], header["semg"][64:]
+            if digest != _digest(text, arrays):
+                raise ArtifactError("The classifier's digest does not match its content: the bytes were altered.")
+            described = json.loads(text)
+            spec = spec_from_metadata(described)
+            classifier = Classifier(
+                described["kind"],
+                spec.classes,
+                spec.channels,
+                spec.window,
+                spec.conditioning,
+                spec.decision,
+                arrays,
+                dict(described["training"]),
+            )
+            _check(classifier)
+        except ArtifactError:
+            raise
+        except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+            raise ArtifactError(f"The bytes are no stored classifier, or only a part of one ({exc}).") from exc
+        return classifier
+
+
+def spec_from_metadata(metadata: Mapping[str, Any]) -> ClassifierSpec:
+    """Give the spec that ``Classifier.metadata()`` describes.
+
+    Raises
+    ------
+    ArtifactError
+        When a field is missing or the format is another one.
+    """
+    if metadata.get("format") != FORMAT:
+        raise ArtifactError(f"Expected a classifier of format {FORMAT}, got {str(metadata.get('format'))[:40]!r}.")
+    try:
+        spec = ClassifierSpec(
+            classes=tuple(str(name) for name in metadata["classes"]),
+            channels=tuple(str(name) for name in metadata["channels"]),
+            window=WindowSpec(**metadata["window"]),
+            conditioning=ConditioningSpec(**metadata["conditioning"]),
+            decision=DecisionSpec(**metadata["decision"]),
+        )
+    except (KeyError, TypeError) as exc:
+        raise ArtifactError(f"The classifier's description lacks or misnames a field ({exc}).") from exc
+    if not (1 <= len(spec.channels) <= MAX_CHANNELS and 1 <= len(spec.classes) <= MAX_CLASSES):
+        raise ArtifactError(f"{len(spec.channels)} channels and {len(spec.classes)} classes are out of bounds.")
+    return spec
+
+
+def _digest(text: str, arrays: Mapping[str, NDArray[np.float32]]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"|{name}|{array.dtype}|{array.shape}|".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _check(classifier: Classifier) -> None:
+    """Try the classifier on one silent window, so that shapes that do not fit are found when it is loaded."""
+    if classifier.kind not in get_args(ClassifierKind):
+        raise ArtifactError(f"Unknown kind of classifier {classifier.kind!r}.")
+    if any(array.dtype != np.float32 or not np.isfinite(array).all() for array in classifier.arrays.values()):
+        raise ArtifactError("A classifier's weights must be finite float32 numbers.")
+    silent = np.zeros((1, len(classifier.channels), classifier.window.window_samples), np.float32)
+    row = classifier.predict_proba(silent)
+    if row.shape != (1, len(classifier.classes)) or not np.isfinite(row).all():
+        raise ArtifactError("The classifier's weights do not fit its classes, channels or window.")

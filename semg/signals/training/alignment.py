@@ -1,0 +1,230 @@
+"""Bringing labelled sessions of one person together: how the band was turned, its skin contact, its mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf_shrinkage
+
+from semg.signals.features import band_covariance
+from semg.signals.model.electrode_rotation import Turn, TurnModel, feature_places, inverse, turn_features, turns_of
+
+ROUNDS = 5
+SEARCH_WINDOWS = 3000
+SILENT = 1e-6
+REST_QUANTILE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """Windows of several sessions as if recorded with one placement of the band.
+
+    Attributes
+    ----------
+    scaled
+        Float32 ``(N, C, T)``: turned into the last session's order, each session under its own gains.
+    features
+        Float32 ``(N, F)``: ``band_covariance`` of ``scaled``, each session centred.
+    offset, gain
+        ``(C,)`` for windows of a session that nothing is known of, or of the last session when it is a calibration.
+    centre
+        ``(F,)``, likewise.
+    turns
+        Of each session, into the last one's order.
+    turn_model, turn_gain
+        For judging turns of later windows, in the last session's order; ``turn_gain`` is the scale that it wants.
+    turn_centre
+        Mean of ``turn_features`` that ``turn_model`` counts from.
+    """
+
+    scaled: NDArray[np.float32]
+    features: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    gain: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    turns: tuple[Turn, ...]
+    turn_model: TurnModel
+    turn_gain: float
+    turn_centre: NDArray[np.float64]
+
+
+def session_effects(
+    values: NDArray[np.floating], y: NDArray[np.int64], session: NDArray[np.int64], n_classes: int, n_sessions: int
+) -> NDArray[np.float64]:
+    """Give what each session adds to every class, all classes counting alike, float64 ``(S, F)``.
+
+    A session need not hold every class: only what it holds is compared with the same classes of the others.
+    """
+    means = np.full((n_sessions, n_classes, values.shape[1]), np.nan)
+    for s in range(n_sessions):
+        for k in range(n_classes):
+            chosen = (session == s) & (y == k)
+            if chosen.any():
+                means[s, k] = values[chosen].mean(axis=0, dtype=np.float64)
+    present = ~np.isnan(means[:, :, :1])
+    filled = np.where(present, means, 0.0)
+    effects = np.zeros((n_sessions, values.shape[1]))
+    for _ in range(ROUNDS):
+        of_class = np.where(present, filled - effects[:, None], 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
+        apart = np.where(present, filled - of_class, 0.0)
+        effects = apart.sum(axis=1) / np.maximum(present.sum(axis=1), 1)
+    grand = of_class[present.any(axis=0)[:, 0]].mean(axis=0)
+    return np.asarray(effects + grand)
+
+
+def align(
+    windows: NDArray[np.float32],
+    y: NDArray[np.int64],
+    session: NDArray[np.int64],
+    n_classes: int,
+    crossing: float,
+    *,
+    envelope: bool,
+    calibrated: bool,
+    usable: NDArray[np.bool_],
+) -> Aligned:
+    """Align sessions by their labels.
+
+    Parameters
+    ----------
+    windows
+        Float32 ``(N, C, T)``, conditioned.
+    y, session
+        Class and session of each window, ``(N,)``; sessions are numbered from 0 in time order.
+    crossing
+        As ``band_covariance``.
+    calibrated
+        Whether the last session is one of the placement that is worn from now on, so that its gains and its mean are
+        used; otherwise the middle of all sessions.
+    usable
+        Windows that may be learned from.
+    """
+    n_sessions, n_channels = int(session.max()) + 1, windows.shape[1]
+    offsets = np.stack([_zero(windows[session == s], envelope) for s in range(n_sessions)])
+    held = windows - offsets[session][:, :, None]
+    power = np.square(held).mean(axis=2)
+    # Never the logarithm of nothing: a channel that is silent now and then counts with a thousandth of the loudest.
+    level = np.log(power + 1e-6 * float(power.mean()) + SILENT**2) / 2
+    alike = float(np.exp(-level.mean()))
+    turns = _find_turns(held, y, session, n_classes, alike, envelope, usable)
+    for s, turn in enumerate(turns):
+        if turn != turns_of(n_channels)[0]:
+            mine = session == s
+            held[mine] = held[mine][:, list(turn)]
+            level[mine] = level[mine][:, list(turn)]
+            offsets[s] = offsets[s][list(turn)]
+    gains = np.exp(-session_effects(level[usable], y[usable], session[usable], n_classes, n_sessions))
+    moves = np.array([(np.abs(held[:, c]) > SILENT).any() for c in range(n_channels)])
+    gains = np.where(moves, gains, 0.0).astype(np.float32)
+    model, turn_centre = _turn_model(held, y, session, n_classes, alike, envelope, usable, calibrated)
+    for s in range(n_sessions):
+        held[session == s] *= gains[s][:, None]
+    features = band_covariance(held, crossing, with_mean=envelope)
+    effects = session_effects(features[usable], y[usable], session[usable], n_classes, n_sessions)
+    for s in range(n_sessions):
+        features[session == s] -= effects[s].astype(np.float32)
+    last = -1 if calibrated else slice(None)
+    gain = np.exp(np.log(np.maximum(gains, 1e-12))[last].reshape(-1, n_channels).mean(axis=0)) * moves
+    centre = effects[last].reshape(-1, effects.shape[1]).mean(axis=0)
+    return Aligned(
+        held,
+        features,
+        offsets[last].reshape(-1, n_channels).mean(axis=0).astype(np.float32),
+        gain.astype(np.float32),
+        centre.astype(np.float32),
+        tuple(turns),
+        model,
+        alike,
+        turn_centre,
+    )
+
+
+def _zero(windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
+    """Give each channel's zero ``(C,)``: raw EMG has none after its high-pass, an envelope's is its level at rest."""
+    if not envelope or len(windows) == 0:
+        return np.zeros(windows.shape[1], np.float32)
+    return np.quantile(windows.mean(axis=2), REST_QUANTILE, axis=0).astype(np.float32)
+
+
+def _find_turns(
+    held: NDArray[np.float32],
+    y: NDArray[np.int64],
+    session: NDArray[np.int64],
+    n_classes: int,
+    gain: float,
+    envelope: bool,
+    usable: NDArray[np.bool_],
+) -> list[Turn]:
+    """Give the turn of each session into the last one's order.
+
+    Sessions before the last are aligned one by one to those already aligned; the last one, which may be a short
+    calibration, is then judged by all of them together.
+    """
+    n_channels, n_sessions = held.shape[1], int(session.max()) + 1
+    possible = turns_of(n_channels)
+    as_worn = possible[0]
+    if n_sessions < 2 or len(possible) < 2:
+        return [as_worn] * n_sessions
+    places = feature_places(n_channels, envelope)
+    looked_at = []
+    for s in range(n_sessions):
+        mine = np.flatnonzero((session == s) & usable)
+        looked_at.append(mine[:: max(1, len(mine) // SEARCH_WINDOWS)])
+    features = [turn_features(held[mine], gain, envelope) for mine in looked_at]
+    labels = [y[mine] for mine in looked_at]
+    turns: dict[int, Turn] = {}
+    order = [*range(n_sessions - 2, -1, -1), n_sessions - 1]
+    known: list[int] = []
+    for s in order:
+        if known:
+            chosen = np.concatenate([features[k][:, places[possible.index(turns[k])]] for k in known])
+            known_y = np.concatenate([labels[k] for k in known])
+            of = np.concatenate([np.full(len(labels[k]), i) for i, k in enumerate(known)])
+            centred = chosen - session_effects(chosen, known_y, of, n_classes, len(known))[of]
+            shared = np.isin(labels[s], known_y)
+            model = _fit_turn_model(centred, known_y, n_classes)
+            fit = model.labelled_scores(features[s][shared], labels[s][shared], places) if shared.any() else [0.0]
+            turns[s] = possible[int(np.argmax(fit))]
+        else:
+            turns[s] = as_worn
+        known.append(s)
+    # The last session stays as it is: the others are turned into its order.
+    back = inverse(turns[n_sessions - 1])
+    return [tuple(turns[s][place] for place in back) for s in range(n_sessions - 1)] + [as_worn]
+
+
+def _fit_turn_model(features: NDArray[np.floating], y: NDArray[np.int64], n_classes: int) -> TurnModel:
+    """Give the model of centred features; a class without windows gets the mean of all and no prior."""
+    wide = features.astype(np.float64)
+    means, log_prior = np.zeros((n_classes, wide.shape[1])), np.full(n_classes, -1e3)
+    present = np.unique(y)
+    for k in present:
+        means[k], log_prior[k] = wide[y == k].mean(axis=0), -np.log(len(present))
+    apart = wide - means[y]
+    covariance = apart.T @ apart / len(apart)
+    part = max(0.01, float(ledoit_wolf_shrinkage(apart, assume_centered=True)))
+    level = max(1e-6, float(np.trace(covariance)) / len(covariance))
+    shrunk = (1 - part) * covariance + part * level * np.eye(len(covariance))
+    return TurnModel(means, np.linalg.inv(shrunk), log_prior)
+
+
+def _turn_model(
+    held: NDArray[np.float32],
+    y: NDArray[np.int64],
+    session: NDArray[np.int64],
+    n_classes: int,
+    gain: float,
+    envelope: bool,
+    usable: NDArray[np.bool_],
+    calibrated: bool,
+) -> tuple[TurnModel, NDArray[np.float64]]:
+    chosen = np.flatnonzero(usable)
+    chosen = chosen[:: max(1, len(chosen) // (2 * SEARCH_WINDOWS))]
+    features = turn_features(held[chosen], gain, envelope)
+    n_sessions = int(session.max()) + 1
+    effects = session_effects(features, y[chosen], session[chosen], n_classes, n_sessions)
+    centred = features - effects[session[chosen]]
+    centre = effects[-1] if calibrated else effects.mean(axis=0)
+    return _fit_turn_model(centred, y[chosen], n_classes), centre

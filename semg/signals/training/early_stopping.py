@@ -1,0 +1,44 @@
+"""When a network's training should end: judged on repetitions or a session that were left out."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.signals.model import forward
+
+WATCHED = 1500
+"""Windows that an epoch is judged by at most: 20 ms."""
+CLEAR = 0.01
+"""An earlier epoch must be wrong this much less often than the last: below it is chance that would be chosen by."""
+
+
+class Watch:
+    """How often a network is wrong on windows that it does not learn from, epoch by epoch.
+
+    Parameters
+    ----------
+    windows
+        Float32 ``(N, C, T)``, conditioned.
+    y
+        Class indices ``(N,)``.
+    """
+
+    def __init__(self, windows: NDArray[np.float32], y: NDArray[np.int64]) -> None:
+        step = max(1, -(-len(y) // WATCHED))
+        self._windows, self._y = windows[::step], y[::step]
+        self.wrong: list[float] = []
+
+    def look(self, arrays: forward.Arrays) -> None:
+        """Take note of an epoch's network, all gestures counting alike."""
+        scores = forward.network_scores(arrays, forward.scale(arrays, self._windows))
+        wrong = scores.argmax(axis=1) != self._y
+        self.wrong.append(float(np.mean([wrong[self._y == k].mean() for k in np.unique(self._y)])))
+
+    @property
+    def last_epoch(self) -> int | None:
+        """The epoch after which another training should end; None for the last one."""
+        if not self.wrong:
+            return None
+        best = int(np.argmin(self.wrong))
+        return best + 1 if self.wrong[best] < self.wrong[-1] - CLEAR else None

@@ -1,0 +1,354 @@
+"""Training: labelled sessions in, a classifier and an honest report out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.domain import ClassifierKind
+from semg.errors import TrainingError
+from semg.signals.dataset import LabelledSamples, WindowSet
+from semg.signals.model.classifier import Classifier
+from semg.signals.model.forward import softmax
+from semg.signals.training import report as reports
+from semg.signals.training.advice import advise, count_repetitions, silent_channels
+from semg.signals.training.calibration import decision_figures, operating_points, reliability
+from semg.signals.training.label_alignment import measure_alignment
+from semg.signals.training.metrics import score
+from semg.signals.training.options import TrainingOptions
+from semg.signals.training.population_prior import Base
+from semg.signals.training.splits import Fold, folds_of
+from semg.signals.training.trainer import Trainer, TrainingProgress, Tried, follow
+from semg.signals.training.verdict import judge_version
+
+BASELINES: tuple[ClassifierKind, ...] = ("logcov_lda", "td_lda")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """A classifier fitted on all data, and the report of ones fitted without what they were tried on."""
+
+    classifier: Classifier
+    report: dict[str, Any]
+
+
+def _never() -> bool:
+    return False
+
+
+def _unheard(progress: TrainingProgress) -> None:
+    """Take the place of a listener."""
+
+
+def _unused(classifier: Classifier) -> None:
+    """Take the place of somebody who waits for the classifier."""
+
+
+def fit(
+    sessions: Sequence[LabelledSamples],
+    kind: ClassifierKind = "cnn",
+    *,
+    options: TrainingOptions | None = None,
+    seed: int | None = None,
+    progress: Callable[[TrainingProgress], None] = _unheard,
+    should_stop: Callable[[], bool] = _never,
+    calibration: LabelledSamples | None = None,
+    base: Base | None = None,
+) -> Classifier:
+    """Give a classifier fitted on all of some sessions, without a report: what ``evaluate.py`` tests on others.
+
+    One repetition of each gesture is enough. Other parameters and errors as ``train``.
+    """
+    trainer = Trainer(
+        sessions,
+        kind,
+        options or TrainingOptions(),
+        seed,
+        progress,
+        should_stop,
+        calibration=calibration,
+        base=base,
+        single_repetitions=True,
+    )
+    by, folds = folds_of(trainer.data)
+    if calibration is not None and by == "repetition":
+        folds = []
+    trainer.networks = 2 if folds else 1
+    tried = [trainer.try_fold(folds[0], "choosing the calibration of confidences")] if folds else []
+    last_epoch = tried[0].last_epoch if tried else None
+    return trainer.fit(trainer.data, "final fit", trainer.calibration, trainer.mix_of(tried), last_epoch=last_epoch)
+
+
+def train(
+    sessions: Sequence[LabelledSamples],
+    kind: ClassifierKind = "cnn",
+    *,
+    options: TrainingOptions | None = None,
+    seed: int | None = None,
+    progress: Callable[[TrainingProgress], None] = _unheard,
+    should_stop: Callable[[], bool] = _never,
+    calibration: LabelledSamples | None = None,
+    base: Base | None = None,
+    previous: Classifier | None = None,
+    ready: Callable[[Classifier], None] = _unused,
+) -> TrainingResult:
+    """Give a classifier fitted on all sessions, with the report of ones that did not see what they were tried on.
+
+    Parameters
+    ----------
+    sessions
+        In time order; with two or more each of the newest is left out once for the report, otherwise repetitions are.
+    options
+        Defaults where not given.
+    seed
+        Takes the place of ``options.seed``.
+    progress
+        Called from this thread, some times a second.
+    should_stop
+        Asked between batches.
+    calibration
+        A short session (10 s of rest, each gesture once) of the placement that is worn from now on.
+    base
+        What other people's data say beforehand; not used where it does not fit.
+    previous
+        The classifier in use until now, compared on the same windows as far as it did not see them.
+    ready
+        Called with the classifier as soon as it can be used; the report follows.
+
+    Raises
+    ------
+    TrainingError
+        When the data cannot give a classifier; the sentence says why and what to do.
+    TrainingStopped
+        When ``should_stop`` said so.
+    """
+    started = time.perf_counter()
+    trainer = Trainer(
+        sessions, kind, options or TrainingOptions(), seed, progress, should_stop, calibration=calibration, base=base
+    )
+    by, folds = folds_of(trainer.data)
+    if calibration is not None and by == "repetition":
+        folds = []  # inside one session nothing can play the part of another placement's calibration
+    if not folds:
+        if calibration is None:
+            raise TrainingError(
+                "No repetition could be held out to test the classifier: record every gesture at least twice."
+            )
+        by = "none"
+    trainer.networks = len(folds) + 1
+    trainer.say(f"{len(trainer.data)} windows of {len(trainer.classes)} gestures, {len(folds)} parts held out in turn")
+    if trainer.base_refusal:
+        trainer.say(f"the {trainer.base_refusal} does not fit these signals: trained from scratch")
+    tried = [trainer.try_fold(folds[0], "held-out test 1")] if folds else []
+    mix = trainer.mix_of(tried)
+    last_epoch = tried[0].last_epoch if tried else None
+    classifier = trainer.fit(trainer.data, "final fit", trainer.calibration, mix, last_epoch=last_epoch)
+    trained_s = time.perf_counter() - started
+    ready(classifier)
+    trainer.say("the classifier is ready, its report follows")
+    for number, fold in enumerate(folds[1:], 2):
+        tried.append(trainer.try_fold(fold, f"held-out test {number}"))
+    report: dict[str, Any] = {}
+    if calibration is not None:
+        report["calibration"] = _calibration_report(trainer)
+    if tried:
+        report |= _held_out_report(trainer, tried, folds, kind)
+        report |= _with_previous(trainer, tried, previous)
+    else:
+        report |= _calibration_only(report["calibration"], trainer)
+    calibrated = [] if calibration is None else [calibration]
+    timed = trainer.data.windows if len(trainer.data) else np.zeros((0, 1, 1), np.float32)
+    report |= {
+        "split": _describe(by, calibration is not None, len(folds)),
+        "held_out": [name for each in tried for name in each.held_out],
+        "seed": trainer.seed,
+        "last_epoch": last_epoch or trainer.options.epochs if kind == "cnn" else None,
+        "classifier": kind,
+        "base": classifier.training["base"],
+        "n_parameters": classifier.n_parameters,
+        "model_bytes": len(classifier.to_bytes()),
+        "us_per_window": round(reports.serving_us(classifier, timed), 1),
+        "train_s": round(trained_s, 2),
+        "report_s": round(time.perf_counter() - started, 2),
+    }
+    report["verdict"] = judge_version(report, measure_alignment([*sessions, *calibrated])).as_json()
+    trainer.say(f"held out: balanced accuracy {100 * (report['balanced_accuracy'] or 0.0):.1f} %")
+    trainer.finish(f"done in {report['report_s']:.0f} s")
+    return TrainingResult(classifier, report)
+
+
+def _held_out_report(
+    trainer: Trainer, tried: Sequence[Tried], folds: Sequence[Fold], kind: ClassifierKind
+) -> dict[str, Any]:
+    """Give the figures over all windows that were left out once."""
+    data, truth, probabilities = _pooled(trainer, tried)
+    report = reports.figures(trainer.classes, data, probabilities)
+    hop_ms = trainer.window.hop_samples * 1000 / trainer.window.rate_hz
+    spec = tried[0].classifier.decision
+    points, chosen = operating_points(trainer.classes, data, probabilities, spec, hop_ms, trainer.options.false_per_min)
+    baselines = {}
+    for plain in BASELINES:
+        again = tried if plain == kind else [trainer.try_fold(fold, f"{plain} beside it", plain) for fold in folds]
+        windows, _, named = _pooled(trainer, again)
+        scored = reports.figures(trainer.classes, windows, named)
+        baselines[plain] = {name: scored[name] for name in ("accuracy", "balanced_accuracy", "macro_f1", "trimmed")}
+    silent = silent_channels(trainer.data.windows, trainer.channels)
+    repetitions = count_repetitions(
+        [(trainer.data.stretches[i].label, i) for i in np.unique(trainer.data.stretch).tolist()]
+    )
+    n_sessions = len(np.unique(trainer.data.session_index))
+    report |= {
+        "baseline": {"classifier": "logcov_lda"} | baselines["logcov_lda"],
+        "baselines": baselines,
+        "folds": [_fold_line(trainer, each) for each in tried],
+        "train_windows": int(np.mean([(fold.train & trainer.usable(trainer.data)).sum() for fold in folds])),
+        "reliability": reliability(truth, probabilities),
+        "decisions": decision_figures(trainer.classes, data, probabilities, spec, hop_ms),
+        "operating_points": points,
+        "operating_point": chosen,
+        "silent_channels": silent,
+        "advice": advise(
+            trainer.classes, np.array(report["confusion"]), repetitions, n_sessions, silent, n_sessions > 1
+        ),
+    }
+    return report
+
+
+def _pooled(trainer: Trainer, tried: Sequence[Tried]) -> tuple[WindowSet, NDArray[np.int64], NDArray[np.float32]]:
+    """Give the windows left out in all folds; each fold's confidences are calibrated by the others'.
+
+    With one fold its own first half calibrates nothing: the default stays.
+    """
+    parts = []
+    for number, each in enumerate(tried):
+        others = [other for place, other in enumerate(tried) if place != number]
+        parts.append(softmax(trainer.mix_of(others).sharpness * each.log_probabilities))
+    windows = [each.data for each in tried]
+    data = WindowSet(
+        np.concatenate([each.windows for each in windows]),
+        np.concatenate([each.stretch for each in windows]),
+        trainer.data.stretches,
+        np.concatenate([each.into_stretch_ms for each in windows]),
+        np.concatenate([each.stretch_ms for each in windows]),
+        np.concatenate([each.end_index for each in windows]),
+        np.concatenate([each.session_index for each in windows]),
+    )
+    return data, np.concatenate([each.truth for each in tried]), np.concatenate(parts)
+
+
+def _fold_line(trainer: Trainer, tried: Tried) -> dict[str, Any]:
+    scores = score(tried.truth, tried.log_probabilities.argmax(axis=1), len(trainer.classes))
+    return {
+        "held_out": list(tried.held_out),
+        "windows": scores.n,
+        "accuracy": round(scores.accuracy, 6) if scores.n else None,
+        "balanced_accuracy": round(scores.balanced_accuracy, 6) if scores.n else None,
+    }
+
+
+def _with_previous(trainer: Trainer, tried: Sequence[Tried], previous: Classifier | None) -> dict[str, Any]:
+    """Compare with the classifier in use until now, on held-out windows of sessions that it was not trained on."""
+    if previous is None:
+        return {"previous": None}
+    seen = set(previous.training.get("sessions", [])) | set(previous.training.get("calibration_sessions", []))
+    same = (previous.channels, previous.window, previous.conditioning) == (
+        trainer.channels, trainer.window, trainer.conditioning
+    )  # fmt: skip
+    if not same or not set(trainer.classes) <= set(previous.classes):
+        return {"previous": {"comparable": False, "why": "it has other channels, windows or gestures"}}
+    rows = []
+    for each in tried:
+        names = np.array([stretch.session for stretch in each.data.stretches])
+        unseen = ~np.isin(names[each.data.stretch], sorted(seen))
+        if unseen.any():
+            rows.append((each, unseen))
+    if not rows:
+        return {"previous": {"comparable": False, "why": "it was trained on every session that was held out"}}
+    place = [previous.classes.index(name) for name in trainer.classes]
+    truth = np.concatenate([each.truth[unseen] for each, unseen in rows])
+    new = np.concatenate([each.log_probabilities[unseen].argmax(axis=1) for each, unseen in rows])
+    old = np.concatenate([follow(previous, each.data.select(unseen))[:, place].argmax(axis=1) for each, unseen in rows])
+    figures = {}
+    for name, predicted in (("new", new), ("previous", old)):
+        scores = score(truth, predicted, len(trainer.classes))
+        figures[name] = {
+            "accuracy": round(scores.accuracy, 6),
+            "balanced_accuracy": round(scores.balanced_accuracy, 6),
+            "macro_f1": round(scores.macro_f1, 6),
+        }
+    return {"previous": {"comparable": True, "windows": len(truth), **figures}}
+
+
+def _calibration_report(trainer: Trainer) -> dict[str, Any]:
+    """Give balanced accuracy on the calibration before and after it, each gesture judged without its own repetition.
+
+    The classifiers here have a network of one epoch: they are many, and the closed-form and dense branches carry the
+    adaptation.
+    """
+    assert trainer.calibration is not None
+    calibration = trainer.calibration
+    plain = trainer.fit(trainer.data, "before the calibration", network=False)
+    truth = trainer.truth(calibration)
+    before = plain.predict_proba(calibration.windows).argmax(axis=1)
+    after = np.zeros(len(truth), np.int64)
+    for stretch in np.unique(calibration.stretch):
+        left_out = calibration.stretch == stretch
+        rest = calibration.select(~left_out)
+        if len(set(rest.labels.tolist())) < 2:
+            after[left_out] = before[left_out]
+            continue
+        adapted = trainer.fit(trainer.data, "leave-one-out", rest, network=False)
+        after[left_out] = adapted.predict_proba(calibration.windows[left_out]).argmax(axis=1)
+    n_classes = len(trainer.classes)
+    scored = {name: score(truth, each, n_classes) for name, each in (("before", before), ("after", after))}
+    return {"windows": len(truth), "by": "leave-one-repetition-out"} | {
+        name: {
+            "accuracy": round(each.accuracy, 6),
+            "balanced_accuracy": round(each.balanced_accuracy, 6),
+            "macro_f1": round(each.macro_f1, 6),
+            "confusion": each.confusion.tolist(),
+        }
+        for name, each in scored.items()
+    }
+
+
+def _calibration_only(calibrated: dict[str, Any], trainer: Trainer) -> dict[str, Any]:
+    """Give the figures of a report where nothing but the calibration could be left out."""
+    assert trainer.calibration is not None
+    after = calibrated["after"]
+    confusion = np.array(after["confusion"])
+    counts = confusion.sum(axis=1)
+    recall = np.diag(confusion) / np.maximum(counts, 1)
+    return {
+        "accuracy": after["accuracy"],
+        "balanced_accuracy": after["balanced_accuracy"],
+        "macro_f1": after["macro_f1"],
+        "trimmed": {"accuracy": None, "macro_f1": None},
+        "per_gesture": {
+            name: {"recall": round(float(recall[k]), 6) if counts[k] else None, "n": int(counts[k])}
+            for k, name in enumerate(trainer.classes)
+        },
+        "confusion": after["confusion"],
+        "classes": list(trainer.classes),
+        "windows": calibrated["windows"],
+        "chance": round(float(counts.max() / max(1, counts.sum())), 6),
+        "chance_balanced": round(1 / max(1, len(trainer.classes)), 6),
+        "trials": len(np.unique(trainer.calibration.stretch)),
+        "previous": None,
+    }
+
+
+def _describe(by: str, calibrated: bool, n_folds: int) -> dict[str, Any]:
+    if by == "none":
+        said = "each repetition of the calibration held out in turn"
+    else:
+        what = "session" if by == "session" else "a fifth of the repetitions"
+        said = f"each {what} held out in turn" if by == "session" else f"{what} of every gesture held out in turn"
+        if calibrated:
+            said += ", its first repetition of each gesture used as the calibration"
+    return {"by": by, "folds": n_folds, "description": f"{said}, before anything was fitted"}

@@ -1,0 +1,278 @@
+"""The windows of one training, the fits on parts of them, and what these score on the parts left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semg.domain import ClassifierKind, ConditioningSpec, DecisionSpec, WindowSpec
+from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
+from semg.signals.model import forward
+from semg.signals.model.adaptation import Adapter
+from semg.signals.model.classifier import Classifier
+from semg.signals.model.ensemble import DEFAULT_MIX, Mix, choose_sharpness
+from semg.signals.training.alignment import align
+from semg.signals.training.dense import DenseOptions
+from semg.signals.training.early_stopping import Watch
+from semg.signals.training.fitting import Arrays, NetworkOptions, class_shares, fit_linear, fit_scale
+from semg.signals.training.hybrid_fit import Material, PersonalOptions, fit_personal
+from semg.signals.training.options import TrainingOptions
+from semg.signals.training.population_prior import Base
+from semg.signals.training.progress import EpochPoint, epoch_line
+from semg.signals.training.session_checks import check_calibration, check_sessions, check_windows
+from semg.signals.training.splits import Fold, first_stretches
+
+MAX_WINDOW_BYTES = 384 * 2**20
+"""Bound on the windows of a training; beyond it only every second, third, … window of the grid is used."""
+
+DENSE_STEPS = 27
+"""Batches of the dense branch for each epoch of the network; it takes about a tenth of its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """How far a training is. ``percent`` counts the whole training, epochs those of the current network."""
+
+    percent: float
+    epoch: int
+    epochs: int
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a classifier said of windows that it was not fitted on; log-probabilities before calibration."""
+
+    data: WindowSet
+    truth: NDArray[np.int64]
+    log_probabilities: NDArray[np.float64]
+    held_out: tuple[str, ...]
+    classifier: Classifier
+    last_epoch: int | None = None
+
+
+class Trainer:
+    """One training.
+
+    Parameters
+    ----------
+    sessions
+        In time order.
+    calibration
+        A short session of the placement that is worn from now on, or None.
+    base
+        What other people's data say beforehand, or None.
+    """
+
+    def __init__(
+        self,
+        sessions: Sequence[LabelledSamples],
+        kind: ClassifierKind,
+        options: TrainingOptions,
+        seed: int | None,
+        progress: Callable[[TrainingProgress], None],
+        should_stop: Callable[[], bool],
+        *,
+        calibration: LabelledSamples | None = None,
+        base: Base | None = None,
+        single_repetitions: bool = False,
+    ) -> None:
+        self.kind, self.options = kind, options
+        self.seed = options.seed if seed is None else seed
+        self.networks = 2
+        self._progress, self._should_stop = progress, should_stop
+        self._epochs_done = 0
+        self._percent = 0.0
+        everything = [*sessions, *([] if calibration is None else [calibration])]
+        self.channels = check_sessions(everything, options.channels)
+        first = sessions[0]
+        self.conditioning = ConditioningSpec(first.sensor, first.rate_hz, first.mains_hz)
+        if options.high_pass_hz is not None:
+            self.conditioning = replace(self.conditioning, high_pass_hz=options.high_pass_hz)
+        self.window = WindowSpec(first.rate_hz, options.window_ms, options.hop_ms, options.settle_ms)
+        grid = _affordable(self.window, len(self.channels), sum(len(session.samples) for session in everything))
+        self.data = make_windows(sessions, self.channels, self.conditioning, grid)
+        check_windows(self.data, sessions, options.window_ms, 1 if single_repetitions or calibration is not None else 2)
+        self.classes = tuple(sorted({str(label) for label in self.data.labels}))
+        self.calibration: WindowSet | None = None
+        self.calibration_names: list[str] = []
+        if calibration is not None:
+            self.calibration = make_windows([calibration], self.channels, self.conditioning, grid)
+            check_calibration(self.calibration, self.classes)
+            self.calibration_names = [calibration.stretches[0].session]
+        self.session_names = [stretches[0].session for s in sessions if (stretches := s.stretches)]
+        self.base = None if base is None else base.fitting(self.window, self.conditioning, len(self.channels))
+        self.base_refusal = "" if base is None or self.base is not None else base.describe()
+
+    @property
+    def envelope(self) -> bool:
+        """Whether the signals are envelopes."""
+        return self.conditioning.sensor == "envelope"
+
+    def usable(self, data: WindowSet) -> NDArray[np.bool_]:
+        """Tell the windows that may be fitted on: those that do not lie at a stretch's start."""
+        return data.into_stretch_ms >= np.minimum(self.options.skip_start_ms, 0.2 * data.stretch_ms)
+
+    def truth(self, data: WindowSet) -> NDArray[np.int64]:
+        """Give the class of each window."""
+        return np.searchsorted(np.array(self.classes), data.labels).astype(np.int64)
+
+    def fit(
+        self,
+        data: WindowSet,
+        what: str,
+        calibration: WindowSet | None = None,
+        mix: Mix = DEFAULT_MIX,
+        kind: ClassifierKind | None = None,
+        network: bool = True,
+        watch: Watch | None = None,
+        last_epoch: int | None = None,
+    ) -> Classifier:
+        """Give a classifier fitted on windows, and on those of a calibration.
+
+        ``watch`` takes note of how the network does, and ``last_epoch`` is after which epoch it ends.
+        """
+        kind = kind or self.kind
+        if calibration is not None:
+            data = join(data, calibration)
+        y, usable = self.truth(data), self.usable(data)
+        _, session = np.unique(data.session_index, return_inverse=True)
+        if kind == "cnn":
+            material = Material(
+                data.windows,
+                y,
+                session.astype(np.int64),
+                usable,
+                data.stretch,
+                len(self.classes),
+                self.window.rate_hz,
+                self.envelope,
+                calibration is not None,
+            )
+            epochs = self.options.epochs if network else 1
+            chosen = PersonalOptions(
+                NetworkOptions(epochs, last_epoch),
+                DenseOptions(steps=DENSE_STEPS * self.options.epochs),
+                self.seed,
+                mix,
+            )
+
+            def on_epoch(epoch: int, loss: float) -> None:
+                if network:
+                    self._epochs_done += 1
+                    self.say(epoch_line(EpochPoint(what, epoch, epochs, loss)), epoch)
+
+            arrays = fit_personal(material, chosen, self.base, self.classes, on_epoch, self._should_stop, watch)
+        else:
+            arrays = self._fit_plain(kind, data, y, session.astype(np.int64), usable, calibration is not None)
+            arrays["mix"] = mix.as_array()
+        training = {
+            "sessions": self.session_names,
+            "seed": self.seed,
+            "options": asdict(self.options),
+            "calibrated": calibration is not None,
+            "calibration_sessions": self.calibration_names if calibration is not None else [],
+            "base": None if self.base is None or kind != "cnn" else self.base.name,
+        }
+        decision = DecisionSpec(self.options.vote_n, self.options.min_confidence, self.options.hysteresis)
+        return Classifier(kind, self.classes, self.channels, self.window, self.conditioning, decision, arrays, training)
+
+    def _fit_plain(
+        self,
+        kind: ClassifierKind,
+        data: WindowSet,
+        y: NDArray[np.int64],
+        session: NDArray[np.int64],
+        usable: NDArray[np.bool_],
+        calibrated: bool,
+    ) -> Arrays:
+        """Give a plain method; with a calibration log-covariance is re-centred and the band's turn is corrected."""
+        shares = class_shares(y[usable & (session < session.max())] if calibrated else y[usable], len(self.classes), 0)
+        if calibrated and kind == "logcov_lda":
+            aligned = align(
+                data.windows, y, session, len(self.classes), 0.0, envelope=self.envelope, calibrated=True, usable=usable
+            )
+            arrays = {"scale_offset": aligned.offset, "scale_gain": aligned.gain}
+            arrays |= fit_linear(aligned.features[usable], y[usable], shares)
+            arrays["lda_intercept"] = arrays["lda_intercept"] - arrays["lda_coef"] @ aligned.centre
+            return arrays
+        arrays = fit_scale(data.windows[usable], self.envelope)
+        scaled = forward.scale(arrays, data.windows[usable])
+        return arrays | fit_linear(forward.branch_features(kind, arrays, scaled, self.envelope), y[usable], shares)
+
+    def try_fold(self, fold: Fold, what: str, kind: ClassifierKind | None = None, network: bool = True) -> Tried:
+        """Fit on a fold's training part and try it on the part left out, as live: in order, following the stream.
+
+        With a calibration in this training, the first stretch of each gesture of the part left out plays its role.
+        """
+        seen, unseen = self.data.select(fold.train), self.data.select(fold.test)
+        calibration = None
+        if self.calibration is not None:
+            first = first_stretches(unseen)
+            calibration, unseen = unseen.select(first), unseen.select(~first)
+        watch = Watch(unseen.windows, self.truth(unseen))
+        classifier = self.fit(seen, what, calibration, UNCALIBRATED, kind, network, watch)
+        return Tried(
+            unseen, self.truth(unseen), log_follow(classifier, unseen), fold.held_out, classifier, watch.last_epoch
+        )
+
+    def mix_of(self, tried: Sequence[Tried]) -> Mix:
+        """Give the mix whose confidences are truest on windows that were left out."""
+        if not tried or not any(len(each.truth) for each in tried):
+            return DEFAULT_MIX
+        rows = [self.usable(each.data) for each in tried]
+        log_probabilities = np.concatenate([each.log_probabilities[r] for each, r in zip(tried, rows, strict=True)])
+        truth = np.concatenate([each.truth[r] for each, r in zip(tried, rows, strict=True)])
+        return replace(DEFAULT_MIX, sharpness=choose_sharpness(log_probabilities, truth))
+
+    def say(self, line: str, epoch: int = 0) -> None:
+        """Report progress, reckoned by epochs of all networks of the training."""
+        total = self.networks * self.options.epochs if self.kind == "cnn" else 1
+        # Never back: how many networks there will be is known better as the training goes on.
+        self._percent = max(self._percent, min(99.0, 1.0 + 98.0 * self._epochs_done / max(1, total)))
+        self._progress(TrainingProgress(self._percent, epoch, self.options.epochs, line))
+
+    def finish(self, line: str) -> None:
+        """Report the end."""
+        self._progress(TrainingProgress(100.0, self.options.epochs, self.options.epochs, line))
+
+
+UNCALIBRATED = replace(DEFAULT_MIX, sharpness=1.0)
+
+
+def follow(classifier: Classifier, data: WindowSet) -> NDArray[np.float32]:
+    """Give the probabilities of windows as a live stream gives them: each session from a fresh start, in order."""
+    answers = np.zeros((len(data), len(classifier.classes)), np.float32)
+    for session in np.unique(data.session_index):
+        mine = data.session_index == session
+        answers[mine] = Adapter(classifier).predict_proba(data.windows[mine])
+    return answers
+
+
+def log_follow(classifier: Classifier, data: WindowSet) -> NDArray[np.float64]:
+    """Give the logarithms of ``follow``."""
+    return np.log(np.maximum(follow(classifier, data).astype(np.float64), 1e-12))
+
+
+def join(first: WindowSet, second: WindowSet) -> WindowSet:
+    """Give the windows of both, the second's sessions numbered behind the first's."""
+    behind = int(first.session_index.max()) + 1 if len(first) else 0
+    return WindowSet(
+        np.concatenate([first.windows, second.windows]),
+        np.concatenate([first.stretch, second.stretch + np.int32(len(first.stretches))]),
+        first.stretches + second.stretches,
+        np.concatenate([first.into_stretch_ms, second.into_stretch_ms]),
+        np.concatenate([first.stretch_ms, second.stretch_ms]),
+        np.concatenate([first.end_index, second.end_index]),
+        np.concatenate([first.session_index, second.session_index + np.int32(behind)]),
+    )
+
+
+def _affordable(window: WindowSpec, n_channels: int, n_samples: int) -> WindowSpec:
+    """Give the grid with its hop multiplied until all windows together stay below ``MAX_WINDOW_BYTES``."""
+    window_bytes = n_channels * window.window_samples * 4
+    times = int(np.ceil(n_samples / window.hop_samples * window_bytes / MAX_WINDOW_BYTES))
+    return replace(window, hop_ms=window.hop_samples * max(1, times) * 1000.0 / window.rate_hz)

@@ -1,0 +1,99 @@
+"""Recorded sessions are judged after their end, repetition by repetition."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from semg.domain import REST, Block, Device, us_from_utc
+from semg.maintenance.session_quality import judge_sessions
+from semg.privacy.consent import TEST_PERSON
+from semg.signals.repetition_quality import Judged, compare_with_rest, judge_repetition, judge_session
+from semg.store import blocks, gestures, profiles, sessions
+from semg.store.pool import Pool
+from semg.store.session_quality import SessionQuality, find_quality, list_quality, save_quality
+
+RATE_HZ, STEP_US = 200.0, 5000
+DEVICE = Device(1, ("a0", "a1"), RATE_HZ, "raw", 0, 4095, 50)
+T0 = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
+
+
+def block(seconds: float, spread: float, *, start_us: int = us_from_utc(T0), user_id: int = 1) -> Block:
+    n = round(seconds * RATE_HZ)
+    times = start_us + STEP_US * np.arange(n, dtype=np.int64)
+    samples = 2048 + spread * np.random.default_rng(n).standard_normal((n, 2))
+    return Block(user_id, 1, True, False, 0, times, times, samples.astype(np.float32))
+
+
+def judged(gesture: str, level: str = "good", reason: str = "good", rms: float = 100.0) -> Judged:
+    return Judged(gesture, level, reason, np.array([rms, rms]))  # type: ignore[arg-type]
+
+
+def test_good_repetition_is_good_and_faults_are_named_with_their_channel() -> None:
+    assert judge_repetition([block(3, 100)], "fist", 3.0, DEVICE, RATE_HZ).level == "good"
+    flat = block(3, 100)
+    flat.samples[:, 1] = 7
+    assert judge_repetition([flat], "fist", 3.0, DEVICE, RATE_HZ).reason.startswith("a1: flat")
+    nothing = judge_repetition([], "fist", 3.0, DEVICE, RATE_HZ)
+    assert (nothing.level, nothing.reason) == ("bad", "no samples")
+    half = judge_repetition(
+        [block(1, 100), block(1, 100, start_us=us_from_utc(T0) + 2_000_000)], "fist", 3.0, DEVICE, RATE_HZ
+    )
+    assert half.level == "bad"
+    assert "lost on the way" in half.reason
+
+
+def test_strong_contraction_is_not_taken_for_noise() -> None:
+    assert judge_repetition([block(3, 450)], "fist", 3.0, DEVICE, RATE_HZ).level == "good"
+    assert judge_repetition([block(3, 450)], REST, 3.0, DEVICE, RATE_HZ).level == "fair"
+
+
+def test_performance_as_quiet_as_rest_is_marked() -> None:
+    found = compare_with_rest({1: judged(REST, rms=10), 2: judged("fist", rms=12), 3: judged("fist", rms=50)})
+    assert [found[number].level for number in (1, 2, 3)] == ["good", "fair", "good"]
+    assert "was it performed" in found[2].reason
+    assert compare_with_rest({2: judged("fist", rms=1)})[2].level == "good"
+
+
+def test_session_has_the_level_that_its_repetitions_speak_for() -> None:
+    good, bad = judged("fist"), judged("fist", "bad", "a1: flat")
+    assert judge_session([good] * 10)[0] == "good"
+    assert judge_session([good] * 9 + [bad]) == ("fair", "1 of 10 intervals: a1: flat")
+    assert judge_session([good] * 5 + [bad] * 5) == ("bad", "5 of 10 intervals: a1: flat")
+    assert judge_session([]) == ("fair", "nothing is labelled")
+
+
+@pytest.mark.servers
+def test_ended_session_is_judged_once_and_a_running_one_is_not(pool: Pool) -> None:
+    now = T0 + timedelta(minutes=10)
+    with pool.transaction() as tx:
+        user_id = profiles.insert_profile(tx, "Ada", channels=["a0", "a1"], rate_hz=RATE_HZ, consent=TEST_PERSON)
+        device = profiles.get_profile(tx, user_id).device
+        ids = gestures.ensure_gestures(tx, user_id, [REST, "fist"])
+        blocks.copy_blocks(tx, [block(3, 20, user_id=user_id)])
+        blocks.copy_blocks(tx, [block(3, 300, start_us=us_from_utc(T0) + 3_000_000, user_id=user_id)])
+        made = sessions.insert_session(
+            tx, user_id, "one", "capture", T0, T0 + timedelta(seconds=9), status="completed", device=device
+        )
+        sessions.insert_session(tx, user_id, "two", "capture", now, status="recording", device=device)
+        numbers = [
+            sessions.insert_repetition(
+                tx, made, ids[gesture], 1, T0 + timedelta(seconds=3 * n), T0 + timedelta(seconds=3 * n + 3)
+            )
+            for n, gesture in enumerate([REST, "fist", REST])
+        ]
+    assert judge_sessions(pool, threading.Event(), now) == 1
+    assert judge_sessions(pool, threading.Event(), now) == 0
+    with pool.transaction() as tx:
+        quality = find_quality(tx, made)
+        assert quality is not None
+        assert list_quality(tx, [made, made + 1]) == {made: SessionQuality(quality.level, quality.reason)}
+    assert (quality.level, quality.reason) == ("bad", "1 of 3 intervals: no samples")
+    assert [quality.repetitions[number][0] for number in numbers] == ["good", "good", "bad"]
+    with pool.transaction() as tx:
+        sessions.delete_session(tx, made)
+        assert not save_quality(tx, made, quality)
+        assert list_quality(tx, [made]) == {}

@@ -1,0 +1,139 @@
+"""Live windows are answered by classifiers that follow their streams, as evaluation does with a recording."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from semg.predictor.model_cache import Loaded, Predictor
+from semg.predictor.stream_adapters import Followers
+from semg.signals.dataset import make_windows
+from semg.signals.model.adaptation import BLOCK, Adapter
+from semg.signals.model.batched_forward import prepare
+from semg.signals.model.classifier import Classifier
+from semg.signals.synthesis import SyntheticArm, make_plan
+from semg.signals.training.options import TrainingOptions
+from semg.signals.training.train import fit
+from semg.store.pool import Pool
+from semg.wire.windows import AlikeWindows, WindowStatus
+
+GESTURES = ("rest", "fist", "open_hand", "flexion")
+ARM = SyntheticArm(2, 4, gestures=GESTURES)
+
+
+class InMemory(Predictor):
+    """A predictor whose models are given."""
+
+    def __init__(self, loaded: dict[int, Loaded]) -> None:
+        super().__init__(cast(Pool, None), 10)
+        self.loaded = loaded
+
+    def find(self, user_id: int) -> Loaded | None:
+        return self.loaded.get(user_id)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    session = ARM.labelled_session(1, make_plan(GESTURES, 3, 1.5))
+    return fit([session], "cnn", options=TrainingOptions(epochs=1))
+
+
+@pytest.fixture(scope="module")
+def windows(classifier) -> NDArray[np.float32]:
+    """Of another session."""
+    session = ARM.labelled_session(2, make_plan(GESTURES, 3, 2.0))
+    return make_windows([session], classifier.channels, classifier.conditioning, classifier.window).windows[:200]
+
+
+def ask(predictor: Predictor, windows: NDArray[np.float32], users=1, streams=7, version: int = 1):
+    """Answer windows in one request."""
+    n = len(windows)
+    ids, numbers = np.broadcast_to(users, n).astype(np.int64), np.broadcast_to(streams, n).astype(np.int64)
+    answers = predictor.predict_windows(
+        [AlikeWindows(np.arange(n), ids, np.full(n, version, np.int64), windows, numbers)]
+    )
+    assert (answers.statuses == WindowStatus.OK).all()
+    return answers.probabilities
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_stream_in_requests_is_answered_as_evaluation_answers_the_recording(classifier, windows, seed) -> None:
+    predictor = InMemory({1: Loaded(1, prepare(classifier))})
+    cuts = np.sort(np.random.default_rng(seed).integers(0, len(windows), 30))
+    answers = np.concatenate([ask(predictor, part) for part in np.split(windows, cuts) if len(part)])
+    np.testing.assert_allclose(answers, Adapter(classifier).predict_proba(windows), atol=1e-4)
+    assert not np.allclose(answers, classifier.predict_proba(windows), atol=1e-2), "following must change something"
+
+
+def test_streams_of_two_profiles_in_one_request_learn_nothing_of_each_other(classifier, windows) -> None:
+    predictor = InMemory({user: Loaded(1, prepare(classifier)) for user in (1, 2)})
+    other = 1.7 * windows
+    both = np.stack([windows, other], 1).reshape(-1, *windows.shape[1:])
+    users = np.tile([1, 2], len(windows))
+    answers = np.concatenate([ask(predictor, both[i : i + 50], users[i : i + 50]) for i in range(0, len(both), 50)])
+    np.testing.assert_allclose(answers[0::2], Adapter(classifier).predict_proba(windows), atol=1e-4)
+    np.testing.assert_allclose(answers[1::2], Adapter(classifier).predict_proba(other), atol=1e-4)
+
+
+def test_another_number_begins_anew_and_none_is_answered_as_stored(classifier, windows) -> None:
+    predictor = InMemory({1: Loaded(1, prepare(classifier))})
+    ask(predictor, windows, streams=7)
+    stored = classifier.predict_proba(windows)
+    np.testing.assert_allclose(ask(predictor, windows, streams=0), stored, atol=1e-5)
+    np.testing.assert_allclose(ask(predictor, windows[:BLOCK], streams=8), stored[:BLOCK], atol=1e-5)
+
+
+def test_another_version_begins_anew_and_windows_for_the_last_one_do_not_disturb_it(classifier, windows) -> None:
+    member = prepare(classifier)
+    predictor = InMemory({1: Loaded(1, member)})
+    ask(predictor, windows[:100])
+    predictor.loaded[1] = Loaded(2, member, (1, member))
+    stored = classifier.predict_proba(windows)
+    expected = Adapter(classifier).predict_proba(windows[100:160])
+    first = ask(predictor, windows[100:130], version=2)
+    np.testing.assert_allclose(ask(predictor, windows[:30], version=1), stored[:30], atol=1e-5)
+    second = ask(predictor, windows[130:160], version=2)
+    np.testing.assert_allclose(np.concatenate([first, second]), expected, atol=1e-4)
+
+
+def test_stream_that_another_request_has_is_answered_as_stored(classifier, windows) -> None:
+    predictor = InMemory({1: Loaded(1, prepare(classifier))})
+    ask(predictor, windows[:100])
+    held = predictor._followers.take(1, 1, 7, classifier)
+    stored = classifier.predict_proba(windows[:10])
+    np.testing.assert_allclose(ask(predictor, windows[:10]), stored, atol=1e-5)
+    held.busy.release()
+    assert not np.allclose(ask(predictor, windows[:10]), stored, atol=1e-3)
+
+
+def test_broken_classifier_in_the_same_pass_changes_nothing_for_a_followed_stream(classifier, windows) -> None:
+    member = prepare(classifier)
+    unfit = replace(classifier, arrays=classifier.arrays | {"head_weight": np.zeros((3, 4), np.float32)})
+    predictor = InMemory({1: Loaded(1, member), 2: Loaded(1, prepare(unfit))})
+    ask(predictor, windows[:100])
+    part, n = windows[100:110], 20
+    ids = np.repeat([1, 2], 10)
+    answers = predictor.predict_windows(
+        [AlikeWindows(np.arange(n), ids, np.ones(n, np.int64), np.concatenate([part, part]), np.full(n, 7))]
+    )
+    np.testing.assert_allclose(
+        answers.probabilities[:10], Adapter(classifier).predict_proba(windows[:110])[100:], atol=1e-4
+    )
+    assert (answers.statuses[:10] == WindowStatus.OK).all()
+    assert (answers.statuses[10:] != WindowStatus.OK).all()
+
+
+def test_followers_are_bounded(classifier) -> None:
+    followers = Followers(3)
+    for user_id in range(10):
+        followers.take(user_id, 1, 1, classifier).busy.release()
+    assert list(followers._by_user) == [7, 8, 9]
+
+
+def test_plain_classifier_follows_nothing() -> None:
+    session = ARM.labelled_session(1, make_plan(GESTURES, 3, 1.5))
+    assert Followers(3).take(1, 1, 1, fit([session], "logcov_lda")) is None
