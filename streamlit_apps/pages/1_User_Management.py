@@ -14,6 +14,7 @@ from semg.domain import Device, Profile
 from semg.security.keys import ring_of
 from semg.store import access, profiles
 from semg.store.audit import record
+from semg.words import counted
 from ui import accounts, acts, archive, audit, boards, chosen, confirm, consent, errors, pick, real_name, share, times
 from ui.my_account import my_account
 from ui.page import MY_ACCOUNT, flash, page
@@ -114,11 +115,11 @@ def delete(app: App, profile: Profile) -> None:
                 "- the gesture bank with its pictures, and the device\n\n"
                 "Other profiles keep everything.",
                 samples=counts.samples,
-                sessions=_many(counts.sessions, "session"),
-                repetitions=_many(counts.repetitions, "repetition"),
-                models=_many(counts.models, "model"),
-                jobs=_many(counts.jobs, "training job"),
-                decisions=_many(counts.decisions, "decision"),
+                sessions=counted(counts.sessions, "session"),
+                repetitions=counted(counts.repetitions, "repetition"),
+                models=counted(counts.models, "model"),
+                jobs=counted(counts.jobs, "training job"),
+                decisions=counted(counts.decisions, "decision"),
             )
         )
         if not confirm.offer(app, "erase it"):
@@ -140,10 +141,6 @@ def delete(app: App, profile: Profile) -> None:
                 chosen.choose(None)
                 flash(md("{name} was erased", name=profile.name))
                 st.rerun()
-
-
-def _many(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def simulator_command(user_id: int, device: Device) -> str:
@@ -218,7 +215,7 @@ with page("User Management", "A profile is a person together with the sensor tha
                 if one.user_id == made[0]:
                     consent.warn(one)
                     if one.device.allow_v1:
-                        st.caption("Without a device, a simulated one sends for this profile:")
+                        st.caption("No device at hand? This command sends simulated signals for this profile:")
                         st.code(shown(simulator_command(one.user_id, one.device)), language="bash")
             st.page_link("pages/2_Gesture_Management.py", label="Add gestures", icon=":material/arrow_forward:")
     if not known:
