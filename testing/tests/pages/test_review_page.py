@@ -164,7 +164,7 @@ def test_file_from_elsewhere_is_asked_about_and_remembered(open_page: Open, pool
     assert page.selectbox(key=f"import-time-{key}").value == "time"
     assert page.selectbox(key=f"import-unit-{key}").value == "s"
     assert page.selectbox(key=f"import-rest-{key}").value == "relax"
-    assert "600 samples at 200 a second, 3 s" in all_text(page)
+    assert "600 samples at 200 samples/s, 3 s" in all_text(page)
     assert button(page, "Import into Ada").disabled
     page.checkbox(key=f"import-right-{key}").check()
     page.checkbox(key=f"import-names-{key}").check().run()

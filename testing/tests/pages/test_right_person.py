@@ -272,7 +272,7 @@ def test_import_shows_what_it_adds_to_whose_bank_before_it_does(open_page: Open,
     before = fingerprint(pool, two.bea)
     page = open_page(REVIEW, profile_id=two.bea, mode="Import a recording")
     page.file_uploader(key=f"import-0-{two.bea}").set_value(FILE).run()
-    said = "600 samples at 200 a second, 3 s, 2 repetitions of 2 gestures, 1 known."
+    said = "600 samples at 200 samples/s, 3 s, 2 repetitions of 2 gestures, 1 of them already in the gesture bank."
     assert f"This adds to **Bea** one session: {said}" in all_text(page)
     assert "New in the gesture bank of **Bea**: wave." in all_text(page)
     assert fingerprint(pool, two.bea) == before
