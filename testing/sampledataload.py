@@ -135,13 +135,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sensor", choices=["raw", "envelope"], default="raw")
     parser.add_argument("--rate-hz", type=float, help="of a recording; found from its times without")
     parser.add_argument("--mains-hz", type=float, default=50.0)
-    parser.add_argument("--separator", help="of the columns of a recording: one character, or tab, blank")
-    parser.add_argument("--time", help="its column of time")
-    parser.add_argument("--time-unit", choices=["ms", "s", "us", "samples"], help="what that column counts")
-    parser.add_argument("--columns", help="its columns of values, separated by commas")
-    parser.add_argument("--label", help="its column of gestures")
-    parser.add_argument("--rest", help="the label that means rest; '' when none does")
-    parser.add_argument("--repetition", help="its column of repetitions; counted from the runs of a label without")
+    parser.add_argument(
+        "--separator", help="column separator of the recording: one character, or the word tab or blank (a space)"
+    )
+    parser.add_argument("--time", help="time column of the recording")
+    parser.add_argument("--time-unit", choices=["ms", "s", "us", "samples"], help="unit of the time column")
+    parser.add_argument("--columns", help="value columns of the recording, separated by commas")
+    parser.add_argument("--label", help="gesture column of the recording")
+    parser.add_argument("--rest", help="label that means rest; '' if none does")
+    parser.add_argument(
+        "--repetition", help="repetition column of the recording; counted from the runs of a label without"
+    )
     parser.add_argument("--sessions", type=int, default=2, help="synthetic sessions")
     parser.add_argument("--repetitions", type=int, default=5, help="of each gesture in a synthetic session")
     parser.add_argument("--gesture-s", type=float, default=3.0, help="length of a synthetic repetition")

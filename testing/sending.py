@@ -345,7 +345,8 @@ def run_command_line(
         send = open_socket(host, port)
         sources = make_sources()
         whose = ", ".join(map(str, list(sources)[:5])) + (" …" if len(sources) > 5 else "")
-        print(f"{program}: sends to {host}:{port} for the {named} {whose}; Ctrl-C ends it", file=sys.stderr, flush=True)
+        said = f"{program}: sending to {host}:{port} for {named}: {whose}; press Ctrl-C to stop"
+        print(said, file=sys.stderr, flush=True)
         listening = threading.Timer(HEAR_AFTER_S, _tell, (program, send, hear))
         listening.daemon = True
         listening.start()
@@ -365,7 +366,9 @@ def run_command_line(
 def _tell(program: str, send: Sender, hear: Callable[[int], str]) -> None:
     """Say on standard error when nobody listens, or when what is sent is refused."""
     if send.refused:
-        said = f"nobody listens at {send.named}: start the platform (./start_all.sh), or give --host and --port"
+        said = (
+            f"nothing is listening at {send.named}: start the platform (./start_all.sh), or correct --host and --port"
+        )
     else:
         said = hear(send.port)
     if said:

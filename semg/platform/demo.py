@@ -56,8 +56,8 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     report = model.report
     say(
         f"Balanced accuracy {report['balanced_accuracy']:.1%} (accuracy {report['accuracy']:.1%}) on "
-        f"{report['windows']} windows of a session that the classifier had not seen; guessing: "
-        f"{report['chance_balanced']:.1%} balanced."
+        f"{report['windows']} windows of a session that the classifier had not seen; chance level "
+        f"{report['chance_balanced']:.1%}."
     )
     say(report["verdict"]["sentence"])
     _stream(settings, user_id)

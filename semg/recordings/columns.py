@@ -166,7 +166,7 @@ class Reader:
             row = int(bad[0])
             line = self.line_of(self.layout.has_header + self.n_rows + row)
             raise RecordingError(
-                f"{self.name}: column {name} must hold finite numbers, but line {line:,} has "
+                f"{self.name}: column {name} must contain finite numbers, but line {line:,} has "
                 f"{str(table[name].iloc[row])[:40]!r}."
             )
         return column

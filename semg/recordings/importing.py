@@ -146,8 +146,8 @@ def _free_start(
             at = other.ended_at + APART
         else:
             raise RecordingError(
-                f"the recording would lie from {at:%Y-%m-%d %H:%M:%S} to {at + length:%H:%M:%S} UTC, where the session "
-                f"“{other.name}” is. Say when it was recorded, or delete that session"
+                f"the recording (from {at:%Y-%m-%d %H:%M:%S} to {at + length:%H:%M:%S} UTC) would overlap the session "
+                f"“{other.name}”. Enter when it was recorded, or delete that session"
             )
     return at
 

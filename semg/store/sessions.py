@@ -46,7 +46,7 @@ _MAX_NAME = 200
 
 
 def _name_taken(name: str) -> ConflictError:
-    return ConflictError(f"session name: there is a session called “{name}” already; choose another")
+    return ConflictError(f"session name: a session called “{name}” already exists; choose another name")
 
 
 _COLUMNS = "session_id, user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor, mains_hz, plan"

@@ -175,16 +175,17 @@ def checked(name: str, layout: Layout) -> Layout:
     if missing:
         raise RecordingError(
             f"{name} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; expected the header "
-            f"millis,a0,…,aN,gesture,repetition and found {','.join(layout.header)[:200]}. Say which columns they are."
+            f"millis,a0,…,aN,gesture,repetition and found {','.join(layout.header)[:200]}. Choose the columns yourself."
         )
     if len(set(chosen)) < len(chosen):
-        raise RecordingError(f"{name}: a column is chosen for two things; choose each column once.")
+        raise RecordingError(f"{name}: one column is chosen twice; choose each column only once.")
     if not 1 <= len(layout.channels) <= MAX_CHANNELS:
         raise RecordingError(f"{name} has {len(layout.channels)} channel columns; expected 1 to {MAX_CHANNELS}.")
     if layout.channel_names and len(layout.channel_names) != len(layout.channels):
-        raise RecordingError(f"{name}: {len(layout.channels)} channels have {len(layout.channel_names)} names.")
+        each = "the channel" if len(layout.channels) == 1 else f"each of the {len(layout.channels)} channels"
+        raise RecordingError(f"{name}: expected one name for {each}, got {len(layout.channel_names)}.")
     if layout.rate_hz is None and (layout.time is None or layout.time_unit == "samples"):
-        raise RecordingError(f"{name} has no time in it: say how many samples a second it has (rate_hz).")
+        raise RecordingError(f"{name} contains no times: enter the samples per second (--rate-hz on the command line).")
     if layout.rate_hz is not None and not MIN_RATE_HZ <= layout.rate_hz <= MAX_RATE_HZ:
         raise RecordingError(
             f"{name}: expected a rate of {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} samples/s, got {layout.rate_hz:g}."

@@ -89,7 +89,7 @@ def manage(app: App, profile: Profile) -> None:
         elif profile.consent is not None:
             st.info(
                 "What was recorded before is still stored. Erase it with “Delete this profile” below, or single "
-                "sessions on the page Review, if the person wants that.",
+                "sessions on the Review page, if the person wants that.",
                 icon=":material/delete:",
             )
         _history(app, profile)

@@ -31,7 +31,7 @@ def percent(value: float | None) -> str:
 def show_report(report: Mapping[str, Any], key: str) -> None:
     """Show the figures with what they were measured on, and the pictures; without figures, why there are none."""
     if report.get("pending"):
-        st.info("This version does not decide yet. Its report is being made: it is tried on data held out.")
+        st.info("This version is not in use yet. It is being tested on held-out data; the report will appear here.")
         return
     if report.get("incomplete"):
         st.warning(md("There is no report of this version: {why}", why=report["incomplete"]))
@@ -79,7 +79,7 @@ def _metrics(report: Mapping[str, Any]) -> None:
     guessing = report.get("chance_balanced") or (1 / n_classes if n_classes else None)
     chances = {
         "balanced_accuracy": md(", chance {value}", value=percent(guessing)),
-        "accuracy": md(", always the most frequent {value}", value=percent(report.get("chance"))),
+        "accuracy": md(", always naming the most frequent gesture: {value}", value=percent(report.get("chance"))),
     }
     for column, (title, name, text) in zip(st.columns(3), FIGURES, strict=True):
         column.metric(title, plain(percent(report.get(name))), help=text)
@@ -164,8 +164,8 @@ def _decisions(report: Mapping[str, Any]) -> None:
     if point and any(point.get(name) != decided.get(name) for name in settings):
         st.markdown(
             md(
-                "For a quiet rest: a vote of {vote_n}, a least confidence of {least}{hysteresis} (page Live, *Use "
-                "these*) has {false:.1f} false activations in a minute, {unsure} unsure.",
+                "For a quiet rest: a vote of {vote_n}, a least confidence of {least}{hysteresis} (on the Live page, "
+                "*Use these*) has {false:.1f} false activations in a minute, {unsure} unsure.",
                 vote_n=point["vote_n"],
                 least=percent(point["min_confidence"]),
                 hysteresis=_hysteresis(point),

@@ -117,13 +117,13 @@ def _show_unreadable(sources: Sequence[Mapping[str, Any]], known: Known) -> None
         example = example_line(people[0]) if people else "21,1000,512,498"
         st.warning(
             md(
-                "{address} sends what cannot be read: {why}. It sent “{said}”. A right line is “{example}”{whose}: "
-                "number, time in milliseconds, a value for each channel.",
+                "{address} sends data that cannot be read: {why}. It sent “{said}”. A correct line{whose} is "
+                "“{example}”: profile number, time in milliseconds, one value per channel.",
                 address=source.get("address", ""),
                 why=refusal(str(source.get("state", ""))),
                 said=source["said"],
                 example=example,
-                whose=line(", for {name}", name=people[0].name) if people else "",
+                whose=line(" for {name}", name=people[0].name) if people else "",
             ),
             icon=":material/help:",
         )

@@ -150,7 +150,7 @@ def show_webcam(app: App, profile: Profile, session_id: int | None) -> RecorderS
         st.caption(
             md(
                 ":material/videocam_off: The webcam is off: {name} has not agreed to being filmed. The consent is "
-                "recorded on the page Profiles.",
+                "recorded on the Profiles page.",
                 name=profile.name,
             )
         )

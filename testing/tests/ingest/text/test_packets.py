@@ -249,7 +249,7 @@ def test_microseconds_are_named_and_make_no_segment_for_each_sample(rate_hz: flo
     assert bench.counters.dropped["time_unit"] >= 990
     health = bench.health()
     assert (health.level, health.code, health.blocks) == ("bad", "time_unit", True)
-    assert f"steps by about {period_us:,}" in health.sentence
+    assert f"advances by about {period_us:,} per sample" in health.sentence
     assert "microseconds" in health.sentence
 
 
