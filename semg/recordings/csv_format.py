@@ -1,7 +1,7 @@
 """Recordings as files: gzip (or plain) CSV ``millis,a0,…,aN,gesture,repetition`` in time order.
 
 A change of (gesture, repetition) is an edge; repetition numbers may start again, so a stretch is a run of equal
-pairs. Other layouts are read as well (``recording_layout``). Nothing else in ``semg`` reads or writes these files.
+pairs. Other layouts are read as well (``file_layout``). Nothing else in ``semg`` reads or writes these files.
 """
 
 from __future__ import annotations
