@@ -27,12 +27,12 @@ MIN_RATE_HZ, MAX_RATE_HZ = 50.0, 2000.0
 
 
 def utc_from_us(us: int) -> datetime:
-    """Give the aware UTC time of microseconds since the epoch."""
+    """Return the aware UTC time of microseconds since the epoch."""
     return datetime.fromtimestamp(us / 1e6, tz=UTC)
 
 
 def us_from_utc(at: datetime) -> int:
-    """Give microseconds since the epoch of an aware time."""
+    """Return microseconds since the epoch of an aware time."""
     delta = at - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 

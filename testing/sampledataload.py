@@ -63,14 +63,14 @@ def load(
 def synthetic_recordings(
     arm: SyntheticArm, sessions: int, repetitions: int, gesture_s: float, first_index: int = 1
 ) -> list[Recording]:
-    """Give whole sessions of a synthetic person, each with an own placement of the band."""
+    """Return whole sessions of a synthetic person, each with an own placement of the band."""
     plan = make_plan(arm.gestures, repetitions, gesture_s)
     indexes = range(first_index, first_index + sessions)
     return [synthetic_recording(arm, arm.session(index, plan), f"synthetic-{index}") for index in indexes]
 
 
 def arm_of(profile: Profile | None, seed: int, channels: int, rate_hz: float, sensor: str) -> SyntheticArm:
-    """Give a synthetic person with the device of a profile, or with the given one."""
+    """Return a synthetic person with the device of a profile, or with the given one."""
     if profile is None:
         return SyntheticArm(seed, channels, rate_hz, "envelope" if sensor == "envelope" else "raw")
     device = profile.device
@@ -98,7 +98,7 @@ def _insert_profile(tx: Transaction, recording: Recording, name: str) -> int:
 
 
 def _starts(recordings: list[Recording]) -> list[datetime]:
-    """Give start times in the past so that the recordings follow each other with a minute between."""
+    """Return start times in the past so that the recordings follow each other with a minute between."""
     at = datetime.now(UTC)
     starts = []
     for recording in reversed(recordings):

@@ -51,14 +51,14 @@ class Tally:
         self.late_max_s = max(self.late_max_s, late_s)
 
     def late_ms(self, quantile: float) -> float:
-        """Give a quantile of the lateness, to 10 µs; the last class holds everything from 100 ms."""
+        """Return a quantile of the lateness, to 10 µs; the last class holds everything from 100 ms."""
         wanted = quantile * self.sent
         cumulated = itertools.accumulate(self.late_counts)
         position = next((i for i, total in enumerate(cumulated) if total >= wanted), 0)
         return round(position * LATENESS_STEP_S * 1000, 2)
 
     def as_json(self, senders: Sequence[int], named: str = "users") -> dict[str, Any]:
-        """Give the summary that the simulators print; ``rate`` is datagrams per second of all senders together."""
+        """Return the summary that the simulators print; ``rate`` is datagrams per second of all senders together."""
         return {
             named: list(senders),
             "sent": self.sent,
@@ -103,7 +103,7 @@ class _Feed:
         self._at = 0
 
     def next_slice(self) -> _Slice | None:
-        """Give the next samples, or None when the source or its time has ended."""
+        """Return the next samples, or None when the source or its time has ended."""
         if self.in_blocks:
             return self._next_blocks()
         while self._at >= len(self._chunk.device_ms):
@@ -121,7 +121,7 @@ class _Feed:
         return self._through_network(chunk.offset_s, self._encode(self.user_id, chunk))
 
     def _next_blocks(self) -> _Slice | None:
-        """Give the next datagrams of a block each; a block leaves when its last sample has been taken."""
+        """Return the next datagrams of a block each; a block leaves when its last sample has been taken."""
         offset_s: list[float] = []
         datagrams: list[bytes] = []
         for chunk in itertools.islice(self._source, SLICE_BLOCKS):

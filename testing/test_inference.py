@@ -38,7 +38,7 @@ from semg.store.pool import Pool
 def scored_windows(
     http: httpx.Client, user_id: int, labelled: LabelledSamples, batch: int
 ) -> Iterator[tuple[str, str]]:
-    """Give (label of the last sample, prediction) of every window that ends in a stretch.
+    """Yield (label of the last sample, prediction) of every window that ends in a stretch.
 
     Raises
     ------

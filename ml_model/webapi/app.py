@@ -22,7 +22,7 @@ from webapi.videos import video_routes
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Give the application; settings are read and connections made when it starts, not here."""
+    """Yield the application; settings are read and connections made when it starts, not here."""
 
     @asynccontextmanager
     async def live(app: FastAPI) -> AsyncIterator[None]:

@@ -24,7 +24,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 
 @export_routes.get("/exports/{name}", responses=_REFUSALS, response_class=Response)
 async def export(request: Request, name: str, token: str = "") -> Response:
-    """Give an archive that the User Management page has made, or a range of it, while the login lasts that made it."""
+    """Return an archive that the Profiles page has made, or a range of it, while the login lasts that made it."""
     services = services_of(request)
     missing = HTTPException(404, "there is no such archive; they are removed after an hour: make it again")
     if not await require_browser(services, tokens.EXPORT, token, name, lambda _: archive_downloads.user_of(name)):

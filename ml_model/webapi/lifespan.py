@@ -65,7 +65,7 @@ class Database:
         self._answered, self._asked_at = False, -math.inf
 
     async def answers(self) -> bool:
-        """Tell whether it answered when it was asked last."""
+        """Return whether it answered when it was asked last."""
         async with self._lock:
             if self._clock() - self._asked_at >= ASK_AGAIN_S:
                 try:
@@ -126,7 +126,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
 
 
 def services_of(connection: HTTPConnection) -> Services:
-    """Give the running application's services."""
+    """Return the running application's services."""
     services: Services = connection.app.state.services
     return services
 

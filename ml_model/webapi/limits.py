@@ -145,7 +145,7 @@ class BodyLimit:
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
-    """Give the whole body, or None when it is longer than the limit."""
+    """Return the whole body, or None when it is longer than the limit."""
     parts, size, more = [], 0, True
     while more:
         message = await receive()

@@ -17,7 +17,7 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 def answer(file: SealedReader, asked: str | None, media_type: str, *, head: bool, name: str = "") -> Response:
-    """Give a file or a range of it; the file is closed when it has been sent.
+    """Return a file or a range of it; the file is closed when it has been sent.
 
     Several ranges at once, and what is no range, get the whole file, as the RFC allows.
 
@@ -61,7 +61,7 @@ async def _pieces(file: SealedReader, start: int, end: int) -> AsyncIterator[byt
 
 
 def _bounds(file: SealedReader, asked: str | None) -> tuple[int, int]:
-    """Give the first place and the one behind the last."""
+    """Return the first place and the one behind the last."""
     said = _RANGE.fullmatch((asked or "").strip())
     if said is None or said[1] == said[2] == "":
         return 0, file.size

@@ -32,7 +32,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 @video_routes.get("/videos/{session_id}", responses=_REFUSALS, response_class=FileResponse)
 @video_routes.head("/videos/{session_id}", include_in_schema=False)
 async def video(request: Request, session_id: int, token: str = "") -> Response:
-    """Give the MP4 of a session, or the range of it that is asked for.
+    """Return the MP4 of a session, or the range of it that is asked for.
 
     A video element sends no headers of its own, so that the app puts a token for this one session into the address; it
     ends with the login that it was made for. Programs send the ``Authorization`` header.

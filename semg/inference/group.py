@@ -63,7 +63,7 @@ class DueSlots:
     numbers: NDArray[np.int64]
 
     def take(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> DueSlots:
-        """Give some of the windows."""
+        """Return some of the windows."""
         return DueSlots(
             self.slots[places], self.windows[places], self.device_us[places], self.server_us[places],
             self.received_us[places], self.starts_run[places], self.numbers[places],
@@ -95,7 +95,7 @@ class _Pieces:
         )  # fmt: skip
 
     def behind(self, places: NDArray[np.int64], skipped: NDArray[np.int64], wide: int, edge: bool) -> _Pieces:
-        """Give what is left of pieces behind their first ``skipped`` samples of ``wide`` values."""
+        """Return what is left of pieces behind their first ``skipped`` samples of ``wide`` values."""
         left = self.take(places)
         return replace(
             left,
@@ -149,7 +149,7 @@ class StreamGroup:
         self.not_finite = 0
 
     def add_stream(self) -> int:
-        """Give the slot of a new stream."""
+        """Return the slot of a new stream."""
         if not self._free:
             self._make_room(max(8, 2 * len(self._seen)))
         slot = self._free.pop()
@@ -248,7 +248,7 @@ class StreamGroup:
         return pieces, rest
 
     def _edge_in(self, pieces: _Pieces, place: int, table: BlockTable) -> int:
-        """Give how many samples lie before the piece's first edge behind its beginning; edges before are done."""
+        """Return how many samples lie before the piece's first edge behind its beginning; edges before are done."""
         slot, count = int(pieces.slot[place]), int(pieces.count[place])
         first = int(pieces.first[place])
         server_us = table.device_us[first : first + count] + pieces.offset_us[place]

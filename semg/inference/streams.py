@@ -66,7 +66,7 @@ class DueWindows:
         return len(self.streams)
 
     def take(self, places: NDArray[np.int64]) -> DueWindows:
-        """Give some of the windows, in this order."""
+        """Return some of the windows, in this order."""
         return DueWindows(
             [self.streams[place] for place in places.tolist()],
             self.user_ids[places],
@@ -110,11 +110,11 @@ class Streams:
         return {user_id: (one.n_windows, one.n_decisions) for user_id, one in list(self._streams.items())}
 
     def is_current(self, stream: Stream) -> bool:
-        """Tell whether the stream is still its profile's."""
+        """Return whether the stream is still its profile's."""
         return self._streams.get(stream.model.user_id) is stream
 
     def open(self, user_id: int, now_s: float) -> Stream | None:
-        """Give the profile's stream with its active model; None, and no buffer, without a model."""
+        """Return the profile's stream with its active model; None, and no buffer, without a model."""
         model, stream = self._find_model(user_id), self._streams.get(user_id)
         if model is None:
             if stream is not None:
@@ -153,7 +153,7 @@ class Streams:
             self.open(user_id, now_s)
 
     def push(self, table: BlockTable, now_s: float) -> list[DueWindows]:
-        """Give the windows that become due with a flush, of all profiles that have a model.
+        """Return the windows that become due with a flush, of all profiles that have a model.
 
         A profile's windows come in their order.
         """
@@ -176,7 +176,7 @@ class Streams:
     def decide(
         self, due: DueWindows, probabilities: NDArray[np.float32], n_classes: NDArray[np.int64], decided_us: int
     ) -> list[Decision]:
-        """Give the decisions after predictions of windows, ``(N, K)``; a profile's windows come in their order."""
+        """Return the decisions after predictions of windows, ``(N, K)``; a profile's windows come in their order."""
         cut = due.cut
         numbers = np.array([stream.number for stream in due.streams])
         winners, confidences = self._voters.push(numbers, cut.starts_run, probabilities, n_classes)
@@ -195,7 +195,7 @@ class Streams:
         ]  # fmt: skip
 
     def _look_up(self, user_ids: NDArray[np.int64], now_s: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Give which blocks are of profiles with a model, and the place of each one's stream in order."""
+        """Return which blocks are of profiles with a model, and the place of each one's stream in order."""
         if self._stale:
             self._arrange()
         at = np.searchsorted(self._known, user_ids)

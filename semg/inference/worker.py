@@ -46,7 +46,7 @@ class Predictor(Protocol):
     """Who answers windows: ``PredictorClient``, or a test's stand-in."""
 
     async def post(self, body: bytes) -> bytes:
-        """Give the answer's body; raises ``PredictorError``."""
+        """Return the answer's body; raises ``PredictorError``."""
 
     def close(self) -> None:
         """End the connection."""
@@ -291,7 +291,7 @@ class InferenceWorker:
                 await self._publish(decision)
 
     def _is_answered(self, stream: Stream, status: int, version: int) -> bool:
-        """Tell whether an answer may become a decision, and note whether the stream's model answers."""
+        """Return whether an answer may become a decision, and note whether the stream's model answers."""
         stream.proven = status == WindowStatus.OK
         if stream.proven and version == stream.model.version and self._streams.is_current(stream):
             return True

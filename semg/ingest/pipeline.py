@@ -111,7 +111,7 @@ class Pipeline:
         return gone
 
     def process(self, arrivals: Arrivals, now_us: int) -> BlockTable:
-        """Give the blocks that a batch completes, and those whose wait for a missing sample is over."""
+        """Return the blocks that a batch completes, and those whose wait for a missing sample is over."""
         if len(arrivals):
             self.counters.received += len(arrivals)
             senders = arrivals.senders
@@ -131,7 +131,7 @@ class Pipeline:
         return self._take_ready()
 
     def sources_table(self, now_us: int) -> list[dict[str, Any]]:
-        """Give the senders as ``Sources.table`` does, and how well the clocks of those that are stored are known.
+        """Return the senders as ``Sources.table`` does, and how well the clocks of those that are stored are known.
 
         ``clock_error_ms`` bounds the error of a sample's server time, beside the network's least delay, which nobody
         sees from one side; it is never below the resolution of the device's time stamps. ``clock_drift_ppm`` tells how
@@ -152,7 +152,7 @@ class Pipeline:
         return self._stats.table(now_us, lambda user_id: self._clock(user_id)[0])
 
     def finish(self, now_us: int) -> BlockTable:
-        """Give all that is still held, without waiting longer."""
+        """Return all that is still held, without waiting longer."""
         self.boards.release(now_us, everything=True)
         self._texts.end_all()
         return self._take_ready()

@@ -66,7 +66,7 @@ class Receiver:
             loop.remove_reader(self._socket)
 
     def take(self) -> Arrivals:
-        """Give what has arrived, at most ``MAX_TAKEN`` datagrams; the last call's bytes are overwritten."""
+        """Return what has arrived, at most ``MAX_TAKEN`` datagrams; the last call's bytes are overwritten."""
         return self._reader.take()
 
 
@@ -113,7 +113,7 @@ class _ManyAtOnce:
         return Arrivals(self._data[:n], headers["size"][:n].astype(np.int64), self._received_us(n), self._names[:n])
 
     def _received_us(self, n: int) -> np.ndarray:
-        """Give the moments of arrival: the kernel's, where it tells them and its clock is known."""
+        """Return the moments of arrival: the kernel's, where it tells them and its clock is known."""
         if not n:
             return _NOWHERE
         now = now_us()
@@ -144,5 +144,5 @@ class _OneByOne:
 
 
 def _places(rows: np.ndarray) -> np.ndarray:
-    """Give the address in memory of each row."""
+    """Return the address in memory of each row."""
     return rows.ctypes.data + np.arange(len(rows), dtype=np.uint64) * np.uint64(rows.strides[0])

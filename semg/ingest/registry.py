@@ -122,7 +122,7 @@ class Registry:
         return devices, known, assigned
 
     def _key(self, board: Board) -> tuple[bytes, Key | None]:
-        """Give a board's stored key and the key itself, decrypted when it is new; None when it cannot be read."""
+        """Return a board's stored key and the key itself, decrypted when it is new; None when it cannot be read."""
         stored = board.key_encrypted or b""
         cached = self._keys.get(board.board_id)
         if cached is not None and cached[0] == stored:

@@ -75,7 +75,7 @@ class IngestServer:
         self._told: Counter[str] = Counter()
 
     def metrics(self) -> dict[str, Any]:
-        """Give the counters and the table of senders as of the last second. Safe from any thread."""
+        """Return the counters and the table of senders as of the last second. Safe from any thread."""
         return self._snapshot
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -98,7 +98,7 @@ class IngestServer:
                 await client.close()
 
     async def _connect(self, stop: asyncio.Event) -> Client | None:
-        """Give the bus; a server that is not there yet is waited for, until told to stop."""
+        """Return the bus; a server that is not there yet is waited for, until told to stop."""
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():

@@ -235,7 +235,7 @@ def _load(tx: Transaction, job: Job, calibrate: bool) -> _Material:
 
 
 def _sessions_of_active(tx: Transaction, active: Model | None, calibration_id: int) -> list[Session]:
-    """Give the sessions that the active model was trained on, which a calibration alone adapts."""
+    """Return the sessions that the active model was trained on, which a calibration alone adapts."""
     if active is None:
         raise TrainingError(
             "There is no active model that a calibration could adapt: train one on whole sessions first, or choose "
@@ -256,7 +256,7 @@ def _sessions_of_active(tx: Transaction, active: Model | None, calibration_id: i
 
 
 def _find_base(settings: Settings, pool: Pool, job: Job, material: _Material, options: TrainingOptions) -> Base | None:
-    """Give a base to start from; a damaged one is no reason to fail."""
+    """Return a base to start from; a damaged one is no reason to fail."""
     if not material.sessions:
         return None
     try:
@@ -267,7 +267,7 @@ def _find_base(settings: Settings, pool: Pool, job: Job, material: _Material, op
 
 
 def _with_bank(tx: Transaction, job: Job) -> dict[str, object]:
-    """Give the job's options; channels that it does not name are those of the profile's gesture bank."""
+    """Return the job's options; channels that it does not name are those of the profile's gesture bank."""
     options = dict(job.options)
     if options.get("channels") is None:
         options["channels"] = profiles.get_profile(tx, job.user_id).channels_used

@@ -33,7 +33,7 @@ def conduct_captures(pool: Pool, announcer: Announcer, stop: threading.Event) ->
 
 
 def _announce(announcer: Announcer, session: Session) -> None:
-    """Tell of an edge: live conditioning is reset there, as it will be offline."""
+    """Publish an edge: live conditioning is reset there, as it will be offline."""
     edge = session.started_at if session.ended_at is None else session.ended_at
     message = messages.SessionEdge(userid=session.user_id, session_id=session.session_id, at=edge)
     announcer.publish(messages.sessions_subject(session.user_id), message)

@@ -67,7 +67,7 @@ def _judge(pool: Pool, stop: threading.Event, session: Session, profile: Profile
 
 
 def _device(session: Session, device: Device) -> Device:
-    """Give the device as it was when the session was recorded."""
+    """Return the device as it was when the session was recorded."""
     return replace(
         device,
         channels=session.channels,
@@ -78,7 +78,7 @@ def _device(session: Session, device: Device) -> Device:
 
 
 def _widened(device: Device, session: Session, blocks: Sequence[Block]) -> Device:
-    """Give the device with a range that holds an imported recording: it may come from another converter."""
+    """Return the device with a range that holds an imported recording: it may come from another converter."""
     if session.origin != "import" or not blocks:
         return device
     low = min(float(block.samples.min()) for block in blocks)

@@ -139,7 +139,7 @@ def stop(say: Say) -> bool:
 
 
 def status(settings: Settings) -> tuple[state.State | None, list[int]]:
-    """Give the state of a running platform (or None), and the pids that an ended supervisor left behind."""
+    """Return the state of a running platform (or None), and the pids that an ended supervisor left behind."""
     current = state.read(state.state_file(settings.data_dir))
     if current is not None and current.is_current:
         return current, []

@@ -153,7 +153,7 @@ class _Performed:
         self._until_ms = -1
 
     def label_at(self, device_ms: float) -> str | None:
-        """Give the gesture at a device time; None where it is too far to compute."""
+        """Return the gesture at a device time; None where it is too far to compute."""
         if device_ms > self.LONGEST_MS:
             return None
         while self._until_ms < device_ms:

@@ -42,7 +42,7 @@ def answer(asked: list[Asked], probabilities: NDArray[np.float32]) -> None:
 
 
 def _next_pass(asked: list[Asked]) -> tuple[list[Asked], list[Asked]]:
-    """Give the windows that can be answered now, and those that wait for what their follower learns from these."""
+    """Return the windows that can be answered now, and those that wait for what their follower learns from these."""
     left: dict[int, int] = {}
     now, later = [], []
     for one in asked:
@@ -69,7 +69,7 @@ def _answer_now(asked: list[Asked], probabilities: NDArray[np.float32]) -> None:
 
 
 def _predict(group: list[Asked]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Give probabilities and features in one pass; when that fails, one by one, NaN for those for whom it fails again.
+    """Return probabilities and features in one pass; when that fails, one by one, with NaN where it fails again.
 
     Whoever needs the one by one learns nothing from it.
     """

@@ -61,7 +61,7 @@ class Loaded:
         return self.member.classifier
 
     def member_for(self, version: int) -> tuple[int, Member]:
-        """Give version and classifier that answer a window made for a version."""
+        """Return version and classifier that answer a window made for a version."""
         if self.previous is not None and self.previous[0] == version:
             return self.previous
         return self.version, self.member
@@ -83,7 +83,7 @@ class Predictor:
         self._followers = Followers(cache_size)
 
     def find(self, user_id: int) -> Loaded | None:
-        """Give the profile's active classifier, read from the store the first time.
+        """Return the profile's active classifier, read from the store the first time.
 
         Raises
         ------
@@ -134,7 +134,7 @@ class Predictor:
             raise failed
 
     def knows_all(self, parts: Sequence[AlikeWindows]) -> bool:
-        """Tell whether windows can be answered without asking the store."""
+        """Return whether windows can be answered without asking the store."""
         cache, without = self._cache, self._without_model
         for part in parts:
             for user_id, version in zip(part.user_ids.tolist(), part.model_versions.tolist(), strict=True):
@@ -225,7 +225,7 @@ class Predictor:
         )
 
     def _choose(self, user_id: int, version: int, shape: tuple[int, ...]) -> tuple[WindowStatus, int, Member | None]:
-        """Give the classifier that answers a profile's windows of a shape, or why none can."""
+        """Return the classifier that answers a profile's windows of a shape, or why none can."""
         try:
             loaded = self.find(user_id)
             if loaded is not None and version > loaded.version and self._may_look_again(user_id):

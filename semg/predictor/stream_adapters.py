@@ -50,7 +50,7 @@ class Followers:
         self._lock = threading.Lock()
 
     def take(self, user_id: int, version: int, number: int, classifier: Classifier) -> Follower | None:
-        """Give the follower of a profile's stream, for this request alone until ``busy`` is released.
+        """Return the follower of a profile's stream, for this request alone until ``busy`` is released.
 
         Parameters
         ----------

@@ -32,12 +32,12 @@ _VERSIONED = re.compile(r"base-(\d+)-(.+)\.safetensors")
 
 
 def digest_of(session: LabelledSamples) -> str:
-    """Give what tells a recording from all others: a digest of its samples."""
+    """Return what tells a recording from all others: a digest of its samples."""
     return hashlib.sha256(np.ascontiguousarray(session.samples).tobytes()).hexdigest()[:32]
 
 
 def statistics_of(name: str, sessions: Sequence[LabelledSamples], options: TrainingOptions) -> PersonStatistics:
-    """Give one person's part of a base.
+    """Return one person's part of a base.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def make_base(
     options: TrainingOptions | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Base:
-    """Give a base of people whose devices are alike.
+    """Return a base of people whose devices are alike.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def people_in(
     sensor: Sensor = "raw",
     mains_hz: float = 50.0,
 ) -> dict[str, Sequence[LabelledSamples]]:
-    """Give the recordings of a folder by person: files are called ``<person>-<session>.csv.gz``.
+    """Return the recordings of a folder by person: files are called ``<person>-<session>.csv.gz``.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def people_in(
 
 
 def load_base(path: Path) -> Base:
-    """Give a stored base.
+    """Return a stored base.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def store_version(folder: Path, bases: Sequence[Base]) -> int:
 
 
 def newest_fitting(folder: Path, session: LabelledSamples, n_channels: int, options: TrainingOptions) -> Base | None:
-    """Give the newest stored base that fits a training on sessions like this one, or None."""
+    """Return the newest stored base that fits a training on sessions like this one, or None."""
     window, conditioning = specs_of(session, options)
     for version in sorted(_versions(folder), reverse=True):
         for path in sorted(folder.glob(f"base-{version}-*.safetensors")):

@@ -23,7 +23,7 @@ MAX_SESSIONS = 6
 
 
 def bases_folder(settings: Settings) -> Path:
-    """Give where bases are stored."""
+    """Return where bases are stored."""
     return settings.data_dir / "bases"
 
 
@@ -75,7 +75,7 @@ def make_bases(settings: Settings, pool: Pool) -> Iterator[str]:
 def find_base(
     settings: Settings, pool: Pool, user_id: int, session: LabelledSamples, options: TrainingOptions
 ) -> Base | None:
-    """Give the newest base that fits a training, without the person itself and without who does not consent now."""
+    """Return the newest base that fits a training, without the person itself and without who does not consent now."""
     n_channels = len(options.channels or session.channels)
     base = newest_fitting(bases_folder(settings), session, n_channels, options)
     if base is None:
@@ -88,7 +88,7 @@ def find_base(
 
 
 def _sessions_of(pool: Pool, user_id: int) -> list[LabelledSamples]:
-    """Give a profile's newest completed sessions that hold labels, in time order."""
+    """Return a profile's newest completed sessions that hold labels, in time order."""
     found = []
     with pool.transaction() as tx:
         completed = [s for s in sessions_store.list_sessions(tx, user_id) if s.status == "completed"]

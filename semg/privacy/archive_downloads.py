@@ -31,7 +31,7 @@ _NAME = re.compile(r"(\d{1,18})-[0-9a-f]{32}")
 
 
 def folder_of(settings: Settings) -> Path:
-    """Give where archives lie until they are fetched."""
+    """Return where archives lie until they are fetched."""
     return settings.data_dir / "exports"
 
 
@@ -55,7 +55,7 @@ def list_exports(settings: Settings) -> list[Path]:
 
 
 def user_of(name: str) -> int:
-    """Give whose archive a name is of."""
+    """Return whose archive a name is of."""
     return int(name.partition("-")[0])
 
 

@@ -19,7 +19,7 @@ _PURPOSE = b"semg real names, version 1"
 
 
 def make_pseudonym() -> str:
-    """Give a new code, as in ``P-7KQX3M``; it is made of chance, not of the name."""
+    """Return a new code, as in ``P-7KQX3M``; it is made of chance, not of the name."""
     return "P-" + "".join(secrets.choice(_LETTERS) for _ in range(6))
 
 
@@ -38,7 +38,7 @@ def keep_name(tx: Transaction, keys: Secret, user_id: int, name: str) -> None:
 
 
 def find_name(tx: Transaction, keys: Secret, user_id: int) -> str | None:
-    """Give who a person is, or None when that is not stored apart.
+    """Return who a person is, or None when that is not stored apart.
 
     Raises
     ------

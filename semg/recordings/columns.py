@@ -119,7 +119,7 @@ class Reader:
         self.n_rows = n_rows
 
     def _number_stretches(self, table: pd.DataFrame, column: str) -> None:
-        """Number the runs of equal (gesture, repetition) on; rows without a gesture belong to none."""
+        """Count the runs of equal (gesture, repetition) on; rows without a gesture belong to none."""
         gestures = self._labels(table, column)
         labelled = gestures != ""
         repetitions = np.zeros(len(table), np.int64)

@@ -112,7 +112,7 @@ def import_recording(
 
 
 def synthetic_recording(arm: SyntheticArm, session: SyntheticSession, name: str) -> Recording:
-    """Give a synthetic session as a recording; channels are called ``a0``, ``a1`` and so on."""
+    """Return a synthetic session as a recording; channels are called ``a0``, ``a1`` and so on."""
     stretch = np.full(len(session.samples), -1, np.int32)
     stretches: list[Stretch] = []
     first = 0

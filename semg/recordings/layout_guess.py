@@ -137,7 +137,7 @@ def _columns(layout: Layout, rows: Sequence[Sequence[str]]) -> Guess:
 
 
 def _is_header(table: Sequence[Sequence[str]], decimal: str) -> bool:
-    """Tell whether the first line names columns: all of it is words, or words stand above numbers."""
+    """Return whether the first line names columns: all of it is words, or words stand above numbers."""
     first, below = table[0], [row for row in table[1 : SHOWN_ROWS + 1] if len(row) == len(table[0])]
     words = [index for index, field in enumerate(first) if not _is_number(field, decimal)]
     return len(words) == len(first) or any(below and _is_mostly_numbers(below, index, decimal) for index in words)

@@ -204,7 +204,7 @@ class _DecryptedReader(io.RawIOBase):
         self._name = name
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return that it can be read."""
         return True
 
     def readinto(self, buffer: object) -> int:

@@ -19,7 +19,7 @@ _PURPOSE = b"semg board keys, version 1"
 
 
 def make_key() -> bytes:
-    """Give a new key of 32 random bytes."""
+    """Return a new key of 32 random bytes."""
     return secrets.token_bytes(KEY_BYTES)
 
 
@@ -40,7 +40,7 @@ def encrypt_key(keys: Secret, board_id: int, key: bytes) -> bytes:
 
 
 def decrypt_key(keys: Secret, board_id: int, key_encrypted: bytes) -> bytes:
-    """Give a board's key back.
+    """Return a board's key back.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def reencrypt_key(keys: Secret, board_id: int, key_encrypted: bytes) -> bytes:
 
 
 def sketch_lines(board_id: int, key: bytes) -> str:
-    """Give the two lines of ``arduino/arduinocode.ino`` that make a board this one."""
+    """Return the two lines of ``arduino/arduinocode.ino`` that make a board this one."""
     return f'#define BOARD_ID {board_id}\n#define BOARD_KEY "{key.hex()}"\n'
 
 

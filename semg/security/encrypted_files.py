@@ -117,7 +117,7 @@ class Vault:
 
 
 def is_sealed(path: Path) -> bool:
-    """Tell whether a file is encrypted."""
+    """Return whether a file is encrypted."""
     with path.open("rb") as file:
         return file.read(len(MAGIC)) in (MAGIC, _EARLIER)
 
@@ -149,15 +149,15 @@ class SealedWriter(io.RawIOBase):
         return HEADER_BYTES + self._size + n_chunks * (_NONCE_BYTES + _TAG_BYTES)
 
     def writable(self) -> bool:
-        """Tell that it can be written."""
+        """Return that it can be written."""
         return True
 
     def seekable(self) -> bool:
-        """Tell that it can be written anywhere."""
+        """Return that it can be written anywhere."""
         return True
 
     def tell(self) -> int:
-        """Give the place of the next byte."""
+        """Return the place of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -254,15 +254,15 @@ class SealedReader(io.RawIOBase):
         self.complete, self.size = self._measure(n_chunks, stored)
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return that it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Tell that it can be read anywhere."""
+        """Return that it can be read anywhere."""
         return True
 
     def tell(self) -> int:
-        """Give the place of the next byte."""
+        """Return the place of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -271,7 +271,7 @@ class SealedReader(io.RawIOBase):
         return self._at
 
     def read(self, size: int | None = -1) -> bytes:
-        """Give up to so many bytes from the current place; all that is left without a number.
+        """Return up to so many bytes from the current position; all that is left without a number.
 
         Raises
         ------
@@ -299,7 +299,7 @@ class SealedReader(io.RawIOBase):
         super().close()
 
     def _measure(self, n_chunks: int, stored: int) -> tuple[bool, int]:
-        """Tell whether the last chunk says that it is the last, and how many bytes can be read."""
+        """Return whether the last chunk says that it is the last, and how many bytes can be read."""
         size = stored - n_chunks * (_NONCE_BYTES + _TAG_BYTES)
         if n_chunks <= 0 or size < (n_chunks - 1) * CHUNK_BYTES:
             return False, max(0, (n_chunks - 1) * CHUNK_BYTES)

@@ -52,7 +52,7 @@ def judge_repetition(blocks: Sequence[Block], gesture: str, length_s: float, dev
 
 
 def compare_with_rest(judged: Mapping[int, Judged]) -> dict[int, Judged]:
-    """Give the judgements again, those of performances that are as quiet as rest marked for a look."""
+    """Return the judgements again, those of performances that are as quiet as rest marked for a look."""
     rests = [each.rms for each in judged.values() if each.gesture == REST and each.rms.any()]
     if not rests:
         return dict(judged)
@@ -65,7 +65,7 @@ def compare_with_rest(judged: Mapping[int, Judged]) -> dict[int, Judged]:
 
 
 def judge_session(judged: Sequence[Judged]) -> tuple[Level, str]:
-    """Give a session's level and the reason that most of its repetitions have for it."""
+    """Return a session's level and the reason that most of its repetitions have for it."""
     if not judged:
         return "fair", "nothing is labelled"
     bad = [each for each in judged if each.level == "bad"]

@@ -17,12 +17,12 @@ _MAX_NAME = 100
 
 
 def list_boards(tx: Transaction) -> list[Board]:
-    """Give all boards by number."""
+    """Return all boards by number."""
     return [_board(row) for row in rows(tx, _SELECT + " ORDER BY board_id")]
 
 
 def get_board(tx: Transaction, board_id: int) -> Board:
-    """Give a board.
+    """Return a board.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def insert_board(tx: Transaction, name: str) -> int:
 
 
 def set_key(tx: Transaction, board_id: int, key_encrypted: bytes) -> None:
-    """Give a board its key; the one before is gone.
+    """Set the key of a board; the one before is gone.
 
     Raises
     ------

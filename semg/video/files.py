@@ -37,7 +37,7 @@ class VideoFiles:
     vault: Vault
 
     def part(self, number: int) -> tuple[Path, Path]:
-        """Give the MP4 and the log of a part."""
+        """Return the MP4 and the log of a part."""
         return self.parts / f"{number:04d}{PART_SUFFIX}", self.parts / f"{number:04d}{LOG_SUFFIX}"
 
     def create_part(self, number: int) -> tuple[SealedWriter, SealedWriter]:
@@ -46,12 +46,12 @@ class VideoFiles:
         return self.create(video), self.create(log)
 
     def list_parts(self) -> list[tuple[Path, Path]]:
-        """Give the parts that have both files, in the order in which they were begun."""
+        """Return the parts that have both files, in the order in which they were begun."""
         videos = sorted(self.parts.glob(f"*{PART_SUFFIX}"))
         return [(video, log) for video in videos if (log := video.with_suffix(LOG_SUFFIX)).exists()]
 
     def next_number(self) -> int:
-        """Give the number of the next part."""
+        """Return the number of the next part."""
         return 1 + max((int(path.stem) for path in self.parts.glob(f"*{PART_SUFFIX}")), default=0)
 
     def create(self, path: Path, final: Path | None = None) -> SealedWriter:
@@ -135,7 +135,7 @@ class VideoFiles:
 
 
 def files_of(folder: Path, session_id: int, vault: Vault) -> VideoFiles:
-    """Give the files of a session's video below the folder of videos."""
+    """Return the files of a session's video below the folder of videos."""
     return VideoFiles(
         folder / f"{session_id}.mp4", folder / f"{session_id}.times", folder / f"{session_id}.parts", vault
     )

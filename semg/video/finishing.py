@@ -97,14 +97,14 @@ def finish(files: VideoFiles) -> FinishedVideo:
 
 
 def read_times(files: VideoFiles) -> Int64:
-    """Give the server time of each frame of a finished video, int64 microseconds since the epoch."""
+    """Return the server time of each frame of a finished video, int64 microseconds since the epoch."""
     with files.open(files.times) as file:
         content = file.read() or b""
     return np.frombuffer(content[: len(content) // 8 * 8], "<i8").astype(np.int64)
 
 
 def frame_at(times_us: Int64, at_us: int) -> int:
-    """Give the index of the frame that shows a moment: the last one taken until then; the first before all of them."""
+    """Return the index of the frame that shows a moment: the last one taken until then, or the first."""
     return max(0, int(np.searchsorted(times_us, at_us, side="right")) - 1)
 
 
@@ -185,7 +185,7 @@ class _Joined:
 
 
 def _packets(files: VideoFiles, video: Path) -> Iterator[Packet]:
-    """Give the encoded pictures of a part, as far as they were written."""
+    """Yield the encoded pictures of a part, as far as they were written."""
     try:
         with files.open(video) as opened, av.open(opened, "r") as container:
             for packet in container.demux(video=0):

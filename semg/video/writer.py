@@ -96,13 +96,13 @@ class PartWriter:
 
 
 def fitting(width: int, height: int) -> tuple[int, int]:
-    """Give the size of a picture whose longer side is ``LONG_SIDE``; both sides even, as the format wants."""
+    """Return the size of a picture whose longer side is ``LONG_SIDE``; both sides even, as the format wants."""
     scale = LONG_SIDE / max(width, height)
     return (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
 
 
 def size_of(video: RawIOBase) -> tuple[int, int] | None:
-    """Give the size of a part's pictures; None when it has none."""
+    """Return the size of a part's pictures; None when it has none."""
     try:
         with av.open(video) as container:
             stream = container.streams.video[0]

@@ -25,7 +25,7 @@ _SHORT: dict[ConsentScope, str] = {"recording": "recording", "video": "video", "
 
 
 def shown(given: Consent | None) -> str:
-    """Give a consent in a few words."""
+    """Return a consent in a few words."""
     if given is None:
         return "none"
     if not given.scopes:

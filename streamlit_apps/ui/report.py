@@ -24,7 +24,7 @@ _VERDICTS = {
 
 
 def percent(value: float | None) -> str:
-    """Give a part of 1 as text."""
+    """Return a part of 1 as text."""
     return "—" if value is None else f"{100 * value:.1f} %"
 
 
@@ -106,7 +106,7 @@ def _measured_on(report: Mapping[str, Any]) -> Markdown:
 
 
 def _previous(previous: Mapping[str, Any] | None) -> None:
-    """Tell how the version before does on the same held-out windows."""
+    """Show how the version before does on the same held-out windows."""
     if not previous:
         return
     if not previous.get("comparable"):
@@ -128,7 +128,7 @@ def _previous(previous: Mapping[str, Any] | None) -> None:
 
 
 def _calibration(calibration: Mapping[str, Any] | None) -> None:
-    """Tell what calibrating changed."""
+    """Show what calibrating changed."""
     if not calibration or "before" not in calibration or "after" not in calibration:
         return
     st.markdown(
@@ -142,7 +142,7 @@ def _calibration(calibration: Mapping[str, Any] | None) -> None:
 
 
 def _decisions(report: Mapping[str, Any]) -> None:
-    """Tell what voting and rejection make of the windows, and which rejection keeps rest quiet."""
+    """Show what voting and rejection make of the windows, and which rejection keeps rest quiet."""
     decided = report.get("decisions")
     if not decided:
         return
@@ -176,7 +176,7 @@ def _decisions(report: Mapping[str, Any]) -> None:
 
 
 def _hysteresis(figures: Mapping[str, Any]) -> str:
-    """Give the words for it; reports from before there was one have none."""
+    """Return the words for it; reports from before there was one have none."""
     return f", hysteresis {percent(figures['hysteresis'])}" if "hysteresis" in figures else ""
 
 
@@ -191,7 +191,7 @@ def _per_gesture(report: Mapping[str, Any]) -> None:
 
 
 def gesture_row(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a gesture's figures as columns of a table."""
+    """Return a gesture's figures as columns of a table."""
     row: dict[str, Any] = {"Recall": percent(figures.get("recall"))}
     for title, name in (("Precision", "precision"), ("F1", "f1")):
         if name in figures:

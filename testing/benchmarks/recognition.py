@@ -102,7 +102,7 @@ def main(
 
 
 def _base(folder: Path, people: list[str], count: int) -> Base:
-    """Give a base of everybody; whoever is tested is left out of it."""
+    """Return a base of everybody; whoever is tested is left out of it."""
     sessions = {}
     for name in [*people[:2], *people[-count:]][: max(4, count)] if count < len(people) else people:
         person = load_person(folder, name)

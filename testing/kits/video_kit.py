@@ -17,7 +17,7 @@ TICKS = CLOCK_HZ // 30
 
 
 def picture(number: int, width: int = 0, height: int = 0) -> av.VideoFrame:
-    """Give a picture that shows a number, in another size than drawn if one is given."""
+    """Return a picture that shows a number, in another size than drawn if one is given."""
     frame = av.VideoFrame.from_ndarray(fake_camera.draw(number), format="gray")
     return frame.reformat(width=width or frame.width, height=height or frame.height, format="yuv420p")
 
@@ -50,7 +50,7 @@ def simulated_log(
     reports: bool = True,
     seed: int = 0,
 ) -> tuple[FrameLog, np.ndarray]:
-    """Give a log and the true server time of each frame.
+    """Return a log and the true server time of each frame.
 
     Parameters
     ----------

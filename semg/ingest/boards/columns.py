@@ -37,7 +37,7 @@ class Datagrams:
     received_us: NDArray[np.int64]
 
     def take(self, places: NDArray[np.int64]) -> Datagrams:
-        """Give the datagrams at these places, in this order."""
+        """Return the datagrams at these places, in this order."""
         return Datagrams(self.places[places], self.heads[places], self.data[places], self.received_us[places])
 
 
@@ -95,7 +95,7 @@ class BoardColumns:
         return int(self._taken[place]), int(self._last_us[place])
 
     def newest_us(self, place: int) -> int:
-        """Give the device time of the newest datagram taken of a followed board; -1 if there is none."""
+        """Return the device time of the newest datagram taken of a followed board; -1 if there is none."""
         return int(self._newest_us[place]) if self._follows[place] else -1
 
     def accept(self, datagrams: Datagrams) -> tuple[BlockTable, NDArray[np.bool_]]:
@@ -167,7 +167,7 @@ class BoardColumns:
 
 
 def payloads(data: NDArray[np.uint8], heads: NDArray[np.void]) -> NDArray[np.float32]:
-    """Give the samples of datagrams, float32, one datagram behind the other."""
+    """Return the samples of datagrams, float32, one datagram behind the other."""
     sizes = 2 * heads["samples"].astype(np.int64) * heads["channels"]
     parts: Sequence[NDArray[np.uint8]]
     if bool((sizes == sizes[0]).all()):

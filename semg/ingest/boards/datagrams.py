@@ -104,7 +104,7 @@ class Boards:
         return any(board.stream is not None and board.stream.holds for board in self._sending.values())
 
     def clock_of(self, user_id: int) -> ClockFit | None:
-        """Give the clock of a profile whose board sends, None for any other."""
+        """Return the clock of a profile whose board sends, None for any other."""
         board = self._sending.get(user_id)
         return None if board is None or board.stream is None else board.stream.clock
 
@@ -207,7 +207,7 @@ class Boards:
         return self._segment_ids.get(user_id, 0)
 
     def take_marks(self) -> dict[int, BoardMark]:
-        """Give what was seen last of each board that has sent since the last call, for the database."""
+        """Return what was seen last of each board that has sent since the last call, for the database."""
         changed = {}
         for board_id, board in self._boards.items():
             history = board.history
@@ -218,7 +218,7 @@ class Boards:
         return changed
 
     def give_back_marks(self, marks: Iterable[int]) -> None:
-        """Give the marks of these boards again with the next call: they could not be written."""
+        """Return the marks of these boards again with the next call: they could not be written."""
         for board_id in marks:
             self._marks.pop(board_id, None)
 
@@ -359,7 +359,7 @@ _MAGIC = np.void(MAGIC)
 
 
 def _last_sample(arrivals: Arrivals, heads: NDArray[np.void], place: int) -> tuple[float, ...]:
-    """Give the last sample of a datagram that was read."""
+    """Return the last sample of a datagram that was read."""
     channels, samples = int(heads["channels"][place]), int(heads["samples"][place])
     end = HEADER.size + 2 * channels * samples
     return tuple(arrivals.data[place, end - 2 * channels : end].view("<i2").astype(float).tolist())

@@ -132,7 +132,7 @@ class StoreProcess:
         return report
 
     def _write(self, data: bytes) -> None:
-        """Tell the process something; it may be gone."""
+        """Send the process something; it may be gone."""
         if self._process is not None and self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.write(data)
@@ -150,7 +150,7 @@ class StoreProcess:
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
-    """Give the settings with their secrets: the pipe belongs to the two processes alone."""
+    """Return the settings with their secrets: the pipe belongs to the two processes alone."""
     values = settings.model_dump(exclude_none=True)
     return {
         name: value.get_secret_value() if isinstance(value, SecretStr) else str(value) for name, value in values.items()
@@ -215,7 +215,7 @@ class _Stores:
 
 
 async def _connected(settings: Settings, order: asyncio.Task[bytes]) -> Client | None:
-    """Give the bus; a server that is not there yet is waited for, after an order for as long as that says."""
+    """Return the bus; a server that is not there yet is waited for, after an order for as long as that says."""
     connecting = asyncio.create_task(_connect_forever(settings))
     await asyncio.wait([connecting, order], return_when=asyncio.FIRST_COMPLETED)
     if not connecting.done():
@@ -237,13 +237,13 @@ async def _connect_forever(settings: Settings) -> Client:
 
 
 def _seconds(order: asyncio.Task[bytes]) -> float:
-    """Give how long storing may still take by the parent's order; a parent that is gone gives no time."""
+    """Return how long storing may still take by the parent's order; a parent that is gone gives no time."""
     text = order.result().decode() if order.done() else ""
     return float(text.split()[1]) if text.startswith("stop ") else 0.0
 
 
 async def _report(counters: Counters) -> None:
-    """Tell the parent what was counted whenever it changed."""
+    """Report to the parent what was counted whenever it changed."""
     told: Counters | None = None
     while True:
         if told is None or any(getattr(told, name) != getattr(counters, name) for name in _ADDED + _LATEST):

@@ -98,7 +98,7 @@ class Sources:
         self._cleared_us = 0
 
     def surplus(self, senders: NDArray[np.uint64], now_us: int) -> NDArray[np.bool_] | None:
-        """Tell which datagrams are not worth a look, bool ``(n,)``; None for none.
+        """Return which datagrams are not worth a look, bool ``(n,)``; None for none.
 
         Nothing of a datagram has to be read for this: it costs a flood's sender its own next datagrams.
         """

@@ -177,7 +177,7 @@ def _parse_together(arrivals: Arrivals) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def _joined(data: NDArray[np.uint8], sizes: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Give the rows as one text, a comma behind each, and the places of those commas."""
+    """Return the rows as one text, a comma behind each, and the places of those commas."""
     width = int(sizes.max()) + 1
     rows = data[:, :width].copy()
     rows[np.arange(len(rows)), sizes] = _COMMA
@@ -186,7 +186,7 @@ def _joined(data: NDArray[np.uint8], sizes: NDArray[np.int64]) -> tuple[NDArray[
 
 
 def _is_odd(text: NDArray[np.uint8], row_ends: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which rows are not plain integers, at least three and not too many or too long, bool ``(k,)``."""
+    """Return which rows are not plain integers, at least three and not too many or too long, bool ``(k,)``."""
     comma = text == _COMMA
     fields = np.flatnonzero(comma)  # where each field ends
     starts = np.empty_like(fields)

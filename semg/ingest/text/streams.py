@@ -205,7 +205,7 @@ class TextStreams:
     def _continues(
         self, own: NDArray[np.int64], places: NDArray[np.int64], starts: NDArray[np.int64], device_us: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Tell of which profiles every sample follows the last one within a gap's length, bool ``(k,)``."""
+        """Return of which profiles every sample follows the last one within a gap's length, bool ``(k,)``."""
         before = np.empty_like(device_us)
         before[1:] = device_us[:-1]
         before[starts] = self._newest_us[own]
@@ -292,7 +292,7 @@ class TextStreams:
         )
 
     def _recent(self, user_id: int, segment_id: int, since_us: int) -> Iterator[SampleKey]:
-        """Give the keys of a segment's samples that were accepted in the columns."""
+        """Yield the keys of a segment's samples that were accepted in the columns."""
         for accepted in self._history:
             table = accepted.table
             place = int(np.searchsorted(table.rows["user_id"], user_id))
@@ -315,7 +315,7 @@ class TextStreams:
 
 
 def _gathered(values: NDArray[np.float32], starts: NDArray[np.int64], widths: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Give the values of some samples, one sample behind the other."""
+    """Return the values of some samples, one sample behind the other."""
     width = int(widths[0])
     if len(values) % width == 0 and bool((widths == width).all()) and bool((starts % width == 0).all()):
         return values.reshape(-1, width)[starts // width].ravel()

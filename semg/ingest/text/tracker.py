@@ -46,7 +46,7 @@ class _Group:
         self.samples = [sample]
 
     def takes(self, segment: Segment, sample: Sample) -> bool:
-        """Tell whether the sample continues the group's block."""
+        """Return whether the sample continues the group's block."""
         return (
             self.segment is segment
             and len(sample[2]) == self.width
@@ -168,7 +168,7 @@ class Tracker:
             self._settle_pending()
 
     def take(self) -> list[Block]:
-        """Give the blocks that are ready, in order; late ones among them."""
+        """Return the blocks that are ready, in order; late ones among them."""
         groups, self._groups = self._groups, []
         self._open = self._open_late = None
         return [self._block(group) for group in groups]
@@ -238,7 +238,7 @@ class Tracker:
             self._pending = arrival
 
     def _is_behind(self, first: Arrival, second: Arrival) -> bool:
-        """Tell whether a sample continues one that would be a boot."""
+        """Return whether a sample continues one that would be a boot."""
         step_us, arrivals_us = second.stamp_us - first.stamp_us, second.received_us - first.received_us
         if first.epoch != second.epoch or step_us < -BACK_US:
             return False
@@ -316,7 +316,7 @@ class Tracker:
         self._emit_late(segment, sample)
 
     def _is_boot(self, sample: Sample) -> bool:
-        """Tell whether so many late samples in a row, this one among them, are those of a board that started anew."""
+        """Return whether so many late samples in a row, this one among them, are those of a board that started anew."""
         device_us, received_us, _ = sample
         if self._streak and device_us >= self._streak_us:
             self._streak += 1
@@ -388,5 +388,5 @@ class Tracker:
 
 
 def _is_over(since: Arrival, wait_us: int, now_us: int) -> bool:
-    """Tell whether a wait that began with a sample has ended; a server clock that was set back ends it as well."""
+    """Return whether a wait that began with a sample has ended; a server clock that was set back ends it as well."""
     return not since.received_us <= now_us < since.received_us + wait_us

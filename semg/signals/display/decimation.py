@@ -41,7 +41,7 @@ class Drawn:
 
 
 def decimate(blocks: Sequence[Block], rate_hz: float, since_us: int, until_us: int, n_columns: int) -> Drawn | None:
-    """Give blocks in time order as at most ``2 · n_columns`` points and the breaks of gaps; None without samples.
+    """Return blocks in time order as at most ``2 · n_columns`` points and the breaks of gaps; None without samples.
 
     No peak is lost: each column of the picture keeps its lowest and its highest value. A signal that has no more
     samples than that is given whole.

@@ -52,7 +52,7 @@ class Adapter:
 
     @staticmethod
     def can_follow(classifier: Classifier) -> bool:
-        """Tell whether a classifier has what following a stream needs."""
+        """Return whether a classifier has what following a stream needs."""
         return "class_means" in classifier.arrays
 
     @property
@@ -81,7 +81,7 @@ class Adapter:
             )
 
     def predict_proba(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the probabilities of the windows that follow those of the previous call, and learn from them.
+        """Return the probabilities of the windows that follow those of the previous call, and learn from them.
 
         Parameters and errors as ``Classifier.predict_proba``.
         """
@@ -98,13 +98,13 @@ class Adapter:
         return np.concatenate(answers) if answers else np.empty((0, len(self.classifier.classes)), np.float32)
 
     def parts(self, windows: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Give windows cut where what was learned takes effect; each part is answered, then given to ``learn``."""
+        """Return windows cut where what was learned takes effect; each part is answered, then given to ``learn``."""
         first = BLOCK - self._pending
         cuts = [0, *range(first, len(windows), BLOCK), len(windows)]
         return [windows[start:stop] for start, stop in zip(cuts, cuts[1:], strict=False) if stop > start]
 
     def turned(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give windows with their channels in the classifier's order, as the band is believed to be worn."""
+        """Return windows with their channels in the classifier's order, as the band is believed to be worn."""
         if self.turn == tuple(range(len(self.turn))):
             return windows
         return windows[:, list(self.turn)]
@@ -177,7 +177,7 @@ class Adapter:
 
 
 def _common(apart: NDArray[np.float64], believed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the movement that the classes have in common: their geometric median, with ``PRIOR_CLASSES`` at nothing.
+    """Return the movement that the classes have in common: their geometric median, with ``PRIOR_CLASSES`` at nothing.
 
     A class that collects another's windows seems to have moved far. In a mean it would pull all others along, and be
     confirmed by what it then collects; in a median it is outvoted (Weiszfeld's iteration).

@@ -22,7 +22,7 @@ SHIFT_PRIOR_WINDOWS = 100.0
 
 @lru_cache(maxsize=32)
 def turns_of(n_channels: int) -> tuple[Turn, ...]:
-    """Give all orders of a ring of channels, as worn first: every roll, and every roll of the mirrored ring."""
+    """Return all orders of a ring of channels, as worn first: every roll, and every roll of the mirrored ring."""
     ring = list(range(n_channels))
     orders: dict[Turn, None] = {}
     for base in (ring, ring[::-1]):
@@ -32,13 +32,13 @@ def turns_of(n_channels: int) -> tuple[Turn, ...]:
 
 
 def inverse(turn: Turn) -> Turn:
-    """Give the turn that undoes another."""
+    """Return the turn that undoes another."""
     return tuple(int(place) for place in np.argsort(turn))
 
 
 @lru_cache(maxsize=32)
 def feature_places(n_channels: int, envelope: bool) -> NDArray[np.intp]:
-    """Give for each of ``turns_of`` the places of a turned window's features in the unturned one's, ``(turns, F)``."""
+    """Return for each of ``turns_of`` the indices of a turned window's features in the unturned one's ``(turns, F)``."""
     size = n_channels + int(envelope)
     rows, columns = np.triu_indices(size)
     place = np.zeros((size, size), np.intp)
@@ -52,13 +52,13 @@ def feature_places(n_channels: int, envelope: bool) -> NDArray[np.intp]:
 
 @lru_cache(maxsize=32)
 def band_feature_places(n_channels: int, bands: int, envelope: bool) -> NDArray[np.intp]:
-    """Give ``feature_places`` for the features of several bands side by side."""
+    """Return ``feature_places`` for the features of several bands side by side."""
     places = feature_places(n_channels, envelope)
     return np.concatenate([places + band * places.shape[1] for band in range(bands)], axis=1)
 
 
 def turn_features(windows: NDArray[np.float32], gain: float, envelope: bool) -> NDArray[np.float32]:
-    """Give what turns are judged by: log-covariance under one gain for all channels, float32 ``(N, F)``."""
+    """Return what turns are judged by: log-covariance under one gain for all channels, float32 ``(N, F)``."""
     return log_covariance(windows * np.float32(gain), with_mean=envelope)
 
 
@@ -83,14 +83,14 @@ class TurnModel:
         self._constant = log_prior - 0.5 * np.sum(self._linear * means, axis=1)
 
     def log_joint(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Give the log-likelihood and prior of each class, ``(N, K)``, up to a constant of the model."""
+        """Return the log-likelihood and prior of each class, ``(N, K)``, up to a constant of the model."""
         own = -0.5 * np.einsum("nf,nf->n", features @ self.precision, features)
         return own[:, None] + features @ self._linear.T + self._constant
 
     def labelled_scores(
         self, features: NDArray[np.floating], y: NDArray[np.int64], places: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """Give for each turn how well labelled windows of another session fit, centred for each turn.
+        """Return for each turn how well labelled windows of another session fit, centred for each turn.
 
         Returns
         -------
@@ -110,7 +110,7 @@ class TurnModel:
     def unlabelled_score(
         self, features: NDArray[np.floating], places: NDArray[np.intp], centre: NDArray[np.floating]
     ) -> tuple[float, NDArray[np.float64]]:
-        """Give how likely unlabelled windows are under one turn, when one shift common to all of them is allowed.
+        """Return how likely unlabelled windows are under one turn, when one shift common to all of them is allowed.
 
         Parameters
         ----------

@@ -27,7 +27,7 @@ class Mix:
     sharpness: float = 0.7
 
     def after(self, repetitions: float) -> Mix:
-        """Give the shares for a training with so many repetitions of each gesture.
+        """Return the shares for a training with so many repetitions of each gesture.
 
         The network learns from windows alone, and needs more of them than the branches on features.
         """
@@ -35,7 +35,7 @@ class Mix:
         return replace(self, share=share, dense_share=self.dense_share * (1.0 - share) / (1.0 - self.share))
 
     def as_array(self) -> NDArray[np.float32]:
-        """Give ``(3,)`` as ``runtime`` reads it."""
+        """Return ``(3,)`` as ``runtime`` reads it."""
         return np.array([self.share, self.dense_share, self.sharpness], dtype=np.float32)
 
 
@@ -44,7 +44,7 @@ DEFAULT_MIX = Mix()
 
 
 def choose_sharpness(log_probabilities: NDArray[np.floating], y: NDArray[np.int64]) -> float:
-    """Give the factor on log-probabilities ``(N, K)`` with the least log-loss on windows that were left out.
+    """Return the factor on log-probabilities ``(N, K)`` with the least log-loss on windows that were left out.
 
     Every class counts by its windows, as it will live; the factor is one of ``SHARPNESSES``.
     """

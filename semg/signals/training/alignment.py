@@ -53,7 +53,7 @@ class Aligned:
 def session_effects(
     values: NDArray[np.floating], y: NDArray[np.int64], session: NDArray[np.int64], n_classes: int, n_sessions: int
 ) -> NDArray[np.float64]:
-    """Give what each session adds to every class, all classes counting alike, float64 ``(S, F)``.
+    """Return what each session adds to every class, all classes counting alike, float64 ``(S, F)``.
 
     A session need not hold every class: only what it holds is compared with the same classes of the others.
     """
@@ -142,7 +142,7 @@ def align(
 
 
 def _zero(windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
-    """Give each channel's zero ``(C,)``: raw EMG has none after its high-pass, an envelope's is its level at rest."""
+    """Return each channel's zero ``(C,)``: raw EMG has none after its high-pass, an envelope's is its level at rest."""
     if not envelope or len(windows) == 0:
         return np.zeros(windows.shape[1], np.float32)
     return np.quantile(windows.mean(axis=2), REST_QUANTILE, axis=0).astype(np.float32)
@@ -157,7 +157,7 @@ def _find_turns(
     envelope: bool,
     usable: NDArray[np.bool_],
 ) -> list[Turn]:
-    """Give the turn of each session into the last one's order.
+    """Return the turn of each session into the last one's order.
 
     Sessions before the last are aligned one by one to those already aligned; the last one, which may be a short
     calibration, is then judged by all of them together.
@@ -196,7 +196,7 @@ def _find_turns(
 
 
 def _fit_turn_model(features: NDArray[np.floating], y: NDArray[np.int64], n_classes: int) -> TurnModel:
-    """Give the model of centred features; a class without windows gets the mean of all and no prior."""
+    """Return the model of centred features; a class without windows gets the mean of all and no prior."""
     wide = features.astype(np.float64)
     means, log_prior = np.zeros((n_classes, wide.shape[1])), np.full(n_classes, -1e3)
     present = np.unique(y)

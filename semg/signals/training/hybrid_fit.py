@@ -77,7 +77,7 @@ def fit_personal(
     should_stop: Callable[[], bool],
     watch: Watch | None = None,
 ) -> Arrays:
-    """Give the arrays of a classifier of kind ``cnn``, as ``runtime`` and ``Adapter`` read them.
+    """Return the arrays of a classifier of kind ``cnn``, as ``runtime`` and ``Adapter`` read them.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def fit_personal(
 def _foretold(
     features: NDArray[np.float32], y: NDArray[np.int64], known: BasePrior | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
-    """Give features as the base lets expect them of repetitions to come, and how these will scatter."""
+    """Return features as the base lets expect them of repetitions to come, and how these will scatter."""
     if known is None:
         return features, None
     means = np.stack([features[y == k].mean(axis=0, dtype=np.float64) for k in range(len(known.means))])
@@ -164,7 +164,7 @@ def _foretold(
 
 
 def window_weights(material: Material) -> NDArray[np.float64]:
-    """Give how much each window counts: those of a calibration more, because they are of the placement worn now."""
+    """Return how much each window counts: those of a calibration more, because they are of the placement worn now."""
     weights = np.ones(len(material.y))
     if material.calibrated:
         last = material.session == material.session.max()

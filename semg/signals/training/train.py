@@ -60,7 +60,7 @@ def fit(
     calibration: LabelledSamples | None = None,
     base: Base | None = None,
 ) -> Classifier:
-    """Give a classifier fitted on all of some sessions, without a report: what ``evaluate.py`` tests on others.
+    """Return a classifier fitted on all of some sessions, without a report: what ``evaluate.py`` tests on others.
 
     One repetition of each gesture is enough. Other parameters and errors as ``train``.
     """
@@ -97,7 +97,7 @@ def train(
     previous: Classifier | None = None,
     ready: Callable[[Classifier], None] = _unused,
 ) -> TrainingResult:
-    """Give a classifier fitted on all sessions, with the report of ones that did not see what they were tried on.
+    """Return a classifier fitted on all sessions, with the report of ones that did not see what they were tried on.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def train(
 def _held_out_report(
     trainer: Trainer, tried: Sequence[Tried], folds: Sequence[Fold], kind: ClassifierKind
 ) -> dict[str, Any]:
-    """Give the figures over all windows that were left out once."""
+    """Return the figures over all windows that were left out once."""
     data, truth, probabilities = _pooled(trainer, tried)
     report = reports.figures(trainer.classes, data, probabilities)
     hop_ms = trainer.window.hop_samples * 1000 / trainer.window.rate_hz
@@ -220,7 +220,7 @@ def _held_out_report(
 
 
 def _pooled(trainer: Trainer, tried: Sequence[Tried]) -> tuple[WindowSet, NDArray[np.int64], NDArray[np.float32]]:
-    """Give the windows left out in all folds; each fold's confidences are calibrated by the others'.
+    """Return the windows left out in all folds; each fold's confidences are calibrated by the others'.
 
     With one fold its own first half calibrates nothing: the default stays.
     """
@@ -285,7 +285,7 @@ def _with_previous(trainer: Trainer, tried: Sequence[Tried], previous: Classifie
 
 
 def _calibration_report(trainer: Trainer) -> dict[str, Any]:
-    """Give balanced accuracy on the calibration before and after it, each gesture judged without its own repetition.
+    """Return balanced accuracy on the calibration before and after it, each gesture judged without its own repetition.
 
     The classifiers here have a network of one epoch: they are many, and the closed-form and dense branches carry the
     adaptation.
@@ -318,7 +318,7 @@ def _calibration_report(trainer: Trainer) -> dict[str, Any]:
 
 
 def _calibration_only(calibrated: dict[str, Any], trainer: Trainer) -> dict[str, Any]:
-    """Give the figures of a report where nothing but the calibration could be left out."""
+    """Return the figures of a report where nothing but the calibration could be left out."""
     assert trainer.calibration is not None
     after = calibrated["after"]
     confusion = np.array(after["confusion"])

@@ -113,11 +113,11 @@ class Trainer:
         return self.conditioning.sensor == "envelope"
 
     def usable(self, data: WindowSet) -> NDArray[np.bool_]:
-        """Tell the windows that may be fitted on: those that do not lie at a stretch's start."""
+        """Return the windows that may be fitted on: those that do not lie at a stretch's start."""
         return data.into_stretch_ms >= np.minimum(self.options.skip_start_ms, 0.2 * data.stretch_ms)
 
     def truth(self, data: WindowSet) -> NDArray[np.int64]:
-        """Give the class of each window."""
+        """Return the class of each window."""
         return np.searchsorted(np.array(self.classes), data.labels).astype(np.int64)
 
     def fit(
@@ -131,7 +131,7 @@ class Trainer:
         watch: Watch | None = None,
         last_epoch: int | None = None,
     ) -> Classifier:
-        """Give a classifier fitted on windows, and on those of a calibration.
+        """Return a classifier fitted on windows, and on those of a calibration.
 
         ``watch`` takes note of how the network does, and ``last_epoch`` is after which epoch it ends.
         """
@@ -189,7 +189,7 @@ class Trainer:
         usable: NDArray[np.bool_],
         calibrated: bool,
     ) -> Arrays:
-        """Give a plain method; with a calibration log-covariance is re-centred and the band's turn is corrected."""
+        """Return a plain method; with a calibration log-covariance is re-centred and the band's turn is corrected."""
         shares = class_shares(y[usable & (session < session.max())] if calibrated else y[usable], len(self.classes), 0)
         if calibrated and kind == "logcov_lda":
             aligned = align(
@@ -220,7 +220,7 @@ class Trainer:
         )
 
     def mix_of(self, tried: Sequence[Tried]) -> Mix:
-        """Give the mix whose confidences are truest on windows that were left out."""
+        """Return the mix whose confidences are truest on windows that were left out."""
         if not tried or not any(len(each.truth) for each in tried):
             return DEFAULT_MIX
         rows = [self.usable(each.data) for each in tried]
@@ -244,7 +244,7 @@ UNCALIBRATED = replace(DEFAULT_MIX, sharpness=1.0)
 
 
 def follow(classifier: Classifier, data: WindowSet) -> NDArray[np.float32]:
-    """Give the probabilities of windows as a live stream gives them: each session from a fresh start, in order."""
+    """Return the probabilities of windows as a live stream gives them: each session from a fresh start, in order."""
     answers = np.zeros((len(data), len(classifier.classes)), np.float32)
     for session in np.unique(data.session_index):
         mine = data.session_index == session
@@ -253,12 +253,12 @@ def follow(classifier: Classifier, data: WindowSet) -> NDArray[np.float32]:
 
 
 def log_follow(classifier: Classifier, data: WindowSet) -> NDArray[np.float64]:
-    """Give the logarithms of ``follow``."""
+    """Return the logarithms of ``follow``."""
     return np.log(np.maximum(follow(classifier, data).astype(np.float64), 1e-12))
 
 
 def join(first: WindowSet, second: WindowSet) -> WindowSet:
-    """Give the windows of both, the second's sessions numbered behind the first's."""
+    """Return the windows of both, the second's sessions numbered behind the first's."""
     behind = int(first.session_index.max()) + 1 if len(first) else 0
     return WindowSet(
         np.concatenate([first.windows, second.windows]),
@@ -272,7 +272,7 @@ def join(first: WindowSet, second: WindowSet) -> WindowSet:
 
 
 def _affordable(window: WindowSpec, n_channels: int, n_samples: int) -> WindowSpec:
-    """Give the grid with its hop multiplied until all windows together stay below ``MAX_WINDOW_BYTES``."""
+    """Return the grid with its hop multiplied until all windows together stay below ``MAX_WINDOW_BYTES``."""
     window_bytes = n_channels * window.window_samples * 4
     times = int(np.ceil(n_samples / window.hop_samples * window_bytes / MAX_WINDOW_BYTES))
     return replace(window, hop_ms=window.hop_samples * max(1, times) * 1000.0 / window.rate_hz)

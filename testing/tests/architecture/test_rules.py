@@ -33,7 +33,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def strings(path: Path) -> Iterator[str]:
-    """Give the string constants of a module that are not docstrings."""
+    """Yield the string constants of a module that are not docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = {

@@ -45,7 +45,7 @@ EXPIRY_S = 3.0
 
 
 def traces() -> list[bytes]:
-    """Give what would tell of the person, as it may be stored: texts, and a sample in each of its formats."""
+    """Return what would tell of the person, as it may be stored: texts, and a sample in each of its formats."""
     texts = [word.encode() for text in (NAME, NOTES, PHRASE) for word in text.split() if len(word) > 6]
     samples = [np.array(VALUES, form).tobytes() for form in (">i2", "<i2", ">f4", "<f4", "<i8")]
     return [*texts, *samples, ",".join(map(str, VALUES)).encode()]
@@ -81,7 +81,7 @@ def found_in_tables(pool: Pool, user_id: int) -> list[str]:
 
 
 def told(document: Any, user_id: int, number_may_stay: bool) -> Iterator[str]:
-    """Give what a JSON document tells of the person: the number under a key that names a profile, and the values."""
+    """Yield what a JSON document tells of the person: the number under a key that names a profile, and the values."""
     if isinstance(document, dict):
         for key, value in document.items():
             if key in NAMES_A_PROFILE and str(value) == str(user_id) and not number_may_stay:
@@ -106,7 +106,7 @@ def found_in_files(*folders: Path) -> list[str]:
 
 
 def fill(pool: Pool, settings: Settings, user_id: int, began: datetime) -> None:
-    """Give the person everything that a profile can have, and let most of it tell who it is."""
+    """Make for the person everything that a profile can have, and let most of it tell who it is."""
     ended = began + timedelta(seconds=2)
     with pool.transaction() as tx:
         keep_name(tx, settings.secret_key.get_secret_value(), user_id, NAME)
@@ -171,7 +171,7 @@ def fail(pool: Pool, settings: Settings, user_id: int, other: int, began: dateti
 
 
 def base_of(*people: str) -> Base:
-    """Give a base in which the first person has a gesture of its own."""
+    """Return a base in which the first person has a gesture of its own."""
     square = np.eye(10)
     return Base(
         "people", WindowSpec(200.0, 200, 50), ConditioningSpec("raw", 200.0), 4, 0.5,

@@ -34,7 +34,7 @@ def run(settings, pool: Pool, user_id: int, session_ids: list[int], kind: str = 
 
 
 def only(recording: Recording, keep: Callable[[str, int], bool]) -> Recording:
-    """Give the recording with the labels of other stretches removed."""
+    """Return the recording with the labels of other stretches removed."""
     labelled = recording.labelled
     wanted = [i for i, s in enumerate(labelled.stretches) if keep(s.label, s.repetition)]
     place = np.full(len(labelled.stretches) + 1, -1, np.int32)

@@ -36,7 +36,7 @@ def app_of_test(settings: Settings, pool: Pool, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def open_page(app_of_test: App, pool: Pool) -> Callable[..., AppTest]:
-    """Give a page after its first run, by its file's name, logged in."""
+    """Return a page after its first run, by its file's name, logged in."""
 
     def opened(name: str = "", **state: object) -> AppTest:
         page = AppTest.from_file(str(MAIN), default_timeout=30)

@@ -246,7 +246,7 @@ def receiver() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def start(receiver: socket.socket) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Give a function that starts a program of testing/ from its own folder, sending to ``receiver``."""
+    """Yield a function that starts a program of testing/ from its own folder, sending to ``receiver``."""
     running: list[subprocess.Popen[str]] = []
 
     def run(program: str, *arguments: str) -> subprocess.Popen[str]:

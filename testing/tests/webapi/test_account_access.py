@@ -320,7 +320,7 @@ def test_stranger_who_does_not_finish_a_body_is_let_go(
 
 
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give the tokens that are looked up from now on."""
+    """Return the tokens that are looked up from now on."""
     found, seen = api_tokens.find_grant, []
 
     def find(tx, token: str):

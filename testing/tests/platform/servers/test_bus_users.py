@@ -69,7 +69,7 @@ async def settle(client: Client) -> None:
 
 
 async def heard(speaker: Client, listener: Client, subjects: tuple[str, ...]) -> set[str]:
-    """Give the subjects on which what one says reaches the other."""
+    """Return the subjects on which what one says reaches the other."""
     listening = {subject: await listener.subscribe(subject) for subject in subjects}
     await settle(listener)
     for subject in subjects:
