@@ -76,14 +76,14 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardMark:
+class HighWaterMark:
     """How far a board was seen: its newest start, and the device time of the newest datagram of that."""
 
     boot_id: int
     device_us: int
 
 
-NEVER_SENT = BoardMark(-1, -1)
+NEVER_SENT = HighWaterMark(-1, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Board:
     name: str
     user_id: int | None
     key_encrypted: bytes | None = field(repr=False)
-    last: BoardMark
+    last: HighWaterMark
     created_at: datetime
     key_made_at: datetime | None
 

@@ -61,7 +61,7 @@ class InvalidValueError(StoreError):
         self.field = field
 
 
-class SealError(SemgError):
+class EncryptedFileError(SemgError):
     """An encrypted file cannot be read with this key, or was changed."""
 
 

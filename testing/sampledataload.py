@@ -26,7 +26,7 @@ from datetime import UTC, datetime, timedelta
 from semg.domain import Profile
 from semg.errors import SemgError
 from semg.privacy.consent import TEST_PERSON
-from semg.recordings.csv_format import Answers, Recording, load_recording
+from semg.recordings.csv_format import LayoutAnswers, Recording, load_recording
 from semg.recordings.importing import ImportedSession, import_recording, synthetic_recording
 from semg.settings import get_settings
 from semg.signals.synthesis import SyntheticArm, make_plan
@@ -110,7 +110,7 @@ def _starts(recordings: list[Recording]) -> list[datetime]:
 
 def _load(path: str, options: argparse.Namespace) -> Recording:
     """Return a recording as the options say it is laid out, and print what is to be known of it."""
-    answers = Answers(
+    answers = LayoutAnswers(
         separator=options.separator,
         time=options.time,
         time_unit=options.time_unit,

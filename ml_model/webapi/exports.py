@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from semg.errors import SealError
+from semg.errors import EncryptedFileError
 from semg.privacy import archive_downloads
 from semg.security import tokens
 from semg.wire.http import Problem
@@ -31,7 +31,7 @@ async def export(request: Request, name: str, token: str = "") -> Response:
         raise missing
     try:
         file = await asyncio.to_thread(archive_downloads.open_export, services.settings, name)
-    except SealError as exc:
+    except EncryptedFileError as exc:
         raise HTTPException(503, f"the archive cannot be read: {exc}") from exc
     if file is None:
         raise missing

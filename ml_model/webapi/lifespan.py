@@ -23,7 +23,7 @@ from semg.settings import Settings
 from semg.store.pool import Pool
 from semg.store.schema import current_number
 from semg.wire import messages
-from webapi.audit_entries import Trail
+from webapi.audit_entries import AuditEntries
 
 logger = logging.getLogger(__name__)
 REFRESH_EVERY_S = 0.5
@@ -91,7 +91,7 @@ class Services:
     predictor: Predictor
     hub: LiveHub
     metrics: Metrics
-    trail: Trail
+    trail: AuditEntries
     database: Database
     readers: asyncio.Semaphore
 
@@ -104,7 +104,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     hub = LiveHub(client, settings.websocket_max_queue)
     predictor = Predictor(pool, settings.model_cache_size)
     readers = asyncio.Semaphore(READERS)
-    services = Services(settings, pool, client, predictor, hub, Metrics(hub), Trail(pool), Database(pool), readers)
+    services = Services(
+        settings, pool, client, predictor, hub, Metrics(hub), AuditEntries(pool), Database(pool), readers
+    )
     wake = asyncio.Event()
 
     async def on_activated(_: object) -> None:

@@ -52,7 +52,7 @@ def columns_of(channels: tuple[str, ...], device: Device) -> tuple[int, ...]:
     return tuple(places[name] for name in channels)
 
 
-class Directory:
+class ActiveModelRegistry:
     """The active models of all profiles. Read and refreshed in one event loop; queries run in a thread.
 
     Attributes

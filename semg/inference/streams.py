@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from semg.block_table import BlockTable
 from semg.domain import Decision, DecisionSpec
-from semg.inference.group import DueSlots, Kind, StreamGroup
+from semg.inference.group import BatchWindowStream, DueSlots, StreamSpec
 from semg.signals.model.classifier import ClassifierSpec
-from semg.signals.model.decisions import VoterBank
+from semg.signals.model.decisions import BatchVoter
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class ActiveModel:
     decision: DecisionSpec
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> StreamSpec:
         """What it shares with the models whose windows are cut alike."""
-        return Kind(self.spec.window, self.spec.conditioning, self.columns, self.n_device_channels)
+        return StreamSpec(self.spec.window, self.spec.conditioning, self.columns, self.n_device_channels)
 
 
 @dataclass(slots=True)
@@ -40,9 +40,9 @@ class Stream:
     """One profile's stream: where its buffers are, and what its model is."""
 
     number: int
-    """Its place among the voters."""
+    """Its index among the voters."""
     model: ActiveModel
-    group: StreamGroup
+    group: BatchWindowStream
     slot: int
     seen_at: float
     proven: bool = False
@@ -87,13 +87,13 @@ class Streams:
     def __init__(self, find_model: Callable[[int], ActiveModel | None]) -> None:
         self._find_model = find_model
         self._streams: dict[int, Stream] = {}
-        self._groups: dict[Kind, StreamGroup] = {}
-        self._voters = VoterBank()
+        self._groups: dict[StreamSpec, BatchWindowStream] = {}
+        self._voters = BatchVoter()
         self._free: list[int] = []
         self._known = np.zeros(0, np.int64)  # user ids, sorted
         self._in_order: list[Stream] = []
         self._group_of, self._slot_of = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        self._ordered_groups: list[StreamGroup] = []
+        self._ordered_groups: list[BatchWindowStream] = []
         self._last_seen = np.zeros(0)
         self._stale = True
 
@@ -121,7 +121,7 @@ class Streams:
                 self.drop(user_id)
             return None
         if stream is None:
-            group = self._groups.setdefault(model.kind, StreamGroup(model.kind))
+            group = self._groups.setdefault(model.kind, BatchWindowStream(model.kind))
             number = self._free.pop() if self._free else len(self._streams)
             stream = self._streams[user_id] = Stream(number, model, group, group.add_stream(), now_s)
             self._stale = True
@@ -237,7 +237,7 @@ class Streams:
         """Go on with another version; the buffers stay when it wants the same windows."""
         if model.kind != stream.group.kind:
             self._release(stream)
-            stream.group = self._groups.setdefault(model.kind, StreamGroup(model.kind))
+            stream.group = self._groups.setdefault(model.kind, BatchWindowStream(model.kind))
             stream.slot = stream.group.add_stream()
             self._stale = True
         stream.proven &= model.version == stream.model.version

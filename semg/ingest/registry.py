@@ -9,7 +9,7 @@ from collections.abc import Callable
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from semg.domain import Board, BoardMark, Device
+from semg.domain import Board, Device, HighWaterMark
 from semg.errors import SettingsError, StoreError, WireError
 from semg.ingest.boards.datagrams import Boards, KnownBoard
 from semg.security.board_keys import decrypt_key
@@ -105,7 +105,7 @@ class Registry:
             self._boards.give_back_marks(marks)
             raise
 
-    def _write(self, marks: dict[int, BoardMark]) -> None:
+    def _write(self, marks: dict[int, HighWaterMark]) -> None:
         with self._pool.transaction() as tx:
             boards_store.remember_marks(tx, marks)
 

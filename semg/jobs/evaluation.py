@@ -12,7 +12,7 @@ import numpy as np
 from semg.domain import ClassifierKind, Sensor
 from semg.errors import RecordingError, TrainingError
 from semg.priors.building import digest_of, load_base
-from semg.recordings.csv_format import NO_ANSWERS, Answers, load_recording
+from semg.recordings.csv_format import NO_ANSWERS, LayoutAnswers, load_recording
 from semg.recordings.overlap import shared_rows
 from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
 from semg.signals.model.classifier import Classifier
@@ -88,7 +88,7 @@ def evaluate_recordings(
     calibrate: Path | None = None,
     base: Path | None = None,
     adapt: bool = True,
-    answers: Answers = NO_ANSWERS,
+    answers: LayoutAnswers = NO_ANSWERS,
 ) -> dict[str, Any]:
     """Return the report of a classifier fitted on some recordings and tried on others, JSON-able.
 

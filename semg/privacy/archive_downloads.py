@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from semg.errors import ConflictError, SemgError
 from semg.privacy.data_archive import write_archive
-from semg.security.encrypted_files import SealedReader, Vault
+from semg.security.encrypted_files import EncryptedReader, Vault
 from semg.security.keys import ring_of
 from semg.settings import Settings
 from semg.store import profiles
@@ -35,7 +35,7 @@ def folder_of(settings: Settings) -> Path:
     return settings.data_dir / "exports"
 
 
-def open_export(settings: Settings, name: str) -> SealedReader | None:
+def open_export(settings: Settings, name: str) -> EncryptedReader | None:
     """Open a finished archive, or give None when there is none of this name.
 
     Raises
@@ -148,7 +148,7 @@ class _Begun:
 
 
 @dataclass(slots=True)
-class Desk:
+class ArchiveDownloads:
     """Count the archives of this process, whichever browser asks for them, and refuse more than its bounds.
 
     Parameters
@@ -192,5 +192,5 @@ class Desk:
             return export
 
 
-_DESK = Desk()
+_DESK = ArchiveDownloads()
 begin = _DESK.begin

@@ -34,7 +34,7 @@ _WRONG_LAST = (10071, 10164)
 """JetStream's codes for a condition that does not hold."""
 
 
-class PartitionShare:
+class PartitionLeases:
     """One worker's share of the partitions of a kind of work.
 
     Parameters

@@ -26,11 +26,11 @@ from semg.recordings.lines import Lines
 from semg.signals.dataset import LabelledSamples
 from semg.signals.packet_times import spread
 from semg.wire import csv_cells
-from semg.wire.file_layout import NO_ANSWERS, UNIT_MS, Answers, Guess, Layout, TimeUnit, checked
+from semg.wire.file_layout import NO_ANSWERS, UNIT_MS, Layout, LayoutAnswers, LayoutGuess, TimeUnit, checked
 
 __all__ = [
-    "CHUNK_ROWS", "NO_ANSWERS", "TOOL", "UPLOAD", "Answers", "Guess", "Layout", "Limits", "Recording", "guess_layout",
-    "load_recording", "read_recording", "settled", "write_recording",
+    "CHUNK_ROWS", "NO_ANSWERS", "TOOL", "UPLOAD", "LayoutAnswers", "LayoutGuess", "Layout", "Limits", "Recording",
+    "guess_layout", "load_recording", "read_recording", "settled", "write_recording",
 ]  # fmt: skip
 MAX_FILE_BYTES = 512 * 2**20
 FITS = 1.5
@@ -60,8 +60,8 @@ class Recording:
 
 
 def guess_layout(
-    path: str | Path, *, answers: Answers = NO_ANSWERS, limits: Limits = TOOL, name: str = ""
-) -> Guess:
+    path: str | Path, *, answers: LayoutAnswers = NO_ANSWERS, limits: Limits = TOOL, name: str = ""
+) -> LayoutGuess:
     """Return how a file is likely to be laid out, from its first lines.
 
     Raises
@@ -78,7 +78,7 @@ def load_recording(
     path: str | Path,
     *,
     layout: Layout | None = None,
-    answers: Answers = NO_ANSWERS,
+    answers: LayoutAnswers = NO_ANSWERS,
     rate_hz: float | None = None,
     sensor: Sensor = "raw",
     mains_hz: float = 50.0,
@@ -136,7 +136,7 @@ def load_recording(
     return Recording(labelled, device_ms, path, _notes(name, lines, labelled))
 
 
-def settled(name: str, guessed: Guess, rate_hz: float | None = None) -> Layout:
+def settled(name: str, guessed: LayoutGuess, rate_hz: float | None = None) -> Layout:
     """Return a guessed layout that leaves no question open.
 
     Raises

@@ -13,7 +13,7 @@ import numpy as np
 from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, REST
 from semg.errors import RecordingError
 from semg.names import normal_form
-from semg.wire.file_layout import UNIT_MS, Guess, Layout, TimeUnit
+from semg.wire.file_layout import UNIT_MS, Layout, LayoutGuess, TimeUnit
 from semg.words import counted
 
 HEAD_BYTES = 1 << 16
@@ -33,7 +33,7 @@ _REPETITIONS = ("repetition", "rerepetition", "rep", "trial", "repeat")
 _SEPARATORS = {"tab": "\t", "blank": " ", "comma": ",", "semicolon": ";"}
 
 
-def guess(name: str, head: bytes, separator: str | None = None) -> Guess:
+def guess(name: str, head: bytes, separator: str | None = None) -> LayoutGuess:
     """Return how a file is likely to be laid out.
 
     Parameters
@@ -92,7 +92,7 @@ def unit_of(step: float) -> TimeUnit | None:
     return None
 
 
-def _columns(layout: Layout, rows: Sequence[Sequence[str]]) -> Guess:
+def _columns(layout: Layout, rows: Sequence[Sequence[str]]) -> LayoutGuess:
     """Find what each column is, by its name and by what stands in it."""
     by_key = {one.casefold().strip(): one for one in layout.header}
     questions = []
@@ -130,10 +130,8 @@ def _columns(layout: Layout, rows: Sequence[Sequence[str]]) -> Guess:
         if alike:
             rest = alike[0]
             questions.append("rest")
-    made = replace(
-        layout, time=time, time_unit=unit, channels=channels, label=label, repetition=repetition, rest=rest
-    )
-    return Guess(made, tuple(tuple(row) for row in rows[:SHOWN_ROWS]), labels, tuple(questions))
+    made = replace(layout, time=time, time_unit=unit, channels=channels, label=label, repetition=repetition, rest=rest)
+    return LayoutGuess(made, tuple(tuple(row) for row in rows[:SHOWN_ROWS]), labels, tuple(questions))
 
 
 def _is_header(table: Sequence[Sequence[str]], decimal: str) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from semg import clock
 from semg.domain import Block, Profile, Session, us_from_utc
 from semg.signals.display import summary
-from semg.signals.display.decimation import GAP_PERIODS, Drawn, decimate
+from semg.signals.display.decimation import GAP_PERIODS, DecimatedSignal, decimate
 from semg.signals.display.spectrum import Spectrum, spectrum
 from semg.store import blocks, summaries
 from semg.store.pool import Pool, Transaction
@@ -42,7 +42,7 @@ class Recorded:
 class Overview:
     """What a picture of a time needs; ``late`` are the times of samples that came too late, and how many."""
 
-    drawn: Drawn | None
+    drawn: DecimatedSignal | None
     late: tuple[tuple[datetime, int], ...]
 
 

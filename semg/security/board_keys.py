@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 
-from semg.errors import SealError, SettingsError
+from semg.errors import EncryptedFileError, SettingsError
 from semg.security.field_encryption import decrypt, encrypt
 from semg.security.keys import Secret
 from semg.store import boards
@@ -49,7 +49,7 @@ def decrypt_key(keys: Secret, board_id: int, key_encrypted: bytes) -> bytes:
     """
     try:
         return decrypt(keys, _PURPOSE, _bound_to(board_id), key_encrypted)
-    except SealError as exc:
+    except EncryptedFileError as exc:
         raise SettingsError(
             f"the key of board {board_id} cannot be read with this SECRET_KEY: set the one that it was made with, "
             "or make the board a new key"

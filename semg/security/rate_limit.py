@@ -11,7 +11,7 @@ MAX_CALLERS = 10_000
 BURST_S = 2.0
 
 
-class Rates:
+class RateLimiter:
     """A token bucket for each caller.
 
     Parameters

@@ -101,7 +101,7 @@ class Conditioner:
         return np.asarray(filtered, dtype=np.float32)
 
 
-class ConditionerBank:
+class BatchConditioner:
     """The streaming conditioning of many streams that want the same; one thread at a time.
 
     Gives each stream, bit for bit, what a ``Conditioner`` of its own would give: the same filter runs over each signal

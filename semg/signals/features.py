@@ -105,7 +105,7 @@ def _band_filters(length: int, crossing: float) -> NDArray[np.float64]:
     return np.asarray(filters)
 
 
-def choose_crossing(n_channels: int, window_samples: int, rate_hz: float) -> float:
+def choose_crossover_hz(n_channels: int, window_samples: int, rate_hz: float) -> float:
     """Return where a window of raw signals is split, as a part of the rate; 0 when it is too short for its channels."""
     if window_samples < BAND_SAMPLES * n_channels:
         return 0.0

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import av
 
-from semg.errors import ConflictError, NotFoundError, SealError, StoreError
+from semg.errors import ConflictError, EncryptedFileError, NotFoundError, StoreError
 from semg.security.encrypted_files import Vault
 from semg.store import videos
 from semg.store.pool import Pool
@@ -278,7 +278,7 @@ class Recorder:
         try:
             with files.open(video) as file:
                 return size_of(file)
-        except SealError:
+        except EncryptedFileError:
             return None
 
     def _look(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from semg.security.encrypted_files import SealedWriter
+from semg.security.encrypted_files import EncryptedWriter
 from semg.video.part_log import CLOCK_HZ, LogWriter
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class PartWriter:
         of what it sends with the bandwidth that it finds; the file keeps one size.
     """
 
-    def __init__(self, video: SealedWriter, log: SealedWriter, size: tuple[int, int] | None = None) -> None:
+    def __init__(self, video: EncryptedWriter, log: EncryptedWriter, size: tuple[int, int] | None = None) -> None:
         self._file = video
         self._log = LogWriter(log)
         self._container = av.open(video, "w", format="mp4", options=_CONTAINER)

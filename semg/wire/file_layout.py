@@ -1,7 +1,7 @@
 """How a file of samples is laid out: what its columns are, and what they count in.
 
 The platform's own layout is ``millis,a0,…,aN,gesture,repetition``. Files from elsewhere have other separators, times in
-seconds, no labels. What a guess cannot know is a question (``Guess.questions``) for whoever imports the file.
+seconds, no labels. What a guess cannot know is a question (``LayoutGuess.questions``) for whoever imports the file.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from semg.errors import RecordingError
 TimeUnit = Literal["ms", "s", "us", "samples"]
 UNIT_MS: dict[TimeUnit, float] = {"ms": 1.0, "s": 1000.0, "us": 0.001}
 """Length of a unit in milliseconds; of ``samples`` it is the period."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
@@ -88,7 +89,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class LayoutAnswers:
     """What whoever imports a file says about it; None leaves it to the guess.
 
     Attributes
@@ -111,11 +112,11 @@ class Answers:
     repetition: str | None = None
 
 
-NO_ANSWERS = Answers()
+NO_ANSWERS = LayoutAnswers()
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
+class LayoutGuess:
     """What the first lines of a file say.
 
     Attributes
@@ -133,7 +134,7 @@ class Guess:
     labels: tuple[str, ...]
     questions: tuple[str, ...]
 
-    def answered(self, answers: Answers) -> Guess:
+    def answered(self, answers: LayoutAnswers) -> LayoutGuess:
         """Return the guess with what somebody said in place of what was guessed.
 
         Raises

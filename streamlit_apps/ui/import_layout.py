@@ -8,11 +8,12 @@ import streamlit as st
 
 from semg.domain import Profile
 from semg.names import normal_form
-from semg.recordings.csv_format import Guess, Layout
+from semg.recordings.csv_format import Layout, LayoutGuess
+from semg.wire.file_layout import TimeUnit
 from ui.text import cells, md, shown
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", " ": "spaces"}
-UNITS = {"ms": "milliseconds", "s": "seconds", "us": "microseconds", "samples": "sample index"}
+UNITS: dict[TimeUnit, str] = {"ms": "milliseconds", "s": "seconds", "us": "microseconds", "samples": "sample index"}
 NONE = "— none —"
 _ASKED = {
     "time": "the time column",
@@ -30,7 +31,7 @@ def chosen_separator(number: int, user_id: int) -> str | None:
     return chosen
 
 
-def layout_fields(guess: Guess, profile: Profile, number: int) -> tuple[Layout, bool]:
+def layout_fields(guess: LayoutGuess, profile: Profile, number: int) -> tuple[Layout, bool]:
     """Show how a file is read and what is not known of it; return the layout as it stands in the fields.
 
     Returns
@@ -99,7 +100,7 @@ def _columns(layout: Layout, key: str) -> Layout:
     )
 
 
-def _rest(layout: Layout, guess: Guess, key: str) -> Layout:
+def _rest(layout: Layout, guess: LayoutGuess, key: str) -> Layout:
     """Ask which label means rest, where none is called so."""
     labels = list(guess.labels)
     if layout.label is None or not labels or normal_form.find("rest", labels) is not None:

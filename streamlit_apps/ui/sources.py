@@ -212,8 +212,8 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
                         let_send(app, tx, board_id, user_id)
                     else:
                         _assign_number(app, tx, int(number or 0), user_id)
-                said, whom = known.says(source), known.people[user_id].name
-                flash(md("{said} sends for {whom} from now on", said=said[:1].upper() + said[1:], whom=whom))
+                said, name = known.says(source), known.people[user_id].name
+                flash(md("{said} sends for {whom} from now on", said=said[:1].upper() + said[1:], whom=name))
                 st.rerun()
 
 

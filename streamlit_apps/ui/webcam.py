@@ -73,6 +73,7 @@ class Camera:
 
     def start(self) -> None:
         """Pull frames from now on; called on the event loop."""
+        assert self._recorder is not None
         self._task = asyncio.get_running_loop().create_task(self._pull(self._track, self._recorder))
 
     def stop(self) -> None:

@@ -70,13 +70,13 @@ def in_torch(classifier: Classifier, windows: NDArray[np.float32]) -> NDArray[np
     """Return the probabilities by torch, features and discriminant in float64: the reference."""
     arrays = {name: torch.from_numpy(np.array(array)) for name, array in classifier.arrays.items()}
     scaled = (torch.from_numpy(windows) - arrays["scale_offset"][:, None]) * arrays["scale_gain"][:, None]
-    sharpness = arrays["mix"][-1].double()
+    inverse_temperature = arrays["mix"][-1].double()
     features = _features(classifier, scaled.double())
     if "centre" in arrays:
         features = features - arrays["centre"]
     linear = features @ arrays["lda_coef"].T.double() + arrays["lda_intercept"]
     if classifier.kind != "cnn":
-        return torch.softmax(linear * sharpness, 1).numpy().astype(np.float32)
+        return torch.softmax(linear * inverse_temperature, 1).numpy().astype(np.float32)
     held, layer = scaled, 0
     while (name := f"conv{layer}") + "_weight" in arrays:
         weight = arrays[f"{name}_weight"]
@@ -96,7 +96,7 @@ def in_torch(classifier: Classifier, windows: NDArray[np.float32]) -> NDArray[np
     mixed = (1 - sum(shares[: len(branches)])) * torch.log_softmax(linear, 1)
     for share, branch in zip(shares, branches, strict=False):
         mixed = mixed + share * branch
-    return torch.softmax(mixed * sharpness, 1).numpy().astype(np.float32)
+    return torch.softmax(mixed * inverse_temperature, 1).numpy().astype(np.float32)
 
 
 def _features(classifier: Classifier, scaled: torch.Tensor) -> torch.Tensor:

@@ -141,9 +141,9 @@ def _as_much_rest(session: LabelledSamples) -> LabelledSamples:
 
 def _try_mixes(classifier: Classifier, test: LabelledSamples, who: str, what: str, rows: dict[str, list[Row]]) -> None:
     data = _windows(classifier, test)
-    truth, sharpness = _truth(classifier.classes, data), classifier.arrays["mix"][-1]
+    truth, inverse_temperature = _truth(classifier.classes, data), classifier.arrays["mix"][-1]
     for name, shares in MIXES.items():
-        part = replace(classifier, arrays=dict(classifier.arrays) | {"mix": np.array([*shares, sharpness], np.float32)})
+        part = replace(classifier, arrays=dict(classifier.arrays) | {"mix": np.array([*shares, inverse_temperature], np.float32)})
         found = _figures(truth, part.predict_proba(data.windows), data)
         rows.setdefault(f"{what}: {name}", []).append(found)
         _line(f"{who}: {name}", found)

@@ -22,9 +22,9 @@ from semg.recordings.csv_format import read_recording
 from semg.signals.dataset import LabelledSamples, make_windows
 from semg.signals.model.adaptation import Adapter
 from semg.signals.model.classifier import Classifier
-from semg.signals.model.electrode_rotation import Turn
+from semg.signals.model.electrode_rotation import Rotation
 from semg.signals.training.calibration import reliability
-from semg.signals.training.population_prior import Base
+from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.report import figures
 from semg.signals.training.train import fit
 from semg.signals.training.trainer import follow
@@ -76,7 +76,7 @@ def keep(session: LabelledSamples, stretches: Iterable[int]) -> LabelledSamples:
     return replace(session, samples=session.samples[rows], starts_run=starts, stretch=session.stretch[rows])
 
 
-def turned(session: LabelledSamples, turn: Turn) -> LabelledSamples:
+def turned(session: LabelledSamples, turn: Rotation) -> LabelledSamples:
     """Return a session as if the band had been worn turned: the same channel names, other electrodes."""
     return replace(session, samples=np.ascontiguousarray(session.samples[:, list(turn)]))
 
@@ -110,7 +110,9 @@ def within(person: Person, kind: ClassifierKind, seed: int) -> dict[str, float]:
     return tried(fit([keep(session, rest)], kind, seed=seed), keep(session, held))
 
 
-def few(person: Person, repetitions: int, kind: ClassifierKind, seed: int, base: Base | None) -> dict[str, float]:
+def few(
+    person: Person, repetitions: int, kind: ClassifierKind, seed: int, base: PopulationPrior | None
+) -> dict[str, float]:
     """Fit on the first repetitions of each gesture of session 3, try on those from the fourth on."""
     session = person.third
     learned, test = first_repetitions(session, repetitions), first_repetitions(session, 10_000, 3)

@@ -35,7 +35,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "testing")]
 
 from semg.block_table import ROW, STARTS_RUN, BlockTable  # noqa: E402
 from semg.domain import us_from_utc, utc_from_us  # noqa: E402
-from semg.ingest.journal.journal_writer import MAX_BATCH_BYTES, StoreTask  # noqa: E402
+from semg.ingest.journal.journal_writer import MAX_BATCH_BYTES, JournalWriter  # noqa: E402
 from semg.ingest.journal.store_process import StoreProcess  # noqa: E402
 from semg.ingest.streams.counters import Counters  # noqa: E402
 from semg.platform.database import schema_setup  # noqa: E402
@@ -134,7 +134,7 @@ async def store(settings: Settings, pool: Pool, pids: dict[str, int], expected: 
     """Run the store task until all is stored, here or in its own process; give its figures from the first rows on."""
     client = await bus.connect(settings, "benchmark", forever=False)
     counters = Counters()
-    task = StoreProcess(settings, [0], counters) if apart else StoreTask(client, pool, settings, 0, counters)
+    task = StoreProcess(settings, [0], counters) if apart else JournalWriter(client, pool, settings, 0, counters)
     late: list[float] = []
     running = asyncio.create_task(task.run())
     while not counters.stored:

@@ -24,18 +24,18 @@ from semg.block_table import BlockTable
 from semg.capture import prompt_decoder
 from semg.capture.prompt_media import order_for
 from semg.domain import Device
-from semg.errors import ArtifactError, RecordingError, SealError, StoreError, WireError
+from semg.errors import ArtifactError, EncryptedFileError, RecordingError, StoreError, WireError
 from semg.ingest.boards.datagrams import KnownBoard
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.datagram_batch import Arrivals
+from semg.ingest.streams.datagram_batch import DatagramBatch
 from semg.ingest.text.decoder import decode_batch
 from semg.recordings.csv_format import UPLOAD, load_recording
 from semg.security import tokens
 from semg.security.encrypted_files import Vault
 from semg.signals.display import summary
 from semg.signals.model.classifier import Classifier
-from semg.signals.training.population_prior import Base
+from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.population_prior import _digest as digest_of_base
 from semg.store.block_rows import decoded_rows
 from semg.store.gestures import media_type_of
@@ -58,7 +58,7 @@ SEALED_TEXT = b"the content of the sealed seed"
 
 def text_datagram(data: bytes) -> None:
     """Feed one text datagram to both decoders: they must agree."""
-    batch = decode_batch(Arrivals.of([(data, T0_US, ("127.0.0.1", 1))] * 7))
+    batch = decode_batch(DatagramBatch.of([(data, T0_US, ("127.0.0.1", 1))] * 7))
     try:
         samples, reason = decode_v1(data), ""
     except WireError as exc:
@@ -93,7 +93,7 @@ def datagrams(data: bytes) -> None:
     for some, step_us in _streams(data):
         at_us += step_us
         n += len(some)
-        table = pipeline.process(Arrivals.of([(one, at_us, ("127.0.0.1", 9)) for one in some]), at_us)
+        table = pipeline.process(DatagramBatch.of([(one, at_us, ("127.0.0.1", 9)) for one in some]), at_us)
         made.append(table)
     made.append(pipeline.finish(at_us + 1_000_000))
     assert counters.received == n
@@ -245,10 +245,10 @@ def base(data: bytes) -> None:
         text, arrays = data.decode("utf-8", "replace"), _base_arrays()
         data = bytes(save(arrays, metadata={"semg": digest_of_base(text, arrays) + text}))
     try:
-        found = Base.from_bytes(data)
+        found = PopulationPrior.from_bytes(data)
     except ArtifactError:
         return
-    assert Base.from_bytes(found.to_bytes()).to_bytes() == found.to_bytes()
+    assert PopulationPrior.from_bytes(found.to_bytes()).to_bytes() == found.to_bytes()
     assert found.without(names=[person.name for person in found.people]).people == ()
 
 
@@ -280,7 +280,7 @@ def sealed_file(data: bytes) -> None:
     try:
         with Vault(SECRET).open(path, "fuzz") as file:
             content, complete = file.read(), file.complete
-    except SealError:
+    except EncryptedFileError:
         return
     assert content == (SEALED_TEXT if complete else b"")
 
@@ -296,7 +296,7 @@ def video_log(data: bytes) -> None:
     path.write_bytes(data)
     try:
         times_us = read_times(files_of(path.parent, 1, Vault(SECRET)))
-    except SealError:  # it begins as an encrypted file does
+    except EncryptedFileError:  # it begins as an encrypted file does
         return
     assert len(times_us) == len(data) // 8
 

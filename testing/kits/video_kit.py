@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 import numpy as np
 
-from semg.security.encrypted_files import SealedWriter, Vault
+from semg.security.encrypted_files import EncryptedWriter, Vault
 from semg.video.part_log import CLOCK_HZ, FrameLog
 from semg.video.writer import PartWriter
 from testing import fake_camera
@@ -23,7 +23,7 @@ def picture(number: int, width: int = 0, height: int = 0) -> av.VideoFrame:
 
 
 def write_part(
-    part: tuple[SealedWriter, SealedWriter],
+    part: tuple[EncryptedWriter, EncryptedWriter],
     numbers: range,
     start_us: int = SERVER_US,
     *,

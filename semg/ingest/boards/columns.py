@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.block_table import ROW, BlockTable
-from semg.ingest.streams.clock_bank import Clocks
+from semg.ingest.streams.clock_bank import BatchClockFit
 from semg.wire.udp2 import HEADER
 
 SEQUENCES = 1 << 32
@@ -42,7 +42,7 @@ class Datagrams:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BoardStreamStates:
     """Where a board's stream stands when nothing but its next datagram is expected."""
 
     user_id: int
@@ -53,7 +53,7 @@ class Standing:
     last_us: int
 
 
-class BoardColumns:
+class BatchBoardStream:
     """What of each board's stream tells whether a datagram continues it.
 
     Parameters
@@ -72,9 +72,9 @@ class BoardColumns:
         self._last_us = np.zeros(n, np.int64)
         self._newest_us = np.zeros(n, np.int64)
         self._taken = np.zeros(n, np.int64)
-        self.clocks = Clocks(n)
+        self.clocks = BatchClockFit(n)
 
-    def put(self, place: int, standing: Standing) -> None:
+    def put(self, place: int, standing: BoardStreamStates) -> None:
         """Follow a board's stream from here; its clock is put into ``clocks`` as well."""
         self._follows[place] = True
         self._user_ids[place], self._segment_ids[place] = standing.user_id, standing.segment_id

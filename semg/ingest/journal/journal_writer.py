@@ -70,7 +70,7 @@ class _PlaceLost(Exception):
     """The consumer no longer continues where this task is: it is made anew."""
 
 
-class StoreTask:
+class JournalWriter:
     """Copies one partition of the journal to ``sample_blocks``."""
 
     def __init__(self, client: Client, pool: Pool, settings: Settings, partition: int, counters: Counters) -> None:

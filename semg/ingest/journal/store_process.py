@@ -26,11 +26,11 @@ from pydantic import SecretStr
 from semg import log
 from semg.environment import child_environment
 from semg.errors import BusError
-from semg.ingest.journal.journal_writer import StoreTask
+from semg.ingest.journal.journal_writer import JournalWriter
 from semg.ingest.streams.counters import Counters
 from semg.process import bus
 from semg.process.lifecycle import settle_memory
-from semg.process.partition_leases import PartitionShare
+from semg.process.partition_leases import PartitionLeases
 from semg.process.threads import thread_limits
 from semg.settings import PROJECT_DIR, Settings
 from semg.store.pool import Pool
@@ -169,7 +169,7 @@ async def serve(settings: Settings, partitions: Sequence[int], orders: asyncio.S
         stores = _Stores(client, pool, settings, counters)
         settle_memory()
         tasks = [asyncio.create_task(_report(counters))]
-        share = PartitionShare(client, settings, "store", stores.set_partitions) if settings.share_partitions else None
+        share = PartitionLeases(client, settings, "store", stores.set_partitions) if settings.share_partitions else None
         if share is None:
             await stores.set_partitions(set(partitions))
         else:
@@ -194,14 +194,14 @@ class _Stores:
     def __init__(self, client: Client, pool: Pool, settings: Settings, counters: Counters) -> None:
         self._made_with = client, pool, settings
         self._counters = counters
-        self._running: dict[int, tuple[StoreTask, asyncio.Task[None]]] = {}
+        self._running: dict[int, tuple[JournalWriter, asyncio.Task[None]]] = {}
 
     async def set_partitions(self, partitions: set[int]) -> None:
         """Store these partitions from now on; one that is given up ends its transaction first."""
         for number in self._running.keys() - partitions:
             await self._stop(number, 0.0)
         for number in partitions - self._running.keys():
-            store = StoreTask(*self._made_with, number, self._counters)
+            store = JournalWriter(*self._made_with, number, self._counters)
             self._running[number] = store, asyncio.create_task(store.run(), name=f"store-{number}")
 
     async def stop(self, timeout_s: float) -> None:

@@ -26,7 +26,7 @@ _MIX = np.array([secrets.randbits(63) | 1 for _ in range(ADDRESS_BYTES // 4)], n
 
 
 @dataclass(frozen=True, slots=True)
-class Arrivals:
+class DatagramBatch:
     """Some datagrams in the order of their arrival. The bytes are valid until the socket is read again.
 
     Attributes
@@ -58,12 +58,12 @@ class Arrivals:
         """Return a datagram's bytes."""
         return self.data[place, : self.sizes[place]].tobytes()
 
-    def where(self, wanted: NDArray[np.bool_]) -> Arrivals:
+    def where(self, wanted: NDArray[np.bool_]) -> DatagramBatch:
         """Return the datagrams that a mask ``(n,)`` chooses."""
-        return Arrivals(self.data[wanted], self.sizes[wanted], self.received_us[wanted], self.addresses[wanted])
+        return DatagramBatch(self.data[wanted], self.sizes[wanted], self.received_us[wanted], self.addresses[wanted])
 
     @classmethod
-    def of(cls, datagrams: Sequence[Datagram]) -> Arrivals:
+    def of(cls, datagrams: Sequence[Datagram]) -> DatagramBatch:
         """Return datagrams, each by itself, as columns."""
         n = len(datagrams)
         data = np.zeros((n, SLOT_BYTES), np.uint8)

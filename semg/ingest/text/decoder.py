@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semg.domain import MAX_CHANNELS
 from semg.errors import WireError
-from semg.ingest.streams.datagram_batch import Arrivals
+from semg.ingest.streams.datagram_batch import DatagramBatch
 from semg.wire.udp import EPOCH_MS_BEFORE, MAX_DATAGRAM_BYTES, SampleV1, decode_v1
 
 _COMMA, _MINUS, _ZERO = b",-0"
@@ -77,7 +77,7 @@ class TextSamples:
         return np.cumsum(self.counts * self.widths)
 
 
-def decode_batch(arrivals: Arrivals) -> TextSamples:
+def decode_batch(arrivals: DatagramBatch) -> TextSamples:
     """Return what text datagrams say; the result equals ``semg.wire.udp.decode_v1`` of each.
 
     Datagrams of nothing but integers, which is what boards send, are parsed as one text; the others one by one.
@@ -96,7 +96,7 @@ def decode_batch(arrivals: Arrivals) -> TextSamples:
 
 
 def _decode_mixed(
-    arrivals: Arrivals,
+    arrivals: DatagramBatch,
     plain: NDArray[np.int64],
     numbers: NDArray[np.int64],
     at: NDArray[np.int64],
@@ -146,7 +146,7 @@ def _ordinals(samples: tuple[SampleV1, ...]) -> list[int]:
     return found
 
 
-def _parse_together(arrivals: Arrivals) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _parse_together(arrivals: DatagramBatch) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Parse the datagrams that are plain integers of a length that fits.
 
     Returns

@@ -55,7 +55,7 @@ class Arrival(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Boot:
+class BootState:
     """Where a stream stands: the boot, its newest sample, its clock."""
 
     segment_id: int

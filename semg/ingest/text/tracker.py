@@ -14,7 +14,7 @@ import numpy as np
 from semg.domain import Block
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.device_clock import ClockFit
-from semg.ingest.text.segment import BACK_US, Arrival, Boot, Recent, Sample, Segment
+from semg.ingest.text.segment import BACK_US, Arrival, BootState, Recent, Sample, Segment
 from semg.wire.udp import EPOCH_MS_FROM
 
 STREAK = 16
@@ -55,7 +55,7 @@ class _Group:
         )
 
 
-class Tracker:
+class TextStream:
     """Turns a profile's samples, as they arrive, into blocks.
 
     Parameters
@@ -118,14 +118,16 @@ class Tracker:
         self._broken = True
 
     @property
-    def boot(self) -> Boot | None:
+    def boot(self) -> BootState | None:
         """Where the stream stands when nothing but its next sample is expected; None otherwise."""
         segment = self._segment
         if segment is None or self.holds or self._broken or segment.emitted_us != segment.newest_us:
             return None
         if not segment.times.is_plain or segment.times.in_packets:
             return None
-        return Boot(segment.segment_id, segment.epoch, segment.newest_us, segment.newest_received_us, segment.clock)
+        return BootState(
+            segment.segment_id, segment.epoch, segment.newest_us, segment.newest_received_us, segment.clock
+        )
 
     def resume(self, newest_us: int, newest_received_us: int, recent: Recent) -> None:
         """Go on behind samples that were accepted elsewhere since ``boot`` was read: each continued the last."""

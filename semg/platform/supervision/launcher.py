@@ -142,9 +142,7 @@ class Launcher:
             users=users_of(settings),
             health_password=self._health_password,
         )
-        return nats.start(
-            config, settings.nats_port, self._log("nats"), environment=self._environment("nats")
-        ).process
+        return nats.start(config, settings.nats_port, self._log("nats"), environment=self._environment("nats")).process
 
     def _nats_answers(self) -> bool:
         return nats.is_healthy(self._settings.nats_port, self._health_password)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.domain import Block
-from semg.signals.display.decimation import GAP_PERIODS, Drawn, broken
+from semg.signals.display.decimation import GAP_PERIODS, DecimatedSignal, broken
 
 BIN_US = 200_000
 """At 8 channels, an hour takes 2.4 MB; a picture of 1,200 columns shows 4 minutes before it needs samples."""
@@ -106,7 +106,7 @@ def join(parts: Sequence[Summary], rate_hz: float) -> Summary | None:
     )
 
 
-def draw(summary: Summary, since_us: int, until_us: int, n_columns: int) -> Drawn | None:
+def draw(summary: Summary, since_us: int, until_us: int, n_columns: int) -> DecimatedSignal | None:
     """Return the bins that reach into a time as at most ``2 · n_columns`` points; None without samples.
 
     A bin at an edge counts as a whole: figures are off by a fifth of a second at most.
@@ -132,7 +132,7 @@ def draw(summary: Summary, since_us: int, until_us: int, n_columns: int) -> Draw
     mean = summary.mean[inside].astype(np.float64)
     middle = count @ mean / n
     rms = np.sqrt(count @ (summary.variance[inside] + (mean - middle) ** 2) / n)
-    return Drawn(
+    return DecimatedSignal(
         shown_us, shown, gaps, rms, low.min(axis=0).astype(np.float64), high.max(axis=0).astype(np.float64), int(n)
     )
 

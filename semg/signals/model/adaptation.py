@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from semg.signals.model import forward
 from semg.signals.model.classifier import Classifier
-from semg.signals.model.electrode_rotation import Comparison, TurnModel, feature_places, turn_features, turns_of
+from semg.signals.model.electrode_rotation import (
+    RotationComparison,
+    RotationModel,
+    feature_indices,
+    rotation_features,
+    rotations_of,
+)
 
 BLOCK = 20
 """What was learned takes effect after so many windows."""
@@ -69,12 +75,12 @@ class Adapter:
         self._pending = 0
         self._blocks, self._pause = 0, FIRST_LOOK
         self._ring = np.zeros((0, 0), np.float32)
-        self._look: Comparison | None = None
+        self._look: RotationComparison | None = None
         self._forget_shift()
         if self.adapts:
             arrays = self.classifier.arrays
             n_classes = len(self.classifier.classes)
-            self._turns = TurnModel(
+            self._turns = RotationModel(
                 arrays["turn_means"].astype(np.float64),
                 arrays["turn_precision"].astype(np.float64),
                 np.full(n_classes, -np.log(n_classes)),
@@ -153,17 +159,17 @@ class Adapter:
 
     def _remember(self, kept: NDArray[np.float32]) -> None:
         """Keep windows to judge turns by, and begin a look at them every so often."""
-        fresh = turn_features(kept, float(self.classifier.arrays["turn_gain"][0]), self._envelope)
+        fresh = rotation_features(kept, float(self.classifier.arrays["turn_gain"][0]), self._envelope)
         self._ring = np.concatenate([self._ring, fresh])[-RING:] if len(self._ring) else fresh
         self._blocks += 1
-        if self._blocks >= self._pause and len(turns_of(len(self.turn))) > 1:
+        if self._blocks >= self._pause and len(rotations_of(len(self.turn))) > 1:
             self._blocks = 0
-            places = feature_places(len(self.turn), self._envelope)
-            self._look = Comparison(self._turns, self._ring, places, self.classifier.arrays["turn_centre"])
+            places = feature_indices(len(self.turn), self._envelope)
+            self._look = RotationComparison(self._turns, self._ring, places, self.classifier.arrays["turn_centre"])
 
-    def _conclude(self, look: Comparison) -> None:
+    def _conclude(self, look: RotationComparison) -> None:
         """Take another turn for the one in use where the last windows say clearly that the band is worn so."""
-        possible, scores = turns_of(len(self.turn)), np.array(look.scores)
+        possible, scores = rotations_of(len(self.turn)), np.array(look.scores)
         best = int(scores.argmax())
         lead = scores[best] - scores[possible.index(self.turn)]
         of_others = scores[best] - np.partition(scores, -2)[-2]

@@ -32,7 +32,7 @@ class Member:
 
     Attributes
     ----------
-    alike
+    batch_key
         Classifiers for which this is equal can go in one pass.
     small
         Offset and gain of the scaling, mix and biases of the convolutions, one behind the other.
@@ -45,7 +45,7 @@ class Member:
     """
 
     classifier: Classifier
-    alike: Hashable
+    batch_key: Hashable
     small: NDArray[np.float32]
     convolutions: tuple[NDArray[np.float32], ...]
     linear: tuple[Weights, ...]
@@ -92,7 +92,7 @@ def prepare(classifier: Classifier) -> Member:
     )
 
 
-def predict_together(
+def predict_batch(
     members: Sequence[Member],
     windows: NDArray[np.float32],
     shifts: Sequence[NDArray[np.float32] | None] | None = None,
@@ -122,7 +122,7 @@ def predict_together(
     ValueError
         The windows have another shape than the classifiers want, or the classifiers are not alike.
     """
-    if len(members) != len(windows) or any(member.alike != members[0].alike for member in members):
+    if len(members) != len(windows) or any(member.batch_key != members[0].batch_key for member in members):
         raise ValueError("expected one classifier for each window, all alike")
     wide = max((len(member.classifier.classes) for member in members), default=0)
     answers, features = [np.empty((0, wide), np.float32)], []

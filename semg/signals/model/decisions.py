@@ -72,7 +72,7 @@ class Voter:
         return self._held, confidence
 
 
-class VoterBank:
+class BatchVoter:
     """The votes of many profiles' streams; one thread at a time.
 
     Gives each stream exactly what a ``Voter`` of its own would give: the same sums in the same order.

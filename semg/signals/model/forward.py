@@ -143,12 +143,12 @@ def mixed_scores(
     linear = log_softmax(linear_scores(arrays, features))
     network = log_softmax(network_scores(arrays, scaled))
     if "dense0_weight" not in arrays:  # classifiers stored before there was a dense branch
-        share, sharpness = arrays["mix"]
-        return np.asarray(sharpness * (share * network + (1 - share) * linear), dtype=np.float32)
+        share, inverse_temperature = arrays["mix"]
+        return np.asarray(inverse_temperature * (share * network + (1 - share) * linear), dtype=np.float32)
     dense = log_softmax(dense_scores(arrays, features))
-    share, dense_share, sharpness = arrays["mix"]
+    share, dense_share, inverse_temperature = arrays["mix"]
     mixed = share * network + dense_share * dense + (1 - share - dense_share) * linear
-    return np.asarray(sharpness * mixed, dtype=np.float32)
+    return np.asarray(inverse_temperature * mixed, dtype=np.float32)
 
 
 def probabilities(kind: str, arrays: Arrays, windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:

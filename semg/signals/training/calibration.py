@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semg.domain import REST, DecisionSpec
 from semg.signals.dataset import WindowSet
-from semg.signals.model.decisions import VoterBank
+from semg.signals.model.decisions import BatchVoter
 
 BINS = 10
 MIN_CONFIDENCES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -65,7 +65,7 @@ def decide_all(
     first = np.append(True, data.stretch[1:] != data.stretch[:-1])[:n]
     begins = np.flatnonzero(first)
     lengths = np.diff(np.append(begins, n))
-    bank, decided = VoterBank(), np.full(n, -1, np.int64)
+    bank, decided = BatchVoter(), np.full(n, -1, np.int64)
     for stream in range(len(begins)):
         bank.set_stream(stream, spec, n_classes)
     # The longest first: those that have a window at a step are always the first so many.

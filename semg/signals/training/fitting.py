@@ -14,7 +14,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from semg.errors import TrainingError
 
 if TYPE_CHECKING:
-    from semg.signals.training.population_prior import BasePrior
+    from semg.signals.training.population_prior import ClassPrior
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -104,7 +104,7 @@ def fit_discriminant(
     y: NDArray[np.int64],
     weights: NDArray[np.float64],
     shares: NDArray[np.float64],
-    base: BasePrior | None = None,
+    base: ClassPrior | None = None,
 ) -> Arrays:
     """Return a linear discriminant of weighted windows, with Ledoit-Wolf shrinkage of the pooled covariance.
 

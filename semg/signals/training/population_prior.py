@@ -24,8 +24,8 @@ from safetensors.numpy import load, save
 from semg.domain import ConditioningSpec, WindowSpec
 from semg.errors import ArtifactError
 from semg.signals.dataset import LabelledSamples
-from semg.signals.features import choose_crossing
-from semg.signals.model.electrode_rotation import TurnModel, band_feature_places, feature_places
+from semg.signals.features import choose_crossover_hz
+from semg.signals.model.electrode_rotation import RotationModel, band_feature_indices, feature_indices
 from semg.signals.training.alignment import Aligned
 from semg.signals.training.options import TrainingOptions
 
@@ -57,7 +57,7 @@ class PersonStatistics:
     means
         ``(K, F)``, centred.
     turn_means, turn_covariance
-        As ``TurnModel``: for bringing people's bands into one order.
+        As ``RotationModel``: for bringing people's bands into one order.
     """
 
     name: str
@@ -125,7 +125,7 @@ def specs_of(session: LabelledSamples, options: TrainingOptions) -> tuple[Window
 
 
 @dataclass(frozen=True, slots=True)
-class BasePrior:
+class ClassPrior:
     """What a base says of one training, in that training's order of channels and of classes.
 
     Attributes
@@ -152,7 +152,7 @@ class BasePrior:
         moved, unsure = self._weighed(means)
         return (1 - part) * covariance + part * (self.covariance + self.repetition) + unsure, moved
 
-    def foretell(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def predictive(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return class means as ``update``, and how repetitions that are still to come will scatter around them."""
         moved, unsure = self._weighed(means)
         return moved, FORETOLD_PART * _ridged(self.repetition + unsure)
@@ -168,7 +168,7 @@ class BasePrior:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class PopulationPrior:
     """Statistics of several people, for one way of cutting and conditioning windows."""
 
     name: str
@@ -179,16 +179,18 @@ class Base:
     people: tuple[PersonStatistics, ...]
 
     @staticmethod
-    def of(name: str, session: LabelledSamples, options: TrainingOptions, people: Sequence[PersonStatistics]) -> Base:
+    def of(
+        name: str, session: LabelledSamples, options: TrainingOptions, people: Sequence[PersonStatistics]
+    ) -> PopulationPrior:
         """Return the base of people whose devices are like that of a session."""
         window, conditioning = specs_of(session, options)
         n_channels = len(session.channels)
         crossing = 0.0
         if session.sensor != "envelope":
-            crossing = choose_crossing(n_channels, window.window_samples, window.rate_hz)
-        return Base(name, window, conditioning, n_channels, crossing, tuple(people))
+            crossing = choose_crossover_hz(n_channels, window.window_samples, window.rate_hz)
+        return PopulationPrior(name, window, conditioning, n_channels, crossing, tuple(people))
 
-    def fitting(self, window: WindowSpec, conditioning: ConditioningSpec, n_channels: int) -> Base | None:
+    def fitting(self, window: WindowSpec, conditioning: ConditioningSpec, n_channels: int) -> PopulationPrior | None:
         """Return this base when it fits a training's windows and channels, else None."""
         fits = (
             n_channels == self.n_channels
@@ -206,14 +208,14 @@ class Base:
             f"{self.conditioning.sensor}, windows of {self.window.window_ms:g} ms)"
         )
 
-    def without(self, names: Collection[str] = (), digests: Collection[str] = ()) -> Base:
+    def without(self, names: Collection[str] = (), digests: Collection[str] = ()) -> PopulationPrior:
         """Return the base without some people: by their name, or because a recording of theirs went in."""
         left = (p for p in self.people if p.name not in names and not set(p.digests) & set(digests))
         return replace(self, people=tuple(left))
 
     def prior(
-        self, classes: Sequence[str], repetitions: float, turn_model: TurnModel, envelope: bool
-    ) -> BasePrior | None:
+        self, classes: Sequence[str], repetitions: float, turn_model: RotationModel, envelope: bool
+    ) -> ClassPrior | None:
         """Return what this base says of a training; ``turn_model`` tells how its band is worn."""
         if len(self.people) < 2:
             return None
@@ -242,7 +244,7 @@ class Base:
                 turn_model.means[mine],
                 (total_turn / count[:, None])[theirs],
                 turn_model.precision,
-                feature_places(self.n_channels, envelope),
+                feature_indices(self.n_channels, envelope),
             )
             order = self._feature_places(envelope)[best]
             own[mine] = means[theirs][:, order] - means[theirs][:, order].mean(axis=0)
@@ -251,11 +253,11 @@ class Base:
             )
         if len(shared) < len(classes):
             between = scatter  # of a gesture that nobody else made only the scatter of all gestures is known
-        return BasePrior(_ridged(within), _ridged(repetition), between, own, repetitions)
+        return ClassPrior(_ridged(within), _ridged(repetition), between, own, repetitions)
 
     def _in_one_order(self, envelope: bool) -> tuple[list[str], list[PersonStatistics]]:
         """Return the gesture names and everybody's statistics turned into the first one's order of channels."""
-        places = feature_places(self.n_channels, envelope)
+        places = feature_indices(self.n_channels, envelope)
         of_features = self._feature_places(envelope)
         names = sorted({name for person in self.people for name in person.classes})
         precision = np.linalg.inv(np.mean([person.turn_covariance for person in self.people], axis=0))
@@ -281,7 +283,7 @@ class Base:
         return names, turned
 
     def _feature_places(self, envelope: bool) -> NDArray[np.intp]:
-        return band_feature_places(self.n_channels, 2 if self.crossing > 0 else 1, envelope)
+        return band_feature_indices(self.n_channels, 2 if self.crossing > 0 else 1, envelope)
 
     def to_bytes(self) -> bytes:
         """Return the stored form: safetensors with the description as JSON in its header."""
@@ -306,7 +308,7 @@ class Base:
         return bytes(save(arrays, metadata={"semg": _digest(text, arrays) + text}))
 
     @staticmethod
-    def from_bytes(data: bytes) -> Base:
+    def from_bytes(data: bytes) -> PopulationPrior:
         """Return the base of stored bytes.
 
         Raises
@@ -336,7 +338,7 @@ class Base:
                         each["name"], tuple(each["digests"]), tuple(each["classes"]), int(each["n_repetitions"]), **full
                     )  # fmt: skip
                 )
-            return Base(
+            return PopulationPrior(
                 str(described["name"]),
                 WindowSpec(**described["window"]),
                 ConditioningSpec(**described["conditioning"]),

@@ -13,14 +13,14 @@ from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
 from semg.signals.model import forward
 from semg.signals.model.adaptation import Adapter
 from semg.signals.model.classifier import Classifier
-from semg.signals.model.ensemble import DEFAULT_MIX, Mix, choose_sharpness
+from semg.signals.model.ensemble import DEFAULT_WEIGHTS, EnsembleWeights, choose_inverse_temperature
 from semg.signals.training.alignment import align
 from semg.signals.training.dense import DenseOptions
-from semg.signals.training.early_stopping import Watch
+from semg.signals.training.early_stopping import EarlyStopping
 from semg.signals.training.fitting import Arrays, NetworkOptions, class_shares, fit_linear, fit_scale
-from semg.signals.training.hybrid_fit import Material, PersonalOptions, fit_personal
+from semg.signals.training.hybrid_fit import PersonalOptions, TrainingSet, fit_personal
 from semg.signals.training.options import TrainingOptions
-from semg.signals.training.population_prior import Base
+from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.progress import EpochPoint, epoch_line
 from semg.signals.training.session_checks import check_calibration, check_sessions, check_windows
 from semg.signals.training.splits import Fold, first_stretches
@@ -43,7 +43,7 @@ class TrainingProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class FoldResult:
     """What a classifier said of windows that it was not fitted on; log-probabilities before calibration."""
 
     data: WindowSet
@@ -77,7 +77,7 @@ class Trainer:
         should_stop: Callable[[], bool],
         *,
         calibration: LabelledSamples | None = None,
-        base: Base | None = None,
+        base: PopulationPrior | None = None,
         single_repetitions: bool = False,
     ) -> None:
         self.kind, self.options = kind, options
@@ -125,10 +125,10 @@ class Trainer:
         data: WindowSet,
         what: str,
         calibration: WindowSet | None = None,
-        mix: Mix = DEFAULT_MIX,
+        mix: EnsembleWeights = DEFAULT_WEIGHTS,
         kind: ClassifierKind | None = None,
         network: bool = True,
-        watch: Watch | None = None,
+        watch: EarlyStopping | None = None,
         last_epoch: int | None = None,
     ) -> Classifier:
         """Return a classifier fitted on windows, and on those of a calibration.
@@ -141,7 +141,7 @@ class Trainer:
         y, usable = self.truth(data), self.usable(data)
         _, session = np.unique(data.session_index, return_inverse=True)
         if kind == "cnn":
-            material = Material(
+            material = TrainingSet(
                 data.windows,
                 y,
                 session.astype(np.int64),
@@ -203,7 +203,7 @@ class Trainer:
         scaled = forward.scale(arrays, data.windows[usable])
         return arrays | fit_linear(forward.branch_features(kind, arrays, scaled, self.envelope), y[usable], shares)
 
-    def try_fold(self, fold: Fold, what: str, kind: ClassifierKind | None = None, network: bool = True) -> Tried:
+    def try_fold(self, fold: Fold, what: str, kind: ClassifierKind | None = None, network: bool = True) -> FoldResult:
         """Fit on a fold's training part and try it on the part left out, as live: in order, following the stream.
 
         With a calibration in this training, the first stretch of each gesture of the part left out plays its role.
@@ -213,20 +213,20 @@ class Trainer:
         if self.calibration is not None:
             first = first_stretches(unseen)
             calibration, unseen = unseen.select(first), unseen.select(~first)
-        watch = Watch(unseen.windows, self.truth(unseen))
+        watch = EarlyStopping(unseen.windows, self.truth(unseen))
         classifier = self.fit(seen, what, calibration, UNCALIBRATED, kind, network, watch)
-        return Tried(
+        return FoldResult(
             unseen, self.truth(unseen), log_follow(classifier, unseen), fold.held_out, classifier, watch.last_epoch
         )
 
-    def mix_of(self, tried: Sequence[Tried]) -> Mix:
+    def weights_of(self, tried: Sequence[FoldResult]) -> EnsembleWeights:
         """Return the mix whose confidences are truest on windows that were left out."""
         if not tried or not any(len(each.truth) for each in tried):
-            return DEFAULT_MIX
+            return DEFAULT_WEIGHTS
         rows = [self.usable(each.data) for each in tried]
         log_probabilities = np.concatenate([each.log_probabilities[r] for each, r in zip(tried, rows, strict=True)])
         truth = np.concatenate([each.truth[r] for each, r in zip(tried, rows, strict=True)])
-        return replace(DEFAULT_MIX, sharpness=choose_sharpness(log_probabilities, truth))
+        return replace(DEFAULT_WEIGHTS, inverse_temperature=choose_inverse_temperature(log_probabilities, truth))
 
     def say(self, line: str, epoch: int = 0) -> None:
         """Report progress, reckoned by epochs of all networks of the training."""
@@ -240,7 +240,7 @@ class Trainer:
         self._progress(TrainingProgress(100.0, self.options.epochs, self.options.epochs, line))
 
 
-UNCALIBRATED = replace(DEFAULT_MIX, sharpness=1.0)
+UNCALIBRATED = replace(DEFAULT_WEIGHTS, inverse_temperature=1.0)
 
 
 def follow(classifier: Classifier, data: WindowSet) -> NDArray[np.float32]:

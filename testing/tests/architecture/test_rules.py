@@ -178,7 +178,10 @@ def test_nothing_stored_is_unpickled_and_nothing_received_is_evaluated() -> None
 @pytest.mark.parametrize(
     "module",
     [
-        "semg.ingest.server", "semg.inference.worker", "semg.predictor.model_cache", "semg.signals.model.classifier",
+        "semg.ingest.server",
+        "semg.inference.worker",
+        "semg.predictor.model_cache",
+        "semg.signals.model.classifier",
         "semg.jobs.runner",
     ],
 )

@@ -19,14 +19,14 @@ from semg.domain import CapturePlan, ConditioningSpec, Decision, PlanStep, Windo
 from semg.errors import ConflictError, StoreError
 from semg.jobs.training import run_job
 from semg.maintenance import retention
-from semg.maintenance.priors import BaseKeeper
+from semg.maintenance.priors import PriorKeeper
 from semg.maintenance.video_files import VideoKeeper
 from semg.platform.database.backup import back_up
 from semg.priors.building import store_version
 from semg.privacy import archive_downloads
 from semg.privacy.pseudonyms import keep_name
 from semg.settings import Settings
-from semg.signals.training.population_prior import Base, PersonStatistics
+from semg.signals.training.population_prior import PersonStatistics, PopulationPrior
 from semg.store import audit, decisions, gestures, jobs, models, profiles, schema, sessions, videos
 from semg.store.pool import Pool, execute, one, rows
 from semg.video.files import files_of
@@ -170,10 +170,10 @@ def fail(pool: Pool, settings: Settings, user_id: int, other: int, began: dateti
         assert NAME in jobs.get_job(tx, job_id).error, "who sees the job reads the reason"
 
 
-def base_of(*people: str) -> Base:
+def base_of(*people: str) -> PopulationPrior:
     """Return a base in which the first person has a gesture of its own."""
     square = np.eye(10)
-    return Base(
+    return PopulationPrior(
         "people", WindowSpec(200.0, 200, 50), ConditioningSpec("raw", 200.0), 4, 0.5,
         tuple(
             PersonStatistics(
@@ -211,7 +211,7 @@ async def test_nothing_of_an_erased_person_is_left(
             gone = profiles.delete_profile(tx, user_id)
             audit.record(tx, audit.Actor(service="app"), "profile.erased", user_id, **asdict(gone))
         VideoKeeper(pool, settings.videos, VAULT).step()
-        BaseKeeper(pool, settings.data_dir / "bases").step()
+        PriorKeeper(pool, settings.data_dir / "bases").step()
         archive_downloads.remove_exports(settings, pool)
         await until(lambda: senders_in(pool, user_id) == [], "the table of senders has forgotten the person")
         assert found_in_tables(pool, user_id) == []

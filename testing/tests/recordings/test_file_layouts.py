@@ -12,7 +12,7 @@ from semg.errors import RecordingError
 from semg.names import normal_form
 from semg.recordings.csv_format import Recording, guess_layout, load_recording
 from semg.settings import PROJECT_DIR
-from semg.wire.file_layout import Answers, Layout
+from semg.wire.file_layout import Layout, LayoutAnswers
 
 CASES = PROJECT_DIR.parent / "shared" / "cases"
 needs_cases = pytest.mark.skipif(not CASES.exists(), reason="the cases are not here")
@@ -213,22 +213,22 @@ def test_seconds_called_millis_are_asked_about_and_read_as_long_as_they_are() ->
 @pytest.mark.parametrize(
     ("text", "answers"),
     [
-        (table(step=0.005), Answers(time_unit="s")),
-        (table().replace("rest", "relax"), Answers(rest="relax")),
-        (table(header="sample,a0,a1,label,trial", step=1), Answers(rate_hz=200.0)),
-        (table().replace("gesture", "mood"), Answers(label="mood")),
-        (table("|"), Answers(separator="|")),
-        (table(header=None), Answers(time="c1", channels=("c2", "c3"), label="c4", repetition="c5")),
+        (table(step=0.005), LayoutAnswers(time_unit="s")),
+        (table().replace("rest", "relax"), LayoutAnswers(rest="relax")),
+        (table(header="sample,a0,a1,label,trial", step=1), LayoutAnswers(rate_hz=200.0)),
+        (table().replace("gesture", "mood"), LayoutAnswers(label="mood")),
+        (table("|"), LayoutAnswers(separator="|")),
+        (table(header=None), LayoutAnswers(time="c1", channels=("c2", "c3"), label="c4", repetition="c5")),
     ],
 )
-def test_answers_settle_what_a_file_leaves_open(tmp_path: Path, text: str, answers: Answers) -> None:
+def test_answers_settle_what_a_file_leaves_open(tmp_path: Path, text: str, answers: LayoutAnswers) -> None:
     recording = load_recording(put(tmp_path, text), answers=answers)
     assert_true(recording)
 
 
 def test_label_that_looks_like_rest_can_be_a_gesture(tmp_path: Path) -> None:
     path = put(tmp_path, table(";").replace("rest", "relax"))
-    stretches = load_recording(path, answers=Answers(rest="")).labelled.stretches
+    stretches = load_recording(path, answers=LayoutAnswers(rest="")).labelled.stretches
     assert [one.label for one in stretches] == ["relax", "fist"]
 
 
