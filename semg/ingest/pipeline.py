@@ -173,6 +173,7 @@ class Pipeline:
             taken = (heard.codes == OK) & (profiles >= 0)
             self._active.note_boards(profiles[taken], arrivals.received_us[taken])
             self._stats.note(profiles, heard.codes, heard.widths, arrivals.addresses, now_us)
+            self._stats.note_boards(profiles, heard)
         return heard
 
     def _take_texts(self, arrivals: DatagramBatch, senders: NDArray[np.uint64], now_us: int) -> BatchResult:

@@ -12,8 +12,10 @@ from semg.block_table import BlockTable
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, readable
 from semg.ingest.streams.drop_codes import DROP_CODES, OK
+from semg.ingest.streams.sources import BatchResult
 from semg.process.recent_counts import RecentCounts
 from semg.wire.stream_status import LONG_S, SHORT_S, ReceivedStatus
+from semg.wire.udp2 import BATTERY_UNKNOWN
 
 QUIET_US = 2_000_000
 """A stream that was silent for so long has begun anew: its rate is measured from then on."""
@@ -47,12 +49,14 @@ class ProfileStats:
         before = self._user_ids
         codes, samples, heard_us, ranges = self._codes, self._samples, self._heard_us, self._ranges
         addresses, widths, since_us = self._addresses, self._widths, self._since_us
+        battery, lead_off = self._battery, self._lead_off
         self._user_ids = np.array(user_ids, np.int64)
         self._make(len(user_ids))
         _, at_old, at_new = np.intersect1d(before, self._user_ids, assume_unique=True, return_indices=True)
         self._codes[at_new], self._samples[at_new] = codes[at_old], samples[at_old]
         self._heard_us[at_new], self._addresses[at_new] = heard_us[at_old], addresses[at_old]
         self._widths[at_new], self._since_us[at_new] = widths[at_old], since_us[at_old]
+        self._battery[at_new], self._lead_off[at_new] = battery[at_old], lead_off[at_old]
         self._ranges = [_moved(one, at_old, at_new, len(user_ids)) for one in ranges]
         gone = set(before.tolist()) - set(user_ids)
         self._recent.forget(gone)
@@ -91,6 +95,13 @@ class ProfileStats:
         self._since_us[own[now_us - self._heard_us[own] > QUIET_US]] = now_us
         self._heard_us[own] = now_us
         self._addresses[own], self._widths[own] = addresses[named], widths[named]
+
+    def note_boards(self, profiles: NDArray[np.int64], heard: BatchResult) -> None:
+        """Take in what boards told of themselves, in datagrams of which ``note`` was told."""
+        taken = np.flatnonzero((profiles >= 0) & (heard.codes == OK))
+        if len(taken) and heard.battery is not None and heard.lead_off is not None:
+            own = profiles[taken]
+            self._battery[own], self._lead_off[own] = heard.battery[taken], heard.lead_off[taken]
 
     def note_blocks(self, table: BlockTable) -> None:
         """Take in the blocks that were made."""
@@ -147,6 +158,8 @@ class ProfileStats:
             address=f"{host}:{port}",
             clock_error_ms=clock_error_ms(user_id),
             channels=int(self._widths[index]),
+            battery_percent=None if self._battery[index] == BATTERY_UNKNOWN else int(self._battery[index]),
+            lead_off=int(self._lead_off[index]),
         )
 
     def _counts(self, user_id: int, index: int) -> tuple[int, ...]:
@@ -163,6 +176,8 @@ class ProfileStats:
         self._ranges = [_no_range(n)]
         self._addresses = np.zeros((n, ADDRESS_BYTES), np.uint8)
         self._widths = np.zeros(n, np.int64)
+        self._battery = np.full(n, BATTERY_UNKNOWN, np.uint8)
+        self._lead_off = np.zeros(n, np.uint16)
         self._since_us = np.zeros(n, np.int64)
 
 

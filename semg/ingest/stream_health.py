@@ -67,11 +67,15 @@ REFUSALS = {
 }
 """What is wrong with a refused datagram or sample, by reason."""
 
+BATTERY_LOW_PERCENT = 15
+"""As the sketch has it."""
+
 _WORDS = {
     "good": "good", "silent": "silent", "rate": "wrong rate", "lost": "samples are lost", "starts": "keeps restarting",
     "gaps": "many gaps", "range": "wrong range", "no_windows": "no complete window", "no_decisions": "no decisions",
     "second_sender": "two devices, one number", "time_unit": "microseconds?", "time_stands": "time does not advance",
     "time_jump": "time jumps", "channel_count": "wrong number of channels", "duplicate": "samples are repeated",
+    "lead_off": "no contact", "battery": "battery is low",
     "v1_not_allowed": "text is not allowed", "no_consent": "no consent", "rate_limited": "sends too much",
 }  # fmt: skip
 _TIMES = ("time_unit", "time_stands", "time_jump")
@@ -149,7 +153,9 @@ def judge_stream(
         or _judge_time(name, device, received)
         or _judge_range(name, device, received)
         or (_judge_decided(name, received, decided or DecidedStatus()) if has_model else None)
+        or _judge_contact(name, device, received)
         or _judge_loss(name, device, received)
+        or _judge_battery(name, received)
         or StreamHealth("good", "good", f"{name}'s stream is good.")
     )
     figures = _figures(device, received, decided if has_model else None)
@@ -248,6 +254,24 @@ def _judge_range(name: str, device: Device, received: ReceivedStatus) -> StreamH
         "is set. Correct the range on the Profiles page.",
         fix=Fix("range", {"adc_min": least, "adc_max": most}, f"Set the range {least:g} to {most:g}"),
     )  # fmt: skip
+
+
+def _judge_contact(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:
+    off = [channel for number, channel in enumerate(device.channels) if received.lead_off >> number & 1]
+    if not off:
+        return None
+    return StreamHealth(
+        "bad", "lead_off",
+        f"{name}'s board reports no contact at {', '.join(off)}. Press the electrodes on, or replace them.",
+    )  # fmt: skip
+
+
+def _judge_battery(name: str, received: ReceivedStatus) -> StreamHealth | None:
+    if received.battery_percent is None or received.battery_percent > BATTERY_LOW_PERCENT:
+        return None
+    return StreamHealth(
+        "fair", "battery", f"The battery of {name}'s board is at {received.battery_percent} %. Charge it soon."
+    )
 
 
 def _judge_decided(name: str, received: ReceivedStatus, decided: DecidedStatus) -> StreamHealth | None:

@@ -38,6 +38,9 @@ class ReceivedStatus:
         Who sent last.
     clock_error_ms
         How far the times of the samples may be off; None when that is not known.
+    battery_percent, lead_off
+        What the board told last: its battery, None when it does not know; one bit a channel without contact, the first
+        channel lowest.
     """
 
     age_s: float = 0.0
@@ -55,6 +58,8 @@ class ReceivedStatus:
     address: str = ""
     clock_error_ms: float | None = None
     channels: int = 0
+    battery_percent: int | None = None
+    lead_off: int = 0
 
 
 @dataclass(frozen=True, slots=True)

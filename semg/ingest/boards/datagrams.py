@@ -166,6 +166,8 @@ class Boards:
             samples=np.ones(n, np.int64),
             widths=heads["channels"].astype(np.int64),
             values=lambda place: _last_sample(arrivals, heads, place),
+            battery=heads["battery"],
+            lead_off=heads["lead_off"],
         )
         codes = heard.codes
         places = self._verify(arrivals, heads, codes)

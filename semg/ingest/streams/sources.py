@@ -52,6 +52,8 @@ class BatchResult:
         int64 ``(n,)``: the last sample's time, how many samples there are, and how many values each has.
     values
         Gives the last sample of the datagram at a place.
+    battery, lead_off
+        What boards tell of themselves, as in ``HEADER_ROW``, ``(n,)`` each; None for text.
     """
 
     codes: NDArray[np.int8]
@@ -62,6 +64,8 @@ class BatchResult:
     samples: NDArray[np.int64]
     widths: NDArray[np.int64]
     values: Callable[[int], tuple[float, ...]]
+    battery: NDArray[np.uint8] | None = None
+    lead_off: NDArray[np.uint16] | None = None
 
 
 @dataclass(slots=True)
