@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from semg.domain import DecisionSpec, WindowSpec
 from semg.errors import TrainingError
 
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -21,6 +22,9 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "high_pass_hz": (0, 500),
     "seed": (0, 2**31 - 1),
 }
+
+_WINDOW, _DECISION = WindowSpec(rate_hz=1.0), DecisionSpec()
+"""Defaults stand in ``semg.domain`` alone. What decides live is the profile's own spec, of which these are the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +51,14 @@ class TrainingOptions:
     """
 
     channels: tuple[str, ...] | None = None
-    window_ms: float = 250.0
-    hop_ms: float = 50.0
-    settle_ms: float = 100.0
+    window_ms: float = _WINDOW.window_ms
+    hop_ms: float = _WINDOW.hop_ms
+    settle_ms: float = _WINDOW.settle_ms
     skip_start_ms: float = 500.0
     epochs: int = 18
-    vote_n: int = 3
-    min_confidence: float = 0.4
-    hysteresis: float = 0.1
+    vote_n: int = _DECISION.vote_n
+    min_confidence: float = _DECISION.min_confidence
+    hysteresis: float = _DECISION.hysteresis
     false_per_min: float = 2.0
     high_pass_hz: float | None = None
     seed: int = 0
