@@ -18,7 +18,7 @@ LIKE_REST = frozenset(
 """Labels, as ``key`` gives them, that often stand for rest in files from elsewhere; 0 is the one of NinaPro."""
 
 
-LONGEST = 1024
+LONGEST = 400
 """Longer than any name that is taken. Composing takes a time that grows with the square of a run of combining marks:
 32,000 of them hold up the whole process for a second."""
 

@@ -132,10 +132,7 @@ class Reader:
             self.last = (gestures[-1], int(repetitions[-1]))
         firsts = np.flatnonzero(begins & labelled)
         if len(self.stretches) + len(firsts) > self.limits.stretches:
-            raise RecordingError(
-                f"{self.name} has more than {self.limits.stretches:,} stretches of one gesture and repetition. "
-                "Label whole repetitions and not single rows, or split the recording."
-            )
+            raise RecordingError(self._too_many_stretches())
         numbers = len(self.stretches) - 1 + np.cumsum(begins & labelled)
         self.stretch.append(np.where(labelled, numbers, -1).astype(np.int32))
         session = session_name(self.name)
@@ -146,9 +143,17 @@ class Reader:
                 repetition = self.counted[label]
             self.stretches.append(Stretch(label, repetition, session))
 
+    def _too_many_stretches(self) -> str:
+        return (
+            f"{self.name} has more than {self.limits.stretches:,} stretches of one gesture and repetition. Label whole "
+            "repetitions and not single rows, or split the recording."
+        )
+
     def _labels(self, table: pd.DataFrame, column: str) -> NDArray[Any]:
         """Return the labels in their stored form; few texts are many rows."""
         codes, found = pd.factorize(table[column].fillna(""))
+        if len(found) > self.limits.stretches:
+            raise RecordingError(self._too_many_stretches())
         rest = normal_form.key(self.layout.rest)
         made = [normal_form.label(csv_cells.restored(str(text).strip())) for text in found]
         made = [REST if rest and normal_form.key(text) == rest else text for text in made]

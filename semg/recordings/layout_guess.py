@@ -21,7 +21,9 @@ SHOWN_ROWS = 8
 MAX_COLUMNS = 64
 MAX_HEADER_BYTES = 4096
 _COMMENT = re.compile(r"\s*[%#]")
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+MAX_NUMBER = 60
+"""Characters of a field that may be a number."""
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 _COMMA_NUMBER = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _TIMES: dict[str, TimeUnit | None] = {
     "millis": None, "time": None, "t": None, "timestamp": None, "times": None, "device_ms": "ms", "ms": "ms",
@@ -212,7 +214,7 @@ def _separator(body: Sequence[str], given: str | None) -> tuple[str, str]:
         if alike > 1 and counts.count(alike) * 2 > len(counts) and (alike > most or candidate == ";"):
             best, most = candidate, alike
     later = [field for line in some[1:] for field in _fields(line, best)]
-    has_commas = best != "," and any(_COMMA_NUMBER.fullmatch(field) for field in later)
+    has_commas = best != "," and any(len(field) <= MAX_NUMBER and _COMMA_NUMBER.fullmatch(field) for field in later)
     return best, "," if has_commas else "."
 
 
@@ -223,4 +225,6 @@ def _fields(line: str, separator: str) -> list[str]:
 
 
 def _is_number(field: str, decimal: str) -> bool:
-    return bool(_NUMBER.fullmatch(field if decimal == "." else field.replace(decimal, ".")))
+    return len(field) <= MAX_NUMBER and bool(
+        _NUMBER.fullmatch(field if decimal == "." else field.replace(decimal, "."))
+    )

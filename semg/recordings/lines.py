@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.errors import RecordingError
-from semg.recordings.encoded_text import BoundedText
+from semg.recordings.encoded_text import MAX_LINE_BYTES, BoundedText
 from semg.words import counted
 
 MAX_LEFT_OUT = 10_000
@@ -99,6 +99,10 @@ class Lines(io.BufferedIOBase):
                 f"{self._text.name} is not valid {self._encoding.removesuffix('-sig')} text: it contains the byte "
                 f"0x{wrong:02x}. Save it as UTF-8."
             ) from exc
+        if len(self._rest) > 2 * MAX_LINE_BYTES:  # an encoding in which the byte of a line feed is no line feed
+            raise RecordingError(
+                f"{self._text.name} has a line of more than {MAX_LINE_BYTES} bytes; expected one line for each sample."
+            )
         piece = self._rest + decoded.encode("utf-8", "replace")
         if b"\x00" in piece:
             raise RecordingError(f"{self._text.name} is not a text file: it contains NUL bytes. Expected CSV.")

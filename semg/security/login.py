@@ -167,10 +167,10 @@ def _check(pool: Pool, login: str, password: str, now: datetime, unknown: Unknow
     with pool.transaction() as tx:
         accounts.record_successful_login(tx, account.account_id)
         if new_hash is not None:
-            accounts.update_password(tx, account.account_id, new_hash, rehash=True)
+            accounts.update_hash(tx, account.account_id, new_hash, before=account.password_hash)
         found = accounts.find_account(tx, account.login)
-    if found is None:
-        raise LoginError(REFUSED)
+    if found is None or found.password_hash not in (account.password_hash, new_hash):
+        raise LoginError(REFUSED)  # the password was changed meanwhile
     return found
 
 
@@ -202,6 +202,7 @@ def open_login(
         token=token,
         binding=binding,
         method=method,
+        password_hash=account.password_hash if method in ("password", "password and code") else None,
         life_s=settings.login_s,
         idle_s=settings.login_idle_s,
         address=browser.address,

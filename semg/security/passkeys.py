@@ -29,6 +29,11 @@ from semg.store.pool import Transaction
 NAME = "sEMG gestures"
 _REFUSALS = (WebAuthnException, ValueError, LookupError, TypeError, AttributeError, OverflowError)
 """What the library raises for answers that no browser gives."""
+MAX_ANSWER, MAX_FIELDS = 16_384, 30
+"""Characters and fields of a browser's answer; a registration with an attestation has some 2,000."""
+_FLAGS_AT, _PLAIN_DATA_BYTES = 32, 37
+_HAS_KEY, _HAS_EXTENSIONS = 0x40, 0x80
+"""Authenticator data (WebAuthn 2, 6.1): hash of the name, flags, count; then only what the flags announce."""
 WRONG = "This passkey was not accepted. Try again, or log in in another way."
 
 
@@ -68,7 +73,10 @@ def add(
     LoginError
         The answer is not to this challenge, at this address, or its device did not verify its person.
     """
+    response = _bounded(answer)
     try:
+        if _has_tags(base64url_to_bytes(str(response.get("attestationObject", "")))):
+            raise LoginError(WRONG)
         made = webauthn.verify_registration_response(
             credential=answer,
             expected_challenge=challenge,
@@ -105,6 +113,8 @@ def check(tx: Transaction, address: Address, challenge: bytes, answer: dict[str,
     LoginError
         Nobody's, not to this challenge, at another address, by a copy of the passkey, or its account is disabled.
     """
+    response = _bounded(answer)
+    _refuse_extensions(response)
     passkey = second_factors.find_passkey(tx, _credential_id(answer))
     if passkey is None:
         raise LoginError(WRONG)
@@ -125,6 +135,61 @@ def check(tx: Transaction, address: Address, challenge: bytes, answer: dict[str,
         raise LoginError(WRONG)
     second_factors.update_passkey_used(tx, passkey.passkey_id, shown.new_sign_count)
     return account
+
+
+def _bounded(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the response in an answer of a browser; it has no more than an authenticator needs.
+
+    Raises
+    ------
+    LoginError
+        It is longer than any, or has no response.
+    """
+    response = answer.get("response")
+    if not isinstance(response, dict):
+        raise LoginError(WRONG)
+    texts = [text for one in (answer, response) for text in one.values() if isinstance(text, str)]
+    if sum(map(len, texts)) > MAX_ANSWER or len(answer) + len(response) > MAX_FIELDS:
+        raise LoginError(WRONG)
+    return response
+
+
+def _refuse_extensions(response: dict[str, Any]) -> None:
+    """Refuse what was not asked for: extensions and new keys are CBOR, read before the signature is looked at.
+
+    Raises
+    ------
+    LoginError
+        They are there, or there is no authenticator data.
+    """
+    try:
+        data = base64url_to_bytes(str(response.get("authenticatorData", "")))
+    except ValueError as exc:
+        raise LoginError(WRONG) from exc
+    if len(data) != _PLAIN_DATA_BYTES or data[_FLAGS_AT] & (_HAS_KEY | _HAS_EXTENSIONS):
+        raise LoginError(WRONG)
+
+
+def _has_tags(cbor: bytes, most: int = 2000) -> bool:
+    """Return whether CBOR (RFC 8949) has a tag, a part of unknown length, or more parts than an attestation needs.
+
+    ``cbor2`` makes values of tags, among them compiled regular expressions and numbers of any length.
+    """
+    at, left = 0, 1
+    while left and at < len(cbor):
+        kind, short = cbor[at] >> 5, cbor[at] & 31
+        size = {24: 1, 25: 2, 26: 4, 27: 8}.get(short, 0)
+        if kind == 6 or short > 27 or most == 0:
+            return True
+        number = int.from_bytes(cbor[at + 1 : at + 1 + size]) if size else short
+        at, left, most = at + 1 + size, left - 1, most - 1
+        if kind in (2, 3):
+            at += number
+        elif kind in (4, 5):
+            left += number * (kind - 3)
+        if left > len(cbor):
+            return True
+    return False
 
 
 def _credential_id(answer: dict[str, Any]) -> bytes:

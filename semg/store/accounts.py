@@ -84,15 +84,20 @@ def insert_account(tx: Transaction, login: str, password_hash: str, role: str = 
     return int(made.account_id)
 
 
-def update_password(
-    tx: Transaction, account_id: int, password_hash: str, *, rehash: bool = False, keep_login: int | None = None
-) -> None:
+def update_hash(tx: Transaction, account_id: int, password_hash: str, *, before: str) -> None:
+    """Store a newer hash of the same password; nothing when the password was changed meanwhile."""
+    execute(
+        tx,
+        "UPDATE accounts SET password_hash = %s WHERE account_id = %s AND password_hash = %s",
+        (password_hash, account_id, before),
+    )
+
+
+def update_password(tx: Transaction, account_id: int, password_hash: str, *, keep_login: int | None = None) -> None:
     """Store a new hash; a new password also ends a lock and the account's logins.
 
     Parameters
     ----------
-    rehash
-        The same password with newer parameters: logins go on.
     keep_login
         The login in which the password was changed goes on.
 
@@ -104,22 +109,15 @@ def update_password(
     changed = execute(
         tx,
         """
-        UPDATE accounts SET password_hash = %(hash)s,
-            password_changed_at = CASE WHEN %(rehash)s THEN password_changed_at ELSE clock_timestamp() END,
-            failed_logins = CASE WHEN %(rehash)s THEN failed_logins ELSE 0 END,
-            locked_until = CASE WHEN %(rehash)s THEN locked_until END
-        WHERE account_id = %(account)s
+        UPDATE accounts SET password_hash = %s, password_changed_at = clock_timestamp(), failed_logins = 0,
+            locked_until = NULL
+        WHERE account_id = %s
         """,
-        {"hash": password_hash, "rehash": rehash, "account": account_id},
+        (password_hash, account_id),
     )
     if changed == 0:
         raise NotFoundError(f"there is no account {account_id}")
-    if not rehash:
-        execute(
-            tx,
-            "DELETE FROM logins WHERE account_id = %s AND login_id IS DISTINCT FROM %s",
-            (account_id, keep_login),
-        )
+    execute(tx, "DELETE FROM logins WHERE account_id = %s AND login_id IS DISTINCT FROM %s", (account_id, keep_login))
 
 
 def update_account(tx: Transaction, account_id: int, *, role: str, disabled: bool) -> None:

@@ -64,6 +64,7 @@ def insert_login(
     token: str,
     binding: str,
     method: Method,
+    password_hash: str | None = None,
     life_s: float,
     idle_s: float,
     address: str = "",
@@ -75,13 +76,16 @@ def insert_login(
     ----------
     token, binding
         The two secrets that the browser keeps.
+    password_hash
+        Of the password that was verified: when the account has another one by now, there is no login. A change of
+        the password waits for this transaction, or this one for it.
     life_s, idle_s
         When it ends at the latest, and when after the person's last act.
 
     Raises
     ------
     ConflictError
-        The account is gone.
+        The account is gone, or its password was changed meanwhile.
     """
     execute(tx, "DELETE FROM logins WHERE expires_at < clock_timestamp() OR idle_at < clock_timestamp()")
     execute(
@@ -98,10 +102,14 @@ def insert_login(
         INSERT INTO logins (account_id, token_hash, binding_hash, method, address, agent, idle_at, expires_at)
         SELECT account_id, %(token)s, %(binding)s, %(method)s, %(address)s, %(agent)s,
                clock_timestamp() + %(idle)s * interval '1 second', clock_timestamp() + %(life)s * interval '1 second'
-        FROM accounts WHERE account_id = %(account)s RETURNING login_id
+        FROM accounts
+        WHERE account_id = %(account)s AND (%(password_hash)s IS NULL OR password_hash = %(password_hash)s)
+        FOR SHARE
+        RETURNING login_id
         """,
         {
             "account": account_id,
+            "password_hash": password_hash,
             "token": hash_secret(token),
             "binding": hash_secret(binding),
             "method": method,
@@ -112,7 +120,7 @@ def insert_login(
         },
     )
     if made is None:
-        raise ConflictError("the account is gone; ask an admin for one")
+        raise ConflictError("the account is gone, or its password was just changed; log in again, or ask an admin")
     return int(made.login_id)
 
 

@@ -95,7 +95,7 @@ class Gate:
         enter(scope, visit)
         if not _is_from_here(scope, headers, address.origin):
             said = headers.get("origin")
-            logger.warning("refused: origin %r is not %s; a proxy must pass the Host on", said, address.origin)
+            logger.warning("refused: origin %.200r is not %s; a proxy must pass the Host on", said, address.origin)
             await _refuse(scope, receive, send, 403, "This request comes from another origin.")
             return
         try:

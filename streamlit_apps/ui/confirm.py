@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit
+import re
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -13,6 +14,8 @@ from ui.runtime import App
 from ui.text import markup
 
 NEEDED = "confirm first that it is you: the link above asks for your password or passkey"
+_URL = re.compile(r"https?://[!-.0->@-~]{1,255}(/[!-\"$-~]{0,1999})?(?:#[!-~]{0,1999})?")
+"""The address of a page, in printable ASCII."""
 
 
 def is_fresh(app: App) -> bool:
@@ -31,11 +34,16 @@ def offer(app: App, what: str) -> bool:
     """
     if is_fresh(app):
         return True
-    parts = urlsplit(st.context.url or "/")
-    back = quote(f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/", safe="")
+    back = quote(_here(st.context.url or ""), safe="")
     link = '<p><a href="/login/confirm?next={back}" target="_self">Confirm that it is you</a> to {what}.</p>'
     st.html(markup(link, back=back, what=what))
     return False
+
+
+def _here(url: str) -> str:
+    """Return the path and query of the page that is open, as its browser says; the gate looks at it again."""
+    found = _URL.fullmatch(url)
+    return found[1] if found is not None and found[1] else "/"
 
 
 def require(app: App, tx: Transaction) -> None:

@@ -24,7 +24,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 _WINDOW, _DECISION = WindowSpec(rate_hz=1.0), DecisionSpec()
-"""Defaults stand in ``semg.domain`` alone. What decides live is the profile's own spec, of which these are the first."""
+"""Defaults stand in ``semg.domain`` alone. What decides live is the profile's own spec; these are its first values."""
 
 
 @dataclass(frozen=True, slots=True)

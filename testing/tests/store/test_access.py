@@ -237,7 +237,11 @@ def test_logins_end_with_password_log_out_and_disabling(pool: Pool, make_account
 
     login, kept = make_login(pool, account.account_id), make_login(pool, account.account_id)
     with pool.transaction() as tx:
-        accounts.update_password(tx, account.account_id, passwords.hash_password(PASSWORD), rehash=True)
+        accounts.update_hash(tx, account.account_id, "newer", before=account.password_hash)
+        accounts.update_hash(tx, account.account_id, "of a password from before", before=account.password_hash)
+        found = accounts.find_account(tx, "ada")
+    assert found is not None
+    assert found.password_hash == "newer"
     assert holds(login)
     with pool.transaction() as tx:
         new_hash = passwords.hash_password(PASSWORD)

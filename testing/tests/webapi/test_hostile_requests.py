@@ -6,6 +6,7 @@ The long version, with 100,000 requests, is ``testing/benchmarks/hostile.py``.
 from __future__ import annotations
 
 import httpx
+import pydantic
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +15,7 @@ from semg.domain import utc_from_us
 from semg.security.encrypted_files import Vault
 from semg.store import profiles, sessions
 from semg.video.files import files_of
+from semg.wire.http import PredictRequest
 
 pytestmark = pytest.mark.servers
 EXAMPLES = 40
@@ -70,3 +72,10 @@ def test_numbers_ranges_and_bodies_that_mean_nothing_are_refused(api: httpx.Clie
         for number in (7, 8):
             status = api.get(f"/videos/{number}", headers={"Range": asked}).status_code
             assert status in (200, 206, 400, 416), (number, asked[:30], status)
+
+
+def test_first_error_of_a_body_ends_its_validation() -> None:
+    for data in ([[]] * 50_000, [[None] * 16] * 50_000, [["x"]] * 50_000):
+        with pytest.raises(pydantic.ValidationError) as refused:
+            PredictRequest.model_validate({"userid": 1, "data": data})
+        assert refused.value.error_count() == 1
