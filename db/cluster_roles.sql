@@ -1,6 +1,6 @@
 -- The roles of the embedded cluster: an owner of the database and the services, neither of them a superuser. Run by the
 -- start in the single-user mode, as the cluster's superuser (number 10), while no server runs; one transaction.
--- The settings semg.owner, semg.owner_password, semg.process.lifecycle and semg.service_password (both empty: no service role) come
+-- The settings semg.owner, semg.owner_password, semg.service and semg.service_password (both empty: no service role) come
 -- before it. A statement ends with a semicolon and an empty line, as that mode wants it.
 
 BEGIN;
@@ -30,7 +30,7 @@ DO $$
 DECLARE
     plain CONSTANT text := 'NOSUPERUSER NOCREATEROLE NOREPLICATION NOBYPASSRLS LOGIN';
     owner CONSTANT text := current_setting('semg.owner');
-    service CONSTANT text := current_setting('semg.process.lifecycle');
+    service CONSTANT text := current_setting('semg.service');
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = owner) THEN
         EXECUTE format('CREATE ROLE %I', owner);

@@ -40,7 +40,7 @@ class _Box:
 
 
 def draw_svg(tables: Sequence[Table]) -> str:
-    """Give the diagram: parents left of their children, tables without foreign keys where there is room.
+    """Return the diagram: parents left of their children, tables without foreign keys where there is room.
 
     Views are left out: they would repeat the columns of tables.
     """
@@ -62,7 +62,7 @@ def draw_svg(tables: Sequence[Table]) -> str:
 
 
 def draw_mermaid(tables: Sequence[Table]) -> str:
-    """Give the tables and foreign keys as a Mermaid ``erDiagram``."""
+    """Return the tables and foreign keys as a Mermaid ``erDiagram``."""
     lines = ["erDiagram"]
     for table in tables:
         for key in table.foreign_keys:
@@ -78,7 +78,7 @@ def draw_mermaid(tables: Sequence[Table]) -> str:
 
 
 def _layers(tables: Sequence[Table]) -> dict[str, int]:
-    """Give each connected table the length of its longest way to a table without foreign keys."""
+    """Return for each connected table the length of its longest way to a table without foreign keys."""
     by_name = {table.name: table for table in tables}
 
     def depth(name: str, seen: tuple[str, ...]) -> int:

@@ -79,7 +79,7 @@ def read_schema() -> list[Table]:
 
 
 def pages(tables: Sequence[Table]) -> dict[str, str]:
-    """Give the content of the files by name."""
+    """Return the content of the files by name."""
     sentences = "\n".join(f"- `{table.name}`: {table.comment}." for table in tables if table.comment)
     text = (
         "# Database schema\n"

@@ -25,7 +25,7 @@ import argparse
 from collections.abc import Sequence
 
 from semg.errors import SemgError
-from semg.security.audit_chain import Noted, Verdict, verify, verify_export
+from semg.security.audit_chain import ChainVerdict, Noted, verify, verify_export
 from semg.settings import load_settings
 from semg.store.pool import Pool
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _check_database(noted: str | None) -> Verdict:
+def _check_database(noted: str | None) -> ChainVerdict:
     earlier = None if noted is None else Noted.parse(noted)
     pool = Pool(load_settings(), size=1, name="verify_audit")
     try:
@@ -62,7 +62,7 @@ def _check_database(noted: str | None) -> Verdict:
         pool.close()
 
 
-def _check_file(path: Path) -> Verdict:
+def _check_file(path: Path) -> ChainVerdict:
     with path.open(encoding="utf-8") as lines:
         return verify_export(lines)
 

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 async def _announce(settings: Settings, finished: Finished) -> None:
-    """Tell the predictor at once; it would find out by itself within a second."""
+    """Notify the predictor at once; it would find out by itself within a second."""
     client = await bus.connect(settings, "TrainMLJob", forever=False, service="job_runner")
     message = messages.ModelActivated(userid=finished.user_id, model_version=finished.version)
     await client.publish(messages.models_subject(finished.user_id), message.to_bytes())

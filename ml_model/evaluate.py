@@ -22,7 +22,7 @@ import fire
 
 from semg.errors import SemgError
 from semg.jobs.evaluation import evaluate_recordings, paths_from_argument
-from semg.recordings.csv_format import Answers
+from semg.recordings.csv_format import LayoutAnswers
 
 
 def main(
@@ -97,7 +97,7 @@ def main(
             calibrate=Path(str(calibrate)) if calibrate else None,
             base=Path(str(base)) if base else None,
             adapt=bool(adapt),
-            answers=Answers(channels=named, **said),
+            answers=LayoutAnswers(channels=named, **said),
         )
         text = json.dumps(report, indent=2, ensure_ascii=False)
         if out:

@@ -25,7 +25,7 @@ from semg.maintenance.summaries import keep_summaries
 from semg.maintenance.video_files import keep_videos
 from semg.process.heartbeat import Heartbeat
 from semg.process.lifecycle import announce_ready, wait_for_store
-from semg.process.threaded_publisher import Announcer
+from semg.process.threaded_publisher import ThreadedPublisher
 from semg.security.encrypted_files import Vault
 from semg.security.keys import ring_of
 from semg.settings import get_settings
@@ -45,7 +45,7 @@ def main() -> None:
     runner = JobRunner(settings, pool)
     heartbeat = Heartbeat(pool, "job_runner", runner.metrics)
     heartbeat.start()
-    announcer = Announcer(settings, "job_runner")
+    announcer = ThreadedPublisher(settings, "job_runner")
     beside = (
         threading.Thread(target=conduct_captures, args=(pool, announcer, stop), name="captures"),
         threading.Thread(target=keep_videos, args=(pool, settings.videos, vault, stop), name="videos"),

@@ -19,13 +19,13 @@ from contextlib import suppress
 import uvloop
 
 from semg import log
-from semg.inference.model_registry import Directory
+from semg.inference.model_registry import ActiveModelRegistry
 from semg.inference.predictor_client import PredictorClient
 from semg.inference.worker import InferenceWorker
 from semg.process import bus
 from semg.process.heartbeat import Heartbeat
 from semg.process.lifecycle import announce_ready, verification
-from semg.process.partition_leases import PartitionShare
+from semg.process.partition_leases import PartitionLeases
 from semg.settings import Settings, get_settings
 from semg.store.pool import Pool
 from semg.wire.windows import CONTENT_TYPE
@@ -42,8 +42,8 @@ async def serve(settings: Settings) -> None:
     def make_predictor() -> PredictorClient:
         return PredictorClient(url, headers, settings.inference_timeout_s, verify)
 
-    worker = InferenceWorker(settings, client, make_predictor, pool, Directory(pool))
-    share = PartitionShare(client, settings, "inference", worker.set_partitions) if settings.share_partitions else None
+    worker = InferenceWorker(settings, client, make_predictor, pool, ActiveModelRegistry(pool))
+    share = PartitionLeases(client, settings, "inference", worker.set_partitions) if settings.share_partitions else None
     await worker.subscribe(None if share is None else set())
     running = asyncio.create_task(_work(worker, share))
     loop = asyncio.get_running_loop()
@@ -63,7 +63,7 @@ async def serve(settings: Settings) -> None:
     pool.close()
 
 
-async def _work(worker: InferenceWorker, share: PartitionShare | None) -> None:
+async def _work(worker: InferenceWorker, share: PartitionLeases | None) -> None:
     """Decide, and keep this worker's share of the partitions when there are others."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run())

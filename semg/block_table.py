@@ -81,13 +81,13 @@ class BlockTable:
 
     @classmethod
     def empty(cls) -> BlockTable:
-        """Give a table without blocks."""
+        """Return a table without blocks."""
         none = np.empty(0, np.int64)
         return cls(np.empty(0, ROW), none, none, np.empty(0, np.float32))
 
     @classmethod
     def from_blocks(cls, blocks: Sequence[Block]) -> BlockTable:
-        """Give the blocks as columns, in their order."""
+        """Return the blocks as columns, in their order."""
         if not blocks:
             return cls.empty()
         rows = [
@@ -111,7 +111,7 @@ class BlockTable:
 
     @classmethod
     def joined(cls, tables: Sequence[BlockTable]) -> BlockTable:
-        """Give the blocks of all tables, one table behind the other."""
+        """Return the blocks of all tables, one table behind the other."""
         filled = [table for table in tables if len(table)]
         if len(filled) < 2:
             return filled[0] if filled else cls.empty()
@@ -123,7 +123,7 @@ class BlockTable:
         )
 
     def blocks(self) -> list[Block]:
-        """Give each block by itself; its arrays are views of the columns."""
+        """Return each block by itself; its arrays are views of the columns."""
         rows, flags = self.rows, self.rows["flags"]
         columns = (
             rows["user_id"].tolist(),
@@ -144,7 +144,7 @@ class BlockTable:
         return blocks
 
     def take(self, places: NDArray[np.int64]) -> BlockTable:
-        """Give the blocks at these places, in this order."""
+        """Return the blocks at these places, in this order."""
         if len(places) == len(self) and bool((places[1:] > places[:-1]).all()):
             return self
         rows = self.rows[places]
@@ -157,11 +157,11 @@ class BlockTable:
         return BlockTable(rows, self.device_us[samples], self.received_us[samples], values)
 
     def where(self, wanted: NDArray[np.bool_]) -> BlockTable:
-        """Give the blocks that a mask ``(k,)`` chooses."""
+        """Return the blocks that a mask ``(k,)`` chooses."""
         return self if bool(wanted.all()) else self.take(np.flatnonzero(wanted))
 
     def merged(self) -> BlockTable:
-        """Give the same samples in fewer blocks, profile by profile.
+        """Return the same samples in fewer blocks, profile by profile.
 
         A block is added to the profile's previous one when it continues it: same segment, same clock offset, same
         channels, no run started, not late. The order of a profile's blocks is kept, but late ones go behind.
@@ -186,7 +186,7 @@ class BlockTable:
 
 
 def _spread(counts: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give the places of the items of groups, whose sizes are ``counts``, for the groups at ``places``."""
+    """Return the places of the items of groups, whose sizes are ``counts``, for the groups at ``places``."""
     wanted = counts[places]
     starts = (np.cumsum(counts) - counts)[places]
     ends = np.cumsum(wanted)

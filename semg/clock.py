@@ -24,17 +24,17 @@ _SAME_NS = 1_000_000
 
 
 def now_us() -> int:
-    """Give the platform's time in microseconds since the epoch."""
+    """Return the platform's time in microseconds since the epoch."""
     return (time.clock_gettime_ns(_SINCE_BOOT) + _offset_ns()) // 1000
 
 
 def utc_now() -> datetime:
-    """Give the platform's time."""
+    """Return the platform's time."""
     return utc_from_us(now_us())
 
 
 def behind_machine_us() -> int:
-    """Give what must be added to this machine's time to get the platform's, 0 unless its clock was set, µs."""
+    """Return what must be added to this machine's time to get the platform's, 0 unless its clock was set, µs."""
     before_ns = time.clock_gettime_ns(_SINCE_BOOT)
     machine_ns = time.time_ns()
     after_ns = time.clock_gettime_ns(_SINCE_BOOT)
@@ -43,7 +43,7 @@ def behind_machine_us() -> int:
 
 
 def machine_offset_ns() -> int:
-    """Give the difference between UTC, as this machine has it now, and the time since its boot."""
+    """Return the difference between UTC, as this machine has it now, and the time since its boot."""
     readings = []
     for _ in range(5):
         before_ns = time.clock_gettime_ns(_SINCE_BOOT)
@@ -55,6 +55,6 @@ def machine_offset_ns() -> int:
 
 @lru_cache(maxsize=1)
 def _offset_ns() -> int:
-    """Give the platform's difference; a service that was started by hand takes its own."""
+    """Return the platform's difference; a service that was started by hand takes its own."""
     given = clock_offset_ns()
     return machine_offset_ns() if given is None else given

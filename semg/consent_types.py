@@ -59,5 +59,5 @@ class NewConsent:
 
 
 def agrees(consent: Consent | None, scope: ConsentScope) -> bool:
-    """Tell whether a consent covers something."""
+    """Return whether a consent covers something."""
     return consent is not None and scope in consent.scopes

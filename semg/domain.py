@@ -27,12 +27,12 @@ MIN_RATE_HZ, MAX_RATE_HZ = 50.0, 2000.0
 
 
 def utc_from_us(us: int) -> datetime:
-    """Give the aware UTC time of microseconds since the epoch."""
+    """Return the aware UTC time of microseconds since the epoch."""
     return datetime.fromtimestamp(us / 1e6, tz=UTC)
 
 
 def us_from_utc(at: datetime) -> int:
-    """Give microseconds since the epoch of an aware time."""
+    """Return microseconds since the epoch of an aware time."""
     delta = at - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
@@ -76,14 +76,14 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardMark:
+class HighWaterMark:
     """How far a board was seen: its newest start, and the device time of the newest datagram of that."""
 
     boot_id: int
     device_us: int
 
 
-NEVER_SENT = BoardMark(-1, -1)
+NEVER_SENT = HighWaterMark(-1, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Board:
     name: str
     user_id: int | None
     key_encrypted: bytes | None = field(repr=False)
-    last: BoardMark
+    last: HighWaterMark
     created_at: datetime
     key_made_at: datetime | None
 

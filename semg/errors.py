@@ -41,7 +41,7 @@ class ConsentError(ConflictError):
     """
 
     def __init__(self, user_id: int, said: str) -> None:
-        super().__init__(f"profile {user_id} {said}: record the consent on the page Profiles first")
+        super().__init__(f"profile {user_id} {said}: record the consent on the Profiles page first")
         self.user_id, self.said = user_id, said
 
 
@@ -61,7 +61,7 @@ class InvalidValueError(StoreError):
         self.field = field
 
 
-class SealError(SemgError):
+class EncryptedFileError(SemgError):
     """An encrypted file cannot be read with this key, or was changed."""
 
 

@@ -46,7 +46,7 @@ class FieldFormatter(logging.Formatter):
     def formatException(
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
     ) -> str:
-        """Give where an error was raised and of which kind it is, with those that led to it before it."""
+        """Return where an error was raised and of which kind it is, with those that led to it before it."""
         lines: list[str] = []
         error, seen = ei[1], set[int]()
         while error is not None and id(error) not in seen:
@@ -64,7 +64,7 @@ def _shown(text: str) -> str:
 
 
 def _kind(error: BaseException) -> str:
-    """Give an error's class; of the operating system's also what the system says, which names no file."""
+    """Return an error's class; of the operating system's also what the system says, which names no file."""
     named = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     number = error.errno if isinstance(error, OSError) else None
     return named if number is None else f"{named}: {os.strerror(number)}"

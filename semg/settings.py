@@ -157,7 +157,7 @@ class Settings(BaseSettings):
     @field_validator("keep_audit_days")
     @classmethod
     def _long_enough(cls, value: int) -> int:
-        """An audit log that is emptied at once is none."""
+        """Refuse an audit log that is emptied at once."""
         if 0 < value < 31:
             raise ValueError("expected 0, or 31 days at least")
         return value
@@ -346,7 +346,7 @@ def reachable(host: str) -> str:
 
 
 def env_file() -> Path:
-    """Give the path of ``.env``: in the project's folder, unless ``SEMG_ENV_FILE`` names another file."""
+    """Return the path of ``.env``: in the project's folder, unless ``SEMG_ENV_FILE`` names another file."""
     return Path(os.environ.get("SEMG_ENV_FILE") or PROJECT_DIR / ".env").resolve()
 
 
@@ -373,5 +373,5 @@ def load_settings(path: Path | None | EllipsisType = ...) -> Settings:
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Give this process's settings, read once."""
+    """Return this process's settings, read once."""
     return load_settings()

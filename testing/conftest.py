@@ -31,7 +31,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _skipped(config: pytest.Config, *, required: bool) -> list[Any]:
-    """Give the reports of skipped tests; with ``required`` without those that need real recordings."""
+    """Return the reports of skipped tests; with ``required`` without those that need real recordings."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     reports = [] if reporter is None else reporter.stats.get("skipped", [])
     return [report for report in reports if not (required and "recordings" in getattr(report, "keywords", ()))]

@@ -63,7 +63,7 @@ class Journey:
     async def run(
         self, train: list[Recording], test: Recording, classifier: ClassifierKind, seed: int
     ) -> dict[str, Any]:
-        """Give the figures; the profile is removed whatever happens.
+        """Return the figures; the profile is removed whatever happens.
 
         Raises
         ------
@@ -163,7 +163,7 @@ class Journey:
             await asyncio.sleep(0.5)
 
     async def _announce_profile(self, user_id: int) -> None:
-        """Tell ingest at once; it would look by itself within a second."""
+        """Notify ingest at once; it would look by itself within a second."""
         client = await bus.connect(self._settings, "end_to_end", forever=False)
         await client.publish(messages.PROFILES_SUBJECT, messages.ProfileChanged(userid=user_id).to_bytes())
         await client.drain()

@@ -46,7 +46,7 @@ _WATCH = """
 
 
 def browser_arguments(clip: Path) -> list[str]:
-    """Give what Chromium is started with so that a clip is its webcam, on loopback, without a question."""
+    """Return what Chromium is started with so that a clip is its webcam, on loopback, without a question."""
     return [
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
@@ -90,7 +90,7 @@ def read(picture: NDArray[np.uint8]) -> int | None:
 
 
 def number_of(bits: int) -> int | None:
-    """Give the number of sixteen squares; None when the check does not hold."""
+    """Return the number of sixteen squares; None when the check does not hold."""
     number, check = bits & ((1 << BITS) - 1), bits >> BITS
     return number if check == ~number & ((1 << CHECK_BITS) - 1) else None
 
@@ -101,19 +101,19 @@ def watch(video: Locator) -> None:
 
 
 def seen(page: Page) -> list[tuple[int, float]]:
-    """Give the numbers that ``watch`` has kept, and when each was captured, in microseconds since the epoch."""
+    """Return the numbers that ``watch`` has kept, and when each was captured, in microseconds since the epoch."""
     found = page.evaluate("window.semgSeen || []")
     return [(number, at_ms * 1000) for bits, at_ms in found if (number := number_of(bits)) is not None]
 
 
 def recorded(files: VideoFiles) -> list[int | None]:
-    """Give the numbers that the pictures of a finished video show, in order."""
+    """Return the numbers that the pictures of a finished video show, in order."""
     with files.open(files.video) as video, av.open(video, "r") as container:
         return [read(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
 
 
 def errors_us(numbers: list[int | None], times_us: NDArray[np.int64], truth: list[tuple[int, float]]) -> np.ndarray:
-    """Give ``recorded time - true time`` of every picture of a video that the browser has shown as well.
+    """Return ``recorded time - true time`` of every picture of a video that the browser has shown as well.
 
     A number comes back after the clip's length: the nearest moment at which it was shown is its truth, and a picture
     that the browser has not shown finds none. All pictures are of one connection.

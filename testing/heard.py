@@ -28,17 +28,17 @@ def what_udpserver_says(settings: Settings, port: int) -> str:
         return ""  # not the machine that the platform runs on
     servers = [one for one in found if one.service == "udpserver"]
     if not servers:
-        return "no udpserver of this installation runs: start it with ./start_all.sh, if this is where it is sent to"
+        return "udpserver is not running in this installation: start it with ./start_all.sh, if you mean to send to it"
     sources = [one for each in servers for one in each.metrics.get("sources", [])]
     mine = [one for one in sources if str(one.get("address", "")).endswith(f":{port}")]
     if not mine and len(sources) < MAX_SOURCES:
         return (
-            f"the udpserver of this installation (UDP_PORT {settings.udp_port}) has heard nothing of it: compare "
-            "--host and --port, if this is where it is sent to"
+            f"udpserver of this installation (UDP_PORT {settings.udp_port}) has received nothing from this simulator: "
+            "check --host and --port, if you mean to send to it"
         )
     mine = [one for one in mine if one.get("state") != "ok"]
     if not mine:
         return ""
     number = mine[0].get("user_id")
-    whom = "" if number is None else f" for number {number}"
-    return f"udpserver refuses what is sent{whom}: {refusal(str(mine[0].get('state')))}"
+    whom = "" if number is None else f" for userid {number}"
+    return f"udpserver refuses the datagrams{whom}: {refusal(str(mine[0].get('state')))}"

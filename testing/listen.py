@@ -42,12 +42,14 @@ async def listen(userid: int, server: str, token: str) -> None:
         nonlocal told
         was_cut = isinstance(exc.__cause__, EOFError)
         if isinstance(exc, InvalidHandshake | InvalidURI) and not was_cut and not _is_busy(exc):
-            sys.exit(f"listen: {server} is not the platform's API ({exc}). Name its address, as in ws://127.0.0.1:8000.")
+            sys.exit(
+                f"listen: {server} is not the platform's API ({exc}). Give its address, for example ws://127.0.0.1:8000."
+            )
         if not told:
             told = True
             print(
-                f"listen: {server} does not answer ({exc}). Start the platform (./start_all.sh), or name its "
-                "address, as in ws://127.0.0.1:8000; trying again until it answers.",
+                f"listen: {server} does not answer ({exc}). Start the platform (./start_all.sh), or give its "
+                "address, for example ws://127.0.0.1:8000; retrying until it answers.",
                 file=sys.stderr,
                 flush=True,
             )

@@ -89,7 +89,7 @@ def score_packets(recording: Recording, sent: int, blocks: Iterable[Block]) -> d
 
 
 def latency_ms(decisions: Sequence[LiveDecision]) -> dict[str, float | None]:
-    """Give the percentiles of arrival of the window's last sample at the server → decision at the client."""
+    """Return the percentiles of arrival of the window's last sample at the server → decision at the client."""
     if not decisions:
         return {"p50": None, "p99": None, "max": None}
     delays = np.array([decision.arrived_us - decision.received_us for decision in decisions]) / 1000
@@ -98,7 +98,7 @@ def latency_ms(decisions: Sequence[LiveDecision]) -> dict[str, float | None]:
 
 
 def _label_throughout(labelled: LabelledSamples, first: int, last: int) -> str | None:
-    """Give the label when all samples lie in one stretch; equal ends mean one, for stretches are consecutive."""
+    """Return the label when all samples lie in one stretch; equal ends mean one, for stretches are consecutive."""
     if first < 0 or labelled.stretch[first] < 0 or labelled.stretch[first] != labelled.stretch[last]:
         return None
     return labelled.stretches[int(labelled.stretch[last])].label

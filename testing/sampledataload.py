@@ -26,7 +26,7 @@ from datetime import UTC, datetime, timedelta
 from semg.domain import Profile
 from semg.errors import SemgError
 from semg.privacy.consent import TEST_PERSON
-from semg.recordings.csv_format import Answers, Recording, load_recording
+from semg.recordings.csv_format import LayoutAnswers, Recording, load_recording
 from semg.recordings.importing import ImportedSession, import_recording, synthetic_recording
 from semg.settings import get_settings
 from semg.signals.synthesis import SyntheticArm, make_plan
@@ -63,14 +63,14 @@ def load(
 def synthetic_recordings(
     arm: SyntheticArm, sessions: int, repetitions: int, gesture_s: float, first_index: int = 1
 ) -> list[Recording]:
-    """Give whole sessions of a synthetic person, each with an own placement of the band."""
+    """Return whole sessions of a synthetic person, each with an own placement of the band."""
     plan = make_plan(arm.gestures, repetitions, gesture_s)
     indexes = range(first_index, first_index + sessions)
     return [synthetic_recording(arm, arm.session(index, plan), f"synthetic-{index}") for index in indexes]
 
 
 def arm_of(profile: Profile | None, seed: int, channels: int, rate_hz: float, sensor: str) -> SyntheticArm:
-    """Give a synthetic person with the device of a profile, or with the given one."""
+    """Return a synthetic person with the device of a profile, or with the given one."""
     if profile is None:
         return SyntheticArm(seed, channels, rate_hz, "envelope" if sensor == "envelope" else "raw")
     device = profile.device
@@ -98,7 +98,7 @@ def _insert_profile(tx: Transaction, recording: Recording, name: str) -> int:
 
 
 def _starts(recordings: list[Recording]) -> list[datetime]:
-    """Give start times in the past so that the recordings follow each other with a minute between."""
+    """Return start times in the past so that the recordings follow each other with a minute between."""
     at = datetime.now(UTC)
     starts = []
     for recording in reversed(recordings):
@@ -110,7 +110,7 @@ def _starts(recordings: list[Recording]) -> list[datetime]:
 
 def _load(path: str, options: argparse.Namespace) -> Recording:
     """Return a recording as the options say it is laid out, and print what is to be known of it."""
-    answers = Answers(
+    answers = LayoutAnswers(
         separator=options.separator,
         time=options.time,
         time_unit=options.time_unit,
@@ -135,13 +135,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sensor", choices=["raw", "envelope"], default="raw")
     parser.add_argument("--rate-hz", type=float, help="of a recording; found from its times without")
     parser.add_argument("--mains-hz", type=float, default=50.0)
-    parser.add_argument("--separator", help="of the columns of a recording: one character, or tab, blank")
-    parser.add_argument("--time", help="its column of time")
-    parser.add_argument("--time-unit", choices=["ms", "s", "us", "samples"], help="what that column counts")
-    parser.add_argument("--columns", help="its columns of values, separated by commas")
-    parser.add_argument("--label", help="its column of gestures")
-    parser.add_argument("--rest", help="the label that means rest; '' when none does")
-    parser.add_argument("--repetition", help="its column of repetitions; counted from the runs of a label without")
+    parser.add_argument(
+        "--separator", help="column separator of the recording: one character, or the word tab or blank (a space)"
+    )
+    parser.add_argument("--time", help="time column of the recording")
+    parser.add_argument("--time-unit", choices=["ms", "s", "us", "samples"], help="unit of the time column")
+    parser.add_argument("--columns", help="value columns of the recording, separated by commas")
+    parser.add_argument("--label", help="gesture column of the recording")
+    parser.add_argument("--rest", help="label that means rest; '' if none does")
+    parser.add_argument(
+        "--repetition", help="repetition column of the recording; counted from the runs of a label without"
+    )
     parser.add_argument("--sessions", type=int, default=2, help="synthetic sessions")
     parser.add_argument("--repetitions", type=int, default=5, help="of each gesture in a synthetic session")
     parser.add_argument("--gesture-s", type=float, default=3.0, help="length of a synthetic repetition")

@@ -51,14 +51,14 @@ class Tally:
         self.late_max_s = max(self.late_max_s, late_s)
 
     def late_ms(self, quantile: float) -> float:
-        """Give a quantile of the lateness, to 10 µs; the last class holds everything from 100 ms."""
+        """Return a quantile of the lateness, to 10 µs; the last class holds everything from 100 ms."""
         wanted = quantile * self.sent
         cumulated = itertools.accumulate(self.late_counts)
         position = next((i for i, total in enumerate(cumulated) if total >= wanted), 0)
         return round(position * LATENESS_STEP_S * 1000, 2)
 
     def as_json(self, senders: Sequence[int], named: str = "users") -> dict[str, Any]:
-        """Give the summary that the simulators print; ``rate`` is datagrams per second of all senders together."""
+        """Return the summary that the simulators print; ``rate`` is datagrams per second of all senders together."""
         return {
             named: list(senders),
             "sent": self.sent,
@@ -103,7 +103,7 @@ class _Feed:
         self._at = 0
 
     def next_slice(self) -> _Slice | None:
-        """Give the next samples, or None when the source or its time has ended."""
+        """Return the next samples, or None when the source or its time has ended."""
         if self.in_blocks:
             return self._next_blocks()
         while self._at >= len(self._chunk.device_ms):
@@ -121,7 +121,7 @@ class _Feed:
         return self._through_network(chunk.offset_s, self._encode(self.user_id, chunk))
 
     def _next_blocks(self) -> _Slice | None:
-        """Give the next datagrams of a block each; a block leaves when its last sample has been taken."""
+        """Return the next datagrams of a block each; a block leaves when its last sample has been taken."""
         offset_s: list[float] = []
         datagrams: list[bytes] = []
         for chunk in itertools.islice(self._source, SLICE_BLOCKS):
@@ -345,7 +345,8 @@ def run_command_line(
         send = open_socket(host, port)
         sources = make_sources()
         whose = ", ".join(map(str, list(sources)[:5])) + (" …" if len(sources) > 5 else "")
-        print(f"{program}: sends to {host}:{port} for the {named} {whose}; Ctrl-C ends it", file=sys.stderr, flush=True)
+        said = f"{program}: sending to {host}:{port} for {named}: {whose}; press Ctrl-C to stop"
+        print(said, file=sys.stderr, flush=True)
         listening = threading.Timer(HEAR_AFTER_S, _tell, (program, send, hear))
         listening.daemon = True
         listening.start()
@@ -365,7 +366,9 @@ def run_command_line(
 def _tell(program: str, send: Sender, hear: Callable[[int], str]) -> None:
     """Say on standard error when nobody listens, or when what is sent is refused."""
     if send.refused:
-        said = f"nobody listens at {send.named}: start the platform (./start_all.sh), or give --host and --port"
+        said = (
+            f"nothing is listening at {send.named}: start the platform (./start_all.sh), or correct --host and --port"
+        )
     else:
         said = hear(send.port)
     if said:

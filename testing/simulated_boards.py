@@ -26,12 +26,12 @@ _U32 = 1 << 32
 
 
 def samples_that_fit(channels: int) -> int:
-    """Give the largest number of samples that one datagram can carry."""
+    """Return the largest number of samples that one datagram can carry."""
     return min(MAX_SAMPLES, (MAX_DATAGRAM_BYTES - HEADER.size - TAG_BYTES) // (2 * channels))
 
 
 def in_blocks(source: Source, rate_hz: float, samples: int | None = None) -> Source:
-    """Give a source's samples in chunks that each make one datagram.
+    """Yield a source's samples in chunks that each make one datagram.
 
     A datagram tells the time of its first sample only, so a chunk ends before a sample that lies more than half a
     period and 1 ms (what a recording's whole milliseconds may be off) beside the place that the period gives it.
@@ -79,7 +79,7 @@ def _block_size(channels: int, rate_hz: float, samples: int | None) -> int:
 
 
 def _regular(offset_s: np.ndarray, rate_hz: float) -> int:
-    """Give how many of the samples lie where the period after the first one puts them."""
+    """Return how many of the samples lie where the period after the first one puts them."""
     off_s = np.abs(offset_s - offset_s[0] - np.arange(len(offset_s)) / rate_hz)
     wrong = np.flatnonzero(off_s > 0.5 / rate_hz + 0.001)
     return int(wrong[0]) if len(wrong) else len(offset_s)
@@ -113,7 +113,7 @@ class BoardEncoder:
         self._boards = {board_id: _Board(Key(secret)) for board_id, secret in keys.items()}
 
     def __call__(self, board_id: int, chunk: Chunk) -> list[bytes]:
-        """Give the board's next datagram.
+        """Return the board's next datagram.
 
         Raises
         ------
@@ -151,7 +151,7 @@ def add_board_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def board_encoder(options: argparse.Namespace, boards: int) -> BoardEncoder:
-    """Give the encoder that the command line asks for: ``boards`` boards with consecutive numbers.
+    """Return the encoder that the command line asks for: ``boards`` boards with consecutive numbers.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def board_encoder(options: argparse.Namespace, boards: int) -> BoardEncoder:
 
 
 def board_sources(sources: Sequence[Source], options: argparse.Namespace, rate_hz: float) -> dict[int, Source]:
-    """Give each board, from ``--board-id`` on, its source in blocks."""
+    """Return for each board, from ``--board-id`` on, its source in blocks."""
     return {
         options.board_id + index: in_blocks(source, rate_hz, options.samples_per_datagram)
         for index, source in enumerate(sources)

@@ -78,7 +78,7 @@ class Network:
 def from_recording(
     recording: Recording, *, loop: bool = False, channels: int | None = None, rate_hz: float | None = None
 ) -> Source:
-    """Give a recording's samples with its own ``millis``; a loop continues ``millis``.
+    """Yield a recording's samples with its own ``millis``; a loop continues ``millis``.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def from_recording(
 
 
 def sample_times(first: int, count: int, rate_hz: float, start_ms: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give due moments (s) and device times (ms) of samples of a device that samples at an exact rate.
+    """Return due moments (s) and device times (ms) of samples of a device that samples at an exact rate.
 
     The device time is the whole part of the exact one, on a 32-bit counter: what the sketch's schedule gives.
     """
@@ -128,7 +128,7 @@ def sample_times(first: int, count: int, rate_hz: float, start_ms: int = 0) -> t
 
 
 def from_arrays(blocks: Iterator[NDArray[Any]], rate_hz: float, start_ms: int = 0) -> Source:
-    """Give consecutive blocks of samples the times of a device that samples at an exact rate."""
+    """Yield consecutive blocks of samples the times of a device that samples at an exact rate."""
     done = 0
     for samples in blocks:
         offset_s, device_ms = sample_times(done, len(samples), rate_hz, start_ms)
@@ -137,7 +137,7 @@ def from_arrays(blocks: Iterator[NDArray[Any]], rate_hz: float, start_ms: int = 
 
 
 def encode_text(user_id: int, chunk: Chunk) -> list[bytes]:
-    """Give each sample's text v1 datagram; the same bytes as ``encode_v1``, faster for whole numbers."""
+    """Return each sample's text v1 datagram; the same bytes as ``encode_v1``, faster for whole numbers."""
     times = chunk.device_ms.tolist()
     if np.all(chunk.samples == np.rint(chunk.samples)):
         rows = chunk.samples.astype(np.int64).tolist()

@@ -38,7 +38,7 @@ from semg.store.pool import Pool
 def scored_windows(
     http: httpx.Client, user_id: int, labelled: LabelledSamples, batch: int
 ) -> Iterator[tuple[str, str]]:
-    """Give (label of the last sample, prediction) of every window that ends in a stretch.
+    """Yield (label of the last sample, prediction) of every window that ends in a stretch.
 
     Raises
     ------
@@ -83,7 +83,10 @@ def main() -> int:
         labelled = _load(pool, options.user_id, options.session_id)
         with httpx.Client(
             trust_env=False,
-            base_url=settings.internal_api_url, headers=headers, timeout=30, verify=verification(settings)
+            base_url=settings.internal_api_url,
+            headers=headers,
+            timeout=30,
+            verify=verification(settings),
         ) as http:
             pairs = [p for session in labelled for p in scored_windows(http, options.user_id, session, options.batch)]
     except httpx.HTTPStatusError as exc:

@@ -38,7 +38,7 @@ BLOCK_SAMPLES = 1024
 
 
 def user_ids(first: int, users: str) -> list[int]:
-    """Give the profiles to send for: ``users`` is how many from ``first`` on, or a list such as ``21,34``.
+    """Return the profiles to send for: ``users`` is how many from ``first`` on, or a list such as ``21,34``.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def user_ids(first: int, users: str) -> list[int]:
 
 
 def make_sources(options: argparse.Namespace, ids: Sequence[int]) -> dict[int, Source]:
-    """Give each profile, or for v2 each board, its samples: the same recording, or people seeded from ``seed`` on."""
+    """Return the samples of each profile, or for v2 of each board: one recording, or people seeded from ``seed``."""
     rate_hz = options.rate_hz or 200.0
     if options.recording:
         recording = load_recording(options.recording)
@@ -75,7 +75,7 @@ def make_sources(options: argparse.Namespace, ids: Sequence[int]) -> dict[int, S
 
 
 def synthetic_source(seed: int, channels: int, rate_hz: float, sensor: str, start_ms: int = 0) -> Source:
-    """Give the endless samples of a synthetic person with a 12-bit converter."""
+    """Return the endless samples of a synthetic person with a 12-bit converter."""
     arm = SyntheticArm(seed, channels, rate_hz, "envelope" if sensor == "envelope" else "raw")
     return from_arrays((part.samples for part in arm.stream(chunk_samples=BLOCK_SAMPLES)), rate_hz, start_ms)
 

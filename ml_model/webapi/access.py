@@ -180,7 +180,7 @@ class Viewer:
             await services.trail.seen(SERVICE, "live.seen", user_id)
 
     def may_watch(self, services: Services, user_id: int, *, again: bool = True) -> bool:
-        """Tell whether the profile may be watched now. Asks the database: not for the event loop.
+        """Return whether the profile may be watched now. Asks the database: not for the event loop.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class Viewer:
 
 
 def find_viewer(websocket: WebSocket, user_id: int) -> Viewer | None:
-    """Give what a WebSocket shows to be let in: an API token, or a browser's token for this profile; None: nothing."""
+    """Return what a WebSocket shows to be let in: an API token, or a browser's for this profile; None: nothing."""
     settings = services_of(websocket).settings
     origin = websocket.headers.get("origin")
     if origin is not None and origin not in origins_of(settings):
@@ -266,13 +266,13 @@ async def require_browser(
 
 
 def is_api_token(settings: Settings, header: str | None) -> bool:
-    """Tell whether an ``Authorization`` header carries the services' API token."""
+    """Return whether an ``Authorization`` header carries the services' API token."""
     expected, token = settings.semg_api_token.get_secret_value(), bearer(header)
     return bool(expected) and secrets.compare_digest(token.encode(), expected.encode())
 
 
 def bearer(header: str | None) -> str:
-    """Give the token of an ``Authorization: Bearer`` header; empty for any other."""
+    """Return the token of an ``Authorization: Bearer`` header; empty for any other."""
     scheme, _, token = (header or "").partition(" ")
     return token if scheme.lower() == "bearer" else ""
 
@@ -283,7 +283,7 @@ def _browser_sees(
     whose: Callable[[Transaction], int | None],
     note: Callable[[Transaction, Account], None],
 ) -> bool | None:
-    """Tell whether a login may see what belongs to a profile; None: it has ended."""
+    """Return whether a login may see what belongs to a profile; None: it has ended."""
     with services.pool.transaction() as tx:
         account = find_logged_in(tx, login)
         if account is None:

@@ -17,12 +17,12 @@ from webapi.exports import export_routes
 from webapi.limits import BodyLimit, RateLimit
 from webapi.live import live_routes
 from webapi.routes import guarded_routes, open_routes
-from webapi.security_headers import Outside
+from webapi.security_headers import SecurityHeaders
 from webapi.videos import video_routes
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Give the application; settings are read and connections made when it starts, not here."""
+    """Yield the application; settings are read and connections made when it starts, not here."""
 
     @asynccontextmanager
     async def live(app: FastAPI) -> AsyncIterator[None]:
@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimit)
-    app.add_middleware(Outside)
+    app.add_middleware(SecurityHeaders)
     problem_details.add_handlers(app)
     app.include_router(open_routes)
     app.include_router(guarded_routes)

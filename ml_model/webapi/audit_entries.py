@@ -15,7 +15,7 @@ SERVICE = Actor(service="SEMG_API_TOKEN")
 """Who called with the services' own token."""
 
 
-class Trail:
+class AuditEntries:
     """Writes down who sees what, once an hour; bounded. Used on the event loop."""
 
     def __init__(self, pool: Pool) -> None:

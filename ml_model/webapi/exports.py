@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from semg.errors import SealError
+from semg.errors import EncryptedFileError
 from semg.privacy import archive_downloads
 from semg.security import tokens
 from semg.wire.http import Problem
@@ -24,14 +24,14 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 
 @export_routes.get("/exports/{name}", responses=_REFUSALS, response_class=Response)
 async def export(request: Request, name: str, token: str = "") -> Response:
-    """Give an archive that the User Management page has made, or a range of it, while the login lasts that made it."""
+    """Return an archive that the Profiles page has made, or a range of it, while the login lasts that made it."""
     services = services_of(request)
     missing = HTTPException(404, "there is no such archive; they are removed after an hour: make it again")
     if not await require_browser(services, tokens.EXPORT, token, name, lambda _: archive_downloads.user_of(name)):
         raise missing
     try:
         file = await asyncio.to_thread(archive_downloads.open_export, services.settings, name)
-    except SealError as exc:
+    except EncryptedFileError as exc:
         raise HTTPException(503, f"the archive cannot be read: {exc}") from exc
     if file is None:
         raise missing

@@ -23,7 +23,7 @@ from semg.settings import Settings
 from semg.store.pool import Pool
 from semg.store.schema import current_number
 from semg.wire import messages
-from webapi.audit_entries import Trail
+from webapi.audit_entries import AuditEntries
 
 logger = logging.getLogger(__name__)
 REFRESH_EVERY_S = 0.5
@@ -65,7 +65,7 @@ class Database:
         self._answered, self._asked_at = False, -math.inf
 
     async def answers(self) -> bool:
-        """Tell whether it answered when it was asked last."""
+        """Return whether it answered when it was asked last."""
         async with self._lock:
             if self._clock() - self._asked_at >= ASK_AGAIN_S:
                 try:
@@ -91,7 +91,7 @@ class Services:
     predictor: Predictor
     hub: LiveHub
     metrics: Metrics
-    trail: Trail
+    trail: AuditEntries
     database: Database
     readers: asyncio.Semaphore
 
@@ -104,7 +104,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     hub = LiveHub(client, settings.websocket_max_queue)
     predictor = Predictor(pool, settings.model_cache_size)
     readers = asyncio.Semaphore(READERS)
-    services = Services(settings, pool, client, predictor, hub, Metrics(hub), Trail(pool), Database(pool), readers)
+    services = Services(
+        settings, pool, client, predictor, hub, Metrics(hub), AuditEntries(pool), Database(pool), readers
+    )
     wake = asyncio.Event()
 
     async def on_activated(_: object) -> None:
@@ -126,7 +128,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
 
 
 def services_of(connection: HTTPConnection) -> Services:
-    """Give the running application's services."""
+    """Return the running application's services."""
     services: Services = connection.app.state.services
     return services
 

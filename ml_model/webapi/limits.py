@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from semg.errors import StoreUnavailableError
 from semg.security.client_address import Network, client_address, rate_key
-from semg.security.rate_limit import MAX_CALLERS, Rates
+from semg.security.rate_limit import MAX_CALLERS, RateLimiter
 from semg.store.api_tokens import PREFIX
 from webapi.access import bearer, is_api_token, known_grant, look_up
 from webapi.problem_details import away, problem
@@ -38,9 +38,9 @@ class RateLimit:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._rates: Rates | None = None
+        self._rates: RateLimiter | None = None
         self._trusted: Sequence[Network] = ()
-        self._first_looks = Rates(FIRST_LOOKS_PER_S)
+        self._first_looks = RateLimiter(FIRST_LOOKS_PER_S)
         self._found: OrderedDict[str, None] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +50,7 @@ class RateLimit:
             return
         settings = scope["app"].state.services.settings
         if self._rates is None:
-            self._rates = Rates(settings.api_requests_per_s)
+            self._rates = RateLimiter(settings.api_requests_per_s)
             self._trusted = settings.trusted_networks
         header = Headers(scope=scope).get("authorization")
         if is_api_token(settings, header):
@@ -69,7 +69,7 @@ class RateLimit:
         refusal = problem(429, f"expected at most {limit}; wait {wait_s:.1f} s", headers=after)
         await _refuse(refusal, 1008, "too many connections in a short time", scope, receive, send)
 
-    async def _wait_s(self, rates: Rates, scope: Scope, token: str) -> float:
+    async def _wait_s(self, rates: RateLimiter, scope: Scope, token: str) -> float:
         """Count a request, look its token up unless it has to wait, and give how long it has to."""
         address = rate_key(client_address(scope, self._trusted))
         if not token.startswith(PREFIX):
@@ -145,7 +145,7 @@ class BodyLimit:
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
-    """Give the whole body, or None when it is longer than the limit."""
+    """Return the whole body, or None when it is longer than the limit."""
     parts, size, more = [], 0, True
     while more:
         message = await receive()

@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 def problem(status: int, detail: str, field: str | None = None, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Give the answer to a refused request."""
+    """Return the answer to a refused request."""
     return JSONResponse(Problem(detail=detail, field=field).model_dump(), status, headers)
 
 
 def away(exc: StoreUnavailableError) -> JSONResponse:
-    """Give the answer to a request that needs the database while it cannot be reached."""
+    """Return the answer to a request that needs the database while it cannot be reached."""
     logger.warning("request refused: %s", exc)
     return problem(503, "the database is away; try again in a few seconds", headers={"Retry-After": "2"})
 

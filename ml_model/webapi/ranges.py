@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator
 from fastapi import HTTPException
 from fastapi.responses import Response, StreamingResponse
 
-from semg.security.encrypted_files import SealedReader
+from semg.security.encrypted_files import EncryptedReader
 
 PIECE_BYTES = 256 << 10
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 """More digits are no place in a file: ``int()`` refuses thousands of them."""
 
 
-def answer(file: SealedReader, asked: str | None, media_type: str, *, head: bool, name: str = "") -> Response:
-    """Give a file or a range of it; the file is closed when it has been sent.
+def answer(file: EncryptedReader, asked: str | None, media_type: str, *, head: bool, name: str = "") -> Response:
+    """Return a file or a range of it; the file is closed when it has been sent.
 
     Several ranges at once, and what is no range, get the whole file, as the RFC allows.
 
@@ -49,7 +49,7 @@ def answer(file: SealedReader, asked: str | None, media_type: str, *, head: bool
     return StreamingResponse(_pieces(file, start, end), status, headers, media_type)
 
 
-async def _pieces(file: SealedReader, start: int, end: int) -> AsyncIterator[bytes]:
+async def _pieces(file: EncryptedReader, start: int, end: int) -> AsyncIterator[bytes]:
     try:
         file.seek(start)
         while start < end:
@@ -60,8 +60,8 @@ async def _pieces(file: SealedReader, start: int, end: int) -> AsyncIterator[byt
         file.close()
 
 
-def _bounds(file: SealedReader, asked: str | None) -> tuple[int, int]:
-    """Give the first place and the one behind the last."""
+def _bounds(file: EncryptedReader, asked: str | None) -> tuple[int, int]:
+    """Return the first place and the one behind the last."""
     said = _RANGE.fullmatch((asked or "").strip())
     if said is None or said[1] == said[2] == "":
         return 0, file.size

@@ -36,13 +36,13 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 
 @open_routes.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """Tell that the process runs."""
+    """Return that the process runs."""
     return {"status": "ok"}
 
 
 @open_routes.get("/readyz", responses={503: {"model": Problem}})
 async def readyz(services: WithServices) -> Response:
-    """Tell whether the database and the bus answer; the database is asked once a second at most."""
+    """Return whether the database and the bus answer; the database is asked once a second at most."""
     missing = []
     if not services.bus.is_connected:
         missing.append("NATS")

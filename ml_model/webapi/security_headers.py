@@ -17,7 +17,7 @@ _HEADERS = {
 """A video that is opened by its address is a document that loads itself: hence media-src."""
 
 
-class Outside:
+class SecurityHeaders:
     """ASGI middleware. Plain ASGI, because Starlette's request middleware adds a task to every prediction."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
-from semg.errors import NotFoundError, SealError
+from semg.errors import EncryptedFileError, NotFoundError
 from semg.security import tokens
-from semg.security.encrypted_files import SealedReader, Vault
+from semg.security.encrypted_files import EncryptedReader, Vault
 from semg.security.keys import ring_of
 from semg.store import sessions
 from semg.store.pool import Transaction
@@ -32,7 +32,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 @video_routes.get("/videos/{session_id}", responses=_REFUSALS, response_class=FileResponse)
 @video_routes.head("/videos/{session_id}", include_in_schema=False)
 async def video(request: Request, session_id: int, token: str = "") -> Response:
-    """Give the MP4 of a session, or the range of it that is asked for.
+    """Return the MP4 of a session, or the range of it that is asked for.
 
     A video element sends no headers of its own, so that the app puts a token for this one session into the address; it
     ends with the login that it was made for. Programs send the ``Authorization`` header.
@@ -53,10 +53,10 @@ async def video(request: Request, session_id: int, token: str = "") -> Response:
         raise missing
     try:
         file = await asyncio.to_thread(files.open, files.video)
-    except SealError as exc:
+    except EncryptedFileError as exc:
         logger.error("%s", exc, extra={"session_id": session_id})
         raise HTTPException(503, f"the video of session {session_id} cannot be read: see the log of the API") from exc
-    if not isinstance(file, SealedReader):  # made before videos were encrypted; job_runner is about to
+    if not isinstance(file, EncryptedReader):  # made before videos were encrypted; job_runner is about to
         file.close()
         return FileResponse(files.video, media_type="video/mp4")
     if not file.complete:

@@ -24,7 +24,7 @@ REDONE = "performed again"
 
 
 def step_interval(session: Session, step: PlanStep) -> tuple[datetime, datetime]:
-    """Give a step's interval on the server's clock."""
+    """Return a step's interval on the server's clock."""
     return (
         session.started_at + timedelta(seconds=step.start_s),
         session.started_at + timedelta(seconds=step.end_s),
@@ -32,17 +32,17 @@ def step_interval(session: Session, step: PlanStep) -> tuple[datetime, datetime]
 
 
 def plan_end(session: Session) -> datetime:
-    """Give when the session's plan is over, if it is not paused."""
+    """Return when the session's plan is over, if it is not paused."""
     return session.started_at + timedelta(seconds=session.plan.duration_s if session.plan else 0.0)
 
 
 def seconds_of(session: Session, at: datetime) -> float:
-    """Give a moment in seconds after the session's start, to the microsecond."""
+    """Return a moment in seconds after the session's start, to the microsecond."""
     return (at - session.started_at) // timedelta(microseconds=1) / 1e6
 
 
 def performed_steps(session: Session, now: datetime) -> list[PlanStep]:
-    """Give the labelled steps whose whole interval has passed."""
+    """Return the labelled steps whose whole interval has passed."""
     if session.plan is None:
         return []
     plan = session.plan
@@ -145,7 +145,7 @@ def _keep(tx: Transaction, session: Session, plan: CapturePlan) -> Session:
 
 
 def _is_over(session: Session, now: datetime) -> bool:
-    """Tell whether a plan has come to its end, or was paused and forgotten."""
+    """Return whether a plan has come to its end, or was paused and forgotten."""
     assert session.plan is not None
     if session.plan.paused_s is not None:
         return seconds_of(session, now) > session.plan.paused_s + MAX_PAUSE_S
@@ -153,7 +153,7 @@ def _is_over(session: Session, now: datetime) -> bool:
 
 
 def _missing(tx: Transaction, session: Session, now: datetime) -> list[PlanStep]:
-    """Give what has been performed and is not written yet."""
+    """Return what has been performed and is not written yet."""
     due = performed_steps(session, now)
     if not due:
         return []
@@ -213,7 +213,7 @@ class CaptureConductor:
         return news
 
     def _ended(self, pool: Pool) -> list[Session]:
-        """Give the sessions that were recording at an earlier call and are not any more."""
+        """Return the sessions that were recording at an earlier call and are not any more."""
         if not self._recording:
             return []
         with pool.transaction() as tx:

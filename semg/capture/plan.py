@@ -25,7 +25,7 @@ def make_plan(
     seed: int,
     first_rest_s: float | None = None,
 ) -> CapturePlan:
-    """Give a plan: preparation, then rest and gesture in turn, ending with rest.
+    """Return a plan: preparation, then rest and gesture in turn, ending with rest.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def make_plan(
 
 
 def calibration_plan(gesture_names: Sequence[str], gesture_s: float = 4.0, seed: int = 0) -> CapturePlan:
-    """Give the plan of a calibration: ten seconds of rest, then each gesture once.
+    """Return the plan of a calibration: ten seconds of rest, then each gesture once.
 
     For a band that was taken off and put on again: a minute tells how the signals lie now.
 

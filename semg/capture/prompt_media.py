@@ -34,7 +34,7 @@ _DEMUXERS = {"video/mp4": "mp4", "video/webm": "webm"}
 
 
 def check_prompt(content: bytes) -> str:
-    """Give the media type of a picture or short video that can be shown.
+    """Return the media type of a picture or short video that can be shown.
 
     Parameters
     ----------

@@ -63,14 +63,14 @@ def redo(plan: CapturePlan, at_s: float) -> tuple[CapturePlan, PlanStep | None]:
 
 
 def repeatable(plan: CapturePlan, at_s: float) -> PlanStep | None:
-    """Give the repetition that ``redo`` would drop at a time; None when there is none, or it is to come already."""
+    """Return the repetition that ``redo`` would drop at a time; None when there is none, or it is to come already."""
     at_s = at_s if plan.paused_s is None else plan.paused_s
     begun = [step for step in plan.steps if step.gesture not in (None, REST) and step.start_s < at_s]
     return None if not begun or begun[-1].dropped else begun[-1]
 
 
 def _split(steps: Sequence[PlanStep], at_s: float) -> tuple[list[PlanStep], list[PlanStep]]:
-    """Give what is behind a time, the interrupted step cut there and dropped, and what is to come, that step first."""
+    """Return what lies before a time, the interrupted step left out, and what is to come, that step first."""
     done: list[PlanStep] = []
     to_come: list[PlanStep] = []
     for step in steps:
@@ -86,7 +86,7 @@ def _split(steps: Sequence[PlanStep], at_s: float) -> tuple[list[PlanStep], list
 
 
 def _from(steps: Sequence[PlanStep], at_s: float) -> list[PlanStep]:
-    """Give steps one after the other from a time on, each as long as it was."""
+    """Return steps one after the other from a time on, each as long as it was."""
     placed: list[PlanStep] = []
     for step in steps:
         end_s = _round(at_s + step.end_s - step.start_s)
@@ -96,5 +96,5 @@ def _from(steps: Sequence[PlanStep], at_s: float) -> list[PlanStep]:
 
 
 def _round(seconds: float) -> float:
-    """Give seconds to the microsecond, as the database keeps them."""
+    """Return seconds to the microsecond, as the database keeps them."""
     return round(seconds, 6)

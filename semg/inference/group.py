@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from semg.block_table import LATE, STARTS_RUN, BlockTable
 from semg.domain import ConditioningSpec, WindowSpec
-from semg.signals.conditioning import ConditionerBank
+from semg.signals.conditioning import BatchConditioner
 from semg.wire.windows import MAX_STREAM
 
 NEVER_US = np.iinfo(np.int64).max
@@ -23,7 +23,7 @@ MAX_EDGES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class StreamSpec:
     """What streams of one group share.
 
     ``columns`` are the places of the model's channels in a sample of ``n_device_channels`` values.
@@ -63,7 +63,7 @@ class DueSlots:
     numbers: NDArray[np.int64]
 
     def take(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> DueSlots:
-        """Give some of the windows."""
+        """Return some of the windows."""
         return DueSlots(
             self.slots[places], self.windows[places], self.device_us[places], self.server_us[places],
             self.received_us[places], self.starts_run[places], self.numbers[places],
@@ -71,7 +71,7 @@ class DueSlots:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pieces:
+class _SampleChunks:
     """Consecutive samples of a slot each, not yet taken; int64 or bool ``(k,)``."""
 
     slot: NDArray[np.int64]
@@ -88,14 +88,14 @@ class _Pieces:
     edge: NDArray[np.bool_]
     """Begins at a session's edge."""
 
-    def take(self, places: NDArray[np.int64]) -> _Pieces:
-        return _Pieces(
+    def take(self, places: NDArray[np.int64]) -> _SampleChunks:
+        return _SampleChunks(
             self.slot[places], self.segment[places], self.offset_us[places], self.first[places],
             self.value[places], self.count[places], self.starts[places], self.whole[places], self.edge[places],
         )  # fmt: skip
 
-    def behind(self, places: NDArray[np.int64], skipped: NDArray[np.int64], wide: int, edge: bool) -> _Pieces:
-        """Give what is left of pieces behind their first ``skipped`` samples of ``wide`` values."""
+    def behind(self, places: NDArray[np.int64], skipped: NDArray[np.int64], wide: int, edge: bool) -> _SampleChunks:
+        """Return what is left of pieces behind their first ``skipped`` samples of ``wide`` values."""
         left = self.take(places)
         return replace(
             left,
@@ -108,10 +108,10 @@ class _Pieces:
         )
 
     @staticmethod
-    def joined(parts: list[_Pieces]) -> _Pieces:
+    def joined(parts: list[_SampleChunks]) -> _SampleChunks:
         if len(parts) == 1:
             return parts[0]
-        return _Pieces(
+        return _SampleChunks(
             np.concatenate([p.slot for p in parts]), np.concatenate([p.segment for p in parts]),
             np.concatenate([p.offset_us for p in parts]), np.concatenate([p.first for p in parts]),
             np.concatenate([p.value for p in parts]), np.concatenate([p.count for p in parts]),
@@ -120,13 +120,13 @@ class _Pieces:
         )  # fmt: skip
 
 
-class StreamGroup:
+class BatchWindowStream:
     """Streams by slot. One thread at a time.
 
     A window equals, bit for bit, the one that ``WindowStream`` cuts offline from the same samples.
     """
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: StreamSpec) -> None:
         self.kind = kind
         spec = kind.window
         self._length, self._hop = spec.window_samples, spec.hop_samples
@@ -136,7 +136,7 @@ class StreamGroup:
         self._longest_step_us = 1.5e6 / spec.rate_hz + 1000  # as ingest, docs/wire.md
         self._columns = np.asarray(kind.columns, np.int64)
         self._back = np.arange(1 - self._length, 1)
-        self._bank = ConditionerBank(kind.conditioning, len(kind.columns))
+        self._bank = BatchConditioner(kind.conditioning, len(kind.columns))
         self._free: list[int] = []
         self._samples = np.zeros((0, self._ring, len(kind.columns)), np.float32)  # conditioned up to the last window
         self._seen, self._conditioned, self._next_end = (np.zeros(0, np.int64) for _ in range(3))  # since the reset
@@ -149,7 +149,7 @@ class StreamGroup:
         self.not_finite = 0
 
     def add_stream(self) -> int:
-        """Give the slot of a new stream."""
+        """Return the slot of a new stream."""
         if not self._free:
             self._make_room(max(8, 2 * len(self._seen)))
         slot = self._free.pop()
@@ -196,7 +196,7 @@ class StreamGroup:
         if not usable.all():
             rows, places, slots = rows[usable], places[usable], slots[usable]
         counts = rows["n_samples"].astype(np.int64)
-        left = _Pieces(
+        left = _SampleChunks(
             slots,
             rows["segment_id"],
             rows["clock_offset_us"],
@@ -215,12 +215,12 @@ class StreamGroup:
                 pieces = left.take(turn)
                 later = [left.take(np.setdiff1d(np.arange(len(left.slot)), turn))]
             pieces, rest = self._shorten(self._accepted(table, pieces), table)
-            left = _Pieces.joined([*rest, *later]) if rest or later else pieces.take(turn[:0])
+            left = _SampleChunks.joined([*rest, *later]) if rest or later else pieces.take(turn[:0])
             if len(pieces.slot) and (found := self._append(table, pieces)) is not None:
                 due.append(found)
         return due
 
-    def _accepted(self, table: BlockTable, pieces: _Pieces) -> _Pieces:
+    def _accepted(self, table: BlockTable, pieces: _SampleChunks) -> _SampleChunks:
         """Leave out what was seen before, and start a run where the bus has lost what a block continues."""
         last_segment, last_us = self._last_segment[pieces.slot], self._last_us[pieces.slot]
         same = pieces.segment == last_segment
@@ -231,9 +231,9 @@ class StreamGroup:
         pieces = replace(pieces, starts=pieces.starts | lacking)
         return pieces.take(np.flatnonzero(~known)) if known.any() else pieces
 
-    def _shorten(self, pieces: _Pieces, table: BlockTable) -> tuple[_Pieces, list[_Pieces]]:
+    def _shorten(self, pieces: _SampleChunks, table: BlockTable) -> tuple[_SampleChunks, list[_SampleChunks]]:
         """End each piece before the next session edge and after a hop at most; give what is left as well."""
-        rest: list[_Pieces] = []
+        rest: list[_SampleChunks] = []
         last_us = table.device_us[pieces.first + pieces.count - 1] + pieces.offset_us
         for place in np.flatnonzero(self._next_edge_us[pieces.slot] <= last_us).tolist():
             at = self._edge_in(pieces, place, table)
@@ -247,8 +247,8 @@ class StreamGroup:
             pieces = replace(pieces, count=np.minimum(pieces.count, self._hop))
         return pieces, rest
 
-    def _edge_in(self, pieces: _Pieces, place: int, table: BlockTable) -> int:
-        """Give how many samples lie before the piece's first edge behind its beginning; edges before are done."""
+    def _edge_in(self, pieces: _SampleChunks, place: int, table: BlockTable) -> int:
+        """Return how many samples lie before the piece's first edge behind its beginning; edges before are done."""
         slot, count = int(pieces.slot[place]), int(pieces.count[place])
         first = int(pieces.first[place])
         server_us = table.device_us[first : first + count] + pieces.offset_us[place]
@@ -260,7 +260,7 @@ class StreamGroup:
         self._next_edge_us[slot] = edges[0] if edges else NEVER_US
         return at or count
 
-    def _append(self, table: BlockTable, pieces: _Pieces) -> DueSlots | None:
+    def _append(self, table: BlockTable, pieces: _SampleChunks) -> DueSlots | None:
         """Take a piece of each slot, and give the windows that it completes."""
         slots, count = pieces.slot, pieces.count
         if pieces.starts.any():

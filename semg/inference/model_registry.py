@@ -35,7 +35,7 @@ def active_model(profile: Profile, model: Model) -> ActiveModel:
 
 
 def columns_of(channels: tuple[str, ...], device: Device) -> tuple[int, ...]:
-    """Give the place of each named channel in a sample of the device.
+    """Return the place of each named channel in a sample of the device.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def columns_of(channels: tuple[str, ...], device: Device) -> tuple[int, ...]:
     return tuple(places[name] for name in channels)
 
 
-class Directory:
+class ActiveModelRegistry:
     """The active models of all profiles. Read and refreshed in one event loop; queries run in a thread.
 
     Attributes
@@ -70,7 +70,7 @@ class Directory:
         self.loaded = asyncio.Event()
 
     def find(self, user_id: int) -> ActiveModel | None:
-        """Give the profile's active model, or None."""
+        """Return the profile's active model, or None."""
         return self._models.get(user_id)
 
     def ask_refresh(self) -> None:
@@ -122,7 +122,7 @@ class Directory:
 
 
 def _with_profile(known: ActiveModel, profile: Profile) -> ActiveModel:
-    """Give the known model with what the profile says now; the same object when nothing changed."""
+    """Return the known model with what the profile says now; the same object when nothing changed."""
     columns = columns_of(known.spec.channels, profile.device)
     current = ActiveModel(
         known.user_id, known.version, known.spec, columns, profile.device.n_channels, profile.decision

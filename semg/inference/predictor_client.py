@@ -103,7 +103,7 @@ class PredictorClient:
         self._connection: _Connection | None = None
 
     async def post(self, body: bytes) -> bytes:
-        """Give the body of the answer.
+        """Return the body of the answer.
 
         Raises
         ------

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from semg.block_table import BlockTable
 from semg.domain import Decision, DecisionSpec
-from semg.inference.group import DueSlots, Kind, StreamGroup
+from semg.inference.group import BatchWindowStream, DueSlots, StreamSpec
 from semg.signals.model.classifier import ClassifierSpec
-from semg.signals.model.decisions import VoterBank
+from semg.signals.model.decisions import BatchVoter
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class ActiveModel:
     decision: DecisionSpec
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> StreamSpec:
         """What it shares with the models whose windows are cut alike."""
-        return Kind(self.spec.window, self.spec.conditioning, self.columns, self.n_device_channels)
+        return StreamSpec(self.spec.window, self.spec.conditioning, self.columns, self.n_device_channels)
 
 
 @dataclass(slots=True)
@@ -40,9 +40,9 @@ class Stream:
     """One profile's stream: where its buffers are, and what its model is."""
 
     number: int
-    """Its place among the voters."""
+    """Its index among the voters."""
     model: ActiveModel
-    group: StreamGroup
+    group: BatchWindowStream
     slot: int
     seen_at: float
     proven: bool = False
@@ -66,7 +66,7 @@ class DueWindows:
         return len(self.streams)
 
     def take(self, places: NDArray[np.int64]) -> DueWindows:
-        """Give some of the windows, in this order."""
+        """Return some of the windows, in this order."""
         return DueWindows(
             [self.streams[place] for place in places.tolist()],
             self.user_ids[places],
@@ -87,13 +87,13 @@ class Streams:
     def __init__(self, find_model: Callable[[int], ActiveModel | None]) -> None:
         self._find_model = find_model
         self._streams: dict[int, Stream] = {}
-        self._groups: dict[Kind, StreamGroup] = {}
-        self._voters = VoterBank()
+        self._groups: dict[StreamSpec, BatchWindowStream] = {}
+        self._voters = BatchVoter()
         self._free: list[int] = []
         self._known = np.zeros(0, np.int64)  # user ids, sorted
         self._in_order: list[Stream] = []
         self._group_of, self._slot_of = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        self._ordered_groups: list[StreamGroup] = []
+        self._ordered_groups: list[BatchWindowStream] = []
         self._last_seen = np.zeros(0)
         self._stale = True
 
@@ -110,18 +110,18 @@ class Streams:
         return {user_id: (one.n_windows, one.n_decisions) for user_id, one in list(self._streams.items())}
 
     def is_current(self, stream: Stream) -> bool:
-        """Tell whether the stream is still its profile's."""
+        """Return whether the stream is still its profile's."""
         return self._streams.get(stream.model.user_id) is stream
 
     def open(self, user_id: int, now_s: float) -> Stream | None:
-        """Give the profile's stream with its active model; None, and no buffer, without a model."""
+        """Return the profile's stream with its active model; None, and no buffer, without a model."""
         model, stream = self._find_model(user_id), self._streams.get(user_id)
         if model is None:
             if stream is not None:
                 self.drop(user_id)
             return None
         if stream is None:
-            group = self._groups.setdefault(model.kind, StreamGroup(model.kind))
+            group = self._groups.setdefault(model.kind, BatchWindowStream(model.kind))
             number = self._free.pop() if self._free else len(self._streams)
             stream = self._streams[user_id] = Stream(number, model, group, group.add_stream(), now_s)
             self._stale = True
@@ -153,7 +153,7 @@ class Streams:
             self.open(user_id, now_s)
 
     def push(self, table: BlockTable, now_s: float) -> list[DueWindows]:
-        """Give the windows that become due with a flush, of all profiles that have a model.
+        """Return the windows that become due with a flush, of all profiles that have a model.
 
         A profile's windows come in their order.
         """
@@ -176,7 +176,7 @@ class Streams:
     def decide(
         self, due: DueWindows, probabilities: NDArray[np.float32], n_classes: NDArray[np.int64], decided_us: int
     ) -> list[Decision]:
-        """Give the decisions after predictions of windows, ``(N, K)``; a profile's windows come in their order."""
+        """Return the decisions after predictions of windows, ``(N, K)``; a profile's windows come in their order."""
         cut = due.cut
         numbers = np.array([stream.number for stream in due.streams])
         winners, confidences = self._voters.push(numbers, cut.starts_run, probabilities, n_classes)
@@ -195,7 +195,7 @@ class Streams:
         ]  # fmt: skip
 
     def _look_up(self, user_ids: NDArray[np.int64], now_s: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Give which blocks are of profiles with a model, and the place of each one's stream in order."""
+        """Return which blocks are of profiles with a model, and the place of each one's stream in order."""
         if self._stale:
             self._arrange()
         at = np.searchsorted(self._known, user_ids)
@@ -237,7 +237,7 @@ class Streams:
         """Go on with another version; the buffers stay when it wants the same windows."""
         if model.kind != stream.group.kind:
             self._release(stream)
-            stream.group = self._groups.setdefault(model.kind, StreamGroup(model.kind))
+            stream.group = self._groups.setdefault(model.kind, BatchWindowStream(model.kind))
             stream.slot = stream.group.add_stream()
             self._stale = True
         stream.proven &= model.version == stream.model.version

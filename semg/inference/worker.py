@@ -18,7 +18,7 @@ from nats.aio.subscription import Subscription
 from semg.clock import now_us
 from semg.domain import Decision, us_from_utc
 from semg.errors import StoreError, WireError
-from semg.inference.model_registry import Directory
+from semg.inference.model_registry import ActiveModelRegistry
 from semg.inference.predictor_client import PredictorError
 from semg.inference.streams import DueWindows, Stream, Streams
 from semg.process.recent_counts import RecentCounts
@@ -46,7 +46,7 @@ class Predictor(Protocol):
     """Who answers windows: ``PredictorClient``, or a test's stand-in."""
 
     async def post(self, body: bytes) -> bytes:
-        """Give the answer's body; raises ``PredictorError``."""
+        """Return the answer's body; raises ``PredictorError``."""
 
     def close(self) -> None:
         """End the connection."""
@@ -68,12 +68,12 @@ class InferenceCounters:
     bad_messages: int = 0
 
 
-class _Lane:
+class _RequestQueue:
     """Windows that wait, and the predictor that they are sent to; one request at a time, full of what waits."""
 
-    def __init__(self, predictor: Predictor, *, is_apart: bool = False) -> None:
+    def __init__(self, predictor: Predictor, *, is_isolated: bool = False) -> None:
         self.predictor = predictor
-        self.is_apart = is_apart
+        self.is_isolated = is_isolated
         self.wake = asyncio.Event()
         self.n_waiting = 0
         self._waiting: deque[DueWindows] = deque()
@@ -91,7 +91,7 @@ class _Lane:
 
     def leave(self, due: DueWindows) -> None:
         """Note that windows do not wait here any more."""
-        if self.is_apart:
+        if self.is_isolated:
             for stream in due.streams:
                 stream.apart -= 1
 
@@ -131,7 +131,12 @@ class InferenceWorker:
     """
 
     def __init__(
-        self, settings: Settings, bus: Client, make_predictor: Callable[[], Predictor], pool: Pool, directory: Directory
+        self,
+        settings: Settings,
+        bus: Client,
+        make_predictor: Callable[[], Predictor],
+        pool: Pool,
+        directory: ActiveModelRegistry,
     ) -> None:
         self._settings = settings
         self._bus = bus
@@ -141,7 +146,7 @@ class InferenceWorker:
         self._streams = Streams(directory.find)
         self._recent = RecentCounts(SHORT_S)
         self._models_read = -1
-        self._lane, self._apart = _Lane(make_predictor()), _Lane(make_predictor(), is_apart=True)
+        self._queue, self._isolated = _RequestQueue(make_predictor()), _RequestQueue(make_predictor(), is_isolated=True)
         self._partitions: set[int] | None = None
         self._subscriptions: dict[str, Subscription] = {}
         self._to_store: deque[Decision] = deque(maxlen=MAX_WAITING_DECISIONS)
@@ -168,18 +173,18 @@ class InferenceWorker:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.directory.keep_current())
-                for lane in (self._lane, self._apart):
-                    tasks.create_task(self._predict_for_ever(lane))
+                for queue in (self._queue, self._isolated):
+                    tasks.create_task(self._predict_for_ever(queue))
                 tasks.create_task(self._store_for_ever())
         finally:
-            for lane in (self._lane, self._apart):
-                lane.predictor.close()
+            for queue in (self._queue, self._isolated):
+                queue.predictor.close()
 
     def metrics(self) -> dict[str, object]:
         """Return the counters, the sizes of the buffers, and what was decided lately. For the heartbeat's thread."""
         return asdict(self.counters) | {
             "profiles": len(self._streams),
-            "waiting_windows": self._lane.n_waiting + self._apart.n_waiting,
+            "waiting_windows": self._queue.n_waiting + self._isolated.n_waiting,
             "not_finite": self._streams.not_finite,
             "streams": as_metrics(self._decided()),
         }
@@ -228,28 +233,28 @@ class InferenceWorker:
             self._send_on(due)
 
     def _send_on(self, due: DueWindows) -> None:
-        """Put windows in the lane of their profiles."""
+        """Put windows into the queue of their profiles."""
         apart = [place for place, stream in enumerate(due.streams) if stream.apart or not stream.proven]
         if not apart:
-            self.counters.dropped_windows += self._lane.add(due)
+            self.counters.dropped_windows += self._queue.add(due)
             return
         for place in apart:
             due.streams[place].apart += 1
         chosen = np.array(apart)
-        self.counters.dropped_windows += self._apart.add(due.take(chosen))
+        self.counters.dropped_windows += self._isolated.add(due.take(chosen))
         if len(apart) < len(due):
-            self.counters.dropped_windows += self._lane.add(due.take(np.setdiff1d(np.arange(len(due)), chosen)))
+            self.counters.dropped_windows += self._queue.add(due.take(np.setdiff1d(np.arange(len(due)), chosen)))
 
-    async def _predict_for_ever(self, lane: _Lane) -> None:
+    async def _predict_for_ever(self, queue: _RequestQueue) -> None:
         while True:
-            await lane.wake.wait()
+            await queue.wake.wait()
             if self._settings.inference_batch_wait_ms > 0:
                 await asyncio.sleep(self._settings.inference_batch_wait_ms / 1000)
-            lane.wake.clear()
-            while batch := lane.take():
-                await self._predict(batch, lane.predictor)
+            queue.wake.clear()
+            while batch := queue.take():
+                await self._predict(batch, queue.predictor)
                 for due in batch:
-                    lane.leave(due)
+                    queue.leave(due)
 
     async def _predict(self, batch: list[DueWindows], predictor: Predictor) -> None:
         """Send one request with the windows of all profiles and publish what comes back."""
@@ -291,7 +296,7 @@ class InferenceWorker:
                 await self._publish(decision)
 
     def _is_answered(self, stream: Stream, status: int, version: int) -> bool:
-        """Tell whether an answer may become a decision, and note whether the stream's model answers."""
+        """Return whether an answer may become a decision, and note whether the stream's model answers."""
         stream.proven = status == WindowStatus.OK
         if stream.proven and version == stream.model.version and self._streams.is_current(stream):
             return True

@@ -13,14 +13,14 @@ from semg.domain import Device
 from semg.ingest.boards.datagrams import FIRST_BYTE, Boards, KnownBoard
 from semg.ingest.profile_stats import ProfileStats
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.datagram_batch import Arrivals
-from semg.ingest.streams.drop_codes import CODE, OK, REASONS, count_refused
+from semg.ingest.streams.datagram_batch import DatagramBatch
+from semg.ingest.streams.drop_codes import CODE, DROP_CODES, OK, count_refused
 from semg.ingest.streams.limits import Budgets
-from semg.ingest.streams.sources import Heard, Sources
+from semg.ingest.streams.sources import BatchResult, Sources
 from semg.ingest.text.active_senders import ActiveSenders
 from semg.ingest.text.decoder import TextSamples, decode_batch
 from semg.ingest.text.networks import Networks
-from semg.ingest.text.streams import Batch, TextStreams
+from semg.ingest.text.streams import Batch, BatchTextStream
 from semg.wire.stream_status import ReceivedStatus
 
 
@@ -57,7 +57,7 @@ class Pipeline:
         self._stats = ProfileStats(counters)
         self._ready: list[BlockTable] = []
         self.boards = Boards(wait_us, counters, self._ready.append, self._end_text)
-        self._texts = TextStreams(wait_us, counters, self._ready.append, self.boards.leave)
+        self._texts = BatchTextStream(wait_us, counters, self._ready.append, self.boards.leave)
 
     @property
     def holds(self) -> bool:
@@ -110,8 +110,8 @@ class Pipeline:
         self._budgets = Budgets([device.rate_hz for device in in_order])
         return gone
 
-    def process(self, arrivals: Arrivals, now_us: int) -> BlockTable:
-        """Give the blocks that a batch completes, and those whose wait for a missing sample is over."""
+    def process(self, arrivals: DatagramBatch, now_us: int) -> BlockTable:
+        """Return the blocks that a batch completes, and those whose wait for a missing sample is over."""
         if len(arrivals):
             self.counters.received += len(arrivals)
             senders = arrivals.senders
@@ -131,7 +131,7 @@ class Pipeline:
         return self._take_ready()
 
     def sources_table(self, now_us: int) -> list[dict[str, Any]]:
-        """Give the senders as ``Sources.table`` does, and how well the clocks of those that are stored are known.
+        """Return the senders as ``Sources.table`` does, and how well the clocks of those that are stored are known.
 
         ``clock_error_ms`` bounds the error of a sample's server time, beside the network's least delay, which nobody
         sees from one side; it is never below the resolution of the device's time stamps. ``clock_drift_ppm`` tells how
@@ -140,7 +140,7 @@ class Pipeline:
         """
         rows = self.sources.table(now_us)
         for row in rows:
-            user_id = row["user_id"] if row["state"] == REASONS[OK] else None
+            user_id = row["user_id"] if row["state"] == DROP_CODES[OK] else None
             if user_id is not None and user_id not in self._devices:
                 user_id = self._senders.get(user_id)
             error_ms, row["clock_drift_ppm"] = (None, None) if user_id is None else self._clock(user_id)
@@ -152,7 +152,7 @@ class Pipeline:
         return self._stats.table(now_us, lambda user_id: self._clock(user_id)[0])
 
     def finish(self, now_us: int) -> BlockTable:
-        """Give all that is still held, without waiting longer."""
+        """Return all that is still held, without waiting longer."""
         self.boards.release(now_us, everything=True)
         self._texts.end_all()
         return self._take_ready()
@@ -164,7 +164,7 @@ class Pipeline:
             return None, None
         return round((clock.error_bound_us + resolution_us) / 1000, 2), round(clock.drift_ppm, 1)
 
-    def _take_boards(self, arrivals: Arrivals, _: NDArray[np.uint64], now_us: int) -> Heard:
+    def _take_boards(self, arrivals: DatagramBatch, _: NDArray[np.uint64], now_us: int) -> BatchResult:
         """Take in signed datagrams, and return what they say."""
         heard = self.boards.push(arrivals, now_us)
         if len(self._user_ids):
@@ -175,7 +175,7 @@ class Pipeline:
             self._stats.note(profiles, heard.codes, heard.widths, arrivals.addresses, now_us)
         return heard
 
-    def _take_texts(self, arrivals: Arrivals, senders: NDArray[np.uint64], now_us: int) -> Heard:
+    def _take_texts(self, arrivals: DatagramBatch, senders: NDArray[np.uint64], now_us: int) -> BatchResult:
         """Take in text datagrams, and return what they say."""
         texts = decode_batch(arrivals)
         profiles, codes = self._judge_texts(arrivals, texts)
@@ -205,7 +205,7 @@ class Pipeline:
             )
         ends = texts.value_ends
         last = np.maximum(texts.firsts + texts.counts - 1, 0)
-        return Heard(
+        return BatchResult(
             codes,
             texts.widths > 0,
             texts.user_ids,
@@ -216,7 +216,7 @@ class Pipeline:
             lambda index: tuple(texts.values[ends[index] - texts.widths[index] : ends[index]].tolist()),
         )
 
-    def _judge_texts(self, arrivals: Arrivals, texts: TextSamples) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+    def _judge_texts(self, arrivals: DatagramBatch, texts: TextSamples) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
         """Return the index of each text datagram's profile, -1 for none, and why it is not taken."""
         codes = np.zeros(len(arrivals), np.int8)
         if len(self._numbers):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from semg.block_table import BlockTable
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, readable
-from semg.ingest.streams.drop_codes import OK, REASONS
+from semg.ingest.streams.drop_codes import DROP_CODES, OK
 from semg.process.recent_counts import RecentCounts
 from semg.wire.stream_status import LONG_S, SHORT_S, ReceivedStatus
 
@@ -74,11 +74,11 @@ class ProfileStats:
         profiles
             Index of each datagram's profile, int64 ``(k,)``; -1 for none.
         codes
-            Numbers of ``REASONS``, int8 ``(k,)``.
+            Numbers of ``DROP_CODES``, int8 ``(k,)``.
         widths
             How many values each one's samples have, int64 ``(k,)``.
         addresses
-            Who sent them, as in ``Arrivals``.
+            Who sent them, as in ``DatagramBatch``.
         """
         named = np.flatnonzero(profiles >= 0)
         if not len(named):
@@ -128,7 +128,7 @@ class ProfileStats:
         short, seconds = self._recent.growth(user_id, SHORT_S)
         long, long_s = self._recent.growth(user_id, LONG_S)
         counts = dict(zip(_NAMES, short, strict=False))
-        dropped = zip(REASONS, short[len(_NAMES) :], strict=True)
+        dropped = zip(DROP_CODES, short[len(_NAMES) :], strict=True)
         low, high = float(ranges[0][index]), float(ranges[1][index])
         host, port = readable(self._addresses[index])
         return ReceivedStatus(
@@ -136,7 +136,7 @@ class ProfileStats:
             seconds=round(seconds, 2),
             datagrams=counts["datagrams"],
             samples=counts["samples"],
-            refused={reason: n for reason, n in dropped if n and reason != REASONS[OK]},
+            refused={reason: n for reason, n in dropped if n and reason != DROP_CODES[OK]},
             missing=counts["missing"],
             late=counts["late"],
             long_s=round(long_s, 2),
@@ -152,12 +152,12 @@ class ProfileStats:
     def _counts(self, user_id: int, index: int) -> tuple[int, ...]:
         """Return all counts of a profile: those of ``_NAMES``, then what was dropped by reason."""
         stream, by_code = self._counters.of(user_id), self._codes[index].tolist()
-        dropped = (n + stream.dropped[reason] for reason, n in zip(REASONS, by_code, strict=True))
+        dropped = (n + stream.dropped[reason] for reason, n in zip(DROP_CODES, by_code, strict=True))
         figures = stream.missing, stream.late, stream.runs, stream.segments
         return sum(by_code), int(self._samples[index]), *figures, *dropped
 
     def _make(self, n: int) -> None:
-        self._codes = np.zeros((n, len(REASONS)), np.int64)
+        self._codes = np.zeros((n, len(DROP_CODES)), np.int64)
         self._samples = np.zeros(n, np.int64)
         self._heard_us = np.zeros(n, np.int64)
         self._ranges = [_no_range(n)]
@@ -170,9 +170,7 @@ def _no_range(n: int) -> _Range:
     return np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32)
 
 
-def _moved(
-    ranges: _Range, old: NDArray[np.int64], new: NDArray[np.int64], n: int
-) -> _Range:
+def _moved(ranges: _Range, old: NDArray[np.int64], new: NDArray[np.int64], n: int) -> _Range:
     low, high = _no_range(n)
     low[new], high[new] = ranges[0][old], ranges[1][old]
     return low, high

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 from semg.clock import behind_machine_us, now_us
-from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, SLOT_BYTES, Arrivals, Datagram
+from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, SLOT_BYTES, Datagram, DatagramBatch
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +65,8 @@ class Receiver:
         finally:
             loop.remove_reader(self._socket)
 
-    def take(self) -> Arrivals:
-        """Give what has arrived, at most ``MAX_TAKEN`` datagrams; the last call's bytes are overwritten."""
+    def take(self) -> DatagramBatch:
+        """Return what has arrived, at most ``MAX_TAKEN`` datagrams; the last call's bytes are overwritten."""
         return self._reader.take()
 
 
@@ -91,7 +91,7 @@ class _ManyAtOnce:
         self._headers["control"] = _places(self._controls)
         self._used = MAX_TAKEN
 
-    def take(self) -> Arrivals:
+    def take(self) -> DatagramBatch:
         """Read until the socket is empty or the buffer is full."""
         headers = self._headers
         headers["name_size"][: self._used] = ADDRESS_BYTES
@@ -110,10 +110,12 @@ class _ManyAtOnce:
             if got < asked:
                 break
         self._used = n
-        return Arrivals(self._data[:n], headers["size"][:n].astype(np.int64), self._received_us(n), self._names[:n])
+        return DatagramBatch(
+            self._data[:n], headers["size"][:n].astype(np.int64), self._received_us(n), self._names[:n]
+        )
 
     def _received_us(self, n: int) -> np.ndarray:
-        """Give the moments of arrival: the kernel's, where it tells them and its clock is known."""
+        """Return the moments of arrival: the kernel's, where it tells them and its clock is known."""
         if not n:
             return _NOWHERE
         now = now_us()
@@ -129,7 +131,7 @@ class _OneByOne:
     def __init__(self, receiving: socket.socket) -> None:
         self._socket = receiving
 
-    def take(self) -> Arrivals:
+    def take(self) -> DatagramBatch:
         batch: list[Datagram] = []
         while len(batch) < MAX_TAKEN:
             try:
@@ -140,9 +142,9 @@ class _OneByOne:
                 logger.debug("udp: %s", exc)
                 break
             batch.append((data, now_us(), address[:2]))
-        return Arrivals.of(batch)
+        return DatagramBatch.of(batch)
 
 
 def _places(rows: np.ndarray) -> np.ndarray:
-    """Give the address in memory of each row."""
+    """Return the address in memory of each row."""
     return rows.ctypes.data + np.arange(len(rows), dtype=np.uint64) * np.uint64(rows.strides[0])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from semg.domain import Board, BoardMark, Device
+from semg.domain import Board, Device, HighWaterMark
 from semg.errors import SettingsError, StoreError, WireError
 from semg.ingest.boards.datagrams import Boards, KnownBoard
 from semg.security.board_keys import decrypt_key
@@ -105,7 +105,7 @@ class Registry:
             self._boards.give_back_marks(marks)
             raise
 
-    def _write(self, marks: dict[int, BoardMark]) -> None:
+    def _write(self, marks: dict[int, HighWaterMark]) -> None:
         with self._pool.transaction() as tx:
             boards_store.remember_marks(tx, marks)
 
@@ -122,7 +122,7 @@ class Registry:
         return devices, known, assigned
 
     def _key(self, board: Board) -> tuple[bytes, Key | None]:
-        """Give a board's stored key and the key itself, decrypted when it is new; None when it cannot be read."""
+        """Return a board's stored key and the key itself, decrypted when it is new; None when it cannot be read."""
         stored = board.key_encrypted or b""
         cached = self._keys.get(board.board_id)
         if cached is not None and cached[0] == stored:

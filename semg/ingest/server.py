@@ -15,7 +15,7 @@ from nats.aio.client import Client
 
 from semg.clock import now_us
 from semg.errors import BusError, SemgError, StoreError
-from semg.ingest.journal.journal_writer import StoreTask
+from semg.ingest.journal.journal_writer import JournalWriter
 from semg.ingest.journal.publisher import Journal
 from semg.ingest.journal.store_process import StoreProcess
 from semg.ingest.live_publisher import LivePublisher
@@ -23,7 +23,7 @@ from semg.ingest.pipeline import Pipeline
 from semg.ingest.receiver import MAX_TAKEN, Receiver
 from semg.ingest.registry import Registry
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.datagram_batch import Arrivals
+from semg.ingest.streams.datagram_batch import DatagramBatch
 from semg.ingest.text.networks import Networks
 from semg.ingest.udp_socket import granted_buffer, kernel_drops, open_socket
 from semg.process import bus
@@ -75,7 +75,7 @@ class IngestServer:
         self._told: Counter[str] = Counter()
 
     def metrics(self) -> dict[str, Any]:
-        """Give the counters and the table of senders as of the last second. Safe from any thread."""
+        """Return the counters and the table of senders as of the last second. Safe from any thread."""
         return self._snapshot
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -98,7 +98,7 @@ class IngestServer:
                 await client.close()
 
     async def _connect(self, stop: asyncio.Event) -> Client | None:
-        """Give the bus; a server that is not there yet is waited for, until told to stop."""
+        """Return the bus; a server that is not there yet is waited for, until told to stop."""
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -159,13 +159,13 @@ class IngestServer:
             await asyncio.to_thread(heartbeat.stop, 1.0)
             logger.info("stopped: %s", self.counters.as_metrics())
 
-    def _stores(self, client: Client) -> Sequence[StoreTask | StoreProcess]:
+    def _stores(self, client: Client) -> Sequence[JournalWriter | StoreProcess]:
         if not self._settings.run_store_task:
             return []
         partitions = range(self._settings.journal_partitions)
         if self._store_apart:
             return [StoreProcess(self._settings, partitions, self.counters)]
-        return [StoreTask(client, self._pool, self._settings, number, self.counters) for number in partitions]
+        return [JournalWriter(client, self._pool, self._settings, number, self.counters) for number in partitions]
 
     async def _flush_for_ever(
         self, registry: Registry, receiver: Receiver, journal: Journal, live: LivePublisher
@@ -193,7 +193,7 @@ class IngestServer:
             if len(arrivals) == MAX_TAKEN:
                 pause_s = 0.0
 
-    async def _hand_over(self, arrivals: Arrivals, journal: Journal, live: LivePublisher) -> None:
+    async def _hand_over(self, arrivals: DatagramBatch, journal: Journal, live: LivePublisher) -> None:
         try:
             table = self._pipeline.process(arrivals, now_us())
         except Exception:  # one batch must not end the service; what it held is counted

@@ -8,6 +8,7 @@ from typing import Literal
 
 from semg.domain import Device
 from semg.wire.stream_status import DecidedStatus, ReceivedStatus
+from semg.words import counted
 
 HealthLevel = Literal["good", "fair", "bad", "silent"]
 FixKind = Literal["range", "rate", "allow_v1"]
@@ -37,21 +38,21 @@ REFUSALS = {
     "ok": "accepted",
     "unknown_profile": "no profile has this number",
     "v1_not_allowed": "the profile does not accept the plain text format (v1): allow it, or use a board with a key",
-    "v1_network": "the plain text format (v1) is not taken from this network (V1_NETWORKS)",
-    "rate_limited": "it sends far more than its rate, or nothing but what is refused",
-    "second_sender": "another device sends for the same profile: give each its own number",
-    "channel_count": "another number of channels than the profile's device",
-    "json": "JSON arrived; send a line userid,millis,a0,a1,… for each sample",
+    "v1_network": "the plain text format (v1) is not accepted from this network (setting V1_NETWORKS)",
+    "rate_limited": "it sends far more samples than its rate allows, or only datagrams that are refused",
+    "second_sender": "another device is already sending for this profile: give each device its own number",
+    "channel_count": "the number of channels differs from that of the profile's device",
+    "json": "JSON was received; send one line userid,millis,a0,a1,… per sample",
     "field_count": "expected userid,millis and 1 to 16 values, separated by commas",
     "lines_differ": "the lines of one datagram name different profiles, or have different numbers of values",
     "not_integer": "userid and millis must be whole numbers without a sign",
     "not_number": "a value is not a number, or is missing",
     "not_text": "the datagram is neither text nor of the binary format",
-    "value_range": "a value is larger than 16,777,216",
-    "time_range": "millis is later than the year 2100",
-    "time_unit": "millis steps a thousand times too far: are these microseconds?",
-    "time_jump": "the time jumps back and forth: it is no clock, or two devices send with one number",
-    "time_stands": "the time hardly advances: are these seconds, or always the same time?",
+    "value_range": "a value is outside ±16,777,216",
+    "time_range": "millis is too large: it would be a time after the year 2100",
+    "time_unit": "millis advances 1,000 times too fast: is it in microseconds? Send milliseconds",
+    "time_jump": "the time jumps back and forth: millis is not a clock, or two devices use the same number",
+    "time_stands": "millis hardly advances: is it in seconds, or always the same? Send milliseconds",
     "no_consent": "the person's consent to the recording is missing or was withdrawn",
     "too_long": "the datagram is longer than 1,400 bytes",
     "empty": "the datagram is empty",
@@ -67,9 +68,9 @@ REFUSALS = {
 """What is wrong with a refused datagram or sample, by reason."""
 
 _WORDS = {
-    "good": "good", "silent": "silent", "rate": "wrong rate", "lost": "samples are lost", "starts": "starts anew",
+    "good": "good", "silent": "silent", "rate": "wrong rate", "lost": "samples are lost", "starts": "keeps restarting",
     "gaps": "many gaps", "range": "wrong range", "no_windows": "no complete window", "no_decisions": "no decisions",
-    "second_sender": "two devices, one number", "time_unit": "microseconds?", "time_stands": "time stands still",
+    "second_sender": "two devices, one number", "time_unit": "microseconds?", "time_stands": "time does not advance",
     "time_jump": "time jumps", "channel_count": "wrong number of channels", "duplicate": "samples are repeated",
     "v1_not_allowed": "text is not allowed", "no_consent": "no consent", "rate_limited": "sends too much",
 }  # fmt: skip
@@ -142,7 +143,7 @@ def judge_stream(
         Whether windows and decisions are expected.
     """
     if received is None or received.age_s > FRESH_S or not (received.datagrams or received.samples):
-        return StreamHealth("silent", "silent", f"Nothing comes for {name} at the moment.", blocks=True)
+        return StreamHealth("silent", "silent", f"No data is arriving for {name} at the moment.", blocks=True)
     judged = (
         _judge_refused(name, device, received)
         or _judge_time(name, device, received)
@@ -177,7 +178,8 @@ def _judge_refused(name: str, device: Device, received: ReceivedStatus) -> Strea
         return StreamHealth("bad", reason, f"Nothing is accepted for {name}: {sentence}", blocks=True, fix=fix)
     blocks = reason in ("second_sender", *_TIMES) and share > LOSS_BAD
     level: HealthLevel = "bad" if blocks or share > LOSS_BAD else "fair"
-    return StreamHealth(level, reason, f"{share:.0%} of what comes for {name} is refused: {sentence}", "", blocks, fix)
+    said = f"{share:.0%} of the data sent for {name} is refused: {sentence}"
+    return StreamHealth(level, reason, said, "", blocks, fix)
 
 
 def _refusal_of(name: str, device: Device, received: ReceivedStatus, reason: str) -> tuple[str, Fix | None]:
@@ -185,18 +187,24 @@ def _refusal_of(name: str, device: Device, received: ReceivedStatus, reason: str
     period_ms = 1000 / device.rate_hz
     if reason == "channel_count":
         sent, own = received.channels, device.n_channels
-        return f"the device sends {_n(sent, 'channel')}, but {own} are set. Name {sent} on the page Profiles.", None
+        return (
+            f"the device sends {counted(sent, 'channel')}, but {own} {'is' if own == 1 else 'are'} set. List "
+            f"{counted(sent, 'channel')} on the Profiles page."
+        ), None
     if reason == "time_unit":
         return (
-            f"millis steps by about {1000 * period_ms:,.0f}, where {period_ms:g} is expected; are these microseconds? "
-            "Send millis(), or micros() / 1000."
+            f"millis advances by about {1000 * period_ms:,.0f} per sample instead of {period_ms:g}; is it in "
+            "microseconds? Send millis(), or micros() / 1000."
         ), None
     if reason == "time_stands":
-        return f"millis hardly advances, where steps of {period_ms:g} are expected; are these seconds?", None
+        return (
+            f"millis hardly advances, although steps of {period_ms:g} are expected; is it in seconds? Send "
+            "milliseconds."
+        ), None
     if reason == "second_sender":
         return (
-            f"two devices send for {name}, and only the one that came first is taken. Give each its own number, or "
-            "switch one off."
+            f"two devices send for {name}, and only the first one is accepted. Give each its own number, or switch "
+            "one off."
         ), None
     if reason == "v1_not_allowed":
         allow = Fix("allow_v1", {"allow_v1": True}, "Accept the plain text format")
@@ -209,8 +217,8 @@ def _judge_time(name: str, device: Device, received: ReceivedStatus) -> StreamHe
     if starts * 60 / max(received.long_s, 10.0) >= STARTS_BAD:
         return StreamHealth(
             "bad", "starts",
-            f"The time of {name}'s device started anew {starts} times in {received.long_s:.0f} s: it restarts, or its "
-            "clock jumps. Check its power.",
+            f"{name}'s device restarted, or its clock jumped, {'once' if starts == 1 else f'{starts} times'} in the "
+            f"last {received.long_s:.0f} s. Check its power supply.",
             blocks=True,
         )  # fmt: skip
     if received.seconds < MEASURED_S:
@@ -223,8 +231,8 @@ def _judge_time(name: str, device: Device, received: ReceivedStatus) -> StreamHe
     fix = Fix("rate", {"rate_hz": round(sent_hz)}, f"Set {sent_hz:.0f} samples/s") if 50 <= sent_hz <= 2000 else None
     return StreamHealth(
         level, "rate",
-        f"{sent_hz:.0f} samples/s come from {name}'s device, but {device.rate_hz:g} are set. Change the sketch, or the "
-        "rate on the page Profiles.",
+        f"{name}'s device sends {sent_hz:.0f} samples/s, but {device.rate_hz:g} is set. Change the rate in the "
+        "device's sketch or on the Profiles page.",
         fix=fix if level == "bad" else None,
     )  # fmt: skip
 
@@ -236,8 +244,8 @@ def _judge_range(name: str, device: Device, received: ReceivedStatus) -> StreamH
     least, most = suggested_range(low, high)
     return StreamHealth(
         "bad", "range",
-        f"Values {low:g} to {high:g} lie outside the range {device.adc_min:g} to {device.adc_max:g} that is set for "
-        f"{name}.",
+        f"{name}'s values run from {low:g} to {high:g}, beyond the range {device.adc_min:g} to {device.adc_max:g} that "
+        "is set. Correct the range on the Profiles page.",
         fix=Fix("range", {"adc_min": least, "adc_max": most}, f"Set the range {least:g} to {most:g}"),
     )  # fmt: skip
 
@@ -248,12 +256,14 @@ def _judge_decided(name: str, received: ReceivedStatus, decided: DecidedStatus) 
     if not decided.windows:
         return StreamHealth(
             "bad", "no_windows",
-            f"No window of {name}'s stream is complete: gaps or new starts come too often, or nat_inference does not "
-            "run.",
+            f"No complete window from {name}'s device: there are too many gaps or restarts, or the service "
+            "nat_inference is not running. See the services on the Overview page.",
         )  # fmt: skip
     return StreamHealth(
-        "bad", "no_decisions", f"{name}'s windows are not answered. The service api, or the model, does not work."
-    )
+        "bad", "no_decisions",
+        f"{name}'s windows get no decision: the service api or the model is not working. See the services on the "
+        "Overview page.",
+    )  # fmt: skip
 
 
 def _judge_loss(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:
@@ -265,8 +275,9 @@ def _judge_loss(name: str, device: Device, received: ReceivedStatus) -> StreamHe
     if gaps > GAPS_FAIR:
         level = "bad" if gaps > GAPS_BAD else "fair"
         return StreamHealth(
-            level, "gaps", f"{name}'s stream has {gaps:.0f} gaps a minute, and no window spans a gap. Check the Wi-Fi."
-        )
+            level, "gaps",
+            f"{name}'s stream has {gaps:.0f} gaps a minute, and a window cannot span a gap. Check the Wi-Fi.",
+        )  # fmt: skip
     return None
 
 
@@ -290,14 +301,10 @@ def _figures(device: Device, received: ReceivedStatus, decided: DecidedStatus | 
         f"{received.samples / seconds:.0f} samples/s",
         f"{loss:.1%} lost",
         f"{n_refused / max(1, n_refused + received.samples):.0%} refused",
-        f"{max(0, received.runs - received.segments) / minutes:.0f} gaps and "
-        f"{max(0, received.segments - 1) / minutes:.0f} new starts a minute",
+        f"{max(0, received.runs - received.segments) / minutes:.0f} gaps/min",
+        f"{max(0, received.segments - 1) / minutes:.0f} restarts/min",
     ]
     if decided is not None and decided.seconds:
         windows, decisions = decided.windows / decided.seconds, decided.decisions / decided.seconds
         parts.append(f"{windows:.1f} windows/s, {decisions:.1f} decisions/s")
     return " · ".join(parts)
-
-
-def _n(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

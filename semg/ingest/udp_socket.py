@@ -22,7 +22,7 @@ SO_RCVBUFFORCE = 33
 
 
 def open_socket(settings: Settings) -> socket.socket:
-    """Give the bound socket with its receive buffer: the one that was handed down, or a new one.
+    """Return the bound socket with its receive buffer: the one that was handed down, or a new one.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def open_socket(settings: Settings) -> socket.socket:
 
 
 def kernel_drops(receiving: socket.socket) -> int:
-    """Give how many datagrams the kernel dropped because the socket's buffer was full; 0 where it does not tell.
+    """Return how many datagrams the kernel dropped because the socket's buffer was full; 0 where it does not tell.
 
     Source: the last column of ``/proc/net/udp``, Linux ``proc(5)``.
     """
@@ -64,12 +64,12 @@ def kernel_drops(receiving: socket.socket) -> int:
 
 
 def granted_buffer(receiving: socket.socket) -> int:
-    """Give the receive buffer's size in bytes: Linux reports twice that, the other half is for its book-keeping."""
+    """Return the receive buffer's size in bytes: Linux reports twice that, the other half is for its book-keeping."""
     return receiving.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
 
 
 def _take_over(descriptor: int) -> socket.socket:
-    """Give the socket of an inherited descriptor; a child of this process does not inherit it again."""
+    """Return the socket of an inherited descriptor; a child of this process does not inherit it again."""
     try:
         receiving = socket.socket(fileno=descriptor)
     except OSError as exc:

@@ -12,7 +12,7 @@ import numpy as np
 from semg.domain import ClassifierKind, Sensor
 from semg.errors import RecordingError, TrainingError
 from semg.priors.building import digest_of, load_base
-from semg.recordings.csv_format import NO_ANSWERS, Answers, load_recording
+from semg.recordings.csv_format import NO_ANSWERS, LayoutAnswers, load_recording
 from semg.recordings.overlap import shared_rows
 from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
 from semg.signals.model.classifier import Classifier
@@ -25,7 +25,7 @@ from semg.signals.training.trainer import follow
 
 
 def paths_from_argument(value: object, name: str) -> list[Path]:
-    """Give the files of a command-line value, which fire hands over as text, or as a tuple when it has commas.
+    """Return the files of a command-line value, which fire hands over as text, or as a tuple when it has commas.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def check_test(learned: Sequence[LabelledSamples], tests: Sequence[LabelledSampl
 
 
 def held_out_windows(classifier: Classifier, tests: Sequence[LabelledSamples]) -> WindowSet:
-    """Give the windows that are scored: those of the grid that lie wholly inside one stretch."""
+    """Return the windows that are scored: those of the grid that lie wholly inside one stretch."""
     return make_windows(tests, classifier.channels, classifier.conditioning, classifier.window)
 
 
@@ -88,9 +88,9 @@ def evaluate_recordings(
     calibrate: Path | None = None,
     base: Path | None = None,
     adapt: bool = True,
-    answers: Answers = NO_ANSWERS,
+    answers: LayoutAnswers = NO_ANSWERS,
 ) -> dict[str, Any]:
-    """Give the report of a classifier fitted on some recordings and tried on others, JSON-able.
+    """Return the report of a classifier fitted on some recordings and tried on others, JSON-able.
 
     Parameters
     ----------

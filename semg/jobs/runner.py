@@ -63,7 +63,7 @@ class JobRunner:
         self.finished = 0
 
     def metrics(self) -> dict[str, object]:
-        """Give what the runner does now."""
+        """Return what the runner does now."""
         return {"running": [r.job.job_id for r in self._running], "finished": self.finished}
 
     def run(self, stop: threading.Event) -> None:

@@ -23,7 +23,7 @@ from semg.signals.dataset import LabelledSamples
 from semg.signals.model.classifier import Classifier
 from semg.signals.training.fitting import TrainingStopped
 from semg.signals.training.options import TrainingOptions
-from semg.signals.training.population_prior import Base
+from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.train import TrainingProgress, train
 from semg.signals.training.verdict import compare_with_active
 from semg.store import consents, jobs, models, profiles
@@ -75,7 +75,7 @@ class _Reporter:
 
 
 @dataclass(frozen=True, slots=True)
-class _Material:
+class _TrainingSet:
     """What a job trains on."""
 
     session_ids: tuple[int, ...]
@@ -88,7 +88,7 @@ class _Material:
 class _Version:
     """The version that a job makes: stored when its classifier is ready, judged and activated with its report."""
 
-    def __init__(self, settings: Settings, pool: Pool, job: Job, material: _Material) -> None:
+    def __init__(self, settings: Settings, pool: Pool, job: Job, material: _TrainingSet) -> None:
         self._settings, self._pool, self._job, self._material = settings, pool, job, material
         self.number: int | None = None
 
@@ -207,7 +207,7 @@ def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
     return None
 
 
-def _load(tx: Transaction, job: Job, calibrate: bool) -> _Material:
+def _load(tx: Transaction, job: Job, calibrate: bool) -> _TrainingSet:
     found = [sessions_store.get_session(tx, session_id) for session_id in job.session_ids]
     found.sort(key=lambda session: (session.started_at, session.session_id))
     active = models.find_active_artifact(tx, job.user_id)
@@ -225,7 +225,7 @@ def _load(tx: Transaction, job: Job, calibrate: bool) -> _Material:
             previous = Classifier.from_bytes(active[1])
         except ArtifactError as exc:  # a damaged version is a reason to train, not to fail
             logger.warning("the active version is not compared with: %s", exc, extra={"job_id": job.job_id})
-    return _Material(
+    return _TrainingSet(
         tuple(session.session_id for session in found),
         [load_session(tx, session) for session in found],
         None if calibration is None else calibration.session_id,
@@ -235,7 +235,7 @@ def _load(tx: Transaction, job: Job, calibrate: bool) -> _Material:
 
 
 def _sessions_of_active(tx: Transaction, active: Model | None, calibration_id: int) -> list[Session]:
-    """Give the sessions that the active model was trained on, which a calibration alone adapts."""
+    """Return the sessions that the active model was trained on, which a calibration alone adapts."""
     if active is None:
         raise TrainingError(
             "There is no active model that a calibration could adapt: train one on whole sessions first, or choose "
@@ -255,8 +255,10 @@ def _sessions_of_active(tx: Transaction, active: Model | None, calibration_id: i
     return sorted(found, key=lambda session: (session.started_at, session.session_id))
 
 
-def _find_base(settings: Settings, pool: Pool, job: Job, material: _Material, options: TrainingOptions) -> Base | None:
-    """Give a base to start from; a damaged one is no reason to fail."""
+def _find_base(
+    settings: Settings, pool: Pool, job: Job, material: _TrainingSet, options: TrainingOptions
+) -> PopulationPrior | None:
+    """Return a base to start from; a damaged one is no reason to fail."""
     if not material.sessions:
         return None
     try:
@@ -267,7 +269,7 @@ def _find_base(settings: Settings, pool: Pool, job: Job, material: _Material, op
 
 
 def _with_bank(tx: Transaction, job: Job) -> dict[str, object]:
-    """Give the job's options; channels that it does not name are those of the profile's gesture bank."""
+    """Return the job's options; channels that it does not name are those of the profile's gesture bank."""
     options = dict(job.options)
     if options.get("channels") is None:
         options["channels"] = profiles.get_profile(tx, job.user_id).channels_used

@@ -9,7 +9,7 @@ from semg import clock
 from semg.capture import CaptureConductor
 from semg.domain import Session
 from semg.errors import StoreError
-from semg.process.threaded_publisher import Announcer
+from semg.process.threaded_publisher import ThreadedPublisher
 from semg.store.pool import Pool
 from semg.wire import messages
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 EVERY_S = 0.2
 
 
-def conduct_captures(pool: Pool, announcer: Announcer, stop: threading.Event) -> None:
+def conduct_captures(pool: Pool, announcer: ThreadedPublisher, stop: threading.Event) -> None:
     """Write repetitions when they have been performed, until told to stop."""
     conductor = CaptureConductor()
     failing = False
@@ -32,8 +32,8 @@ def conduct_captures(pool: Pool, announcer: Announcer, stop: threading.Event) ->
             failing = True
 
 
-def _announce(announcer: Announcer, session: Session) -> None:
-    """Tell of an edge: live conditioning is reset there, as it will be offline."""
+def _announce(announcer: ThreadedPublisher, session: Session) -> None:
+    """Publish an edge: live conditioning is reset there, as it will be offline."""
     edge = session.started_at if session.ended_at is None else session.ended_at
     message = messages.SessionEdge(userid=session.user_id, session_id=session.session_id, at=edge)
     announcer.publish(messages.sessions_subject(session.user_id), message)

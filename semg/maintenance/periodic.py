@@ -11,7 +11,7 @@ from semg.errors import SemgError
 logger = logging.getLogger(__name__)
 
 
-def repeat(work: Callable[[], object], what: str, every_s: float, stop: threading.Event) -> None:
+def run_periodically(work: Callable[[], object], what: str, every_s: float, stop: threading.Event) -> None:
     """Do work every so often until told to stop; a store that is away is told once and tried again.
 
     Parameters

@@ -23,7 +23,7 @@ NOTED_S = 900.0
 """How long somebody stays noted: a base that was being made at the erasure is stored only then."""
 
 
-class BaseKeeper:
+class PriorKeeper:
     """Takes people out of stored bases who were erased, or agree to their use no longer; one thread calls ``step``."""
 
     def __init__(self, pool: Pool, folder: Path) -> None:
@@ -84,7 +84,7 @@ class BaseKeeper:
 
 def keep_bases(settings: Settings, pool: Pool, stop: threading.Event) -> None:
     """Look after the bases, and remove archives that were not fetched and what uploads left, until told to stop."""
-    keeper = BaseKeeper(pool, settings.data_dir / "bases")
+    keeper = PriorKeeper(pool, settings.data_dir / "bases")
     while not stop.wait(EVERY_S):
         try:
             keeper.step()

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from semg import clock
 from semg.domain import Block, Device, Profile, Session
-from semg.maintenance.periodic import repeat
+from semg.maintenance.periodic import run_periodically
 from semg.recordings.overview import read_recorded, recorded
-from semg.signals.repetition_quality import Judged, compare_with_rest, judge_repetition, judge_session
+from semg.signals.repetition_quality import RepetitionQuality, compare_with_rest, judge_repetition, judge_session
 from semg.store import profiles, sessions
 from semg.store.pool import Pool
 from semg.store.session_quality import SessionQuality, list_unjudged, save_quality
@@ -26,7 +26,7 @@ PAUSE_S = 0.02
 
 def keep_quality(pool: Pool, stop: threading.Event) -> None:
     """Judge sessions that have ended until told to stop; a store that is away is tried again."""
-    repeat(lambda: judge_sessions(pool, stop, clock.utc_now()), "session quality", EVERY_S, stop)
+    run_periodically(lambda: judge_sessions(pool, stop, clock.utc_now()), "session quality", EVERY_S, stop)
 
 
 def judge_sessions(pool: Pool, stop: threading.Event, now: datetime) -> int:
@@ -52,7 +52,7 @@ def _judge(pool: Pool, stop: threading.Event, session: Session, profile: Profile
     source, device = recorded(profile, session), _device(session, profile.device)
     with pool.transaction() as tx:
         labels = sessions.list_repetitions(tx, session.session_id)
-    found: dict[int, Judged] = {}
+    found: dict[int, RepetitionQuality] = {}
     for label in labels:
         if stop.wait(PAUSE_S):
             return None
@@ -67,7 +67,7 @@ def _judge(pool: Pool, stop: threading.Event, session: Session, profile: Profile
 
 
 def _device(session: Session, device: Device) -> Device:
-    """Give the device as it was when the session was recorded."""
+    """Return the device as it was when the session was recorded."""
     return replace(
         device,
         channels=session.channels,
@@ -78,7 +78,7 @@ def _device(session: Session, device: Device) -> Device:
 
 
 def _widened(device: Device, session: Session, blocks: Sequence[Block]) -> Device:
-    """Give the device with a range that holds an imported recording: it may come from another converter."""
+    """Return the device with a range that holds an imported recording: it may come from another converter."""
     if session.origin != "import" or not blocks:
         return device
     low = min(float(block.samples.min()) for block in blocks)

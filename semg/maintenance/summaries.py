@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from semg import clock
 from semg.domain import Session
-from semg.maintenance.periodic import repeat
+from semg.maintenance.periodic import run_periodically
 from semg.recordings.overview import Recorded, recorded, stale_minutes, summarise_minute
 from semg.store import profiles, sessions
 from semg.store.pool import Pool
@@ -22,7 +22,7 @@ PAUSE_S = 0.05
 
 def keep_summaries(pool: Pool, stop: threading.Event) -> None:
     """Summarise recent sessions until told to stop; a store that is away is tried again."""
-    repeat(lambda: summarise_sessions(pool, stop, clock.utc_now()), "summaries", EVERY_S, stop)
+    run_periodically(lambda: summarise_sessions(pool, stop, clock.utc_now()), "summaries", EVERY_S, stop)
 
 
 def summarise_sessions(pool: Pool, stop: threading.Event, now: datetime) -> int:

@@ -40,7 +40,7 @@ def find(name: str, known: Iterable[str]) -> str | None:
 
 
 def is_like_rest(label: str) -> bool:
-    """Tell whether a label may stand for rest; the label that is called so is rest."""
+    """Return whether a label may stand for rest; the label that is called so is rest."""
     return key(label) in LIKE_REST
 
 

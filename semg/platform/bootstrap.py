@@ -111,7 +111,7 @@ def prepare(root: Path, venv: Path, requirements: list[Path], log: Path) -> None
 
 
 def _stamps(venv: Path, requirements: list[Path]) -> list[tuple[Path, Path]]:
-    """Give each requirements file with the stamp that tells that its present content is installed here."""
+    """Return each requirements file with the stamp that tells that its present content is installed here."""
     return [
         (path, venv / f".installed-{path.resolve().parent.name}-{path.stem}-{_digest(venv, path)}")
         for path in (path.resolve() for path in requirements)
@@ -130,7 +130,7 @@ def _locks(path: Path) -> tuple[Path, ...]:
 
 
 def _works(venv: Path) -> bool:
-    """Tell whether the environment has a Python that runs, here, with pip."""
+    """Return whether the environment has a Python that runs, here, with pip."""
     python = venv / "bin" / "python"
     if not os.access(python, os.X_OK):
         return False
@@ -191,7 +191,7 @@ def _open_log(log: Path) -> io.FileIO:
 
 
 def _reason(log: Path) -> str:
-    """Give the cause that a log shows, in one sentence."""
+    """Return the cause that a log shows, in one sentence."""
     text = log.read_text(encoding="utf-8", errors="replace")
     if "No space left on device" in text or "Disk quota exceeded" in text:
         free_mb = shutil.disk_usage(ROOT).free >> 20

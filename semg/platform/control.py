@@ -110,7 +110,7 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, wit
             ready = _wait_ready(settings, psutil.Process(process.pid), process)
             ports = env_file.remember_ports(env_file_path(), settings)
             if ports:
-                say(f"Wrote {', '.join(ports)} into {env_file_path()}: the tools find the platform there.")
+                say(f"Saved {', '.join(ports)} in {env_file_path()}, so that the tools can find the platform.")
             return Started(settings, ready, ensure_admin(settings, reset=reset_admin))
         except BaseException:
             _end_all(settings, installation)
@@ -139,7 +139,7 @@ def stop(say: Say) -> bool:
 
 
 def status(settings: Settings) -> tuple[state.State | None, list[int]]:
-    """Give the state of a running platform (or None), and the pids that an ended supervisor left behind."""
+    """Return the state of a running platform (or None), and the pids that an ended supervisor left behind."""
     current = state.read(state.state_file(settings.data_dir))
     if current is not None and current.is_current:
         return current, []

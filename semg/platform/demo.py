@@ -56,8 +56,8 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     report = model.report
     say(
         f"Balanced accuracy {report['balanced_accuracy']:.1%} (accuracy {report['accuracy']:.1%}) on "
-        f"{report['windows']} windows of a session that the classifier had not seen; guessing: "
-        f"{report['chance_balanced']:.1%} balanced."
+        f"{report['windows']} windows of a session that the classifier had not seen; chance level "
+        f"{report['chance_balanced']:.1%}."
     )
     say(report["verdict"]["sentence"])
     _stream(settings, user_id)
@@ -153,7 +153,7 @@ class _Performed:
         self._until_ms = -1
 
     def label_at(self, device_ms: float) -> str | None:
-        """Give the gesture at a device time; None where it is too far to compute."""
+        """Return the gesture at a device time; None where it is too far to compute."""
         if device_ms > self.LONGEST_MS:
             return None
         while self._until_ms < device_ms:

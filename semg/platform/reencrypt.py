@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from semg.errors import SealError, SettingsError
+from semg.errors import EncryptedFileError, SettingsError
 from semg.privacy import archive_downloads, pseudonyms
 from semg.security import board_keys as board_keys
 from semg.security import field_encryption, totp
@@ -95,7 +95,7 @@ def _videos(pool: Pool, settings: Settings, vault: Vault, left: list[str]) -> in
         try:
             with pool.transaction() as tx:
                 n += videos.lock_ready(tx, session_id) and files.reseal()
-        except SealError as exc:
+        except EncryptedFileError as exc:
             left.append(f"video of session {session_id}: {exc}")
             continue
         if not files.is_current():

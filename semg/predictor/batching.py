@@ -10,23 +10,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.predictor.stream_adapters import Follower
-from semg.signals.model.batched_forward import Member, predict_together
+from semg.predictor.stream_adapters import StreamAdapter
+from semg.signals.model.batched_forward import Member, predict_batch
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StreamWindow:
     """A window, who answers it, and who follows its stream."""
 
     place: int
     member: Member
     window: NDArray[np.float32]
-    follower: Follower | None
+    follower: StreamAdapter | None
 
 
-def answer(asked: list[Asked], probabilities: NDArray[np.float32]) -> None:
+def answer(asked: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
     """Answer windows of many profiles, in as few passes as what the followers learn from them permits.
 
     Parameters
@@ -41,8 +41,8 @@ def answer(asked: list[Asked], probabilities: NDArray[np.float32]) -> None:
         _answer_now(now, probabilities)
 
 
-def _next_pass(asked: list[Asked]) -> tuple[list[Asked], list[Asked]]:
-    """Give the windows that can be answered now, and those that wait for what their follower learns from these."""
+def _next_pass(asked: list[StreamWindow]) -> tuple[list[StreamWindow], list[StreamWindow]]:
+    """Return the windows that can be answered now, and those that wait for what their follower learns from these."""
     left: dict[int, int] = {}
     now, later = [], []
     for one in asked:
@@ -56,11 +56,11 @@ def _next_pass(asked: list[Asked]) -> tuple[list[Asked], list[Asked]]:
     return now, later
 
 
-def _answer_now(asked: list[Asked], probabilities: NDArray[np.float32]) -> None:
+def _answer_now(asked: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
     """Answer windows, those whose classifiers are alike in one pass, and let the followers learn."""
-    groups: dict[Hashable, list[Asked]] = defaultdict(list)
+    groups: dict[Hashable, list[StreamWindow]] = defaultdict(list)
     for one in asked:
-        groups[one.member.alike].append(one)
+        groups[one.member.batch_key].append(one)
     for group in groups.values():
         answers, features = _predict(group)
         probabilities[[one.place for one in group], : answers.shape[1]] = answers
@@ -68,8 +68,8 @@ def _answer_now(asked: list[Asked], probabilities: NDArray[np.float32]) -> None:
             _teach(group, features)
 
 
-def _predict(group: list[Asked]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Give probabilities and features in one pass; when that fails, one by one, NaN for those for whom it fails again.
+def _predict(group: list[StreamWindow]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return probabilities and features in one pass; when that fails, one by one, with NaN where it fails again.
 
     Whoever needs the one by one learns nothing from it.
     """
@@ -83,14 +83,14 @@ def _predict(group: list[Asked]) -> tuple[NDArray[np.float32], NDArray[np.float3
     members = [one.member for one in group]
     shifts = [None if adapter is None else adapter.shift for adapter in adapters]
     try:
-        return predict_together(members, windows, None if all(shift is None for shift in shifts) else shifts)
+        return predict_batch(members, windows, None if all(shift is None for shift in shifts) else shifts)
     except Exception:  # find out whose model it is, so that the others are answered
         logger.exception("prediction of %d windows failed, each is tried alone", len(windows))
     wide = max(len(member.classifier.classes) for member in members)
     alone = np.full((len(windows), wide), np.nan, np.float32)
     for row, member, window, shift in zip(alone, members, windows, shifts, strict=True):
         try:
-            own = predict_together([member], window[None], None if shift is None else [shift])[0][0]
+            own = predict_batch([member], window[None], None if shift is None else [shift])[0][0]
         except Exception:
             logger.exception("prediction failed")
         else:
@@ -99,7 +99,7 @@ def _predict(group: list[Asked]) -> tuple[NDArray[np.float32], NDArray[np.float3
     return alone, None
 
 
-def _teach(group: list[Asked], features: NDArray[np.float32]) -> None:
+def _teach(group: list[StreamWindow], features: NDArray[np.float32]) -> None:
     """Let each follower learn from its windows, in their order."""
     rows: dict[int, list[int]] = defaultdict(list)
     for row, one in enumerate(group):

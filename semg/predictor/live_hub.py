@@ -72,7 +72,7 @@ class LiveHub:
 
     @asynccontextmanager
     async def watch(self, user_id: int, channels: tuple[str, ...], *, samples: bool = True) -> AsyncIterator[Viewer]:
-        """Give a viewer of a profile's decisions, and of its samples if wanted, until the block ends."""
+        """Return a viewer of a profile's decisions, and of its samples if wanted, until the block ends."""
         viewer = Viewer(self._max_waiting)
         makers: dict[str, Callable[[bytes], list[bytes]]] = {messages.decisions_subject(user_id): _decisions}
         if samples:
@@ -94,7 +94,7 @@ class LiveHub:
                 await self._leave(subject, viewer)
 
     async def _ask_for_samples(self, user_id: int) -> None:
-        """Tell ingest, again and again, that somebody watches; cancel to stop."""
+        """Publish, again and again, that somebody watches; cancel to stop."""
         while True:
             try:
                 await self._bus.publish(messages.watch_subject(user_id), b"")
@@ -132,7 +132,7 @@ def _decisions(data: bytes) -> list[bytes]:
 
 
 def _samples_of(user_id: int, channels: tuple[str, ...]) -> Callable[[bytes], list[bytes]]:
-    """Give what turns a message of blocks into WebSocket messages; late samples are not live."""
+    """Return what turns a message of blocks into WebSocket messages; late samples are not live."""
 
     def make(data: bytes) -> list[bytes]:
         try:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from semg.domain import Device
 from semg.errors import ArtifactError, NotFoundError
 from semg.inference.model_registry import columns_of
-from semg.predictor.batching import Asked, answer
-from semg.predictor.stream_adapters import Follower, Followers
+from semg.predictor.batching import StreamWindow, answer
+from semg.predictor.stream_adapters import StreamAdapter, StreamAdapters
 from semg.signals.model.adaptation import Adapter
 from semg.signals.model.batched_forward import Member, prepare
 from semg.signals.model.classifier import Classifier
@@ -61,7 +61,7 @@ class Loaded:
         return self.member.classifier
 
     def member_for(self, version: int) -> tuple[int, Member]:
-        """Give version and classifier that answer a window made for a version."""
+        """Return version and classifier that answer a window made for a version."""
         if self.previous is not None and self.previous[0] == version:
             return self.previous
         return self.version, self.member
@@ -80,10 +80,10 @@ class Predictor:
         self._lock = threading.Lock()
         self._without_model: set[int] = set()
         self._looked_again: dict[int, float] = {}
-        self._followers = Followers(cache_size)
+        self._followers = StreamAdapters(cache_size)
 
     def find(self, user_id: int) -> Loaded | None:
-        """Give the profile's active classifier, read from the store the first time.
+        """Return the profile's active classifier, read from the store the first time.
 
         Raises
         ------
@@ -134,7 +134,7 @@ class Predictor:
             raise failed
 
     def knows_all(self, parts: Sequence[AlikeWindows]) -> bool:
-        """Tell whether windows can be answered without asking the store."""
+        """Return whether windows can be answered without asking the store."""
         cache, without = self._cache, self._without_model
         for part in parts:
             for user_id, version in zip(part.user_ids.tolist(), part.model_versions.tolist(), strict=True):
@@ -157,12 +157,12 @@ class Predictor:
         """
         n = sum(len(part.places) for part in parts)
         users, versions, statuses, classes = (np.zeros(n, np.int64) for _ in range(4))
-        asked: list[Asked] = []
-        taken: list[Follower] = []
+        asked: list[StreamWindow] = []
+        taken: list[StreamAdapter] = []
         try:
             for part in parts:
                 users[part.places] = part.user_ids
-                found: dict[tuple[int, int, int], tuple[WindowStatus, int, Member | None, Follower | None]] = {}
+                found: dict[tuple[int, int, int], tuple[WindowStatus, int, Member | None, StreamAdapter | None]] = {}
                 keys = zip(part.user_ids.tolist(), part.model_versions.tolist(), part.streams.tolist(), strict=True)
                 for key, place, window in zip(keys, part.places.tolist(), part.windows, strict=True):
                     if key not in found:
@@ -174,7 +174,7 @@ class Predictor:
                             found[key] = (status, version, member, follower)
                     statuses[place], versions[place], member, follower = found[key]
                     if member is not None:
-                        asked.append(Asked(place, member, window, follower))
+                        asked.append(StreamWindow(place, member, window, follower))
                         classes[place] = len(member.classifier.classes)
             probabilities = np.zeros((n, int(classes.max(initial=0))), np.float32)
             answer(asked, probabilities)
@@ -225,7 +225,7 @@ class Predictor:
         )
 
     def _choose(self, user_id: int, version: int, shape: tuple[int, ...]) -> tuple[WindowStatus, int, Member | None]:
-        """Give the classifier that answers a profile's windows of a shape, or why none can."""
+        """Return the classifier that answers a profile's windows of a shape, or why none can."""
         try:
             loaded = self.find(user_id)
             if loaded is not None and version > loaded.version and self._may_look_again(user_id):

@@ -14,7 +14,7 @@ from semg.signals.model.classifier import Classifier
 
 
 @dataclass(slots=True)
-class Follower:
+class StreamAdapter:
     """One profile's stream: its number, the model version that follows it, and what was learned.
 
     ``busy`` is held while a request uses it: two requests with windows of one stream would learn in no order.
@@ -35,7 +35,7 @@ class Follower:
         self.adapter.learn(np.stack(windows), features)
 
 
-class Followers:
+class StreamAdapters:
     """The followers of the profiles that were heard last. Safe to use from threads.
 
     Parameters
@@ -46,11 +46,11 @@ class Followers:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._by_user: OrderedDict[int, Follower] = OrderedDict()
+        self._by_user: OrderedDict[int, StreamAdapter] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, user_id: int, version: int, number: int, classifier: Classifier) -> Follower | None:
-        """Give the follower of a profile's stream, for this request alone until ``busy`` is released.
+    def take(self, user_id: int, version: int, number: int, classifier: Classifier) -> StreamAdapter | None:
+        """Return the follower of a profile's stream, for this request alone until ``busy`` is released.
 
         Parameters
         ----------
@@ -71,7 +71,7 @@ class Followers:
             if follower is not None and version < follower.version:
                 return None
             if follower is None or (follower.version, follower.number) != (version, number):
-                follower = Follower(version, number, Adapter(classifier))
+                follower = StreamAdapter(version, number, Adapter(classifier))
                 self._by_user[user_id] = follower
             self._by_user.move_to_end(user_id)
             while len(self._by_user) > self._most:

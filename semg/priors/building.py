@@ -14,13 +14,13 @@ from semg.errors import ArtifactError, RecordingError, TrainingError
 from semg.recordings.csv_format import read_recording
 from semg.security import private_files
 from semg.signals.dataset import LabelledSamples, make_windows
-from semg.signals.features import choose_crossing
+from semg.signals.features import choose_crossover_hz
 from semg.signals.training.alignment import align
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.population_prior import (
     MAX_BASE_BYTES,
-    Base,
     PersonStatistics,
+    PopulationPrior,
     person_statistics,
     specs_of,
 )
@@ -32,12 +32,12 @@ _VERSIONED = re.compile(r"base-(\d+)-(.+)\.safetensors")
 
 
 def digest_of(session: LabelledSamples) -> str:
-    """Give what tells a recording from all others: a digest of its samples."""
+    """Return what tells a recording from all others: a digest of its samples."""
     return hashlib.sha256(np.ascontiguousarray(session.samples).tobytes()).hexdigest()[:32]
 
 
 def statistics_of(name: str, sessions: Sequence[LabelledSamples], options: TrainingOptions) -> PersonStatistics:
-    """Give one person's part of a base.
+    """Return one person's part of a base.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def statistics_of(name: str, sessions: Sequence[LabelledSamples], options: Train
     session = np.unique(data.session_index, return_inverse=True)[1].astype(np.int64)
     usable = data.into_stretch_ms >= np.minimum(options.skip_start_ms, 0.2 * data.stretch_ms)
     envelope = first.sensor == "envelope"
-    crossing = 0.0 if envelope else choose_crossing(len(channels), window.window_samples, first.rate_hz)
+    crossing = 0.0 if envelope else choose_crossover_hz(len(channels), window.window_samples, first.rate_hz)
     aligned = align(
         data.windows, y, session, len(classes), crossing, envelope=envelope, calibrated=False, usable=usable
     )
@@ -68,8 +68,8 @@ def make_base(
     people: Mapping[str, Sequence[LabelledSamples]],
     options: TrainingOptions | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> Base:
-    """Give a base of people whose devices are alike.
+) -> PopulationPrior:
+    """Return a base of people whose devices are alike.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def make_base(
     for number, (person, sessions) in enumerate(people.items(), 1):
         found.append(statistics_of(person, sessions, options))
         say(f"{number} of {len(people)}: {person}, {found[-1].n_repetitions} repetitions")
-    return Base.of(name, firsts[0], options, found)
+    return PopulationPrior.of(name, firsts[0], options, found)
 
 
 def people_in(
@@ -104,7 +104,7 @@ def people_in(
     sensor: Sensor = "raw",
     mains_hz: float = 50.0,
 ) -> dict[str, Sequence[LabelledSamples]]:
-    """Give the recordings of a folder by person: files are called ``<person>-<session>.csv.gz``.
+    """Return the recordings of a folder by person: files are called ``<person>-<session>.csv.gz``.
 
     Parameters
     ----------
@@ -127,8 +127,8 @@ def people_in(
     return {person: tuple(sessions) for person, sessions in found.items()}
 
 
-def load_base(path: Path) -> Base:
-    """Give a stored base.
+def load_base(path: Path) -> PopulationPrior:
+    """Return a stored base.
 
     Raises
     ------
@@ -138,12 +138,12 @@ def load_base(path: Path) -> Base:
     try:
         if path.stat().st_size > MAX_BASE_BYTES:
             raise ArtifactError(f"{path.name} is larger than {MAX_BASE_BYTES:,} bytes: it is no base.")
-        return Base.from_bytes(path.read_bytes())
+        return PopulationPrior.from_bytes(path.read_bytes())
     except OSError as exc:
         raise ArtifactError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
 
 
-def store_version(folder: Path, bases: Sequence[Base]) -> int:
+def store_version(folder: Path, bases: Sequence[PopulationPrior]) -> int:
     """Write bases, one for each kind of device, as the next version, and give its number; old versions are removed.
 
     Each file is complete or not there at all, and readable by this user only: it tells of people.
@@ -159,8 +159,10 @@ def store_version(folder: Path, bases: Sequence[Base]) -> int:
     return version
 
 
-def newest_fitting(folder: Path, session: LabelledSamples, n_channels: int, options: TrainingOptions) -> Base | None:
-    """Give the newest stored base that fits a training on sessions like this one, or None."""
+def newest_fitting(
+    folder: Path, session: LabelledSamples, n_channels: int, options: TrainingOptions
+) -> PopulationPrior | None:
+    """Return the newest stored base that fits a training on sessions like this one, or None."""
     window, conditioning = specs_of(session, options)
     for version in sorted(_versions(folder), reverse=True):
         for path in sorted(folder.glob(f"base-{version}-*.safetensors")):

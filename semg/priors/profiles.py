@@ -13,7 +13,7 @@ from semg.recordings.session_data import load_session
 from semg.settings import Settings
 from semg.signals.dataset import LabelledSamples
 from semg.signals.training.options import TrainingOptions
-from semg.signals.training.population_prior import Base, PersonStatistics
+from semg.signals.training.population_prior import PersonStatistics, PopulationPrior
 from semg.store import profiles
 from semg.store import sessions as sessions_store
 from semg.store.pool import Pool
@@ -23,7 +23,7 @@ MAX_SESSIONS = 6
 
 
 def bases_folder(settings: Settings) -> Path:
-    """Give where bases are stored."""
+    """Return where bases are stored."""
     return settings.data_dir / "bases"
 
 
@@ -61,8 +61,11 @@ def make_bases(settings: Settings, pool: Pool) -> Iterator[str]:
             continue
         alike[kind].append((found, first))
         yield f"profile {profile.user_id}: {len(same)} sessions, {found.n_repetitions} repetitions"
-    bases = [Base.of(f"{len(each)} people", each[0][1], options, [p for p, _ in each]) for each in alike.values()
-             if len(each) > 1]  # fmt: skip
+    bases = [
+        PopulationPrior.of(f"{len(each)} people", each[0][1], options, [person for person, _ in each])
+        for each in alike.values()
+        if len(each) > 1
+    ]
     if not bases:
         raise TrainingError(
             "No base was made: at least two profiles with devices alike must consent and have labelled sessions."
@@ -74,8 +77,8 @@ def make_bases(settings: Settings, pool: Pool) -> Iterator[str]:
 
 def find_base(
     settings: Settings, pool: Pool, user_id: int, session: LabelledSamples, options: TrainingOptions
-) -> Base | None:
-    """Give the newest base that fits a training, without the person itself and without who does not consent now."""
+) -> PopulationPrior | None:
+    """Return the newest base that fits a training, without the person itself and without who does not consent now."""
     n_channels = len(options.channels or session.channels)
     base = newest_fitting(bases_folder(settings), session, n_channels, options)
     if base is None:
@@ -88,7 +91,7 @@ def find_base(
 
 
 def _sessions_of(pool: Pool, user_id: int) -> list[LabelledSamples]:
-    """Give a profile's newest completed sessions that hold labels, in time order."""
+    """Return a profile's newest completed sessions that hold labels, in time order."""
     found = []
     with pool.transaction() as tx:
         completed = [s for s in sessions_store.list_sessions(tx, user_id) if s.status == "completed"]

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from semg.errors import ConflictError, SemgError
 from semg.privacy.data_archive import write_archive
-from semg.security.encrypted_files import SealedReader, Vault
+from semg.security.encrypted_files import EncryptedReader, Vault
 from semg.security.keys import ring_of
 from semg.settings import Settings
 from semg.store import profiles
@@ -31,11 +31,11 @@ _NAME = re.compile(r"(\d{1,18})-[0-9a-f]{32}")
 
 
 def folder_of(settings: Settings) -> Path:
-    """Give where archives lie until they are fetched."""
+    """Return where archives lie until they are fetched."""
     return settings.data_dir / "exports"
 
 
-def open_export(settings: Settings, name: str) -> SealedReader | None:
+def open_export(settings: Settings, name: str) -> EncryptedReader | None:
     """Open a finished archive, or give None when there is none of this name.
 
     Raises
@@ -55,7 +55,7 @@ def list_exports(settings: Settings) -> list[Path]:
 
 
 def user_of(name: str) -> int:
-    """Give whose archive a name is of."""
+    """Return whose archive a name is of."""
     return int(name.partition("-")[0])
 
 
@@ -148,7 +148,7 @@ class _Begun:
 
 
 @dataclass(slots=True)
-class Desk:
+class ArchiveDownloads:
     """Count the archives of this process, whichever browser asks for them, and refuse more than its bounds.
 
     Parameters
@@ -192,5 +192,5 @@ class Desk:
             return export
 
 
-_DESK = Desk()
+_DESK = ArchiveDownloads()
 begin = _DESK.begin

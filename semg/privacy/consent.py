@@ -28,7 +28,7 @@ TEST_PERSON = NewConsent(
 
 
 def read_text(settings: Settings) -> ConsentText:
-    """Give the text that people agree to now: that of ``CONSENT_FILE``, or the project's own.
+    """Return the text that people agree to now: that of ``CONSENT_FILE``, or the project's own.
 
     Raises
     ------

@@ -146,7 +146,7 @@ class _Archive:
         self._progress(1.0)
 
     def _who(self, login: str) -> str:
-        """Give an account by its number: a login is another person's name."""
+        """Return an account by its number: a login is another person's name."""
         return f"account {self._accounts.get(login, 'gone')}" if login else ""
 
     def _consent(self, given: Consent) -> dict[str, Any]:

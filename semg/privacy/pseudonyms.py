@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 
-from semg.errors import SealError, SettingsError
+from semg.errors import EncryptedFileError, SettingsError
 from semg.security.field_encryption import decrypt, encrypt
 from semg.security.keys import Secret
 from semg.store import checks, profiles, real_names
@@ -19,7 +19,7 @@ _PURPOSE = b"semg real names, version 1"
 
 
 def make_pseudonym() -> str:
-    """Give a new code, as in ``P-7KQX3M``; it is made of chance, not of the name."""
+    """Return a new code, as in ``P-7KQX3M``; it is made of chance, not of the name."""
     return "P-" + "".join(secrets.choice(_LETTERS) for _ in range(6))
 
 
@@ -38,7 +38,7 @@ def keep_name(tx: Transaction, keys: Secret, user_id: int, name: str) -> None:
 
 
 def find_name(tx: Transaction, keys: Secret, user_id: int) -> str | None:
-    """Give who a person is, or None when that is not stored apart.
+    """Return who a person is, or None when that is not stored apart.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def replace_name(tx: Transaction, keys: Secret, user_id: int) -> str:
 def _decrypt(keys: Secret, user_id: int, stored: bytes) -> bytes:
     try:
         return decrypt(keys, _PURPOSE, _bound_to(user_id), stored)
-    except SealError as exc:
+    except EncryptedFileError as exc:
         raise SettingsError(
             f"the name behind profile {user_id} cannot be read with this SECRET_KEY: set the one that it was made with"
         ) from exc

@@ -22,7 +22,7 @@ _KEPT_BYTES = 2 << 20
 
 
 def announce_ready(settings: Settings) -> None:
-    """Tell the supervisor that this service is ready: write the pid to the file that it named, if it named one."""
+    """Report to the supervisor that this service is ready: write the pid to the file that it named, if it named one."""
     path = settings.semg_ready_file
     if path is not None:
         partial = path.with_name(f"{path.name}.{os.getpid()}")
@@ -62,5 +62,5 @@ def wait_for_store(pool: Pool, stop: threading.Event, every_s: float = 0.5) -> N
 
 
 def verification(settings: Settings) -> ssl.SSLContext | bool:
-    """Give what a client on this machine verifies the API's certificate with: the configured one, or the usual."""
+    """Return what a client on this machine verifies the API's certificate with: the configured one, or the usual."""
     return ssl.create_default_context(cafile=settings.tls_cert) if settings.scheme == "https" else True

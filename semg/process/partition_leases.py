@@ -34,7 +34,7 @@ _WRONG_LAST = (10071, 10164)
 """JetStream's codes for a condition that does not hold."""
 
 
-class PartitionShare:
+class PartitionLeases:
     """One worker's share of the partitions of a kind of work.
 
     Parameters
@@ -85,7 +85,7 @@ class PartitionShare:
             await asyncio.sleep(self._turn_s)
 
     async def leave(self) -> None:
-        """Give everything back, so that the others need not wait for the leases to run out."""
+        """Release everything, so that the others need not wait for the leases to run out."""
         given_back, self._held = list(self._held.values()), {}
         with suppress(NatsError, TimeoutError, OSError):
             await self._tell()
@@ -134,14 +134,14 @@ class PartitionShare:
             raise failed
 
     def _fair_share(self, members: list[str]) -> int:
-        """Give how many partitions this worker should have: those of all workers together are all partitions."""
+        """Return how many partitions this worker should have: those of all workers together are all partitions."""
         if self._member not in members:
             return len(self._held)
         each, more = divmod(len(self._leases), len(members))
         return each + (members.index(self._member) < more)
 
     async def _give_back(self, n: int) -> None:
-        """Give the last ones back; first this worker lets go of them."""
+        """Release the last ones; first this worker lets go of them."""
         chosen = list(self._held)[len(self._held) - n :] if n > 0 else []
         given_back = [self._held.pop(subject) for subject in chosen]
         if given_back:
@@ -196,5 +196,5 @@ class PartitionShare:
 
 
 def _token(name: str) -> str:
-    """Give a name as a part of a subject."""
+    """Return a name as a part of a subject."""
     return "".join(letter if letter.isalnum() else "-" for letter in name)[:40]

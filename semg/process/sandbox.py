@@ -69,7 +69,7 @@ class _Program(ctypes.Structure):
 
 
 def enter() -> None:
-    """Give up root, new privileges and system calls, in every thread and for good.
+    """Drop root, new privileges and system calls, in every thread and for good.
 
     Elsewhere than on Linux nothing but root is given up; on an architecture of Linux without a filter here
     (neither x86_64 nor aarch64) there is no filter.

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 TIMEOUT_S = 5.0
 
 
-class Announcer:
+class ThreadedPublisher:
     """A connection to the bus with an event loop in a thread of its own; connected at the first message.
 
     ``name`` is the service's, one of ``NATS_SERVICES``. Messages are hints: one that cannot be published is logged, and

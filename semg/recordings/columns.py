@@ -119,7 +119,7 @@ class Reader:
         self.n_rows = n_rows
 
     def _number_stretches(self, table: pd.DataFrame, column: str) -> None:
-        """Number the runs of equal (gesture, repetition) on; rows without a gesture belong to none."""
+        """Count the runs of equal (gesture, repetition) on; rows without a gesture belong to none."""
         gestures = self._labels(table, column)
         labelled = gestures != ""
         repetitions = np.zeros(len(table), np.int64)
@@ -166,7 +166,7 @@ class Reader:
             row = int(bad[0])
             line = self.line_of(self.layout.has_header + self.n_rows + row)
             raise RecordingError(
-                f"{self.name}: column {name} must hold finite numbers, but line {line:,} has "
+                f"{self.name}: column {name} must contain finite numbers, but line {line:,} has "
                 f"{str(table[name].iloc[row])[:40]!r}."
             )
         return column

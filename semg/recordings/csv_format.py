@@ -1,7 +1,7 @@
 """Recordings as files: gzip (or plain) CSV ``millis,a0,…,aN,gesture,repetition`` in time order.
 
 A change of (gesture, repetition) is an edge; repetition numbers may start again, so a stretch is a run of equal
-pairs. Other layouts are read as well (``recording_layout``). Nothing else in ``semg`` reads or writes these files.
+pairs. Other layouts are read as well (``file_layout``). Nothing else in ``semg`` reads or writes these files.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from semg.recordings.lines import Lines
 from semg.signals.dataset import LabelledSamples
 from semg.signals.packet_times import spread
 from semg.wire import csv_cells
-from semg.wire.file_layout import NO_ANSWERS, UNIT_MS, Answers, Guess, Layout, TimeUnit, checked
+from semg.wire.file_layout import NO_ANSWERS, UNIT_MS, Layout, LayoutAnswers, LayoutGuess, TimeUnit, checked
 
 __all__ = [
-    "CHUNK_ROWS", "NO_ANSWERS", "TOOL", "UPLOAD", "Answers", "Guess", "Layout", "Limits", "Recording", "guess_layout",
-    "load_recording", "read_recording", "settled", "write_recording",
+    "CHUNK_ROWS", "NO_ANSWERS", "TOOL", "UPLOAD", "LayoutAnswers", "LayoutGuess", "Layout", "Limits", "Recording",
+    "guess_layout", "load_recording", "read_recording", "settled", "write_recording",
 ]  # fmt: skip
 MAX_FILE_BYTES = 512 * 2**20
 FITS = 1.5
@@ -60,8 +60,8 @@ class Recording:
 
 
 def guess_layout(
-    path: str | Path, *, answers: Answers = NO_ANSWERS, limits: Limits = TOOL, name: str = ""
-) -> Guess:
+    path: str | Path, *, answers: LayoutAnswers = NO_ANSWERS, limits: Limits = TOOL, name: str = ""
+) -> LayoutGuess:
     """Return how a file is likely to be laid out, from its first lines.
 
     Raises
@@ -78,7 +78,7 @@ def load_recording(
     path: str | Path,
     *,
     layout: Layout | None = None,
-    answers: Answers = NO_ANSWERS,
+    answers: LayoutAnswers = NO_ANSWERS,
     rate_hz: float | None = None,
     sensor: Sensor = "raw",
     mains_hz: float = 50.0,
@@ -129,14 +129,14 @@ def load_recording(
     if int(starts_run.sum()) > limits.gaps + 1:
         raise RecordingError(
             f"{name} has {int(starts_run.sum()) - 1:,} gaps in {layout.time}; at most {limits.gaps:,} are read. "
-            "Say what the time counts (time_unit), or split the recording."
+            "Choose the right time unit (--time-unit on the command line), or split the recording."
         )
     stretch, stretches = joined(read.stretch), tuple(read.stretches)
     labelled = LabelledSamples(samples, starts_run, stretch, stretches, layout.names, rate, sensor, mains_hz)
     return Recording(labelled, device_ms, path, _notes(name, lines, labelled))
 
 
-def settled(name: str, guessed: Guess, rate_hz: float | None = None) -> Layout:
+def settled(name: str, guessed: LayoutGuess, rate_hz: float | None = None) -> Layout:
     """Return a guessed layout that leaves no question open.
 
     Raises
@@ -159,17 +159,17 @@ def settled(name: str, guessed: Guess, rate_hz: float | None = None) -> Layout:
         )
     if "time_unit" in open_:
         raise RecordingError(
-            f"{name}: {layout.time} steps like {_UNITS[layout.time_unit]}. Say what it counts (--time-unit "
-            f"{layout.time_unit}, or ms, us, s, samples)."
+            f"{name}: the steps of {layout.time} look like {_UNITS[layout.time_unit]}. Confirm with --time-unit "
+            f"{layout.time_unit}, or give another unit (ms, us, s, samples)."
         )
     if "rate_hz" in open_:
-        raise RecordingError(f"{name} does not say how many samples a second it has: give the rate (--rate-hz).")
+        raise RecordingError(f"{name} does not state its sampling rate: give it with --rate-hz.")
     if "rest" in open_ and layout.is_own:
         return replace(layout, rest="")  # in the platform's own files rest is called rest
     if "rest" in open_:
         raise RecordingError(
-            f"{name} has no label “rest”, and “{layout.rest}” looks like it. Say so (--rest {layout.rest!r}), or that "
-            "no label is rest (--rest '')."
+            f"{name} has no label “rest”, but “{layout.rest}” may mean rest. If it does, add --rest {layout.rest!r}; "
+            "if no label means rest, add --rest ''."
         )
     return layout
 
@@ -226,9 +226,8 @@ def _times(
     if len(falls):
         row = int(falls[0]) + 1
         raise RecordingError(
-            f"{name}: {layout.time} must grow from line to line, but line {read.line_of(layout.has_header + row):,} "
-            f"has {stamps[row]:g} after {stamps[row - 1]:g}. Sort the file by time, or split it where the device was "
-            "restarted."
+            f"{name}: {layout.time} must not go backwards, but line {read.line_of(layout.has_header + row):,} has "
+            f"{stamps[row]:g} after {stamps[row - 1]:g}. Sort the file by time, or split it where the device restarted."
         )
     if layout.time_unit == "samples":
         assert layout.rate_hz is not None
@@ -240,14 +239,15 @@ def _times(
     if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ or not rate / FITS <= shown <= rate * FITS:
         expected = f"{MIN_RATE_HZ:g} to {MAX_RATE_HZ:g}" if layout.rate_hz is None else f"about the {rate:g} given"
         raise RecordingError(
-            f"{name}: {layout.time} in {_UNITS[layout.time_unit]} shows {shown:g} samples/s; expected {expected}. Say "
-            "what the time counts (time_unit), or the right rate."
+            f"{name}: {layout.time}, read in {_UNITS[layout.time_unit]}, gives {shown:g} samples/s; expected "
+            f"{expected}. Choose the right time unit (--time-unit) or rate (--rate-hz)."
         )
     try:
         times_us = spread(np.rint(stamps_ms * 1000).astype(np.int64), 1e6 / rate)
     except ValueError as exc:
         raise RecordingError(
-            f"{name}: {layout.time} stands still for more than a second of samples ({exc}); expected a time that grows."
+            f"{name}: {layout.time} stays the same for more than one second's worth of samples. Choose the right time "
+            "column or time unit."
         ) from exc
     times_ms: NDArray[np.float64] = times_us / 1000.0
     return times_ms, rate
@@ -273,10 +273,13 @@ def _notes(name: str, lines: Lines, labelled: LabelledSamples) -> tuple[str, ...
     notes = []
     if lines.cut_line is not None:
         number, text = lines.cut_line
-        good = f"The {len(labelled.samples):,} samples before it are good."
-        notes.append(f"{name} is cut off: its last line ({number:,}) is only “{text}”. {good}")
+        kept = f"The {len(labelled.samples):,} samples before it are kept."
+        notes.append(f"{name} is cut off: its last line ({number:,}) is incomplete (“{text}”) and is left out. {kept}")
     labels = dict.fromkeys(stretch.label for stretch in labelled.stretches)
     alike = [label for label in labels if is_like_rest(label)]
     if alike and REST not in labels:
-        notes.append(f"{name} has no label “rest”: “{alike[0]}”, which looks like it, is taken as a gesture.")
+        notes.append(
+            f"{name} has no label “rest”: “{alike[0]}”, which may mean rest, will be imported as a gesture. If it "
+            "means rest, choose it as “Label that means rest” (--rest)."
+        )
     return tuple(notes)

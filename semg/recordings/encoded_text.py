@@ -81,7 +81,10 @@ def _from_parquet(path: Path, name: str, max_text_bytes: int) -> bytes:
     """
     n_bytes = path.stat().st_size
     if n_bytes > MAX_PARQUET_BYTES:
-        raise RecordingError(f"{name} has {n_bytes:,} bytes; of Parquet at most {MAX_PARQUET_BYTES:,} are read.")
+        raise RecordingError(
+            f"{name} has {n_bytes:,} bytes; at most {MAX_PARQUET_BYTES:,} are read of a Parquet file. Split the "
+            "recording."
+        )
     may = replace(PARQUET, answer_bytes=max_text_bytes)
     try:
         return confined.convert(PARQUET_DECODER, path.read_bytes(), {"max_rows": MAX_PARQUET_ROWS}, may)

@@ -112,7 +112,7 @@ def import_recording(
 
 
 def synthetic_recording(arm: SyntheticArm, session: SyntheticSession, name: str) -> Recording:
-    """Give a synthetic session as a recording; channels are called ``a0``, ``a1`` and so on."""
+    """Return a synthetic session as a recording; channels are called ``a0``, ``a1`` and so on."""
     stretch = np.full(len(session.samples), -1, np.int32)
     stretches: list[Stretch] = []
     first = 0
@@ -146,8 +146,8 @@ def _free_start(
             at = other.ended_at + APART
         else:
             raise RecordingError(
-                f"the recording would lie from {at:%Y-%m-%d %H:%M:%S} to {at + length:%H:%M:%S} UTC, where the session "
-                f"“{other.name}” is. Say when it was recorded, or delete that session"
+                f"the recording (from {at:%Y-%m-%d %H:%M:%S} to {at + length:%H:%M:%S} UTC) would overlap the session "
+                f"“{other.name}”. Enter when it was recorded, or delete that session"
             )
     return at
 

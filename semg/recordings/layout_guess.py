@@ -13,7 +13,8 @@ import numpy as np
 from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, REST
 from semg.errors import RecordingError
 from semg.names import normal_form
-from semg.wire.file_layout import UNIT_MS, Guess, Layout, TimeUnit
+from semg.wire.file_layout import UNIT_MS, Layout, LayoutGuess, TimeUnit
+from semg.words import counted
 
 HEAD_BYTES = 1 << 16
 SHOWN_ROWS = 8
@@ -32,7 +33,7 @@ _REPETITIONS = ("repetition", "rerepetition", "rep", "trial", "repeat")
 _SEPARATORS = {"tab": "\t", "blank": " ", "comma": ",", "semicolon": ";"}
 
 
-def guess(name: str, head: bytes, separator: str | None = None) -> Guess:
+def guess(name: str, head: bytes, separator: str | None = None) -> LayoutGuess:
     """Return how a file is likely to be laid out.
 
     Parameters
@@ -62,12 +63,15 @@ def guess(name: str, head: bytes, separator: str | None = None) -> Guess:
     has_header = _is_header(table, decimal)
     if n_columns < 2 or n_columns > MAX_COLUMNS or len(lines[n_skipped].encode()) > MAX_HEADER_BYTES:
         raise RecordingError(
-            f"{name} begins with a line of {n_columns} columns or more than {MAX_HEADER_BYTES} bytes; expected 2 to "
-            f"{MAX_COLUMNS} columns: time, 1 to {MAX_CHANNELS} channels, gesture, repetition."
+            f"{name}: expected a first line of 2 to {MAX_COLUMNS} columns (time, 1 to {MAX_CHANNELS} channels, "
+            f"gesture, repetition) and at most {MAX_HEADER_BYTES:,} bytes; it has {counted(n_columns, 'column')}."
         )
     header = tuple(table[0]) if has_header else tuple(f"c{index + 1}" for index in range(n_columns))
     if len(set(header)) < n_columns or not all(header):
-        raise RecordingError(f"{name} has columns without a name, or two of one name: {', '.join(header)[:200]}.")
+        raise RecordingError(
+            f"{name} has columns without a name, or two columns with the same name: {', '.join(header)[:200]}. Give "
+            "each column its own name."
+        )
     rows = [row for row in table[has_header:] if len(row) == n_columns]
     layout = Layout(
         encoding=encoding,
@@ -88,7 +92,7 @@ def unit_of(step: float) -> TimeUnit | None:
     return None
 
 
-def _columns(layout: Layout, rows: Sequence[Sequence[str]]) -> Guess:
+def _columns(layout: Layout, rows: Sequence[Sequence[str]]) -> LayoutGuess:
     """Find what each column is, by its name and by what stands in it."""
     by_key = {one.casefold().strip(): one for one in layout.header}
     questions = []
@@ -126,14 +130,12 @@ def _columns(layout: Layout, rows: Sequence[Sequence[str]]) -> Guess:
         if alike:
             rest = alike[0]
             questions.append("rest")
-    made = replace(
-        layout, time=time, time_unit=unit, channels=channels, label=label, repetition=repetition, rest=rest
-    )
-    return Guess(made, tuple(tuple(row) for row in rows[:SHOWN_ROWS]), labels, tuple(questions))
+    made = replace(layout, time=time, time_unit=unit, channels=channels, label=label, repetition=repetition, rest=rest)
+    return LayoutGuess(made, tuple(tuple(row) for row in rows[:SHOWN_ROWS]), labels, tuple(questions))
 
 
 def _is_header(table: Sequence[Sequence[str]], decimal: str) -> bool:
-    """Tell whether the first line names columns: all of it is words, or words stand above numbers."""
+    """Return whether the first line names columns: all of it is words, or words stand above numbers."""
     first, below = table[0], [row for row in table[1 : SHOWN_ROWS + 1] if len(row) == len(table[0])]
     words = [index for index, field in enumerate(first) if not _is_number(field, decimal)]
     return len(words) == len(first) or any(below and _is_mostly_numbers(below, index, decimal) for index in words)
@@ -188,7 +190,7 @@ def _encoding(name: str, head: bytes) -> str:
         odd, even = head[1:200:2].count(0), head[0:200:2].count(0)
         if min(odd, even) == 0 and max(odd, even) > 20:
             return "utf-16-le" if odd else "utf-16-be"
-        raise RecordingError(f"{name} is not a text file: it has NUL bytes. Expected CSV, plain or gzip.")
+        raise RecordingError(f"{name} is not a text file: it contains NUL bytes. Expected CSV, plain or gzip.")
     return "utf-8-sig"
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from semg.errors import RecordingError
 from semg.recordings.encoded_text import BoundedText
+from semg.words import counted
 
 MAX_LEFT_OUT = 10_000
 """Comments and empty lines of one file."""
@@ -95,12 +96,12 @@ class Lines(io.BufferedIOBase):
         except UnicodeDecodeError as exc:
             wrong = exc.object[exc.start]
             raise RecordingError(
-                f"{self._text.name} is not text in {self._encoding.removesuffix('-sig')}: it has a byte 0x{wrong:02x}. "
-                "Save it as UTF-8."
+                f"{self._text.name} is not valid {self._encoding.removesuffix('-sig')} text: it contains the byte "
+                f"0x{wrong:02x}. Save it as UTF-8."
             ) from exc
         piece = self._rest + decoded.encode("utf-8", "replace")
         if b"\x00" in piece:
-            raise RecordingError(f"{self._text.name} is not a text file: it has NUL bytes. Expected CSV.")
+            raise RecordingError(f"{self._text.name} is not a text file: it contains NUL bytes. Expected CSV.")
         if b"\r" in piece:
             whole = piece if self._ended or not piece.endswith(b"\r") else piece[:-1]
             piece = whole.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + piece[len(whole) :]
@@ -136,8 +137,9 @@ class Lines(io.BufferedIOBase):
             at = int(wrong[0])
             text = lines.split(b"\n", at + 1)[at].decode(errors="replace")
             raise RecordingError(
-                f"{self._text.name}: line {self.line_of(self._n_kept + at):,} has {int(counts[at])} fields, and the "
-                f"first line {self._n_fields}: {text[:_SHOWN]!r}. Put it right, or choose the right separator."
+                f"{self._text.name}: line {self.line_of(self._n_kept + at):,} has {counted(int(counts[at]), 'field')}, "
+                f"but the first line has {self._n_fields}: “{repr(text[:_SHOWN])[1:-1]}”. Correct the line, or choose "
+                "the right separator."
             )
         self._n_kept += len(counts)
         return lines

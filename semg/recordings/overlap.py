@@ -12,7 +12,7 @@ COPIED_ROWS = 20
 
 
 def shared_rows(first: Recording, second: Recording) -> int:
-    """Give how many rows two recordings share, 0 when those that coincide do so by chance.
+    """Return how many rows two recordings share, 0 when those that coincide do so by chance.
 
     Rows are the same when they have the same time, the same values and the same label. Two recordings that both count
     time from 0 have many times in common, and now and then a quiet row; when more than half of the rows of a common
@@ -35,7 +35,7 @@ def _labels(recording: Recording) -> NDArray[np.str_]:
 
 
 def _copied(first: NDArray[np.float32], second: NDArray[np.float32]) -> int:
-    """Give how many rows of the first begin a run of ``COPIED_ROWS`` that the second holds too, wherever."""
+    """Return how many rows of the first begin a run of ``COPIED_ROWS`` that the second holds too, wherever."""
     if min(len(first), len(second)) < COPIED_ROWS:
         return 0
     rng = np.random.default_rng(0)

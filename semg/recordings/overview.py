@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from semg import clock
 from semg.domain import Block, Profile, Session, us_from_utc
 from semg.signals.display import summary
-from semg.signals.display.decimation import GAP_PERIODS, Drawn, decimate
+from semg.signals.display.decimation import GAP_PERIODS, DecimatedSignal, decimate
 from semg.signals.display.spectrum import Spectrum, spectrum
 from semg.store import blocks, summaries
 from semg.store.pool import Pool, Transaction
@@ -42,12 +42,12 @@ class Recorded:
 class Overview:
     """What a picture of a time needs; ``late`` are the times of samples that came too late, and how many."""
 
-    drawn: Drawn | None
+    drawn: DecimatedSignal | None
     late: tuple[tuple[datetime, int], ...]
 
 
 def recorded(profile: Profile, session: Session | None) -> Recorded:
-    """Give the samples of a session, or those of a profile's device without one."""
+    """Return the samples of a session, or those of a profile's device without one."""
     if session is None:
         return Recorded(profile.user_id, profile.device.channels, profile.device.rate_hz)
     number = session.session_id if session.origin == "import" else 0
@@ -55,14 +55,14 @@ def recorded(profile: Profile, session: Session | None) -> Recorded:
 
 
 def needs_summaries(since: datetime, until: datetime, n_columns: int) -> bool:
-    """Tell whether a time is long enough to be drawn from summaries."""
+    """Return whether a time is long enough to be drawn from summaries."""
     return us_from_utc(until) - us_from_utc(since) > n_columns * summary.BIN_US
 
 
 def stale_minutes(
     tx: Transaction, source: Recorded, since: datetime, until: datetime, now: datetime | None = None
 ) -> list[Minute]:
-    """Give the minutes of a time that have samples and no summary of them; not those that still grow."""
+    """Return the minutes of a time that have samples and no summary of them; not those that still grow."""
     settled = (now or clock.utc_now()) - timedelta(seconds=SETTLED_S)
     fresh = summaries.list_fresh(tx, source.key, since, until)
     there = summaries.list_minutes(tx, source.key, since, until)
@@ -81,7 +81,7 @@ def summarise_minute(pool: Pool, source: Recorded, minute: Minute) -> None:
 
 
 def look(tx: Transaction, source: Recorded, since: datetime, until: datetime, n_columns: int) -> Overview:
-    """Give a time as at most ``2 · n_columns`` points.
+    """Return a time as at most ``2 · n_columns`` points.
 
     What of a long time has no summary is read as samples, which is right and slow: ``summarise_minute`` first.
     """
@@ -105,7 +105,7 @@ def look(tx: Transaction, source: Recorded, since: datetime, until: datetime, n_
 
 
 def look_at_spectrum(tx: Transaction, source: Recorded, since: datetime, until: datetime) -> Spectrum | None:
-    """Give the spectrum of a time; of a long one, from pieces spread evenly over it."""
+    """Return the spectrum of a time; of a long one, from pieces spread evenly over it."""
     length_s = (until - since).total_seconds()
     if length_s <= SPECTRUM_PIECES * SPECTRUM_PIECE_S:
         pieces = [(since, until)]
@@ -120,7 +120,7 @@ def look_at_spectrum(tx: Transaction, source: Recorded, since: datetime, until: 
 
 
 def _read(content: bytes | None) -> summary.Summary | None:
-    """Give a stored summary, or None when there is none or it is damaged: the samples tell as well."""
+    """Return a stored summary, or None when there is none or it is damaged: the samples tell as well."""
     try:
         return None if content is None else summary.from_bytes(content)
     except ValueError:
@@ -133,14 +133,14 @@ def _summary(tx: Transaction, source: Recorded, minute: Minute) -> summary.Summa
 
 
 def read_recorded(tx: Transaction, source: Recorded, since: datetime, until: datetime) -> list[Block]:
-    """Give the recorded samples of a time, late ones too."""
+    """Return the recorded samples of a time, late ones too."""
     if source.session_id:
         return blocks.read_imported(tx, source.user_id, source.session_id, since, until).blocks()
     return blocks.read_blocks(tx, source.user_id, since, until).blocks()
 
 
 def _runs(found: Sequence[Block], n_channels: int, rate_hz: float) -> list[NDArray[np.float32]]:
-    """Give the unbroken stretches of blocks in time order."""
+    """Return the unbroken stretches of blocks in time order."""
     usual = [block for block in found if not block.late and block.samples.shape[1] == n_channels]
     if not usual:
         return []

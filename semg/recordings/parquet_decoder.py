@@ -64,7 +64,7 @@ def convert(content: bytes, max_rows: int, out: Any) -> None:
             has_header = out.tell() == 0
             pa.csv.write_csv(table, out, pa.csv.WriteOptions(include_header=has_header))
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as exc:
-        raise Refused(f"it cannot be read as Parquet ({str(exc)[:200]})") from exc
+        raise Refused(f"it is not a readable Parquet file ({str(exc)[:200]})") from exc
 
 
 def _load_confining() -> ModuleType:
@@ -108,7 +108,7 @@ def main() -> int:
         sys.stdout.write(str(exc)[:500])
         return REFUSED
     except MemoryError:
-        sys.stdout.write(f"it takes more than {order['may']['memory_bytes'] >> 20} MB to open it")
+        sys.stdout.write(f"opening it takes more than {order['may']['memory_bytes'] >> 20} MB of memory")
         return REFUSED
     sys.stdout.buffer.write(out.getbuffer())
     return 0

@@ -17,7 +17,7 @@ from semg.store.pool import Transaction
 
 
 def load_session(tx: Transaction, session: Session, *, with_excluded: bool = False) -> LabelledSamples:
-    """Give a session's samples, labelled by its repetitions.
+    """Return a session's samples, labelled by its repetitions.
 
     Late samples are left out: they were no part of the live signal either.
 
@@ -33,7 +33,7 @@ def load_session(tx: Transaction, session: Session, *, with_excluded: bool = Fal
 
 
 def label_blocks(session: Session, blocks: Sequence[Block], repetitions: Sequence[Repetition]) -> LabelledSamples:
-    """Give blocks in time order as labelled samples; a repetition holds those in [start, end).
+    """Return blocks in time order as labelled samples; a repetition holds those in [start, end).
 
     A sample that several repetitions claim belongs to the one that started last.
 
@@ -46,7 +46,7 @@ def label_blocks(session: Session, blocks: Sequence[Block], repetitions: Sequenc
 
 
 def label_table(session: Session, table: BlockTable, repetitions: Sequence[Repetition]) -> LabelledSamples:
-    """Give what ``label_blocks`` gives, for blocks as columns.
+    """Return what ``label_blocks`` gives, for blocks as columns.
 
     Raises
     ------

@@ -21,7 +21,7 @@ from typing import BinaryIO, TypeAlias
 import pyrage
 from pyrage import x25519
 
-from semg.errors import SealError, SettingsError
+from semg.errors import EncryptedFileError, SettingsError
 
 MAGIC = b"age-encryption.org/v1\n"
 SUFFIX = ".age"
@@ -204,7 +204,7 @@ class _DecryptedReader(io.RawIOBase):
         self._name = name
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return that it can be read."""
         return True
 
     def readinto(self, buffer: object) -> int:
@@ -220,12 +220,12 @@ class _DecryptedReader(io.RawIOBase):
         if failure is None:
             return
         if isinstance(failure, pyrage.DecryptError) and "No matching keys" in str(failure):
-            raise SealError(
+            raise EncryptedFileError(
                 f"{self._name} is encrypted for another key (or its beginning was changed): name a file with the "
                 "private key that belongs to it"
             ) from failure
         if isinstance(failure, pyrage.DecryptError):
-            raise SealError(f"{self._name} has a damaged beginning: it was changed or cut off") from failure
+            raise EncryptedFileError(f"{self._name} has a damaged beginning: it was changed or cut off") from failure
         if isinstance(failure, OSError) and failure.errno:
             raise failure
-        raise SealError(f"{self._name} was changed or cut off") from failure
+        raise EncryptedFileError(f"{self._name} was changed or cut off") from failure

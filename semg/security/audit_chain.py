@@ -60,7 +60,7 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ChainVerdict:
     """What a check found.
 
     Attributes
@@ -93,7 +93,7 @@ def hash_of(previous: bytes, entry: ChainedEntry) -> bytes:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).digest()
 
 
-def verify(tx: Transaction, noted: Noted | None = None) -> Verdict:
+def verify(tx: Transaction, noted: Noted | None = None) -> ChainVerdict:
     """Check the whole log; the transaction's first use.
 
     Parameters
@@ -119,7 +119,7 @@ def verify(tx: Transaction, noted: Noted | None = None) -> Verdict:
     return found
 
 
-def verify_export(lines: Iterable[str]) -> Verdict:
+def verify_export(lines: Iterable[str]) -> ChainVerdict:
     """Check an export in JSON lines without the database it is of; what came before its first entry is not known.
 
     Raises
@@ -180,9 +180,9 @@ def _entries(tx: Transaction, after: int) -> Iterator[ChainedEntry]:
         after = batch[-1].number
 
 
-def _follow(entries: Iterable[ChainedEntry], number: int, previous: bytes, noted: dict[int, bytes]) -> Verdict:
+def _follow(entries: Iterable[ChainedEntry], number: int, previous: bytes, noted: dict[int, bytes]) -> ChainVerdict:
     """Compute every hash anew, from a number and its hash on, until one is not as it should be."""
-    found = Verdict()
+    found = ChainVerdict()
     for entry in entries:
         if entry.number != number + 1:
             return _break(found, number + 1, f"it is missing: entry {entry.number} is next")
@@ -192,12 +192,12 @@ def _follow(entries: Iterable[ChainedEntry], number: int, previous: bytes, noted
         if noted.get(entry.number, digest) != digest:
             return _break(found, entry.number, "it had another hash when it was noted")
         number, previous = entry.number, digest
-        found = Verdict(found.n_entries + 1, found.first or number, number, Noted(number, digest))
+        found = ChainVerdict(found.n_entries + 1, found.first or number, number, Noted(number, digest))
     return found
 
 
-def _break(found: Verdict, number: int, reason: str) -> Verdict:
-    return Verdict(found.n_entries, found.first, found.last, found.head, number, reason)
+def _break(found: ChainVerdict, number: int, reason: str) -> ChainVerdict:
+    return ChainVerdict(found.n_entries, found.first, found.last, found.head, number, reason)
 
 
 def _fields(entry: ChainedEntry, previous: bytes) -> dict[str, Any]:

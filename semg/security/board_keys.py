@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 
-from semg.errors import SealError, SettingsError
+from semg.errors import EncryptedFileError, SettingsError
 from semg.security.field_encryption import decrypt, encrypt
 from semg.security.keys import Secret
 from semg.store import boards
@@ -19,7 +19,7 @@ _PURPOSE = b"semg board keys, version 1"
 
 
 def make_key() -> bytes:
-    """Give a new key of 32 random bytes."""
+    """Return a new key of 32 random bytes."""
     return secrets.token_bytes(KEY_BYTES)
 
 
@@ -40,7 +40,7 @@ def encrypt_key(keys: Secret, board_id: int, key: bytes) -> bytes:
 
 
 def decrypt_key(keys: Secret, board_id: int, key_encrypted: bytes) -> bytes:
-    """Give a board's key back.
+    """Return a board's key back.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def decrypt_key(keys: Secret, board_id: int, key_encrypted: bytes) -> bytes:
     """
     try:
         return decrypt(keys, _PURPOSE, _bound_to(board_id), key_encrypted)
-    except SealError as exc:
+    except EncryptedFileError as exc:
         raise SettingsError(
             f"the key of board {board_id} cannot be read with this SECRET_KEY: set the one that it was made with, "
             "or make the board a new key"
@@ -68,7 +68,7 @@ def reencrypt_key(keys: Secret, board_id: int, key_encrypted: bytes) -> bytes:
 
 
 def sketch_lines(board_id: int, key: bytes) -> str:
-    """Give the two lines of ``arduino/arduinocode.ino`` that make a board this one."""
+    """Return the two lines of ``arduino/arduinocode.ino`` that make a board this one."""
     return f'#define BOARD_ID {board_id}\n#define BOARD_KEY "{key.hex()}"\n'
 
 

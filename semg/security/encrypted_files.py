@@ -22,7 +22,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from semg.errors import SealError, SettingsError
+from semg.errors import EncryptedFileError, SettingsError
 from semg.security.keys import ID_BYTES, KeyRing, Secret, derive
 
 _EARLIER, MAGIC = b"SEMGSEAL\x01", b"SEMGSEAL\x02"
@@ -52,7 +52,7 @@ class Vault:
         if not self._keys.current:
             raise SettingsError("SECRET_KEY is empty: set it, or let start_all.sh make one, before files are written")
 
-    def create(self, path: Path, purpose: str) -> SealedWriter:
+    def create(self, path: Path, purpose: str) -> EncryptedWriter:
         """Begin a file, readable by this user only, in place of any that is there.
 
         Parameters
@@ -63,9 +63,9 @@ class Vault:
         file_id = secrets.token_bytes(_FILE_BYTES)
         raw = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "r+b", buffering=0)
         raw.write(MAGIC + self._keys.current_id + file_id)
-        return SealedWriter(raw, _cipher(self._keys.current, file_id), purpose.encode())
+        return EncryptedWriter(raw, _cipher(self._keys.current, file_id), purpose.encode())
 
-    def open(self, path: Path, purpose: str) -> SealedReader:
+    def open(self, path: Path, purpose: str) -> EncryptedReader:
         """Open a file for reading.
 
         Raises
@@ -81,12 +81,14 @@ class Vault:
             if header.startswith(_EARLIER):
                 return self._open_earlier(raw, header, purpose, path.name)
             if len(header) < HEADER_BYTES or not header.startswith(MAGIC):
-                raise SealError(f"{path.name} is no encrypted file of this platform")
+                raise EncryptedFileError(f"{path.name} is no encrypted file of this platform")
             root = self._keys.find(header[len(MAGIC) : -_FILE_BYTES])
             if root is None:
-                raise SealError(f"{path.name} was made with a key that is neither SECRET_KEY nor in SECRET_KEYS_OLD")
+                raise EncryptedFileError(
+                    f"{path.name} was made with a key that is neither SECRET_KEY nor in SECRET_KEYS_OLD"
+                )
             cipher = _cipher(root, header[-_FILE_BYTES:])
-            return SealedReader(raw, cipher, purpose.encode(), path.name, HEADER_BYTES)
+            return EncryptedReader(raw, cipher, purpose.encode(), path.name, HEADER_BYTES)
         except BaseException:
             raw.close()
             raise
@@ -103,21 +105,21 @@ class Vault:
         with path.open("rb") as file:
             return file.read(len(wanted)) == wanted
 
-    def _open_earlier(self, raw: io.RawIOBase, header: bytes, purpose: str, name: str) -> SealedReader:
+    def _open_earlier(self, raw: io.RawIOBase, header: bytes, purpose: str, name: str) -> EncryptedReader:
         """Open a file from before keys had numbers, with the first key that fits."""
         at = len(_EARLIER) + _FILE_BYTES
         if len(header) < at:
-            raise SealError(f"{name} is no encrypted file of this platform")
+            raise EncryptedFileError(f"{name} is no encrypted file of this platform")
         for root in self._keys:
             try:
-                return SealedReader(raw, _cipher(root, header[len(_EARLIER) : at]), purpose.encode(), name, at)
-            except SealError as exc:
+                return EncryptedReader(raw, _cipher(root, header[len(_EARLIER) : at]), purpose.encode(), name, at)
+            except EncryptedFileError as exc:
                 refused = exc
         raise refused
 
 
 def is_sealed(path: Path) -> bool:
-    """Tell whether a file is encrypted."""
+    """Return whether a file is encrypted."""
     with path.open("rb") as file:
         return file.read(len(MAGIC)) in (MAGIC, _EARLIER)
 
@@ -130,7 +132,7 @@ def _bound(purpose: bytes, index: int, *, last: bool) -> bytes:
     return struct.pack("<Q?", index, last) + purpose
 
 
-class SealedWriter(io.RawIOBase):
+class EncryptedWriter(io.RawIOBase):
     """A file that is being written; ``seek`` goes back to what was written. Used by one thread."""
 
     def __init__(self, raw: io.RawIOBase, cipher: AESGCM, purpose: bytes) -> None:
@@ -149,15 +151,15 @@ class SealedWriter(io.RawIOBase):
         return HEADER_BYTES + self._size + n_chunks * (_NONCE_BYTES + _TAG_BYTES)
 
     def writable(self) -> bool:
-        """Tell that it can be written."""
+        """Return that it can be written."""
         return True
 
     def seekable(self) -> bool:
-        """Tell that it can be written anywhere."""
+        """Return that it can be written anywhere."""
         return True
 
     def tell(self) -> int:
-        """Give the place of the next byte."""
+        """Return the place of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -230,7 +232,7 @@ class SealedWriter(io.RawIOBase):
         self._changed = False
 
 
-class SealedReader(io.RawIOBase):
+class EncryptedReader(io.RawIOBase):
     """A file that is read at any place; whatever was changed in it is an error, never other bytes.
 
     Attributes
@@ -254,15 +256,15 @@ class SealedReader(io.RawIOBase):
         self.complete, self.size = self._measure(n_chunks, stored)
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return that it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Tell that it can be read anywhere."""
+        """Return that it can be read anywhere."""
         return True
 
     def tell(self) -> int:
-        """Give the place of the next byte."""
+        """Return the place of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -271,7 +273,7 @@ class SealedReader(io.RawIOBase):
         return self._at
 
     def read(self, size: int | None = -1) -> bytes:
-        """Give up to so many bytes from the current place; all that is left without a number.
+        """Return up to so many bytes from the current position; all that is left without a number.
 
         Raises
         ------
@@ -287,7 +289,7 @@ class SealedReader(io.RawIOBase):
                 self._index, self._chunk = index, self._get(index)
             part = self._chunk[inside : inside + wanted]
             if not part:
-                raise SealError(f"{self._name} ends in the middle")
+                raise EncryptedFileError(f"{self._name} ends in the middle")
             parts.append(part)
             self._at += len(part)
             wanted -= len(part)
@@ -299,7 +301,7 @@ class SealedReader(io.RawIOBase):
         super().close()
 
     def _measure(self, n_chunks: int, stored: int) -> tuple[bool, int]:
-        """Tell whether the last chunk says that it is the last, and how many bytes can be read."""
+        """Return whether the last chunk says that it is the last, and how many bytes can be read."""
         size = stored - n_chunks * (_NONCE_BYTES + _TAG_BYTES)
         if n_chunks <= 0 or size < (n_chunks - 1) * CHUNK_BYTES:
             return False, max(0, (n_chunks - 1) * CHUNK_BYTES)
@@ -313,7 +315,7 @@ class SealedReader(io.RawIOBase):
         try:  # a crash tears the last chunk only
             self._decrypt(max(0, n_chunks - 2), last=False)
         except InvalidTag as exc:
-            raise SealError(
+            raise EncryptedFileError(
                 f"{self._name} cannot be read: set the SECRET_KEY that it was made with, unless it was changed"
             ) from exc
         return False, (n_chunks - 1) * CHUNK_BYTES
@@ -323,7 +325,7 @@ class SealedReader(io.RawIOBase):
         try:
             return self._decrypt(index, last=last)
         except InvalidTag as exc:
-            raise SealError(f"{self._name} was changed on the disk, or SECRET_KEY is another one") from exc
+            raise EncryptedFileError(f"{self._name} was changed on the disk, or SECRET_KEY is another one") from exc
 
     def _decrypt(self, index: int, *, last: bool) -> bytes:
         self._raw.seek(self._header_bytes + index * _STORED_BYTES)

@@ -14,7 +14,7 @@ import secrets
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from semg.errors import SealError, SettingsError
+from semg.errors import EncryptedFileError, SettingsError
 from semg.security.keys import ID_BYTES, KeyRing, Secret, derive
 
 _MAGIC = b"SEK2"
@@ -64,7 +64,7 @@ def decrypt(keys: Secret, purpose: bytes, bound_to: bytes, stored: bytes) -> byt
         plain = _open(each, purpose, bound_to, stored)
         if plain is not None:
             return plain
-    raise SealError("the secret was made with another SECRET_KEY, belongs elsewhere, or is damaged")
+    raise EncryptedFileError("the secret was made with another SECRET_KEY, belongs elsewhere, or is damaged")
 
 
 def is_current(keys: Secret, stored: bytes) -> bool:

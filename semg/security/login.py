@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from semg.errors import LoginError
 from semg.security import passwords
-from semg.security.rate_limit import Rates
+from semg.security.rate_limit import RateLimiter
 from semg.security.tokens import Login
 from semg.settings import Settings
 from semg.store import accounts, checks, logins
@@ -70,7 +70,7 @@ class WrongTries:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rates = Rates(WRONG_TRIES_PER_S, clock, burst_s=WRONG_TRIES_AT_ONCE / WRONG_TRIES_PER_S)
+        self._rates = RateLimiter(WRONG_TRIES_PER_S, clock, burst_s=WRONG_TRIES_AT_ONCE / WRONG_TRIES_PER_S)
         self._lock = threading.Lock()
 
     def begin(self, address: str) -> None:

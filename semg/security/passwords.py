@@ -62,7 +62,7 @@ def hash_password(password: str, login: str = "") -> str:
 
 
 def verify_password(password_hash: str | None, password: str) -> tuple[bool, str | None]:
-    """Tell whether the password is right; without a hash the same work is done and the answer is no.
+    """Return whether the password is right; without a hash the same work is done and the answer is no.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def verify_password(password_hash: str | None, password: str) -> tuple[bool, str
 
 
 def generate_password(length: int = 16) -> str:
-    """Give a random password without characters that look alike (5.8 bits a character)."""
+    """Return a random password without characters that look alike (5.8 bits a character)."""
     return "".join(secrets.choice(_READABLE) for _ in range(length))
 
 

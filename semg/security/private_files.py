@@ -60,7 +60,7 @@ def close_to_others(folder: Path) -> None:
 
 @contextmanager
 def scratch(data_dir: Path) -> Iterator[Path]:
-    """Give an empty folder below ``DATA_DIR/tmp`` until the block ends."""
+    """Return an empty folder below ``DATA_DIR/tmp`` until the block ends."""
     make_folder(_scratch(data_dir))
     with tempfile.TemporaryDirectory(dir=_scratch(data_dir)) as name:
         yield Path(name)

@@ -11,7 +11,7 @@ MAX_CALLERS = 10_000
 BURST_S = 2.0
 
 
-class Rates:
+class RateLimiter:
     """A token bucket for each caller.
 
     Parameters
@@ -31,7 +31,7 @@ class Rates:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
-        """Give how many callers are remembered."""
+        """Return how many callers are remembered."""
         return len(self._left)
 
     def wait_s(self, caller: str) -> float:

@@ -55,7 +55,7 @@ def make_token(
 
 
 def read_login_of(secret: Secret, purpose: str, token: str, subject: str) -> Login:
-    """Give the login that a token of a subject was made for.
+    """Return the login that a token of a subject was made for.
 
     Raises
     ------

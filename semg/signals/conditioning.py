@@ -23,7 +23,7 @@ NOTCH_QUALITY = 30.0
 
 
 def design_filters(spec: ConditioningSpec) -> NDArray[np.float64] | None:
-    """Give the second-order sections of a conditioning.
+    """Return the second-order sections of a conditioning.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Conditioner:
         self._state = None
 
     def process(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the conditioned form of the samples that follow those of the previous call.
+        """Return the conditioned form of the samples that follow those of the previous call.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class Conditioner:
         return np.asarray(filtered, dtype=np.float32)
 
 
-class ConditionerBank:
+class BatchConditioner:
     """The streaming conditioning of many streams that want the same; one thread at a time.
 
     Gives each stream, bit for bit, what a ``Conditioner`` of its own would give: the same filter runs over each signal
@@ -127,7 +127,7 @@ class ConditionerBank:
     def process(
         self, streams: NDArray[np.int64], starting: NDArray[np.bool_], samples: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Give the conditioned form of the samples that follow those of each stream's previous call.
+        """Return the conditioned form of the samples that follow those of each stream's previous call.
 
         Parameters
         ----------
@@ -154,5 +154,5 @@ class ConditionerBank:
 
 
 def condition(spec: ConditioningSpec, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give one uninterrupted run of samples conditioned from a reset state; shapes as ``Conditioner.process``."""
+    """Return one uninterrupted run of samples conditioned from a reset state; shapes as ``Conditioner.process``."""
     return Conditioner(spec, samples.shape[1]).process(samples)

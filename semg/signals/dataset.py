@@ -98,7 +98,7 @@ class WindowSet:
         return len(self.windows)
 
     def select(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> WindowSet:
-        """Give the windows of a mask or of indices, with all stretches kept."""
+        """Return the windows of a mask or of indices, with all stretches kept."""
         return WindowSet(
             self.windows[chosen],
             self.stretch[chosen],
@@ -113,7 +113,7 @@ class WindowSet:
 def number_stretches(
     gestures: NDArray[Any], repetitions: NDArray[np.int64], session: str
 ) -> tuple[NDArray[np.int32], tuple[Stretch, ...]]:
-    """Number the runs of equal (gesture, repetition) in time order.
+    """Count the runs of equal (gesture, repetition) in time order.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def number_stretches(
 
 
 def channel_columns(available: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Give the column of each wanted channel.
+    """Return the column of each wanted channel.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def channel_columns(available: Sequence[str], wanted: Sequence[str]) -> list[int
 def grid_windows(
     labelled: LabelledSamples, channels: Sequence[str], conditioning: ConditioningSpec, spec: WindowSpec
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Give every window of the grid, labelled or not, edges crossed or not: what a live stream would see.
+    """Return every window of the grid, labelled or not, edges crossed or not: what a live stream would see.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def make_windows(
     conditioning: ConditioningSpec,
     spec: WindowSpec,
 ) -> WindowSet:
-    """Give the windows of the grid that lie wholly inside one stretch.
+    """Return the windows of the grid that lie wholly inside one stretch.
 
     Parameters
     ----------

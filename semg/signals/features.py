@@ -20,7 +20,7 @@ BAND_SAMPLES = 3.0
 
 
 def log_covariance(windows: NDArray[np.floating], *, with_mean: bool = False) -> NDArray[np.float32]:
-    """Give the matrix logarithm of each window's channel covariance, its upper triangle as a vector.
+    """Return the matrix logarithm of each window's channel covariance, its upper triangle as a vector.
 
     Distances between such vectors are those of the log-Euclidean metric of Arsigny et al. (SIAM J. Matrix Anal.
     Appl. 29 (2007) 328): a gain on a channel becomes a shift, which a linear classifier can absorb.
@@ -56,13 +56,13 @@ def log_covariance(windows: NDArray[np.floating], *, with_mean: bool = False) ->
 
 @lru_cache(maxsize=32)
 def _upper_triangle(size: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Give the places of a flat matrix's upper triangle, and the factor that keeps its norm."""
+    """Return the places of a flat matrix's upper triangle, and the factor that keeps its norm."""
     rows, columns = np.triu_indices(size)
     return rows * size + columns, np.where(rows == columns, 1.0, np.sqrt(2.0))
 
 
 def band_covariance(windows: NDArray[np.float32], crossing: float, *, with_mean: bool = False) -> NDArray[np.float32]:
-    """Give ``log_covariance`` of a window's slow and of its fast part, side by side.
+    """Return ``log_covariance`` of a window's slow and of its fast part, side by side.
 
     What a covariance alone does not tell is how fast the signal is. Two small matrices say as much of it as one of
     channels joined by delayed copies of themselves, for less than half of the time (``docs/recognition.md``).
@@ -91,7 +91,7 @@ def band_covariance(windows: NDArray[np.float32], crossing: float, *, with_mean:
 
 @lru_cache(maxsize=64)
 def _band_filters(length: int, crossing: float) -> NDArray[np.float64]:
-    """Give what turns a window into its slow and its fast part, ``(T, 2 T)``.
+    """Return what turns a window into its slow and its fast part, ``(T, 2 T)``.
 
     First-order slopes over the window's cosine transform, in which the parts' powers add up to the whole.
     """
@@ -105,15 +105,15 @@ def _band_filters(length: int, crossing: float) -> NDArray[np.float64]:
     return np.asarray(filters)
 
 
-def choose_crossing(n_channels: int, window_samples: int, rate_hz: float) -> float:
-    """Give where a window of raw signals is split, as a part of the rate; 0 when it is too short for its channels."""
+def choose_crossover_hz(n_channels: int, window_samples: int, rate_hz: float) -> float:
+    """Return where a window of raw signals is split, as a part of the rate; 0 when it is too short for its channels."""
     if window_samples < BAND_SAMPLES * n_channels:
         return 0.0
     return float(np.float32(min(BAND_HZ, BAND_PART * rate_hz / 2) / rate_hz))
 
 
 def lagged(windows: NDArray[np.float32], lags: Sequence[int]) -> NDArray[np.float32]:
-    """Give windows whose channels are joined by themselves some samples earlier: what classifiers before bands used.
+    """Return windows whose channels are joined by themselves some samples earlier: what classifiers before bands used.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def lagged(windows: NDArray[np.float32], lags: Sequence[int]) -> NDArray[np.floa
 
 
 def time_domain(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the features of Hudgins et al. (IEEE Trans. Biomed. Eng. 40 (1993) 82) for each channel.
+    """Return the features of Hudgins et al. (IEEE Trans. Biomed. Eng. 40 (1993) 82) for each channel.
 
     Mean absolute value, waveform length, zero crossings and slope sign changes; the first two as logarithms, the
     last two per sample.

@@ -113,7 +113,7 @@ def assess_stream(server_us: NDArray[np.int64], rate_hz: float, window_s: float)
 
 
 def worst(levels: Sequence[Level]) -> Level:
-    """Give the worst of some levels; ``good`` of none."""
+    """Return the worst of some levels; ``good`` of none."""
     order: tuple[Level, ...] = ("good", "fair", "bad")
     return order[max((order.index(level) for level in levels), default=0)]
 
@@ -150,7 +150,7 @@ def _channel(name: str, values: NDArray[np.float64], device: Device, has_quiet: 
 
 
 def _hum(centred: NDArray[np.float64], device: Device) -> tuple[float, float]:
-    """Give the share of the power at the mains frequency and its harmonics, and their RMS."""
+    """Return the share of the power at the mains frequency and its harmonics, and their RMS."""
     nyquist_hz = device.rate_hz / 2
     if device.sensor != "raw" or not 0 < device.mains_hz < 0.9 * nyquist_hz:
         return 0.0, 0.0
@@ -172,7 +172,7 @@ def _hum(centred: NDArray[np.float64], device: Device) -> tuple[float, float]:
 
 
 def _floor(centred: NDArray[np.float64], rate_hz: float) -> float:
-    """Give the RMS of the quietest tenth of 100 ms pieces, each about its own mean."""
+    """Return the RMS of the quietest tenth of 100 ms pieces, each about its own mean."""
     length = max(2, round(0.1 * rate_hz))
     pieces = centred[: len(centred) // length * length].reshape(-1, length)
     return float(np.quantile(pieces.std(axis=1), 0.1))

@@ -19,7 +19,7 @@ BAD_SHARE, FAIR_SHARE = 0.2, 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class RepetitionQuality:
     """What is to be said of a repetition, with each channel's RMS, float64 ``(n_channels,)``."""
 
     gesture: str
@@ -28,7 +28,9 @@ class Judged:
     rms: NDArray[np.float64]
 
 
-def judge_repetition(blocks: Sequence[Block], gesture: str, length_s: float, device: Device, rate_hz: float) -> Judged:
+def judge_repetition(
+    blocks: Sequence[Block], gesture: str, length_s: float, device: Device, rate_hz: float
+) -> RepetitionQuality:
     """Judge the samples of one repetition.
 
     Parameters
@@ -40,7 +42,7 @@ def judge_repetition(blocks: Sequence[Block], gesture: str, length_s: float, dev
     """
     usual = [block for block in blocks if not block.late and block.samples.shape[1] == device.n_channels]
     if not usual:
-        return Judged(gesture, "bad", "no samples", np.zeros(device.n_channels))
+        return RepetitionQuality(gesture, "bad", "no samples", np.zeros(device.n_channels))
     samples = np.concatenate([block.samples for block in usual])
     stream = assess_stream(np.concatenate([block.server_us for block in usual]), rate_hz, length_s)
     found: list[tuple[Level, str]] = [] if stream.level == "good" else [(stream.level, stream.reason)]
@@ -48,11 +50,11 @@ def judge_repetition(blocks: Sequence[Block], gesture: str, length_s: float, dev
     found += [(each.level, f"{each.channel}: {each.reason}") for each in channels if each.level != "good"]
     level = worst([each for each, _ in found])
     reason = next((text for each, text in found if each == level), "good")
-    return Judged(gesture, level, reason, np.array([each.rms for each in channels]))
+    return RepetitionQuality(gesture, level, reason, np.array([each.rms for each in channels]))
 
 
-def compare_with_rest(judged: Mapping[int, Judged]) -> dict[int, Judged]:
-    """Give the judgements again, those of performances that are as quiet as rest marked for a look."""
+def compare_with_rest(judged: Mapping[int, RepetitionQuality]) -> dict[int, RepetitionQuality]:
+    """Return the judgements again, those of performances that are as quiet as rest marked for a look."""
     rests = [each.rms for each in judged.values() if each.gesture == REST and each.rms.any()]
     if not rests:
         return dict(judged)
@@ -60,12 +62,12 @@ def compare_with_rest(judged: Mapping[int, Judged]) -> dict[int, Judged]:
     made = dict(judged)
     for number, each in judged.items():
         if each.gesture != REST and each.level == "good" and float((each.rms / quiet).max()) < QUIET_AS_REST:
-            made[number] = Judged(each.gesture, "fair", "as quiet as rest: was it performed?", each.rms)
+            made[number] = RepetitionQuality(each.gesture, "fair", "as quiet as rest: was it performed?", each.rms)
     return made
 
 
-def judge_session(judged: Sequence[Judged]) -> tuple[Level, str]:
-    """Give a session's level and the reason that most of its repetitions have for it."""
+def judge_session(judged: Sequence[RepetitionQuality]) -> tuple[Level, str]:
+    """Return a session's level and the reason that most of its repetitions have for it."""
     if not judged:
         return "fair", "nothing is labelled"
     bad = [each for each in judged if each.level == "bad"]

@@ -61,7 +61,7 @@ class SyntheticSession:
 
 
 def make_plan(gestures: Sequence[str] = DEFAULT_GESTURES, repetitions: int = 5, seconds: float = 3.0) -> CapturePlan:
-    """Give a plan in which all gestures follow each other, as often as ``repetitions`` says."""
+    """Return a plan in which all gestures follow each other, as often as ``repetitions`` says."""
     names = [(gesture, number) for number in range(1, repetitions + 1) for gesture in gestures]
     return CapturePlan(
         tuple(
@@ -120,14 +120,14 @@ class SyntheticArm:
         self.patterns = {name: self._pattern(name) for name in self.gestures}
 
     def _pattern(self, gesture: str) -> NDArray[np.float64]:
-        """Give the activations of a gesture, ``(N_MUSCLES,)``: the usual ones with a personal touch."""
+        """Return the activations of a gesture, ``(N_MUSCLES,)``: the usual ones with a personal touch."""
         rng = np.random.default_rng([self.seed, 2, zlib.crc32(gesture.encode())])
         known = ACTIVATIONS.get(gesture)
         usual = np.array(known) if known else rng.uniform(0.08, 0.7, N_MUSCLES)
         return np.asarray(usual * np.exp(rng.normal(0, 0.15, N_MUSCLES)))
 
     def session(self, index: int = 1, plan: CapturePlan | None = None) -> SyntheticSession:
-        """Give a whole session.
+        """Return a whole session.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class SyntheticArm:
         )
 
     def labelled_session(self, index: int = 1, plan: CapturePlan | None = None) -> LabelledSamples:
-        """Give a whole session as training and evaluation take it; parameters as ``session``."""
+        """Return a whole session as training and evaluation take it; parameters as ``session``."""
         made = self.session(index, plan)
         stretch, stretches = number_stretches(made.gestures, made.repetitions, f"synthetic-{self.seed}-{index}")
         names = tuple(f"a{channel}" for channel in range(self.channels))
@@ -159,7 +159,7 @@ class SyntheticArm:
     def stream(
         self, index: int = 3, plan: CapturePlan | None = None, chunk_samples: int = 10, start_ms: int = 0
     ) -> Iterator[SyntheticSession]:
-        """Give a session without end in chunks, the plan repeated; time and repetition numbers go on.
+        """Yield a session without end in chunks, the plan repeated; time and repetition numbers go on.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class SyntheticArm:
 
 
 def _steps_with_pauses(plan: CapturePlan) -> list[PlanStep]:
-    """Give the steps with the intervals between them as steps without a gesture."""
+    """Return the steps with the intervals between them as steps without a gesture."""
     steps: list[PlanStep] = []
     at_s = 0.0
     for step in plan.steps:
@@ -230,7 +230,7 @@ class _Wearing:
         self.smooth_state = np.zeros((len(self.smooth), 2, arm.channels))
 
     def perform(self, step: PlanStep) -> SyntheticSession:
-        """Give the samples of one prompt."""
+        """Return the samples of one prompt."""
         arm = self.arm
         n = round((step.end_s - step.start_s) * arm.rate_hz)
         name = step.gesture or ""
@@ -252,7 +252,7 @@ class _Wearing:
         return SyntheticSession(samples, device_ms, np.full(n, name), np.full(n, step.number, np.int64))
 
     def _make(self, count: int, wanted: NDArray[np.float64], reaction: int) -> NDArray[np.float32]:
-        """Give ``count`` samples while the activation goes to ``wanted`` after ``reaction`` inner samples."""
+        """Return ``count`` samples while the activation goes to ``wanted`` after ``reaction`` inner samples."""
         n = count * self.times
         target = np.where((np.arange(n) >= reaction)[:, None], wanted, self.target)
         activation, _ = signal.lfilter(
@@ -276,7 +276,7 @@ class _Wearing:
         return self._to_adc(emg, offset=0.5, scale=0.12)
 
     def _walk(self, name: str, n: int, spread: float, time_s: float) -> NDArray[np.float64]:
-        """Give the next values of a slow random process of given spread and correlation time, ``(n, …)``."""
+        """Return the next values of a slow random process of given spread and correlation time, ``(n, …)``."""
         state: NDArray[np.float64] = getattr(self, name)
         keep = np.exp(-1.0 / (time_s * self.inner_hz))
         kicks = self.rng.standard_normal((n, len(state))) * spread * np.sqrt(1 - keep**2)

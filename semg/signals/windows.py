@@ -16,13 +16,13 @@ from semg.signals.conditioning import Conditioner
 
 
 def window_ends(spec: WindowSpec, n_samples: int) -> NDArray[np.int64]:
-    """Give the index of the last sample of every window in a run of ``n_samples`` since a reset; int64 ``(N,)``."""
+    """Return the index of the last sample of every window in a run of ``n_samples`` since a reset; int64 ``(N,)``."""
     first = spec.settle_samples + spec.window_samples - 1
     return np.arange(first, n_samples, spec.hop_samples, dtype=np.int64)
 
 
 def cut(conditioned: NDArray[np.float32], ends: NDArray[np.int64], spec: WindowSpec) -> NDArray[np.float32]:
-    """Give the windows that end at given samples.
+    """Return the windows that end at given samples.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class StreamWindower:
         return self._next_end + 1
 
     def push(self, conditioned: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Give the windows that become complete with a chunk.
+        """Return the windows that become complete with a chunk.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class StreamWindower:
         return cut(held, ends + (len(held) - n), self.spec), ends
 
     def _append(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give what is held with the chunk at its end, and keep the tail that later windows need."""
+        """Return what is held with the chunk at its end, and keep the tail that later windows need."""
         n = len(chunk)
         if self._filled + n > len(self._buffer):
             kept = min(self._keep, self._filled)
@@ -127,7 +127,7 @@ class WindowStream:
         self._windower = StreamWindower(spec, len(self.columns))
 
     def push(self, samples: NDArray[np.float32], starts_run: bool) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Give the windows that become complete with a chunk; see ``StreamWindower.push``.
+        """Return the windows that become complete with a chunk; see ``StreamWindower.push``.
 
         Parameters
         ----------

@@ -22,7 +22,7 @@ Right = Literal["see", "work", "own"]
 
 
 def list_visible(tx: Transaction, account: Account) -> list[Profile]:
-    """Give the profiles that the account may see, by name."""
+    """Return the profiles that the account may see, by name."""
     found = profiles.list_profiles(tx)
     if account.role == "admin":
         return found
@@ -106,7 +106,7 @@ def require_admin(account: Account) -> None:
 
 
 def set_owner(tx: Transaction, user_id: int, account_id: int | None) -> None:
-    """Give a profile to an account, or to nobody.
+    """Assign a profile to an account, or to nobody.
 
     Raises
     ------
@@ -118,13 +118,13 @@ def set_owner(tx: Transaction, user_id: int, account_id: int | None) -> None:
 
 
 def find_owner(tx: Transaction, user_id: int) -> int | None:
-    """Give the account whose profile this is, or None."""
+    """Return the account whose profile this is, or None."""
     row = one(tx, "SELECT owner_id FROM profiles WHERE user_id = %s", (user_id,))
     return None if row is None else row.owner_id
 
 
 def list_shares(tx: Transaction, user_id: int) -> list[int]:
-    """Give the accounts that a profile is shared with."""
+    """Return the accounts that a profile is shared with."""
     query = "SELECT account_id FROM profile_shares WHERE user_id = %s ORDER BY account_id"
     return [row.account_id for row in rows(tx, query, (user_id,))]
 

@@ -35,25 +35,25 @@ class Account:
 
 
 def find_account(tx: Transaction, login: str) -> Account | None:
-    """Give the account of a login, or None."""
+    """Return the account of a login, or None."""
     wanted = checks.normalised(checks.storable(login))
     row = one(tx, f"SELECT {_COLUMNS} FROM accounts WHERE login = %s", (wanted,))  # noqa: S608
     return None if row is None else _account(row)
 
 
 def find_account_by_id(tx: Transaction, account_id: int) -> Account | None:
-    """Give an account by its number, or None."""
+    """Return an account by its number, or None."""
     row = one(tx, f"SELECT {_COLUMNS} FROM accounts WHERE account_id = %s", (account_id,))  # noqa: S608
     return None if row is None else _account(row)
 
 
 def list_accounts(tx: Transaction) -> list[Account]:
-    """Give all accounts by login."""
+    """Return all accounts by login."""
     return [_account(row) for row in rows(tx, f"SELECT {_COLUMNS} FROM accounts ORDER BY login")]  # noqa: S608
 
 
 def count_accounts(tx: Transaction) -> int:
-    """Give how many accounts there are."""
+    """Return how many accounts there are."""
     row = one(tx, "SELECT count(*) AS n FROM accounts")
     return 0 if row is None else int(row.n)
 
@@ -178,7 +178,7 @@ def _require_another_admin(tx: Transaction, account_id: int) -> None:
 
 
 def lock_s(failed: int) -> float:
-    """Give for how long the next failure after so many locks a login, in seconds; 0: not at all."""
+    """Return for how long the next failure after so many locks a login, in seconds; 0: not at all."""
     return min(MAX_LOCK_S, FIRST_LOCK_S * 2.0 ** min(failed - FREE_TRIES, 30)) if failed >= FREE_TRIES else 0.0
 
 

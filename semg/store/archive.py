@@ -12,7 +12,7 @@ _AT_ONCE = 5000
 
 
 def list_live_times(tx: Transaction, user_id: int) -> list[datetime]:
-    """Give the beginnings of the ten minutes in which live samples of a profile are stored, in order."""
+    """Return the beginnings of the ten minutes in which live samples of a profile are stored, in order."""
     found = rows(
         tx,
         """
@@ -27,18 +27,18 @@ def list_live_times(tx: Transaction, user_id: int) -> list[datetime]:
 
 
 def list_shares(tx: Transaction, user_id: int) -> list[Any]:
-    """Give the accounts that a profile is shared with: ``account_id`` and ``shared_at``."""
+    """Return the accounts that a profile is shared with: ``account_id`` and ``shared_at``."""
     query = "SELECT account_id, shared_at FROM profile_shares WHERE user_id = %s ORDER BY account_id"
     return rows(tx, query, (user_id,))
 
 
 def list_senders(tx: Transaction, user_id: int) -> list[Any]:
-    """Give the text senders that are assigned to a profile: ``number`` and ``assigned_at``."""
+    """Return the text senders that are assigned to a profile: ``number`` and ``assigned_at``."""
     return rows(tx, "SELECT number, assigned_at FROM text_senders WHERE user_id = %s ORDER BY number", (user_id,))
 
 
 def iterate_decisions(pool: Pool, user_id: int) -> Iterator[list[Any]]:
-    """Give all decisions of a profile in time order, a portion in a transaction of its own."""
+    """Yield all decisions of a profile in time order, a portion in a transaction of its own."""
     behind: tuple[datetime | None, int] = (None, 0)
     while True:
         with pool.transaction() as tx:

@@ -9,7 +9,7 @@ from semg.block_table import MAX_SPAN_US, STARTS_RUN, BlockTable
 
 
 def trimmed(table: BlockTable, since_us: int, until_us: int) -> BlockTable:
-    """Give the samples of a range of server time; those of a row are in time order."""
+    """Return the samples of a range of server time; those of a row are in time order."""
     if not len(table):
         return table
     counts = table.counts
@@ -31,7 +31,7 @@ def trimmed(table: BlockTable, since_us: int, until_us: int) -> BlockTable:
 
 
 def cut_long(table: BlockTable) -> BlockTable:
-    """Give the blocks in parts shorter than ``MAX_SPAN_US`` whose first sample is the earliest, the last the latest."""
+    """Split blocks into parts shorter than ``MAX_SPAN_US`` whose first sample is the earliest, the last the latest."""
     counts = table.counts
     starts = np.cumsum(counts) - counts
     first, last = table.device_us[starts], table.device_us[starts + counts - 1]
@@ -51,7 +51,7 @@ def cut_long(table: BlockTable) -> BlockTable:
 
 
 def _cuts(times: NDArray[np.int64]) -> list[int]:
-    """Give where the parts of a block begin: a row's times grow, and cover less than ``MAX_SPAN_US``."""
+    """Return where the parts of a block begin: a row's times grow, and cover less than ``MAX_SPAN_US``."""
     back = np.append(np.flatnonzero(np.diff(times) < 0) + 1, len(times))
     cuts, at = [0], 0
     for end in back.tolist():

@@ -60,7 +60,7 @@ _VALUES: dict[int, str] = {2: ">i2", 4: ">f4"}
 
 
 def encoded_rows(table: BlockTable, session_id: int | None = None) -> bytes:
-    """Give the body of ``COPY … FROM STDIN`` that writes each block as a row."""
+    """Return the body of ``COPY … FROM STDIN`` that writes each block as a row."""
     counts, ends = table.counts, np.cumsum(table.counts)
     times, widths = _packed_times(table, counts, ends)
     values, value_widths = _packed_values(table)
@@ -118,7 +118,7 @@ def decoded_rows(data: bytes) -> BlockTable:
 def _heads(
     table: BlockTable, ends: NDArray[np.int64], widths: NDArray[np.int64], session_id: int | None
 ) -> NDArray[np.void]:
-    """Give everything of the rows up to the size of ``steps``; each field stands behind its size."""
+    """Return everything of the rows up to the size of ``steps``; each field stands behind its size."""
     session: list[tuple[str, str]] = [("session_id_size", ">i4")]
     if session_id is not None:
         session.append(("session_id", ">i8"))
@@ -146,7 +146,7 @@ def _heads(
 def _packed_times(
     table: BlockTable, counts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> tuple[dict[int, tuple[memoryview, memoryview]], NDArray[np.int64]]:
-    """Give device times and arrivals in every width that a row needs, and each row's width in bytes."""
+    """Return device times and arrivals in every width that a row needs, and each row's width in bytes."""
     starts = ends - counts
     steps = []
     width = np.full(len(table), 2)
@@ -171,7 +171,7 @@ def _packed_times(
 
 
 def _packed_values(table: BlockTable) -> tuple[dict[int, memoryview], NDArray[np.int64]]:
-    """Give the values in every width that a row needs, and each row's width in bytes."""
+    """Return the values in every width that a row needs, and each row's width in bytes."""
     values = np.ascontiguousarray(table.values, np.float32)
     with np.errstate(invalid="ignore"):  # what does not fit becomes anything, which is seen by looking back
         short = values.astype(np.int16)
@@ -187,7 +187,7 @@ def _packed_values(table: BlockTable) -> tuple[dict[int, memoryview], NDArray[np
 
 
 def _view(values: NDArray[Any], kind: str) -> memoryview:
-    """Give values in another form as bytes; what does not fit there is not used."""
+    """Return values in another form as bytes; what does not fit there is not used."""
     return values.astype(kind).view(np.uint8).data
 
 
@@ -216,7 +216,7 @@ def _row(data: bytes, at: int) -> tuple[_Row, int]:
 
 
 def _table(alike: list[_Row]) -> BlockTable:
-    """Give rows whose columns have the same widths."""
+    """Return rows whose columns have the same widths."""
     rows = np.array([row.scalars for row in alike], ROW)
     counts = rows["n_samples"].astype(np.int64)
     kind, value_kind = _TIMES[alike[0].width], _VALUES[alike[0].value_width]

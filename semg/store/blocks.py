@@ -48,7 +48,7 @@ def copy_blocks(tx: Transaction, blocks: BlockTable | Iterable[Block], session_i
 
 
 def list_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime) -> list[Block]:
-    """Give what a profile's device sent, as blocks in time order, trimmed to ``[since, until)`` of server time.
+    """Return what a profile's device sent, as blocks in time order, trimmed to ``[since, until)`` of server time.
 
     Segments follow one another whole, so that a block without ``starts_run`` continues the one before it that is not
     late. A block that lost its first samples to the trimming does not start a run.
@@ -58,19 +58,19 @@ def list_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime)
 
 
 def read_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime) -> BlockTable:
-    """Give what ``list_blocks`` gives, as columns."""
+    """Return what ``list_blocks`` gives, as columns."""
     query = "user_id = %s AND session_id IS NULL AND started_at >= %s AND started_at < %s"
     found = _read(tx, query, (user_id, since - timedelta(microseconds=MAX_ROW_US), until))
     return trimmed(found, us_from_utc(since), us_from_utc(until))
 
 
 def list_session_blocks(tx: Transaction, session: Session) -> list[Block]:
-    """Give the samples of a session: those of its time, or those imported for it."""
+    """Return the samples of a session: those of its time, or those imported for it."""
     return read_session_blocks(tx, session).blocks()
 
 
 def read_session_blocks(tx: Transaction, session: Session) -> BlockTable:
-    """Give what ``list_session_blocks`` gives, as columns."""
+    """Return what ``list_session_blocks`` gives, as columns."""
     if session.origin == "capture":
         until = session.ended_at or datetime(9999, 1, 1, tzinfo=UTC)
         return read_blocks(tx, session.user_id, session.started_at, until)
@@ -78,21 +78,21 @@ def read_session_blocks(tx: Transaction, session: Session) -> BlockTable:
 
 
 def read_imported(tx: Transaction, user_id: int, session_id: int, since: datetime, until: datetime) -> BlockTable:
-    """Give a part of an imported session's samples, as ``read_blocks`` does."""
+    """Return a part of an imported session's samples, as ``read_blocks`` does."""
     query = "user_id = %s AND session_id = %s AND started_at >= %s AND started_at < %s"
     found = _read(tx, query, (user_id, session_id, since - timedelta(microseconds=MAX_ROW_US), until))
     return trimmed(found, us_from_utc(since), us_from_utc(until))
 
 
 def count_samples(tx: Transaction, user_id: int) -> int:
-    """Give the number of samples stored for a profile, imported and late ones included."""
+    """Return the number of samples stored for a profile, imported and late ones included."""
     query = "SELECT coalesce(sum(n_samples), 0) AS n FROM sample_blocks WHERE user_id = %s"
     found = one(tx, query, (user_id,))
     return int(found.n) if found is not None else 0
 
 
 def last_sample_at(tx: Transaction, user_id: int) -> datetime | None:
-    """Give the server time of the last sample that a profile's device sent, or None."""
+    """Return the server time of the last sample that a profile's device sent, or None."""
     found = one(
         tx,
         """
@@ -120,7 +120,7 @@ def ensure_partition(tx: Transaction, day: date) -> None:
 
 
 def read_progress(tx: Transaction, stream: str, partition: int, created_at: datetime) -> int:
-    """Give the last journal sequence that is stored, 0 for none or for an earlier stream of this name."""
+    """Return the last journal sequence that is stored, 0 for none or for an earlier stream of this name."""
     found = one(
         tx,
         "SELECT created_at, sequence FROM journal_progress WHERE stream = %s AND partition = %s",
@@ -130,7 +130,7 @@ def read_progress(tx: Transaction, stream: str, partition: int, created_at: date
 
 
 def lock_progress(tx: Transaction, stream: str, partition: int, created_at: datetime) -> int:
-    """Give the last journal sequence that is stored, and let nobody else store until the transaction ends.
+    """Return the last journal sequence that is stored, and let nobody else store until the transaction ends.
 
     Raises
     ------

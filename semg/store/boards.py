@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from semg.domain import Board, BoardMark
+from semg.domain import Board, HighWaterMark
 from semg.errors import NotFoundError
 from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
@@ -17,12 +17,12 @@ _MAX_NAME = 100
 
 
 def list_boards(tx: Transaction) -> list[Board]:
-    """Give all boards by number."""
+    """Return all boards by number."""
     return [_board(row) for row in rows(tx, _SELECT + " ORDER BY board_id")]
 
 
 def get_board(tx: Transaction, board_id: int) -> Board:
-    """Give a board.
+    """Return a board.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def insert_board(tx: Transaction, name: str) -> int:
 
 
 def set_key(tx: Transaction, board_id: int, key_encrypted: bytes) -> None:
-    """Give a board its key; the one before is gone.
+    """Set the key of a board; the one before is gone.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def assign_board(tx: Transaction, board_id: int, user_id: int | None) -> None:
     execute(tx, "UPDATE boards SET user_id = %s WHERE board_id = %s", (user_id, board_id))
 
 
-def remember_marks(tx: Transaction, marks: Mapping[int, BoardMark]) -> None:
+def remember_marks(tx: Transaction, marks: Mapping[int, HighWaterMark]) -> None:
     """Write what was seen last of boards. It never goes back; a board that is gone meanwhile needs no memory."""
     board_ids = sorted(marks)
     rows(tx, "SELECT board_id FROM boards WHERE board_id = ANY(%s) ORDER BY board_id FOR NO KEY UPDATE", (board_ids,))
@@ -133,7 +133,7 @@ def _board(row: Any) -> Board:
         name=row.name,
         user_id=row.user_id,
         key_encrypted=None if row.key_encrypted is None else bytes(row.key_encrypted),
-        last=BoardMark(row.last_boot_id, row.last_device_us),
+        last=HighWaterMark(row.last_boot_id, row.last_device_us),
         created_at=row.created_at,
         key_made_at=row.key_made_at,
     )

@@ -75,7 +75,7 @@ def _shows(letter: str) -> bool:
 
 
 def text(field: str, value: str, max_length: int = MAX_NOTES) -> str:
-    """Give a text; line breaks are allowed.
+    """Return a text; line breaks are allowed.
 
     Raises
     ------
@@ -88,18 +88,18 @@ def text(field: str, value: str, max_length: int = MAX_NOTES) -> str:
 
 
 def storable(value: str) -> str:
-    """Give a text that PostgreSQL takes: it refuses NUL, and UTF-8 has no lone surrogates."""
+    """Return a text that PostgreSQL takes: it refuses NUL, and UTF-8 has no lone surrogates."""
     return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def as_json(value: Any) -> Json:
-    """Give a parameter for a ``jsonb`` column; numpy values become numbers, NaN and infinity become null."""
+    """Return a parameter for a ``jsonb`` column; numpy values become numbers, NaN and infinity become null."""
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
     return Json(value, dumps=lambda content: orjson.dumps(content, option=options).decode())
 
 
 def aware(field: str, value: datetime) -> datetime:
-    """Give the time.
+    """Return the time.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def channels(names: Sequence[str]) -> None:
 
 
 def channels_used(chosen: Sequence[str] | None, available: Sequence[str]) -> tuple[str, ...] | None:
-    """Give the chosen channels in the device's order; None stays None (all of them).
+    """Return the chosen channels in the device's order; None stays None (all of them).
 
     Raises
     ------
@@ -205,7 +205,7 @@ def decision(value: DecisionSpec) -> None:
 
 
 def handedness(value: str | None) -> str | None:
-    """Give the handedness.
+    """Return the handedness.
 
     Raises
     ------

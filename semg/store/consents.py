@@ -42,19 +42,19 @@ def insert_consent(tx: Transaction, user_id: int, new: NewConsent) -> None:
 
 
 def list_consents(tx: Transaction, user_id: int) -> list[Consent]:
-    """Give the history of a profile's consent, newest first."""
+    """Return the history of a profile's consent, newest first."""
     query = f"SELECT {_COLUMNS} FROM consents WHERE user_id = %s ORDER BY consent_id DESC"  # noqa: S608
     return [consent_of(row) for row in rows(tx, query, (user_id,))]
 
 
 def find_text(tx: Transaction, version: str) -> ConsentText | None:
-    """Give a text that somebody agreed to, or None."""
+    """Return a text that somebody agreed to, or None."""
     row = one(tx, "SELECT version, content FROM consent_texts WHERE version = %s", (checks.storable(version),))
     return None if row is None else ConsentText(row.version, row.content)
 
 
 def consenting(tx: Transaction, user_ids: Sequence[int], scope: ConsentScope) -> set[int]:
-    """Give those of the profiles that agree to something now."""
+    """Return those of the profiles that agree to something now."""
     found = rows(
         tx,
         """
@@ -82,7 +82,7 @@ def require(tx: Transaction, user_id: int, scope: ConsentScope) -> None:
 
 
 def consent_of(row: Any) -> Consent:
-    """Give the consent of a row that has its columns."""
+    """Return the consent of a row that has its columns."""
     return Consent(tuple(row.scopes), row.text_version, row.agreed_at, row.recorded_at, row.recorded_by)
 
 

@@ -20,12 +20,12 @@ class Databases:
         self._settings = settings
 
     def exists(self, name: str) -> bool:
-        """Tell whether there is a database of this name."""
+        """Return whether there is a database of this name."""
         with self._cursor("SELECT 1 FROM pg_database WHERE datname = %s", name) as cursor:
             return cursor.fetchone() is not None
 
     def list_beginning(self, prefix: str) -> list[str]:
-        """Give the names of the databases that begin so."""
+        """Return the names of the databases that begin so."""
         with self._cursor("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", prefix) as cursor:
             return [str(row[0]) for row in cursor.fetchall()]
 
@@ -35,7 +35,7 @@ class Databases:
             pass
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give a database another name; nobody may be connected to it."""
+        """Rename a database; nobody may be connected to it."""
         statement = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(new_name))
         with self._cursor(statement):
             pass

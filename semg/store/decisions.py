@@ -57,7 +57,7 @@ class DecisionRun:
 
 
 def list_runs(tx: Transaction, user_id: int, since: datetime, until: datetime, limit: int = 5000) -> list[DecisionRun]:
-    """Give the newest ``limit`` runs of equal decisions of a time, in time order; a pause of half a second ends one.
+    """Return the newest ``limit`` runs of equal decisions of a time, in time order; a pause of half a second ends one.
 
     A run begins where the one before it ended, or a usual hop before its first decision.
     """
@@ -90,7 +90,7 @@ def list_decisions(
     until: datetime | None = None,
     limit: int = 10_000,
 ) -> list[Decision]:
-    """Give the newest ``limit`` decisions with ``since <= decided_at < until``, in time order."""
+    """Return the newest ``limit`` decisions with ``since <= decided_at < until``, in time order."""
     for field, at in (("since", since), ("until", until)):
         if at is not None:
             checks.aware(field, at)

@@ -43,7 +43,7 @@ class ErasedSession:
 
 
 def count_made(tx: Transaction, session: Session) -> ErasedSession:
-    """Tell what was made of a session and goes with it; samples are not counted."""
+    """Return what was made of a session and goes with it; samples are not counted."""
     values = {
         "user": session.user_id,
         "session": session.session_id,
@@ -111,7 +111,7 @@ def note_in_bases(tx: Transaction, user_id: int) -> None:
 
 
 def list_in_bases(tx: Transaction) -> list[int]:
-    """Give the people who are to be taken out of the stored bases."""
+    """Return the people who are to be taken out of the stored bases."""
     return [row.user_id for row in rows(tx, "SELECT user_id FROM erased_from_bases ORDER BY user_id")]
 
 
@@ -121,7 +121,7 @@ def forget_in_bases(tx: Transaction, before: datetime) -> None:
 
 
 def without_erased(tx: Transaction, table: BlockTable, user_ids: set[int]) -> BlockTable:
-    """Give a table of blocks without the times of erased captures; ``user_ids`` are its profiles."""
+    """Return a table of blocks without the times of erased captures; ``user_ids`` are its profiles."""
     found = rows(
         tx,
         "SELECT user_id, started_at, ended_at FROM erased_spans WHERE user_id = ANY(%s::bigint[])",

@@ -28,7 +28,7 @@ _SELECT = """
 
 
 def list_gestures(tx: Transaction, user_id: int) -> list[Gesture]:
-    """Give the gesture bank in its order."""
+    """Return the gesture bank in its order."""
     return [
         _gesture(row)
         for row in rows(tx, _SELECT + " WHERE g.user_id = %s ORDER BY g.position, g.gesture_id", (user_id,))
@@ -36,7 +36,7 @@ def list_gestures(tx: Transaction, user_id: int) -> list[Gesture]:
 
 
 def get_gesture(tx: Transaction, gesture_id: int) -> Gesture:
-    """Give a gesture.
+    """Return a gesture.
 
     Raises
     ------
@@ -232,7 +232,7 @@ def set_prompt(tx: Transaction, gesture_id: int, content: bytes) -> str:
 
 
 def find_prompt(tx: Transaction, gesture_id: int) -> tuple[str, bytes] | None:
-    """Give media type and content of a gesture's picture or video, or None."""
+    """Return media type and content of a gesture's picture or video, or None."""
     row = one(tx, "SELECT media_type, content FROM gesture_prompts WHERE gesture_id = %s", (gesture_id,))
     return None if row is None else (row.media_type, bytes(row.content))
 
@@ -243,7 +243,7 @@ def delete_prompt(tx: Transaction, gesture_id: int) -> None:
 
 
 def media_type_of(content: bytes) -> str | None:
-    """Tell a picture or video by its first bytes; a file's name may say anything."""
+    """Recognise a picture or video by its first bytes; a file's name may say anything."""
     for start, media_type in _STARTS.items():
         if content.startswith(start):
             return media_type
@@ -253,7 +253,7 @@ def media_type_of(content: bytes) -> str | None:
 
 
 def _phrase(phrase: str) -> str:
-    """Give a phrase on one line."""
+    """Return a phrase on one line."""
     line = " ".join(checks.text("phrase", phrase, _MAX_PHRASE).split())
     return checks.name("phrase", line, _MAX_PHRASE) if line else ""
 

@@ -15,7 +15,7 @@ MAX_LOGIN = 90
 
 
 def find_account(tx: Transaction, issuer: str, subject: str) -> Account | None:
-    """Give the account of an identity, or None."""
+    """Return the account of an identity, or None."""
     row = one(tx, "SELECT account_id FROM account_identities WHERE issuer = %s AND subject = %s", (issuer, subject))
     return None if row is None else accounts.find_account_by_id(tx, row.account_id)
 

@@ -45,7 +45,7 @@ class Table:
 
 
 def list_relations(tx: Transaction) -> list[Table]:
-    """Give the tables (without partitions), then the views, of ``public``, by name."""
+    """Return the tables (without partitions), then the views, of ``public``, by name."""
     columns = _columns(tx)
     keys = _foreign_keys(tx)
     found = []
@@ -74,7 +74,7 @@ def begin_reading(tx: Transaction) -> None:
 
 
 def count_rows(tx: Transaction, table: str) -> int:
-    """Give how many rows a table or view has; it reads all of it."""
+    """Return how many rows a table or view has; it reads all of it."""
     with tx.cursor() as cursor:
         cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table)))
         found = cursor.fetchone()
@@ -82,7 +82,7 @@ def count_rows(tx: Transaction, table: str) -> int:
 
 
 def sample_rows(tx: Transaction, table: Table, n_rows: int, max_characters: int) -> list[tuple[str, ...]]:
-    """Give the first rows as text; values are cut by the server, so that none is fetched whole."""
+    """Return the first rows as text; values are cut by the server, so that none is fetched whole."""
     shown = [_shown(column, max_characters) for column in table.columns]
     query = sql.SQL("SELECT {} FROM {} LIMIT {}").format(
         sql.SQL(", ").join(shown), sql.Identifier(table.name), sql.Literal(n_rows)

@@ -83,7 +83,7 @@ def insert_job(
 
 
 def get_job(tx: Transaction, job_id: int) -> Job:
-    """Give a job with its log.
+    """Return a job with its log.
 
     Raises
     ------
@@ -97,13 +97,13 @@ def get_job(tx: Transaction, job_id: int) -> Job:
 
 
 def list_jobs(tx: Transaction, user_id: int | None = None, limit: int = 100) -> list[Job]:
-    """Give jobs without their logs, newest first; of all profiles when none is named."""
+    """Return jobs without their logs, newest first; of all profiles when none is named."""
     query = _WITHOUT_LOG + " WHERE %(user)s::bigint IS NULL OR j.user_id = %(user)s ORDER BY j.job_id DESC LIMIT %(n)s"
     return [_job(row) for row in rows(tx, query, {"user": user_id, "n": limit})]
 
 
 def list_running(tx: Transaction, runner: str | None = None) -> list[Job]:
-    """Give the jobs in progress without their logs, oldest first; of all runners when none is named."""
+    """Return the jobs in progress without their logs, oldest first; of all runners when none is named."""
     query = (
         _WITHOUT_LOG + " WHERE j.status = 'in-progress' AND (%(r)s::text IS NULL OR j.runner = %(r)s) ORDER BY j.job_id"
     )
@@ -111,7 +111,7 @@ def list_running(tx: Transaction, runner: str | None = None) -> list[Job]:
 
 
 def claim_due_job(tx: Transaction, runner: str, now: datetime | None = None) -> Job | None:
-    """Give the job that has been due longest, now in progress and this runner's, or None.
+    """Return the job that has been due longest, now in progress and this runner's, or None.
 
     Concurrent runners never get the same job: a row that another one is claiming is passed over.
     """
@@ -212,7 +212,7 @@ def record_used(tx: Transaction, job_id: int) -> int:
 
 
 def list_used(tx: Transaction, job_id: int) -> list[dict[str, Any]] | None:
-    """Give the repetitions as a job used them, times as RFC 3339; None when it has not read them yet."""
+    """Return the repetitions as a job used them, times as RFC 3339; None when it has not read them yet."""
     row = one(tx, "SELECT used FROM jobs WHERE job_id = %s", (job_id,))
     if row is None:
         raise _missing(job_id)

@@ -88,7 +88,7 @@ def activate_model(tx: Transaction, user_id: int, version: int) -> None:
 
 
 def list_active(tx: Transaction) -> list[tuple[int, int, datetime]]:
-    """Give ``(user_id, version, activated_at)`` of every profile that has an active model; cheap, for polling."""
+    """Return ``(user_id, version, activated_at)`` of every profile that has an active model; cheap, for polling."""
     query = """
         SELECT a.user_id, m.version, a.activated_at
         FROM active_models a JOIN models m ON m.model_id = a.model_id ORDER BY a.user_id
@@ -97,19 +97,19 @@ def list_active(tx: Transaction) -> list[tuple[int, int, datetime]]:
 
 
 def find_active(tx: Transaction, user_id: int) -> Model | None:
-    """Give the profile's active model, or None."""
+    """Return the profile's active model, or None."""
     row = one(tx, _SELECT + " WHERE m.user_id = %s AND a.model_id IS NOT NULL", (user_id,))
     return None if row is None else _model(row)
 
 
 def find_active_artifact(tx: Transaction, user_id: int) -> tuple[Model, bytes] | None:
-    """Give the profile's active model with its bytes, or None."""
+    """Return the profile's active model with its bytes, or None."""
     row = one(tx, _SELECT_ARTIFACT + " WHERE m.user_id = %s AND a.model_id IS NOT NULL", (user_id,))
     return None if row is None else (_model(row), bytes(row.artifact))
 
 
 def get_model(tx: Transaction, user_id: int, version: int) -> Model:
-    """Give a version.
+    """Return a version.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def get_model(tx: Transaction, user_id: int, version: int) -> Model:
 
 
 def get_artifact(tx: Transaction, user_id: int, version: int) -> bytes:
-    """Give a version's bytes; errors as ``get_model``."""
+    """Return a version's bytes; errors as ``get_model``."""
     row = one(tx, "SELECT artifact FROM models WHERE user_id = %s AND version = %s", (user_id, version))
     if row is None:
         raise _missing(user_id, version)
@@ -131,7 +131,7 @@ def get_artifact(tx: Transaction, user_id: int, version: int) -> bytes:
 
 
 def list_models(tx: Transaction, user_id: int) -> list[Model]:
-    """Give a profile's versions, newest first."""
+    """Return a profile's versions, newest first."""
     return [_model(row) for row in rows(tx, _SELECT + " WHERE m.user_id = %s ORDER BY m.version DESC", (user_id,))]
 
 

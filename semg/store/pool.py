@@ -47,7 +47,7 @@ class Pool:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Give a transaction: committed at the end of the block, rolled back when the block raises.
+        """Return a transaction: committed at the end of the block, rolled back when the block raises.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class Pool:
             self._give_back(connection)
 
     def read_only(self) -> Pool:
-        """Give the same pool for somebody who may look only: its transactions refuse every change."""
+        """Return the same pool for somebody who may look only: its transactions refuse every change."""
         made = copy.copy(self)
         made._is_read_only = True
         return made
@@ -160,14 +160,14 @@ def limit_statements(tx: Transaction, longest_s: float) -> None:
 
 
 def _was_ended(connection: psycopg2.extensions.connection) -> bool:
-    """Tell whether the server has ended an idle connection, as a restarted one has: something came without a query."""
+    """Return whether the server has ended an idle connection, as after a restart: something came without a query."""
     poller = select.poll()
     poller.register(connection.fileno(), select.POLLIN)
     return bool(poller.poll(0))
 
 
 def _wrapped(exc: psycopg2.Error) -> SemgError:
-    """Give the project's error for a driver's error; without its details, which hold rows, as errors are logged."""
+    """Return the project's error for a driver's error; without its details, which hold rows, as errors are logged."""
     text = exc.diag.message_primary or str(exc).strip() or type(exc).__name__
     if isinstance(exc, psycopg2.IntegrityError):
         return ConflictError(text)

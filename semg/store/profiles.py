@@ -51,12 +51,12 @@ class ErasedCounts:
 
 
 def list_profiles(tx: Transaction) -> list[Profile]:
-    """Give all profiles by name."""
+    """Return all profiles by name."""
     return [_profile(row) for row in rows(tx, _SELECT + " ORDER BY lower(p.name), p.user_id")]
 
 
 def get_profile(tx: Transaction, user_id: int) -> Profile:
-    """Give a profile.
+    """Return a profile.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def find_profile_by_name(tx: Transaction, name: str) -> Profile | None:
 
 
 def list_devices(tx: Transaction) -> list[Device]:
-    """Give the devices of all profiles, by profile."""
+    """Return the devices of all profiles, by profile."""
     found = rows(
         tx,
         """
@@ -93,7 +93,7 @@ def list_devices(tx: Transaction) -> list[Device]:
 
 
 def lock_consenting(tx: Transaction, user_ids: Sequence[int]) -> set[int]:
-    """Give those of the numbers whose profiles agree to being recorded, and keep these until the transaction ends.
+    """Return those of the numbers whose profiles agree to being recorded, and keep these until the transaction ends.
 
     Whoever writes ``sample_blocks`` calls this first: that table has no foreign key, and ``delete_profile`` waits
     for this lock, so that no block of an erased profile is left behind.
@@ -248,7 +248,7 @@ def update_device(tx: Transaction, device: Device) -> None:
 
 
 def count_profile(tx: Transaction, user_id: int) -> ErasedCounts:
-    """Tell what deleting the profile would erase.
+    """Return what deleting the profile would erase.
 
     Raises
     ------
@@ -293,7 +293,7 @@ def delete_profile(tx: Transaction, user_id: int) -> ErasedCounts:
 
 
 def _purposes(profile: Profile) -> dict[str, str]:
-    """Give what the device's channels are for; empty texts and channels that it no longer has are left out."""
+    """Return what the device's channels are for; empty texts and channels that it no longer has are left out."""
     given = {
         name: checks.text("channel_purposes", text, 200).strip() for name, text in profile.channel_purposes.items()
     }

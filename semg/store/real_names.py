@@ -18,7 +18,7 @@ def set_name(tx: Transaction, user_id: int, name_encrypted: bytes) -> None:
 
 
 def find_name(tx: Transaction, user_id: int) -> bytes | None:
-    """Give a profile's encrypted name, or None."""
+    """Return a profile's encrypted name, or None."""
     row = one(tx, "SELECT name_encrypted FROM real_names WHERE user_id = %s", (user_id,))
     return None if row is None else bytes(row.name_encrypted)
 

@@ -76,14 +76,14 @@ def insert_repetition(
 
 
 def list_repetitions(tx: Transaction, session_ids: int | Sequence[int]) -> list[Repetition]:
-    """Give the repetitions of one or more sessions, by session and time."""
+    """Return the repetitions of one or more sessions, by session and time."""
     wanted = [session_ids] if isinstance(session_ids, int) else list(session_ids)
     query = _SELECT + " WHERE r.session_id = ANY(%s::bigint[]) ORDER BY r.session_id, r.started_at"
     return [_repetition(row) for row in rows(tx, query, (wanted,))]
 
 
 def get_repetition(tx: Transaction, repetition_id: int) -> Repetition:
-    """Give a repetition.
+    """Return a repetition.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def delete_repetition(tx: Transaction, repetition_id: int, changed_by: str = "")
 
 
 def list_changes(tx: Transaction, session_id: int, limit: int = 200) -> list[RepetitionChange]:
-    """Give what was changed about a session's repetitions afterwards, newest first."""
+    """Return what was changed about a session's repetitions afterwards, newest first."""
     found = rows(
         tx,
         """
@@ -183,7 +183,7 @@ def list_changes(tx: Transaction, session_id: int, limit: int = 200) -> list[Rep
 
 
 def count_gestures(tx: Transaction, session_ids: Sequence[int]) -> dict[int, tuple[GestureCount, ...]]:
-    """Give what each session holds of each gesture, in the order of the gesture bank."""
+    """Return what each session holds of each gesture, in the order of the gesture bank."""
     counts: dict[int, list[GestureCount]] = defaultdict(list)
     for row in rows(
         tx,

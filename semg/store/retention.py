@@ -14,13 +14,13 @@ _LOCK_WAIT_S = 5
 
 
 def try_lock(tx: Transaction) -> bool:
-    """Tell whether this transaction is the only one that expires anything, which it then is until it ends."""
+    """Return whether this transaction is the only one that expires anything, which it then is until it ends."""
     found = one(tx, "SELECT pg_try_advisory_xact_lock(%s) AS locked", (_LOCK,))
     return found is not None and bool(found.locked)
 
 
 def list_sample_days(tx: Transaction, before: date) -> list[date]:
-    """Give the days (UTC) before a day that have a partition of samples, oldest first."""
+    """Return the days (UTC) before a day that have a partition of samples, oldest first."""
     found = rows(
         tx,
         """

@@ -14,12 +14,12 @@ _LOCK = 5_736_471_001
 
 
 def current_number(tx: Transaction) -> int:
-    """Give the number of the newest migration that the database contains; 0 for none."""
+    """Return the number of the newest migration that the database contains; 0 for none."""
     return max(list_applied(tx), default=0)
 
 
 def list_applied(tx: Transaction) -> list[int]:
-    """Give the numbers of the migrations that the database contains; empty when it keeps no account of them."""
+    """Return the numbers of the migrations that the database contains; empty when it keeps no account of them."""
     found = one(tx, "SELECT to_regclass('public.schema_migrations') IS NOT NULL AS there")
     if found is None or not found.there:
         return []
@@ -27,7 +27,7 @@ def list_applied(tx: Transaction) -> list[int]:
 
 
 def list_tables(tx: Transaction) -> list[str]:
-    """Give the names of the tables in ``public`` without partitions."""
+    """Return the names of the tables in ``public`` without partitions."""
     query = """
         SELECT c.relname AS name FROM pg_class c
         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
@@ -37,7 +37,7 @@ def list_tables(tx: Transaction) -> list[str]:
 
 
 def has_rows(tx: Transaction, tables: Sequence[str]) -> bool:
-    """Tell whether any of the tables has a row."""
+    """Return whether any of the tables has a row."""
     with tx.cursor() as cursor:
         for table in tables:
             cursor.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(sql.Identifier(table)))
@@ -60,7 +60,7 @@ def run_script(tx: Transaction, script: str) -> None:
 
 
 def name_service_role(tx: Transaction, role: str) -> None:
-    """Tell the scripts of this transaction which role is the services'."""
+    """Set for the scripts of this transaction which role is the services'."""
     execute(tx, "SELECT set_config('semg.service_role', %s, true)", (role,))
 
 

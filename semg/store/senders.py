@@ -42,7 +42,7 @@ def release_sender(tx: Transaction, number: int, user_id: int) -> bool:
 
 
 def list_senders(tx: Transaction) -> dict[int, int]:
-    """Give the profile of each assigned number; a number that has become a profile's own is that profile's."""
+    """Return the profile of each assigned number; a number that has become a profile's own is that profile's."""
     found = rows(
         tx,
         """

@@ -38,7 +38,7 @@ def upsert_service(
 
 
 def list_services(tx: Transaction, max_age_s: float | None = None) -> list[ServiceStatus]:
-    """Give the services seen in the last ``max_age_s`` seconds (all when not given), by name and instance."""
+    """Return the services seen in the last ``max_age_s`` seconds (all when not given), by name and instance."""
     found = rows(
         tx,
         """

@@ -39,19 +39,19 @@ def save_quality(tx: Transaction, session_id: int, quality: SessionQuality) -> b
 
 
 def list_quality(tx: Transaction, session_ids: Sequence[int]) -> dict[int, SessionQuality]:
-    """Give the judgements of sessions that have one, without those of their repetitions."""
+    """Return the judgements of sessions that have one, without those of their repetitions."""
     query = "SELECT session_id, level, reason FROM session_quality WHERE session_id = ANY(%s::bigint[])"
     return {row.session_id: SessionQuality(row.level, row.reason) for row in rows(tx, query, (list(session_ids),))}
 
 
 def find_quality(tx: Transaction, session_id: int) -> SessionQuality | None:
-    """Give a session's judgement with those of its repetitions, or None."""
+    """Return a session's judgement with those of its repetitions, or None."""
     row = one(tx, "SELECT level, reason, repetitions FROM session_quality WHERE session_id = %s", (session_id,))
     return None if row is None else SessionQuality(row.level, row.reason, _by_number(row.repetitions))
 
 
 def list_unjudged(tx: Transaction, ended_before: datetime, limit: int) -> list[Session]:
-    """Give ended sessions without a judgement, the newest first."""
+    """Return ended sessions without a judgement, the newest first."""
     query = """
         SELECT s.session_id FROM sessions s
         WHERE s.ended_at < %s AND NOT EXISTS (SELECT 1 FROM session_quality q WHERE q.session_id = s.session_id)

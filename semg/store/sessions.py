@@ -46,7 +46,7 @@ _MAX_NAME = 200
 
 
 def _name_taken(name: str) -> ConflictError:
-    return ConflictError(f"session name: there is a session called “{name}” already; choose another")
+    return ConflictError(f"session name: a session called “{name}” already exists; choose another name")
 
 
 _COLUMNS = "session_id, user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor, mains_hz, plan"
@@ -170,7 +170,7 @@ def find_overlapping(tx: Transaction, user_id: int, started_at: datetime, ended_
 
 
 def get_session(tx: Transaction, session_id: int) -> Session:
-    """Give a session.
+    """Return a session.
 
     Raises
     ------
@@ -184,19 +184,19 @@ def get_session(tx: Transaction, session_id: int) -> Session:
 
 
 def list_sessions(tx: Transaction, user_id: int, limit: int = 1000, offset: int = 0) -> list[Session]:
-    """Give a profile's sessions, newest first."""
+    """Return a profile's sessions, newest first."""
     query = _SELECT + " WHERE user_id = %s ORDER BY started_at DESC, session_id DESC LIMIT %s OFFSET %s"
     return [_session(row) for row in rows(tx, query, (user_id, limit, offset))]
 
 
 def list_recent_sessions(tx: Transaction, since: datetime) -> list[Session]:
-    """Give the sessions of all profiles that are being recorded, ended or were imported since a time, oldest first."""
+    """Return all profiles' sessions that are being recorded, or ended or were imported since a time, oldest first."""
     query = _SELECT + " WHERE status = 'recording' OR ended_at >= %(at)s OR created_at >= %(at)s ORDER BY session_id"
     return [_session(row) for row in rows(tx, query, {"at": since})]
 
 
 def list_recording_sessions(tx: Transaction) -> list[Session]:
-    """Give the sessions of all profiles that are being recorded now, oldest first."""
+    """Return the sessions of all profiles that are being recorded now, oldest first."""
     return [_session(row) for row in rows(tx, _SELECT + " WHERE status = 'recording' ORDER BY session_id")]
 
 
@@ -272,7 +272,7 @@ def delete_session(tx: Transaction, session_id: int) -> ErasedSession:
 
 
 def session_summaries(tx: Transaction, user_id: int, limit: int = 1000) -> list[SessionSummary]:
-    """Give a profile's sessions with what they hold, newest first."""
+    """Return a profile's sessions with what they hold, newest first."""
     sessions = list_sessions(tx, user_id, limit)
     ids = [session.session_id for session in sessions]
     counts = count_gestures(tx, ids)
@@ -308,7 +308,7 @@ def _check_end(status: SessionStatus, started_at: datetime, ended_at: datetime |
 
 
 def _session(row: Any) -> Session:
-    """Give the session of a row that has its columns."""
+    """Return the session of a row that has its columns."""
     return Session(
         session_id=row.session_id,
         user_id=row.user_id,

@@ -15,7 +15,7 @@ _MAGIC = b"SQLite format 3\x00"
 
 @contextmanager
 def open_file(path: Path) -> Iterator[sqlite3.Connection]:
-    """Give a connection that cannot write.
+    """Return a connection that cannot write.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def open_file(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def list_relations(connection: sqlite3.Connection) -> list[Table]:
-    """Give the tables, then the views, by name."""
+    """Return the tables, then the views, by name."""
     found = connection.execute(
         "SELECT name, type = 'view' FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite~_%' "
         "ESCAPE '~' ORDER BY 2, 1"
@@ -46,14 +46,14 @@ def list_relations(connection: sqlite3.Connection) -> list[Table]:
 
 
 def count_rows(connection: sqlite3.Connection, table: str) -> int:
-    """Give how many rows a table or view has."""
+    """Return how many rows a table or view has."""
     return int(connection.execute(f"SELECT count(*) FROM {_quoted(table)}").fetchone()[0])  # noqa: S608
 
 
 def sample_rows(
     connection: sqlite3.Connection, table: Table, n_rows: int, max_characters: int
 ) -> list[tuple[str, ...]]:
-    """Give the first rows as text, long values cut."""
+    """Return the first rows as text, long values cut."""
     names = ", ".join(_quoted(column.name) for column in table.columns)
     query = f"SELECT {names} FROM {_quoted(table.name)} LIMIT ?"  # noqa: S608
     found = connection.execute(query, (n_rows,)).fetchall()
@@ -80,7 +80,7 @@ def _table(connection: sqlite3.Connection, name: str, is_view: bool) -> Table:
 
 
 def _size(connection: sqlite3.Connection, name: str) -> int | None:
-    """Give the pages of a table in bytes; None where SQLite was built without its ``dbstat``."""
+    """Return the pages of a table in bytes; None where SQLite was built without its ``dbstat``."""
     try:
         found = connection.execute("SELECT sum(pgsize) FROM dbstat WHERE name = ?", (name,)).fetchone()
     except sqlite3.OperationalError:

@@ -36,7 +36,7 @@ class SummaryKey:
 
 
 def list_minutes(tx: Transaction, key: SummaryKey, since: datetime, until: datetime) -> list[Minute]:
-    """Give the minutes of a time of which samples are stored, in time order."""
+    """Return the minutes of a time of which samples are stored, in time order."""
     found = rows(
         tx,
         f"""
@@ -59,13 +59,13 @@ def list_minutes(tx: Transaction, key: SummaryKey, since: datetime, until: datet
 
 
 def list_fresh(tx: Transaction, key: SummaryKey, since: datetime, until: datetime) -> set[Minute]:
-    """Give what the stored summaries of a time were made from."""
+    """Return what the stored summaries of a time were made from."""
     query = "SELECT started_at, n_rows, n_samples FROM sample_summaries" + _RANGE  # noqa: S608
     return {Minute(row.started_at, row.n_rows, row.n_samples) for row in rows(tx, query, _range(key, since, until))}
 
 
 def list_contents(tx: Transaction, key: SummaryKey, since: datetime, until: datetime) -> dict[Minute, bytes]:
-    """Give the stored summaries of a time with what they were made from."""
+    """Return the stored summaries of a time with what they were made from."""
     query = "SELECT started_at, n_rows, n_samples, content FROM sample_summaries" + _RANGE  # noqa: S608
     return {
         Minute(row.started_at, row.n_rows, row.n_samples): bytes(row.content)
@@ -130,7 +130,7 @@ def delete_summaries(
 def list_late(
     tx: Transaction, key: SummaryKey, since: datetime, until: datetime, limit: int = 500
 ) -> list[tuple[datetime, int]]:
-    """Give when samples belong that came after their place had been passed, and how many."""
+    """Return when samples belong that came after their place had been passed, and how many."""
     found = rows(
         tx,
         f"""

@@ -17,13 +17,13 @@ _SELECT = """
 
 
 def find_video(tx: Transaction, session_id: int) -> Video | None:
-    """Give the video of a session, or None."""
+    """Return the video of a session, or None."""
     row = one(tx, _SELECT + " WHERE session_id = %s", (session_id,))
     return None if row is None else _video(row)
 
 
 def list_videos(tx: Transaction, session_ids: Sequence[int]) -> dict[int, Video]:
-    """Give the videos of sessions, by session."""
+    """Return the videos of sessions, by session."""
     found = rows(tx, _SELECT + " WHERE session_id = ANY(%s::bigint[])", (list(session_ids),))
     return {row.session_id: _video(row) for row in found}
 
@@ -52,7 +52,7 @@ def begin_video(tx: Transaction, session_id: int) -> None:
 
 
 def touch_video(tx: Transaction, session_id: int) -> bool:
-    """Give a sign of life of a recording, and tell whether it is to go on.
+    """Return a sign of life of a recording, and tell whether it is to go on.
 
     It is while its session is being recorded and the person agrees to the video.
     """
@@ -80,7 +80,7 @@ def release_video(tx: Transaction, session_id: int, problem: str = "") -> None:
 
 
 def list_unfinished(tx: Transaction, silent_s: float) -> list[int]:
-    """Give the sessions that have ended and whose video nobody records, but which is not finished.
+    """Return the sessions that have ended and whose video nobody records, but which is not finished.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def fail_video(tx: Transaction, session_id: int, problem: str) -> None:
 
 
 def list_erased(tx: Transaction) -> list[int]:
-    """Give the sessions whose video was erased and whose files are still to be removed."""
+    """Return the sessions whose video was erased and whose files are still to be removed."""
     return [row.session_id for row in rows(tx, "SELECT session_id FROM erased_videos ORDER BY erased_at")]
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
 
-from semg.errors import SealError
-from semg.security.encrypted_files import SealedReader, SealedWriter, Vault, is_sealed
+from semg.errors import EncryptedFileError
+from semg.security.encrypted_files import EncryptedReader, EncryptedWriter, Vault, is_sealed
 
 PART_SUFFIX, LOG_SUFFIX = ".mp4", ".log"
 _COPY_BYTES = 1 << 20
@@ -37,24 +37,24 @@ class VideoFiles:
     vault: Vault
 
     def part(self, number: int) -> tuple[Path, Path]:
-        """Give the MP4 and the log of a part."""
+        """Return the MP4 and the log of a part."""
         return self.parts / f"{number:04d}{PART_SUFFIX}", self.parts / f"{number:04d}{LOG_SUFFIX}"
 
-    def create_part(self, number: int) -> tuple[SealedWriter, SealedWriter]:
+    def create_part(self, number: int) -> tuple[EncryptedWriter, EncryptedWriter]:
         """Begin the MP4 and the log of a part."""
         video, log = self.part(number)
         return self.create(video), self.create(log)
 
     def list_parts(self) -> list[tuple[Path, Path]]:
-        """Give the parts that have both files, in the order in which they were begun."""
+        """Return the parts that have both files, in the order in which they were begun."""
         videos = sorted(self.parts.glob(f"*{PART_SUFFIX}"))
         return [(video, log) for video in videos if (log := video.with_suffix(LOG_SUFFIX)).exists()]
 
     def next_number(self) -> int:
-        """Give the number of the next part."""
+        """Return the number of the next part."""
         return 1 + max((int(path.stem) for path in self.parts.glob(f"*{PART_SUFFIX}")), default=0)
 
-    def create(self, path: Path, final: Path | None = None) -> SealedWriter:
+    def create(self, path: Path, final: Path | None = None) -> EncryptedWriter:
         """Begin one of the files.
 
         Parameters
@@ -64,7 +64,7 @@ class VideoFiles:
         """
         return self.vault.create(path, self._purpose(final or path))
 
-    def open(self, path: Path) -> SealedReader | RawIOBase:
+    def open(self, path: Path) -> EncryptedReader | RawIOBase:
         """Open one of the files for reading; one that was made before videos were encrypted is read as it is.
 
         Raises
@@ -122,8 +122,8 @@ class VideoFiles:
         made = path.with_name(path.name + "-sealing")
         try:
             with self.open(path) as before, self.create(made, path) as sealed:
-                if isinstance(before, SealedReader) and not before.complete:
-                    raise SealError(f"{path.name} ends in the middle")
+                if isinstance(before, EncryptedReader) and not before.complete:
+                    raise EncryptedFileError(f"{path.name} ends in the middle")
                 shutil.copyfileobj(before, sealed, _COPY_BYTES)
             os.replace(made, path)
         except BaseException:
@@ -135,7 +135,7 @@ class VideoFiles:
 
 
 def files_of(folder: Path, session_id: int, vault: Vault) -> VideoFiles:
-    """Give the files of a session's video below the folder of videos."""
+    """Return the files of a session's video below the folder of videos."""
     return VideoFiles(
         folder / f"{session_id}.mp4", folder / f"{session_id}.times", folder / f"{session_id}.parts", vault
     )

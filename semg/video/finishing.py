@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from semg.errors import SealError, VideoError
-from semg.security.encrypted_files import SealedWriter
+from semg.errors import EncryptedFileError, VideoError
+from semg.security.encrypted_files import EncryptedWriter
 from semg.video.files import VideoFiles
 from semg.video.frame_clock import frame_times, rising
 from semg.video.part_log import CLOCK_HZ, Int64, read_log
@@ -97,21 +97,21 @@ def finish(files: VideoFiles) -> FinishedVideo:
 
 
 def read_times(files: VideoFiles) -> Int64:
-    """Give the server time of each frame of a finished video, int64 microseconds since the epoch."""
+    """Return the server time of each frame of a finished video, int64 microseconds since the epoch."""
     with files.open(files.times) as file:
         content = file.read() or b""
     return np.frombuffer(content[: len(content) // 8 * 8], "<i8").astype(np.int64)
 
 
 def frame_at(times_us: Int64, at_us: int) -> int:
-    """Give the index of the frame that shows a moment: the last one taken until then; the first before all of them."""
+    """Return the index of the frame that shows a moment: the last one taken until then, or the first."""
     return max(0, int(np.searchsorted(times_us, at_us, side="right")) - 1)
 
 
 class _Joined:
     """The file that the parts are copied into."""
 
-    def __init__(self, file: SealedWriter, most_frames: int) -> None:
+    def __init__(self, file: EncryptedWriter, most_frames: int) -> None:
         index_bytes = str(INDEX_BYTES + INDEX_BYTES_A_FRAME * most_frames)
         self._container = av.open(file, "w", format="mp4", options={"moov_size": index_bytes})
         self._stream: VideoStream | None = None
@@ -131,7 +131,7 @@ class _Joined:
         try:
             with files.open(log) as opened:
                 rows = read_log(opened)
-        except SealError as exc:
+        except EncryptedFileError as exc:
             logger.warning("part of a video is left out: %s", exc)
             return None, False
         if len(rows.media) == 0:
@@ -185,7 +185,7 @@ class _Joined:
 
 
 def _packets(files: VideoFiles, video: Path) -> Iterator[Packet]:
-    """Give the encoded pictures of a part, as far as they were written."""
+    """Yield the encoded pictures of a part, as far as they were written."""
     try:
         with files.open(video) as opened, av.open(opened, "r") as container:
             for packet in container.demux(video=0):
@@ -193,5 +193,5 @@ def _packets(files: VideoFiles, video: Path) -> Iterator[Packet]:
                     return  # the last picture before a crash, half written; no browser plays on after it
                 if packet.pts is not None and packet.size:
                     yield packet
-    except (av.FFmpegError, IndexError, SealError) as exc:
+    except (av.FFmpegError, IndexError, EncryptedFileError) as exc:
         logger.warning("part of a video ends here: %s", exc)

@@ -31,7 +31,7 @@ MIN_STEP_US = 100
 
 
 def frame_times(log: FrameLog) -> tuple[Int64, int | None]:
-    """Give the server time of each frame, and how far it may be off beside the network's least delay.
+    """Return the server time of each frame, and how far it may be off beside the network's least delay.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def frame_times(log: FrameLog) -> tuple[Int64, int | None]:
 
 
 def rising(times_us: Int64, after_us: int | None = None) -> Int64:
-    """Give times that rise from frame to frame, changing as few as possible.
+    """Return times that rise from frame to frame, changing as few as possible.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def _by_reports(log: FrameLog) -> tuple[np.ndarray, int]:
 
 
 def _offsets(clock_us: Int64, arrival_us: Int64) -> np.ndarray:
-    """Give ``server time - clock`` at each of some rising clock times."""
+    """Return ``server time - clock`` at each of some rising clock times."""
     fit = ClockFit()
     offsets = np.zeros(len(clock_us))
     done = 0

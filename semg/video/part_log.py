@@ -67,7 +67,7 @@ class LogWriter:
 
 
 def read_log(file: RawIOBase) -> FrameLog:
-    """Give the rows of a log; a last row that is cut short is left out, and rows with times beyond all clocks."""
+    """Return the rows of a log; a last row that is cut short is left out, and rows with times beyond all clocks."""
     content = file.read() or b""
     values = np.frombuffer(content[: len(content) // 32 * 32], "<i8").reshape(-1, 4).astype(np.int64)
     values = values[((values > -MAX_TIME) & (values < MAX_TIME)).all(axis=1)]

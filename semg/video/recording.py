@@ -18,7 +18,7 @@ from pathlib import Path
 
 import av
 
-from semg.errors import ConflictError, NotFoundError, SealError, StoreError
+from semg.errors import ConflictError, EncryptedFileError, NotFoundError, StoreError
 from semg.security.encrypted_files import Vault
 from semg.store import videos
 from semg.store.pool import Pool
@@ -79,7 +79,7 @@ class Claims:
         self._owners: dict[int, tuple[object, float]] = {}
 
     def hold(self, session_id: int, owner: object) -> bool:
-        """Tell whether a recorder may write a frame now; a yes is good for ``SILENT_S``."""
+        """Return whether a recorder may write a frame now; a yes is good for ``SILENT_S``."""
         now = self._clock()
         with self._lock:
             holder = self._owners.get(session_id)
@@ -184,7 +184,7 @@ class Recorder:
             thread.join(timeout_s)
 
     def state(self) -> RecorderState:
-        """Give what the recorder does now."""
+        """Return what the recorder does now."""
         with self._wake:
             now = time.monotonic()
             recent = [media for at, media in self._arrivals if now - at < SILENT_S]
@@ -278,7 +278,7 @@ class Recorder:
         try:
             with files.open(video) as file:
                 return size_of(file)
-        except SealError:
+        except EncryptedFileError:
             return None
 
     def _look(self) -> None:

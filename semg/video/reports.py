@@ -16,12 +16,12 @@ _MARK = "semg_reports"
 
 
 def us_from_ntp(timestamp: int) -> int:
-    """Give microseconds since the Unix epoch of a 64-bit NTP timestamp."""
+    """Return microseconds since the Unix epoch of a 64-bit NTP timestamp."""
     return ((timestamp >> 32) - NTP_EPOCH_S) * 1_000_000 + ((timestamp & 0xFFFFFFFF) * 1_000_000 >> 32)
 
 
 def unwrap(timestamp: int, near: int) -> int:
-    """Give the number nearest to ``near`` that equals a 32-bit timestamp modulo 2³²."""
+    """Return the number nearest to ``near`` that equals a 32-bit timestamp modulo 2³²."""
     return near + ((timestamp - near + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from semg.security.encrypted_files import SealedWriter
+from semg.security.encrypted_files import EncryptedWriter
 from semg.video.part_log import CLOCK_HZ, LogWriter
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class PartWriter:
         of what it sends with the bandwidth that it finds; the file keeps one size.
     """
 
-    def __init__(self, video: SealedWriter, log: SealedWriter, size: tuple[int, int] | None = None) -> None:
+    def __init__(self, video: EncryptedWriter, log: EncryptedWriter, size: tuple[int, int] | None = None) -> None:
         self._file = video
         self._log = LogWriter(log)
         self._container = av.open(video, "w", format="mp4", options=_CONTAINER)
@@ -96,13 +96,13 @@ class PartWriter:
 
 
 def fitting(width: int, height: int) -> tuple[int, int]:
-    """Give the size of a picture whose longer side is ``LONG_SIDE``; both sides even, as the format wants."""
+    """Return the size of a picture whose longer side is ``LONG_SIDE``; both sides even, as the format wants."""
     scale = LONG_SIDE / max(width, height)
     return (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
 
 
 def size_of(video: RawIOBase) -> tuple[int, int] | None:
-    """Give the size of a part's pictures; None when it has none."""
+    """Return the size of a part's pictures; None when it has none."""
     try:
         with av.open(video) as container:
             stream = container.streams.video[0]

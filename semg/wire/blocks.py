@@ -20,7 +20,7 @@ _HEADER = struct.Struct("<4sIII")
 
 
 def encode_table(table: BlockTable) -> bytes:
-    """Give the message that carries the blocks in this order."""
+    """Return the message that carries the blocks in this order."""
     counts = table.counts
     device = (table.device_us - np.repeat(table.rows["device_us"], counts)).astype("<i4")
     received = (table.received_us - np.repeat(table.rows["received_us"], counts)).astype("<i4")
@@ -55,7 +55,7 @@ def decode_table(message: bytes) -> BlockTable:
 
 
 def encode_blocks(blocks: Sequence[Block]) -> bytes:
-    """Give the message that carries blocks, each by itself, in this order."""
+    """Return the message that carries blocks, each by itself, in this order."""
     return encode_table(BlockTable.from_blocks(blocks))
 
 

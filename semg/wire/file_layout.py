@@ -1,7 +1,7 @@
 """How a file of samples is laid out: what its columns are, and what they count in.
 
 The platform's own layout is ``millis,a0,…,aN,gesture,repetition``. Files from elsewhere have other separators, times in
-seconds, no labels. What a guess cannot know is a question (``Guess.questions``) for whoever imports the file.
+seconds, no labels. What a guess cannot know is a question (``LayoutGuess.questions``) for whoever imports the file.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from semg.errors import RecordingError
 TimeUnit = Literal["ms", "s", "us", "samples"]
 UNIT_MS: dict[TimeUnit, float] = {"ms": 1.0, "s": 1000.0, "us": 0.001}
 """Length of a unit in milliseconds; of ``samples`` it is the period."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
@@ -88,7 +89,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class LayoutAnswers:
     """What whoever imports a file says about it; None leaves it to the guess.
 
     Attributes
@@ -111,11 +112,11 @@ class Answers:
     repetition: str | None = None
 
 
-NO_ANSWERS = Answers()
+NO_ANSWERS = LayoutAnswers()
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
+class LayoutGuess:
     """What the first lines of a file say.
 
     Attributes
@@ -133,7 +134,7 @@ class Guess:
     labels: tuple[str, ...]
     questions: tuple[str, ...]
 
-    def answered(self, answers: Answers) -> Guess:
+    def answered(self, answers: LayoutAnswers) -> LayoutGuess:
         """Return the guess with what somebody said in place of what was guessed.
 
         Raises
@@ -175,16 +176,17 @@ def checked(name: str, layout: Layout) -> Layout:
     if missing:
         raise RecordingError(
             f"{name} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; expected the header "
-            f"millis,a0,…,aN,gesture,repetition and found {','.join(layout.header)[:200]}. Say which columns they are."
+            f"millis,a0,…,aN,gesture,repetition and found {','.join(layout.header)[:200]}. Choose the columns yourself."
         )
     if len(set(chosen)) < len(chosen):
-        raise RecordingError(f"{name}: a column is chosen for two things; choose each column once.")
+        raise RecordingError(f"{name}: one column is chosen twice; choose each column only once.")
     if not 1 <= len(layout.channels) <= MAX_CHANNELS:
         raise RecordingError(f"{name} has {len(layout.channels)} channel columns; expected 1 to {MAX_CHANNELS}.")
     if layout.channel_names and len(layout.channel_names) != len(layout.channels):
-        raise RecordingError(f"{name}: {len(layout.channels)} channels have {len(layout.channel_names)} names.")
+        each = "the channel" if len(layout.channels) == 1 else f"each of the {len(layout.channels)} channels"
+        raise RecordingError(f"{name}: expected one name for {each}, got {len(layout.channel_names)}.")
     if layout.rate_hz is None and (layout.time is None or layout.time_unit == "samples"):
-        raise RecordingError(f"{name} has no time in it: say how many samples a second it has (rate_hz).")
+        raise RecordingError(f"{name} contains no times: enter the samples per second (--rate-hz on the command line).")
     if layout.rate_hz is not None and not MIN_RATE_HZ <= layout.rate_hz <= MAX_RATE_HZ:
         raise RecordingError(
             f"{name}: expected a rate of {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} samples/s, got {layout.rate_hz:g}."

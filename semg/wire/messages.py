@@ -57,7 +57,7 @@ def watch_subject(user_id: int | str) -> str:
 
 
 def watched_profile(subject: str) -> int:
-    """Give the profile that a ``watch_subject`` names.
+    """Return the profile that a ``watch_subject`` names.
 
     Raises
     ------
@@ -96,7 +96,7 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def to_bytes(self) -> bytes:
-        """Give the JSON text."""
+        """Return the JSON text."""
         return self.model_dump_json().encode()
 
     @classmethod
@@ -151,7 +151,7 @@ class DecisionMessage(Message):
 
     @classmethod
     def from_decision(cls, decision: Decision) -> DecisionMessage:
-        """Give the message of a decision."""
+        """Return the message of a decision."""
         return cls(
             userid=decision.user_id,
             label=decision.label,
@@ -165,7 +165,7 @@ class DecisionMessage(Message):
 
     @staticmethod
     def encode(decision: Decision) -> bytes:
-        """Give the bytes of a decision's message, as ``from_decision(…).to_bytes()`` but many times faster."""
+        """Return the bytes of a decision's message, as ``from_decision(…).to_bytes()`` but many times faster."""
         return orjson.dumps(
             {
                 "type": "decision",
@@ -182,7 +182,7 @@ class DecisionMessage(Message):
         )
 
     def to_decision(self) -> Decision:
-        """Give the decision of the message."""
+        """Return the decision of the message."""
         return Decision(
             user_id=self.userid,
             label=self.label,
@@ -196,7 +196,7 @@ class DecisionMessage(Message):
 
 
 def samples_json(block: Block, channels: tuple[str, ...]) -> bytes:
-    """Give the WebSocket's ``{"type": "samples"}`` message of a block: times in ms, ``values`` per sample."""
+    """Return the WebSocket's ``{"type": "samples"}`` message of a block: times in ms, ``values`` per sample."""
     return orjson.dumps(
         {
             "type": "samples",

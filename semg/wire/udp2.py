@@ -97,20 +97,20 @@ class Key:
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
 
     def tag(self, data: bytes | memoryview) -> bytes:
-        """Give the first 16 bytes of the HMAC-SHA-256 of some bytes."""
+        """Return the first 16 bytes of the HMAC-SHA-256 of some bytes."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(data)
         outer.update(inner.digest())
         return outer.digest()[:TAG_BYTES]
 
     def signs(self, datagram: bytes) -> bool:
-        """Tell whether a datagram ends with the tag of what precedes it."""
+        """Return whether a datagram ends with the tag of what precedes it."""
         view = memoryview(datagram)
         return hmac.compare_digest(self.tag(view[:-TAG_BYTES]), view[-TAG_BYTES:])
 
 
 def signed(keys: Sequence[Key], datagrams: Sequence[memoryview]) -> list[bool]:
-    """Tell of many datagrams whether each ends with its key's tag: one comparison for all that do."""
+    """Return of many datagrams whether each ends with its key's tag: one comparison for all that do."""
     expected = [key.tag(datagram[:-TAG_BYTES]) for key, datagram in zip(keys, datagrams, strict=True)]
     given = [bytes(datagram[-TAG_BYTES:]) for datagram in datagrams]
     if hmac.compare_digest(b"".join(expected), b"".join(given)):
@@ -119,7 +119,7 @@ def signed(keys: Sequence[Key], datagrams: Sequence[memoryview]) -> list[bool]:
 
 
 def board_of(datagram: bytes) -> int:
-    """Give the board's number that a datagram claims, before anything of it is believed.
+    """Return the board's number that a datagram claims, before anything of it is believed.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def board_of(datagram: bytes) -> int:
 
 
 def encode_v2(datagram: DatagramV2, key: Key) -> bytes:
-    """Give the bytes of a datagram with its tag."""
+    """Return the bytes of a datagram with its tag."""
     n, channels = datagram.samples.shape
     head = HEADER.pack(
         MAGIC, datagram.flags, datagram.board_id, datagram.boot_id, datagram.sequence, datagram.device_us,

@@ -120,7 +120,7 @@ Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray
 
 
 def encode_alike(parts: Sequence[Columns]) -> bytes:
-    """Give the request body of windows as columns."""
+    """Return the request body of windows as columns."""
     tables, data = [], []
     for user_ids, model_versions, streams, windows in parts:
         table = np.zeros(len(user_ids), _REQUEST_ROW)
@@ -168,7 +168,7 @@ def decode_alike(body: bytes) -> list[AlikeWindows]:
 
 
 def encode_answer_table(answers: AnswerTable) -> bytes:
-    """Give the answer body."""
+    """Return the answer body."""
     table = np.zeros(len(answers), _ANSWER_ROW)
     table["user_id"], table["model_version"] = answers.user_ids, answers.model_versions
     table["status"], table["n_classes"] = answers.statuses, answers.n_classes
@@ -199,7 +199,7 @@ def decode_answer_table(body: bytes) -> AnswerTable:
 
 
 def encode_request(windows: Sequence[WindowRequest]) -> bytes:
-    """Give the request body of windows, each by itself, in this order."""
+    """Return the request body of windows, each by itself, in this order."""
     return encode_alike(
         [
             (np.array([w.user_id]), np.array([w.model_version]), np.array([w.stream]), np.asarray(w.window)[None])
@@ -245,7 +245,7 @@ def decode_answer(body: bytes) -> list[WindowAnswer]:
 
 
 def _table(body: bytes, magic: bytes, row: np.dtype, name: str) -> tuple[np.ndarray, int]:
-    """Give the table's rows and the offset behind them."""
+    """Return the table's rows and the offset behind them."""
     if len(body) < _HEADER.size or body[:4] != magic:
         raise WireError(f"{name}_magic", f"expected a body that starts with {magic!r}, got {bytes(body[:4])!r}")
     _, count = _HEADER.unpack_from(body)

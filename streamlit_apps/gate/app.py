@@ -31,7 +31,7 @@ from gate.uploads import Uploads
 from semg.errors import StoreUnavailableError
 from semg.security.client_address import as_connected, client_address, rate_key
 from semg.security.origins import find_address
-from semg.security.rate_limit import Rates
+from semg.security.rate_limit import RateLimiter
 from semg.settings import Settings
 from semg.store.pool import Pool
 
@@ -63,7 +63,7 @@ class Gate:
     def __init__(self, app: ASGIApp, found: Found, pages: frozenset[str]) -> None:
         self._app, self._found, self._pages = app, found, pages
         self._uploads = Uploads(app)
-        self._rates = Rates(REQUESTS_PER_S, burst_s=BURST_S)
+        self._rates = RateLimiter(REQUESTS_PER_S, burst_s=BURST_S)
         steps, turns = Flows(), Turns()
         own = [*forms.routes(steps, turns, pages), *factors.routes(steps), *provider.routes(steps, turns, pages)]
         self._own = ExceptionMiddleware(Router(own), {HTTPException: _not_there})

@@ -14,9 +14,10 @@ from typing import ParamSpec, TypeVar
 
 from semg.errors import LoginError
 from semg.security import passwords
-from semg.security.rate_limit import Rates
+from semg.security.rate_limit import RateLimiter
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 WAITING, WAITING_OF_ONE = 32, 4
 """Tries that wait, of all and of one address; who comes then is told to try again."""
 STARTS_PER_S, STARTS_BURST_S = 0.5, 30.0
@@ -30,7 +31,7 @@ class Turns:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(passwords.AT_ONCE + 2, "passwords")
         self._waiting: Counter[str] = Counter()
-        self._starts = Rates(STARTS_PER_S, burst_s=STARTS_BURST_S)
+        self._starts = RateLimiter(STARTS_PER_S, burst_s=STARTS_BURST_S)
 
     async def run(self, client: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that looks at a password, for somebody at an address.

@@ -14,6 +14,7 @@ from semg.privacy.consent import read_text
 from semg.security.keys import ring_of
 from semg.store import access, profiles
 from semg.store.audit import record
+from semg.words import counted
 from ui import (
     accounts,
     acts,
@@ -128,11 +129,11 @@ def delete(app: App, profile: Profile) -> None:
                 "- the gesture bank with its pictures, and the device\n\n"
                 "Other profiles keep everything.",
                 samples=counts.samples,
-                sessions=_many(counts.sessions, "session"),
-                repetitions=_many(counts.repetitions, "repetition"),
-                models=_many(counts.models, "model"),
-                jobs=_many(counts.jobs, "training job"),
-                decisions=_many(counts.decisions, "decision"),
+                sessions=counted(counts.sessions, "session"),
+                repetitions=counted(counts.repetitions, "repetition"),
+                models=counted(counts.models, "model"),
+                jobs=counted(counts.jobs, "training job"),
+                decisions=counted(counts.decisions, "decision"),
             )
         )
         if not confirm.offer(app, "erase it"):
@@ -154,10 +155,6 @@ def delete(app: App, profile: Profile) -> None:
                 chosen.choose(None)
                 flash(md("{name} was erased", name=profile.name))
                 st.rerun()
-
-
-def _many(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def simulator_command(user_id: int, device: Device) -> str:
@@ -232,7 +229,7 @@ with page("User Management", "A profile is a person together with the sensor tha
                 if one.user_id == made[0]:
                     consent.warn(one)
                     if one.device.allow_v1:
-                        st.caption("Without a device, a simulated one sends for this profile:")
+                        st.caption("No device at hand? This command sends simulated signals for this profile:")
                         st.code(shown(simulator_command(one.user_id, one.device)), language="bash")
             st.page_link("pages/2_Gesture_Management.py", label="Add gestures", icon=":material/arrow_forward:")
     if not known:

@@ -93,7 +93,7 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
 
 
 def show_captured(app: App, profile: Profile, session_id: int) -> None:
-    """Tell what a capture of the profile that has just ended gave."""
+    """Show what a capture of the profile that has just ended gave."""
     with app.pool.transaction() as tx:
         session = sessions.get_session(tx, session_id)
         if session.user_id != profile.user_id:

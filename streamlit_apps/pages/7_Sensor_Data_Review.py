@@ -124,7 +124,7 @@ def show_figures(app: App, source: Recorded, shown: Shown) -> None:
 
 
 def spectrum_figure(found: Spectrum, channels: tuple[str, ...]) -> go.Figure:
-    """Give the spectra as lines; power on a logarithmic axis."""
+    """Return the spectra as lines; power on a logarithmic axis."""
     made = go.Figure()
     colours = palette.channel_colours(len(channels))
     for index, name in enumerate(channels):

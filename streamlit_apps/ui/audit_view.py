@@ -78,7 +78,7 @@ WORDS: dict[Action, str] = {
 
 
 def actor(app: App) -> Actor:
-    """Give the account that acts."""
+    """Return the account that acts."""
     return Actor(app.login)
 
 
@@ -144,7 +144,7 @@ def _check_and_export(app: App) -> None:
 
 
 def _said(name: str, value: Any, logins: Mapping[int, str]) -> str:
-    """Give a count of an entry in words: an account by its login, a role by its name."""
+    """Return a count of an entry in words: an account by its login, a role by its name."""
     if name == "account" and value in logins:
         return f"account {logins[value]}"
     if name in ("role", "before") and value in range(len(accounts.ROLES)):

@@ -32,7 +32,7 @@ MAX_PICTURES_BYTES = 32 << 20
 
 
 def send_pictures(app: App, bank: list[Gesture]) -> None:
-    """Give the browser the pictures and videos of the gestures, once, before ``capture_prompt`` shows them."""
+    """Send the browser the pictures and videos of the gestures, once, before ``capture_prompt`` shows them."""
     sent: dict[str, tuple[str, str]] = {}
     room = MAX_PICTURES_BYTES
     for gesture in bank:

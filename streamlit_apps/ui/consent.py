@@ -25,7 +25,7 @@ _SHORT: dict[ConsentScope, str] = {"recording": "recording", "video": "video", "
 
 
 def shown(given: Consent | None) -> str:
-    """Give a consent in a few words."""
+    """Return a consent in a few words."""
     if given is None:
         return "none"
     if not given.scopes:
@@ -89,7 +89,7 @@ def manage(app: App, profile: Profile) -> None:
         elif profile.consent is not None:
             st.info(
                 "What was recorded before is still stored. Erase it with “Delete this profile” below, or single "
-                "sessions on the page Review, if the person wants that.",
+                "sessions on the Review page, if the person wants that.",
                 icon=":material/delete:",
             )
         _history(app, profile)

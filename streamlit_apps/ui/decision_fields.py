@@ -93,12 +93,12 @@ def _suggestion(app: App, profile: Profile, report: Mapping[str, Any]) -> None:
                  and one["false_activations_per_min"] <= most]  # fmt: skip
         said.caption(
             md(
-                "Settings that keep this recognise {most:.0f} % of the gestures at most, too little to be of use: "
+                "Settings within this limit recognise at most {most:.0f} % of the gestures, too few to be useful: "
                 "allow more false activations, or train a better version.",
                 most=100 * max(quiet),
             )
             if quiet
-            else "No setting that the report tried keeps this on the data that were held out."
+            else "No setting tested in the report stays within this limit on held-out data."
         )
         return
     said.caption(

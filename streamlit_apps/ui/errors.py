@@ -81,7 +81,7 @@ def _show(error: Exception) -> None:
         return
     with runtime.app().pool.transaction() as tx:
         name = profiles.get_profile(tx, error.user_id).name
-    said = md("{name} {said}: record the consent on the page Profiles first.", name=name, said=error.said)
+    said = md("{name} {said}: record the consent on the Profiles page first.", name=name, said=error.said)
     st.error(said, icon=":material/error:")
     consent_link(error.user_id)
 

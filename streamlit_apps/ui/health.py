@@ -22,7 +22,7 @@ _COUNTERS = (("udpserver", "accepted"), ("udpserver", "missing"), ("nat_inferenc
 
 
 def state_of(statuses: Sequence[ServiceStatus], service: str, now: datetime) -> tuple[str, str]:
-    """Give ``ready``, ``late`` or ``missing`` and a sentence about the service's youngest sign of life."""
+    """Return ``ready``, ``late`` or ``missing`` and a sentence about the service's youngest sign of life."""
     mine = [status for status in statuses if status.service == service]
     if not mine:
         return "missing", "never seen"
@@ -62,7 +62,7 @@ def show_services(statuses: Sequence[ServiceStatus], now: datetime) -> None:
 
 
 def rates(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float] | None:
-    """Give the growth per second of counters between two readings; None when they tell nothing.
+    """Return the growth per second of counters between two readings; None when they tell nothing.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def rates(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, floa
 
 
 def reading(statuses: Sequence[ServiceStatus]) -> dict[str, Any]:
-    """Give the counters of all instances with the moment of the reading."""
+    """Return the counters of all instances with the moment of the reading."""
     made: dict[str, Any] = {"at": {}}
     for service, counter in _COUNTERS:
         mine = [status for status in statuses if status.service == service and counter in status.metrics]

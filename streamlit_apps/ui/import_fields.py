@@ -13,6 +13,7 @@ import streamlit as st
 from semg.domain import Profile
 from semg.recordings.columns import session_name
 from semg.recordings.csv_format import Layout
+from semg.words import counted
 from ui import acts, errors, imports, times
 from ui.import_layout import chosen_separator, layout_fields
 from ui.page import flash
@@ -31,7 +32,7 @@ def import_session(app: App, profile: Profile) -> None:
     number = st.session_state.get(_COUNT, 0)
     # A file belongs to the person for whom it was chosen: with another person, it has to be chosen again.
     given = st.file_uploader(
-        md("A recording of {name}: CSV or another table of text, plain or gzip, or Parquet", name=profile.name),
+        md("Recording of {name}: CSV or another text table (plain or gzip), or Parquet", name=profile.name),
         ["csv", "gz", "tsv", "txt", "dat", "parquet"],
         key=f"import-{number}-{profile.user_id}",
     )
@@ -62,17 +63,17 @@ def _once(kept_as: str, asked: Hashable, read: Callable[[], T]) -> T:
 
 
 def _show_foreseen(profile: Profile, found: imports.Foreseen) -> None:
-    known = f", {len(found.known)} known" if found.known else ""
+    known = f", {len(found.known)} of them already in the gesture bank" if found.known else ""
     st.info(
         md(
-            "This adds to **{name}** one session: {samples:,} samples at {rate:g} a second, {length}, {repetitions} "
-            "repetitions of {n} gestures{known}.",
+            "This adds to **{name}** one session: {samples:,} samples at {rate:g} samples/s, {length}, "
+            "{repetitions} of {gestures}{known}.",
             name=profile.name,
             samples=found.samples,
             rate=found.rate_hz,
             length=times.length(found.seconds),
-            repetitions=found.repetitions,
-            n=len(found.known) + len(found.new),
+            repetitions=counted(found.repetitions, "repetition"),
+            gestures=counted(len(found.known) + len(found.new), "gesture"),
             known=known,
         ),
         icon=":material/upload_file:",
@@ -112,7 +113,7 @@ def _import(app: App, profile: Profile, given: Any, layout: Layout, *, is_settle
         name = name_column.text_input(
             "Name of the session", key=f"import-name-{profile.user_id}", placeholder="that of the file"
         )
-        day = day_column.date_input("Recorded on", None, key="import-day", help="Today without a day.")
+        day = day_column.date_input("Recorded on", None, key="import-day", help="If empty: today.")
         label = md("Import into {name}", name=profile.name)
         key = acts.key("import", profile.user_id)
         is_pressed = st.form_submit_button(

@@ -8,19 +8,20 @@ import streamlit as st
 
 from semg.domain import Profile
 from semg.names import normal_form
-from semg.recordings.csv_format import Guess, Layout
+from semg.recordings.csv_format import Layout, LayoutGuess
+from semg.wire.file_layout import TimeUnit
 from ui.text import cells, md, shown
 
-SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", " ": "blanks"}
-UNITS = {"ms": "milliseconds", "s": "seconds", "us": "microseconds", "samples": "samples (their number)"}
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", " ": "spaces"}
+UNITS: dict[TimeUnit, str] = {"ms": "milliseconds", "s": "seconds", "us": "microseconds", "samples": "sample index"}
 NONE = "— none —"
 _ASKED = {
-    "time": "which column is the time",
-    "time_unit": "what the time counts",
-    "rate_hz": "how many samples a second there are",
-    "channels": "which columns are channels",
-    "label": "which column is the gesture",
-    "rest": "which label means rest",
+    "time": "the time column",
+    "time_unit": "the time unit",
+    "rate_hz": "the samples per second",
+    "channels": "the channel columns",
+    "label": "the gesture column",
+    "rest": "the label that means rest",
 }
 
 
@@ -30,7 +31,7 @@ def chosen_separator(number: int, user_id: int) -> str | None:
     return chosen
 
 
-def layout_fields(guess: Guess, profile: Profile, number: int) -> tuple[Layout, bool]:
+def layout_fields(guess: LayoutGuess, profile: Profile, number: int) -> tuple[Layout, bool]:
     """Show how a file is read and what is not known of it; return the layout as it stands in the fields.
 
     Returns
@@ -52,7 +53,7 @@ def layout_fields(guess: Guess, profile: Profile, number: int) -> tuple[Layout, 
         layout = _columns(guess.layout, key)
         layout = _rest(layout, guess, key)
         layout = _channel_names(layout, profile, key)
-    settled = not asked or st.checkbox("This is how the file is to be read", key=f"import-right-{key}")
+    settled = not asked or st.checkbox("I have checked this: read the file this way", key=f"import-right-{key}")
     return layout, settled
 
 
@@ -63,12 +64,13 @@ def _columns(layout: Layout, key: str) -> Layout:
         "Time", [NONE, *header], _at(header, layout.time), format_func=shown, key=f"import-time-{key}"
     )
     unit = second.selectbox(
-        "The time counts", list(UNITS), list(UNITS).index(layout.time_unit), format_func=UNITS.__getitem__,
+        "Time unit", list(UNITS), list(UNITS).index(layout.time_unit), format_func=UNITS.__getitem__,
         key=f"import-unit-{key}", disabled=time == NONE,
     )  # fmt: skip
     rate = third.number_input(
-        "Samples per second", value=layout.rate_hz, placeholder="from the time", format="%g", key=f"import-rate-{key}"
-    )
+        "Samples per second", value=layout.rate_hz, placeholder="from the time column", format="%g",
+        key=f"import-rate-{key}",
+    )  # fmt: skip
     channels = st.multiselect(
         "Channels, in the order of the device", header, list(layout.channels), format_func=shown,
         key=f"import-channels-{key}",
@@ -79,9 +81,10 @@ def _columns(layout: Layout, key: str) -> Layout:
     )
     repetition = second.selectbox(
         "Repetition", [NONE, *header], _at(header, layout.repetition), format_func=shown,
-        key=f"import-repetition-{key}", help="Without one, each stretch of a label counts.",
+        key=f"import-repetition-{key}",
+        help="Without this column, each uninterrupted run of a gesture counts as one repetition.",
     )  # fmt: skip
-    found = f"found: {SEPARATORS.get(layout.separator, 'another')}"
+    found = f"detected: {SEPARATORS.get(layout.separator, 'other')}"
     third.selectbox(
         "Separator", [None, *SEPARATORS], 0, key=f"import-separator-{key}",
         format_func=lambda one: shown(found if one is None else SEPARATORS[one]),
@@ -97,7 +100,7 @@ def _columns(layout: Layout, key: str) -> Layout:
     )
 
 
-def _rest(layout: Layout, guess: Guess, key: str) -> Layout:
+def _rest(layout: Layout, guess: LayoutGuess, key: str) -> Layout:
     """Ask which label means rest, where none is called so."""
     labels = list(guess.labels)
     if layout.label is None or not labels or normal_form.find("rest", labels) is not None:
@@ -116,7 +119,7 @@ def _channel_names(layout: Layout, profile: Profile, key: str) -> Layout:
     own = profile.device.channels
     if layout.channels == own or len(layout.channels) != len(own):
         return replace(layout, channel_names=())
-    said = md("Take {theirs} for {name}'s channels {own}", theirs=", ".join(layout.channels), name=profile.name,
+    said = md("Import {theirs} as {name}'s channels {own}", theirs=", ".join(layout.channels), name=profile.name,
               own=", ".join(own))  # fmt: skip
     is_taken = st.checkbox(said, layout.channel_names == own, key=f"import-names-{key}")
     return replace(layout, channel_names=own if is_taken else ())

@@ -20,9 +20,9 @@ from semg.errors import ConflictError
 from semg.names import normal_form
 from semg.recordings.csv_format import (
     UPLOAD,
-    Answers,
-    Guess,
     Layout,
+    LayoutAnswers,
+    LayoutGuess,
     Recording,
     guess_layout,
     load_recording,
@@ -88,7 +88,7 @@ class Foreseen:
     shown: NDArray[np.float32]
 
 
-def look(app: App, file_name: str, content: BinaryIO, separator: str | None = None) -> Guess:
+def look(app: App, file_name: str, content: BinaryIO, separator: str | None = None) -> LayoutGuess:
     """Return how an uploaded file is likely to be laid out, as its account has said before of files with its columns.
 
     Raises
@@ -99,7 +99,7 @@ def look(app: App, file_name: str, content: BinaryIO, separator: str | None = No
         Its first lines are no table of numbers.
     """
     with turn(turns()), _file(app, file_name, content) as path:
-        found = guess_layout(path, answers=Answers(separator=separator), limits=UPLOAD, name=file_name)
+        found = guess_layout(path, answers=LayoutAnswers(separator=separator), limits=UPLOAD, name=file_name)
     with app.pool.transaction() as tx:
         before = import_layouts.find_layout(tx, _account_id(app), found.layout.fingerprint)
     if before is None:

@@ -95,12 +95,12 @@ def show_job(app: App, job: Job, names: dict[int, str], now: datetime, *, opened
 
 
 def kind_of(job: Job) -> str:
-    """Give what a job trains, as a word."""
+    """Return what a job trains, as a word."""
     return KINDS[job.classifier] + (", calibrated" if job.options.get("calibrate") else "")
 
 
 def when(job: Job, now: datetime) -> str:
-    """Give when a job starts, for how long it has run, or when it ended."""
+    """Return when a job starts, for how long it has run, or when it ended."""
     if job.status == "scheduled":
         return f"starts {times.shown(job.scheduled_at)}" if job.scheduled_at > now else "starts in a moment"
     if job.status == "in-progress" and job.started_at is not None:

@@ -24,7 +24,7 @@ _component = st.components.v2.component(
 
 
 def live_url(settings: Settings, user_id: int) -> str:
-    """Give the WebSocket's address as a browser sees it."""
+    """Return the WebSocket's address as a browser sees it."""
     scheme, _, rest = settings.api_url.rstrip("/").partition("://")
     return f"{'wss' if scheme == 'https' else 'ws'}://{rest}/ws/live/{user_id}"
 
@@ -75,7 +75,7 @@ def live_view(
 
 
 def _token(app: App, user_id: int) -> str:
-    """Give a token for the WebSocket; the same one for half of its life, so that reruns change nothing."""
+    """Return a token for the WebSocket; the same one for half of its life, so that reruns change nothing."""
     kept: tuple[str, float, int] | None = st.session_state.get(_key(user_id))
     now_s, life_s = time.time(), app.settings.live_token_s
     if kept is not None and kept[2] == app.login_id and now_s - kept[1] < life_s / 2:

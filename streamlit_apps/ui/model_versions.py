@@ -51,7 +51,7 @@ def _activate(app: App, profile: Profile, model: Model, active: int | None) -> N
     doubts = _doubts(model)
     if doubts:
         st.markdown(md(":material/warning: {doubts}", doubts=doubts))
-        sure = md("Version {n} shall decide for {name} all the same", n=model.version, name=profile.name)
+        sure = md("Let version {n} decide for {name} anyway", n=model.version, name=profile.name)
         if not st.checkbox(sure, key=f"sure-{profile.user_id}-{model.version}"):
             return
     if st.button(
@@ -75,7 +75,7 @@ def _doubts(model: Model) -> str:
     """Return why a version should not decide; empty when nothing speaks against it."""
     made = model.report
     if made.get("pending") or made.get("incomplete"):
-        return "This version has not been tried on data that were held out: nobody knows how good it is."
+        return "This version has not been tested on held-out data, so its accuracy is unknown."
     if (made.get("verdict") or {}).get("level") == "do not use":
         return str(made["verdict"]["sentence"])
     return str((made.get("activation") or {}).get("why") or "")

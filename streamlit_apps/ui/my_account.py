@@ -128,10 +128,8 @@ def _tokens(app: App, account: Account) -> None:
             template = "**{name}** ({scopes}), made {made_at}, until {ends_at}, {used}"
             if token.expires_at <= datetime.now(UTC):
                 template = "**{name}** ({scopes}), made {made_at}, **expired** {ends_at}, {used}"
-            scopes = ", ".join(token.scopes)
-            text.markdown(
-                md(template, name=token.name, scopes=scopes, made_at=made_at, ends_at=ends_at, used=used)
-            )
+            may = ", ".join(token.scopes)
+            text.markdown(md(template, name=token.name, scopes=may, made_at=made_at, ends_at=ends_at, used=used))
             if act.button("Revoke", key=f"revoke-token-{token.token_id}", width="stretch"):
                 with errors.attempt():
                     with app.unrestricted.transaction() as tx:

@@ -81,7 +81,7 @@ def empty(text: Markdown, page_file: str | None = None, label: str = "") -> None
 
 
 def split(name: str, shares: Sequence[float]) -> Sequence[DeltaGenerator]:
-    """Give columns side by side, which on a tablet stand one below the other.
+    """Return columns side by side, which on a tablet stand one below the other.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def split(name: str, shares: Sequence[float]) -> Sequence[DeltaGenerator]:
 
 
 def _logged_in(app: App) -> App:
-    """Give the app of who is logged in; whoever is not any more is filmed no longer."""
+    """Return the app of who is logged in; whoever is not any more is filmed no longer."""
     found = None
     try:
         found = login.require(app)

@@ -21,12 +21,12 @@ HEAT = ((0.0, "#f7fbff"), (0.5, "#6baed6"), (1.0, "#08306b"))
 
 
 def gesture_colours(names: Sequence[str]) -> dict[str, str]:
-    """Give each gesture a colour by its place; rest is always the same grey."""
+    """Return a colour for each gesture by its position; rest is always the same grey."""
     others = [name for name in dict.fromkeys(names) if name != "rest"]
     colours = {name: GESTURES[index % len(GESTURES)] for index, name in enumerate(others)}
     return colours | {"rest": REST}
 
 
 def channel_colours(n_channels: int) -> list[str]:
-    """Give each channel a colour by its place."""
+    """Return a colour for each channel by its position."""
     return [CHANNELS[index % len(CHANNELS)] for index in range(n_channels)]

@@ -22,7 +22,7 @@ KEPT_S = 60
 
 
 def find(app: App, gesture: Gesture) -> tuple[str, bytes] | None:
-    """Give media type and content of a gesture's prompt, or None; kept for a while, so that reruns read nothing."""
+    """Return media type and content of a gesture's prompt, or None; kept for a while, so that reruns read nothing."""
     if gesture.prompt_type is None:
         return None
     return _read(app.pool, gesture.gesture_id, st.session_state.get("prompts-changed", 0))

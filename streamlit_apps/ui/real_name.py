@@ -17,7 +17,7 @@ from ui.text import md
 
 
 def may_see(tx: Transaction, app: App) -> bool:
-    """Tell whether the viewer may see names that are kept apart."""
+    """Return whether the viewer may see names that are kept apart."""
     account = accounts.find_account(tx, app.login)
     return account is not None and account.role == "admin"
 

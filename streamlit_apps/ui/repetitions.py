@@ -26,7 +26,7 @@ class Change:
 
 
 def table(repetitions: Sequence[Repetition], qualities: Qualities) -> pd.DataFrame:
-    """Give the repetitions as a table, one row each, in their order."""
+    """Return the repetitions as a table, one row each, in their order."""
     return pd.DataFrame(
         {
             USE: [not one.excluded for one in repetitions],
@@ -59,7 +59,7 @@ def edit(repetitions: Sequence[Repetition], key: str, qualities: Qualities, *, r
 
 
 def changes(repetitions: Sequence[Repetition], edited: pd.DataFrame) -> list[Change]:
-    """Give what is to be changed: the rows that differ."""
+    """Return what is to be changed: the rows that differ."""
     found = []
     for one, use, reason in zip(repetitions, edited[USE], edited[REASON], strict=True):
         excluded = not bool(use)
@@ -70,7 +70,7 @@ def changes(repetitions: Sequence[Repetition], edited: pd.DataFrame) -> list[Cha
 
 
 def all_changes(repetitions: Sequence[Repetition], *, excluded: bool) -> list[Change]:
-    """Give what leaves all out, or takes all in again; those that are so already keep their reason."""
+    """Return what leaves all out, or takes all in again; those that are so already keep their reason."""
     reason = "the session was left out" if excluded else ""
     return [Change(one.repetition_id, excluded, reason) for one in repetitions if one.excluded != excluded]
 

@@ -24,14 +24,14 @@ _VERDICTS = {
 
 
 def percent(value: float | None) -> str:
-    """Give a part of 1 as text."""
+    """Return a part of 1 as text."""
     return "—" if value is None else f"{100 * value:.1f} %"
 
 
 def show_report(report: Mapping[str, Any], key: str) -> None:
     """Show the figures with what they were measured on, and the pictures; without figures, why there are none."""
     if report.get("pending"):
-        st.info("This version does not decide yet. Its report is being made: it is tried on data held out.")
+        st.info("This version is not in use yet. It is being tested on held-out data; the report will appear here.")
         return
     if report.get("incomplete"):
         st.warning(md("There is no report of this version: {why}", why=report["incomplete"]))
@@ -79,7 +79,7 @@ def _metrics(report: Mapping[str, Any]) -> None:
     guessing = report.get("chance_balanced") or (1 / n_classes if n_classes else None)
     chances = {
         "balanced_accuracy": md(", chance {value}", value=percent(guessing)),
-        "accuracy": md(", always the most frequent {value}", value=percent(report.get("chance"))),
+        "accuracy": md(", always naming the most frequent gesture: {value}", value=percent(report.get("chance"))),
     }
     for column, (title, name, text) in zip(st.columns(3), FIGURES, strict=True):
         column.metric(title, plain(percent(report.get(name))), help=text)
@@ -106,7 +106,7 @@ def _measured_on(report: Mapping[str, Any]) -> Markdown:
 
 
 def _previous(previous: Mapping[str, Any] | None) -> None:
-    """Tell how the version before does on the same held-out windows."""
+    """Show how the version before does on the same held-out windows."""
     if not previous:
         return
     if not previous.get("comparable"):
@@ -128,7 +128,7 @@ def _previous(previous: Mapping[str, Any] | None) -> None:
 
 
 def _calibration(calibration: Mapping[str, Any] | None) -> None:
-    """Tell what calibrating changed."""
+    """Show what calibrating changed."""
     if not calibration or "before" not in calibration or "after" not in calibration:
         return
     st.markdown(
@@ -142,7 +142,7 @@ def _calibration(calibration: Mapping[str, Any] | None) -> None:
 
 
 def _decisions(report: Mapping[str, Any]) -> None:
-    """Tell what voting and rejection make of the windows, and which rejection keeps rest quiet."""
+    """Show what voting and rejection make of the windows, and which rejection keeps rest quiet."""
     decided = report.get("decisions")
     if not decided:
         return
@@ -164,8 +164,8 @@ def _decisions(report: Mapping[str, Any]) -> None:
     if point and any(point.get(name) != decided.get(name) for name in settings):
         st.markdown(
             md(
-                "For a quiet rest: a vote of {vote_n}, a least confidence of {least}{hysteresis} (page Live, *Use "
-                "these*) has {false:.1f} false activations in a minute, {unsure} unsure.",
+                "For a quiet rest: a vote of {vote_n}, a least confidence of {least}{hysteresis} (on the Live page, "
+                "*Use these*) has {false:.1f} false activations in a minute, {unsure} unsure.",
                 vote_n=point["vote_n"],
                 least=percent(point["min_confidence"]),
                 hysteresis=_hysteresis(point),
@@ -176,7 +176,7 @@ def _decisions(report: Mapping[str, Any]) -> None:
 
 
 def _hysteresis(figures: Mapping[str, Any]) -> str:
-    """Give the words for it; reports from before there was one have none."""
+    """Return the words for it; reports from before there was one have none."""
     return f", hysteresis {percent(figures['hysteresis'])}" if "hysteresis" in figures else ""
 
 
@@ -191,7 +191,7 @@ def _per_gesture(report: Mapping[str, Any]) -> None:
 
 
 def gesture_row(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a gesture's figures as columns of a table."""
+    """Return a gesture's figures as columns of a table."""
     row: dict[str, Any] = {"Recall": percent(figures.get("recall"))}
     for title, name in (("Precision", "precision"), ("F1", "f1")):
         if name in figures:

@@ -17,7 +17,7 @@ _FONT = {"size": 13}
 
 
 def epoch_figure(points: Sequence[EpochPoint]) -> go.Figure:
-    """Give the loss by epoch, one line a network; the one that is trained now, or was last, stands out."""
+    """Return the loss by epoch, one line a network; the one that is trained now, or was last, stands out."""
     figure, epochs = go.Figure(), max(point.epochs for point in points)
     networks = list(dict.fromkeys(point.what for point in points))
     for index, what in enumerate(networks):
@@ -43,7 +43,7 @@ def epoch_figure(points: Sequence[EpochPoint]) -> go.Figure:
 
 
 def confusion_figure(report: Mapping[str, Any]) -> go.Figure:
-    """Give the confusion matrix as a heat map: rows are what was performed, columns what was recognised."""
+    """Return the confusion matrix as a heat map: rows are what was performed, columns what was recognised."""
     classes, counts = [chart(name) for name in report["classes"]], report["confusion"]
     shares = [[n / max(1, sum(row)) for n in row] for row in counts]
     texts = [
@@ -78,7 +78,7 @@ def confusion_figure(report: Mapping[str, Any]) -> go.Figure:
 
 
 def reliability_figure(bins: Sequence[Mapping[str, Any]]) -> go.Figure:
-    """Give how often predictions of each confidence were right; on the diagonal, confidence means what it says."""
+    """Return how often predictions of each confidence were right; on the diagonal, confidence means what it says."""
     used = [each for each in bins if each["windows"]]
     most = max((each["windows"] for each in used), default=1)
     figure = go.Figure()

@@ -23,7 +23,7 @@ _KINDS = {"CSV": "csv.gz", "Parquet": "parquet"}
 
 
 def label_of(one: Repetition) -> str:
-    """Give a repetition as a list shows it."""
+    """Return a repetition as a list shows it."""
     at, left_out = times.clock(one.started_at), " · left out" if one.excluded else ""
     return line("{gesture} {n} · {at}{left_out}", gesture=one.gesture, n=one.number, at=at, left_out=left_out)
 

@@ -31,7 +31,7 @@ def read(
     whole: tuple[datetime, datetime],
     part: tuple[datetime, datetime],
 ) -> Shown:
-    """Give what is to be drawn of a part of a session's time, or of any time without a session."""
+    """Return what is to be drawn of a part of a session's time, or of any time without a session."""
     source = recorded(profile, session)
     since, until = part
     prepare(app, source, since, until)
@@ -64,7 +64,7 @@ def prepare(app: App, source: Recorded, since: datetime, until: datetime) -> Non
 
 
 def part_of(whole: tuple[datetime, datetime], key: str) -> tuple[datetime, datetime]:
-    """Give the part of a time that the viewer last asked for; at first, all of it."""
+    """Return the part of a time that the viewer last asked for; at first, all of it."""
     kept = st.session_state.get(key)
     if kept is None:
         return whole
@@ -78,7 +78,7 @@ def keep_part(key: str, sent: dict[str, float]) -> None:
 
 
 def whole_of(session: Session, now: datetime) -> tuple[datetime, datetime]:
-    """Give a session's time; of a running one, until now."""
+    """Return a session's time; of a running one, until now."""
     ended_at = session.ended_at or now
     if us_from_utc(ended_at) - us_from_utc(session.started_at) < 1_000_000:
         ended_at = session.started_at + timedelta(seconds=1)

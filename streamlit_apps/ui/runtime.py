@@ -73,7 +73,7 @@ class App:
         return replace(self, account=account, login_id=login_id, pool=pool)
 
     def token(self, purpose: str, subject: str, life_s: float, now_s: float | None = None) -> str:
-        """Give a token that this browser shows to the API; it ends with the login.
+        """Return a token that this browser shows to the API; it ends with the login.
 
         Raises
         ------
@@ -83,11 +83,11 @@ class App:
         return tokens.make_token(ring_of(self.settings), purpose, subject, life_s, self.login_here, now_s)
 
     def people(self, tx: Transaction) -> list[Profile]:
-        """Give the profiles that who is logged in may see, by name."""
+        """Return the profiles that who is logged in may see, by name."""
         return [] if self.account is None else access.list_visible(tx, self.account)
 
     def may_own(self, owner_id: int | None) -> bool:
-        """Tell whether who is logged in may share and erase what belongs to this account."""
+        """Return whether who is logged in may share and erase what belongs to this account."""
         own = self.account is not None and self.account.account_id == owner_id
         return self.is_admin or (self.may_work and own)
 
@@ -130,7 +130,7 @@ def make_app() -> App:
 
 @st.cache_resource(show_spinner=False)
 def app() -> App:
-    """Give the app's settings and pool, the same for every viewer."""
+    """Return the app's settings and pool, the same for every viewer."""
     return make_app()
 
 

@@ -41,7 +41,7 @@ class Known:
     """Profiles that who is logged in may not see."""
 
     def is_hidden(self, source: Mapping[str, Any]) -> bool:
-        """Tell whether a sender is a profile's that who is logged in may not see."""
+        """Return whether a sender is a profile's that who is logged in may not see."""
         number = source.get("user_id")
         if source.get("board_id") is not None:
             board = self.boards.get(source["board_id"])
@@ -49,7 +49,7 @@ class Known:
         return number in self.hidden or (number is not None and self.assigned.get(number) in self.hidden)
 
     def owner(self, source: Mapping[str, Any]) -> Profile | None:
-        """Give the profile that a sender's samples are stored for, or would be if they were accepted."""
+        """Return the profile that a sender's samples are stored for, or would be if they were accepted."""
         number = source.get("user_id")
         if source.get("board_id") is not None:
             board = self.boards.get(source["board_id"])
@@ -59,7 +59,7 @@ class Known:
         return None if number is None else self.people.get(number)
 
     def says(self, source: Mapping[str, Any]) -> str:
-        """Give what a sender calls itself."""
+        """Return what a sender calls itself."""
         if source.get("board_id") is not None:
             board = self.boards.get(source["board_id"])
             return f"board {source['board_id']}" if board is None else f"board {board.name}"
@@ -67,7 +67,7 @@ class Known:
 
 
 def read_known(app: App, tx: Transaction) -> Known:
-    """Give the profiles that who is logged in may see, the boards and the assigned numbers."""
+    """Return the profiles that who is logged in may see, the boards and the assigned numbers."""
     people = {one.user_id: one for one in app.people(tx)}
     return Known(
         people,
@@ -117,13 +117,13 @@ def _show_unreadable(sources: Sequence[Mapping[str, Any]], known: Known) -> None
         example = example_line(people[0]) if people else "21,1000,512,498"
         st.warning(
             md(
-                "{address} sends what cannot be read: {why}. It sent “{said}”. A right line is “{example}”{whose}: "
-                "number, time in milliseconds, a value for each channel.",
+                "{address} sends data that cannot be read: {why}. It sent “{said}”. A correct line{whose} is "
+                "“{example}”: profile number, time in milliseconds, one value per channel.",
                 address=source.get("address", ""),
                 why=refusal(str(source.get("state", ""))),
                 said=source["said"],
                 example=example,
-                whose=line(", for {name}", name=people[0].name) if people else "",
+                whose=line(" for {name}", name=people[0].name) if people else "",
             ),
             icon=":material/help:",
         )
@@ -161,7 +161,7 @@ def row_of(source: Mapping[str, Any], known: Known, health: Mapping[int, StreamH
 
 
 def _clock(source: Mapping[str, Any]) -> str:
-    """Give how exact the times of a sender's samples are."""
+    """Return how exact the times of a sender's samples are."""
     error_ms, drift_ppm = source.get("clock_error_ms"), source.get("clock_drift_ppm")
     if error_ms is None or drift_ppm is None:
         return ""
@@ -169,7 +169,7 @@ def _clock(source: Mapping[str, Any]) -> str:
 
 
 def _assignable(sources: Sequence[Mapping[str, Any]], known: Known) -> list[Mapping[str, Any]]:
-    """Give the senders that belong to nobody and can be assigned, each number once."""
+    """Return the senders that belong to nobody and can be assigned, each number once."""
     if not known.people:
         return []
     found: dict[tuple[str, int], Mapping[str, Any]] = {}
@@ -212,8 +212,8 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
                         let_send(app, tx, board_id, user_id)
                     else:
                         _assign_number(app, tx, int(number or 0), user_id)
-                said, whom = known.says(source), known.people[user_id].name
-                flash(md("{said} sends for {whom} from now on", said=said[:1].upper() + said[1:], whom=whom))
+                said, name = known.says(source), known.people[user_id].name
+                flash(md("{said} sends for {whom} from now on", said=said[:1].upper() + said[1:], whom=name))
                 st.rerun()
 
 

@@ -146,8 +146,8 @@ def _why_silent(statuses: Sequence[ServiceStatus], profile: Profile, last_at: da
     unreadable = [source for source in sources_of(statuses) if source.get("said") and source.get("age_s", 99) < 10]
     if unreadable:
         return (
-            f"Nothing streams for {profile.name}. A device at {unreadable[0]['address']} sends what cannot be read: "
-            f"{refusal(unreadable[0]['state'])}. The page Overview shows what it sent."
+            f"No data is arriving for {profile.name}. A device at {unreadable[0]['address']} sends data that cannot be "
+            f"read: {refusal(unreadable[0]['state'])}. The Overview page shows what it sent."
         )
     if not any(status.service == "udpserver" for status in statuses):
         return "Nothing streams: the service udpserver is not running. Start it with ./start_all.sh."

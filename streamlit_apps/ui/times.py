@@ -12,7 +12,7 @@ _STAMP = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", re.MULTILINE)
 
 
 def viewer_zone() -> tzinfo:
-    """Give the zone that the viewer's browser reports, UTC when it reports none that is known here."""
+    """Return the zone that the viewer's browser reports, UTC when it reports none that is known here."""
     name = st.context.timezone
     try:
         return ZoneInfo(name) if name else UTC
@@ -21,7 +21,7 @@ def viewer_zone() -> tzinfo:
 
 
 def shown(at: datetime | None, *, seconds: bool = False) -> str:
-    """Give a moment as text in the viewer's zone; a dash for none."""
+    """Return a moment as text in the viewer's zone; a dash for none."""
     if at is None:
         return "—"
     local = at.astimezone(viewer_zone())
@@ -29,17 +29,17 @@ def shown(at: datetime | None, *, seconds: bool = False) -> str:
 
 
 def clock(at: datetime) -> str:
-    """Give the time of day in the viewer's zone."""
+    """Return the time of day in the viewer's zone."""
     return at.astimezone(viewer_zone()).strftime("%H:%M:%S")
 
 
 def from_viewer(day: date, at: time) -> datetime:
-    """Give the aware UTC moment of a day and a time in the viewer's zone."""
+    """Return the aware UTC moment of a day and a time in the viewer's zone."""
     return datetime.combine(day, at, tzinfo=viewer_zone()).astimezone(UTC)
 
 
 def length(seconds: float) -> str:
-    """Give a length of time as text."""
+    """Return a length of time as text."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest_s = divmod(round(seconds), 60)
@@ -50,11 +50,11 @@ def length(seconds: float) -> str:
 
 
 def ago(at: datetime, now: datetime) -> str:
-    """Give how long ago something was."""
+    """Return how long ago something was."""
     seconds = max(0.0, (now - at).total_seconds())
     return "now" if seconds < 2 else f"{length(seconds)} ago"
 
 
 def local_log(log: str) -> str:
-    """Give lines that begin with a UTC time with the time of day in the viewer's zone in its place."""
+    """Return lines that begin with a UTC time with the time of day in the viewer's zone in its place."""
     return _STAMP.sub(lambda found: clock(datetime.fromisoformat(found[1])), log)

@@ -26,8 +26,8 @@ def options_fields(kind: ClassifierKind) -> dict[str, Any]:
             "The newest session is a calibration of the placement worn now",
             default.calibrate,
             key="calibrate",
-            help="Ten seconds of rest and each gesture once (page Capture, Calibration): it adapts the sessions before "
-            "it, or alone the model in use.",
+            help="Ten seconds of rest and each gesture once (on the Capture page, Calibration): it adapts the sessions "
+            "before it, or alone the model in use.",
         )
     }
     with st.expander("More options"):

@@ -68,11 +68,12 @@ class Camera:
             recorder.aim(self._session_id)
 
     def hasTrack(self) -> bool:  # noqa: N802
-        """Tell whether there is a track."""
+        """Return whether there is a track."""
         return self._track is not None
 
     def start(self) -> None:
         """Pull frames from now on; called on the event loop."""
+        assert self._recorder is not None
         self._task = asyncio.get_running_loop().create_task(self._pull(self._track, self._recorder))
 
     def stop(self) -> None:
@@ -99,7 +100,7 @@ class Camera:
             listen(connection, recorder.add_report)
 
     def state(self) -> RecorderState:
-        """Give what the webcam does now."""
+        """Return what the webcam does now."""
         recorder = self._recorder
         return NO_CAMERA if recorder is None else recorder.state()
 
@@ -150,7 +151,7 @@ def show_webcam(app: App, profile: Profile, session_id: int | None) -> RecorderS
         st.caption(
             md(
                 ":material/videocam_off: The webcam is off: {name} has not agreed to being filmed. The consent is "
-                "recorded on the page Profiles.",
+                "recorded on the Profiles page.",
                 name=profile.name,
             )
         )
@@ -179,7 +180,7 @@ def show_webcam(app: App, profile: Profile, session_id: int | None) -> RecorderS
 
 
 def webcam_on() -> bool:
-    """Tell whether the viewer wants the webcam recorded."""
+    """Return whether the viewer wants the webcam recorded."""
     return bool(st.session_state.get(_ON))
 
 
@@ -206,7 +207,7 @@ def _camera(app: App) -> Camera:
 
 @st.cache_resource(show_spinner=False)
 def _claims() -> Claims:
-    """Give what the tabs of all viewers share."""
+    """Return what the tabs of all viewers share."""
     return Claims()
 
 
@@ -259,7 +260,7 @@ def _status(app: App, user_id: int, camera: Camera, session_id: int | None) -> N
 
 
 def ice_servers(settings: Settings) -> list[dict[str, Any]]:
-    """Give the STUN and TURN servers of the settings in the form of ``RTCConfiguration``; none on a LAN."""
+    """Return the STUN and TURN servers of the settings in the form of ``RTCConfiguration``; none on a LAN."""
     made: list[dict[str, Any]] = []
     for url in (part.strip() for part in settings.ice_servers.split(",")):
         if url.startswith("turn"):

@@ -118,11 +118,11 @@ class AppPage:
         return found[0]
 
     def choose(self, kind: str, label: str, **value: Any) -> None:
-        """Give a widget a value, in the words of the protocol; the page is drawn anew with ``run``."""
+        """Set a widget's value, in the words of the protocol; the page is drawn anew with ``run``."""
         self.choose_id(self.find(kind, label).id, **value)
 
     def choose_id(self, number: str, **value: Any) -> None:
-        """Give the widget of an id a value."""
+        """Set the value of the widget of an id."""
         state = WidgetState(id=number)
         for name, given in value.items():
             if isinstance(given, list):

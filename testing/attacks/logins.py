@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from semg.errors import SemgError
 from semg.security import audit_chain
-from semg.security.audit_chain import Verdict
+from semg.security.audit_chain import ChainVerdict
 from semg.settings import Settings
 from semg.store import accounts, api_tokens, audit
 from semg.store.pool import Pool, execute
@@ -118,7 +118,7 @@ def chain(settings: Settings, pool: Pool) -> Iterator[Finding]:
     )
 
 
-def _verify(pool: Pool) -> Verdict:
+def _verify(pool: Pool) -> ChainVerdict:
     with pool.transaction() as tx:
         return audit_chain.verify(tx)
 

@@ -54,7 +54,7 @@ class Boards(Protocol):
 
 
 def values_of(user_ids: Sequence[int]) -> NDArray[np.int64]:
-    """Give the values of the channels behind the number, one row a user, constant in time."""
+    """Return the values of the channels behind the number, one row a user, constant in time."""
     users = np.array(user_ids, np.int64)[:, None]
     return 1000 + (users * 37 + 101 * np.arange(CHANNELS - 1)) % 3000
 
@@ -143,7 +143,7 @@ class Sender:
         self._vectors[:, 1] = sizes
 
     def close(self) -> None:
-        """Give the port back."""
+        """Release the port."""
         self._socket.close()
 
     def send(self, first: int, end: int) -> None:

@@ -58,7 +58,7 @@ RANGES = (
 
 
 def make_profile(pool: Pool, settings: Settings) -> tuple[int, int, Key]:
-    """Give a profile that has a model and a board, the board, and its key."""
+    """Return a profile that has a model and a board, the board, and its key."""
     model = make_classifier(200.0, 50.0)
     with pool.transaction() as tx:
         user_id = profiles.insert_profile(
@@ -76,7 +76,7 @@ def make_profile(pool: Pool, settings: Settings) -> tuple[int, int, Key]:
 
 
 def make_video(pool: Pool, settings: Settings, user_id: int) -> int:
-    """Give a session that has an encrypted video."""
+    """Return a session that has an encrypted video."""
     end = datetime.now(UTC)
     start = end - timedelta(seconds=1)
     with pool.transaction() as tx:

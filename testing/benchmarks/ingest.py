@@ -50,7 +50,7 @@ BEYOND_ANY_LIMIT = 500_000
 
 
 def make_profiles(pool: Pool, n: int, rate_hz: float, run: int) -> list[int]:
-    """Give the numbers of new profiles for one of several runs."""
+    """Return the numbers of new profiles for one of several runs."""
     channels = [f"a{number}" for number in range(CHANNELS)]
     described = min(max(rate_hz, MIN_RATE_HZ), MAX_RATE_HZ)
     with pool.transaction() as tx:
@@ -63,7 +63,7 @@ def make_profiles(pool: Pool, n: int, rate_hz: float, run: int) -> list[int]:
 
 
 def make_boards(pool: Pool, settings: Settings, user_ids: list[int], path: Path) -> None:
-    """Give every profile a board, and write the boards with their keys for the sender."""
+    """Make a board for every profile, and write the boards with their keys for the sender."""
     known = []
     with pool.transaction() as tx:
         for user_id in user_ids:
@@ -90,7 +90,7 @@ def summary_of(sender: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def receive_limit(arguments: list[str]) -> dict[str, Any]:
-    """Give how many datagrams a second the bare receiver reads while the sender sends as fast as it can."""
+    """Return how many datagrams a second the bare receiver reads while the sender sends as fast as it can."""
     settings = Settings(_env_file=None, udp_host="127.0.0.1", udp_port=free_port(kind=2))  # type: ignore[call-arg]
     with open_socket(settings) as receiving:
         sender = send(receiving.getsockname()[1], *arguments)
@@ -111,7 +111,7 @@ def receive_limit(arguments: list[str]) -> dict[str, Any]:
 
 
 def metrics(pool: Pool) -> dict[str, Any]:
-    """Give ingest's counters as of its last heartbeat."""
+    """Return ingest's counters as of its last heartbeat."""
     with pool.transaction() as tx:
         found = [status.metrics for status in list_services(tx) if status.service == "udpserver"]
     return dict(found[0]) if found else {}

@@ -57,7 +57,7 @@ SETTLE_S = 3.0
 
 
 def make_models(arm: SyntheticArm, kind: str, hop_ms: float) -> list[Classifier]:
-    """Give some different personal classifiers; their accuracy is no matter here."""
+    """Return some different personal classifiers; their accuracy is no matter here."""
     made = []
     for index in range(N_DIFFERENT_MODELS):
         recording = synthetic_recording(arm, arm.session(index + 1, make_plan(arm.gestures, 2, 1.5)), f"s{index}")
@@ -67,7 +67,7 @@ def make_models(arm: SyntheticArm, kind: str, hop_ms: float) -> list[Classifier]
 
 
 def make_wearers(pool: Pool, n: int, arm: SyntheticArm, classifiers: list[Classifier]) -> list[int]:
-    """Give the numbers of new profiles, each with an active model."""
+    """Return the numbers of new profiles, each with an active model."""
     channels = tuple(f"a{index}" for index in range(arm.channels))
     artifacts = [(classifier.to_bytes(), classifier.metadata()) for classifier in classifiers]
     user_ids = []
@@ -105,7 +105,7 @@ async def stream(
 
 
 def count_stored(pool: Pool, user_ids: Sequence[int], expected_us: NDArray[np.int64]) -> tuple[int, int]:
-    """Give how many of the samples that were sent are stored, and how many more than once (by device time)."""
+    """Return how many of the samples that were sent are stored, and how many more than once (by device time)."""
     found = doubled = 0
     since, until = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
     for user_id in user_ids:

@@ -177,7 +177,7 @@ def log_in(page: Page, app_url: str, user_id: int) -> None:
 
 
 def measure_pages(page: Page, rounds: int) -> dict[str, list[float]]:
-    """Give the seconds of each page in every round; the round before them, which loads scripts, is not counted."""
+    """Return the seconds of each page in every round; the round before them, which loads scripts, is not counted."""
     found: dict[str, list[float]] = {link: [] for link, _, _ in PAGES}
     for number in range(rounds + 1):
         for link, heading, drawn in PAGES:
@@ -188,7 +188,7 @@ def measure_pages(page: Page, rounds: int) -> dict[str, list[float]]:
 
 
 def measure_live(page: Page, seconds: int) -> list[int]:
-    """Give how often the Live page was drawn in each of some seconds, while samples stream."""
+    """Return how often the Live page was drawn in each of some seconds, while samples stream."""
     page.evaluate(SETTLE, ["Live", "Realtime Gesture Recognition", "semg-live"])
     read = f"() => Number(({FIND})('semg-live').dataset.updates)"
     page.wait_for_function(f"() => ({FIND})('semg-live').dataset.state === 'live'", polling=500)

@@ -50,12 +50,12 @@ class InMemory(Predictor):
         self._loaded = loaded
 
     def find(self, user_id: int) -> Loaded | None:
-        """Give the model."""
+        """Return the model."""
         return self._loaded.get(user_id)
 
 
 def people(bases: Sequence[Classifier], n: int) -> Iterator[Classifier]:
-    """Give classifiers with weights of their own, of each base in turn."""
+    """Yield classifiers with weights of their own, of each base in turn."""
     for index in range(n):
         rng, base = np.random.default_rng(index), bases[index % len(bases)]
         exact = ("crossing", "mix")
@@ -67,16 +67,16 @@ def people(bases: Sequence[Classifier], n: int) -> Iterator[Classifier]:
 
 
 def in_torch(classifier: Classifier, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the probabilities by torch, features and discriminant in float64: the reference."""
+    """Return the probabilities by torch, features and discriminant in float64: the reference."""
     arrays = {name: torch.from_numpy(np.array(array)) for name, array in classifier.arrays.items()}
     scaled = (torch.from_numpy(windows) - arrays["scale_offset"][:, None]) * arrays["scale_gain"][:, None]
-    sharpness = arrays["mix"][-1].double()
+    inverse_temperature = arrays["mix"][-1].double()
     features = _features(classifier, scaled.double())
     if "centre" in arrays:
         features = features - arrays["centre"]
     linear = features @ arrays["lda_coef"].T.double() + arrays["lda_intercept"]
     if classifier.kind != "cnn":
-        return torch.softmax(linear * sharpness, 1).numpy().astype(np.float32)
+        return torch.softmax(linear * inverse_temperature, 1).numpy().astype(np.float32)
     held, layer = scaled, 0
     while (name := f"conv{layer}") + "_weight" in arrays:
         weight = arrays[f"{name}_weight"]
@@ -96,7 +96,7 @@ def in_torch(classifier: Classifier, windows: NDArray[np.float32]) -> NDArray[np
     mixed = (1 - sum(shares[: len(branches)])) * torch.log_softmax(linear, 1)
     for share, branch in zip(shares, branches, strict=False):
         mixed = mixed + share * branch
-    return torch.softmax(mixed * sharpness, 1).numpy().astype(np.float32)
+    return torch.softmax(mixed * inverse_temperature, 1).numpy().astype(np.float32)
 
 
 def _features(classifier: Classifier, scaled: torch.Tensor) -> torch.Tensor:
@@ -135,7 +135,7 @@ def ask(predictor: InMemory, body: bytes) -> bytes:
 
 
 def cost(predictor: InMemory, body: bytes, n: int) -> dict[str, float]:
-    """Give wall clock and CPU of a window."""
+    """Return wall clock and CPU of a window."""
     ask(predictor, body)
     best, passes, started, cpu = np.inf, 0, time.perf_counter(), time.process_time()
     while passes < 3 or time.perf_counter() - started < MEASURE_S:
@@ -152,7 +152,7 @@ def cost(predictor: InMemory, body: bytes, n: int) -> dict[str, float]:
 
 
 def measure(kind: ClassifierKind, channels: int, rate_hz: float) -> dict[str, Any]:
-    """Give the figures of a kind of classifier."""
+    """Return the figures of a kind of classifier."""
     arm = SyntheticArm(0, channels, rate_hz)
     bases = []
     for gestures in (arm.gestures, arm.gestures[:-1]):  # people who have chosen other gestures
@@ -185,7 +185,7 @@ def measure(kind: ClassifierKind, channels: int, rate_hz: float) -> dict[str, An
 
 
 def differences(predictor: InMemory, loaded: dict[int, Loaded], windows: NDArray[np.float32]) -> dict[str, float]:
-    """Give the largest difference of a request of everybody to each one alone and to torch."""
+    """Return the largest difference of a request of everybody to each one alone and to torch."""
     ids = np.arange(len(loaded))
     chosen = windows[np.random.default_rng(1).integers(0, len(windows), len(ids))]
     body = encode_alike([(ids, np.ones_like(ids), np.zeros_like(ids), chosen)])

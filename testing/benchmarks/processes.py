@@ -17,7 +17,7 @@ NAMES = {
 
 
 def usage() -> dict[str, tuple[float, float]]:
-    """Give CPU seconds and resident MB, by name, of the processes below this one that are of the system.
+    """Return CPU seconds and resident MB, by name, of the processes below this one that are of the system.
 
     Pages that processes share, as PostgreSQL's do, are divided among them (proportional set size).
     """

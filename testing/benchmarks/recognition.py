@@ -33,8 +33,8 @@ from recognition_protocols import (
 
 from semg.errors import SemgError
 from semg.priors.building import make_base
-from semg.signals.model.electrode_rotation import turns_of
-from semg.signals.training.population_prior import Base
+from semg.signals.model.electrode_rotation import rotations_of
+from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.train import fit, train
 
 COLUMNS = ("accuracy", "balanced_accuracy", "macro_f1", "trimmed_accuracy", "trimmed_macro_f1", "calibration_error")
@@ -101,8 +101,8 @@ def main(
     print(f"took {(time.perf_counter() - started) / 60:.1f} minutes")
 
 
-def _base(folder: Path, people: list[str], count: int) -> Base:
-    """Give a base of everybody; whoever is tested is left out of it."""
+def _base(folder: Path, people: list[str], count: int) -> PopulationPrior:
+    """Return a base of everybody; whoever is tested is left out of it."""
     sessions = {}
     for name in [*people[:2], *people[-count:]][: max(4, count)] if count < len(people) else people:
         person = load_person(folder, name)
@@ -111,7 +111,7 @@ def _base(folder: Path, people: list[str], count: int) -> Base:
 
 
 def _measure(
-    person: Person, parts: list[str], seed: int, base: Base | None, n_turns: int, rows: Rows, timed: bool
+    person: Person, parts: list[str], seed: int, base: PopulationPrior | None, n_turns: int, rows: Rows, timed: bool
 ) -> None:
     def note(what: str, values: dict[str, float]) -> None:
         rows.setdefault(what, []).append(values)
@@ -136,7 +136,7 @@ def _measure(
         note("calibrated: cnn", as_worn)
         note("calibrated: logcov_lda", tried(fit(learned, "logcov_lda", calibration=person.calibration), person.test))
     if "turns" in parts:
-        possible = turns_of(len(person.test.channels))[1:]
+        possible = rotations_of(len(person.test.channels))[1:]
         picked = np.random.default_rng([seed, int(person.name)]).permutation(len(possible))[:n_turns]
         for turn in (possible[place] for place in picked):
             other = fit(learned, "cnn", seed=seed, calibration=turned(person.calibration, turn))

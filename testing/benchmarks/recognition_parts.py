@@ -130,7 +130,7 @@ def _people(recordings: str, only: str) -> Iterator[Person]:
 
 
 def _as_much_rest(session: LabelledSamples) -> LabelledSamples:
-    """Give a session with as many stretches of rest as the other gestures have, spread over it."""
+    """Return a session with as many stretches of rest as the other gestures have, spread over it."""
     by_label: dict[str, list[int]] = {}
     for i in dict.fromkeys(session.stretch[session.stretch >= 0].tolist()):
         by_label.setdefault(session.stretches[i].label, []).append(i)
@@ -141,16 +141,16 @@ def _as_much_rest(session: LabelledSamples) -> LabelledSamples:
 
 def _try_mixes(classifier: Classifier, test: LabelledSamples, who: str, what: str, rows: dict[str, list[Row]]) -> None:
     data = _windows(classifier, test)
-    truth, sharpness = _truth(classifier.classes, data), classifier.arrays["mix"][-1]
+    truth, inverse_temperature = _truth(classifier.classes, data), classifier.arrays["mix"][-1]
     for name, shares in MIXES.items():
-        part = replace(classifier, arrays=dict(classifier.arrays) | {"mix": np.array([*shares, sharpness], np.float32)})
+        part = replace(classifier, arrays=dict(classifier.arrays) | {"mix": np.array([*shares, inverse_temperature], np.float32)})
         found = _figures(truth, part.predict_proba(data.windows), data)
         rows.setdefault(f"{what}: {name}", []).append(found)
         _line(f"{who}: {name}", found)
 
 
 def _closed_form(person: Person, calibration: LabelledSamples | None, of: Features) -> Row:
-    """Give the figures of the closed form on given features, sessions aligned as in the product."""
+    """Return the figures of the closed form on given features, sessions aligned as in the product."""
     first = person.learned[0]
     window, conditioning = WindowSpec(first.rate_hz), ConditioningSpec(first.sensor, first.rate_hz)
     seen = make_windows(person.learned, first.channels, conditioning, window)
@@ -190,7 +190,7 @@ def _truth(classes: Sequence[str], data: WindowSet) -> NDArray[np.int64]:
 
 
 def _figures(truth: NDArray[np.int64], scores: NDArray[np.floating], data: WindowSet) -> Row:
-    """Give the values of ``COLUMNS`` in percent; ``scores`` ``(N, K)`` are largest at the predicted class."""
+    """Return the values of ``COLUMNS`` in percent; ``scores`` ``(N, K)`` are largest at the predicted class."""
     predicted, n_classes = scores.argmax(axis=1), scores.shape[1]
     all_of_it = score(truth, predicted, n_classes)
     trimmed = score_trimmed(truth, predicted, data.into_stretch_ms, n_classes)

@@ -22,9 +22,9 @@ from semg.recordings.csv_format import read_recording
 from semg.signals.dataset import LabelledSamples, make_windows
 from semg.signals.model.adaptation import Adapter
 from semg.signals.model.classifier import Classifier
-from semg.signals.model.electrode_rotation import Turn
+from semg.signals.model.electrode_rotation import Rotation
 from semg.signals.training.calibration import reliability
-from semg.signals.training.population_prior import Base
+from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.report import figures
 from semg.signals.training.train import fit
 from semg.signals.training.trainer import follow
@@ -44,7 +44,7 @@ class Person:
 
 
 def load_person(folder: Path, name: str, ending: str = "-3.csv.gz") -> Person:
-    """Give a person's recordings."""
+    """Return a person's recordings."""
     one, two = (read_recording(folder / f"myo_{name}-{session}.csv.gz") for session in (1, 2))
     third = read_recording(folder / f"myo_{name}{ending}")
     first = first_repetitions(third, 1)
@@ -53,7 +53,7 @@ def load_person(folder: Path, name: str, ending: str = "-3.csv.gz") -> Person:
 
 
 def first_repetitions(session: LabelledSamples, count: int, skip: int = 0) -> set[int]:
-    """Give the numbers of each gesture's stretches from ``skip`` on, ``count`` of them, in the order of recording."""
+    """Return the numbers of each gesture's stretches from ``skip`` on, ``count`` of them, in the order of recording."""
     ids = list(dict.fromkeys(session.stretch[session.stretch >= 0].tolist()))
     seen: dict[str, int] = {}
     chosen = set()
@@ -67,7 +67,7 @@ def first_repetitions(session: LabelledSamples, count: int, skip: int = 0) -> se
 
 
 def keep(session: LabelledSamples, stretches: Iterable[int]) -> LabelledSamples:
-    """Give the samples of some stretches only; what was cut out is a gap, as in a file."""
+    """Return the samples of some stretches only; what was cut out is a gap, as in a file."""
     mask = np.isin(session.stretch, sorted(stretches))
     rows = np.flatnonzero(mask)
     starts = session.starts_run[rows].copy()
@@ -76,13 +76,13 @@ def keep(session: LabelledSamples, stretches: Iterable[int]) -> LabelledSamples:
     return replace(session, samples=session.samples[rows], starts_run=starts, stretch=session.stretch[rows])
 
 
-def turned(session: LabelledSamples, turn: Turn) -> LabelledSamples:
-    """Give a session as if the band had been worn turned: the same channel names, other electrodes."""
+def turned(session: LabelledSamples, turn: Rotation) -> LabelledSamples:
+    """Return a session as if the band had been worn turned: the same channel names, other electrodes."""
     return replace(session, samples=np.ascontiguousarray(session.samples[:, list(turn)]))
 
 
 def tried(classifier: Classifier, test: LabelledSamples, *, adapt: bool = True) -> dict[str, float]:
-    """Give figures in percent: accuracy, balanced, macro-F1, trimmed accuracy and macro-F1, calibration error, windows.
+    """Return percentages: accuracy, balanced, macro-F1, trimmed accuracy and macro-F1, calibration error; and windows.
 
     With ``adapt`` the classifier follows the test's stream as live; otherwise it stays as it is stored.
     """
@@ -110,7 +110,9 @@ def within(person: Person, kind: ClassifierKind, seed: int) -> dict[str, float]:
     return tried(fit([keep(session, rest)], kind, seed=seed), keep(session, held))
 
 
-def few(person: Person, repetitions: int, kind: ClassifierKind, seed: int, base: Base | None) -> dict[str, float]:
+def few(
+    person: Person, repetitions: int, kind: ClassifierKind, seed: int, base: PopulationPrior | None
+) -> dict[str, float]:
     """Fit on the first repetitions of each gesture of session 3, try on those from the fourth on."""
     session = person.third
     learned, test = first_repetitions(session, repetitions), first_repetitions(session, 10_000, 3)
@@ -119,7 +121,7 @@ def few(person: Person, repetitions: int, kind: ClassifierKind, seed: int, base:
 
 
 def times_us(classifier: Classifier, session: LabelledSamples) -> dict[str, float]:
-    """Give the median time of a window in microseconds: alone and in batches of 64, frozen; and following, alone."""
+    """Return the median time of a window in microseconds: alone and in batches of 64, frozen; and following, alone."""
     import time
 
     windows = make_windows([session], classifier.channels, classifier.conditioning, classifier.window).windows
@@ -147,10 +149,10 @@ def times_us(classifier: Classifier, session: LabelledSamples) -> dict[str, floa
 
 
 def people_in(folder: Path, ending: str) -> list[str]:
-    """Give the people of a folder."""
+    """Return the people of a folder."""
     return sorted(path.name.removeprefix("myo_").removesuffix(ending) for path in folder.glob(f"myo_*{ending}"))
 
 
 def mean_of(rows: Sequence[dict[str, float]], name: str) -> float:
-    """Give a figure's mean over people."""
+    """Return a figure's mean over people."""
     return float(np.mean([row[name] for row in rows]))

@@ -132,11 +132,11 @@ class Fleet:
             time.sleep(0.05)
 
     def log(self, name: str) -> str:
-        """Give what a service has logged."""
+        """Return what a service has logged."""
         return (self._folder / f"{name}.log").read_text(errors="replace")
 
     def partitions(self, name: str) -> list[int]:
-        """Give the partitions that a worker says it has."""
+        """Return the partitions that a worker says it has."""
         told = [line for line in self.log(name).splitlines() if "inference: partitions " in line]
         text = told[-1].rpartition("partitions ")[2] if told else "none"
         return [] if text == "none" else [int(number) for number in text.strip("[]").split(",")]
@@ -207,12 +207,12 @@ class Decisions:
             await client.close()
 
     def silence_s(self, user_id: int, since: float, until: float) -> float:
-        """Give the longest time without a decision."""
+        """Return the longest time without a decision."""
         moments = [since, *(at for _, at in self.heard[user_id] if since <= at <= until), until]
         return float(np.max(np.diff(moments)))
 
     def twice(self, since: float = 0.0) -> int:
-        """Give how many windows that were decided from a moment on had been decided before."""
+        """Return how many windows that were decided from a moment on had been decided before."""
         doubled = 0
         for found in self.heard.values():
             seen: set[float] = set()

@@ -21,7 +21,7 @@ PIECE = 64 << 10
 
 
 def cpu_s(work: Callable[[], object]) -> float:
-    """Give the CPU time of a piece of work."""
+    """Return the CPU time of a piece of work."""
     begun = time.process_time()
     work()
     return time.process_time() - begun

@@ -32,7 +32,7 @@ LOOK_EVERY_S = 5.0
 
 
 def held_by(system: System) -> Held:
-    """Give what the services and the embedded servers of a system hold."""
+    """Return what the services and the embedded servers of a system hold."""
     supervisor = psutil.Process(system.state.pid)
     return measured(processes=supervisor.children(recursive=True))
 

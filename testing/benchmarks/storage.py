@@ -35,7 +35,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "testing")]
 
 from semg.block_table import ROW, STARTS_RUN, BlockTable  # noqa: E402
 from semg.domain import us_from_utc, utc_from_us  # noqa: E402
-from semg.ingest.journal.journal_writer import MAX_BATCH_BYTES, StoreTask  # noqa: E402
+from semg.ingest.journal.journal_writer import MAX_BATCH_BYTES, JournalWriter  # noqa: E402
 from semg.ingest.journal.store_process import StoreProcess  # noqa: E402
 from semg.ingest.streams.counters import Counters  # noqa: E402
 from semg.platform.database import schema_setup  # noqa: E402
@@ -90,7 +90,7 @@ def durable_servers(folder: Path) -> Iterator[tuple[Settings, dict[str, int]]]:
 def flush(
     user_ids: list[int], first: int, n: int, channels: int, rate_hz: float, rng: np.random.Generator
 ) -> BlockTable:
-    """Give samples ``first`` to ``first + n`` of every profile; channel 0 counts them, the others are readings."""
+    """Return samples ``first`` to ``first + n`` of every profile; channel 0 counts them, the others are readings."""
     step_us = round(1e6 / rate_hz)
     device = np.tile((first + np.arange(n, dtype=np.int64)) * step_us, len(user_ids))
     received = np.repeat(START_US + device.reshape(-1, n)[:, -1] + rng.integers(0, 5000, len(user_ids)), n)
@@ -118,7 +118,7 @@ async def fill_journal(settings: Settings, tables: Iterator[BlockTable]) -> None
 
 
 def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
-    """Give CPU seconds by name, children included."""
+    """Return CPU seconds by name, children included."""
     found = {}
     for name, pid in pids.items():
         process = psutil.Process(pid)
@@ -134,7 +134,7 @@ async def store(settings: Settings, pool: Pool, pids: dict[str, int], expected: 
     """Run the store task until all is stored, here or in its own process; give its figures from the first rows on."""
     client = await bus.connect(settings, "benchmark", forever=False)
     counters = Counters()
-    task = StoreProcess(settings, [0], counters) if apart else StoreTask(client, pool, settings, 0, counters)
+    task = StoreProcess(settings, [0], counters) if apart else JournalWriter(client, pool, settings, 0, counters)
     late: list[float] = []
     running = asyncio.create_task(task.run())
     while not counters.stored:
@@ -198,7 +198,7 @@ def raw_copy(pool: Pool, tables: Iterator[BlockTable], pids: dict[str, int]) -> 
 
 
 def joined(tables: Iterator[BlockTable]) -> Iterator[BlockTable]:
-    """Give tables in batches as large as the store task's."""
+    """Yield tables in batches as large as the store task's."""
     waiting: list[BlockTable] = []
     for table in tables:
         if waiting and sum(t.n_bytes for t in waiting) + table.n_bytes > MAX_BATCH_BYTES:
@@ -210,7 +210,7 @@ def joined(tables: Iterator[BlockTable]) -> Iterator[BlockTable]:
 
 
 def disk_bytes(pool: Pool) -> int:
-    """Give what the samples' partitions take, with indexes and TOAST."""
+    """Return what the samples' partitions take, with indexes and TOAST."""
     with pool.transaction() as tx:
         found = one(tx, "SELECT sum(pg_total_relation_size(relid)) AS n FROM pg_partition_tree('sample_blocks')")
     assert found is not None
@@ -218,7 +218,7 @@ def disk_bytes(pool: Pool) -> int:
 
 
 def opening(pool: Pool, *, whole_numbers: bool) -> dict[str, float]:
-    """Give the time to open 10 minutes of 8 channels at 1 kHz that were stored in rows of half a second."""
+    """Return the time to open 10 minutes of 8 channels at 1 kHz that were stored in rows of half a second."""
     channels, rate_hz, seconds = tuple(f"a{index}" for index in range(8)), 1000.0, 600
     name = f"ten minutes, {'whole numbers' if whole_numbers else 'fractions'}"
     rng = np.random.default_rng(1)
@@ -266,7 +266,7 @@ def opening(pool: Pool, *, whole_numbers: bool) -> dict[str, float]:
 
 
 def median_s(call: Callable[[], None], times: int = 7) -> float:
-    """Give the median time of a call."""
+    """Return the median time of a call."""
     taken = []
     for _ in range(times):
         started = time.perf_counter()

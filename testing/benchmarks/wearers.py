@@ -99,7 +99,7 @@ class Heard:
     other: int = 0
 
     def window_ends_and_delays(self) -> tuple[list[float], NDArray[np.float64]]:
-        """Give the device time of each window's last sample, and ms from its arrival at the server to ours."""
+        """Return the device time of each window's last sample, and ms from its arrival at the server to ours."""
         ends, received = [], []
         for _, message in self.messages:
             found = _RECEIVED.search(message)
@@ -124,7 +124,7 @@ class Listener(asyncio.Protocol):
         transport.write(self._request)  # type: ignore[attr-defined]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who still waits for the answer."""
+        """Answer who still waits for the answer."""
         if not self.open.done():
             self.open.set_exception(ConnectionError(f"the WebSocket was refused: {self._left[:300]!r}"))
 

@@ -36,7 +36,7 @@ class Unruly:
 
 
 def make(user_id: int, n: int, kind: str, rng: np.random.Generator) -> Unruly:
-    """Give a device's datagrams: ``reboot`` begins at 0 again half way, ``wrap`` passes the end of 32 bits."""
+    """Return a device's datagrams: ``reboot`` begins at 0 again half way, ``wrap`` passes the end of 32 bits."""
     ticks = np.arange(n, dtype=np.int64) * PERIOD_MS
     if kind == "wrap":
         times = (WRAP - (n // 2) * PERIOD_MS + ticks) % WRAP

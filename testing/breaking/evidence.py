@@ -28,7 +28,7 @@ FETCHED, ASKED = 32, 2048
 
 
 async def read_journal(settings: Settings) -> BlockTable:
-    """Give all blocks that the journal has."""
+    """Return all blocks that the journal has."""
     client = await bus.connect(settings, "evidence", forever=False)
     try:
         js = client.jetstream(timeout=5)
@@ -46,7 +46,7 @@ async def read_journal(settings: Settings) -> BlockTable:
 
 
 async def _fetch_from(js: JetStreamContext, first: int, last: int) -> list[Msg]:
-    """Give some messages of the journal, the first of them by its number."""
+    """Return some messages of the journal, the first of them by its number."""
     config = ConsumerConfig(
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first, ack_policy=AckPolicy.NONE
     )
@@ -61,7 +61,7 @@ async def _fetch_from(js: JetStreamContext, first: int, last: int) -> list[Msg]:
 
 
 async def journal_is_stored(settings: Settings, pool: Pool) -> bool:
-    """Tell whether the store has got to the journal's end (one partition)."""
+    """Return whether the store has got to the journal's end (one partition)."""
     client = await bus.connect(settings, "evidence", forever=False)
     try:
         info = await client.jetstream(timeout=5).stream_info(JOURNAL_STREAM)
@@ -73,14 +73,14 @@ async def journal_is_stored(settings: Settings, pool: Pool) -> bool:
 
 
 def stored_of(pool: Pool, user_id: int) -> BlockTable:
-    """Give everything that is stored of a profile."""
+    """Return everything that is stored of a profile."""
     now, days = datetime.now(UTC), timedelta(days=2)
     with pool.transaction() as tx:
         return blocks.read_blocks(tx, user_id, now - days, now + days)
 
 
 def columns(table: BlockTable) -> NDArray[np.float64]:
-    """Give each sample as a row: device time in µs, then its values, sorted; all profiles of one width."""
+    """Return each sample as a row: device time in µs, then its values, sorted; all profiles of one width."""
     width = int(table.rows["n_channels"][0]) if len(table) else 0
     values = table.values.reshape(table.n_samples, width) if width else np.zeros((0, 0))
     both = np.column_stack([table.device_us, values])
@@ -88,7 +88,7 @@ def columns(table: BlockTable) -> NDArray[np.float64]:
 
 
 def server_us(table: BlockTable) -> NDArray[np.int64]:
-    """Give the server time of each sample, µs."""
+    """Return the server time of each sample, µs."""
     return np.asarray(table.device_us + np.repeat(table.rows["clock_offset_us"], table.counts))
 
 
@@ -143,7 +143,7 @@ class Decisions(threading.Thread):
             time.sleep(0.02)
 
     def first_after(self, user_id: int, since: float) -> float | None:
-        """Give the moment of a profile's first decision after a moment, or None."""
+        """Return the moment of a profile's first decision after a moment, or None."""
         for at in reversed(moments := self.heard.get(user_id, [])):
             if at <= since:
                 break
@@ -165,6 +165,6 @@ class Decisions(threading.Thread):
 
 
 def spread(errors_us: NDArray[Any]) -> dict[str, float]:
-    """Give percentiles of times in ms."""
+    """Return percentiles of times in ms."""
     p50, p99, most = np.percentile(np.abs(errors_us), [50, 99, 100]) / 1000
     return {"p50": round(float(p50), 2), "p99": round(float(p99), 2), "max": round(float(most), 2)}

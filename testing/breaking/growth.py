@@ -28,7 +28,7 @@ Held = dict[str, dict[str, float]]
 
 
 def measured(names: Sequence[str] = (), processes: Iterable[psutil.Process] | None = None) -> Held:
-    """Give what each service holds: resident memory, threads, open files and connections, with its children.
+    """Return what each service holds: resident memory, threads, open files and connections, with its children.
 
     Parameters
     ----------
@@ -70,12 +70,12 @@ class Growth:
         self._first: Held | None = None
 
     def look(self, share: float) -> None:
-        """Tell how much of the run is over."""
+        """Note how much of the run is over."""
         if self._first is None and share >= WARM:
             self._first = self._measure()
 
     def judge(self) -> dict[str, Any]:
-        """Give both measurements, and the names of what grew by more than the allowed share and the slack."""
+        """Return both measurements, and the names of what grew by more than the allowed share and the slack."""
         assert self._first is not None, "the run was too short to be judged"
         last, grown = self._measure(), []
         for name, held in last.items():

@@ -45,7 +45,7 @@ FOR_EVER_S = 36_000.0
 
 
 def make_classifier(rate_hz: float, hop_ms: float) -> Classifier:
-    """Give a small classifier; how good it is is no matter here."""
+    """Return a small classifier; how good it is is no matter here."""
     arm = SyntheticArm(0, len(CHANNELS), rate_hz)
     recording = synthetic_recording(arm, arm.session(1, make_synthetic_plan(arm.gestures, 2, 1.5)), "s")
     return fit([recording.labelled], "logcov_lda", options=TrainingOptions(epochs=1, hop_ms=hop_ms, seed=0))
@@ -91,7 +91,7 @@ class Fleet:
             sender.communicate()
 
     def true_us(self, user_id: int, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Give when samples of a text profile were due, µs of this machine's clock."""
+        """Return when samples of a text profile were due, µs of this machine's clock."""
         turn = numbers - FIRST_NUMBER + self.text_ids.index(user_id) / len(self.text_ids)
         return np.asarray(self.sent["started_us"] + turn * 1e6 / self.rate_hz)
 
@@ -224,13 +224,13 @@ class Scenario:
         return result | {"error_of_time_ms": evidence.spread(np.concatenate(errors))}
 
     def _told(self) -> ServiceStatus | None:
-        """Give what udpserver has told last; it does so every two seconds."""
+        """Return what udpserver has told last; it does so every two seconds."""
         with self.fleet.pool.transaction() as tx:
             found = [one for one in list_services(tx) if one.service == "udpserver"]
         return max(found, key=lambda one: one.seen_at, default=None)
 
     def _in_a_killed_process(self, true_us: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell what a killed udpserver can have read and not yet journalled: that goes with it."""
+        """Return what a killed udpserver can have read and not yet journalled: that goes with it."""
         held = np.zeros(len(true_us), bool)
         for killed_us in self.killed_us:
             held |= (true_us >= killed_us - 500_000) & (true_us <= killed_us)

@@ -38,12 +38,12 @@ def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = BACK_S
 
 
 def find_faketime() -> Path | None:
-    """Give Debian's libfaketime, by which a process gets a clock of its own; None where it is not installed."""
+    """Return Debian's libfaketime, by which a process gets a clock of its own; None where it is not installed."""
     return next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 
 
 def namespaces_work() -> bool:
-    """Tell whether this user can mount a small tmpfs that nobody else sees."""
+    """Return whether this user can mount a small tmpfs that nobody else sees."""
     probe = ["unshare", "-m", "--propagation", "private", "mount", "-t", "tmpfs", "-o", "size=1m", "none", "/mnt"]
     try:
         return subprocess.run(probe, capture_output=True, check=False).returncode == 0
@@ -133,7 +133,7 @@ class System:
             identity.end(cluster.processes(self.data_dir / "postgres"))
 
     def pid(self, name: str) -> int | None:
-        """Give the process of a service, a server or the store task, or None while it has none."""
+        """Return the process of a service, a server or the store task, or None while it has none."""
         unit = next(unit for unit in self.state.units if unit.name == ("udpserver" if name == STORE else name))
         if name != STORE or unit.pid is None:
             return unit.pid
@@ -145,14 +145,14 @@ class System:
             return None
 
     def processes(self, name: str) -> list[psutil.Process]:
-        """Give a part's process with all those below it; udpserver without its store task."""
+        """Return a part's process with all those below it; udpserver without its store task."""
         process = psutil.Process(self.pid(name))
         found = [process, *process.children(recursive=True)]
         store = self.pid(STORE) if name == "udpserver" else None
         return [one for one in found if one.pid != store]
 
     def is_ready(self, name: str) -> bool:
-        """Tell whether a part runs and has told that it is ready."""
+        """Return whether a part runs and has told that it is ready."""
         if name == STORE:
             return self.pid(STORE) is not None
         return next(unit for unit in self.state.units if unit.name == name).is_ready
@@ -211,7 +211,7 @@ class System:
         partial.replace(self._clock_file)
 
     def log(self, name: str) -> str:
-        """Give what a part has logged."""
+        """Return what a part has logged."""
         path = self.log_dir / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 

@@ -24,18 +24,18 @@ from semg.block_table import BlockTable
 from semg.capture import prompt_decoder
 from semg.capture.prompt_media import order_for
 from semg.domain import Device
-from semg.errors import ArtifactError, RecordingError, SealError, StoreError, WireError
+from semg.errors import ArtifactError, EncryptedFileError, RecordingError, StoreError, WireError
 from semg.ingest.boards.datagrams import KnownBoard
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.datagram_batch import Arrivals
+from semg.ingest.streams.datagram_batch import DatagramBatch
 from semg.ingest.text.decoder import decode_batch
 from semg.recordings.csv_format import UPLOAD, load_recording
 from semg.security import tokens
 from semg.security.encrypted_files import Vault
 from semg.signals.display import summary
 from semg.signals.model.classifier import Classifier
-from semg.signals.training.population_prior import Base
+from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.population_prior import _digest as digest_of_base
 from semg.store.block_rows import decoded_rows
 from semg.store.gestures import media_type_of
@@ -57,8 +57,8 @@ SEALED_TEXT = b"the content of the sealed seed"
 
 
 def text_datagram(data: bytes) -> None:
-    """Give one text datagram to both decoders: they must agree."""
-    batch = decode_batch(Arrivals.of([(data, T0_US, ("127.0.0.1", 1))] * 7))
+    """Feed one text datagram to both decoders: they must agree."""
+    batch = decode_batch(DatagramBatch.of([(data, T0_US, ("127.0.0.1", 1))] * 7))
     try:
         samples, reason = decode_v1(data), ""
     except WireError as exc:
@@ -73,7 +73,7 @@ def text_datagram(data: bytes) -> None:
 
 
 def binary_datagram(data: bytes) -> None:
-    """Give one binary datagram; one that is read is of the length that it says."""
+    """Feed one binary datagram; one that is read is of the length that it says."""
     try:
         datagram = decode_v2(data)
     except WireError:
@@ -82,7 +82,7 @@ def binary_datagram(data: bytes) -> None:
 
 
 def datagrams(data: bytes) -> None:
-    """Give a stream of datagrams, good and bad, to everything between the socket and the bus."""
+    """Feed a stream of datagrams, good and bad, to everything between the socket and the bus."""
     counters = Counters()
     pipeline = Pipeline(25_000, counters)
     board = KnownBoard(BOARD_ID, BOARD_USER_ID, KEY)
@@ -93,7 +93,7 @@ def datagrams(data: bytes) -> None:
     for some, step_us in _streams(data):
         at_us += step_us
         n += len(some)
-        table = pipeline.process(Arrivals.of([(one, at_us, ("127.0.0.1", 9)) for one in some]), at_us)
+        table = pipeline.process(DatagramBatch.of([(one, at_us, ("127.0.0.1", 9)) for one in some]), at_us)
         made.append(table)
     made.append(pipeline.finish(at_us + 1_000_000))
     assert counters.received == n
@@ -139,7 +139,7 @@ def _signed(fields: bytes, step: int) -> bytes:
 
 
 def block_message(data: bytes) -> None:
-    """Give a message of the journal or of the live path."""
+    """Feed a message of the journal or of the live path."""
     try:
         table = blocks.decode_table(data)
     except WireError:
@@ -151,7 +151,7 @@ def block_message(data: bytes) -> None:
 
 
 def window_request(data: bytes) -> None:
-    """Give the body of ``POST /predict/windows``."""
+    """Feed the body of ``POST /predict/windows``."""
     try:
         parts = windows.decode_alike(data)
     except WireError:
@@ -161,7 +161,7 @@ def window_request(data: bytes) -> None:
 
 
 def window_answer(data: bytes) -> None:
-    """Give the API's answer to windows."""
+    """Feed the API's answer to windows."""
     try:
         answers = windows.decode_answer_table(data)
     except WireError:
@@ -170,7 +170,7 @@ def window_answer(data: bytes) -> None:
 
 
 def bus_message(data: bytes) -> None:
-    """Give JSON that came over the bus."""
+    """Feed JSON that came over the bus."""
     kinds: tuple[Any, ...] = (
         messages.ModelActivated, messages.ProfileChanged, messages.SessionEdge, messages.DecisionMessage,
     )  # fmt: skip
@@ -189,7 +189,7 @@ def bus_message(data: bytes) -> None:
 
 
 def token(data: bytes) -> None:
-    """Give what a browser shows as its token."""
+    """Feed what a browser shows as its token."""
     for purpose in (tokens.LIVE, tokens.VIDEO, tokens.EXPORT):
         try:
             tokens.read_login_of(SECRET, purpose, data.decode("utf-8", "replace"), "1")
@@ -199,7 +199,7 @@ def token(data: bytes) -> None:
 
 
 def predict_body(data: bytes) -> None:
-    """Give the JSON body of ``POST /predict``."""
+    """Feed the JSON body of ``POST /predict``."""
     try:
         request = PredictRequest.model_validate_json(data)
     except ValidationError:
@@ -208,7 +208,7 @@ def predict_body(data: bytes) -> None:
 
 
 def recording(data: bytes) -> None:
-    """Give a recording that somebody uploads, packed or not."""
+    """Feed a recording that somebody uploads, packed or not."""
     path = Path(_folder().name) / "recording.csv"
     path.write_bytes(data)
     try:
@@ -221,7 +221,7 @@ def recording(data: bytes) -> None:
 
 
 def prompt(data: bytes) -> None:
-    """Give a picture or video that somebody uploads."""
+    """Feed a picture or video that somebody uploads."""
     kind = media_type_of(data)
     if kind is None:
         return
@@ -231,7 +231,7 @@ def prompt(data: bytes) -> None:
 
 
 def classifier(data: bytes) -> None:
-    """Give a model as the database may have it."""
+    """Feed a model as the database may have it."""
     try:
         Classifier.from_bytes(data)
     except ArtifactError:
@@ -240,27 +240,27 @@ def classifier(data: bytes) -> None:
 
 
 def base(data: bytes) -> None:
-    """Give a base's file, or its description alone, which is then signed as if this program had written it."""
+    """Feed a base's file, or its description alone, which is then signed as if this program had written it."""
     if data.startswith(b"{"):
         text, arrays = data.decode("utf-8", "replace"), _base_arrays()
         data = bytes(save(arrays, metadata={"semg": digest_of_base(text, arrays) + text}))
     try:
-        found = Base.from_bytes(data)
+        found = PopulationPrior.from_bytes(data)
     except ArtifactError:
         return
-    assert Base.from_bytes(found.to_bytes()).to_bytes() == found.to_bytes()
+    assert PopulationPrior.from_bytes(found.to_bytes()).to_bytes() == found.to_bytes()
     assert found.without(names=[person.name for person in found.people]).people == ()
 
 
 def _base_arrays() -> dict[str, NDArray[np.float32]]:
-    """Give the matrices of a person with two gestures and two features."""
+    """Return the matrices of a person with two gestures and two features."""
     upper, means = np.array([1, 0, 1], np.float32), np.array([[0, 1], [1, 0]], np.float32)
     kept = {"within": upper, "repetition": upper, "means": means, "turn_means": means, "turn_covariance": upper}
     return {f"0_{what}": matrix for what, matrix in kept.items()}
 
 
 def sample_summary(data: bytes) -> None:
-    """Give the stored summary of a minute, and draw what was read."""
+    """Feed the stored summary of a minute, and draw what was read."""
     try:
         found = summary.from_bytes(data)
     except ValueError:
@@ -274,19 +274,19 @@ def sample_summary(data: bytes) -> None:
 
 
 def sealed_file(data: bytes) -> None:
-    """Give an encrypted file: it is refused, cut off, or what was written, never anything else."""
+    """Feed an encrypted file: it is refused, cut off, or what was written, never anything else."""
     path = Path(_folder().name) / "sealed"
     path.write_bytes(data)
     try:
         with Vault(SECRET).open(path, "fuzz") as file:
             content, complete = file.read(), file.complete
-    except SealError:
+    except EncryptedFileError:
         return
     assert content == (SEALED_TEXT if complete else b"")
 
 
 def video_log(data: bytes) -> None:
-    """Give what is written down beside a video's pictures, and the times of a finished one."""
+    """Feed what is written down beside a video's pictures, and the times of a finished one."""
     rows = read_log(io.BytesIO(data))  # type: ignore[arg-type]
     assert 32 * (len(rows.media) + len(rows.report_media)) <= len(data)
     if len(rows.media):
@@ -296,13 +296,13 @@ def video_log(data: bytes) -> None:
     path.write_bytes(data)
     try:
         times_us = read_times(files_of(path.parent, 1, Vault(SECRET)))
-    except SealError:  # it begins as an encrypted file does
+    except EncryptedFileError:  # it begins as an encrypted file does
         return
     assert len(times_us) == len(data) // 8
 
 
 def packed_rows(data: bytes) -> None:
-    """Give what PostgreSQL sends of stored samples."""
+    """Feed what PostgreSQL sends of stored samples."""
     try:
         table = decoded_rows(data)
     except StoreError:

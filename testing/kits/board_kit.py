@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from semg.domain import NEVER_SENT, Block, BoardMark, Device
+from semg.domain import NEVER_SENT, Block, Device, HighWaterMark
 from semg.ingest.boards.datagrams import KnownBoard
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.datagram_batch import Arrivals, Datagram
+from semg.ingest.streams.datagram_batch import Datagram, DatagramBatch
 from semg.wire.udp2 import DatagramV2, Key, encode_v2
 
 PERIOD_US = 5000
@@ -29,7 +29,7 @@ class SimulatedBoard:
         self.key = Key(secret)
         self.sequence, self.number, self.start_us = first, 0, 1_000_000
 
-    def known(self, user_id: int | None = 21, last: BoardMark = NEVER_SENT) -> KnownBoard:
+    def known(self, user_id: int | None = 21, last: HighWaterMark = NEVER_SENT) -> KnownBoard:
         return KnownBoard(self.board_id, user_id, self.key, last)
 
     def skip(self, samples: int) -> None:
@@ -68,7 +68,7 @@ def make_pipeline(*boards: KnownBoard, users: Iterable[int] = (21, 22), channels
 
 
 def process(pipeline: Pipeline, batch: Sequence[Datagram], now_us: int) -> list[Block]:
-    return pipeline.process(Arrivals.of(batch), now_us).blocks()
+    return pipeline.process(DatagramBatch.of(batch), now_us).blocks()
 
 
 def feed(pipeline: Pipeline, *datagrams: bytes, at_us: int = NOW_US) -> list[Block]:

@@ -40,7 +40,7 @@ def logged_in(pool: Pool, login: str = "watcher", role: str = "admin", *shared: 
 
 
 def with_classes(classifier: Classifier, names: dict[str, str]) -> Classifier:
-    """Give the classifier with other names for its classes, in the same places."""
+    """Return the classifier with other names for its classes, in the same places."""
     return replace(classifier, classes=tuple(names.get(name, name) for name in classifier.classes))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 import numpy as np
 
-from semg.security.encrypted_files import SealedWriter, Vault
+from semg.security.encrypted_files import EncryptedWriter, Vault
 from semg.video.part_log import CLOCK_HZ, FrameLog
 from semg.video.writer import PartWriter
 from testing import fake_camera
@@ -17,13 +17,13 @@ TICKS = CLOCK_HZ // 30
 
 
 def picture(number: int, width: int = 0, height: int = 0) -> av.VideoFrame:
-    """Give a picture that shows a number, in another size than drawn if one is given."""
+    """Return a picture that shows a number, in another size than drawn if one is given."""
     frame = av.VideoFrame.from_ndarray(fake_camera.draw(number), format="gray")
     return frame.reformat(width=width or frame.width, height=height or frame.height, format="yuv420p")
 
 
 def write_part(
-    part: tuple[SealedWriter, SealedWriter],
+    part: tuple[EncryptedWriter, EncryptedWriter],
     numbers: range,
     start_us: int = SERVER_US,
     *,
@@ -50,7 +50,7 @@ def simulated_log(
     reports: bool = True,
     seed: int = 0,
 ) -> tuple[FrameLog, np.ndarray]:
-    """Give a log and the true server time of each frame.
+    """Return a log and the true server time of each frame.
 
     Parameters
     ----------

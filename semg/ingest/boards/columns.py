@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.block_table import ROW, BlockTable
-from semg.ingest.streams.clock_bank import Clocks
+from semg.ingest.streams.clock_bank import BatchClockFit
 from semg.wire.udp2 import HEADER
 
 SEQUENCES = 1 << 32
@@ -37,12 +37,12 @@ class Datagrams:
     received_us: NDArray[np.int64]
 
     def take(self, places: NDArray[np.int64]) -> Datagrams:
-        """Give the datagrams at these places, in this order."""
+        """Return the datagrams at these places, in this order."""
         return Datagrams(self.places[places], self.heads[places], self.data[places], self.received_us[places])
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BoardStreamStates:
     """Where a board's stream stands when nothing but its next datagram is expected."""
 
     user_id: int
@@ -53,7 +53,7 @@ class Standing:
     last_us: int
 
 
-class BoardColumns:
+class BatchBoardStream:
     """What of each board's stream tells whether a datagram continues it.
 
     Parameters
@@ -72,9 +72,9 @@ class BoardColumns:
         self._last_us = np.zeros(n, np.int64)
         self._newest_us = np.zeros(n, np.int64)
         self._taken = np.zeros(n, np.int64)
-        self.clocks = Clocks(n)
+        self.clocks = BatchClockFit(n)
 
-    def put(self, place: int, standing: Standing) -> None:
+    def put(self, place: int, standing: BoardStreamStates) -> None:
         """Follow a board's stream from here; its clock is put into ``clocks`` as well."""
         self._follows[place] = True
         self._user_ids[place], self._segment_ids[place] = standing.user_id, standing.segment_id
@@ -95,7 +95,7 @@ class BoardColumns:
         return int(self._taken[place]), int(self._last_us[place])
 
     def newest_us(self, place: int) -> int:
-        """Give the device time of the newest datagram taken of a followed board; -1 if there is none."""
+        """Return the device time of the newest datagram taken of a followed board; -1 if there is none."""
         return int(self._newest_us[place]) if self._follows[place] else -1
 
     def accept(self, datagrams: Datagrams) -> tuple[BlockTable, NDArray[np.bool_]]:
@@ -167,7 +167,7 @@ class BoardColumns:
 
 
 def payloads(data: NDArray[np.uint8], heads: NDArray[np.void]) -> NDArray[np.float32]:
-    """Give the samples of datagrams, float32, one datagram behind the other."""
+    """Return the samples of datagrams, float32, one datagram behind the other."""
     sizes = 2 * heads["samples"].astype(np.int64) * heads["channels"]
     parts: Sequence[NDArray[np.uint8]]
     if bool((sizes == sizes[0]).all()):

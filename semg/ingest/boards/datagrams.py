@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.block_table import BlockTable
-from semg.domain import MAX_CHANNELS, NEVER_SENT, Block, BoardMark, Device
-from semg.ingest.boards.columns import BoardColumns, Datagrams, Standing
+from semg.domain import MAX_CHANNELS, NEVER_SENT, Block, Device, HighWaterMark
+from semg.ingest.boards.columns import BatchBoardStream, BoardStreamStates, Datagrams
 from semg.ingest.boards.history import BoardHistory
 from semg.ingest.boards.stream import BoardStream
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.datagram_batch import Arrivals
+from semg.ingest.streams.datagram_batch import DatagramBatch
 from semg.ingest.streams.device_clock import ClockFit
 from semg.ingest.streams.drop_codes import CODE, OK
 from semg.ingest.streams.limits import Budgets
-from semg.ingest.streams.sources import Heard
+from semg.ingest.streams.sources import BatchResult
 from semg.wire.udp import MAX_DATAGRAM_BYTES
 from semg.wire.udp2 import (
     HEADER,
@@ -46,7 +46,7 @@ class KnownBoard:
     board_id: int
     user_id: int | None
     key: Key = field(repr=False)
-    last: BoardMark = field(default=NEVER_SENT, compare=False)
+    last: HighWaterMark = field(default=NEVER_SENT, compare=False)
 
 
 class _Board:
@@ -93,9 +93,9 @@ class Boards:
         self._devices: dict[int, Device] = {}
         self._segment_ids: dict[int, int] = {}
         self._sending: dict[int, _Board] = {}
-        self._marks: dict[int, BoardMark] = {}
+        self._marks: dict[int, HighWaterMark] = {}
         self._single: list[Block] = []
-        self._columns = BoardColumns(0)
+        self._columns = BatchBoardStream(0)
         self._make_columns()
 
     @property
@@ -104,7 +104,7 @@ class Boards:
         return any(board.stream is not None and board.stream.holds for board in self._sending.values())
 
     def clock_of(self, user_id: int) -> ClockFit | None:
-        """Give the clock of a profile whose board sends, None for any other."""
+        """Return the clock of a profile whose board sends, None for any other."""
         board = self._sending.get(user_id)
         return None if board is None or board.stream is None else board.stream.clock
 
@@ -154,11 +154,11 @@ class Boards:
         self._known = known
         self._make_columns()
 
-    def push(self, arrivals: Arrivals, now_us: int) -> Heard:
+    def push(self, arrivals: DatagramBatch, now_us: int) -> BatchResult:
         """Verify and take in datagrams, and give what they say."""
         n = len(arrivals)
         heads = np.ascontiguousarray(arrivals.data[:, : HEADER.size]).view(HEADER_ROW)[:, 0]
-        heard = Heard(
+        heard = BatchResult(
             codes=np.zeros(n, np.int8),
             readable=np.zeros(n, bool),
             user_ids=np.full(n, -1, np.int64),
@@ -206,19 +206,19 @@ class Boards:
             self._end(board)
         return self._segment_ids.get(user_id, 0)
 
-    def take_marks(self) -> dict[int, BoardMark]:
-        """Give what was seen last of each board that has sent since the last call, for the database."""
+    def take_marks(self) -> dict[int, HighWaterMark]:
+        """Return what was seen last of each board that has sent since the last call, for the database."""
         changed = {}
         for board_id, board in self._boards.items():
             history = board.history
-            mark = BoardMark(history.boot_id, max(history.newest_us, self._columns.newest_us(board.place)))
+            mark = HighWaterMark(history.boot_id, max(history.newest_us, self._columns.newest_us(board.place)))
             if mark != self._marks.get(board_id):
                 changed[board_id] = mark
         self._marks |= changed
         return changed
 
     def give_back_marks(self, marks: Iterable[int]) -> None:
-        """Give the marks of these boards again with the next call: they could not be written."""
+        """Return the marks of these boards again with the next call: they could not be written."""
         for board_id in marks:
             self._marks.pop(board_id, None)
 
@@ -231,12 +231,12 @@ class Boards:
         self._owners = np.array([-1 if b.known.user_id is None else b.known.user_id for b in boards], np.int64)
         owners = [self._devices.get(owner) for owner in self._owners.tolist()]
         self._budgets = Budgets([UNASSIGNED_RATE_HZ if owner is None else owner.rate_hz for owner in owners])
-        self._columns = BoardColumns(len(boards))
+        self._columns = BatchBoardStream(len(boards))
         for place, board in enumerate(boards):
             board.place = place
             self._follow(board)
 
-    def _verify(self, arrivals: Arrivals, heads: NDArray[np.void], codes: NDArray[np.int8]) -> NDArray[np.int64]:
+    def _verify(self, arrivals: DatagramBatch, heads: NDArray[np.void], codes: NDArray[np.int8]) -> NDArray[np.int64]:
         """Note in ``codes`` what cannot be believed or read, and give each datagram's board's place."""
         sizes = arrivals.sizes
         if len(self._ids):
@@ -267,7 +267,7 @@ class Boards:
         return places
 
     def _push_alone(
-        self, arrivals: Arrivals, places: NDArray[np.int64], datagrams: NDArray[np.int64], codes: NDArray[np.int8]
+        self, arrivals: DatagramBatch, places: NDArray[np.int64], datagrams: NDArray[np.int64], codes: NDArray[np.int8]
     ) -> None:
         """Take datagrams one by one, of each board in the order of their arrival."""
         touched = set()
@@ -320,7 +320,7 @@ class Boards:
         channels = self._devices[stream.user_id].n_channels
         self._columns.clocks.put(board.place, clock)
         self._columns.put(
-            board.place, Standing(stream.user_id, board.history.boot_id, number, channels, segment_id, last_us)
+            board.place, BoardStreamStates(stream.user_id, board.history.boot_id, number, channels, segment_id, last_us)
         )
 
     def _pull(self, board: _Board) -> None:
@@ -358,8 +358,8 @@ class Boards:
 _MAGIC = np.void(MAGIC)
 
 
-def _last_sample(arrivals: Arrivals, heads: NDArray[np.void], place: int) -> tuple[float, ...]:
-    """Give the last sample of a datagram that was read."""
+def _last_sample(arrivals: DatagramBatch, heads: NDArray[np.void], place: int) -> tuple[float, ...]:
+    """Return the last sample of a datagram that was read."""
     channels, samples = int(heads["channels"][place]), int(heads["samples"][place])
     end = HEADER.size + 2 * channels * samples
     return tuple(arrivals.data[place, end - 2 * channels : end].view("<i2").astype(float).tolist())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semg.domain import BoardMark
+from semg.domain import HighWaterMark
 from semg.ingest.boards.sequences import SeenSequences
 from semg.wire.udp2 import DatagramV2
 
@@ -25,7 +25,7 @@ class BoardHistory:
 
     __slots__ = ("_seen", "_since", "boot_id", "newest_us")
 
-    def __init__(self, last: BoardMark) -> None:
+    def __init__(self, last: HighWaterMark) -> None:
         self.boot_id, self.newest_us = last.boot_id, last.device_us
         self._seen: SeenSequences | None = None
         self._since: int | None = None

@@ -19,7 +19,7 @@ class SeenSequences:
         self._bits = 1
 
     def number_of(self, sequence: int) -> int:
-        """Give the number of a datagram in its boot, which does not wrap, from its sequence, which does."""
+        """Return the number of a datagram in its boot, which does not wrap, from its sequence, which does."""
         half = SEQUENCES // 2
         return self.newest + (sequence - self.newest + half) % SEQUENCES - half
 

@@ -175,6 +175,6 @@ class BoardStream:
 
 
 def _times(datagram: DatagramV2) -> NDArray[np.int64]:
-    """Give the device time of each sample, µs, int64 ``(n,)``."""
+    """Return the device time of each sample, µs, int64 ``(n,)``."""
     steps_ns = np.arange(len(datagram.samples), dtype=np.int64) * datagram.period_ns
     return datagram.device_us + steps_ns // 1000

@@ -14,7 +14,7 @@ MAX_MESSAGE_BYTES = 900_000
 
 
 def in_partitions(table: BlockTable, partitions: int) -> list[BlockTable]:
-    """Give the blocks of each partition, in their order."""
+    """Return the blocks of each partition, in their order."""
     if partitions == 1:
         return [table]
     places = partition_of(table.rows["user_id"], partitions)
@@ -22,7 +22,7 @@ def in_partitions(table: BlockTable, partitions: int) -> list[BlockTable]:
 
 
 def in_messages(table: BlockTable, max_bytes: int = MAX_MESSAGE_BYTES) -> Iterator[BlockTable]:
-    """Give the blocks in parts of at most ``max_bytes``; a block that is larger makes a part by itself."""
+    """Yield the blocks in parts of at most ``max_bytes``; a block that is larger makes a part by itself."""
     if table.n_bytes <= max_bytes:
         yield table
         return

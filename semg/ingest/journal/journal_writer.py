@@ -70,7 +70,7 @@ class _PlaceLost(Exception):
     """The consumer no longer continues where this task is: it is made anew."""
 
 
-class StoreTask:
+class JournalWriter:
     """Copies one partition of the journal to ``sample_blocks``."""
 
     def __init__(self, client: Client, pool: Pool, settings: Settings, partition: int, counters: Counters) -> None:
@@ -125,7 +125,7 @@ class StoreTask:
         self._stopping.set()
 
     async def _has_all(self) -> bool:
-        """Tell whether all that the journal has for this partition is stored."""
+        """Return whether all that the journal has for this partition is stored."""
         if self._subscription is None:
             return False
         consumer = await self._subscription.consumer_info()
@@ -179,7 +179,7 @@ class StoreTask:
         return len(messages) == asked
 
     def _entries(self, messages: Sequence[Msg]) -> list[_Entry]:
-        """Give the messages, after a look whether one was lost on the way here."""
+        """Return the messages, after a look whether one was lost on the way here."""
         entries = []
         for message in messages:
             place = message.metadata.sequence
@@ -262,7 +262,7 @@ class StoreTask:
 
 
 def _decoded(entries: Sequence[_Entry]) -> tuple[BlockTable, int]:
-    """Give the blocks of messages, and how many messages were damaged; those are logged and passed over."""
+    """Return the blocks of messages, and how many messages were damaged; those are logged and passed over."""
     decoded: list[BlockTable] = []
     damaged = 0
     for entry in entries:

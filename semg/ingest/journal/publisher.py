@@ -76,7 +76,7 @@ class JournalBuffer:
         self._filled.set()
 
     async def oldest(self) -> _Message:
-        """Give the oldest message, made of all that waits when nothing older does; wait for one."""
+        """Return the oldest message, made of all that waits when nothing older does; wait for one."""
         while not self._sealed:
             if self._open:
                 self._seal()
@@ -152,7 +152,7 @@ class Journal:
         return table
 
     def _fitting(self, table: BlockTable) -> BlockTable:
-        """Give the blocks that there is room for, and count the others."""
+        """Return the blocks that there is room for, and count the others."""
         rows = table.rows.copy()
         late = (rows["flags"] & LATE) != 0
         taken = np.zeros(len(rows), bool)
@@ -186,7 +186,7 @@ class Journal:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def failed(self) -> Sequence[asyncio.Task[None]]:
-        """Give the publishers, which end only by an error."""
+        """Return the publishers, which end only by an error."""
         return self._tasks
 
     async def _publish_partition(self, partition: int) -> None:
@@ -223,7 +223,7 @@ class Journal:
             pause_s = min(2 * pause_s, RETRY_S[1])
 
     async def _arrived(self, subject: str, message: _Message, first_sent: datetime) -> bool:
-        """Tell whether the subject got the message since it was first sent. Other servers publish to it as well."""
+        """Return whether the subject got the message since it was first sent. Other servers publish to it as well."""
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_TIME,
             opt_start_time=first_sent - CLOCKS_DIFFER,

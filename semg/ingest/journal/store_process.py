@@ -26,11 +26,11 @@ from pydantic import SecretStr
 from semg import log
 from semg.environment import child_environment
 from semg.errors import BusError
-from semg.ingest.journal.journal_writer import StoreTask
+from semg.ingest.journal.journal_writer import JournalWriter
 from semg.ingest.streams.counters import Counters
 from semg.process import bus
 from semg.process.lifecycle import settle_memory
-from semg.process.partition_leases import PartitionShare
+from semg.process.partition_leases import PartitionLeases
 from semg.process.threads import thread_limits
 from semg.settings import PROJECT_DIR, Settings
 from semg.store.pool import Pool
@@ -132,7 +132,7 @@ class StoreProcess:
         return report
 
     def _write(self, data: bytes) -> None:
-        """Tell the process something; it may be gone."""
+        """Send the process something; it may be gone."""
         if self._process is not None and self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.write(data)
@@ -150,7 +150,7 @@ class StoreProcess:
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
-    """Give the settings with their secrets: the pipe belongs to the two processes alone."""
+    """Return the settings with their secrets: the pipe belongs to the two processes alone."""
     values = settings.model_dump(exclude_none=True)
     return {
         name: value.get_secret_value() if isinstance(value, SecretStr) else str(value) for name, value in values.items()
@@ -169,7 +169,7 @@ async def serve(settings: Settings, partitions: Sequence[int], orders: asyncio.S
         stores = _Stores(client, pool, settings, counters)
         settle_memory()
         tasks = [asyncio.create_task(_report(counters))]
-        share = PartitionShare(client, settings, "store", stores.set_partitions) if settings.share_partitions else None
+        share = PartitionLeases(client, settings, "store", stores.set_partitions) if settings.share_partitions else None
         if share is None:
             await stores.set_partitions(set(partitions))
         else:
@@ -194,14 +194,14 @@ class _Stores:
     def __init__(self, client: Client, pool: Pool, settings: Settings, counters: Counters) -> None:
         self._made_with = client, pool, settings
         self._counters = counters
-        self._running: dict[int, tuple[StoreTask, asyncio.Task[None]]] = {}
+        self._running: dict[int, tuple[JournalWriter, asyncio.Task[None]]] = {}
 
     async def set_partitions(self, partitions: set[int]) -> None:
         """Store these partitions from now on; one that is given up ends its transaction first."""
         for number in self._running.keys() - partitions:
             await self._stop(number, 0.0)
         for number in partitions - self._running.keys():
-            store = StoreTask(*self._made_with, number, self._counters)
+            store = JournalWriter(*self._made_with, number, self._counters)
             self._running[number] = store, asyncio.create_task(store.run(), name=f"store-{number}")
 
     async def stop(self, timeout_s: float) -> None:
@@ -215,7 +215,7 @@ class _Stores:
 
 
 async def _connected(settings: Settings, order: asyncio.Task[bytes]) -> Client | None:
-    """Give the bus; a server that is not there yet is waited for, after an order for as long as that says."""
+    """Return the bus; a server that is not there yet is waited for, after an order for as long as that says."""
     connecting = asyncio.create_task(_connect_forever(settings))
     await asyncio.wait([connecting, order], return_when=asyncio.FIRST_COMPLETED)
     if not connecting.done():
@@ -237,13 +237,13 @@ async def _connect_forever(settings: Settings) -> Client:
 
 
 def _seconds(order: asyncio.Task[bytes]) -> float:
-    """Give how long storing may still take by the parent's order; a parent that is gone gives no time."""
+    """Return how long storing may still take by the parent's order; a parent that is gone gives no time."""
     text = order.result().decode() if order.done() else ""
     return float(text.split()[1]) if text.startswith("stop ") else 0.0
 
 
 async def _report(counters: Counters) -> None:
-    """Tell the parent what was counted whenever it changed."""
+    """Report to the parent what was counted whenever it changed."""
     told: Counters | None = None
     while True:
         if told is None or any(getattr(told, name) != getattr(counters, name) for name in _ADDED + _LATEST):

@@ -10,7 +10,7 @@ from semg.ingest.streams.device_clock import DEADBAND_US, ClockFit
 _NONE = ClockFit()
 
 
-class Clocks:
+class BatchClockFit:
     """What of each stream's ``ClockFit`` tells whether new samples change it.
 
     The fits stay the streams' own; ``put`` reads one after it was used elsewhere.

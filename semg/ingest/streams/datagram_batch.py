@@ -26,7 +26,7 @@ _MIX = np.array([secrets.randbits(63) | 1 for _ in range(ADDRESS_BYTES // 4)], n
 
 
 @dataclass(frozen=True, slots=True)
-class Arrivals:
+class DatagramBatch:
     """Some datagrams in the order of their arrival. The bytes are valid until the socket is read again.
 
     Attributes
@@ -55,16 +55,16 @@ class Arrivals:
         return np.asarray((self.addresses.view(np.uint32) * _MIX).sum(axis=1, dtype=np.uint64))
 
     def datagram(self, place: int) -> bytes:
-        """Give a datagram's bytes."""
+        """Return a datagram's bytes."""
         return self.data[place, : self.sizes[place]].tobytes()
 
-    def where(self, wanted: NDArray[np.bool_]) -> Arrivals:
-        """Give the datagrams that a mask ``(n,)`` chooses."""
-        return Arrivals(self.data[wanted], self.sizes[wanted], self.received_us[wanted], self.addresses[wanted])
+    def where(self, wanted: NDArray[np.bool_]) -> DatagramBatch:
+        """Return the datagrams that a mask ``(n,)`` chooses."""
+        return DatagramBatch(self.data[wanted], self.sizes[wanted], self.received_us[wanted], self.addresses[wanted])
 
     @classmethod
-    def of(cls, datagrams: Sequence[Datagram]) -> Arrivals:
-        """Give datagrams, each by itself, as columns."""
+    def of(cls, datagrams: Sequence[Datagram]) -> DatagramBatch:
+        """Return datagrams, each by itself, as columns."""
         n = len(datagrams)
         data = np.zeros((n, SLOT_BYTES), np.uint8)
         addresses = np.zeros((n, ADDRESS_BYTES), np.uint8)
@@ -78,7 +78,7 @@ class Arrivals:
 
 
 def readable(address: NDArray[np.uint8]) -> Address:
-    """Give the host and port of a ``sockaddr``."""
+    """Return the host and port of a ``sockaddr``."""
     raw = address.tobytes()
     family = int.from_bytes(raw[:2], "little" if _LITTLE else "big")
     port = int.from_bytes(raw[2:4], "big")

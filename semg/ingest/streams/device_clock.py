@@ -67,13 +67,13 @@ class ClockFit:
                 self._dirty = True
 
     def offset_us(self, device_us: int) -> float:
-        """Give the estimate of ``server time - device time`` at a device time, before any smoothing."""
+        """Return the estimate of ``server time - device time`` at a device time, before any smoothing."""
         if self._dirty:
             self._fit()
         return self._intercept + self._slope * (device_us - self._x0)
 
     def block_offset_us(self, first_us: int, last_us: int) -> int:
-        """Give the offset of the next block, whose samples span the device times ``first_us`` to ``last_us``.
+        """Return the offset of the next block, whose samples span the device times ``first_us`` to ``last_us``.
 
         It changes by at most half of the step between the blocks, so that server time never runs backwards.
         """
@@ -103,7 +103,7 @@ class ClockFit:
         return float(self._x0), self._intercept, self._slope
 
     def last_offset_us(self) -> int:
-        """Give the offset of the last block, for samples that are late."""
+        """Return the offset of the last block, for samples that are late."""
         return round(self.offset_us(self._last_us)) if self._offset is None else self._offset
 
     @property
@@ -150,7 +150,7 @@ class ClockFit:
 
 
 def _beneath(points: list[tuple[int, int]], x0: int, slope: float) -> tuple[float, float]:
-    """Give the height of the highest line of a slope beneath all points, and the points' median distance from it."""
+    """Return the height of the highest line of a slope beneath all points, and the points' median distance from it."""
     intercept = min(y - slope * (x - x0) for x, y in points)
     return intercept, _median_distance(points, x0, intercept, slope)
 
@@ -161,7 +161,7 @@ def _median_distance(points: list[tuple[int, int]], x0: int, intercept: float, s
 
 
 def _hull_slope(points: list[tuple[int, int]]) -> float:
-    """Give the slope of the lower convex hull's edge over the mean abscissa; points are sorted by abscissa."""
+    """Return the slope of the lower convex hull's edge over the mean abscissa; points are sorted by abscissa."""
     hull: list[tuple[int, int]] = []
     for x, y in points:
         while len(hull) >= 2:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 OK = 0
-REASONS = (
+DROP_CODES = (
     "ok",
     # text
     "empty", "too_long", "not_text", "json", "lines_differ", "field_count", "not_integer", "time_range", "not_number",
@@ -21,13 +21,13 @@ REASONS = (
     # a sample by itself
     "time_unit", "time_jump", "time_stands",
 )  # fmt: skip
-TEXT_REASONS = frozenset(REASONS[1 : REASONS.index("unknown_profile")])
+TEXT_DROP_CODES = frozenset(DROP_CODES[1 : DROP_CODES.index("unknown_profile")])
 """Why a text cannot be read."""
-CODE = {reason: number for number, reason in enumerate(REASONS)}
+CODE = {reason: number for number, reason in enumerate(DROP_CODES)}
 
 
 def count_refused(dropped: Counter[str], codes: NDArray[np.int8]) -> None:
     """Add what was refused to the counts by reason."""
     for code, n in enumerate(np.bincount(codes).tolist()):
         if n and code != OK:
-            dropped[REASONS[code]] += n
+            dropped[DROP_CODES[code]] += n

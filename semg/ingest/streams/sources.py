@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.datagram_batch import Address, Arrivals, readable
-from semg.ingest.streams.drop_codes import OK, REASONS, TEXT_REASONS
+from semg.ingest.streams.datagram_batch import Address, DatagramBatch, readable
+from semg.ingest.streams.drop_codes import DROP_CODES, OK, TEXT_DROP_CODES
 
 MAX_SOURCES = 200
 SOURCE_IDLE_US = 60_000_000
@@ -35,13 +35,13 @@ _LIMIT_US = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class BatchResult:
     """What a batch of datagrams said, as columns.
 
     Attributes
     ----------
     codes
-        Numbers of ``REASONS``, int8 ``(n,)``.
+        Numbers of ``DROP_CODES``, int8 ``(n,)``.
     readable
         Whether the datagram could be read, bool ``(n,)``.
     user_ids
@@ -98,7 +98,7 @@ class Sources:
         self._cleared_us = 0
 
     def surplus(self, senders: NDArray[np.uint64], now_us: int) -> NDArray[np.bool_] | None:
-        """Tell which datagrams are not worth a look, bool ``(n,)``; None for none.
+        """Return which datagrams are not worth a look, bool ``(n,)``; None for none.
 
         Nothing of a datagram has to be read for this: it costs a flood's sender its own next datagrams.
         """
@@ -112,7 +112,7 @@ class Sources:
             surplus[np.flatnonzero(senders == sender)[REFUSED_LOOKED_AT:]] = True
         return surplus if surplus.any() else None
 
-    def note(self, arrivals: Arrivals, senders: NDArray[np.uint64], heard: Heard, now_us: int) -> None:
+    def note(self, arrivals: DatagramBatch, senders: NDArray[np.uint64], heard: BatchResult, now_us: int) -> None:
         """Take in what a batch said."""
         known, inverse = np.unique(senders, return_inverse=True)
         last = np.zeros(len(known), np.int64)
@@ -131,7 +131,7 @@ class Sources:
                 source = self._by_sender[sender] = _Source(readable(arrivals.addresses[place]))
             source.samples += samples[index]
             source.seen_us = now_us
-            source.state = REASONS[heard.codes[place]]
+            source.state = DROP_CODES[heard.codes[place]]
             self._count_refused(sender, source, datagrams[index], refused[index], now_us)
             if not 0 <= now_us - source.details_us < DETAILS_EVERY_US:
                 source.details_us = now_us
@@ -141,7 +141,7 @@ class Sources:
                     source.device_ms = int(heard.device_ms[place])
                     source.values = heard.values(place)
                     source.said = ""
-                elif source.state in TEXT_REASONS:
+                elif source.state in TEXT_DROP_CODES:
                     source.said = _beginning(arrivals.datagram(place))
 
     def table(self, now_us: int) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ class ActiveSenders:
         addresses: NDArray[np.uint8],
         received_us: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
-        """Tell of each text datagram, in the order of arrival, whether its sender has its profile, bool ``(k,)``.
+        """Return of each text datagram, in the order of arrival, whether its sender has its profile, bool ``(k,)``.
 
         Parameters
         ----------

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semg.domain import MAX_CHANNELS
 from semg.errors import WireError
-from semg.ingest.streams.datagram_batch import Arrivals
+from semg.ingest.streams.datagram_batch import DatagramBatch
 from semg.wire.udp import EPOCH_MS_BEFORE, MAX_DATAGRAM_BYTES, SampleV1, decode_v1
 
 _COMMA, _MINUS, _ZERO = b",-0"
@@ -77,7 +77,7 @@ class TextSamples:
         return np.cumsum(self.counts * self.widths)
 
 
-def decode_batch(arrivals: Arrivals) -> TextSamples:
+def decode_batch(arrivals: DatagramBatch) -> TextSamples:
     """Return what text datagrams say; the result equals ``semg.wire.udp.decode_v1`` of each.
 
     Datagrams of nothing but integers, which is what boards send, are parsed as one text; the others one by one.
@@ -96,7 +96,7 @@ def decode_batch(arrivals: Arrivals) -> TextSamples:
 
 
 def _decode_mixed(
-    arrivals: Arrivals,
+    arrivals: DatagramBatch,
     plain: NDArray[np.int64],
     numbers: NDArray[np.int64],
     at: NDArray[np.int64],
@@ -146,7 +146,7 @@ def _ordinals(samples: tuple[SampleV1, ...]) -> list[int]:
     return found
 
 
-def _parse_together(arrivals: Arrivals) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _parse_together(arrivals: DatagramBatch) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Parse the datagrams that are plain integers of a length that fits.
 
     Returns
@@ -177,7 +177,7 @@ def _parse_together(arrivals: Arrivals) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def _joined(data: NDArray[np.uint8], sizes: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Give the rows as one text, a comma behind each, and the places of those commas."""
+    """Return the rows as one text, a comma behind each, and the places of those commas."""
     width = int(sizes.max()) + 1
     rows = data[:, :width].copy()
     rows[np.arange(len(rows)), sizes] = _COMMA
@@ -186,7 +186,7 @@ def _joined(data: NDArray[np.uint8], sizes: NDArray[np.int64]) -> tuple[NDArray[
 
 
 def _is_odd(text: NDArray[np.uint8], row_ends: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which rows are not plain integers, at least three and not too many or too long, bool ``(k,)``."""
+    """Return which rows are not plain integers, at least three and not too many or too long, bool ``(k,)``."""
     comma = text == _COMMA
     fields = np.flatnonzero(comma)  # where each field ends
     starts = np.empty_like(fields)

@@ -14,7 +14,7 @@ _MAPPED = bytes(10) + b"\xff\xff"
 
 
 class Networks:
-    """Tells which addresses belong to some networks; without any network, all do."""
+    """Which addresses belong to some networks; without any network, all do."""
 
     def __init__(self, networks: Sequence[IPv4Network | IPv6Network] = ()) -> None:
         self._bases = [_sixteen(one.network_address.packed, _MAPPED) for one in networks]
@@ -26,7 +26,7 @@ class Networks:
         return not self._bases
 
     def contain(self, addresses: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Tell of each socket address (as in ``Arrivals.addresses``) whether its host is in them, bool ``(n,)``."""
+        """Return of each socket address (as in ``Arrivals.addresses``) whether its host is in them, bool ``(n,)``."""
         found = np.full(len(addresses), self.are_all)
         hosts = _hosts(addresses) if self._bases else addresses
         for base, mask in zip(self._bases, self._masks, strict=True):
@@ -35,7 +35,7 @@ class Networks:
 
 
 def _hosts(addresses: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give the hosts of socket addresses as IPv6, uint8 ``(n, 16)``."""
+    """Return the hosts of socket addresses as IPv6, uint8 ``(n, 16)``."""
     family = np.ascontiguousarray(addresses[:, :2]).view(np.uint16)[:, 0]
     six = family == socket.AF_INET6
     hosts = np.zeros((len(addresses), 16), np.uint8)

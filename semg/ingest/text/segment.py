@@ -55,7 +55,7 @@ class Arrival(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Boot:
+class BootState:
     """Where a stream stands: the boot, its newest sample, its clock."""
 
     segment_id: int
@@ -88,7 +88,7 @@ class Segment:
         self._n_since = 0
 
     def is_continued_by(self, arrival: Arrival, gap_us: float) -> bool:
-        """Tell whether a sample belongs to this boot: it follows, or the arrivals confirm how far it is ahead."""
+        """Return whether a sample belongs to this boot: it follows, or the arrivals confirm how far it is ahead."""
         step_us = arrival.stamp_us - self.times.stamp_us
         if arrival.epoch != self.epoch or step_us < -BACK_US:
             return False
@@ -114,7 +114,7 @@ class Segment:
         return time_us
 
     def knows(self, key: SampleKey) -> bool:
-        """Tell whether a sample was seen recently."""
+        """Return whether a sample was seen recently."""
         if key[0] > self.times.stamp_us:
             return False
         if self._elsewhere is not None:

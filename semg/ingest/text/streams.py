@@ -2,7 +2,7 @@
 
 Nearly every sample continues its profile's last one. Whether it does is seen for a whole batch at once; the samples
 of a profile where anything else happens (a first sample, a gap, a repetition, a boot) go one by one through its
-``Tracker``, which knows the rules.
+``TextStream``, which knows the rules.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from semg.block_table import ROW, BlockTable
 from semg.domain import Device
-from semg.ingest.streams.clock_bank import Clocks
+from semg.ingest.streams.clock_bank import BatchClockFit
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.device_clock import ClockFit
 from semg.ingest.text.segment import RECENT_US, SampleKey
-from semg.ingest.text.tracker import MAX_BLOCK_US, Tracker
+from semg.ingest.text.tracker import MAX_BLOCK_US, TextStream
 from semg.wire.udp import EPOCH_MS_FROM
 
 IDLE_US = 120_000_000
@@ -62,7 +62,7 @@ class _Accepted:
     table: BlockTable
 
 
-class TextStreams:
+class BatchTextStream:
     """Turns text samples into blocks. Not safe to use from several threads.
 
     Parameters
@@ -90,7 +90,7 @@ class TextStreams:
         self._counters = counters
         self._take_over = take_over
         self._devices: list[Device] = []
-        self._trackers: dict[int, Tracker] = {}
+        self._trackers: dict[int, TextStream] = {}
         self._holding: set[int] = set()
         self._history: deque[_Accepted] = deque()
         self._evicted_us = 0
@@ -197,7 +197,7 @@ class TextStreams:
         self._segment_ids = np.zeros(n, np.int64)
         self._newest_us = np.zeros(n, np.int64)
         self._newest_received_us = np.zeros(n, np.int64)
-        self._clocks = Clocks(n)
+        self._clocks = BatchClockFit(n)
 
     def _place_of(self, user_id: int) -> int:
         return int(np.searchsorted(self._user_ids, user_id))
@@ -205,7 +205,7 @@ class TextStreams:
     def _continues(
         self, own: NDArray[np.int64], places: NDArray[np.int64], starts: NDArray[np.int64], device_us: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Tell of which profiles every sample follows the last one within a gap's length, bool ``(k,)``."""
+        """Return of which profiles every sample follows the last one within a gap's length, bool ``(k,)``."""
         before = np.empty_like(device_us)
         before[1:] = device_us[:-1]
         before[starts] = self._newest_us[own]
@@ -248,7 +248,7 @@ class TextStreams:
         tracker = self._trackers.get(device.user_id)
         if tracker is None:
             after_id = self._take_over(device.user_id)
-            tracker = Tracker(device.user_id, device.rate_hz, self._wait_us, self._counters, after_id)
+            tracker = TextStream(device.user_id, device.rate_hz, self._wait_us, self._counters, after_id)
             self._trackers[device.user_id] = tracker
         self._pull(place, tracker)
         width = device.n_channels
@@ -264,12 +264,12 @@ class TextStreams:
             self._holding.discard(device.user_id)
             self._put(place, tracker)
 
-    def _emit_from(self, tracker: Tracker) -> None:
+    def _emit_from(self, tracker: TextStream) -> None:
         blocks = tracker.take()
         if blocks:
             self._emit(BlockTable.from_blocks(blocks))
 
-    def _put(self, place: int, tracker: Tracker) -> None:
+    def _put(self, place: int, tracker: TextStream) -> None:
         """Follow a stream in the columns if nothing but its next sample is expected."""
         boot = tracker.boot
         if boot is None:
@@ -279,7 +279,7 @@ class TextStreams:
         self._newest_us[place], self._newest_received_us[place] = boot.newest_us, boot.newest_received_us
         self._clocks.put(place, boot.clock)
 
-    def _pull(self, place: int, tracker: Tracker) -> None:
+    def _pull(self, place: int, tracker: TextStream) -> None:
         """Let a stream's tracker go on behind what was followed in the columns."""
         if not self._follows[place]:
             return
@@ -292,7 +292,7 @@ class TextStreams:
         )
 
     def _recent(self, user_id: int, segment_id: int, since_us: int) -> Iterator[SampleKey]:
-        """Give the keys of a segment's samples that were accepted in the columns."""
+        """Yield the keys of a segment's samples that were accepted in the columns."""
         for accepted in self._history:
             table = accepted.table
             place = int(np.searchsorted(table.rows["user_id"], user_id))
@@ -315,7 +315,7 @@ class TextStreams:
 
 
 def _gathered(values: NDArray[np.float32], starts: NDArray[np.int64], widths: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Give the values of some samples, one sample behind the other."""
+    """Return the values of some samples, one sample behind the other."""
     width = int(widths[0])
     if len(values) % width == 0 and bool((widths == width).all()) and bool((starts % width == 0).all()):
         return values.reshape(-1, width)[starts // width].ravel()

@@ -14,7 +14,7 @@ import numpy as np
 from semg.domain import Block
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.device_clock import ClockFit
-from semg.ingest.text.segment import BACK_US, Arrival, Boot, Recent, Sample, Segment
+from semg.ingest.text.segment import BACK_US, Arrival, BootState, Recent, Sample, Segment
 from semg.wire.udp import EPOCH_MS_FROM
 
 STREAK = 16
@@ -46,7 +46,7 @@ class _Group:
         self.samples = [sample]
 
     def takes(self, segment: Segment, sample: Sample) -> bool:
-        """Tell whether the sample continues the group's block."""
+        """Return whether the sample continues the group's block."""
         return (
             self.segment is segment
             and len(sample[2]) == self.width
@@ -55,7 +55,7 @@ class _Group:
         )
 
 
-class Tracker:
+class TextStream:
     """Turns a profile's samples, as they arrive, into blocks.
 
     Parameters
@@ -118,14 +118,16 @@ class Tracker:
         self._broken = True
 
     @property
-    def boot(self) -> Boot | None:
+    def boot(self) -> BootState | None:
         """Where the stream stands when nothing but its next sample is expected; None otherwise."""
         segment = self._segment
         if segment is None or self.holds or self._broken or segment.emitted_us != segment.newest_us:
             return None
         if not segment.times.is_plain or segment.times.in_packets:
             return None
-        return Boot(segment.segment_id, segment.epoch, segment.newest_us, segment.newest_received_us, segment.clock)
+        return BootState(
+            segment.segment_id, segment.epoch, segment.newest_us, segment.newest_received_us, segment.clock
+        )
 
     def resume(self, newest_us: int, newest_received_us: int, recent: Recent) -> None:
         """Go on behind samples that were accepted elsewhere since ``boot`` was read: each continued the last."""
@@ -168,7 +170,7 @@ class Tracker:
             self._settle_pending()
 
     def take(self) -> list[Block]:
-        """Give the blocks that are ready, in order; late ones among them."""
+        """Return the blocks that are ready, in order; late ones among them."""
         groups, self._groups = self._groups, []
         self._open = self._open_late = None
         return [self._block(group) for group in groups]
@@ -238,7 +240,7 @@ class Tracker:
             self._pending = arrival
 
     def _is_behind(self, first: Arrival, second: Arrival) -> bool:
-        """Tell whether a sample continues one that would be a boot."""
+        """Return whether a sample continues one that would be a boot."""
         step_us, arrivals_us = second.stamp_us - first.stamp_us, second.received_us - first.received_us
         if first.epoch != second.epoch or step_us < -BACK_US:
             return False
@@ -316,7 +318,7 @@ class Tracker:
         self._emit_late(segment, sample)
 
     def _is_boot(self, sample: Sample) -> bool:
-        """Tell whether so many late samples in a row, this one among them, are those of a board that started anew."""
+        """Return whether so many late samples in a row, this one among them, are those of a board that started anew."""
         device_us, received_us, _ = sample
         if self._streak and device_us >= self._streak_us:
             self._streak += 1
@@ -388,5 +390,5 @@ class Tracker:
 
 
 def _is_over(since: Arrival, wait_us: int, now_us: int) -> bool:
-    """Tell whether a wait that began with a sample has ended; a server clock that was set back ends it as well."""
+    """Return whether a wait that began with a sample has ended; a server clock that was set back ends it as well."""
     return not since.received_us <= now_us < since.received_us + wait_us

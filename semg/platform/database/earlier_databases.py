@@ -17,12 +17,12 @@ UNFINISHED = timedelta(days=1)
 
 
 def name_aside(database: str, now: datetime) -> str:
-    """Give the name under which a restore keeps what was there."""
+    """Return the name under which a restore keeps what was there."""
     return f"{database}_before_{now:{STAMP}}"
 
 
 def name_fresh(database: str, now: datetime) -> str:
-    """Give the name of the database that a restore reads into."""
+    """Return the name of the database that a restore reads into."""
     return f"{database}_restored_{now:{STAMP}}"
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from semg.errors import PlatformError, SealError, StoreError
+from semg.errors import EncryptedFileError, PlatformError, StoreError
 from semg.platform.database import backup, earlier_databases, schema_setup
 from semg.security import age_files
 from semg.settings import Settings
@@ -61,7 +61,7 @@ def restore(settings: Settings, file: Path) -> str | None:
             databases.drop(fresh)
             raise
         databases.rename(fresh, name)
-    except (StoreError, SealError) as exc:
+    except (StoreError, EncryptedFileError) as exc:
         raise PlatformError(f"{file.name} was not restored, nothing was changed: {exc}") from exc
     logger.info("restored %s", file)
     return aside if there else None
@@ -113,7 +113,7 @@ def _archive_of_videos(settings: Settings, file: Path) -> Iterator[tarfile.TarFi
                 yield archive
             while content.read(1 << 20):  # to the end: only there is it known that nothing was cut off
                 pass
-    except (OSError, SealError, tarfile.TarError) as exc:
+    except (OSError, EncryptedFileError, tarfile.TarError) as exc:
         raise PlatformError(f"{file} is no whole backup of videos: {exc}") from exc
 
 
@@ -159,7 +159,7 @@ def _check(settings: Settings, file: Path) -> None:
         with _opened(settings, file) as content, gzip.GzipFile(fileobj=content) as script:
             while script.read(1 << 20):  # to the end, where its checksum stands
                 pass
-    except (OSError, EOFError, SealError, zlib.error) as exc:
+    except (OSError, EOFError, EncryptedFileError, zlib.error) as exc:
         raise PlatformError(f"{file} is no whole backup: {exc}; expected a ….sql.gz.age of db/backup.sh") from exc
 
 

@@ -21,7 +21,7 @@ GRANTS = FOLDER / "grants.sql"
 def bring_up_to_date(
     settings: Settings, backup: Callable[[Settings], Path] | None = None, *, folder: Path = FOLDER
 ) -> list[int]:
-    """Give an empty database the current schema, or an older one the migrations that it lacks.
+    """Return an empty database the current schema, or an older one the migrations that it lacks.
 
     Then the services get their rights. All is done as the tables' owner (``POSTGRES_OWNER_USER``), who may be another
     role than that of the services.
@@ -76,7 +76,7 @@ def bring_up_to_date(
 
 
 def list_migrations(folder: Path = FOLDER) -> dict[int, Path]:
-    """Give the files of the migrations by number, in order.
+    """Return the files of the migrations by number, in order.
 
     Raises
     ------

@@ -19,7 +19,7 @@ TOKEN_BYTES = 32
 
 
 def complete(path: Path, settings: Settings) -> list[str]:
-    """Give every secret that is still missing a random value in ``.env``, and close the file to other users.
+    """Generate every secret that is still missing in ``.env``, and close the file to other users.
 
     What the file or the environment already gives is left as it is. A password is made for an embedded server
     only: that of a named server is known to its owner alone.

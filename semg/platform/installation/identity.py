@@ -42,7 +42,7 @@ def folder_lock(folder: Path, *, wait: bool) -> Iterator[bool]:
 
 
 def find_installation(data_dir: Path) -> str | None:
-    """Give the installation's id, or None if nothing was ever started on this ``DATA_DIR``.
+    """Return the installation's id, or None if nothing was ever started on this ``DATA_DIR``.
 
     A folder that was copied is another installation than the one that it was copied from; a folder that was
     moved stays the same one.
@@ -58,7 +58,7 @@ def find_installation(data_dir: Path) -> str | None:
 
 
 def make_installation(data_dir: Path) -> str:
-    """Give the installation's id; make one at the first start."""
+    """Return the installation's id; make one at the first start."""
     installation = find_installation(data_dir) or secrets.token_hex(16)
     write_atomically(
         data_dir / "installation-id", json.dumps({"id": installation, "path": str(data_dir.resolve())}) + "\n"
@@ -82,7 +82,7 @@ def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def processes(installation: str, service: str | None = None) -> list[psutil.Process]:
-    """Give the live processes of an installation (of one of its services), except the caller and its ancestors.
+    """Return the live processes of an installation (of one of its services), except the caller and its ancestors.
 
     The caller's own tree is left out because a shell that was opened from within the platform carries the id too.
     """
@@ -104,7 +104,7 @@ def processes(installation: str, service: str | None = None) -> list[psutil.Proc
 
 
 def find_supervisor(installation: str) -> psutil.Process | None:
-    """Give the installation's supervisor if it runs."""
+    """Return the installation's supervisor if it runs."""
     for process in processes(installation, SUPERVISOR):
         if is_alive(process):
             return process
@@ -112,7 +112,7 @@ def find_supervisor(installation: str) -> psutil.Process | None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Tell whether a process runs. One that ended and was not collected by its parent does not."""
+    """Return whether a process runs. One that ended and was not collected by its parent does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:

@@ -69,7 +69,7 @@ class State:
 
 
 def state_file(data_dir: Path) -> Path:
-    """Give the path of the state file."""
+    """Return the path of the state file."""
     return data_dir / "run" / "state.json"
 
 
@@ -79,7 +79,7 @@ def write(path: Path, state: State) -> None:
 
 
 def read(path: Path) -> State | None:
-    """Give the last written state, or None."""
+    """Return the last written state, or None."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         units = tuple(UnitStatus(**unit) for unit in stored.pop("units"))
@@ -89,7 +89,7 @@ def read(path: Path) -> State | None:
 
 
 def create_time(pid: int) -> float | None:
-    """Give when a process was made, or None if there is none."""
+    """Return when a process was made, or None if there is none."""
     try:
         return psutil.Process(pid).create_time()
     except psutil.Error:

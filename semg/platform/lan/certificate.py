@@ -21,7 +21,7 @@ RENEW_DAYS = 30
 
 
 def ensure(folder: Path, names: list[str], now: datetime | None = None) -> tuple[Path, Path]:
-    """Give the paths of a certificate for some names and addresses, and of its key; made anew when it has to be.
+    """Return the paths of a certificate for some names and addresses, and of its key; made anew when it has to be.
 
     A browser that has accepted it is not asked again as long as it stays the same: it is renewed only when a name is
     missing or its end is near.
@@ -45,13 +45,13 @@ def ensure(folder: Path, names: list[str], now: datetime | None = None) -> tuple
 
 
 def fingerprint(cert: Path) -> str:
-    """Give the SHA-256 of a certificate as browsers show it."""
+    """Return the SHA-256 of a certificate as browsers show it."""
     digest = x509.load_pem_x509_certificate(cert.read_bytes()).fingerprint(hashes.SHA256())
     return ":".join(f"{byte:02X}" for byte in digest)
 
 
 def names_here(address: str) -> list[str]:
-    """Give what this machine may be called in a browser: its LAN address first."""
+    """Return what this machine may be called in a browser: its LAN address first."""
     host = socket.gethostname()
     found = [address, host, f"{host.split('.')[0]}.local", "localhost", "127.0.0.1"]
     return list(dict.fromkeys(name for name in found if name))

@@ -16,7 +16,7 @@ _OUTSIDE = ("203.0.113.1", 9)
 
 
 def with_lan(settings: Settings) -> tuple[Settings, dict[str, str]]:
-    """Give the settings of a platform that serves the LAN, and what its services' environment needs for that.
+    """Return the settings of a platform that serves the LAN, and what its services' environment needs for that.
 
     The certificate is made, unless ``TLS_CERT`` names one. ``PUBLIC_APP_URL`` and ``PUBLIC_API_URL`` stay as they are
     when they are set: a name that a router knows, for instance.
@@ -43,7 +43,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def address_here() -> str:
-    """Give this machine's address in its network.
+    """Return this machine's address in its network.
 
     Raises
     ------

@@ -39,7 +39,7 @@ class BusUser:
 
 
 def users_of(settings: Settings) -> list[BusUser]:
-    """Give the users that the settings name beside ``NATS_USER``, which may do everything.
+    """Return the users that the settings name beside ``NATS_USER``, which may do everything.
 
     A service whose settings give no credentials of its own works as ``NATS_USER`` and is not listed.
     """
@@ -54,7 +54,7 @@ def users_of(settings: Settings) -> list[BusUser]:
 
 
 def subjects_of(service: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give the subjects that a service publishes to, and those that it subscribes to."""
+    """Return the subjects that a service publishes to, and those that it subscribes to."""
     publish, subscribe = {
         "udpserver": (
             (

@@ -12,7 +12,7 @@ from semg.platform.installation import identity
 
 
 def postmaster_pid(data: Path) -> int | None:
-    """Give the pid of the server that runs on this cluster, or None. A reused pid is not taken for it."""
+    """Return the pid of the server that runs on this cluster, or None. A reused pid is not taken for it."""
     try:
         pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
         command = psutil.Process(pid).cmdline()
@@ -47,7 +47,7 @@ def end_stale(data: Path, grace_s: float = 20.0) -> None:
 
 
 def processes(data: Path) -> list[psutil.Process]:
-    """Give the server processes that run on this cluster: each has it as its working directory."""
+    """Return the server processes that run on this cluster: each has it as its working directory."""
     folder = str(data.resolve())
     found = []
     for process in psutil.process_iter():

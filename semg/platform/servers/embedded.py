@@ -23,19 +23,19 @@ ACCOUNT_IS_THERE = 9
 
 
 def free_port(host: str = "127.0.0.1", kind: int = socket.SOCK_STREAM) -> int:
-    """Give a port that nothing listens on now."""
+    """Return a port that nothing listens on now."""
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
 def port_is_free(host: str, port: int, kind: int = socket.SOCK_STREAM) -> bool:
-    """Tell whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     return port_trouble(host, port, kind) is None
 
 
 def port_trouble(host: str, port: int, kind: int = socket.SOCK_STREAM) -> str | None:
-    """Give why no server could listen on the port now, or None if one could."""
+    """Return why no server could listen on the port now, or None if one could."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host or None, port, type=kind, flags=socket.AI_PASSIVE)[0]
     except socket.gaierror as exc:
@@ -75,7 +75,7 @@ def wait_until(
 
 
 def log_lines(log: Path, n_lines: int) -> list[str]:
-    """Give the last lines of a log that are not empty."""
+    """Return the last lines of a log that are not empty."""
     if not log.exists():
         return []
     with log.open("rb") as handle:
@@ -85,7 +85,7 @@ def log_lines(log: Path, n_lines: int) -> list[str]:
 
 
 def log_tail(log: Path, n_lines: int = 4) -> str:
-    """Give the last lines of a log as one line of text."""
+    """Return the last lines of a log as one line of text."""
     return " | ".join(line.strip() for line in log_lines(log, n_lines)) or "its log is empty"
 
 
@@ -129,7 +129,7 @@ def unprivileged() -> dict[str, object]:
 
 
 def hand_over(path: Path) -> None:
-    """Give a file or a folder with all in it to ``account()`` when this process is root."""
+    """Hand a file or a folder with all in it to ``account()`` when this process is root."""
     if os.geteuid() != 0:
         return
     own = account()

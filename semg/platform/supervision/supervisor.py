@@ -198,7 +198,7 @@ class Supervisor:
         self._written = now
 
     def _look_at_clock(self) -> None:
-        """Tell when this machine's clock was set: the platform keeps the time that it started with."""
+        """Log when this machine's clock was set: the platform keeps the time that it started with."""
         set_by_s = round((clock.machine_offset_ns() - self._launcher.clock_offset_ns) / 1e9)
         if set_by_s != self._clock_set_by_s:
             self._clock_set_by_s = set_by_s

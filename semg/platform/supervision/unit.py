@@ -84,7 +84,7 @@ class Unit:
         return self._state
 
     def status(self) -> UnitStatus:
-        """Give what others may know."""
+        """Return what others may know."""
         return UnitStatus(
             name=self.name,
             state=self._state,
@@ -208,7 +208,7 @@ class Unit:
 
 
 def describe_exit(code: int) -> str:
-    """Give an exit code in words."""
+    """Return an exit code in words."""
     if code >= 0:
         return f"exit {code}"
     try:
@@ -218,7 +218,7 @@ def describe_exit(code: int) -> str:
 
 
 def url_answers(url: str, timeout_s: float = 3.0) -> bool:
-    """Tell whether an address on this machine answers 200.
+    """Return whether an address on this machine answers 200.
 
     A certificate is not checked: it belongs to the public name, and the connection does not leave the machine.
     """

@@ -14,7 +14,7 @@ GAP_PERIODS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DecimatedSignal:
     """A signal ready to be drawn as lines.
 
     Attributes
@@ -40,8 +40,10 @@ class Drawn:
     n_samples: int
 
 
-def decimate(blocks: Sequence[Block], rate_hz: float, since_us: int, until_us: int, n_columns: int) -> Drawn | None:
-    """Give blocks in time order as at most ``2 · n_columns`` points and the breaks of gaps; None without samples.
+def decimate(
+    blocks: Sequence[Block], rate_hz: float, since_us: int, until_us: int, n_columns: int
+) -> DecimatedSignal | None:
+    """Return blocks in time order as at most ``2 · n_columns`` points and the breaks of gaps; None without samples.
 
     No peak is lost: each column of the picture keeps its lowest and its highest value. A signal that has no more
     samples than that is given whole.
@@ -70,7 +72,7 @@ def decimate(blocks: Sequence[Block], rate_hz: float, since_us: int, until_us: i
     else:
         shown_us, shown = times, samples
     shown_us, shown = broken(shown_us, shown, gaps)
-    return Drawn(shown_us, shown, gaps, rms, low, high, len(times))
+    return DecimatedSignal(shown_us, shown, gaps, rms, low, high, len(times))
 
 
 def _columns(

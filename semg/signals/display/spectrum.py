@@ -35,7 +35,7 @@ class Spectrum:
 
 
 def spectrum(runs: Sequence[NDArray[np.float32]], rate_hz: float) -> Spectrum | None:
-    """Give the averaged spectrum of unbroken runs of samples; None when none lasts a second.
+    """Return the averaged spectrum of unbroken runs of samples; None when none lasts a second.
 
     Pieces of one second with a Hann window that overlap by half (Welch, 1967).
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.domain import Block
-from semg.signals.display.decimation import GAP_PERIODS, Drawn, broken
+from semg.signals.display.decimation import GAP_PERIODS, DecimatedSignal, broken
 
 BIN_US = 200_000
 """At 8 channels, an hour takes 2.4 MB; a picture of 1,200 columns shows 4 minutes before it needs samples."""
@@ -55,7 +55,7 @@ class Summary:
 
 
 def summarise(blocks: Sequence[Block], n_channels: int, rate_hz: float) -> Summary | None:
-    """Give blocks in time order in bins; late ones and those of another number of channels are left out."""
+    """Return blocks in time order in bins; late ones and those of another number of channels are left out."""
     usual = [block for block in blocks if not block.late and block.samples.shape[1] == n_channels]
     if not usual:
         return None
@@ -85,7 +85,7 @@ def summarise(blocks: Sequence[Block], n_channels: int, rate_hz: float) -> Summa
 
 
 def join(parts: Sequence[Summary], rate_hz: float) -> Summary | None:
-    """Give summaries that follow one another as one; a gap between two of them is told."""
+    """Return summaries that follow one another as one; a gap between two of them is told."""
     if not parts:
         return None
     gaps: list[tuple[int, int]] = []
@@ -106,8 +106,8 @@ def join(parts: Sequence[Summary], rate_hz: float) -> Summary | None:
     )
 
 
-def draw(summary: Summary, since_us: int, until_us: int, n_columns: int) -> Drawn | None:
-    """Give the bins that reach into a time as at most ``2 · n_columns`` points; None without samples.
+def draw(summary: Summary, since_us: int, until_us: int, n_columns: int) -> DecimatedSignal | None:
+    """Return the bins that reach into a time as at most ``2 · n_columns`` points; None without samples.
 
     A bin at an edge counts as a whole: figures are off by a fifth of a second at most.
     """
@@ -132,13 +132,13 @@ def draw(summary: Summary, since_us: int, until_us: int, n_columns: int) -> Draw
     mean = summary.mean[inside].astype(np.float64)
     middle = count @ mean / n
     rms = np.sqrt(count @ (summary.variance[inside] + (mean - middle) ** 2) / n)
-    return Drawn(
+    return DecimatedSignal(
         shown_us, shown, gaps, rms, low.min(axis=0).astype(np.float64), high.max(axis=0).astype(np.float64), int(n)
     )
 
 
 def to_bytes(summary: Summary, start_us: int) -> bytes:
-    """Give a summary as bytes to be stored; its bins begin within 2³¹ bins of ``start_us``."""
+    """Return a summary as bytes to be stored; its bins begin within 2³¹ bins of ``start_us``."""
     n_bins, n_channels = summary.low.shape
     head = _HEADER.pack(
         _MAGIC, n_bins, n_channels, len(summary.gaps), start_us, summary.first_us, summary.last_us
@@ -150,7 +150,7 @@ def to_bytes(summary: Summary, start_us: int) -> bytes:
 
 
 def from_bytes(content: bytes | memoryview) -> Summary:
-    """Give what ``to_bytes`` made.
+    """Return what ``to_bytes`` made.
 
     Raises
     ------

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from semg.signals.model import forward
 from semg.signals.model.classifier import Classifier
-from semg.signals.model.electrode_rotation import Comparison, TurnModel, feature_places, turn_features, turns_of
+from semg.signals.model.electrode_rotation import (
+    RotationComparison,
+    RotationModel,
+    feature_indices,
+    rotation_features,
+    rotations_of,
+)
 
 BLOCK = 20
 """What was learned takes effect after so many windows."""
@@ -52,7 +58,7 @@ class Adapter:
 
     @staticmethod
     def can_follow(classifier: Classifier) -> bool:
-        """Tell whether a classifier has what following a stream needs."""
+        """Return whether a classifier has what following a stream needs."""
         return "class_means" in classifier.arrays
 
     @property
@@ -69,19 +75,19 @@ class Adapter:
         self._pending = 0
         self._blocks, self._pause = 0, FIRST_LOOK
         self._ring = np.zeros((0, 0), np.float32)
-        self._look: Comparison | None = None
+        self._look: RotationComparison | None = None
         self._forget_shift()
         if self.adapts:
             arrays = self.classifier.arrays
             n_classes = len(self.classifier.classes)
-            self._turns = TurnModel(
+            self._turns = RotationModel(
                 arrays["turn_means"].astype(np.float64),
                 arrays["turn_precision"].astype(np.float64),
                 np.full(n_classes, -np.log(n_classes)),
             )
 
     def predict_proba(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the probabilities of the windows that follow those of the previous call, and learn from them.
+        """Return the probabilities of the windows that follow those of the previous call, and learn from them.
 
         Parameters and errors as ``Classifier.predict_proba``.
         """
@@ -98,13 +104,13 @@ class Adapter:
         return np.concatenate(answers) if answers else np.empty((0, len(self.classifier.classes)), np.float32)
 
     def parts(self, windows: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Give windows cut where what was learned takes effect; each part is answered, then given to ``learn``."""
+        """Return windows cut where what was learned takes effect; each part is answered, then given to ``learn``."""
         first = BLOCK - self._pending
         cuts = [0, *range(first, len(windows), BLOCK), len(windows)]
         return [windows[start:stop] for start, stop in zip(cuts, cuts[1:], strict=False) if stop > start]
 
     def turned(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give windows with their channels in the classifier's order, as the band is believed to be worn."""
+        """Return windows with their channels in the classifier's order, as the band is believed to be worn."""
         if self.turn == tuple(range(len(self.turn))):
             return windows
         return windows[:, list(self.turn)]
@@ -153,17 +159,17 @@ class Adapter:
 
     def _remember(self, kept: NDArray[np.float32]) -> None:
         """Keep windows to judge turns by, and begin a look at them every so often."""
-        fresh = turn_features(kept, float(self.classifier.arrays["turn_gain"][0]), self._envelope)
+        fresh = rotation_features(kept, float(self.classifier.arrays["turn_gain"][0]), self._envelope)
         self._ring = np.concatenate([self._ring, fresh])[-RING:] if len(self._ring) else fresh
         self._blocks += 1
-        if self._blocks >= self._pause and len(turns_of(len(self.turn))) > 1:
+        if self._blocks >= self._pause and len(rotations_of(len(self.turn))) > 1:
             self._blocks = 0
-            places = feature_places(len(self.turn), self._envelope)
-            self._look = Comparison(self._turns, self._ring, places, self.classifier.arrays["turn_centre"])
+            places = feature_indices(len(self.turn), self._envelope)
+            self._look = RotationComparison(self._turns, self._ring, places, self.classifier.arrays["turn_centre"])
 
-    def _conclude(self, look: Comparison) -> None:
+    def _conclude(self, look: RotationComparison) -> None:
         """Take another turn for the one in use where the last windows say clearly that the band is worn so."""
-        possible, scores = turns_of(len(self.turn)), np.array(look.scores)
+        possible, scores = rotations_of(len(self.turn)), np.array(look.scores)
         best = int(scores.argmax())
         lead = scores[best] - scores[possible.index(self.turn)]
         of_others = scores[best] - np.partition(scores, -2)[-2]
@@ -177,7 +183,7 @@ class Adapter:
 
 
 def _common(apart: NDArray[np.float64], believed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the movement that the classes have in common: their geometric median, with ``PRIOR_CLASSES`` at nothing.
+    """Return the movement that the classes have in common: their geometric median, with ``PRIOR_CLASSES`` at nothing.
 
     A class that collects another's windows seems to have moved far. In a mean it would pull all others along, and be
     confirmed by what it then collects; in a median it is outvoted (Weiszfeld's iteration).

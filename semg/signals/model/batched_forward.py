@@ -32,7 +32,7 @@ class Member:
 
     Attributes
     ----------
-    alike
+    batch_key
         Classifiers for which this is equal can go in one pass.
     small
         Offset and gain of the scaling, mix and biases of the convolutions, one behind the other.
@@ -45,7 +45,7 @@ class Member:
     """
 
     classifier: Classifier
-    alike: Hashable
+    batch_key: Hashable
     small: NDArray[np.float32]
     convolutions: tuple[NDArray[np.float32], ...]
     linear: tuple[Weights, ...]
@@ -92,12 +92,12 @@ def prepare(classifier: Classifier) -> Member:
     )
 
 
-def predict_together(
+def predict_batch(
     members: Sequence[Member],
     windows: NDArray[np.float32],
     shifts: Sequence[NDArray[np.float32] | None] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give the probabilities of windows, each by its own classifier, and their features.
+    """Return the probabilities of windows, each by its own classifier, and their features.
 
     Equal to ``Classifier.predict_proba`` of each, within 1e-5.
 
@@ -122,7 +122,7 @@ def predict_together(
     ValueError
         The windows have another shape than the classifiers want, or the classifiers are not alike.
     """
-    if len(members) != len(windows) or any(member.alike != members[0].alike for member in members):
+    if len(members) != len(windows) or any(member.batch_key != members[0].batch_key for member in members):
         raise ValueError("expected one classifier for each window, all alike")
     wide = max((len(member.classifier.classes) for member in members), default=0)
     answers, features = [np.empty((0, wide), np.float32)], []
@@ -136,7 +136,7 @@ def predict_together(
 
 
 def _layers(classifier: Classifier) -> tuple[tuple[int, int, int], ...]:
-    """Give rows of weights, outputs and stride of each convolution."""
+    """Return rows of weights, outputs and stride of each convolution."""
     arrays = classifier.arrays
     layers: list[tuple[int, int, int]] = []
     while f"conv{len(layers)}_weight" in arrays:
@@ -179,7 +179,7 @@ def _predict(
 def _predict_one(
     classifier: Classifier, windows: NDArray[np.float32], wide: int, shift: NDArray[np.float32] | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give what ``_predict`` gives when all windows are one classifier's, without what many need."""
+    """Return what ``_predict`` gives when all windows are one classifier's, without what many need."""
     arrays, kind = classifier.arrays, classifier.kind
     scaled = forward.scale(arrays, windows)
     features = forward.branch_features(kind, arrays, scaled, classifier.conditioning.sensor == "envelope")
@@ -190,7 +190,7 @@ def _predict_one(
 def _moved(
     features: NDArray[np.float32], members: Sequence[Member], shifts: Sequence[NDArray[np.float32] | None] | None
 ) -> NDArray[np.float32]:
-    """Give the features without their shifts and the classifiers' centres."""
+    """Return the features without their shifts and the classifiers' centres."""
     if shifts is not None:
         nothing = np.zeros(features.shape[1], np.float32)
         features = features - np.stack([nothing if shift is None else shift for shift in shifts])
@@ -207,7 +207,7 @@ def _runs(members: Sequence[Member]) -> list[_Run]:
 def _products(
     inputs: NDArray[np.floating], runs: Sequence[_Run], steps: Sequence[tuple[Weights, ...]], wide: int
 ) -> NDArray[np.floating]:
-    """Give ``(N, wide)`` scores: each run's inputs through its linear steps, with a rectifier between them."""
+    """Return ``(N, wide)`` scores: each run's inputs through its linear steps, with a rectifier between them."""
     scores = np.full((len(inputs), wide), NO_CLASS, inputs.dtype)
     for run, own in zip(runs, steps, strict=True):
         held = inputs[run.part]
@@ -221,7 +221,7 @@ def _products(
 
 
 def _pooled(scaled: NDArray[np.float32], runs: Sequence[_Run], biases: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give what the network's last step gets, ``(N, 2 * outputs)``; see ``runtime.network_scores``."""
+    """Return what the network's last step gets, ``(N, 2 * outputs)``; see ``runtime.network_scores``."""
     held, at = np.ascontiguousarray(scaled.transpose(0, 2, 1)), 0  # (N, C, T) -> (N, T, C)
     for layer, (rows, outputs, stride) in enumerate(_layers(runs[0].member.classifier)):
         unfolded = np.ascontiguousarray(forward.unfold(held, rows, stride))

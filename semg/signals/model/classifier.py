@@ -69,7 +69,7 @@ class Classifier:
         return sum(int(array.size) for array in self.arrays.values())
 
     def predict_proba(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give the probabilities of conditioned windows.
+        """Return the probabilities of conditioned windows.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class Classifier:
             raise ValueError(f"windows must be (N, {expected[0]}, {expected[1]}), got {windows.shape}")
 
     def metadata(self) -> dict[str, Any]:
-        """Give everything but the weights, JSON-able: what ``models.metadata`` stores."""
+        """Return everything but the weights, JSON-able: what ``models.metadata`` stores."""
         return {
             "format": FORMAT,
             "kind": self.kind,
@@ -111,7 +111,7 @@ class Classifier:
         }
 
     def to_bytes(self) -> bytes:
-        """Give the stored form: safetensors, with the metadata as JSON and a digest of all in its header."""
+        """Return the stored form: safetensors, with the metadata as JSON and a digest of all in its header."""
         arrays = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in self.arrays.items()}
         text = json.dumps(self.metadata(), sort_keys=True, allow_nan=False)
         # One key only: safetensors writes several in an order that changes from call to call.
@@ -119,7 +119,7 @@ class Classifier:
 
     @staticmethod
     def from_bytes(data: bytes) -> Classifier:
-        """Give the classifier of stored bytes.
+        """Return the classifier of stored bytes.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class Classifier:
 
 
 def spec_from_metadata(metadata: Mapping[str, Any]) -> ClassifierSpec:
-    """Give the spec that ``Classifier.metadata()`` describes.
+    """Return the spec that ``Classifier.metadata()`` describes.
 
     Raises
     ------

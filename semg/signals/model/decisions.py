@@ -33,7 +33,7 @@ class Voter:
         self._held = None
 
     def push(self, probabilities: NDArray[np.float32]) -> tuple[int | None, float]:
-        """Give the decision after one more prediction.
+        """Return the decision after one more prediction.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class Voter:
         return self._held, confidence
 
 
-class VoterBank:
+class BatchVoter:
     """The votes of many profiles' streams; one thread at a time.
 
     Gives each stream exactly what a ``Voter`` of its own would give: the same sums in the same order.
@@ -111,7 +111,7 @@ class VoterBank:
         probabilities: NDArray[np.float32],
         n_classes: NDArray[np.int64],
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Give the decisions after one more prediction of each stream.
+        """Return the decisions after one more prediction of each stream.
 
         Parameters
         ----------

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from semg.signals.features import log_covariance
 
-Turn = tuple[int, ...]
+Rotation = tuple[int, ...]
 SOFTNESS = 0.2
 """Neighbouring windows say nearly the same: their log-likelihoods count for this part when classes are weighed."""
 SHIFT_ROUNDS = 4
@@ -21,49 +21,49 @@ SHIFT_PRIOR_WINDOWS = 100.0
 
 
 @lru_cache(maxsize=32)
-def turns_of(n_channels: int) -> tuple[Turn, ...]:
-    """Give all orders of a ring of channels, as worn first: every roll, and every roll of the mirrored ring."""
+def rotations_of(n_channels: int) -> tuple[Rotation, ...]:
+    """Return all orders of a ring of channels, as worn first: every roll, and every roll of the mirrored ring."""
     ring = list(range(n_channels))
-    orders: dict[Turn, None] = {}
+    orders: dict[Rotation, None] = {}
     for base in (ring, ring[::-1]):
         for places in range(n_channels):
             orders[tuple(base[places:] + base[:places])] = None
     return tuple(orders)
 
 
-def inverse(turn: Turn) -> Turn:
-    """Give the turn that undoes another."""
+def inverse(turn: Rotation) -> Rotation:
+    """Return the turn that undoes another."""
     return tuple(int(place) for place in np.argsort(turn))
 
 
 @lru_cache(maxsize=32)
-def feature_places(n_channels: int, envelope: bool) -> NDArray[np.intp]:
-    """Give for each of ``turns_of`` the places of a turned window's features in the unturned one's, ``(turns, F)``."""
+def feature_indices(n_channels: int, envelope: bool) -> NDArray[np.intp]:
+    """Return where a turned window's features lie among the unturned one's, for each of ``rotations_of``: ``(R, F)``."""
     size = n_channels + int(envelope)
     rows, columns = np.triu_indices(size)
     place = np.zeros((size, size), np.intp)
     place[rows, columns] = place[columns, rows] = np.arange(len(rows))
     found = []
-    for turn in turns_of(n_channels):
+    for turn in rotations_of(n_channels):
         order = np.append(np.array(turn, np.intp), size - 1)[:size]  # the constant of an envelope's covariance stays
         found.append(place[order[rows], order[columns]])
     return np.stack(found)
 
 
 @lru_cache(maxsize=32)
-def band_feature_places(n_channels: int, bands: int, envelope: bool) -> NDArray[np.intp]:
-    """Give ``feature_places`` for the features of several bands side by side."""
-    places = feature_places(n_channels, envelope)
+def band_feature_indices(n_channels: int, bands: int, envelope: bool) -> NDArray[np.intp]:
+    """Return ``feature_indices`` for the features of several bands side by side."""
+    places = feature_indices(n_channels, envelope)
     return np.concatenate([places + band * places.shape[1] for band in range(bands)], axis=1)
 
 
-def turn_features(windows: NDArray[np.float32], gain: float, envelope: bool) -> NDArray[np.float32]:
-    """Give what turns are judged by: log-covariance under one gain for all channels, float32 ``(N, F)``."""
+def rotation_features(windows: NDArray[np.float32], gain: float, envelope: bool) -> NDArray[np.float32]:
+    """Return what turns are judged by: log-covariance under one gain for all channels, float32 ``(N, F)``."""
     return log_covariance(windows * np.float32(gain), with_mean=envelope)
 
 
-class TurnModel:
-    """Class-conditional Gaussians with one covariance over ``turn_features``, centred.
+class RotationModel:
+    """Class-conditional Gaussians with one covariance over ``rotation_features``, centred.
 
     Parameters
     ----------
@@ -83,14 +83,14 @@ class TurnModel:
         self._constant = log_prior - 0.5 * np.sum(self._linear * means, axis=1)
 
     def log_joint(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Give the log-likelihood and prior of each class, ``(N, K)``, up to a constant of the model."""
+        """Return the log-likelihood and prior of each class, ``(N, K)``, up to a constant of the model."""
         own = -0.5 * np.einsum("nf,nf->n", features @ self.precision, features)
         return own[:, None] + features @ self._linear.T + self._constant
 
     def labelled_scores(
         self, features: NDArray[np.floating], y: NDArray[np.int64], places: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """Give for each turn how well labelled windows of another session fit, centred for each turn.
+        """Return for each turn how well labelled windows of another session fit, centred for each turn.
 
         Returns
         -------
@@ -110,14 +110,14 @@ class TurnModel:
     def unlabelled_score(
         self, features: NDArray[np.floating], places: NDArray[np.intp], centre: NDArray[np.floating]
     ) -> tuple[float, NDArray[np.float64]]:
-        """Give how likely unlabelled windows are under one turn, when one shift common to all of them is allowed.
+        """Return how likely unlabelled windows are under one turn, when one shift common to all of them is allowed.
 
         Parameters
         ----------
         features
             ``(N, F)``, of the windows as they came.
         places
-            ``(F,)``: the turn's row of ``feature_places``.
+            ``(F,)``: the turn's row of ``feature_indices``.
 
         Returns
         -------
@@ -141,21 +141,25 @@ class TurnModel:
         return float(np.mean(top + np.log(np.exp(joint - top).sum(axis=0)))), shares
 
 
-class Comparison:
+class RotationComparison:
     """A comparison of all turns by the windows of one moment, made in small steps.
 
     Parameters
     ----------
     features
-        ``(N, F)`` of ``turn_features``; not changed by anybody later.
+        ``(N, F)`` of ``rotation_features``; not changed by anybody later.
     places
-        ``(turns, F)`` of ``feature_places``.
+        ``(turns, F)`` of ``feature_indices``.
     centre
         ``(F,)``.
     """
 
     def __init__(
-        self, model: TurnModel, features: NDArray[np.float32], places: NDArray[np.intp], centre: NDArray[np.floating]
+        self,
+        model: RotationModel,
+        features: NDArray[np.float32],
+        places: NDArray[np.intp],
+        centre: NDArray[np.floating],
     ) -> None:
         self._model, self._features, self._places = model, features, places
         self._centre = centre.astype(np.float64)

@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 
 from semg.signals.model.forward import log_softmax
 
-SHARPNESSES = tuple(float(x) for x in np.geomspace(0.15, 2.4, 33))
+INVERSE_TEMPERATURES = tuple(float(x) for x in np.geomspace(0.15, 2.4, 33))
 
 
 @dataclass(frozen=True, slots=True)
-class Mix:
+class EnsembleWeights:
     """Shares of the convolutional and the dense branch in the mean of log-probabilities, and its calibration.
 
     The closed-form branch has the rest. Equal shares: see ``docs/recognition.md``.
 
-    ``sharpness`` is the inverse of a temperature (Guo et al., ICML 2017): the factor on the mixed
+    ``inverse_temperature`` is the inverse of a temperature (Guo et al., ICML 2017): the factor on the mixed
     log-probabilities that makes confidences true on held-out windows.
     """
 
     share: float = 1 / 3
     dense_share: float = 1 / 3
-    sharpness: float = 0.7
+    inverse_temperature: float = 0.7
 
-    def after(self, repetitions: float) -> Mix:
-        """Give the shares for a training with so many repetitions of each gesture.
+    def after(self, repetitions: float) -> EnsembleWeights:
+        """Return the shares for a training with so many repetitions of each gesture.
 
         The network learns from windows alone, and needs more of them than the branches on features.
         """
@@ -35,19 +35,19 @@ class Mix:
         return replace(self, share=share, dense_share=self.dense_share * (1.0 - share) / (1.0 - self.share))
 
     def as_array(self) -> NDArray[np.float32]:
-        """Give ``(3,)`` as ``runtime`` reads it."""
-        return np.array([self.share, self.dense_share, self.sharpness], dtype=np.float32)
+        """Return ``(3,)`` as ``runtime`` reads it."""
+        return np.array([self.share, self.dense_share, self.inverse_temperature], dtype=np.float32)
 
 
-DEFAULT_MIX = Mix()
+DEFAULT_WEIGHTS = EnsembleWeights()
 """Where nothing could be held out to choose by; the middle of what was chosen on real recordings."""
 
 
-def choose_sharpness(log_probabilities: NDArray[np.floating], y: NDArray[np.int64]) -> float:
-    """Give the factor on log-probabilities ``(N, K)`` with the least log-loss on windows that were left out.
+def choose_inverse_temperature(log_probabilities: NDArray[np.floating], y: NDArray[np.int64]) -> float:
+    """Return the factor on log-probabilities ``(N, K)`` with the least log-loss on windows that were left out.
 
-    Every class counts by its windows, as it will live; the factor is one of ``SHARPNESSES``.
+    Every class counts by its windows, as it will live; the factor is one of ``INVERSE_TEMPERATURES``.
     """
     rows = np.arange(len(y))
-    losses = [float(-log_softmax(sharpness * log_probabilities)[rows, y].mean()) for sharpness in SHARPNESSES]
-    return SHARPNESSES[int(np.argmin(losses))]
+    losses = [float(-log_softmax(inverse_temperature * log_probabilities)[rows, y].mean()) for inverse_temperature in INVERSE_TEMPERATURES]
+    return INVERSE_TEMPERATURES[int(np.argmin(losses))]

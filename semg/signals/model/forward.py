@@ -19,24 +19,24 @@ BATCH = 512
 
 
 def softmax(scores: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Give probabilities of scores ``(N, K)``, each row summing to 1."""
+    """Return probabilities of scores ``(N, K)``, each row summing to 1."""
     shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def log_softmax(scores: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Give the logarithms of the probabilities of scores ``(N, K)``."""
+    """Return the logarithms of the probabilities of scores ``(N, K)``."""
     shifted = scores - scores.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
 def scale(arrays: Arrays, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give windows ``(N, C, T)`` with the training data's offset and spread taken from each channel."""
+    """Return windows ``(N, C, T)`` with the training data's offset and spread taken from each channel."""
     return (windows - arrays["scale_offset"][:, None]) * arrays["scale_gain"][:, None]
 
 
 def branch_features(kind: str, arrays: Arrays, scaled: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
-    """Give the features of the closed-form branch, float32 ``(N, F)``; a network's has ``crossing`` in its arrays."""
+    """Return the features of the closed-form branch, float32 ``(N, F)``; a network's has ``crossing`` in its arrays."""
     if kind == "td_lda":
         return time_domain(scaled)
     if kind != "cnn":
@@ -48,7 +48,7 @@ def branch_features(kind: str, arrays: Arrays, scaled: NDArray[np.float32], enve
 
 
 def linear_scores(arrays: Arrays, features: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Give the discriminant scores ``(N, K)`` of the closed-form branch.
+    """Return the discriminant scores ``(N, K)`` of the closed-form branch.
 
     In float64: large terms cancel, so that in float32 the order of adding, which is the library's choice, showed in
     the fifth digit of a probability.
@@ -57,7 +57,7 @@ def linear_scores(arrays: Arrays, features: NDArray[np.floating]) -> NDArray[np.
 
 
 def dense_scores(arrays: Arrays, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the logits ``(N, K)`` of the dense branch: ``dense0, dense1, …``, a rectifier between them."""
+    """Return the logits ``(N, K)`` of the dense branch: ``dense0, dense1, …``, a rectifier between them."""
     held, layer = features, 0
     while True:
         held = held @ arrays[f"dense{layer}_weight"]
@@ -69,7 +69,7 @@ def dense_scores(arrays: Arrays, features: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def network_scores(arrays: Arrays, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the logits ``(N, K)`` of the convolutional branch.
+    """Return the logits ``(N, K)`` of the convolutional branch.
 
     Layers ``conv0, conv1, …`` (weight ``(width * inputs, outputs)``, taps in time order) are valid convolutions
     with a stride, each followed by a rectifier; then mean and spread over time, and a linear layer.
@@ -85,14 +85,14 @@ def network_scores(arrays: Arrays, scaled: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def pool(held: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give mean and spread over time of ``(N, T, outputs)``, ``(N, 2 * outputs)``."""
+    """Return mean and spread over time of ``(N, T, outputs)``, ``(N, 2 * outputs)``."""
     mean = held.mean(axis=1)
     spread = np.sqrt(np.square(held).mean(axis=1) + np.float32(1e-6))
     return np.concatenate([mean, spread], axis=1)
 
 
 def unfold(held: NDArray[np.float32], rows: int, stride: int) -> NDArray[np.float32]:
-    """Give what each step of a convolution sees of ``(N, T, inputs)``, contiguous: a view ``(N, T', rows)``."""
+    """Return what each step of a convolution sees of ``(N, T, inputs)``, contiguous: a view ``(N, T', rows)``."""
     n, length, inputs = held.shape
     steps = (length - rows // inputs) // stride + 1
     # Reckoned, not read from held.strides: numpy leaves the stride of an axis of length 1 undefined.
@@ -105,7 +105,7 @@ def unfold(held: NDArray[np.float32], rows: int, stride: int) -> NDArray[np.floa
 def _convolve(
     held: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32], stride: int
 ) -> NDArray[np.float32]:
-    """Give the rectified convolution of ``(N, T, inputs)`` as ``(N, T', outputs)``, unfolded into one product."""
+    """Return the rectified convolution of ``(N, T, inputs)`` as ``(N, T', outputs)``, unfolded into one product."""
     unfolded = unfold(held, weight.shape[0], stride)
     n, steps, rows = unfolded.shape
     out = np.ascontiguousarray(unfolded).reshape(n * steps, rows) @ weight
@@ -115,7 +115,7 @@ def _convolve(
 
 
 def scores(kind: str, arrays: Arrays, windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
-    """Give the scores ``(N, K)`` whose softmax is the classifier's probability."""
+    """Return the scores ``(N, K)`` whose softmax is the classifier's probability."""
     scaled = scale(arrays, windows)
     return mixed_scores(kind, arrays, scaled, branch_features(kind, arrays, scaled, envelope))
 
@@ -127,7 +127,7 @@ def mixed_scores(
     features: NDArray[np.float32],
     shift: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Give the scores ``(N, K)`` of scaled windows whose closed-form features are known.
+    """Return the scores ``(N, K)`` of scaled windows whose closed-form features are known.
 
     Parameters
     ----------
@@ -143,16 +143,16 @@ def mixed_scores(
     linear = log_softmax(linear_scores(arrays, features))
     network = log_softmax(network_scores(arrays, scaled))
     if "dense0_weight" not in arrays:  # classifiers stored before there was a dense branch
-        share, sharpness = arrays["mix"]
-        return np.asarray(sharpness * (share * network + (1 - share) * linear), dtype=np.float32)
+        share, inverse_temperature = arrays["mix"]
+        return np.asarray(inverse_temperature * (share * network + (1 - share) * linear), dtype=np.float32)
     dense = log_softmax(dense_scores(arrays, features))
-    share, dense_share, sharpness = arrays["mix"]
+    share, dense_share, inverse_temperature = arrays["mix"]
     mixed = share * network + dense_share * dense + (1 - share - dense_share) * linear
-    return np.asarray(sharpness * mixed, dtype=np.float32)
+    return np.asarray(inverse_temperature * mixed, dtype=np.float32)
 
 
 def probabilities(kind: str, arrays: Arrays, windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
-    """Give the probabilities ``(N, K)`` of windows ``(N, C, T)``, in bounded memory."""
+    """Return the probabilities ``(N, K)`` of windows ``(N, C, T)``, in bounded memory."""
     parts = [
         softmax(scores(kind, arrays, windows[start : start + BATCH], envelope))
         for start in range(0, max(1, len(windows)), BATCH)

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf_shrinkage
 
 from semg.signals.features import band_covariance
-from semg.signals.model.electrode_rotation import Turn, TurnModel, feature_places, inverse, turn_features, turns_of
+from semg.signals.model.electrode_rotation import (
+    Rotation,
+    RotationModel,
+    feature_indices,
+    inverse,
+    rotation_features,
+    rotations_of,
+)
 
 ROUNDS = 5
 SEARCH_WINDOWS = 3000
@@ -36,7 +43,7 @@ class Aligned:
     turn_model, turn_gain
         For judging turns of later windows, in the last session's order; ``turn_gain`` is the scale that it wants.
     turn_centre
-        Mean of ``turn_features`` that ``turn_model`` counts from.
+        Mean of ``rotation_features`` that ``turn_model`` counts from.
     """
 
     scaled: NDArray[np.float32]
@@ -44,8 +51,8 @@ class Aligned:
     offset: NDArray[np.float32]
     gain: NDArray[np.float32]
     centre: NDArray[np.float32]
-    turns: tuple[Turn, ...]
-    turn_model: TurnModel
+    turns: tuple[Rotation, ...]
+    turn_model: RotationModel
     turn_gain: float
     turn_centre: NDArray[np.float64]
 
@@ -53,7 +60,7 @@ class Aligned:
 def session_effects(
     values: NDArray[np.floating], y: NDArray[np.int64], session: NDArray[np.int64], n_classes: int, n_sessions: int
 ) -> NDArray[np.float64]:
-    """Give what each session adds to every class, all classes counting alike, float64 ``(S, F)``.
+    """Return what each session adds to every class, all classes counting alike, float64 ``(S, F)``.
 
     A session need not hold every class: only what it holds is compared with the same classes of the others.
     """
@@ -110,7 +117,7 @@ def align(
     alike = float(np.exp(-level.mean()))
     turns = _find_turns(held, y, session, n_classes, alike, envelope, usable)
     for s, turn in enumerate(turns):
-        if turn != turns_of(n_channels)[0]:
+        if turn != rotations_of(n_channels)[0]:
             mine = session == s
             held[mine] = held[mine][:, list(turn)]
             level[mine] = level[mine][:, list(turn)]
@@ -142,7 +149,7 @@ def align(
 
 
 def _zero(windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
-    """Give each channel's zero ``(C,)``: raw EMG has none after its high-pass, an envelope's is its level at rest."""
+    """Return each channel's zero ``(C,)``: raw EMG has none after its high-pass, an envelope's is its level at rest."""
     if not envelope or len(windows) == 0:
         return np.zeros(windows.shape[1], np.float32)
     return np.quantile(windows.mean(axis=2), REST_QUANTILE, axis=0).astype(np.float32)
@@ -156,25 +163,25 @@ def _find_turns(
     gain: float,
     envelope: bool,
     usable: NDArray[np.bool_],
-) -> list[Turn]:
-    """Give the turn of each session into the last one's order.
+) -> list[Rotation]:
+    """Return the turn of each session into the last one's order.
 
     Sessions before the last are aligned one by one to those already aligned; the last one, which may be a short
     calibration, is then judged by all of them together.
     """
     n_channels, n_sessions = held.shape[1], int(session.max()) + 1
-    possible = turns_of(n_channels)
+    possible = rotations_of(n_channels)
     as_worn = possible[0]
     if n_sessions < 2 or len(possible) < 2:
         return [as_worn] * n_sessions
-    places = feature_places(n_channels, envelope)
+    places = feature_indices(n_channels, envelope)
     looked_at = []
     for s in range(n_sessions):
         mine = np.flatnonzero((session == s) & usable)
         looked_at.append(mine[:: max(1, len(mine) // SEARCH_WINDOWS)])
-    features = [turn_features(held[mine], gain, envelope) for mine in looked_at]
+    features = [rotation_features(held[mine], gain, envelope) for mine in looked_at]
     labels = [y[mine] for mine in looked_at]
-    turns: dict[int, Turn] = {}
+    turns: dict[int, Rotation] = {}
     order = [*range(n_sessions - 2, -1, -1), n_sessions - 1]
     known: list[int] = []
     for s in order:
@@ -195,8 +202,8 @@ def _find_turns(
     return [tuple(turns[s][place] for place in back) for s in range(n_sessions - 1)] + [as_worn]
 
 
-def _fit_turn_model(features: NDArray[np.floating], y: NDArray[np.int64], n_classes: int) -> TurnModel:
-    """Give the model of centred features; a class without windows gets the mean of all and no prior."""
+def _fit_turn_model(features: NDArray[np.floating], y: NDArray[np.int64], n_classes: int) -> RotationModel:
+    """Return the model of centred features; a class without windows gets the mean of all and no prior."""
     wide = features.astype(np.float64)
     means, log_prior = np.zeros((n_classes, wide.shape[1])), np.full(n_classes, -1e3)
     present = np.unique(y)
@@ -207,7 +214,7 @@ def _fit_turn_model(features: NDArray[np.floating], y: NDArray[np.int64], n_clas
     part = max(0.01, float(ledoit_wolf_shrinkage(apart, assume_centered=True)))
     level = max(1e-6, float(np.trace(covariance)) / len(covariance))
     shrunk = (1 - part) * covariance + part * level * np.eye(len(covariance))
-    return TurnModel(means, np.linalg.inv(shrunk), log_prior)
+    return RotationModel(means, np.linalg.inv(shrunk), log_prior)
 
 
 def _turn_model(
@@ -219,10 +226,10 @@ def _turn_model(
     envelope: bool,
     usable: NDArray[np.bool_],
     calibrated: bool,
-) -> tuple[TurnModel, NDArray[np.float64]]:
+) -> tuple[RotationModel, NDArray[np.float64]]:
     chosen = np.flatnonzero(usable)
     chosen = chosen[:: max(1, len(chosen) // (2 * SEARCH_WINDOWS))]
-    features = turn_features(held[chosen], gain, envelope)
+    features = rotation_features(held[chosen], gain, envelope)
     n_sessions = int(session.max()) + 1
     effects = session_effects(features, y[chosen], session[chosen], n_classes, n_sessions)
     centred = features - effects[session[chosen]]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semg.domain import REST, DecisionSpec
 from semg.signals.dataset import WindowSet
-from semg.signals.model.decisions import VoterBank
+from semg.signals.model.decisions import BatchVoter
 
 BINS = 10
 MIN_CONFIDENCES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -23,7 +23,7 @@ MIN_RECOGNISED = 0.5
 
 
 def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """Give how often predictions are right for each of ten bands of confidence, JSON-able.
+    """Return how often predictions are right for each of ten bands of confidence, JSON-able.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32]) ->
 def decide_all(
     data: WindowSet, probabilities: NDArray[np.float32], spec: DecisionSpec
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Give what is decided of each window, -1 for nothing, and which windows begin a stretch; all stretches at once.
+    """Return what is decided of each window, -1 for nothing, and which windows begin a stretch; all stretches at once.
 
     The vote starts anew with every stretch, as after a gap: the windows between two stretches are not there.
     """
@@ -65,7 +65,7 @@ def decide_all(
     first = np.append(True, data.stretch[1:] != data.stretch[:-1])[:n]
     begins = np.flatnonzero(first)
     lengths = np.diff(np.append(begins, n))
-    bank, decided = VoterBank(), np.full(n, -1, np.int64)
+    bank, decided = BatchVoter(), np.full(n, -1, np.int64)
     for stream in range(len(begins)):
         bank.set_stream(stream, spec, n_classes)
     # The longest first: those that have a window at a step are always the first so many.
@@ -85,7 +85,7 @@ def decision_figures(
     spec: DecisionSpec,
     hop_ms: float,
 ) -> dict[str, Any]:
-    """Give what decisions score, JSON-able; the vote starts anew with every stretch.
+    """Return what decisions score, JSON-able; the vote starts anew with every stretch.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def operating_points(
     hop_ms: float,
     false_per_min: float,
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Give ``decision_figures`` for several votes, thresholds and hystereses, and the best of them for a target.
+    """Return ``decision_figures`` for several votes, thresholds and hystereses, and the best of them for a target.
 
     See ``choose_operating_point``.
     """

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.signals.model.electrode_rotation import Turn, band_feature_places, inverse, turns_of
+from semg.signals.model.electrode_rotation import Rotation, band_feature_indices, inverse, rotations_of
 
 Arrays = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ChannelPermutation:
     """An order to train in.
 
     Attributes
@@ -26,20 +26,20 @@ class Order:
     features: NDArray[np.intp]
 
     @staticmethod
-    def of_first(turn: Turn, crossing: float, envelope: bool) -> Order:
-        """Give the first session's order; ``turn`` brings that session into the order worn."""
+    def of_first(turn: Rotation, crossing: float, envelope: bool) -> ChannelPermutation:
+        """Return the first session's order; ``turn`` brings that session into the order worn."""
         back = inverse(turn)
-        places = band_feature_places(len(turn), 2 if crossing > 0 else 1, envelope)
-        return Order(np.array(back, np.intp), places[turns_of(len(turn)).index(back)])
+        places = band_feature_indices(len(turn), 2 if crossing > 0 else 1, envelope)
+        return ChannelPermutation(np.array(back, np.intp), places[rotations_of(len(turn)).index(back)])
 
     def dense_back(self, made: Arrays) -> Arrays:
-        """Give a dense branch that was trained in this order for features in the order worn."""
+        """Return a dense branch that was trained in this order for features in the order worn."""
         weight = np.empty_like(made["dense0_weight"])
         weight[self.features] = made["dense0_weight"]
         return made | {"dense0_weight": weight}
 
     def network_back(self, made: Arrays) -> Arrays:
-        """Give a network that was trained in this order for channels in the order worn."""
+        """Return a network that was trained in this order for channels in the order worn."""
         trained = made["conv0_weight"]
         # (width * inputs, outputs) -> (width, inputs, outputs)
         taps = trained.reshape(-1, len(self.channels), trained.shape[1])

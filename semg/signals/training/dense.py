@@ -33,7 +33,7 @@ def fit_dense(
     check: Callable[[], None],
     scatter: NDArray[np.float64] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
-    """Give the trained branch as ``runtime.dense_scores`` reads it.
+    """Return the trained branch as ``runtime.dense_scores`` reads it.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ CLEAR = 0.01
 """An earlier epoch must be wrong this much less often than the last: below it is chance that would be chosen by."""
 
 
-class Watch:
+class EarlyStopping:
     """How often a network is wrong on windows that it does not learn from, epoch by epoch.
 
     Parameters
@@ -29,7 +29,7 @@ class Watch:
         self._windows, self._y = windows[::step], y[::step]
         self.wrong: list[float] = []
 
-    def look(self, arrays: forward.Arrays) -> None:
+    def update(self, arrays: forward.Arrays) -> None:
         """Take note of an epoch's network, all gestures counting alike."""
         scores = forward.network_scores(arrays, forward.scale(arrays, self._windows))
         wrong = scores.argmax(axis=1) != self._y

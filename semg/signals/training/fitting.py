@@ -14,7 +14,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from semg.errors import TrainingError
 
 if TYPE_CHECKING:
-    from semg.signals.training.population_prior import BasePrior
+    from semg.signals.training.population_prior import ClassPrior
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -58,7 +58,7 @@ class NetworkOptions:
 
 
 def fit_scale(windows: NDArray[np.float32], envelope: bool) -> Arrays:
-    """Give the offset and gain of each channel that ``runtime.scale`` applies.
+    """Return the offset and gain of each channel that ``runtime.scale`` applies.
 
     Raw EMG has no mean after its high-pass; an envelope's zero is taken to be its level at rest, from where a gain
     of the electrode acts. A channel that never moves gets gain 0.
@@ -72,14 +72,14 @@ def fit_scale(windows: NDArray[np.float32], envelope: bool) -> Arrays:
 
 
 def class_shares(y: NDArray[np.int64], n_classes: int, balance: float) -> NDArray[np.float64]:
-    """Give the prior of each class: its frequency to the power ``1 - balance``, normalised."""
+    """Return the prior of each class: its frequency to the power ``1 - balance``, normalised."""
     counts = np.bincount(y, minlength=n_classes).astype(np.float64)
     shares = counts ** (1.0 - balance)
     return np.asarray(shares / shares.sum())
 
 
 def fit_linear(features: NDArray[np.float32], y: NDArray[np.int64], shares: NDArray[np.float64]) -> Arrays:
-    """Give a linear discriminant with Ledoit-Wolf shrinkage of the pooled covariance.
+    """Return a linear discriminant with Ledoit-Wolf shrinkage of the pooled covariance.
 
     Parameters
     ----------
@@ -104,9 +104,9 @@ def fit_discriminant(
     y: NDArray[np.int64],
     weights: NDArray[np.float64],
     shares: NDArray[np.float64],
-    base: BasePrior | None = None,
+    base: ClassPrior | None = None,
 ) -> Arrays:
-    """Give a linear discriminant of weighted windows, with Ledoit-Wolf shrinkage of the pooled covariance.
+    """Return a linear discriminant of weighted windows, with Ledoit-Wolf shrinkage of the pooled covariance.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def fit_network(
     weights: NDArray[np.float64] | None = None,
     look: Callable[[Arrays], None] | None = None,
 ) -> Arrays:
-    """Give the trained convolutional branch as ``runtime`` reads it.
+    """Return the trained convolutional branch as ``runtime`` reads it.
 
     Parameters
     ----------

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.signals.features import choose_crossing
-from semg.signals.model.ensemble import DEFAULT_MIX, Mix
+from semg.signals.features import choose_crossover_hz
+from semg.signals.model.ensemble import DEFAULT_WEIGHTS, EnsembleWeights
 from semg.signals.training.alignment import align
-from semg.signals.training.channel_permutation import Order
+from semg.signals.training.channel_permutation import ChannelPermutation
 from semg.signals.training.dense import DenseOptions, fit_dense
-from semg.signals.training.early_stopping import Watch
+from semg.signals.training.early_stopping import EarlyStopping
 from semg.signals.training.fitting import (
     BRANCH_BALANCE,
     Arrays,
@@ -23,14 +23,14 @@ from semg.signals.training.fitting import (
     fit_discriminant,
     fit_network,
 )
-from semg.signals.training.population_prior import Base, BasePrior
+from semg.signals.training.population_prior import ClassPrior, PopulationPrior
 
 CALIBRATION_PART = 0.4
 """A calibration weighs as much as this part of all other sessions together, and never less than its windows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class TrainingSet:
     """Windows of one training, conditioned, in time order of their sessions.
 
     Attributes
@@ -65,19 +65,19 @@ class PersonalOptions:
     network: NetworkOptions
     dense: DenseOptions
     seed: int = 0
-    mix: Mix = DEFAULT_MIX
+    mix: EnsembleWeights = DEFAULT_WEIGHTS
 
 
 def fit_personal(
-    material: Material,
+    material: TrainingSet,
     options: PersonalOptions,
-    base: Base | None,
+    base: PopulationPrior | None,
     classes: Sequence[str],
     on_epoch: Callable[[int, float], None],
     should_stop: Callable[[], bool],
-    watch: Watch | None = None,
+    watch: EarlyStopping | None = None,
 ) -> Arrays:
-    """Give the arrays of a classifier of kind ``cnn``, as ``runtime`` and ``Adapter`` read them.
+    """Return the arrays of a classifier of kind ``cnn``, as ``runtime`` and ``Adapter`` read them.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def fit_personal(
         When ``should_stop`` said so.
     """
     n_channels, length = material.windows.shape[1:]
-    crossing = 0.0 if material.envelope else choose_crossing(n_channels, length, material.rate_hz)
+    crossing = 0.0 if material.envelope else choose_crossover_hz(n_channels, length, material.rate_hz)
     aligned = align(
         material.windows,
         material.y,
@@ -129,8 +129,8 @@ def fit_personal(
 
     drawn = weights * (shares / np.bincount(y, weights=weights, minlength=material.n_classes))[y]
     # What is drawn at random meets the channels in the first session's order, however the band is worn now.
-    order = Order.of_first(aligned.turns[0], crossing, material.envelope)
-    foretold, scatter = _foretold(features, y, known)
+    order = ChannelPermutation.of_first(aligned.turns[0], crossing, material.envelope)
+    foretold, scatter = _predictive(features, y, known)
     if scatter is not None:
         scatter = scatter[np.ix_(order.features, order.features)]
     made = fit_dense(
@@ -147,24 +147,24 @@ def fit_personal(
         on_epoch,
         should_stop,
         drawn,
-        None if watch is None else lambda made: watch.look(arrays | order.network_back(made)),
+        None if watch is None else lambda made: watch.update(arrays | order.network_back(made)),
     )
     return arrays | order.network_back(made)
 
 
-def _foretold(
-    features: NDArray[np.float32], y: NDArray[np.int64], known: BasePrior | None
+def _predictive(
+    features: NDArray[np.float32], y: NDArray[np.int64], known: ClassPrior | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
-    """Give features as the base lets expect them of repetitions to come, and how these will scatter."""
+    """Return features as the base lets expect them of repetitions to come, and how these will scatter."""
     if known is None:
         return features, None
     means = np.stack([features[y == k].mean(axis=0, dtype=np.float64) for k in range(len(known.means))])
-    moved, scatter = known.foretell(means)
+    moved, scatter = known.predictive(means)
     return features + (moved - means)[y].astype(np.float32), scatter
 
 
-def window_weights(material: Material) -> NDArray[np.float64]:
-    """Give how much each window counts: those of a calibration more, because they are of the placement worn now."""
+def window_weights(material: TrainingSet) -> NDArray[np.float64]:
+    """Return how much each window counts: those of a calibration more, because they are of the placement worn now."""
     weights = np.ones(len(material.y))
     if material.calibrated:
         last = material.session == material.session.max()

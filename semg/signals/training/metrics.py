@@ -14,7 +14,7 @@ TRIM_MS = 750.0
 
 
 def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
-    """Give int64 ``(K, K)`` counts; rows are the true class, columns the predicted one."""
+    """Return int64 ``(K, K)`` counts; rows are the true class, columns the predicted one."""
     flat = np.bincount(truth.astype(np.int64) * n_classes + predicted.astype(np.int64), minlength=n_classes**2)
     return flat.reshape(n_classes, n_classes)
 
@@ -43,7 +43,7 @@ class Scores:
     confusion: NDArray[np.int64]
 
     def per_gesture(self, classes: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
-        """Give ``{gesture: {recall, n}}``; the recall of a gesture without windows is None."""
+        """Return ``{gesture: {recall, n}}``; the recall of a gesture without windows is None."""
         return {
             name: {"recall": None if n == 0 else round(recall, 6), "n": n}
             for name, recall, n in zip(classes, self.recall, self.counts, strict=True)
@@ -51,7 +51,7 @@ class Scores:
 
 
 def score(truth: NDArray[Any], predicted: NDArray[Any], n_classes: int) -> Scores:
-    """Give the figures of predicted class indices ``(N,)`` against true ones ``(N,)``."""
+    """Return the figures of predicted class indices ``(N,)`` against true ones ``(N,)``."""
     confusion = confusion_matrix(truth, predicted, n_classes)
     counts, named, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
     n = int(counts.sum())
@@ -75,6 +75,6 @@ def score(truth: NDArray[Any], predicted: NDArray[Any], n_classes: int) -> Score
 def score_trimmed(
     truth: NDArray[Any], predicted: NDArray[Any], into_stretch_ms: NDArray[Any], n_classes: int
 ) -> Scores:
-    """Give the figures without the windows that start less than ``TRIM_MS`` into their stretch."""
+    """Return the figures without the windows that start less than ``TRIM_MS`` into their stretch."""
     kept = into_stretch_ms >= TRIM_MS
     return score(truth[kept], predicted[kept], n_classes)

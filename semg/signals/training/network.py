@@ -23,7 +23,7 @@ class NetworkShape:
 
 
 def network_shape(n_channels: int, window_samples: int, n_classes: int, rate_hz: float) -> NetworkShape:
-    """Give a network whose receptive fields are durations, whatever the sampling rate.
+    """Return a network whose receptive fields are durations, whatever the sampling rate.
 
     The first layer looks at 25 ms every 5 ms; from there on all rates look alike. Layers that a short window has
     no room for are narrowed.
@@ -54,7 +54,7 @@ class Network(nn.Module):
         self.head = nn.Linear(2 * inputs, shape.n_classes)
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
-        """Give logits ``(N, K)`` of scaled windows ``(N, C, T)``."""
+        """Return logits ``(N, K)`` of scaled windows ``(N, C, T)``."""
         held = windows
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             held = torch.relu(norm(convolution(held)))
@@ -65,7 +65,7 @@ class Network(nn.Module):
 
 
 def export(network: Network) -> dict[str, NDArray[np.float32]]:
-    """Give the arrays that ``runtime.network_scores`` reads, batch normalisation folded into the weights."""
+    """Return the arrays that ``runtime.network_scores`` reads, batch normalisation folded into the weights."""
     arrays: dict[str, NDArray[np.float32]] = {}
     for index, (convolution, norm) in enumerate(zip(network.convolutions, network.norms, strict=True)):
         assert isinstance(convolution, nn.Conv1d)

@@ -24,8 +24,8 @@ from safetensors.numpy import load, save
 from semg.domain import ConditioningSpec, WindowSpec
 from semg.errors import ArtifactError
 from semg.signals.dataset import LabelledSamples
-from semg.signals.features import choose_crossing
-from semg.signals.model.electrode_rotation import TurnModel, band_feature_places, feature_places
+from semg.signals.features import choose_crossover_hz
+from semg.signals.model.electrode_rotation import RotationModel, band_feature_indices, feature_indices
 from semg.signals.training.alignment import Aligned
 from semg.signals.training.options import TrainingOptions
 
@@ -57,7 +57,7 @@ class PersonStatistics:
     means
         ``(K, F)``, centred.
     turn_means, turn_covariance
-        As ``TurnModel``: for bringing people's bands into one order.
+        As ``RotationModel``: for bringing people's bands into one order.
     """
 
     name: str
@@ -81,7 +81,7 @@ def person_statistics(
     session: NDArray[np.int64],
     usable: NDArray[np.bool_],
 ) -> PersonStatistics:
-    """Give a person's statistics from aligned sessions; arguments as ``align``, ``stretch`` tells repetitions."""
+    """Return a person's statistics from aligned sessions; arguments as ``align``, ``stretch`` tells repetitions."""
     features = aligned.features[usable].astype(np.float64)
     y, stretch, session = y[usable], stretch[usable], session[usable]
     size, n_classes = features.shape[1], len(classes)
@@ -119,13 +119,13 @@ def _scatter(apart: NDArray[np.float64], lost: int) -> NDArray[np.float64]:
 
 
 def specs_of(session: LabelledSamples, options: TrainingOptions) -> tuple[WindowSpec, ConditioningSpec]:
-    """Give how a training on a session cuts and conditions its windows."""
+    """Return how a training on a session cuts and conditions its windows."""
     conditioning = ConditioningSpec(session.sensor, session.rate_hz, session.mains_hz)
     return WindowSpec(session.rate_hz, options.window_ms, options.hop_ms, options.settle_ms), conditioning
 
 
 @dataclass(frozen=True, slots=True)
-class BasePrior:
+class ClassPrior:
     """What a base says of one training, in that training's order of channels and of classes.
 
     Attributes
@@ -147,18 +147,18 @@ class BasePrior:
     def update(
         self, covariance: NDArray[np.float64], means: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give covariance and class means of a person's own windows, weighed against the base."""
+        """Return covariance and class means of a person's own windows, weighed against the base."""
         part = BASE_REPETITIONS / (BASE_REPETITIONS + max(1.0, self.repetitions))
         moved, unsure = self._weighed(means)
         return (1 - part) * covariance + part * (self.covariance + self.repetition) + unsure, moved
 
-    def foretell(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give class means as ``update``, and how repetitions that are still to come will scatter around them."""
+    def predictive(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return class means as ``update``, and how repetitions that are still to come will scatter around them."""
         moved, unsure = self._weighed(means)
         return moved, FORETOLD_PART * _ridged(self.repetition + unsure)
 
     def _weighed(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give the class means weighed against the base's, and the covariance of what is not known of them."""
+        """Return the class means weighed against the base's, and the covariance of what is not known of them."""
         noise = (self.repetition + self.covariance / WINDOWS_A_REPETITION) / max(1.0, self.repetitions)
         gain = np.linalg.solve(self.between + noise, self.between).T
         level = means.mean(axis=0)
@@ -168,7 +168,7 @@ class BasePrior:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class PopulationPrior:
     """Statistics of several people, for one way of cutting and conditioning windows."""
 
     name: str
@@ -179,17 +179,19 @@ class Base:
     people: tuple[PersonStatistics, ...]
 
     @staticmethod
-    def of(name: str, session: LabelledSamples, options: TrainingOptions, people: Sequence[PersonStatistics]) -> Base:
-        """Give the base of people whose devices are like that of a session."""
+    def of(
+        name: str, session: LabelledSamples, options: TrainingOptions, people: Sequence[PersonStatistics]
+    ) -> PopulationPrior:
+        """Return the base of people whose devices are like that of a session."""
         window, conditioning = specs_of(session, options)
         n_channels = len(session.channels)
         crossing = 0.0
         if session.sensor != "envelope":
-            crossing = choose_crossing(n_channels, window.window_samples, window.rate_hz)
-        return Base(name, window, conditioning, n_channels, crossing, tuple(people))
+            crossing = choose_crossover_hz(n_channels, window.window_samples, window.rate_hz)
+        return PopulationPrior(name, window, conditioning, n_channels, crossing, tuple(people))
 
-    def fitting(self, window: WindowSpec, conditioning: ConditioningSpec, n_channels: int) -> Base | None:
-        """Give this base when it fits a training's windows and channels, else None."""
+    def fitting(self, window: WindowSpec, conditioning: ConditioningSpec, n_channels: int) -> PopulationPrior | None:
+        """Return this base when it fits a training's windows and channels, else None."""
         fits = (
             n_channels == self.n_channels
             and conditioning.sensor == self.conditioning.sensor
@@ -200,21 +202,21 @@ class Base:
         return self if fits else None
 
     def describe(self) -> str:
-        """Give in words what it was made of."""
+        """Return in words what it was made of."""
         return (
             f"base {self.name} of {len(self.people)} people ({self.n_channels} channels, {self.window.rate_hz:g} Hz, "
             f"{self.conditioning.sensor}, windows of {self.window.window_ms:g} ms)"
         )
 
-    def without(self, names: Collection[str] = (), digests: Collection[str] = ()) -> Base:
-        """Give the base without some people: by their name, or because a recording of theirs went in."""
+    def without(self, names: Collection[str] = (), digests: Collection[str] = ()) -> PopulationPrior:
+        """Return the base without some people: by their name, or because a recording of theirs went in."""
         left = (p for p in self.people if p.name not in names and not set(p.digests) & set(digests))
         return replace(self, people=tuple(left))
 
     def prior(
-        self, classes: Sequence[str], repetitions: float, turn_model: TurnModel, envelope: bool
-    ) -> BasePrior | None:
-        """Give what this base says of a training; ``turn_model`` tells how its band is worn."""
+        self, classes: Sequence[str], repetitions: float, turn_model: RotationModel, envelope: bool
+    ) -> ClassPrior | None:
+        """Return what this base says of a training; ``turn_model`` tells how its band is worn."""
         if len(self.people) < 2:
             return None
         names, turned = self._in_one_order(envelope)
@@ -242,7 +244,7 @@ class Base:
                 turn_model.means[mine],
                 (total_turn / count[:, None])[theirs],
                 turn_model.precision,
-                feature_places(self.n_channels, envelope),
+                feature_indices(self.n_channels, envelope),
             )
             order = self._feature_places(envelope)[best]
             own[mine] = means[theirs][:, order] - means[theirs][:, order].mean(axis=0)
@@ -251,11 +253,11 @@ class Base:
             )
         if len(shared) < len(classes):
             between = scatter  # of a gesture that nobody else made only the scatter of all gestures is known
-        return BasePrior(_ridged(within), _ridged(repetition), between, own, repetitions)
+        return ClassPrior(_ridged(within), _ridged(repetition), between, own, repetitions)
 
     def _in_one_order(self, envelope: bool) -> tuple[list[str], list[PersonStatistics]]:
-        """Give the gesture names and everybody's statistics turned into the first one's order of channels."""
-        places = feature_places(self.n_channels, envelope)
+        """Return the gesture names and everybody's statistics turned into the first one's order of channels."""
+        places = feature_indices(self.n_channels, envelope)
         of_features = self._feature_places(envelope)
         names = sorted({name for person in self.people for name in person.classes})
         precision = np.linalg.inv(np.mean([person.turn_covariance for person in self.people], axis=0))
@@ -281,10 +283,10 @@ class Base:
         return names, turned
 
     def _feature_places(self, envelope: bool) -> NDArray[np.intp]:
-        return band_feature_places(self.n_channels, 2 if self.crossing > 0 else 1, envelope)
+        return band_feature_indices(self.n_channels, 2 if self.crossing > 0 else 1, envelope)
 
     def to_bytes(self) -> bytes:
-        """Give the stored form: safetensors with the description as JSON in its header."""
+        """Return the stored form: safetensors with the description as JSON in its header."""
         arrays, people = {}, []
         for index, person in enumerate(self.people):
             for what in _MATRICES:
@@ -306,8 +308,8 @@ class Base:
         return bytes(save(arrays, metadata={"semg": _digest(text, arrays) + text}))
 
     @staticmethod
-    def from_bytes(data: bytes) -> Base:
-        """Give the base of stored bytes.
+    def from_bytes(data: bytes) -> PopulationPrior:
+        """Return the base of stored bytes.
 
         Raises
         ------
@@ -336,7 +338,7 @@ class Base:
                         each["name"], tuple(each["digests"]), tuple(each["classes"]), int(each["n_repetitions"]), **full
                     )  # fmt: skip
                 )
-            return Base(
+            return PopulationPrior(
                 str(described["name"]),
                 WindowSpec(**described["window"]),
                 ConditioningSpec(**described["conditioning"]),
@@ -368,7 +370,7 @@ def _match(
     precision: NDArray[np.floating],
     places: NDArray[np.intp],
 ) -> int:
-    """Give which turn brings class means nearest to others of the same classes, a common shift left out."""
+    """Return which turn brings class means nearest to others of the same classes, a common shift left out."""
     wanted = reference - reference.mean(axis=0)
     distances = []
     for order in places:

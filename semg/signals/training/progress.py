@@ -19,12 +19,12 @@ class EpochPoint:
 
 
 def epoch_line(point: EpochPoint) -> str:
-    """Give the line that a training says after an epoch."""
+    """Return the line that a training says after an epoch."""
     return f"{point.what}: epoch {point.epoch} of {point.epochs}, loss {point.loss:.3f}"
 
 
 def read_epochs(log: str) -> list[EpochPoint]:
-    """Give the epochs that a job's log tells of, in its order; other lines are passed over."""
+    """Return the epochs that a job's log tells of, in its order; other lines are passed over."""
     found = (_EPOCH.match(line) for line in log.splitlines())
     return [
         EpochPoint(each["what"], int(each["epoch"]), int(each["epochs"]), float(each["loss"]))

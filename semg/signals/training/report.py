@@ -17,7 +17,7 @@ TIMED_WINDOWS = 200
 
 
 def figures(classes: Sequence[str], data: WindowSet, probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """Give the figures of predictions on held-out windows, JSON-able, at window level.
+    """Return the figures of predictions on held-out windows, JSON-able, at window level.
 
     Returns
     -------
@@ -55,12 +55,12 @@ def figures(classes: Sequence[str], data: WindowSet, probabilities: NDArray[np.f
 
 
 def evaluate(classifier: Classifier, data: WindowSet) -> dict[str, Any]:
-    """Give ``figures`` of a classifier as it is stored: it follows no stream."""
+    """Return ``figures`` of a classifier as it is stored: it follows no stream."""
     return figures(classifier.classes, data, classifier.predict_proba(data.windows))
 
 
 def serving_us(classifier: Classifier, windows: NDArray[np.float32]) -> float:
-    """Give the median time of a prediction of one window alone, in microseconds, on this machine now."""
+    """Return the median time of a prediction of one window alone, in microseconds, on this machine now."""
     times = []
     for row in range(min(TIMED_WINDOWS, len(windows))):
         started = time.perf_counter()

@@ -13,12 +13,12 @@ RATE_TOLERANCE = 0.01
 
 
 def session_name(session: LabelledSamples, number: int) -> str:
-    """Give what a session is called in a message."""
+    """Return what a session is called in a message."""
     return f"session {session.stretches[0].session}" if session.stretches else f"session number {number}"
 
 
 def check_sessions(sessions: Sequence[LabelledSamples], wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """Give the channels to use.
+    """Return the channels to use.
 
     Raises
     ------

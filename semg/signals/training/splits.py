@@ -40,7 +40,7 @@ class Split:
 
 
 def split_held_out(data: WindowSet) -> Split | None:
-    """Give a split whose training part still holds every gesture, or None when the data allow none.
+    """Return a split whose training part still holds every gesture, or None when the data allow none.
 
     The last session is held out when there are two or more and the others hold every gesture; otherwise of every
     gesture the last repetition and every ``HOLD_ONE_IN``-th before it.
@@ -100,7 +100,7 @@ class Fold:
 
 
 def folds_of(data: WindowSet) -> tuple[str, list[Fold]]:
-    """Give what is left out (``session`` or ``repetition``) and divisions that leave each part out once, newest first.
+    """Return what is left out (``session`` or ``repetition``) and splits that leave each part out once, newest first.
 
     With two sessions or more each of the newest ``MAX_FOLDS`` is left out, as far as the others hold its gestures;
     otherwise whole repetitions, of every gesture a fifth at a time. Without a second repetition there is no fold.
@@ -131,7 +131,7 @@ def folds_of(data: WindowSet) -> tuple[str, list[Fold]]:
 
 
 def first_stretches(data: WindowSet) -> NDArray[np.bool_]:
-    """Tell the windows of each gesture's first repetition: what a calibration consists of."""
+    """Return the windows of each gesture's first repetition: what a calibration consists of."""
     order = _repetition_order(data)
     return np.isin(data.stretch, sorted(i for i, place in order.items() if place == _last_place(data, order, i)))
 
@@ -141,7 +141,7 @@ def _last_place(data: WindowSet, order: dict[int, int], i: int) -> int:
 
 
 def _repetition_order(data: WindowSet) -> dict[int, int]:
-    """Give each stretch's place among those of its gesture, counted from the newest."""
+    """Return each stretch's position among those of its gesture, counted from the newest."""
     ids, firsts = np.unique(data.stretch, return_index=True)
     by_label: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
     for i, first in zip(ids.tolist(), firsts.tolist(), strict=True):

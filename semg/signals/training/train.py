@@ -21,9 +21,9 @@ from semg.signals.training.calibration import decision_figures, operating_points
 from semg.signals.training.label_alignment import measure_alignment
 from semg.signals.training.metrics import score
 from semg.signals.training.options import TrainingOptions
-from semg.signals.training.population_prior import Base
+from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.splits import Fold, folds_of
-from semg.signals.training.trainer import Trainer, TrainingProgress, Tried, follow
+from semg.signals.training.trainer import FoldResult, Trainer, TrainingProgress, follow
 from semg.signals.training.verdict import judge_version
 
 BASELINES: tuple[ClassifierKind, ...] = ("logcov_lda", "td_lda")
@@ -58,9 +58,9 @@ def fit(
     progress: Callable[[TrainingProgress], None] = _unheard,
     should_stop: Callable[[], bool] = _never,
     calibration: LabelledSamples | None = None,
-    base: Base | None = None,
+    base: PopulationPrior | None = None,
 ) -> Classifier:
-    """Give a classifier fitted on all of some sessions, without a report: what ``evaluate.py`` tests on others.
+    """Return a classifier fitted on all of some sessions, without a report: what ``evaluate.py`` tests on others.
 
     One repetition of each gesture is enough. Other parameters and errors as ``train``.
     """
@@ -81,7 +81,7 @@ def fit(
     trainer.networks = 2 if folds else 1
     tried = [trainer.try_fold(folds[0], "choosing the calibration of confidences")] if folds else []
     last_epoch = tried[0].last_epoch if tried else None
-    return trainer.fit(trainer.data, "final fit", trainer.calibration, trainer.mix_of(tried), last_epoch=last_epoch)
+    return trainer.fit(trainer.data, "final fit", trainer.calibration, trainer.weights_of(tried), last_epoch=last_epoch)
 
 
 def train(
@@ -93,11 +93,11 @@ def train(
     progress: Callable[[TrainingProgress], None] = _unheard,
     should_stop: Callable[[], bool] = _never,
     calibration: LabelledSamples | None = None,
-    base: Base | None = None,
+    base: PopulationPrior | None = None,
     previous: Classifier | None = None,
     ready: Callable[[Classifier], None] = _unused,
 ) -> TrainingResult:
-    """Give a classifier fitted on all sessions, with the report of ones that did not see what they were tried on.
+    """Return a classifier fitted on all sessions, with the report of ones that did not see what they were tried on.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def train(
     if trainer.base_refusal:
         trainer.say(f"the {trainer.base_refusal} does not fit these signals: trained from scratch")
     tried = [trainer.try_fold(folds[0], "held-out test 1")] if folds else []
-    mix = trainer.mix_of(tried)
+    mix = trainer.weights_of(tried)
     last_epoch = tried[0].last_epoch if tried else None
     classifier = trainer.fit(trainer.data, "final fit", trainer.calibration, mix, last_epoch=last_epoch)
     trained_s = time.perf_counter() - started
@@ -183,9 +183,9 @@ def train(
 
 
 def _held_out_report(
-    trainer: Trainer, tried: Sequence[Tried], folds: Sequence[Fold], kind: ClassifierKind
+    trainer: Trainer, tried: Sequence[FoldResult], folds: Sequence[Fold], kind: ClassifierKind
 ) -> dict[str, Any]:
-    """Give the figures over all windows that were left out once."""
+    """Return the figures over all windows that were left out once."""
     data, truth, probabilities = _pooled(trainer, tried)
     report = reports.figures(trainer.classes, data, probabilities)
     hop_ms = trainer.window.hop_samples * 1000 / trainer.window.rate_hz
@@ -219,15 +219,15 @@ def _held_out_report(
     return report
 
 
-def _pooled(trainer: Trainer, tried: Sequence[Tried]) -> tuple[WindowSet, NDArray[np.int64], NDArray[np.float32]]:
-    """Give the windows left out in all folds; each fold's confidences are calibrated by the others'.
+def _pooled(trainer: Trainer, tried: Sequence[FoldResult]) -> tuple[WindowSet, NDArray[np.int64], NDArray[np.float32]]:
+    """Return the windows left out in all folds; each fold's confidences are calibrated by the others'.
 
     With one fold its own first half calibrates nothing: the default stays.
     """
     parts = []
     for number, each in enumerate(tried):
         others = [other for place, other in enumerate(tried) if place != number]
-        parts.append(softmax(trainer.mix_of(others).sharpness * each.log_probabilities))
+        parts.append(softmax(trainer.weights_of(others).inverse_temperature * each.log_probabilities))
     windows = [each.data for each in tried]
     data = WindowSet(
         np.concatenate([each.windows for each in windows]),
@@ -241,7 +241,7 @@ def _pooled(trainer: Trainer, tried: Sequence[Tried]) -> tuple[WindowSet, NDArra
     return data, np.concatenate([each.truth for each in tried]), np.concatenate(parts)
 
 
-def _fold_line(trainer: Trainer, tried: Tried) -> dict[str, Any]:
+def _fold_line(trainer: Trainer, tried: FoldResult) -> dict[str, Any]:
     scores = score(tried.truth, tried.log_probabilities.argmax(axis=1), len(trainer.classes))
     return {
         "held_out": list(tried.held_out),
@@ -251,7 +251,7 @@ def _fold_line(trainer: Trainer, tried: Tried) -> dict[str, Any]:
     }
 
 
-def _with_previous(trainer: Trainer, tried: Sequence[Tried], previous: Classifier | None) -> dict[str, Any]:
+def _with_previous(trainer: Trainer, tried: Sequence[FoldResult], previous: Classifier | None) -> dict[str, Any]:
     """Compare with the classifier in use until now, on held-out windows of sessions that it was not trained on."""
     if previous is None:
         return {"previous": None}
@@ -285,7 +285,7 @@ def _with_previous(trainer: Trainer, tried: Sequence[Tried], previous: Classifie
 
 
 def _calibration_report(trainer: Trainer) -> dict[str, Any]:
-    """Give balanced accuracy on the calibration before and after it, each gesture judged without its own repetition.
+    """Return balanced accuracy on the calibration before and after it, each gesture judged without its own repetition.
 
     The classifiers here have a network of one epoch: they are many, and the closed-form and dense branches carry the
     adaptation.
@@ -318,7 +318,7 @@ def _calibration_report(trainer: Trainer) -> dict[str, Any]:
 
 
 def _calibration_only(calibrated: dict[str, Any], trainer: Trainer) -> dict[str, Any]:
-    """Give the figures of a report where nothing but the calibration could be left out."""
+    """Return the figures of a report where nothing but the calibration could be left out."""
     assert trainer.calibration is not None
     after = calibrated["after"]
     confusion = np.array(after["confusion"])

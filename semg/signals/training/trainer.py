@@ -13,14 +13,14 @@ from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
 from semg.signals.model import forward
 from semg.signals.model.adaptation import Adapter
 from semg.signals.model.classifier import Classifier
-from semg.signals.model.ensemble import DEFAULT_MIX, Mix, choose_sharpness
+from semg.signals.model.ensemble import DEFAULT_WEIGHTS, EnsembleWeights, choose_inverse_temperature
 from semg.signals.training.alignment import align
 from semg.signals.training.dense import DenseOptions
-from semg.signals.training.early_stopping import Watch
+from semg.signals.training.early_stopping import EarlyStopping
 from semg.signals.training.fitting import Arrays, NetworkOptions, class_shares, fit_linear, fit_scale
-from semg.signals.training.hybrid_fit import Material, PersonalOptions, fit_personal
+from semg.signals.training.hybrid_fit import PersonalOptions, TrainingSet, fit_personal
 from semg.signals.training.options import TrainingOptions
-from semg.signals.training.population_prior import Base
+from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.progress import EpochPoint, epoch_line
 from semg.signals.training.session_checks import check_calibration, check_sessions, check_windows
 from semg.signals.training.splits import Fold, first_stretches
@@ -43,7 +43,7 @@ class TrainingProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class FoldResult:
     """What a classifier said of windows that it was not fitted on; log-probabilities before calibration."""
 
     data: WindowSet
@@ -77,7 +77,7 @@ class Trainer:
         should_stop: Callable[[], bool],
         *,
         calibration: LabelledSamples | None = None,
-        base: Base | None = None,
+        base: PopulationPrior | None = None,
         single_repetitions: bool = False,
     ) -> None:
         self.kind, self.options = kind, options
@@ -113,11 +113,11 @@ class Trainer:
         return self.conditioning.sensor == "envelope"
 
     def usable(self, data: WindowSet) -> NDArray[np.bool_]:
-        """Tell the windows that may be fitted on: those that do not lie at a stretch's start."""
+        """Return the windows that may be fitted on: those that do not lie at a stretch's start."""
         return data.into_stretch_ms >= np.minimum(self.options.skip_start_ms, 0.2 * data.stretch_ms)
 
     def truth(self, data: WindowSet) -> NDArray[np.int64]:
-        """Give the class of each window."""
+        """Return the class of each window."""
         return np.searchsorted(np.array(self.classes), data.labels).astype(np.int64)
 
     def fit(
@@ -125,13 +125,13 @@ class Trainer:
         data: WindowSet,
         what: str,
         calibration: WindowSet | None = None,
-        mix: Mix = DEFAULT_MIX,
+        mix: EnsembleWeights = DEFAULT_WEIGHTS,
         kind: ClassifierKind | None = None,
         network: bool = True,
-        watch: Watch | None = None,
+        watch: EarlyStopping | None = None,
         last_epoch: int | None = None,
     ) -> Classifier:
-        """Give a classifier fitted on windows, and on those of a calibration.
+        """Return a classifier fitted on windows, and on those of a calibration.
 
         ``watch`` takes note of how the network does, and ``last_epoch`` is after which epoch it ends.
         """
@@ -141,7 +141,7 @@ class Trainer:
         y, usable = self.truth(data), self.usable(data)
         _, session = np.unique(data.session_index, return_inverse=True)
         if kind == "cnn":
-            material = Material(
+            material = TrainingSet(
                 data.windows,
                 y,
                 session.astype(np.int64),
@@ -189,7 +189,7 @@ class Trainer:
         usable: NDArray[np.bool_],
         calibrated: bool,
     ) -> Arrays:
-        """Give a plain method; with a calibration log-covariance is re-centred and the band's turn is corrected."""
+        """Return a plain method; with a calibration log-covariance is re-centred and the band's turn is corrected."""
         shares = class_shares(y[usable & (session < session.max())] if calibrated else y[usable], len(self.classes), 0)
         if calibrated and kind == "logcov_lda":
             aligned = align(
@@ -203,7 +203,7 @@ class Trainer:
         scaled = forward.scale(arrays, data.windows[usable])
         return arrays | fit_linear(forward.branch_features(kind, arrays, scaled, self.envelope), y[usable], shares)
 
-    def try_fold(self, fold: Fold, what: str, kind: ClassifierKind | None = None, network: bool = True) -> Tried:
+    def try_fold(self, fold: Fold, what: str, kind: ClassifierKind | None = None, network: bool = True) -> FoldResult:
         """Fit on a fold's training part and try it on the part left out, as live: in order, following the stream.
 
         With a calibration in this training, the first stretch of each gesture of the part left out plays its role.
@@ -213,20 +213,20 @@ class Trainer:
         if self.calibration is not None:
             first = first_stretches(unseen)
             calibration, unseen = unseen.select(first), unseen.select(~first)
-        watch = Watch(unseen.windows, self.truth(unseen))
+        watch = EarlyStopping(unseen.windows, self.truth(unseen))
         classifier = self.fit(seen, what, calibration, UNCALIBRATED, kind, network, watch)
-        return Tried(
+        return FoldResult(
             unseen, self.truth(unseen), log_follow(classifier, unseen), fold.held_out, classifier, watch.last_epoch
         )
 
-    def mix_of(self, tried: Sequence[Tried]) -> Mix:
-        """Give the mix whose confidences are truest on windows that were left out."""
+    def weights_of(self, tried: Sequence[FoldResult]) -> EnsembleWeights:
+        """Return the mix whose confidences are truest on windows that were left out."""
         if not tried or not any(len(each.truth) for each in tried):
-            return DEFAULT_MIX
+            return DEFAULT_WEIGHTS
         rows = [self.usable(each.data) for each in tried]
         log_probabilities = np.concatenate([each.log_probabilities[r] for each, r in zip(tried, rows, strict=True)])
         truth = np.concatenate([each.truth[r] for each, r in zip(tried, rows, strict=True)])
-        return replace(DEFAULT_MIX, sharpness=choose_sharpness(log_probabilities, truth))
+        return replace(DEFAULT_WEIGHTS, inverse_temperature=choose_inverse_temperature(log_probabilities, truth))
 
     def say(self, line: str, epoch: int = 0) -> None:
         """Report progress, reckoned by epochs of all networks of the training."""
@@ -240,11 +240,11 @@ class Trainer:
         self._progress(TrainingProgress(100.0, self.options.epochs, self.options.epochs, line))
 
 
-UNCALIBRATED = replace(DEFAULT_MIX, sharpness=1.0)
+UNCALIBRATED = replace(DEFAULT_WEIGHTS, inverse_temperature=1.0)
 
 
 def follow(classifier: Classifier, data: WindowSet) -> NDArray[np.float32]:
-    """Give the probabilities of windows as a live stream gives them: each session from a fresh start, in order."""
+    """Return the probabilities of windows as a live stream gives them: each session from a fresh start, in order."""
     answers = np.zeros((len(data), len(classifier.classes)), np.float32)
     for session in np.unique(data.session_index):
         mine = data.session_index == session
@@ -253,12 +253,12 @@ def follow(classifier: Classifier, data: WindowSet) -> NDArray[np.float32]:
 
 
 def log_follow(classifier: Classifier, data: WindowSet) -> NDArray[np.float64]:
-    """Give the logarithms of ``follow``."""
+    """Return the logarithms of ``follow``."""
     return np.log(np.maximum(follow(classifier, data).astype(np.float64), 1e-12))
 
 
 def join(first: WindowSet, second: WindowSet) -> WindowSet:
-    """Give the windows of both, the second's sessions numbered behind the first's."""
+    """Return the windows of both, the second's sessions numbered behind the first's."""
     behind = int(first.session_index.max()) + 1 if len(first) else 0
     return WindowSet(
         np.concatenate([first.windows, second.windows]),
@@ -272,7 +272,7 @@ def join(first: WindowSet, second: WindowSet) -> WindowSet:
 
 
 def _affordable(window: WindowSpec, n_channels: int, n_samples: int) -> WindowSpec:
-    """Give the grid with its hop multiplied until all windows together stay below ``MAX_WINDOW_BYTES``."""
+    """Return the grid with its hop multiplied until all windows together stay below ``MAX_WINDOW_BYTES``."""
     window_bytes = n_channels * window.window_samples * 4
     times = int(np.ceil(n_samples / window.hop_samples * window_bytes / MAX_WINDOW_BYTES))
     return replace(window, hop_ms=window.hop_samples * max(1, times) * 1000.0 / window.rate_hz)

@@ -8,6 +8,7 @@ from math import sqrt
 from typing import Any, Literal
 
 from semg.signals.training.label_alignment import LabelAlignment
+from semg.words import counted
 
 VerdictLevel = Literal["good", "usable", "do not use"]
 
@@ -73,13 +74,13 @@ def judge_version(report: Mapping[str, Any], alignment: LabelAlignment | None = 
     if balanced is None or fewest < MIN_WINDOWS:
         return Verdict(
             "do not use", "few",
-            f"Only {fewest} windows of {few} could be held out, too few to tell whether it is recognised. Record each "
-            "gesture at least five times, for some seconds.",
+            f"Record each gesture at least five times, for several seconds each: {_too_few(fewest, few)} to tell "
+            "whether it is recognised.",
             chance, None,
         )  # fmt: skip
     trials = max(1, int(report.get("trials") or sum(1 for one in gestures.values() if one.get("n"))))
     error = sqrt(max(balanced * (1 - balanced), 0.25 / trials) / trials)
-    shown = f"{100 * balanced:.0f} % balanced, {100 * chance:.0f} % by guessing"
+    shown = f"balanced accuracy {100 * balanced:.0f} %, chance {100 * chance:.0f} %"
 
     def said(level: VerdictLevel, code: str, sentence: str) -> Verdict:
         return Verdict(level, code, sentence, round(chance, 6), round(error, 6))
@@ -95,8 +96,8 @@ def judge_version(report: Mapping[str, Any], alignment: LabelAlignment | None = 
     if near_chance:
         return said(
             "do not use", "chance",
-            f"It recognises hardly more than guessing would ({shown}). Look whether the right gestures were performed "
-            "when they were prompted, and record again.",
+            f"It recognises gestures hardly better than chance ({shown}). Check that each gesture was performed while "
+            "it was prompted, and record again.",
         )  # fmt: skip
     baseline = (report.get("baseline") or {}).get("balanced_accuracy")
     if baseline is not None and report.get("classifier") not in ("logcov_lda", "td_lda"):
@@ -104,19 +105,20 @@ def judge_version(report: Mapping[str, Any], alignment: LabelAlignment | None = 
         if below > max(BELOW_BASELINE, error / 2):
             return said(
                 "do not use", "baseline",
-                f"It is worse than the plain baseline on the same windows ({100 * balanced:.0f} %, baseline "
+                f"It is worse than the simple baseline on the same windows ({100 * balanced:.0f} %, baseline "
                 f"{100 * baseline:.0f} %). Train the classifier “log-covariance + LDA”, or record more repetitions.",
             )  # fmt: skip
     worst, recall = _worst(report)
     if is_poor:
-        return said("usable", "accuracy", f"It is often wrong ({shown}). {report.get('advice') or 'Record more.'}")
+        advice = report.get("advice") or "Record more repetitions."
+        return said("usable", "accuracy", f"It is often wrong ({shown}). {advice}")
     if recall is not None and recall < GOOD_RECALL:
         return said(
             "usable", "gesture",
-            f"{worst} is recognised in only {100 * recall:.0f} % of its windows ({shown}). Record more repetitions of "
-            "it, or perform it more clearly.",
+            f"“{worst}” is recognised in only {100 * recall:.0f} % of its windows ({shown}). Record more repetitions "
+            "of it, or perform it more clearly.",
         )  # fmt: skip
-    return said("good", "good", f"It recognises the gestures well on data that it had not seen ({shown}).")
+    return said("good", "good", f"It recognises the gestures well on data it was not trained on ({shown}).")
 
 
 def compare_with_active(report: Mapping[str, Any], active: Mapping[str, Any] | None) -> str:
@@ -136,23 +138,23 @@ def compare_with_active(report: Mapping[str, Any], active: Mapping[str, Any] | N
     if mine is None or theirs is None or mine >= theirs - WORSE:
         return ""
     return (
-        f"On the same {windows:,} held-out windows it is worse than the version that decides now ({100 * mine:.0f} % "
-        f"balanced, now {100 * theirs:.0f} %)."
+        f"On the same {windows:,} held-out windows it is worse than the version in use (balanced accuracy "
+        f"{100 * mine:.0f} %; version in use {100 * theirs:.0f} %)."
     )
 
 
 def _mismatch(alignment: LabelAlignment) -> str:
     """Return how labels do not match the signal, as a sentence's end; empty when they do."""
     if abs(alignment.lag_ms) >= SHIFTED_MS and alignment.best - alignment.correlation >= SHIFTED_GAIN:
-        word = "before" if alignment.lag_ms > 0 else "behind"
+        word = "before" if alignment.lag_ms > 0 else "after"
         return (
-            f"they lie {abs(alignment.lag_ms) / 1000:.1f} s {word} the muscles' activity. Move them on the page "
-            "Review, or record again."
+            f"they lie {abs(alignment.lag_ms) / 1000:.1f} s {word} the muscle activity. Move the labels on the Review "
+            "page, or record again."
         )
     if max(alignment.correlation, alignment.best) < UNRELATED:
         return (
-            "the muscles are as quiet in the gestures as in rest. Look at the electrodes, and whether the labels are "
-            "this recording's."
+            "the muscles are no more active during the gestures than at rest. Check the electrodes, and that the "
+            "labels belong to this recording."
         )
     return ""
 
@@ -163,6 +165,11 @@ def _fewest(report: Mapping[str, Any]) -> tuple[str, int]:
     found = [(int((gestures.get(name) or {}).get("n") or 0), name) for name in report.get("classes", [])]
     fewest, name = min(found, default=(0, "any gesture"))
     return name, fewest
+
+
+def _too_few(windows: int, gesture: str) -> str:
+    held_out = f"{counted(windows, 'held-out window')} of {gesture}, too few"
+    return f"only {held_out}" if windows else f"no held-out windows of {gesture}"
 
 
 def _worst(report: Mapping[str, Any]) -> tuple[str, float | None]:

@@ -29,9 +29,7 @@ LEVELS = {
     "17.1": "23", "17.2": "22223333", "17.3": "22",
 }  # fmt: skip
 """Sections of ASVS 5.0.0 with the level of each of their requirements, in order."""
-REQUIREMENTS = {
-    f"{section}.{n}": int(level) for section, levels in LEVELS.items() for n, level in enumerate(levels, 1)
-}
+REQUIREMENTS = {f"{section}.{n}": int(level) for section, levels in LEVELS.items() for n, level in enumerate(levels, 1)}
 TEXT = (PROJECT_DIR / "docs" / "asvs.md").read_text(encoding="utf-8")
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")] for line in TEXT.splitlines() if re.match(r"\| \d+\.", line)

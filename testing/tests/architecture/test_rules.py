@@ -33,7 +33,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def strings(path: Path) -> Iterator[str]:
-    """Give the string constants of a module that are not docstrings."""
+    """Yield the string constants of a module that are not docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = {
@@ -178,7 +178,10 @@ def test_nothing_stored_is_unpickled_and_nothing_received_is_evaluated() -> None
 @pytest.mark.parametrize(
     "module",
     [
-        "semg.ingest.server", "semg.inference.worker", "semg.predictor.model_cache", "semg.signals.model.classifier",
+        "semg.ingest.server",
+        "semg.inference.worker",
+        "semg.predictor.model_cache",
+        "semg.signals.model.classifier",
         "semg.jobs.runner",
     ],
 )

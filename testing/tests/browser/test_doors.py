@@ -110,9 +110,7 @@ def at_localhost(settings: Settings) -> Settings:
     return settings.model_copy(update={"public_app_url": f"http://localhost:{settings.streamlit_port}"})
 
 
-def test_passkey_logs_in_without_a_password(
-    page: Page, live_settings: Settings, pool: Pool, tmp_path: Path
-) -> None:
+def test_passkey_logs_in_without_a_password(page: Page, live_settings: Settings, pool: Pool, tmp_path: Path) -> None:
     settings = at_localhost(live_settings)
     devices = page.context.new_cdp_session(page)
     devices.send("WebAuthn.enable")

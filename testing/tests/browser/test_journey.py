@@ -166,7 +166,7 @@ def train(page: Page, pool: Pool, user_id: int) -> None:
     expect(page.get_by_text("Tested on")).to_be_visible()
     with pool.transaction() as tx:
         assert models.find_active(tx, user_id) is None
-    page.get_by_text("shall decide for").click()
+    page.get_by_text(re.compile("Let version .* decide for .* anyway")).click()
     page.get_by_role("button", name="Let this version decide").click()
     expect(page.get_by_text("This version decides now.")).to_be_visible()
     with pool.transaction() as tx:

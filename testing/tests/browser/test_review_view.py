@@ -75,7 +75,7 @@ def view(page: Page, live_settings: Settings, session: Session, tmp_path: Path) 
 
 
 def place(view: Locator, session: Session, at_s: float) -> tuple[float, float]:
-    """Give the point on the page at which a second of the session is drawn, of what is shown now."""
+    """Return the point on the page at which a second of the session is drawn, of what is shown now."""
     canvas = view.locator("canvas").first
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -145,13 +145,13 @@ def test_recording_is_looked_at_and_its_labels_put_right(
 
 
 def near(session: Session, at_s: float) -> re.Pattern[str]:
-    """Give a pattern for a time in milliseconds, to a tenth of a second or so."""
+    """Return a pattern for a time in milliseconds, to a tenth of a second or so."""
     at_ms = us_from_utc(session.started_at) // 1000 + round(1000 * at_s)
     return re.compile("|".join(f"^{(at_ms + 100 * step) // 100}\\d\\d(\\.|$)" for step in range(-2, 3)))
 
 
 def coloured(view: Locator) -> bool:
-    """Tell whether the ribbon of decisions holds the colour of a gesture."""
+    """Return whether the ribbon of decisions holds the colour of a gesture."""
     found: bool = view.locator("canvas").first.evaluate(
         """(c) => { const ratio = c.width / c.clientWidth, top = c.height - 36 * ratio;
           const { data } = c.getContext('2d').getImageData(60 * ratio, top, c.width - 80 * ratio, 4 * ratio);

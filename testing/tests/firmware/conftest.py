@@ -34,7 +34,7 @@ def compile_command(compiler: str, board: str, output: Path, *options: str) -> l
 
 @pytest.fixture(scope="session")
 def compiler() -> str:
-    """Give the compiler's name."""
+    """Return the compiler's name."""
     if shutil.which("g++") is None:
         skip_or_fail("g++ is not installed, so the sketch cannot be compiled for the host")
     return "g++"
@@ -42,7 +42,7 @@ def compiler() -> str:
 
 @pytest.fixture(scope="session")
 def build(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Give a function that compiles the sketch for a board, each variant once."""
+    """Return a function that compiles the sketch for a board, each variant once."""
     folder = tmp_path_factory.mktemp("firmware")
     made: dict[tuple[str, ...], Path] = {}
 
@@ -79,7 +79,7 @@ def thread_sanitizer(tmp_path: Path) -> tuple[str, ...]:
 
 @pytest.fixture
 def run_virtual(tmp_path: Path) -> Callable[..., tuple[list[str], str]]:
-    """Give a function that runs a built sketch on the virtual clock: its datagrams, and its serial output."""
+    """Return a function that runs a built sketch on the virtual clock: its datagrams, and its serial output."""
 
     def run(binary: Path, run_ms: int, **environment: str | int) -> tuple[list[str], str]:
         lines = tmp_path / "datagrams.txt"

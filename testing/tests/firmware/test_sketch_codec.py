@@ -42,7 +42,7 @@ RFC_4231 = [
 
 @pytest.fixture(scope="module")
 def codec(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Codec:
-    """Give a function that answers lines as ``codec.cpp`` says."""
+    """Return a function that answers lines as ``codec.cpp`` says."""
     binary = tmp_path_factory.mktemp("codec") / "codec"
     source = Path(__file__).parent / "codec.cpp"
     warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]

@@ -73,7 +73,7 @@ def running_udpserver(settings: Settings, folder: Path) -> Iterator[subprocess.P
 
 @contextmanager
 def relay(port: int) -> Iterator[tuple[int, list[bytes]]]:
-    """Give a port that passes datagrams on to another, and what has passed."""
+    """Return a port that passes datagrams on to another, and what has passed."""
     passed: list[bytes] = []
     ended = threading.Event()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:

@@ -62,7 +62,7 @@ def verified(datagrams: list[bytes]) -> list[DatagramV2]:
 
 @pytest.fixture
 def run_v2(build: Build, run_virtual: Virtual) -> Callable[..., Run]:
-    """Give a function that builds the sketch with a key and runs it on the virtual clock."""
+    """Return a function that builds the sketch with a key and runs it on the virtual clock."""
 
     def run(board: str, run_ms: int, *options: str, **environment: str | int) -> Run:
         lines, serial = run_virtual(build(board, *V2, *options), run_ms, HOST_UDP_HEX=1, **environment)

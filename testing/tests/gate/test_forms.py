@@ -34,7 +34,7 @@ def post(door: Door, path: str, body: Any, client: httpx.Client | None = None) -
 
 
 def app_of(door: Door) -> tuple[pyotp.TOTP, list[str]]:
-    """Give the account an authenticator app, whose first code is used up."""
+    """Add an authenticator app to the account, whose first code is used up."""
     made = pyotp.TOTP(totp.new_secret())
     now, key = datetime.now(UTC), door.settings.secret_key.get_secret_value()
     with door.pool.transaction() as tx:

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from gate import sockets, uploads
 from gate.sockets import SESSIONS
 from semg.security.login import NewLogin, end_login
-from semg.security.rate_limit import Rates
+from semg.security.rate_limit import RateLimiter
 from semg.security.tokens import Login
 from semg.store import accounts
 from semg.store.pool import execute, one
@@ -294,7 +294,7 @@ def test_database_that_is_away_lets_nobody_in(door: Door, monkeypatch: pytest.Mo
 
 
 def test_requests_of_one_address_are_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door.gate, "_rates", Rates(5.0, lambda: 0.0, burst_s=2.0))
+    monkeypatch.setattr(door.gate, "_rates", RateLimiter(5.0, lambda: 0.0, burst_s=2.0))
     with door.client() as client:
         codes = [client.get("/nothing").status_code for _ in range(12)]
         assert client.get("/_stcore/health").status_code == 200

@@ -80,9 +80,7 @@ async def test_length_is_asked_for_and_bounded(client: httpx.AsyncClient, url: s
         assert answer.status_code in (411, 413), length
 
 
-async def test_page_removes_its_own_files_only(
-    client: httpx.AsyncClient, passed: asyncio.Semaphore, url: str
-) -> None:
+async def test_page_removes_its_own_files_only(client: httpx.AsyncClient, passed: asyncio.Semaphore, url: str) -> None:
     passed.release()
     assert (await client.delete(url)).status_code == 204
     assert (await client.delete(url.replace(SESSIONS.alias("SESSION"), "0" * 32))).status_code == 403

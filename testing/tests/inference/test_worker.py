@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
 from semg.domain import Block, utc_from_us
-from semg.inference.model_registry import Directory
+from semg.inference.model_registry import ActiveModelRegistry
 from semg.inference.predictor_client import PredictorClient
 from semg.inference.worker import InferenceWorker
 from semg.process import bus
@@ -62,7 +62,7 @@ class Recorded:
 async def worker_running(settings: Settings, pool: Pool) -> AsyncIterator[tuple[InferenceWorker, Capture]]:
     client = await bus.connect(settings, "test-worker", forever=False, service="nat_inference")
     capture = Capture(settings)
-    worker = InferenceWorker(settings, client, capture.connect, pool, Directory(pool))
+    worker = InferenceWorker(settings, client, capture.connect, pool, ActiveModelRegistry(pool))
     await worker.subscribe()
     await client.flush()
     task = asyncio.create_task(worker.run())

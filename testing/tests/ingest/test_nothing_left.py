@@ -19,14 +19,14 @@ from semg.domain import CapturePlan, ConditioningSpec, Decision, PlanStep, Windo
 from semg.errors import ConflictError, StoreError
 from semg.jobs.training import run_job
 from semg.maintenance import retention
-from semg.maintenance.priors import BaseKeeper
+from semg.maintenance.priors import PriorKeeper
 from semg.maintenance.video_files import VideoKeeper
 from semg.platform.database.backup import back_up
 from semg.priors.building import store_version
 from semg.privacy import archive_downloads
 from semg.privacy.pseudonyms import keep_name
 from semg.settings import Settings
-from semg.signals.training.population_prior import Base, PersonStatistics
+from semg.signals.training.population_prior import PersonStatistics, PopulationPrior
 from semg.store import audit, decisions, gestures, jobs, models, profiles, schema, sessions, videos
 from semg.store.pool import Pool, execute, one, rows
 from semg.video.files import files_of
@@ -45,7 +45,7 @@ EXPIRY_S = 3.0
 
 
 def traces() -> list[bytes]:
-    """Give what would tell of the person, as it may be stored: texts, and a sample in each of its formats."""
+    """Return what would tell of the person, as it may be stored: texts, and a sample in each of its formats."""
     texts = [word.encode() for text in (NAME, NOTES, PHRASE) for word in text.split() if len(word) > 6]
     samples = [np.array(VALUES, form).tobytes() for form in (">i2", "<i2", ">f4", "<f4", "<i8")]
     return [*texts, *samples, ",".join(map(str, VALUES)).encode()]
@@ -81,7 +81,7 @@ def found_in_tables(pool: Pool, user_id: int) -> list[str]:
 
 
 def told(document: Any, user_id: int, number_may_stay: bool) -> Iterator[str]:
-    """Give what a JSON document tells of the person: the number under a key that names a profile, and the values."""
+    """Yield what a JSON document tells of the person: the number under a key that names a profile, and the values."""
     if isinstance(document, dict):
         for key, value in document.items():
             if key in NAMES_A_PROFILE and str(value) == str(user_id) and not number_may_stay:
@@ -106,7 +106,7 @@ def found_in_files(*folders: Path) -> list[str]:
 
 
 def fill(pool: Pool, settings: Settings, user_id: int, began: datetime) -> None:
-    """Give the person everything that a profile can have, and let most of it tell who it is."""
+    """Make for the person everything that a profile can have, and let most of it tell who it is."""
     ended = began + timedelta(seconds=2)
     with pool.transaction() as tx:
         keep_name(tx, settings.secret_key.get_secret_value(), user_id, NAME)
@@ -170,10 +170,10 @@ def fail(pool: Pool, settings: Settings, user_id: int, other: int, began: dateti
         assert NAME in jobs.get_job(tx, job_id).error, "who sees the job reads the reason"
 
 
-def base_of(*people: str) -> Base:
-    """Give a base in which the first person has a gesture of its own."""
+def base_of(*people: str) -> PopulationPrior:
+    """Return a base in which the first person has a gesture of its own."""
     square = np.eye(10)
-    return Base(
+    return PopulationPrior(
         "people", WindowSpec(200.0, 200, 50), ConditioningSpec("raw", 200.0), 4, 0.5,
         tuple(
             PersonStatistics(
@@ -211,7 +211,7 @@ async def test_nothing_of_an_erased_person_is_left(
             gone = profiles.delete_profile(tx, user_id)
             audit.record(tx, audit.Actor(service="app"), "profile.erased", user_id, **asdict(gone))
         VideoKeeper(pool, settings.videos, VAULT).step()
-        BaseKeeper(pool, settings.data_dir / "bases").step()
+        PriorKeeper(pool, settings.data_dir / "bases").step()
         archive_downloads.remove_exports(settings, pool)
         await until(lambda: senders_in(pool, user_id) == [], "the table of senders has forgotten the person")
         assert found_in_tables(pool, user_id) == []

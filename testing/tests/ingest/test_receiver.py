@@ -17,7 +17,7 @@ from semg.ingest import udp_socket
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.receiver import MAX_TAKEN, Receiver, now_us
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, SLOT_BYTES, Arrivals, readable
+from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, SLOT_BYTES, DatagramBatch, readable
 from semg.ingest.streams.limits import Budgets
 from semg.ingest.streams.sources import MAX_SOURCES, REFUSED_LOOKED_AT, REFUSED_PER_S, Sources
 from semg.ingest.text.streams import IDLE_US
@@ -155,7 +155,7 @@ def _hear(sources: Sources, address: tuple[str, int], at_us: int, n: int = 1, te
     pipeline = Pipeline(25_000, sources._counters)
     pipeline.sources = sources
     pipeline.set_devices([Device(1, ("a0",), 1000.0, allow_v1=True)])
-    pipeline.process(Arrivals.of([(text, at_us, address)] * n), at_us)
+    pipeline.process(DatagramBatch.of([(text, at_us, address)] * n), at_us)
 
 
 def test_table_of_senders_is_bounded_and_makes_room_for_new_ones() -> None:
@@ -221,7 +221,7 @@ def test_flood_for_a_profile_costs_only_its_surplus() -> None:
 
 def test_addresses_are_told_apart() -> None:
     hosts = [("10.0.0.1", 1), ("10.0.0.1", 2), ("10.0.0.2", 1), ("fe80::1", 1), ("fe80::2", 1)]
-    arrivals = Arrivals.of([(b"", 0, address) for address in hosts])
+    arrivals = DatagramBatch.of([(b"", 0, address) for address in hosts])
     assert arrivals.addresses.shape == (5, ADDRESS_BYTES)
     assert len(set(arrivals.senders.tolist())) == 5
     assert [readable(address) for address in arrivals.addresses] == hosts

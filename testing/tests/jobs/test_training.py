@@ -34,7 +34,7 @@ def run(settings, pool: Pool, user_id: int, session_ids: list[int], kind: str = 
 
 
 def only(recording: Recording, keep: Callable[[str, int], bool]) -> Recording:
-    """Give the recording with the labels of other stretches removed."""
+    """Return the recording with the labels of other stretches removed."""
     labelled = recording.labelled
     wanted = [i for i, s in enumerate(labelled.stretches) if keep(s.label, s.repetition)]
     place = np.full(len(labelled.stretches) + 1, -1, np.int32)
@@ -256,7 +256,7 @@ def test_version_that_is_worse_on_the_same_windows_does_not_take_the_place(
     with pool.transaction() as tx:
         assert models.find_active(tx, user_id).version == 1
         why = models.get_model(tx, user_id, 2).report["activation"]["why"]
-    assert "worse than the version that decides now" in why
+    assert "worse than the version in use" in why
 
 
 def test_calibration_without_a_model_fails_with_a_sentence(settings, pool, user_id, recordings, add_session) -> None:

@@ -11,7 +11,7 @@ import pytest
 from semg.domain import REST, Block, Device, us_from_utc
 from semg.maintenance.session_quality import judge_sessions
 from semg.privacy.consent import TEST_PERSON
-from semg.signals.repetition_quality import Judged, compare_with_rest, judge_repetition, judge_session
+from semg.signals.repetition_quality import RepetitionQuality, compare_with_rest, judge_repetition, judge_session
 from semg.store import blocks, gestures, profiles, sessions
 from semg.store.pool import Pool
 from semg.store.session_quality import SessionQuality, find_quality, list_quality, save_quality
@@ -28,8 +28,8 @@ def block(seconds: float, spread: float, *, start_us: int = us_from_utc(T0), use
     return Block(user_id, 1, True, False, 0, times, times, samples.astype(np.float32))
 
 
-def judged(gesture: str, level: str = "good", reason: str = "good", rms: float = 100.0) -> Judged:
-    return Judged(gesture, level, reason, np.array([rms, rms]))  # type: ignore[arg-type]
+def judged(gesture: str, level: str = "good", reason: str = "good", rms: float = 100.0) -> RepetitionQuality:
+    return RepetitionQuality(gesture, level, reason, np.array([rms, rms]))  # type: ignore[arg-type]
 
 
 def test_good_repetition_is_good_and_faults_are_named_with_their_channel() -> None:

@@ -25,7 +25,7 @@ def app_of_test(settings: Settings, pool: Pool, monkeypatch: pytest.MonkeyPatch)
     """The app on the test's own database."""
     made = App(settings, pool)
     monkeypatch.setattr(runtime, "make_app", lambda: made)
-    monkeypatch.setattr(archive_downloads, "begin", archive_downloads.Desk().begin)
+    monkeypatch.setattr(archive_downloads, "begin", archive_downloads.ArchiveDownloads().begin)
     monkeypatch.setattr(login, "of_connection", lambda: st.session_state.get(LOGIN_OF_TEST, 0))
     st.cache_resource.clear()
     with pool.transaction() as tx:
@@ -36,7 +36,7 @@ def app_of_test(settings: Settings, pool: Pool, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def open_page(app_of_test: App, pool: Pool) -> Callable[..., AppTest]:
-    """Give a page after its first run, by its file's name, logged in."""
+    """Return a page after its first run, by its file's name, logged in."""
 
     def opened(name: str = "", **state: object) -> AppTest:
         page = AppTest.from_file(str(MAIN), default_timeout=30)

@@ -267,6 +267,6 @@ def test_video_is_shown_only_when_it_can_be_played(show, pool: Pool, profile_id:
 
 
 def players(page: AppTest) -> list[str]:
-    """Give what each video on a page was given."""
+    """Return what each video on a page was given."""
     found = [one.proto for one in page.main.children.values() if isinstance(one, UnknownElement)]
     return [str(proto) for proto in found if "videos/" in str(proto)]

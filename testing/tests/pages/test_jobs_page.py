@@ -57,7 +57,7 @@ def test_report_is_shown_and_an_older_version_activated(open_page: Open, pool: P
     assert [one.value for one in page.metric] == ["85.0 %", "90.0 %", "86.0 %"]
     captions = " ".join(one.value for one in page.caption)
     assert "chance 50.0 %" in captions
-    assert "always the most frequent 40.0 %" in captions
+    assert "always naming the most frequent gesture: 40.0 %" in captions
     assert "the last session held out" in all_text(page)
     field(page.selectbox, "Version").select_index(1).run()
     act(page, "activate").click().run()
@@ -144,7 +144,7 @@ def test_version_without_its_report_yet_says_so(open_page: Open, pool: Pool, pro
         models.activate_model(tx, profile_id, 1)
     page = open_page(JOBS)
     assert not page.exception
-    assert "Its report is being made" in all_text(page)
+    assert "the report will appear here" in all_text(page)
     with pool.transaction() as tx:
         models.update_report(tx, profile_id, 1, {"incomplete": "the training was canceled"})
     assert "no report of this version: the training was canceled" in all_text(open_page(JOBS))
@@ -167,12 +167,12 @@ def drawings(page: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("made", "doubt"),
     [
-        ({"verdict": {"level": "do not use", "code": "chance", "sentence": "It recognises hardly more than guessing."}},
-         "hardly more than guessing"),
+        ({"verdict": {"level": "do not use", "code": "chance", "sentence": "It is hardly better than chance."}},
+         "hardly better than chance"),
         ({"verdict": {"level": "good", "code": "good", "sentence": "It is good."},
-          "activation": {"activated": False, "why": "It is worse than the version that decides now."}},
+          "activation": {"activated": False, "why": "It is worse than the version in use."}},
          "worse than the version"),
-        ({"pending": True}, "has not been tried"),
+        ({"pending": True}, "has not been tested on held-out data"),
     ],
 )  # fmt: skip
 def test_version_with_a_doubt_decides_only_when_it_is_said_twice(
@@ -204,4 +204,4 @@ def test_use_these_is_not_offered_for_what_recognises_next_to_nothing(
     insert_models(pool, profile_id, 1, {"operating_points": points})
     page = open_page(LIVE)
     assert not [one for one in page.button if one.label.startswith("Use these")]
-    assert "recognise 3 % of the gestures at most" in " ".join(one.value for one in page.caption)
+    assert "recognise at most 3 % of the gestures" in " ".join(one.value for one in page.caption)

@@ -34,7 +34,7 @@ def test_overview_shows_services_and_why_a_sender_is_refused(open_page: Open, po
     table = page.dataframe[0].value
     assert table["Profile"].tolist() == ["Ada", "Ada"]
     assert table["Clock"].tolist() == ["", "± 1.2 ms, -20 ppm"]
-    assert "another number of channels" in table["State"][0]
+    assert "the number of channels differs" in table["State"][0]
 
 
 def show_sender(pool: Pool, **source: object) -> None:
@@ -123,11 +123,11 @@ def show_stream(pool: Pool, user_id: int, **changes: object) -> None:
     ("changes", "said"),
     [
         ({}, "● good"),
-        ({"low": 1958.0, "high": 70_000.0}, "■ Values 1958 to 70000 lie outside the range 0 to 4095"),
-        ({"samples": 900, "datagrams": 900}, "■ 90 samples/s come from Ada's device, but 200 are set"),
-        ({"refused": {"second_sender": 2000}}, "■ 50% of what comes for Ada is refused: two devices send for Ada"),
+        ({"low": 1958.0, "high": 70_000.0}, "■ Ada's values run from 1958 to 70000, beyond the range 0 to 4095"),
+        ({"samples": 900, "datagrams": 900}, "■ Ada's device sends 90 samples/s, but 200 is set"),
+        ({"refused": {"second_sender": 2000}}, "■ 50% of the data sent for Ada is refused: two devices send for Ada"),
         ({"missing": 400, "samples": 1600}, "■ 20.0% of Ada's samples are lost"),
-        ({"segments": 30}, "■ The time of Ada's device started anew 29 times"),
+        ({"segments": 30}, "■ Ada's device restarted, or its clock jumped, 29 times"),
     ],
 )
 @pytest.mark.parametrize("where", ["overview", LIVE, CAPTURE])
@@ -169,10 +169,10 @@ def test_text_that_cannot_be_read_is_shown_with_a_line_that_would_be_right(
     page = open_page()
     assert not page.exception
     (warning,) = [one.value for one in page.warning]
-    assert "JSON arrived" in warning
+    assert "JSON was received" in warning
     assert f"{profile_id},1000,2048,2048,2048,2048" in warning
     said = all_text(open_page(CAPTURE))
-    assert "Nothing streams for Ada. A device at 10.0.0.7:2390 sends what cannot be read" in said
+    assert "No data is arriving for Ada. A device at 10.0.0.7:2390 sends data that cannot be read" in said
 
 
 def test_windows_and_decisions_are_expected_where_a_model_is_active(
@@ -185,4 +185,4 @@ def test_windows_and_decisions_are_expected_where_a_model_is_active(
         decided = {str(profile_id): {"seconds": 10.0, "windows": 200, "decisions": 200}}
         services.upsert_service(tx, "nat_inference", "a:2", 2, now(), {"streams": decided})
     row = open_page().dataframe[0].value.iloc[0]
-    assert (row["State"], row["Stream"][-41:]) == ("● good", "minute · 20.0 windows/s, 20.0 decisions/s")
+    assert (row["State"], row["Stream"][-47:]) == ("● good", "restarts/min · 20.0 windows/s, 20.0 decisions/s")

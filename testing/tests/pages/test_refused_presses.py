@@ -107,7 +107,7 @@ def test_archives_are_counted_by_the_server(
 
 @pytest.mark.servers
 def test_few_archives_are_made_at_once_of_all_accounts(pool: Pool, settings: Settings, held: threading.Event) -> None:
-    desk = archive_downloads.Desk(at_once=2)
+    desk = archive_downloads.ArchiveDownloads(at_once=2)
     making = [desk.begin(pool, settings, user_id, account_id=user_id) for user_id in (1, 2)]
     with pytest.raises(archive_downloads.ConflictError, match="2 archives are being made"):
         desk.begin(pool, settings, 3, account_id=3)

@@ -159,12 +159,12 @@ def test_file_from_elsewhere_is_asked_about_and_remembered(open_page: Open, pool
     page = upload(open_page(REVIEW, mode="Import a recording"), profile_id, "Walk.TXT", seconds_file())
     assert not page.exception
     assert [one.value for one in page.error] == []
-    assert "which label means rest" in all_text(page)
+    assert "the label that means rest" in all_text(page)
     key = f"0-{profile_id}"
     assert page.selectbox(key=f"import-time-{key}").value == "time"
     assert page.selectbox(key=f"import-unit-{key}").value == "s"
     assert page.selectbox(key=f"import-rest-{key}").value == "relax"
-    assert "600 samples at 200 a second, 3 s" in all_text(page)
+    assert "600 samples at 200 samples/s, 3 s" in all_text(page)
     assert button(page, "Import into Ada").disabled
     page.checkbox(key=f"import-right-{key}").check()
     page.checkbox(key=f"import-names-{key}").check().run()
@@ -191,7 +191,8 @@ def test_cut_file_is_offered_to_its_last_good_line(open_page: Open, pool: Pool, 
     rows = [f"{5 * i},{i % 7},1,2,3,rest,1" for i in range(600)]
     content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows, "3000,1"]).encode()
     page = upload(open_page(REVIEW, mode="Import a recording"), profile_id, "cut.csv", content)
-    assert "cut.csv is cut off: its last line (602) is only “3000,1”" in " ".join(one.value for one in page.warning)
+    warned = " ".join(one.value for one in page.warning)
+    assert "cut.csv is cut off: its last line (602) is incomplete (“3000,1”)" in warned
     button(page, "Import into Ada").click().run()
     with pool.transaction() as tx:
         (session,) = sessions.list_sessions(tx, profile_id)
@@ -204,7 +205,7 @@ def test_same_file_is_not_imported_twice_under_one_name(open_page: Open, pool: P
     for name in ("walk.csv", "WALK.CSV"):
         page = upload(open_page(REVIEW, mode="Import a recording"), profile_id, name, content)
         button(page, "Import into Ada").click().run()
-    assert "session called “walk” already" in page.error[0].value
+    assert "session called “walk” already exists" in page.error[0].value
     with pool.transaction() as tx:
         assert len(sessions.list_sessions(tx, profile_id)) == 1
 

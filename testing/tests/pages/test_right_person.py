@@ -272,7 +272,7 @@ def test_import_shows_what_it_adds_to_whose_bank_before_it_does(open_page: Open,
     before = fingerprint(pool, two.bea)
     page = open_page(REVIEW, profile_id=two.bea, mode="Import a recording")
     page.file_uploader(key=f"import-0-{two.bea}").set_value(FILE).run()
-    said = "600 samples at 200 a second, 3 s, 2 repetitions of 2 gestures, 1 known."
+    said = "600 samples at 200 samples/s, 3 s, 2 repetitions of 2 gestures, 1 of them already in the gesture bank."
     assert f"This adds to **Bea** one session: {said}" in all_text(page)
     assert "New in the gesture bank of **Bea**: wave." in all_text(page)
     assert fingerprint(pool, two.bea) == before
@@ -332,7 +332,7 @@ def test_webcam_goes_off_with_a_person_who_has_not_agreed_and_stays_off(
     assert camera.stopped
     assert "webcam" not in page.session_state
     assert (page.toggle(key="webcam-on").value, page.toggle(key="webcam-on").disabled) == (False, True)
-    assert "Bea has not agreed to being filmed. The consent is recorded on the page Profiles." in all_text(page)
+    assert "Bea has not agreed to being filmed. The consent is recorded on the Profiles page." in all_text(page)
     link = next(one for one in page.get("page_link") if "consent" in one.proto.label)
     assert link.proto.query_string == f"profile={two.bea}"
     page.selectbox(key=WHO).select(two.ada).run()
@@ -356,7 +356,7 @@ def test_refusal_for_want_of_consent_names_person_and_page_with_a_link(open_page
     page = open_page(CAPTURE, profile_id=two.bea)
     act(page, "start").click().run()
     assert page.error[0].value == (
-        "Bea no longer agrees to being recorded: record the consent on the page Profiles first."
+        "Bea no longer agrees to being recorded: record the consent on the Profiles page first."
     )
     links = [one.proto for one in page.get("page_link") if "consent" in one.proto.label]
     assert {one.query_string for one in links} == {f"profile={two.bea}"}

@@ -126,7 +126,7 @@ class Installation:
 
 @contextmanager
 def installed(values: dict[str, str]) -> Iterator[Installation]:
-    """Give an installation with two services; nothing of it is left afterwards."""
+    """Return an installation with two services; nothing of it is left afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="semg-platform-"))
     folder.chmod(0o755)  # so that PostgreSQL's account reaches the cluster when root runs the tests
     made = Installation(

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from semg.predictor.model_cache import Loaded, Predictor
-from semg.predictor.stream_adapters import Followers
+from semg.predictor.stream_adapters import StreamAdapters
 from semg.signals.dataset import make_windows
 from semg.signals.model.adaptation import BLOCK, Adapter
 from semg.signals.model.batched_forward import prepare
@@ -128,7 +128,7 @@ def test_broken_classifier_in_the_same_pass_changes_nothing_for_a_followed_strea
 
 
 def test_followers_are_bounded(classifier) -> None:
-    followers = Followers(3)
+    followers = StreamAdapters(3)
     for user_id in range(10):
         followers.take(user_id, 1, 1, classifier).busy.release()
     assert list(followers._by_user) == [7, 8, 9]
@@ -136,4 +136,4 @@ def test_followers_are_bounded(classifier) -> None:
 
 def test_plain_classifier_follows_nothing() -> None:
     session = ARM.labelled_session(1, make_plan(GESTURES, 3, 1.5))
-    assert Followers(3).take(1, 1, 1, fit([session], "logcov_lda")) is None
+    assert StreamAdapters(3).take(1, 1, 1, fit([session], "logcov_lda")) is None

@@ -26,7 +26,7 @@ from semg.privacy.consent import TEST_PERSON
 from semg.privacy.data_archive import write_archive
 from semg.settings import Settings
 from semg.signals.conditioning import ConditioningSpec
-from semg.signals.training.population_prior import Base, PersonStatistics
+from semg.signals.training.population_prior import PersonStatistics, PopulationPrior
 from semg.signals.windows import WindowSpec
 from semg.store import access, accounts, audit, consents, decisions, jobs, profiles, repetitions
 from semg.store.pool import Pool, execute
@@ -175,7 +175,9 @@ def test_part_in_base_statistics_is_in_it(pool: Pool, settings: Settings, filled
         PersonStatistics(name, (name,), ("fist", "rest"), 4, *(np.full((2, 2), 7.0 + i) for _ in range(5)))
         for i, name in enumerate(names)
     ]
-    base = Base("2 people", WindowSpec(200.0, 200, 50, 0), ConditioningSpec("raw", 200.0, 50.0), 2, 0.0, tuple(people))
+    base = PopulationPrior(
+        "2 people", WindowSpec(200.0, 200, 50, 0), ConditioningSpec("raw", 200.0, 50.0), 2, 0.0, tuple(people)
+    )
     folder = settings.data_dir / "bases"
     store_version(folder, [base])
     (folder / "base-9-damaged.safetensors").write_bytes(b"x")

@@ -12,11 +12,11 @@ import pytest
 
 from semg.block_table import BlockTable
 from semg.maintenance import priors, retention
-from semg.maintenance.priors import BaseKeeper
+from semg.maintenance.priors import PriorKeeper
 from semg.priors.building import load_base
 from semg.privacy import consent
 from semg.privacy.consent import TEST_PERSON
-from semg.signals.training.population_prior import Base
+from semg.signals.training.population_prior import PopulationPrior
 from semg.store import erasing, models, profiles, sessions
 from semg.store.pool import Pool, execute, rows
 from testing.kits.store_data import T0, Filled, fill, insert_block
@@ -80,7 +80,7 @@ def test_erased_and_unwilling_people_are_taken_out_of_stored_bases(
             for n in range(4)
         ]
     found = [statistics_of(str(number), learned, options) for number in people]
-    store_version(tmp_path, [Base.of("4 people", learned[0], options, found)])
+    store_version(tmp_path, [PopulationPrior.of("4 people", learned[0], options, found)])
     (path,) = tmp_path.glob("*.safetensors")
     cut, writing = tmp_path / "base-9-x.partial", tmp_path / "base-10-x.partial"
     for partial in (cut, writing):
@@ -88,7 +88,7 @@ def test_erased_and_unwilling_people_are_taken_out_of_stored_bases(
     os.utime(cut, (path.stat().st_mtime - priors.NOTED_S - 1,) * 2)
     path.chmod(0o644)
     tmp_path.chmod(0o755)
-    keeper = BaseKeeper(pool, tmp_path)
+    keeper = PriorKeeper(pool, tmp_path)
     keeper.step()
     assert not cut.exists(), "left by a process that was killed"
     writing.unlink()

@@ -10,7 +10,7 @@ import pytest
 from nats.aio.client import Client
 
 from semg.process import bus
-from semg.process.partition_leases import PartitionShare
+from semg.process.partition_leases import PartitionLeases
 from semg.settings import Settings
 from semg.wire.messages import SHARES_STREAM, share_subject
 from testing.kits.ingest_kit import until
@@ -24,7 +24,7 @@ class Worker:
     """A worker that notes what it has, and what nobody else may have at the same time."""
 
     def __init__(self, client: Client, settings: Settings, owners: dict[int, Worker], kind: str = "inference") -> None:
-        self.share = PartitionShare(client, settings, kind, self.apply)
+        self.share = PartitionLeases(client, settings, kind, self.apply)
         self.has: set[int] = set()
         self.history: list[set[int]] = []
         self._owners = owners

@@ -104,7 +104,7 @@ def test_given_rate_is_used(tmp_path):
     ("text", "said"),
     [
         ("", "no rows"),
-        ("hello\n1\n", "1 columns"),
+        ("hello\n1\n", "1 column[.]"),
         ("hello,you\n1,2\n", "lacks the columns millis, gesture; expected the header"),
         ("millis,a0,word\n0,1,rest\n5,1,rest\n", "lacks the column gesture"),
         ("millis,a0,word,gesture\n0,1,x,rest\n5,1,x,rest\n", "Say which are channels"),
@@ -116,12 +116,12 @@ def test_given_rate_is_used(tmp_path):
         (HEADER + "0,1,inf,rest,0\n5,1,2,rest,0\n", "column a1"),
         (HEADER + "0,1,x,rest,0\n5,1,2,rest,0\n", "column a1 .* 'x'"),
         (HEADER + "0,1,1e30,rest,0\n5,1,2,rest,0\n", "column a1"),
-        (HEADER + "5,1,2,rest,0\n0,1,2,rest,0\n", "millis must grow"),
-        (HEADER + "5,1,2,rest,0\n" * 1000, "shows inf samples/s"),
+        (HEADER + "5,1,2,rest,0\n0,1,2,rest,0\n", "millis must not go backwards"),
+        (HEADER + "5,1,2,rest,0\n" * 1000, "gives inf samples/s"),
         (HEADER + "0,1,2,rest,one\n5,1,2,rest,0\n", "column repetition"),
-        (HEADER + "0,1,2,rest,0\n5000,1,2,rest,0\n", "steps like microseconds"),
-        (HEADER + "0,1,2,rest,0\n50000,1,2,rest,0\n", "shows 0.02 samples/s; expected 50 to 2000"),
-        (HEADER + "0,1,2,rest,0\n5,1,2,rest,0,9,9,9\n7,7\n", "line 3 has 8 fields, and the first line 5"),
+        (HEADER + "0,1,2,rest,0\n5000,1,2,rest,0\n", "the steps of millis look like microseconds"),
+        (HEADER + "0,1,2,rest,0\n50000,1,2,rest,0\n", "gives 0.02 samples/s; expected 50 to 2000"),
+        (HEADER + "0,1,2,rest,0\n5,1,2,rest,0,9,9,9\n7,7\n", "line 3 has 8 fields, but the first line has 5"),
     ],
 )
 def test_bad_content_is_refused_with_its_place(tmp_path, text, said):
@@ -179,7 +179,7 @@ def test_small_file_that_unpacks_to_a_large_one_is_refused_before_it_is_in_memor
 
 @pytest.mark.parametrize("text", ["a," * 1_000_000, "millis," + "x" * 10_000, "a0," * 80 + "\n" + "1," * 80])
 def test_header_of_absurd_width_is_refused(tmp_path, text):
-    with pytest.raises(RecordingError, match=r"line of (more than|\d+ columns)"):
+    with pytest.raises(RecordingError, match=r"line of more than|it has \d+ columns"):
         load_recording(put(tmp_path, text))
 
 

@@ -47,7 +47,7 @@ def test_damaged_file_is_refused_with_its_name(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for cut in (5, 200, len(whole) - 3):
         path.write_bytes(whole[:cut])
-        with pytest.raises(RecordingError, match=r"r\.parquet cannot be read"):
+        with pytest.raises(RecordingError, match=r"r\.parquet cannot be read: it is not a readable Parquet file"):
             load_recording(path, limits=UPLOAD)
     for _ in range(5):
         noisy = bytearray(whole)
@@ -65,7 +65,7 @@ def test_file_of_too_many_rows_or_columns_is_refused_before_it_is_unpacked(
 ) -> None:
     with monkeypatch.context() as small:
         small.setattr(encoded_text, "MAX_PARQUET_BYTES", 100)
-        with pytest.raises(RecordingError, match="at most 100 are read"):
+        with pytest.raises(RecordingError, match="at most 100 are read of a Parquet file"):
             load_recording(put(tmp_path, pa.table(samples())))
     monkeypatch.setattr(encoded_text, "MAX_PARQUET_ROWS", 399)
     with pytest.raises(RecordingError, match="at most 399 rows"):

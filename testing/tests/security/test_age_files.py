@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semg.errors import SealError, SettingsError
+from semg.errors import EncryptedFileError, SettingsError
 from semg.security import age_files
 from testing.tests.conftest import skip_or_fail
 
@@ -52,7 +52,7 @@ def test_no_changed_or_shortened_file_gives_anything_as_whole(
     else:
         whole[index] ^= 1 << bit
     path.write_bytes(whole)
-    with pytest.raises(SealError, match=r"changed|cut off|another key"):
+    with pytest.raises(EncryptedFileError, match=r"changed|cut off|another key"):
         decrypt(path)
 
 
@@ -60,14 +60,14 @@ def test_bytes_after_the_end_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "file.age"
     encrypt(path, b"x" * 70_000)
     path.write_bytes(path.read_bytes() + b"more")
-    with pytest.raises(SealError, match="changed or cut off"):
+    with pytest.raises(EncryptedFileError, match="changed or cut off"):
         decrypt(path)
 
 
 def test_another_key_opens_nothing_and_is_named_as_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "file.age"
     encrypt(path, b"content")
-    with pytest.raises(SealError, match="another key"):
+    with pytest.raises(EncryptedFileError, match="another key"):
         decrypt(path, age_files.read_identities(age_files.make_identity(), "another"))
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semg.errors import SealError, SettingsError
+from semg.errors import EncryptedFileError, SettingsError
 from semg.security.encrypted_files import CHUNK_BYTES, HEADER_BYTES, Vault, is_sealed
 
 STORED_BYTES = CHUNK_BYTES + 28
@@ -83,18 +83,18 @@ def test_changed_file_is_refused_and_gives_no_other_bytes(tmp_path: Path, damage
             assert not file.complete
             assert file.read() == content[: 2 * CHUNK_BYTES]
         else:
-            with pytest.raises(SealError, match="changed"):
+            with pytest.raises(EncryptedFileError, match="changed"):
                 file.read()
 
 
 def test_other_key_purpose_and_file_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "file", b"content")
-    with pytest.raises(SealError, match="SECRET_KEY"):
+    with pytest.raises(EncryptedFileError, match="SECRET_KEY"):
         Vault("another").open(path, "video 1")
-    with pytest.raises(SealError, match="SECRET_KEY"):
+    with pytest.raises(EncryptedFileError, match="SECRET_KEY"):
         vault.open(path, "video 2")
     (tmp_path / "plain").write_bytes(b"plain" * 100)
-    with pytest.raises(SealError, match="no encrypted file"):
+    with pytest.raises(EncryptedFileError, match="no encrypted file"):
         vault.open(tmp_path / "plain", "video 1")
     with pytest.raises(SettingsError, match="SECRET_KEY"):
         Vault("")

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 
-from semg.errors import SealError, SettingsError, WireError
+from semg.errors import EncryptedFileError, SettingsError, WireError
 from semg.security import tokens
 from semg.security.encrypted_files import Vault
 from semg.security.field_encryption import decrypt, encrypt, is_current
@@ -74,11 +74,11 @@ def test_every_step_of_a_rotation_reads_what_its_neighbours_made(
 def test_a_key_that_is_gone_opens_nothing(tmp_path: Path) -> None:
     with pytest.raises(WireError, match="SECRET_KEYS_OLD"):
         tokens.read_login_of(AFTER, tokens.LIVE, token_of(BEFORE), "21")
-    with pytest.raises(SealError, match="another SECRET_KEY"):
+    with pytest.raises(EncryptedFileError, match="another SECRET_KEY"):
         decrypt(AFTER, b"p", b"row 1", encrypt(BEFORE, b"p", b"row 1", b"plain"))
     with Vault(BEFORE).create(tmp_path / "file", "video 1") as file:
         file.write(b"content")
-    with pytest.raises(SealError, match="neither SECRET_KEY nor in SECRET_KEYS_OLD"):
+    with pytest.raises(EncryptedFileError, match="neither SECRET_KEY nor in SECRET_KEYS_OLD"):
         Vault(AFTER).open(tmp_path / "file", "video 1")
 
 
@@ -141,7 +141,7 @@ def test_secret_from_before_is_read_with_any_key_of_the_ring() -> None:
         assert decrypt(ring, b"p", b"row 1", stored) == b"plain"
         assert not is_current(ring, stored)
     for ring, purpose, row in ((AFTER, b"p", b"row 1"), (BEFORE, b"q", b"row 1"), (BEFORE, b"p", b"row 2")):
-        with pytest.raises(SealError):
+        with pytest.raises(EncryptedFileError):
             decrypt(ring, purpose, row, stored)
 
 
@@ -154,7 +154,7 @@ def test_secret_from_before_that_begins_like_a_new_one_is_read() -> None:
 def test_number_of_the_key_cannot_be_changed() -> None:
     stored = encrypt(ROTATED, b"p", b"row", b"plain")
     for number in (key_id(FIRST), key_id(THIRD), bytes(8)):
-        with pytest.raises(SealError):
+        with pytest.raises(EncryptedFileError):
             decrypt(ROTATED, b"p", b"row", stored[:4] + number + stored[12:])
 
 
@@ -166,7 +166,7 @@ def test_file_from_before_is_read_with_any_key_of_the_ring() -> None:
             assert file.complete
             assert len(file.read()) == file.size > 0
         assert not Vault(ring).is_current(path)
-    with pytest.raises(SealError, match="SECRET_KEY"):
+    with pytest.raises(EncryptedFileError, match="SECRET_KEY"):
         Vault(AFTER).open(path, "fuzz")
 
 
@@ -174,9 +174,9 @@ def test_file_from_before_is_read_with_any_key_of_the_ring() -> None:
 def test_file_that_is_cut_in_its_head_is_refused(tmp_path: Path, n: int) -> None:
     for start in (b"SEMGSEAL\x01", b"SEMGSEAL\x02"):
         (tmp_path / "file").write_bytes((start + os.urandom(40))[:n])
-        with pytest.raises(SealError):
+        with pytest.raises(EncryptedFileError):
             with Vault(BEFORE).open(tmp_path / "file", "p") as file:
-                raise SealError("empty" if file.size == 0 else "")
+                raise EncryptedFileError("empty" if file.size == 0 else "")
 
 
 def test_nothing_is_made_without_a_key() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from semg.signals.features import band_covariance, choose_crossing, log_covariance
+from semg.signals.features import band_covariance, choose_crossover_hz, log_covariance
 
 
 def tone(hz: float, rate_hz: float = 200.0, n: int = 50, channels: int = 2) -> np.ndarray:
@@ -43,7 +43,7 @@ def test_a_windows_features_do_not_depend_on_its_neighbours():
 @pytest.mark.parametrize("channels", [1, 4, 8, 16])
 def test_every_device_has_features(rate_hz, channels):
     n = round(0.25 * rate_hz)
-    crossing = choose_crossing(channels, n, rate_hz)
+    crossing = choose_crossover_hz(channels, n, rate_hz)
     assert 0 <= crossing < 0.25
     assert (crossing > 0) == (n >= 3 * channels)
     windows = np.random.default_rng(3).normal(0, 1, (3, channels, n)).astype(np.float32)

@@ -105,7 +105,7 @@ def test_fifth_wrong_try_locks_even_the_right_password_out(pool: Pool, account_i
 
 
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give the hashes that passwords are compared with from now on."""
+    """Return the hashes that passwords are compared with from now on."""
     seen: list[str] = []
 
     class Counting(PasswordHasher):

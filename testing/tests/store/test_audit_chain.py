@@ -18,7 +18,7 @@ from semg.errors import ConflictError, InvalidValueError, StoreError
 from semg.platform.database import schema_setup as runner
 from semg.platform.servers.postgres import PostgresServer
 from semg.security import audit_chain
-from semg.security.audit_chain import Noted, Verdict
+from semg.security.audit_chain import ChainVerdict, Noted
 from semg.settings import PROJECT_DIR, Settings
 from semg.store import accounts, audit, audit_log, retention, schema
 from semg.store.audit import Actor
@@ -39,7 +39,7 @@ def fill(pool: Pool, n: int = 5) -> None:
             audit.record(tx, who, "profile.erased", 21 + index, samples=index, a=2**100)
 
 
-def verify(pool: Pool, noted: Noted | None = None) -> Verdict:
+def verify(pool: Pool, noted: Noted | None = None) -> ChainVerdict:
     with pool.transaction() as tx:
         return audit_chain.verify(tx, noted)
 
@@ -72,7 +72,7 @@ def test_chain_has_no_gap_and_both_computations_agree(pool: Pool) -> None:
 
 
 def test_empty_log_is_whole(pool: Pool) -> None:
-    assert verify(pool) == Verdict()
+    assert verify(pool) == ChainVerdict()
 
 
 @pytest.mark.parametrize(

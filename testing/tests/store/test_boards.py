@@ -8,7 +8,7 @@ from dataclasses import astuple
 
 import pytest
 
-from semg.domain import NEVER_SENT, BoardMark
+from semg.domain import NEVER_SENT, HighWaterMark
 from semg.errors import ConflictError, InvalidValueError, NotFoundError, StoreError
 from semg.security.board_keys import make_board
 from semg.store import boards, profiles
@@ -115,8 +115,8 @@ def test_what_was_seen_is_remembered_and_never_goes_back(pool: Pool) -> None:
         board_id, other = boards.insert_board(tx, "a"), boards.insert_board(tx, "b")
         newest = NEVER_SENT
         for mark in ((0, 5), (7, 90), (7, 100), (7, 50), (3, 200), ((1 << 32) - 1, 1 << 61), (0, (1 << 62) - 1)):
-            boards.remember_marks(tx, {board_id: BoardMark(*mark), 999: BoardMark(1, 1)})
-            newest = max(newest, BoardMark(*mark), key=astuple)
+            boards.remember_marks(tx, {board_id: HighWaterMark(*mark), 999: HighWaterMark(1, 1)})
+            newest = max(newest, HighWaterMark(*mark), key=astuple)
             assert boards.get_board(tx, board_id).last == newest
         assert boards.get_board(tx, other).last == NEVER_SENT
 

@@ -61,7 +61,7 @@ def test_nothing_is_recorded_imported_or_trained_without_consent(pool: Pool, fil
         with pytest.raises(ConflictError, match=why), pool.transaction() as tx:
             sessions.insert_session(tx, user_id, "file", "import", T0, T0 + timedelta(seconds=1), status="completed",
                                     device=device)  # fmt: skip
-    with pytest.raises(ConflictError, match="page Profiles"), pool.transaction() as tx:
+    with pytest.raises(ConflictError, match="the Profiles page"), pool.transaction() as tx:
         jobs.insert_job(tx, filled.user_id, [filled.session_id], "cnn", {})
 
 

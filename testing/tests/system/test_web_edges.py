@@ -37,7 +37,7 @@ SERVER_NAME = "emg.lab.example"
 
 
 def listening(process: psutil.Process) -> set[str]:
-    """Give the addresses that a process and its children listen on."""
+    """Return the addresses that a process and its children listen on."""
     found = set()
     for one in (process, *process.children(recursive=True)):
         found |= {c.laddr.ip for c in one.net_connections("tcp") if c.status == psutil.CONN_LISTEN}

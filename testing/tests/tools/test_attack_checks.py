@@ -10,7 +10,7 @@ import pytest
 
 from semg.platform.servers import embedded
 from semg.security import audit_chain
-from semg.security.audit_chain import Verdict
+from semg.security.audit_chain import ChainVerdict
 from semg.settings import Settings
 from semg.store import accounts, audit
 from semg.store.pool import Pool
@@ -174,7 +174,7 @@ def test_log_that_was_changed_is_found_and_a_check_that_finds_nothing_is_too(
             audit.record(tx, audit.Actor("ada"), "profile.changed", number + 1)
     assert [one.outcome for one in logins.chain(settings, pool)] == ["ok", "ok", "ok"]
     assert next(logins.chain(settings, pool)).outcome == "OPEN", "it is changed by now"
-    monkeypatch.setattr(audit_chain, "verify", lambda tx: Verdict(3, 1, 3))
+    monkeypatch.setattr(audit_chain, "verify", lambda tx: ChainVerdict(3, 1, 3))
     assert list(logins.chain(settings, pool))[2].outcome == "OPEN"
 
 

@@ -28,11 +28,11 @@ def test_refusal_is_said_with_the_number_and_what_is_taken_is_not(servers: Serve
     other = {"address": "127.0.0.1:4712", "user_id": 22, "state": "json"}
     assert heard(servers, pool, mine | {"state": "ok"}, other) == ""
     said = heard(servers, pool, mine | {"state": "v1_not_allowed"}, other)
-    assert said.startswith("udpserver refuses what is sent for number 21: ")
+    assert said.startswith("udpserver refuses the datagrams for userid 21: ")
 
 
 def test_who_is_not_heard_at_all_is_told_so(servers: Servers, pool: Pool) -> None:
-    assert "has heard nothing of it" in heard(servers, pool)
+    assert "has received nothing from this simulator" in heard(servers, pool)
     said = heard(servers, pool, {"address": "127.0.0.1:14711", "state": "ok"})
     assert f"UDP_PORT {servers.settings.udp_port}" in said
     full = [{"address": f"10.0.0.1:{port}", "state": "ok"} for port in range(MAX_SOURCES)]
@@ -40,7 +40,7 @@ def test_who_is_not_heard_at_all_is_told_so(servers: Servers, pool: Pool) -> Non
 
 
 def test_without_a_running_udpserver_it_says_how_to_start_one(servers: Servers, pool: Pool) -> None:
-    assert "no udpserver of this installation runs" in what_udpserver_says(servers.settings, 4711)
+    assert "udpserver is not running in this installation" in what_udpserver_says(servers.settings, 4711)
 
 
 def test_where_there_is_no_database_nothing_is_said(servers: Servers) -> None:

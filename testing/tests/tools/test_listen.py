@@ -92,7 +92,7 @@ async def test_proxy_of_the_environment_is_not_asked_and_a_wrong_port_is_said(se
         assert client.stderr is not None
         said = (await asyncio.wait_for(client.stderr.readline(), PATIENCE_S)).decode()
         assert f":{settings.api_port} does not answer" in said
-        assert "Start the platform (./start_all.sh), or name its address" in said
+        assert "Start the platform (./start_all.sh), or give its address" in said
         with api_running(settings):
             assert await printed(settings, client, user_id, "fist") == "fist 0.87"
     finally:

@@ -16,6 +16,8 @@ BARE = [
     for path in (Path("/usr/bin/python3"), Path(sys.base_prefix) / "bin" / "python3")
     if path.exists() and subprocess.run([path, "-c", "import numpy"], capture_output=True, check=False).returncode
 ][:1]
+
+
 def entries() -> dict[str, str]:
     """The text of every file that is started by its name from the folders that README names; not the benchmarks."""
     folders = ("db", "ml_model", "testing", "udpserver")

@@ -246,7 +246,7 @@ def receiver() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def start(receiver: socket.socket) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Give a function that starts a program of testing/ from its own folder, sending to ``receiver``."""
+    """Yield a function that starts a program of testing/ from its own folder, sending to ``receiver``."""
     running: list[subprocess.Popen[str]] = []
 
     def run(program: str, *arguments: str) -> subprocess.Popen[str]:
@@ -346,8 +346,8 @@ def test_it_says_where_it_sends_and_that_nobody_listens(monkeypatch: pytest.Monk
     )
     said = capsys.readouterr()
     assert status == 0
-    assert f"sends to 127.0.0.1:{port} for the users 21" in said.err
-    assert f"nobody listens at 127.0.0.1:{port}" in said.err
+    assert f"sending to 127.0.0.1:{port} for users: 21; press Ctrl-C to stop" in said.err
+    assert f"nothing is listening at 127.0.0.1:{port}" in said.err
     assert heard == []
     assert json.loads(said.out)["sent"] == 120
 
@@ -362,7 +362,7 @@ def test_it_says_what_the_server_says_of_it(monkeypatch: pytest.MonkeyPatch, cap
 
         def hear(own: int) -> str:
             senders.append(own)
-            return "udpserver refuses what is sent for number 21: it does not like it"
+            return "udpserver refuses the datagrams for userid 21: it does not like it"
 
         sending.run_command_line(
             "udpsim", lambda: {21: counting(400, 200.0)}, "127.0.0.1", port, seconds=0.6, hear=hear
@@ -370,4 +370,4 @@ def test_it_says_what_the_server_says_of_it(monkeypatch: pytest.MonkeyPatch, cap
         receiver.settimeout(5)
         _, address = receiver.recvfrom(2048)
     assert senders == [address[1]]
-    assert "udpsim: udpserver refuses what is sent for number 21" in capsys.readouterr().err
+    assert "udpsim: udpserver refuses the datagrams for userid 21" in capsys.readouterr().err

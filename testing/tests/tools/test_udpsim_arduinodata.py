@@ -55,7 +55,7 @@ def test_stream_is_whole_12_bit_numbers_on_a_counter_that_wraps() -> None:
             timeout=60,
         )
         assert (done.returncode, done.stderr.count("\n")) == (0, 1)
-        assert "sends to 127.0.0.1:" in done.stderr
+        assert "sending to 127.0.0.1:" in done.stderr
         sent = json.loads(done.stdout)["sent"]
         datagrams = [receiver.recv(2048) for _ in range(sent)]
     samples = [decode_one(datagram) for datagram in datagrams]

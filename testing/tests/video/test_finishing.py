@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from semg.errors import SealError, VideoError
+from semg.errors import EncryptedFileError, VideoError
 from semg.security.encrypted_files import MAGIC
 from semg.video.files import VideoFiles, files_of
 from semg.video.finishing import finish, frame_at, read_times
@@ -154,7 +154,7 @@ def test_no_file_shows_a_picture_to_who_lacks_the_key(files: VideoFiles) -> None
         assert is_sealed_content(content)
         assert not any(box in content for box in (b"ftyp", b"moov", b"mdat", b"avc1"))
     files.video.rename(files.video.with_name("8.mp4"))
-    with pytest.raises(SealError), files_of(files.video.parent, 8, VAULT).open(files.video.with_name("8.mp4")):
+    with pytest.raises(EncryptedFileError), files_of(files.video.parent, 8, VAULT).open(files.video.with_name("8.mp4")):
         pass
 
 

@@ -76,7 +76,7 @@ def make(pool: Pool, tmp_path: Path) -> Iterator[Callable[..., Recorder]]:
 
 
 def feed(recorder: Recorder, numbers: range, media: int = 0) -> None:
-    """Give a recorder frames, a report with every tenth."""
+    """Feed a recorder frames, a report with every tenth."""
     for index, number in enumerate(numbers):
         at_us = SERVER_US + round((media + index * TICKS) * 100 / 9)
         if index % 10 == 0:

@@ -244,7 +244,7 @@ def make_device(tx, user_id: int):
 
 def test_caller_waits_when_it_asks_too_often() -> None:
     now = [0.0]
-    bucket = rate_limit.Rates(10.0, lambda: now[0])
+    bucket = rate_limit.RateLimiter(10.0, lambda: now[0])
     assert [bucket.wait_s("a") for _ in range(20)] == [0.0] * 20, "a burst of two seconds"
     assert bucket.wait_s("a") == pytest.approx(0.1)
     assert bucket.wait_s("b") == 0.0, "another caller has its own"
@@ -255,7 +255,7 @@ def test_caller_waits_when_it_asks_too_often() -> None:
 
 def test_callers_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit, "MAX_CALLERS", 5)
-    bucket = rate_limit.Rates(1.0, lambda: 0.0)
+    bucket = rate_limit.RateLimiter(1.0, lambda: 0.0)
     for number in range(100):
         bucket.wait_s(str(number))
     assert len(bucket) == 5
@@ -320,7 +320,7 @@ def test_stranger_who_does_not_finish_a_body_is_let_go(
 
 
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give the tokens that are looked up from now on."""
+    """Return the tokens that are looked up from now on."""
     found, seen = api_tokens.find_grant, []
 
     def find(tx, token: str):

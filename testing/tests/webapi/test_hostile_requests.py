@@ -42,9 +42,7 @@ def test_no_request_that_the_openapi_allows_or_forbids_is_answered_500(api, make
         answers()
 
 
-def test_numbers_ranges_and_bodies_that_mean_nothing_are_refused(
-    api: httpx.Client, servers, pool, make_wearer
-) -> None:
+def test_numbers_ranges_and_bodies_that_mean_nothing_are_refused(api: httpx.Client, servers, pool, make_wearer) -> None:
     for userid in (1 << 63, 10**30, 10**4000):
         response = api.post("/predict", content=b'{"userid": %d, "data": [[1]]}' % userid)
         assert response.status_code in (404, 422), userid

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semg.domain import BoardMark, Device
+from semg.domain import Device, HighWaterMark
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.sources import SOURCE_IDLE_US
@@ -45,7 +45,7 @@ def test_forged_tag_is_refused_and_does_not_block_the_real_datagram() -> None:
 
 def test_each_reason_is_counted_and_nothing_of_it_comes_out() -> None:
     board, stranger, idle = SimulatedBoard(), SimulatedBoard(8), SimulatedBoard(9)
-    pipeline = make_pipeline(board.known(last=BoardMark(5, -1)), idle.known(user_id=None))
+    pipeline = make_pipeline(board.known(last=HighWaterMark(5, -1)), idle.known(user_id=None))
     refused(pipeline, stranger.next(), "unknown_board")
     refused(pipeline, idle.next(), "unassigned_board")
     refused(pipeline, SimulatedBoard(boot_id=4).next(), "replayed")
@@ -120,26 +120,26 @@ def test_what_was_seen_is_told_once_for_the_database_and_again_when_it_fails() -
     feed(pipeline, board.next(), board.next(), SimulatedBoard(8, boot_id=3).next())
     marks = pipeline.boards.take_marks()
     start_us = board.start_us
-    expected = {7: BoardMark(5, start_us + 4 * PERIOD_US), 8: BoardMark(3, start_us)}
+    expected = {7: HighWaterMark(5, start_us + 4 * PERIOD_US), 8: HighWaterMark(3, start_us)}
     assert marks == expected, "an unassigned board counts as well"
     assert pipeline.boards.take_marks() == {}
     feed(pipeline, board.next())
-    assert pipeline.boards.take_marks() == {7: BoardMark(5, start_us + 8 * PERIOD_US)}, (
+    assert pipeline.boards.take_marks() == {7: HighWaterMark(5, start_us + 8 * PERIOD_US)}, (
         "also of a stream that is followed"
     )
     board.reboot()
     feed(pipeline, board.next())
     pipeline.boards.give_back_marks(marks)
-    assert pipeline.boards.take_marks() == {7: BoardMark(6, board.device_us(12)), 8: BoardMark(3, start_us)}
+    assert pipeline.boards.take_marks() == {7: HighWaterMark(6, board.device_us(12)), 8: HighWaterMark(3, start_us)}
     pipeline.boards.set_boards([])
-    pipeline.boards.set_boards([board.known(last=BoardMark(6, board.device_us(12)))])
+    pipeline.boards.set_boards([board.known(last=HighWaterMark(6, board.device_us(12)))])
     assert pipeline.boards.take_marks() == {}
 
 
 def test_running_boot_goes_on_after_a_server_restart_but_nothing_before_it() -> None:
     board = SimulatedBoard()
     before, now = board.next(), board.next()
-    pipeline = make_pipeline(board.known(last=BoardMark(5, -1)))
+    pipeline = make_pipeline(board.known(last=HighWaterMark(5, -1)))
     (block,) = feed(pipeline, now)
     assert block.starts_run
     refused(pipeline, before, "replayed")
@@ -175,9 +175,9 @@ def test_boot_that_the_database_learnt_elsewhere_counts() -> None:
     board = SimulatedBoard()
     pipeline = make_pipeline(board.known())
     feed(pipeline, board.next())
-    pipeline.boards.set_boards([board.known(last=BoardMark(6, -1)), SimulatedBoard(8).known(None)])
+    pipeline.boards.set_boards([board.known(last=HighWaterMark(6, -1)), SimulatedBoard(8).known(None)])
     refused(pipeline, board.next(), "replayed")
-    pipeline.boards.set_boards([board.known(last=BoardMark(2, -1))])
+    pipeline.boards.set_boards([board.known(last=HighWaterMark(2, -1))])
     refused(pipeline, board.next(), "replayed")
 
 

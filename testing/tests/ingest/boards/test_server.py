@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from semg.domain import BoardMark
+from semg.domain import HighWaterMark
 from semg.ingest import registry
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.streams.counters import Counters
@@ -82,7 +82,7 @@ async def test_refused_datagrams_leave_nothing_in_the_database(
         idle_id, idle_key = make_board(tx, servers.settings.secret_key.get_secret_value(), "idle")
         revoked_id, revoked_key = make_board(tx, servers.settings.secret_key.get_secret_value(), "revoked")
         boards.revoke_key(tx, revoked_id)
-        boards.remember_marks(tx, {board.board_id: BoardMark(5, -1)})
+        boards.remember_marks(tx, {board.board_id: HighWaterMark(5, -1)})
         foreign_id = boards.insert_board(tx, "of another secret")
         foreign_key = make_key()
         boards.set_key(tx, foreign_id, encrypt_key("another secret", foreign_id, foreign_key))

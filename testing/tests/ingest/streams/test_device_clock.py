@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.device_clock import ClockFit
-from semg.ingest.text.tracker import Tracker
+from semg.ingest.text.tracker import TextStream
 
 T0_US = 1_790_000_000_000_000
 BOOT_MS = 5_000
@@ -57,7 +57,7 @@ def simulate(network: Network, drift_ppm: float, seconds: float, rate_hz: float 
 
 def server_times(device_ms, truth, arrival, flush_us: int = 10_000):
     """Server times that blocks carry, with the true times of the same samples, by device time."""
-    tracker, blocks = Tracker(21, 200.0, 25_000, Counters()), []
+    tracker, blocks = TextStream(21, 200.0, 25_000, Counters()), []
     next_flush = arrival[0] + flush_us
     for number, (at_ms, at_us) in enumerate(zip(device_ms.tolist(), arrival.tolist(), strict=True)):
         while at_us >= next_flush:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semg.errors import WireError
-from semg.ingest.streams.datagram_batch import Arrivals
+from semg.ingest.streams.datagram_batch import DatagramBatch
 from semg.ingest.text.decoder import FEW, decode_batch
 from semg.wire.udp import decode_v1
 
@@ -73,7 +73,7 @@ Said = list[tuple[int, int, list[float]]]
 
 
 def decoded(datagrams: list[bytes]) -> list[Said | str]:
-    texts = decode_batch(Arrivals.of([(datagram, 0, ("10.0.0.1", 1)) for datagram in datagrams]))
+    texts = decode_batch(DatagramBatch.of([(datagram, 0, ("10.0.0.1", 1)) for datagram in datagrams]))
     found: list[Said | str] = []
     for index in range(len(datagrams)):
         width = int(texts.widths[index])
@@ -91,7 +91,7 @@ def decoded(datagrams: list[bytes]) -> list[Said | str]:
 def test_lines_of_a_datagram_are_its_samples_and_count_those_of_one_time() -> None:
     datagrams = [b"21,5,1,2", b"21,10,3,4\n21,10,5,6\n21,15,7,8\n21,10,9,9", b"x", b"22,1,0"]
     for filled in (0, 2 * FEW):
-        texts = decode_batch(Arrivals.of([(one, 0, ("10.0.0.1", 1)) for one in [b"9,9,9"] * filled + datagrams]))
+        texts = decode_batch(DatagramBatch.of([(one, 0, ("10.0.0.1", 1)) for one in [b"9,9,9"] * filled + datagrams]))
         assert texts.counts[filled:].tolist() == [1, 4, 0, 1]
         assert texts.ordinals[filled:].tolist() == [0, 0, 1, 0, 2, 0]
         assert texts.samples_of(np.array([filled + 1, filled + 3])).tolist() == [filled + at for at in (1, 2, 3, 4, 5)]
@@ -109,5 +109,5 @@ def test_minus_zero_and_full_range_survive() -> None:
     datagram = b"21,4294967296,-9999999,-0,16777216"
     for batch in ([datagram], [datagram] * 20):
         assert decoded(batch)[-1] == [(21, 4294967296, [-9999999.0, 0.0, 16777216.0])]
-        texts = decode_batch(Arrivals.of([(datagram, 0, ("10.0.0.1", 1))] * len(batch)))
+        texts = decode_batch(DatagramBatch.of([(datagram, 0, ("10.0.0.1", 1))] * len(batch)))
         assert np.signbit(texts.values[-2])

@@ -11,8 +11,8 @@ from semg.errors import SettingsError
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.stream_health import REFUSALS
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.datagram_batch import Arrivals
-from semg.ingest.streams.drop_codes import OK, REASONS
+from semg.ingest.streams.datagram_batch import DatagramBatch
+from semg.ingest.streams.drop_codes import DROP_CODES, OK
 from semg.ingest.text.networks import Networks
 from semg.settings import load_settings
 
@@ -20,7 +20,7 @@ T0_US = 1_800_000_000_000_000
 
 
 def contained(networks: str, *hosts: str) -> list[bool]:
-    arrivals = Arrivals.of([(b"", 0, (host, 7)) for host in hosts])
+    arrivals = DatagramBatch.of([(b"", 0, (host, 7)) for host in hosts])
     return Networks([ip_network(one) for one in networks.split()]).contain(arrivals.addresses).tolist()
 
 
@@ -38,7 +38,7 @@ def test_text_from_elsewhere_is_refused_and_counted() -> None:
     pipeline = Pipeline(0, counters, Networks([ip_network("10.0.0.0/24")]))
     pipeline.set_devices([Device(1, ("a0",), 200.0, allow_v1=True)])
     datagrams = [(b"1,1000,5", T0_US, ("10.0.0.9", 1)), (b"1,1005,6", T0_US, ("10.0.1.9", 1))]
-    stored = pipeline.process(Arrivals.of(datagrams), T0_US).blocks() + pipeline.finish(T0_US).blocks()
+    stored = pipeline.process(DatagramBatch.of(datagrams), T0_US).blocks() + pipeline.finish(T0_US).blocks()
     assert [block.samples.tolist() for block in stored] == [[[5.0]]]
     assert counters.dropped == {"v1_network": 1}
     refused = next(row for row in pipeline.sources_table(T0_US) if row["address"].startswith("10.0.1.9"))
@@ -54,4 +54,4 @@ def test_setting_is_checked_at_the_start(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_page_says_a_sentence_for_every_reason() -> None:
-    assert [reason for number, reason in enumerate(REASONS) if number != OK and reason not in REFUSALS] == []
+    assert [reason for number, reason in enumerate(DROP_CODES) if number != OK and reason not in REFUSALS] == []

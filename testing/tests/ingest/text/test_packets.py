@@ -17,9 +17,9 @@ from semg.inference.streams import ActiveModel, Streams
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.stream_health import StreamHealth, judge_stream
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.datagram_batch import Arrivals
+from semg.ingest.streams.datagram_batch import DatagramBatch
 from semg.ingest.text.active_senders import TAKEOVER_US
-from semg.ingest.text.tracker import Tracker
+from semg.ingest.text.tracker import TextStream
 from semg.settings import PROJECT_DIR
 from semg.signals.model.classifier import ClassifierSpec
 from semg.wire.udp import EPOCH_MS_FROM
@@ -49,7 +49,7 @@ class Bench:
         """Send ``(received µs after T0, datagram, address)`` in batches; the report of each second is made."""
         for first in range(0, len(sent), batch):
             some = sent[first : first + batch]
-            arrivals = Arrivals.of([(datagram, T0_US + at_us, address) for at_us, datagram, address in some])
+            arrivals = DatagramBatch.of([(datagram, T0_US + at_us, address) for at_us, datagram, address in some])
             now_us = T0_US + some[-1][0]
             if now_us // 1_000_000 > self.now_us // 1_000_000:
                 self.pipeline.streams_table(now_us)
@@ -205,13 +205,13 @@ def traffic(draw: st.DrawFn) -> list[tuple[int, int, int]]:
 @given(traffic(), st.lists(st.integers(1, 20), min_size=1, max_size=4))
 def test_packets_in_batches_are_those_of_one_by_one(sent: list[tuple[int, int, int]], cuts: list[int]) -> None:
     expected_counters = Counters()
-    tracker, expected = Tracker(21, 200.0, WAIT_US, expected_counters), []
+    tracker, expected = TextStream(21, 200.0, WAIT_US, expected_counters), []
     bench, at, turn = Bench(), 0, 0
     while at < len(sent):
         some = sent[at : at + cuts[turn % len(cuts)]]
         at, turn = at + len(some), turn + 1
         datagrams = [(b"21,%d,%d,1" % (ms, value), received_us, FIRST) for received_us, ms, value in some]
-        bench.blocks += bench.pipeline.process(Arrivals.of(datagrams), some[-1][0]).blocks()
+        bench.blocks += bench.pipeline.process(DatagramBatch.of(datagrams), some[-1][0]).blocks()
         for received_us, ms, value in some:
             tracker.push(ms, received_us, (float(value), 1.0))
         tracker.release(some[-1][0])
@@ -249,7 +249,7 @@ def test_microseconds_are_named_and_make_no_segment_for_each_sample(rate_hz: flo
     assert bench.counters.dropped["time_unit"] >= 990
     health = bench.health()
     assert (health.level, health.code, health.blocks) == ("bad", "time_unit", True)
-    assert f"steps by about {period_us:,}" in health.sentence
+    assert f"advances by about {period_us:,} per sample" in health.sentence
     assert "microseconds" in health.sentence
 
 

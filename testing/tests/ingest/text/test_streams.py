@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from semg.domain import Block, Device
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.datagram_batch import Arrivals
-from semg.ingest.text.tracker import Tracker
+from semg.ingest.streams.datagram_batch import DatagramBatch
+from semg.ingest.text.tracker import TextStream
 from semg.wire.udp import EPOCH_MS_FROM, encode_v1
 
 T0_US = 1_790_000_000_000_000
@@ -61,7 +61,7 @@ def traffic(draw: st.DrawFn) -> list[Sent]:
 def one_by_one(batches: list[list[Sent]]) -> tuple[list[Block], Counters]:
     """Every sample through its profile's tracker."""
     counters, blocks = Counters(), []
-    trackers = {user_id: Tracker(user_id, device.rate_hz, WAIT_US, counters) for user_id, device in DEVICES.items()}
+    trackers = {user_id: TextStream(user_id, device.rate_hz, WAIT_US, counters) for user_id, device in DEVICES.items()}
     for batch in batches:
         for received_us, user_id, device_ms, values in batch:
             trackers[user_id].push(device_ms, received_us, values)
@@ -105,7 +105,7 @@ def test_equal_to_one_by_one(sent: list[Sent], cuts: list[int]) -> None:
     blocks: list[Block] = []
     for batch in batches:
         datagrams = [(encode_v1(user_id, ms, values), us, SENDER) for us, user_id, ms, values in batch]
-        blocks += pipeline.process(Arrivals.of(datagrams), batch[-1][0]).blocks()
+        blocks += pipeline.process(DatagramBatch.of(datagrams), batch[-1][0]).blocks()
     blocks += pipeline.finish(T0_US).blocks()
     expected, expected_counters = one_by_one(batches)
     for user_id in DEVICES:
@@ -133,7 +133,7 @@ def test_clock_follows_the_device_in_a_steady_stream() -> None:
     offsets = []
     for batch in batches:
         datagrams = [(encode_v1(user_id, ms, values), us, SENDER) for us, user_id, ms, values in batch]
-        offsets += [b.clock_offset_us for b in pipeline.process(Arrivals.of(datagrams), batch[-1][0]).blocks()]
+        offsets += [b.clock_offset_us for b in pipeline.process(DatagramBatch.of(datagrams), batch[-1][0]).blocks()]
     expected, _ = one_by_one(batches)
     assert len(set(offsets)) > 5
     assert offsets == [block.clock_offset_us for block in expected]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from semg.domain import Block
 from semg.ingest.streams.counters import Counters
-from semg.ingest.text.tracker import Tracker
+from semg.ingest.text.tracker import TextStream
 
 T0_US = 1_790_000_000_000_000
 WAIT_US = 25_000
@@ -24,7 +24,7 @@ class Bench:
 
     def __init__(self, rate_hz: float = 200.0) -> None:
         self.counters = Counters()
-        self.tracker = Tracker(21, rate_hz, WAIT_US, self.counters)
+        self.tracker = TextStream(21, rate_hz, WAIT_US, self.counters)
         self.blocks: list[Block] = []
 
     def push(self, device_ms: int, arrival_ms: float, value: float) -> None:

@@ -15,7 +15,7 @@ from nats.js.errors import APIError
 from semg.errors import BusError
 from semg.platform.servers.bus_users import subjects_of, users_of
 from semg.process import bus
-from semg.process.partition_leases import PartitionShare
+from semg.process.partition_leases import PartitionLeases
 from semg.settings import NATS_SERVICES, Settings, load_settings
 from semg.wire import messages
 from testing.tests.conftest import Servers
@@ -69,7 +69,7 @@ async def settle(client: Client) -> None:
 
 
 async def heard(speaker: Client, listener: Client, subjects: tuple[str, ...]) -> set[str]:
-    """Give the subjects on which what one says reaches the other."""
+    """Return the subjects on which what one says reaches the other."""
     listening = {subject: await listener.subscribe(subject) for subject in subjects}
     await settle(listener)
     for subject in subjects:
@@ -120,7 +120,7 @@ async def test_workers_claim_partitions_as_their_own_users(servers: Servers) -> 
     for kind, service in (("store", "store"), ("inference", "nat_inference")):
         async with connected(settings, service) as client:
             got: asyncio.Queue[set[int]] = asyncio.Queue()
-            share = PartitionShare(client, settings, kind, got.put)
+            share = PartitionLeases(client, settings, kind, got.put)
             running = asyncio.create_task(share.run())
             async with asyncio.timeout(20):
                 while await got.get() != {0, 1}:

@@ -9,7 +9,7 @@ from semg.signals.dataset import make_windows
 from semg.signals.model import forward
 from semg.signals.model.adaptation import BLOCK, Adapter, _common
 from semg.signals.model.classifier import Classifier
-from semg.signals.model.electrode_rotation import turns_of
+from semg.signals.model.electrode_rotation import rotations_of
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
@@ -62,13 +62,13 @@ def test_answers_use_nothing_that_comes_later(classifier, stream):
 @pytest.mark.parametrize("place", [1, 4, 7, 11, 14])
 def test_turned_band_is_found_in_the_stream(classifier, stream, place):
     windows, truth = stream
-    turn = turns_of(8)[place]
+    turn = rotations_of(8)[place]
     turned = np.ascontiguousarray(windows[:, list(turn)])
     late = slice(2 * len(windows) // 3, None)
     adapter = Adapter(classifier)
     right = (adapter.predict_proba(turned)[late].argmax(axis=1) == truth[late]).mean()
     as_worn = (Adapter(classifier).predict_proba(windows)[late].argmax(axis=1) == truth[late]).mean()
-    assert tuple(np.array(turn)[list(adapter.turn)]) == turns_of(8)[0]
+    assert tuple(np.array(turn)[list(adapter.turn)]) == rotations_of(8)[0]
     assert right >= as_worn - 0.03
     assert right >= (classifier.predict_proba(turned)[late].argmax(axis=1) == truth[late]).mean() + 0.1
 
@@ -76,7 +76,7 @@ def test_turned_band_is_found_in_the_stream(classifier, stream, place):
 def test_band_worn_as_trained_is_never_turned(classifier, stream):
     adapter = Adapter(classifier)
     adapter.predict_proba(stream[0])
-    assert adapter.turn == turns_of(8)[0]
+    assert adapter.turn == rotations_of(8)[0]
 
 
 def test_rest_alone_turns_nothing(classifier, stream):
@@ -85,7 +85,7 @@ def test_rest_alone_turns_nothing(classifier, stream):
     adapter = Adapter(classifier)
     for _ in range(6):
         adapter.predict_proba(rest)
-    assert adapter.turn == turns_of(8)[0]
+    assert adapter.turn == rotations_of(8)[0]
 
 
 def test_another_gain_is_followed(classifier, stream):

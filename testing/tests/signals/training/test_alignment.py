@@ -6,7 +6,13 @@ import pytest
 from semg.domain import ConditioningSpec, WindowSpec
 from semg.signals.dataset import WindowSet, make_windows
 from semg.signals.features import band_covariance
-from semg.signals.model.electrode_rotation import band_feature_places, feature_places, inverse, turn_features, turns_of
+from semg.signals.model.electrode_rotation import (
+    band_feature_indices,
+    feature_indices,
+    inverse,
+    rotation_features,
+    rotations_of,
+)
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.alignment import align, session_effects
 
@@ -22,7 +28,7 @@ def data() -> WindowSet:
 
 @pytest.mark.parametrize(("channels", "count"), [(1, 1), (2, 2), (3, 6), (8, 16), (16, 32)])
 def test_turns_are_all_rolls_and_mirrored_rolls_each_once(channels, count):
-    turns = turns_of(channels)
+    turns = rotations_of(channels)
     assert len(turns) == len(set(turns)) == count
     assert turns[0] == tuple(range(channels))
     for turn in turns:
@@ -32,15 +38,17 @@ def test_turns_are_all_rolls_and_mirrored_rolls_each_once(channels, count):
 @pytest.mark.parametrize("envelope", [False, True])
 def test_turning_windows_exchanges_places_of_features(envelope):
     windows = np.random.default_rng(0).normal(0, 1, (5, 4, 40)).astype(np.float32)
-    features = turn_features(windows, 0.5, envelope)
-    for turn, order in zip(turns_of(4), feature_places(4, envelope), strict=True):
-        np.testing.assert_allclose(turn_features(windows[:, list(turn)], 0.5, envelope), features[:, order], atol=1e-4)
+    features = rotation_features(windows, 0.5, envelope)
+    for turn, order in zip(rotations_of(4), feature_indices(4, envelope), strict=True):
+        np.testing.assert_allclose(
+            rotation_features(windows[:, list(turn)], 0.5, envelope), features[:, order], atol=1e-4
+        )
 
 
 def test_turning_windows_exchanges_places_of_band_features():
     windows = np.random.default_rng(1).normal(0, 1, (5, 4, 60)).astype(np.float32)
     features = band_covariance(windows, 0.2)
-    for turn, order in zip(turns_of(4), band_feature_places(4, 2, False), strict=True):
+    for turn, order in zip(rotations_of(4), band_feature_indices(4, 2, False), strict=True):
         turned = band_covariance(windows[:, list(turn)], 0.2)
         np.testing.assert_allclose(turned, features[:, order], atol=1e-4)
 
@@ -64,13 +72,13 @@ def aligned(data: WindowSet, windows, calibrated: bool = False):
 
 def test_every_turn_of_a_session_is_undone(data):
     plain = aligned(data, data.windows)
-    assert plain.turns == (turns_of(6)[0],) * 2
-    for turn in turns_of(6)[1::3]:
+    assert plain.turns == (rotations_of(6)[0],) * 2
+    for turn in rotations_of(6)[1::3]:
         windows = data.windows.copy()
         last = data.session_index == 1
         windows[last] = windows[last][:, list(turn)]
         found = aligned(data, windows, calibrated=True)
-        assert found.turns[1] == turns_of(6)[0]
+        assert found.turns[1] == rotations_of(6)[0]
         assert found.turns[0] == turn  # session 1 is brought into the order worn now
 
 

@@ -10,7 +10,7 @@ from semg.domain import DecisionSpec
 from semg.errors import TrainingError
 from semg.signals.dataset import LabelledSamples, Stretch, WindowSet, make_windows
 from semg.signals.model.decisions import Voter
-from semg.signals.model.electrode_rotation import turns_of
+from semg.signals.model.electrode_rotation import rotations_of
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.advice import advise, silent_channels
 from semg.signals.training.calibration import decide_all, decision_figures, operating_points, reliability
@@ -41,7 +41,7 @@ def test_calibration_undoes_every_turn_of_the_band(kind):
     learned, calibration, test = session(1), session(3, 1), session(3)
     as_worn = accuracy(fit([learned], kind, options=QUICK, calibration=calibration), test)
     assert as_worn > 0.75
-    for turn in (turns_of(8)[3], turns_of(8)[12]):
+    for turn in (rotations_of(8)[3], rotations_of(8)[12]):
         adapted = fit([learned], kind, options=QUICK, calibration=turned(calibration, turn))
         # The same windows meet the same random numbers: next to nothing but rounding is left.
         assert accuracy(adapted, turned(test, turn)) == pytest.approx(as_worn, abs=0.002)
@@ -49,7 +49,7 @@ def test_calibration_undoes_every_turn_of_the_band(kind):
 
 
 def test_report_holds_the_calibration_before_and_after():
-    worn = turned(session(3, 1), turns_of(8)[5])
+    worn = turned(session(3, 1), rotations_of(8)[5])
     made = []
     result = train([session(1), session(2)], "cnn", options=QUICK, calibration=worn, ready=made.append)
     report = json.loads(json.dumps(result.report, allow_nan=False))

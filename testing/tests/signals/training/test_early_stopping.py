@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from semg.signals.training.early_stopping import Watch
+from semg.signals.training.early_stopping import EarlyStopping
 from semg.signals.training.fitting import NetworkOptions, fit_network
 
 
@@ -17,7 +17,7 @@ from semg.signals.training.fitting import NetworkOptions, fit_network
     ],
 )
 def test_training_ends_early_only_where_it_is_clearly_better(wrong, last):
-    watch = Watch(np.zeros((0, 1, 50), np.float32), np.zeros(0, np.int64))
+    watch = EarlyStopping(np.zeros((0, 1, 50), np.float32), np.zeros(0, np.int64))
     watch.wrong = wrong
     assert watch.last_epoch == last
 
@@ -26,7 +26,7 @@ def test_watched_network_is_the_one_that_is_trained_and_ends_where_it_is_told():
     rng = np.random.default_rng(0)
     y = np.arange(200) % 2
     windows = (rng.normal(0, 1, (200, 2, 50)) * np.where(y == 1, 3.0, 1.0)[:, None, None]).astype(np.float32)
-    watch, epochs = Watch(windows, y), []
+    watch, epochs = EarlyStopping(windows, y), []
     unscaled = {"scale_offset": np.zeros(2, np.float32), "scale_gain": np.ones(2, np.float32)}
     arrays = fit_network(
         windows,
@@ -37,11 +37,11 @@ def test_watched_network_is_the_one_that_is_trained_and_ends_where_it_is_told():
         0,
         lambda epoch, loss: epochs.append(epoch),
         lambda: False,
-        look=lambda made: watch.look(unscaled | made),
+        look=lambda made: watch.update(unscaled | made),
     )
     assert epochs == list(range(1, 10))
     assert len(watch.wrong) == 9
-    again = Watch(windows, y)
+    again = EarlyStopping(windows, y)
     again.look(unscaled | arrays)
     assert again.wrong == watch.wrong[-1:]
     assert watch.wrong[-1] < 0.1

@@ -14,10 +14,10 @@ from semg.jobs.evaluation import evaluate_recordings
 from semg.priors.building import digest_of, load_base, make_base, newest_fitting, people_in, store_version
 from semg.recordings.csv_format import write_recording
 from semg.signals.dataset import LabelledSamples, make_windows
-from semg.signals.model.electrode_rotation import turns_of
+from semg.signals.model.electrode_rotation import rotations_of
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
-from semg.signals.training.population_prior import Base
+from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.train import fit, train
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,7 +35,7 @@ def turned(data: LabelledSamples, turn) -> LabelledSamples:
 
 
 @pytest.fixture(scope="module")
-def base() -> Base:
+def base() -> PopulationPrior:
     return make_base("test", {f"p{person}": [session(person, 1), session(person, 2)] for person in range(1, 6)})
 
 
@@ -48,13 +48,13 @@ def balanced(classifier, data: LabelledSamples) -> float:
 
 def test_stored_base_equals_what_was_made_and_altered_bytes_are_refused(base):
     data = base.to_bytes()
-    again = Base.from_bytes(data)
+    again = PopulationPrior.from_bytes(data)
     assert again.to_bytes() == data
     assert [person.name for person in again.people] == ["p1", "p2", "p3", "p4", "p5"]
     np.testing.assert_allclose(again.people[2].within, base.people[2].within, rtol=1e-4, atol=1e-6)
     for broken in (data[:-3], data[:-4] + b"\x00\x00\x80\x3f", b"nothing", b""):
         with pytest.raises(ArtifactError):
-            Base.from_bytes(broken)
+            PopulationPrior.from_bytes(broken)
 
 
 def test_one_repetition_with_a_base_is_no_worse_than_without(base):
@@ -71,7 +71,7 @@ def test_one_repetition_with_a_base_is_no_worse_than_without(base):
 def test_prior_is_the_same_however_people_wear_their_bands(base):
     people = {f"p{person}": [session(person, 1), session(person, 2)] for person in range(1, 6)}
     for number, name in enumerate(people, 1):
-        people[name] = [turned(each, turns_of(8)[3 * number % 16]) for each in people[name]]
+        people[name] = [turned(each, rotations_of(8)[3 * number % 16]) for each in people[name]]
     other = make_base("turned", people)
     classes, model = base.people[0].classes, _turn_model(session(11))
     first, second = (each.prior(classes, 2.0, model, False) for each in (base, other))
@@ -80,10 +80,10 @@ def test_prior_is_the_same_however_people_wear_their_bands(base):
 
 
 def _turn_model(data: LabelledSamples):
-    from semg.signals.model.electrode_rotation import TurnModel
+    from semg.signals.model.electrode_rotation import RotationModel
 
     arrays = fit([data], "cnn", options=TrainingOptions(epochs=1)).arrays
-    return TurnModel(arrays["turn_means"], arrays["turn_precision"], np.zeros(len(arrays["turn_means"])))
+    return RotationModel(arrays["turn_means"], arrays["turn_precision"], np.zeros(len(arrays["turn_means"])))
 
 
 def test_many_repetitions_leave_next_to_nothing_of_the_base(base):
@@ -101,7 +101,7 @@ def test_what_is_foretold_scatters_less_the_more_is_known(base):
     rng = np.random.default_rng(0)
     few, many = (base.prior(classes, repetitions, model, False) for repetitions in (1.0, 1e7))
     means = rng.normal(0, 1, (4, len(few.covariance)))
-    (moved, scatter), (stays, known) = few.foretell(means), many.foretell(means)
+    (moved, scatter), (stays, known) = few.predictive(means), many.predictive(means)
     assert np.linalg.eigvalsh(scatter).min() > 0
     assert np.trace(scatter) > np.trace(known)
     np.testing.assert_allclose(stays, means, atol=0.05)

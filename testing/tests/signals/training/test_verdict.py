@@ -33,7 +33,7 @@ def report(**changes: Any) -> dict[str, Any]:
     """A good report of five gestures."""
     good = {
         "classes": list(CLASSES), "windows": 2000, "trials": 50, "balanced_accuracy": 0.93, "accuracy": 0.95,
-        "classifier": "cnn", "baseline": {"balanced_accuracy": 0.9}, "advice": "Record more.",
+        "classifier": "cnn", "baseline": {"balanced_accuracy": 0.9}, "advice": "Record more repetitions.",
         "per_gesture": per_gesture(), "held_out": ["A", "B"],
         "split": {"by": "session"},
     }  # fmt: skip
@@ -65,12 +65,18 @@ def test_report_is_judged(changes: dict[str, Any], level: str, code: str) -> Non
 
 def test_gesture_with_too_few_windows_is_named_whatever_the_others_have() -> None:
     verdict = judge_version(report(windows=2000, per_gesture=per_gesture(point=(1.0, 3))))
-    assert verdict.sentence.startswith("Only 3 windows of point could be held out")
+    assert "only 3 held-out windows of point, too few" in verdict.sentence
+    one = judge_version(report(per_gesture=per_gesture(point=(1.0, 1)))).sentence
+    assert "only 1 held-out window of point, too few" in one
+    none = judge_version(report(per_gesture=per_gesture(point=(1.0, 0)))).sentence
+    assert "each: no held-out windows of point to tell" in none
 
 
 def test_version_that_is_worse_on_the_same_windows_does_not_take_the_place() -> None:
     worse, better = report(balanced_accuracy=0.8), report()
-    assert "worse than the version that decides now (80 % balanced, now 93 %)" in compare_with_active(worse, better)
+    assert "worse than the version in use (balanced accuracy 80 %; version in use 93 %)" in compare_with_active(
+        worse, better
+    )
     assert compare_with_active(better, worse) == ""
     assert compare_with_active(report(balanced_accuracy=0.92), better) == "", "noise of the training"
     assert compare_with_active(worse, report(held_out=["C"])) == "", "other windows say nothing"
@@ -143,7 +149,7 @@ def test_labels_that_are_moved_are_found_with_their_lag(seconds: float) -> None:
     assert alignment.lag_ms == pytest.approx(before.lag_ms - 1000 * seconds, abs=200)
     verdict = judge_version(report(balanced_accuracy=0.6, baseline={}), alignment)
     assert (verdict.level, verdict.code) == ("do not use", "labels")
-    assert ("behind" if seconds > 0 else "before") in verdict.sentence
+    assert ("after" if seconds > 0 else "before") in verdict.sentence
 
 
 def test_labels_of_another_recording_are_told() -> None:
