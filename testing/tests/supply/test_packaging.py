@@ -78,6 +78,7 @@ def test_console_command_leads_to_a_function() -> None:
     assert callable(getattr(import_module(module), function))
 
 
+@pytest.mark.slow
 def test_wheel_holds_semg_whole_and_nothing_else(tmp_path: Path) -> None:
     source = tmp_path / "source"
     files = {*tracked("semg"), "pyproject.toml", "README.md", "LICENSE"}
