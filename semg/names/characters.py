@@ -69,7 +69,8 @@ def isolated(line: str) -> str:
 
 
 def _belongs(found: re.Match[str]) -> bool:
-    before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+    begin, end = found.span()
+    before, after = found.string[max(0, begin - 1) : begin], found.string[end : end + 1]
     if found[0] in _JOINERS:
         return _carries(before) and _carries(after)
     return bool(_SELECTORS.match(found[0])) and before.strip() != "" and not _FOUND.match(before)

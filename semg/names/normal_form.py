@@ -18,9 +18,17 @@ LIKE_REST = frozenset(
 """Labels, as ``key`` gives them, that often stand for rest in files from elsewhere; 0 is the one of NinaPro."""
 
 
+LONGEST = 1024
+"""Longer than any name that is taken. Composing takes a time that grows with the square of a run of combining marks:
+32,000 of them hold up the whole process for a second."""
+
+
 def composed(text: str) -> str:
-    """Return a text in Unicode's composed form, without blanks at its edges."""
-    return unicodedata.normalize("NFC", text).strip()
+    """Return a text in Unicode's composed form, without blanks at its edges; one that is too long for a name as it is.
+
+    Such a text is nobody's name: whoever checks its length refuses it.
+    """
+    return text if len(text) > LONGEST else unicodedata.normalize("NFC", text).strip()
 
 
 def normalised(name: str) -> str:

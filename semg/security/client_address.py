@@ -54,6 +54,15 @@ def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
     return str(found)
 
 
+def is_forwarded_too_long(scope: Mapping[str, Any]) -> bool:
+    """Return whether ``X-Forwarded-For`` is longer than any chain of proxies makes it: such a request is refused.
+
+    Reading it would hold up everybody, and looking at a part of it would find another client than looking at all.
+    """
+    lines = [value for name, value in scope.get("headers") or () if name.lower() == b"x-forwarded-for"]
+    return sum(map(len, lines)) > MAX_HEADER_BYTES or b",".join(lines).count(b",") >= MAX_HOPS
+
+
 def as_connected(scope: Mapping[str, Any]) -> tuple[str, int] | None:
     """Return who connected to a web server that has believed ``X-Forwarded-For`` of this machine's own connections.
 
@@ -70,8 +79,6 @@ def as_connected(scope: Mapping[str, Any]) -> tuple[str, int] | None:
     connected = (str(client[0]), int(client[1]))
     if not lines:
         return connected
-    if sum(map(len, lines)) > MAX_HEADER_BYTES:
-        return _HERE  # no proxy sends so much, and reading it would hold up everybody
     try:
         found = _parse(str(ip_address(connected[0])))  # strictly: a connection's address has no port and no brackets
     except ValueError:

@@ -33,6 +33,10 @@ FORM = Actor(service="login form")
 """Whoever tries a password: nobody knows who it is."""
 
 
+class AddressLimitedError(LoginError):
+    """An address has made too many wrong tries: nothing was looked at."""
+
+
 class UnknownLogins:
     """Locks logins that nobody has as the database locks those that somebody has, so that nobody can tell them apart.
 
@@ -78,13 +82,13 @@ class WrongTries:
 
         Raises
         ------
-        LoginError
+        AddressLimitedError
             The address has made too many.
         """
         with self._lock:
             wait_s = self._rates.wait_s(address)
         if wait_s > 0:
-            raise LoginError(
+            raise AddressLimitedError(
                 f"Too many wrong tries came from your address. Wait {math.ceil(wait_s)} s, then try again."
             )
 

@@ -183,6 +183,11 @@ def update_confirmed(tx: Transaction, login_id: int) -> None:
         raise NotFoundError("this login has ended; log in again")
 
 
+def update_unconfirmed(tx: Transaction, login_id: int) -> None:
+    """Note that a login was made without a fresh proof, as by a provider that went by a session of its own."""
+    execute(tx, "UPDATE logins SET confirmed_at = 'epoch' WHERE login_id = %s", (login_id,))
+
+
 def is_confirmed(tx: Transaction, login_id: int, within_s: float) -> bool:
     """Return whether the person of a login proved who it is in the last ``within_s`` seconds."""
     if within_s <= 0:

@@ -29,7 +29,7 @@ from gate.steps import Flows
 from gate.turns import Turns
 from gate.uploads import Uploads
 from semg.errors import StoreUnavailableError
-from semg.security.client_address import as_connected, client_address, rate_key
+from semg.security.client_address import as_connected, client_address, is_forwarded_too_long, rate_key
 from semg.security.origins import find_address
 from semg.security.rate_limit import RateLimiter
 from semg.settings import Settings
@@ -75,6 +75,9 @@ class Gate:
             return
         if scope["type"] == "http" and scope["path"] == HEALTH and scope["method"] in _READS:
             await self._app(scope, receive, send)
+            return
+        if is_forwarded_too_long(scope):
+            await _refuse(scope, receive, send, 431, "X-Forwarded-For is longer than any chain of proxies makes it.")
             return
         settings, pool = self._found()
         client = client_address({**scope, "client": as_connected(scope)}, settings.trusted_networks)

@@ -29,8 +29,14 @@ def next_page(wanted: str, pages: frozenset[str]) -> str:
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
-async def open_here(request: Request, account: Account, method: logins.Method) -> NewLogin:
-    """Make a login in this browser; one that was there before ends."""
+async def open_here(request: Request, account: Account, method: logins.Method, *, is_proof: bool = True) -> NewLogin:
+    """Make a login in this browser; one that was there before ends.
+
+    Parameters
+    ----------
+    is_proof
+        The person has just proved who it is, as what is confirmed asks for.
+    """
     visit = visit_of(request)
     before = await find_login(request.headers, visit, None)
 
@@ -38,7 +44,10 @@ async def open_here(request: Request, account: Account, method: logins.Method) -
         with visit.pool.transaction() as tx:
             if before is not None:
                 end_login(tx, Login(before.account_id, before.login_id))
-            return open_login(tx, account, method, visit.settings, browser_of(request))
+            made = open_login(tx, account, method, visit.settings, browser_of(request))
+            if not is_proof:
+                logins.update_unconfirmed(tx, made.login.login_id)
+            return made
 
     made = await asyncio.to_thread(run)
     if before is not None:
@@ -46,9 +55,11 @@ async def open_here(request: Request, account: Account, method: logins.Method) -
     return made
 
 
-async def let_in(request: Request, account: Account, method: logins.Method, **more: str) -> Response:
+async def let_in(
+    request: Request, account: Account, method: logins.Method, *, is_proof: bool = True, **more: str
+) -> Response:
     """Make a login, and answer with what the page has to keep of it; the rest is in the cookie."""
-    made = await open_here(request, account, method)
+    made = await open_here(request, account, method, is_proof=is_proof)
     response = JSONResponse({"binding": made.binding, **more})
     keep_cookie(response, visit_of(request), made.token)
     return response

@@ -22,7 +22,7 @@ from semg.errors import LoginError
 from semg.security import passkeys, totp
 from semg.security.failed_logins import FailedLogins, record_failures
 from semg.security.keys import ring_of
-from semg.security.login import FORM, verify_login
+from semg.security.login import FORM, AddressLimitedError, verify_login
 from semg.store import accounts, second_factors
 from semg.store.accounts import Account
 from semg.store.logins import LoginRecord
@@ -115,6 +115,8 @@ class Forms:
         visit = visit_of(request)
         try:
             return verify_login(visit.pool, name, secret, datetime.now(UTC), visit.key)
+        except AddressLimitedError:
+            raise
         except LoginError:
             with visit.pool.transaction() as tx:
                 known = accounts.find_account(tx, name)

@@ -128,12 +128,11 @@ class _Provider:
         if account.disabled_at is not None:
             raise LoginError("Your account is disabled. Ask an admin.")
         if not expected.confirms:
-            return await let_in(request, account, "provider", next=expected.next)
+            return await let_in(request, account, "provider", is_proof=_was_just_asked(said), next=expected.next)
         login = await bound_login(request)
         if login is None or login.account_id != account.account_id:
             raise LoginError(SOMEBODY_ELSE)
-        asked_at = said.get("auth_time")
-        if not isinstance(asked_at, int | float) or time.time() - asked_at > FRESH_S:
+        if not _was_just_asked(said):
             raise LoginError("The provider did not ask you again who you are. Try again, or ask an admin.")
         await asyncio.to_thread(note_confirmed, visit.pool, account, login.login_id)
         return JSONResponse({"next": expected.next})
@@ -160,6 +159,12 @@ class _Provider:
         if not said.get("iss") or not said.get("sub"):
             raise LoginError(REFUSED)
         return said
+
+
+def _was_just_asked(said: Mapping[str, Any]) -> bool:
+    """Return whether the provider says that it has just asked the person, and not gone by a session of its own."""
+    asked_at = said.get("auth_time")
+    return isinstance(asked_at, int | float) and time.time() - asked_at <= FRESH_S
 
 
 def _account_of(visit: Visit, issuer: str, subject: str, name: str | None) -> Account | None:

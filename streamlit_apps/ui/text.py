@@ -110,7 +110,7 @@ def cells(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def file_name(text: str) -> str:
     """Return a text as the stem of a file's name: letters, digits, ``-`` and ``_``, of any script, not too long."""
-    letters = unicodedata.normalize("NFC", text)[:_MAX_FILE_NAME]
+    letters = unicodedata.normalize("NFC", text[:_MAX_FILE_NAME])
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in letters) or "_"
 
 

@@ -143,7 +143,9 @@ def _try_mixes(classifier: Classifier, test: LabelledSamples, who: str, what: st
     data = _windows(classifier, test)
     truth, inverse_temperature = _truth(classifier.classes, data), classifier.arrays["mix"][-1]
     for name, shares in MIXES.items():
-        part = replace(classifier, arrays=dict(classifier.arrays) | {"mix": np.array([*shares, inverse_temperature], np.float32)})
+        part = replace(
+            classifier, arrays=dict(classifier.arrays) | {"mix": np.array([*shares, inverse_temperature], np.float32)}
+        )
         found = _figures(truth, part.predict_proba(data.windows), data)
         rows.setdefault(f"{what}: {name}", []).append(found)
         _line(f"{who}: {name}", found)

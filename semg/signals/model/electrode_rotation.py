@@ -38,7 +38,7 @@ def inverse(turn: Rotation) -> Rotation:
 
 @lru_cache(maxsize=32)
 def feature_indices(n_channels: int, envelope: bool) -> NDArray[np.intp]:
-    """Return where a turned window's features lie among the unturned one's, for each of ``rotations_of``: ``(R, F)``."""
+    """Return where a rotated window's features lie among the others, for each of ``rotations_of``: ``(R, F)``."""
     size = n_channels + int(envelope)
     rows, columns = np.triu_indices(size)
     place = np.zeros((size, size), np.intp)

@@ -49,5 +49,8 @@ def choose_inverse_temperature(log_probabilities: NDArray[np.floating], y: NDArr
     Every class counts by its windows, as it will live; the factor is one of ``INVERSE_TEMPERATURES``.
     """
     rows = np.arange(len(y))
-    losses = [float(-log_softmax(inverse_temperature * log_probabilities)[rows, y].mean()) for inverse_temperature in INVERSE_TEMPERATURES]
+    losses = [
+        float(-log_softmax(inverse_temperature * log_probabilities)[rows, y].mean())
+        for inverse_temperature in INVERSE_TEMPERATURES
+    ]
     return INVERSE_TEMPERATURES[int(np.argmin(losses))]

@@ -1,11 +1,10 @@
-"""What other people's data say beforehand of a new person's features: a base for personal trainings.
+"""Population priors: what other people's data say beforehand of a new person's features ("base" in files and tables).
 
-A base keeps statistics of each person by itself, so that any of them can be left out: a training never starts from
-its own person's data, and a consent that was withdrawn takes effect at once. Bases hold no samples and no windows.
-
+A prior keeps statistics of each person by itself, so that any of them can be left out: a training never starts from
+its own person's data, and a consent that was withdrawn takes effect at once. Priors hold no samples and no windows.
 The model is hierarchical: windows scatter around the mean of their repetition, repetitions around their gesture's,
 and people around the gesture of the same name. A person's few repetitions are weighed against that (the closed form
-of a Gaussian prior with a Gaussian likelihood); the more repetitions there are, the less the base says.
+of a Gaussian prior with a Gaussian likelihood); the more repetitions there are, the less the prior says.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ BASE_REPETITIONS = 3.0
 WINDOWS_A_REPETITION = 20.0
 """About so many windows of a repetition are independent of each other, as measured by few-shot trainings."""
 RIDGE = 0.05
-FORETOLD_PART = 0.5
+PREDICTIVE_PART = 0.5
 """Of the scatter of repetitions, with which the dense branch is trained; all of it costs what is easy to tell apart."""
 
 
@@ -155,7 +154,7 @@ class ClassPrior:
     def predictive(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return class means as ``update``, and how repetitions that are still to come will scatter around them."""
         moved, unsure = self._weighed(means)
-        return moved, FORETOLD_PART * _ridged(self.repetition + unsure)
+        return moved, PREDICTIVE_PART * _ridged(self.repetition + unsure)
 
     def _weighed(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the class means weighed against the base's, and the covariance of what is not known of them."""

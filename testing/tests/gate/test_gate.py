@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -18,8 +20,9 @@ from gate.sockets import SESSIONS
 from semg.security.login import NewLogin, end_login
 from semg.security.rate_limit import RateLimiter
 from semg.security.tokens import Login
-from semg.store import accounts
+from semg.store import accounts, logins
 from semg.store.pool import execute, one
+from testing.kits.identity_provider import Provider, settings_with
 from testing.kits.live_helpers import wait_for
 from testing.kits.new_logins import new_login
 from testing.tests.gate.conftest import LOGIN, PASSWORD, Door
@@ -354,6 +357,15 @@ def test_disabled_account_passes_no_more(door: Door) -> None:
     assert new_login(door.pool, door.account_id).login.account_id == door.account_id
 
 
+def test_whoever_connects_cannot_choose_its_address_by_an_endless_header(door: Door) -> None:
+    door.settings.__dict__["trusted_proxies"] = "127.0.0.1"
+    for header in ("x," * 2100 + "203.0.113.9", "203.0.113.9" + " " * 4100 + ",x", "127.0.0.1," * 16 + "203.0.113.9"):
+        with door.client(None, **{"X-Forwarded-For": header}) as client:
+            assert client.get("/login").status_code == 431
+    with door.client(None, **{"X-Forwarded-For": "203.0.113.9"}) as client:
+        assert client.get("/login").status_code == 200
+
+
 # The provider
 
 
@@ -372,6 +384,28 @@ def test_answers_of_a_provider_that_this_page_did_not_ask_are_refused(door: Door
     with door.client() as client:
         page = client.get("/oauth2callback?state=x&code=y")
         assert (page.status_code, "set-cookie" in page.headers) == (200, False), "the page itself lets nobody in"
+
+
+@pytest.mark.parametrize(
+    ("auth_time", "is_fresh"), [(None, False), (-5 * 3600, False), (0, True), (float("nan"), False)]
+)
+def test_login_by_a_session_of_the_provider_is_no_fresh_proof(
+    door: Door, provider: Provider, auth_time: Any, is_fresh: bool
+) -> None:
+    """Else whoever sits at an open browser would confirm who it is by logging out and in."""
+    door.settings.__dict__.update(settings_with(door.settings, provider).__dict__)
+    if auth_time is not None:
+        provider.person = provider.person | {"auth_time": time.time() + auth_time}  # type: ignore[dict-item]
+    with door.client(None, Origin=door.url) as client:
+        begun = client.post("/login/provider", json={"next": "/"}).json()
+        gone = httpx.get(begun["url"], trust_env=False)
+        query = "?" + gone.headers["location"].partition("?")[2]
+        done = client.post("/login/provider/finish", json={"handle": begun["handle"], "query": query})
+    assert done.status_code == 200
+    with door.pool.transaction() as tx:
+        (login,) = logins.list_logins(tx, one(tx, "SELECT account_id FROM account_identities").account_id)
+        assert login.method == "provider"
+        assert logins.is_confirmed(tx, login.login_id, 600.0) == is_fresh
 
 
 def test_provider_is_asked_through_the_proxy_of_the_environment(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

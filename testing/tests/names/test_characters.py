@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from semg.domain import REST
 from semg.errors import InvalidValueError
+from semg.names import normal_form
 from semg.names.characters import FSI, MAX_MARKS, PDI, hides, isolated, visible
 from semg.privacy.consent import TEST_PERSON
 from semg.store import checks, gestures, identities, profiles
 from semg.store.pool import Pool, execute
+from ui.text import file_name
 
 DECEIVING = {
     "override": "Ada\u202egnp.exe",
@@ -110,3 +112,23 @@ def test_name_of_a_provider_becomes_a_login_that_shows(pool: Pool) -> None:
         made = identities.insert_account(tx, "https://issuer", "1", "\u202eAda\u200b Lovelace\x07")
         assert made.login == "Ada Lovelace"
         assert identities.insert_account(tx, "https://issuer", "2", "\u200b\u3164").login == "guest"
+
+
+def test_endless_run_of_marks_is_not_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That takes a time that grows with its square, and holds up every thread of the process."""
+    composed, normalize = [], unicodedata.normalize
+
+    def remember(form: str, text: str) -> str:
+        composed.append(len(text))
+        return normalize(form, text)
+
+    monkeypatch.setattr(normal_form.unicodedata, "normalize", remember)
+    tower = "a" + "\u0301" * 64_000 + "\u0316" * 64_000
+    for is_login in (True, False):
+        with pytest.raises(InvalidValueError, match="expected 1 to 100 characters, got 128001"):
+            checks.name("name", tower, 100, is_login=is_login)
+    assert checks.normalised(tower) == tower
+    assert normal_form.label(tower) == tower
+    assert file_name(tower).startswith("á_")
+    assert max(composed) <= normal_form.LONGEST
+    assert checks.name("name", "e\u0301" * 100, 100) == "é" * 100
