@@ -31,7 +31,7 @@ has_faketime || missing="$missing libfaketime"
 command -v age >/dev/null 2>&1 || missing="$missing age"
 has_namespaces() { command -v unshare >/dev/null 2>&1 && { command -v ip >/dev/null 2>&1 || [ -x /usr/sbin/ip ]; }; }
 has_namespaces || missing="$missing iproute2 util-linux"
-has_node() { node -e 'process.exit(+process.versions.node.split(".")[0] < 18)' >/dev/null 2>&1; }
+has_node() { node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' >/dev/null 2>&1; }
 has_node || missing="$missing nodejs"
 quick() { [ "$mode" = fast ] || [ "$mode" = lint ]; }
 if ! quick && [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
