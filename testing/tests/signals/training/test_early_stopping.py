@@ -42,6 +42,6 @@ def test_watched_network_is_the_one_that_is_trained_and_ends_where_it_is_told():
     assert epochs == list(range(1, 10))
     assert len(watch.wrong) == 9
     again = EarlyStopping(windows, y)
-    again.look(unscaled | arrays)
+    again.update(unscaled | arrays)
     assert again.wrong == watch.wrong[-1:]
     assert watch.wrong[-1] < 0.1
