@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from semg.domain import Device, Model, Profile
+from semg.domain import Model, Profile
 from semg.errors import ArtifactError, StoreError
 from semg.inference.streams import ActiveModel
-from semg.signals.model.classifier import spec_from_metadata
+from semg.signals.model.classifier import columns_of, spec_from_metadata
 from semg.store import models, profiles
 from semg.store.pool import Pool
 
@@ -32,24 +32,6 @@ def active_model(profile: Profile, model: Model) -> ActiveModel:
         n_device_channels=profile.device.n_channels,
         decision=profile.decision,
     )
-
-
-def columns_of(channels: tuple[str, ...], device: Device) -> tuple[int, ...]:
-    """Return the place of each named channel in a sample of the device.
-
-    Raises
-    ------
-    ArtifactError
-        The device has no such channel.
-    """
-    places = {name: index for index, name in enumerate(device.channels)}
-    missing = [name for name in channels if name not in places]
-    if missing:
-        raise ArtifactError(
-            f"the model needs channels {', '.join(missing)}, which the device of profile {device.user_id} does not "
-            f"have ({', '.join(device.channels)}): train again, or name the device's channels as before"
-        )
-    return tuple(places[name] for name in channels)
 
 
 class ActiveModelRegistry:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semg.block_table import BlockTable
 from semg.domain import Decision, DecisionSpec
-from semg.inference.group import BatchWindowStream, DueSlots, StreamSpec
+from semg.signals.batch_windows import BatchWindowStream, DueSlots, StreamSpec
 from semg.signals.model.classifier import ClassifierSpec
 from semg.signals.model.decisions import BatchVoter
 

@@ -18,9 +18,9 @@ from semg.ingest.streams.drop_codes import CODE, DROP_CODES, OK, count_refused
 from semg.ingest.streams.limits import Budgets
 from semg.ingest.streams.sources import BatchResult, Sources
 from semg.ingest.text.active_senders import ActiveSenders
+from semg.ingest.text.batch_text_stream import Batch, BatchTextStream
 from semg.ingest.text.decoder import TextSamples, decode_batch
 from semg.ingest.text.networks import Networks
-from semg.ingest.text.streams import Batch, BatchTextStream
 from semg.wire.stream_status import ReceivedStatus
 
 

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 
 from semg.domain import Device
 from semg.errors import ArtifactError, NotFoundError
-from semg.inference.model_registry import columns_of
 from semg.predictor.batching import StreamWindow, answer
 from semg.predictor.stream_adapters import StreamAdapter, StreamAdapters
 from semg.signals.model.adaptation import Adapter
 from semg.signals.model.batched_forward import Member, prepare
-from semg.signals.model.classifier import Classifier
+from semg.signals.model.classifier import Classifier, columns_of
 from semg.signals.windows import WindowStream
 from semg.store import models, profiles
 from semg.store.pool import Pool

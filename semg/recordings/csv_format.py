@@ -24,6 +24,7 @@ from semg.recordings.encoded_text import open_text
 from semg.recordings.layout_guess import HEAD_BYTES, guess
 from semg.recordings.lines import Lines
 from semg.signals.dataset import LabelledSamples
+from semg.signals.gaps import gap_step_us
 from semg.signals.packet_times import spread
 from semg.wire import csv_cells
 from semg.wire.file_layout import NO_ANSWERS, UNIT_MS, Layout, LayoutAnswers, LayoutGuess, TimeUnit, checked
@@ -125,7 +126,7 @@ def load_recording(
     if len(samples) < 2:
         raise RecordingError(f"{name} has {len(samples)} samples; a recording needs at least two.")
     device_ms, rate = _times(name, layout, joined(read.times) if read.times else None, len(samples), read)
-    starts_run = np.concatenate([[True], np.diff(device_ms) > 1500.0 / rate + 1.0])
+    starts_run = np.concatenate([[True], 1000.0 * np.diff(device_ms) >= gap_step_us(1e6 / rate)])
     if int(starts_run.sum()) > limits.gaps + 1:
         raise RecordingError(
             f"{name} has {int(starts_run.sum()) - 1:,} gaps in {layout.time}; at most {limits.gaps:,} are read. "
@@ -263,7 +264,7 @@ def _rate(stamps_ms: NDArray[np.float64]) -> float:
     apart = steps[steps > 0]
     if not len(apart):
         return float("inf")
-    usual = apart[apart <= 1.5 * float(np.median(apart)) + 1.0]
+    usual = apart[1000.0 * apart < gap_step_us(1000.0 * float(np.median(apart)))]
     rate = 1000.0 / float(usual.mean()) * (len(stamps_ms) / (len(apart) + 1))
     return float(round(rate)) if abs(rate - round(rate)) <= 0.005 * rate else rate
 

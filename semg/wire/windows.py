@@ -21,8 +21,6 @@ CONTENT_TYPE = "application/x-semg-windows"
 REQUEST_MAGIC, ANSWER_MAGIC = b"SEW1", b"SEP1"
 MAX_WINDOW_SAMPLES = 1 << 16
 MAX_ANSWER_VALUES = 1 << 22
-MAX_STREAM = 65_535
-"""Numbers of streams go from 1 to this."""
 _HEADER = struct.Struct("<4sI")
 _REQUEST_ROW = np.dtype(
     [

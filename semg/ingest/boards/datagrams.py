@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from semg.block_table import BlockTable
 from semg.domain import MAX_CHANNELS, NEVER_SENT, Block, Device, HighWaterMark
-from semg.ingest.boards.columns import BatchBoardStream, BoardStreamStates, Datagrams
+from semg.ingest.boards.board_stream import BatchBoardStream, BoardStream, BoardStreamStates, Datagrams
 from semg.ingest.boards.history import BoardHistory
-from semg.ingest.boards.stream import BoardStream
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.datagram_batch import DatagramBatch
 from semg.ingest.streams.device_clock import ClockFit

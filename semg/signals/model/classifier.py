@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from semg.domain import MAX_CHANNELS, ClassifierKind, ConditioningSpec, DecisionSpec, WindowSpec
+from semg.domain import MAX_CHANNELS, ClassifierKind, ConditioningSpec, DecisionSpec, Device, WindowSpec
 from semg.errors import ArtifactError
 from semg.signals.model import forward
 
@@ -198,3 +198,21 @@ def _check(classifier: Classifier) -> None:
     row = classifier.predict_proba(silent)
     if row.shape != (1, len(classifier.classes)) or not np.isfinite(row).all():
         raise ArtifactError("The classifier's weights do not fit its classes, channels or window.")
+
+
+def columns_of(channels: tuple[str, ...], device: Device) -> tuple[int, ...]:
+    """Return the index of each channel of a model in a sample of the device.
+
+    Raises
+    ------
+    ArtifactError
+        The device has no such channel.
+    """
+    indices = {name: index for index, name in enumerate(device.channels)}
+    missing = [name for name in channels if name not in indices]
+    if missing:
+        raise ArtifactError(
+            f"the model needs channels {', '.join(missing)}, which the device of profile {device.user_id} does not "
+            f"have ({', '.join(device.channels)}): train again, or name the device's channels as before"
+        )
+    return tuple(indices[name] for name in channels)

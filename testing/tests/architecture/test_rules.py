@@ -73,6 +73,51 @@ def test_store_knows_neither_bus_nor_signals() -> None:
     assert offenders(sources("semg/store"), ("semg.process.bus", "semg.signals", "nats", "httpx")) == []
 
 
+def test_api_knows_nothing_of_the_inference_worker() -> None:
+    assert offenders(sources("ml_model/webapi", "semg/predictor"), ("semg.inference",)) == []
+
+
+ROOT_MODULES = {
+    "block_table", "clock", "consent_types", "domain", "environment", "errors", "log", "settings", "words", "__init__",
+}  # fmt: skip
+"""What everything stands on; everything else lies in a room."""
+
+
+def test_nothing_lies_loose_in_the_shared_package() -> None:
+    assert {path.stem for path in (PROJECT_DIR / "semg").glob("*.py")} == ROOT_MODULES
+
+
+def rooms() -> dict[str, set[str]]:
+    """The packages of ``semg``, each with those that its modules import from."""
+    found: dict[str, set[str]] = {}
+    for path in sources("semg"):
+        room = ".".join(path.parent.relative_to(PROJECT_DIR).parts)
+        for name in imports(path):
+            parts = name.split(".")
+            while parts and not (PROJECT_DIR.joinpath(*parts).with_suffix(".py").is_file()):
+                parts.pop()
+            if parts[:1] == ["semg"] and ".".join(parts[:-1]) != room:
+                found.setdefault(room, set()).add(".".join(parts[:-1]))
+    return found
+
+
+def test_rooms_import_each_other_in_one_direction_only() -> None:
+    """Taking away, again and again, the rooms that import from none that are left, takes away all of them."""
+    left = rooms()
+    while free := {room for room, others in left.items() if not others & left.keys()}:
+        left = {room: others for room, others in left.items() if room not in free}
+    assert left == {}
+
+
+def test_no_file_name_stands_in_more_than_two_places() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout
+    where: dict[str, list[str]] = {}
+    for path in listed.splitlines():
+        where.setdefault(Path(path).name, []).append(path)
+    usual = {"__init__.py", "conftest.py"}
+    assert {name: paths for name, paths in where.items() if len(paths) > 2 and name not in usual} == {}
+
+
 def test_entries_import_shared_code_and_never_each_other() -> None:
     for path in sources("ml_model", "udpserver"):
         others = ENTRY_MODULES - {"webapi", "ui"}

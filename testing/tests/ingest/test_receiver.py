@@ -20,7 +20,7 @@ from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, SLOT_BYTES, DatagramBatch, readable
 from semg.ingest.streams.limits import Budgets
 from semg.ingest.streams.sources import MAX_SOURCES, REFUSED_LOOKED_AT, REFUSED_PER_S, Sources
-from semg.ingest.text.streams import IDLE_US
+from semg.ingest.text.batch_text_stream import IDLE_US
 from semg.ingest.udp_socket import kernel_drops, open_socket
 from semg.settings import Settings
 from testing.kits.board_kit import process

@@ -159,7 +159,7 @@ def test_number_of_the_key_cannot_be_changed() -> None:
 
 
 def test_file_from_before_is_read_with_any_key_of_the_ring() -> None:
-    path = PROJECT_DIR / "testing/fuzz/seeds/sealed_file/good-0"  # written by an earlier version
+    path = PROJECT_DIR / "testing/fuzz/seeds/sealed_file/sealed_file-good-0"  # written by an earlier version
     assert path.read_bytes().startswith(b"SEMGSEAL\x01")
     for ring in (KeyRing("f" * 48), KeyRing(FIRST, ("f" * 48,)), KeyRing("f" * 48, (FIRST,))):
         with Vault(ring).open(path, "fuzz") as file:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.device_clock import ClockFit
-from semg.ingest.text.tracker import TextStream
+from semg.ingest.text.text_stream import TextStream
 
 T0_US = 1_790_000_000_000_000
 BOOT_MS = 5_000

@@ -19,7 +19,7 @@ from semg.ingest.stream_health import StreamHealth, judge_stream
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.datagram_batch import DatagramBatch
 from semg.ingest.text.active_senders import TAKEOVER_US
-from semg.ingest.text.tracker import TextStream
+from semg.ingest.text.text_stream import TextStream
 from semg.settings import PROJECT_DIR
 from semg.signals.model.classifier import ClassifierSpec
 from semg.wire.udp import EPOCH_MS_FROM

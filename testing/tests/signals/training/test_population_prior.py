@@ -13,6 +13,7 @@ from semg.errors import ArtifactError, TrainingError
 from semg.jobs.evaluation import evaluate_recordings
 from semg.priors.building import digest_of, load_base, make_base, newest_fitting, people_in, store_version
 from semg.recordings.csv_format import write_recording
+from semg.settings import PROJECT_DIR
 from semg.signals.dataset import LabelledSamples, make_windows
 from semg.signals.model.electrode_rotation import rotations_of
 from semg.signals.synthesis import SyntheticArm, make_plan
@@ -21,7 +22,7 @@ from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.train import fit, train
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = PROJECT_DIR
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 PLAN = make_plan(GESTURES, 3, 1.5)
 

@@ -15,6 +15,7 @@ from semg.domain import Block
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.device_clock import ClockFit
 from semg.ingest.text.segment import BACK_US, Arrival, BootState, Recent, Sample, Segment
+from semg.signals.gaps import gap_step_us
 from semg.wire.udp import EPOCH_MS_FROM
 
 STREAK = 16
@@ -63,7 +64,7 @@ class TextStream:
     user_id
         The profile.
     rate_hz
-        The device's nominal rate: a step of 1.5 periods + 1 ms or more is a gap.
+        The device's nominal rate: what a gap is (``semg.signals.gaps``) follows from it.
     wait_us
         How long a gap is held open for samples that another one overtook.
     counters
@@ -112,7 +113,7 @@ class TextStream:
         """Take over a changed device: what follows starts a run."""
         self.release(0, everything=True)
         self._period_us = 1e6 / rate_hz
-        self._gap_us = 1.5 * self._period_us + 1000
+        self._gap_us = gap_step_us(self._period_us)
         if self._segment is not None:
             self._segment.times.set_period(self._period_us)
         self._broken = True

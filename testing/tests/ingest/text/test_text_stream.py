@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from semg.domain import Block
 from semg.ingest.streams.counters import Counters
-from semg.ingest.text.tracker import TextStream
+from semg.ingest.text.text_stream import TextStream
 
 T0_US = 1_790_000_000_000_000
 WAIT_US = 25_000

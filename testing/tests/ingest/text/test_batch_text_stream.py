@@ -11,7 +11,7 @@ from semg.domain import Block, Device
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.datagram_batch import DatagramBatch
-from semg.ingest.text.tracker import TextStream
+from semg.ingest.text.text_stream import TextStream
 from semg.wire.udp import EPOCH_MS_FROM, encode_v1
 
 T0_US = 1_790_000_000_000_000

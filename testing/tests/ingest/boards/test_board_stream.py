@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semg.ingest.boards.board_stream import MAX_HELD
 from semg.ingest.boards.sequences import REMEMBERED, SEQUENCES, SeenSequences
-from semg.ingest.boards.stream import MAX_HELD
 from semg.wire.udp2 import DatagramV2, Flag, encode_v2
 from testing.kits.board_kit import (
     NOW_US,

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from semg.block_table import LATE, STARTS_RUN, BlockTable
 from semg.domain import ConditioningSpec, WindowSpec
 from semg.signals.conditioning import BatchConditioner
-from semg.wire.windows import MAX_STREAM
 
 NEVER_US = np.iinfo(np.int64).max
 MAX_EDGES = 16
+MAX_STREAM_NUMBER = 65_535
+"""Numbers of streams go from 1 to this: two bytes in a request of windows (docs/wire.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class BatchWindowStream:
         self._last_segment[slot] = self._last_us[slot] = self._last_server_us[slot] = -1
         self._next_edge_us[slot] = NEVER_US
         # Not where another worker, or this one before a restart, may have been.
-        self._numbers[slot] = secrets.randbelow(MAX_STREAM) + 1
+        self._numbers[slot] = secrets.randbelow(MAX_STREAM_NUMBER) + 1
         self._edges.pop(slot, None)
         self.n_streams += 1
         return slot
@@ -266,7 +267,7 @@ class BatchWindowStream:
         if pieces.starts.any():
             self._reset(slots[pieces.starts])
             at_edge = slots[pieces.edge]
-            self._numbers[at_edge] = self._numbers[at_edge] % MAX_STREAM + 1
+            self._numbers[at_edge] = self._numbers[at_edge] % MAX_STREAM_NUMBER + 1
         before = self._seen[slots]
         after = before + count
         owner = np.repeat(np.arange(len(slots)), count)

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from semg.block_table import ROW, BlockTable
 from semg.domain import Device
-from semg.ingest.streams.clock_bank import BatchClockFit
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.device_clock import ClockFit
+from semg.ingest.streams.device_clock import BatchClockFit, ClockFit
 from semg.ingest.text.segment import RECENT_US, SampleKey
-from semg.ingest.text.tracker import MAX_BLOCK_US, TextStream
+from semg.ingest.text.text_stream import MAX_BLOCK_US, TextStream
+from semg.signals.gaps import gap_step_us
 from semg.wire.udp import EPOCH_MS_FROM
 
 IDLE_US = 120_000_000
@@ -191,7 +191,7 @@ class BatchTextStream:
         n = len(self._devices)
         self._user_ids = np.array([device.user_id for device in self._devices], np.int64)
         self._widths = np.array([device.n_channels for device in self._devices], np.int64)
-        self._gap_us = np.array([1.5e6 / device.rate_hz + 1000 for device in self._devices])
+        self._gap_us = gap_step_us(np.array([1e6 / device.rate_hz for device in self._devices]))
         self._follows = np.zeros(n, bool)
         self._epoch = np.zeros(n, bool)
         self._segment_ids = np.zeros(n, np.int64)
