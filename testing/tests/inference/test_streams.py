@@ -118,6 +118,7 @@ def streamed(draw: st.DrawFn) -> tuple[list[Person], list[list[Block]], list[tup
     return everybody, flushes, edges
 
 
+@pytest.mark.slow
 @given(streamed())
 @settings(max_examples=150)
 def test_windows_of_many_equal_those_of_each_offline(

@@ -120,7 +120,7 @@ async def test_live_windows_equal_offline_windows_bit_for_bit(
     expected, ends = grid_windows(cut, classifier.channels, classifier.conditioning, classifier.window)
     async with worker_running(servers.settings, pool) as (worker, capture):
         blocks = blocks_of(user_id, recording, 800, starts=starts)
-        await publish(servers.settings, blocks + [blocks[-1]])  # the bus may deliver a block twice
+        await publish(servers.settings, [*blocks, blocks[-1]])  # the bus may deliver a block twice
         await until(lambda: worker.counters.windows + len(captured(capture, user_id)) >= len(ends))
         await until(lambda: worker.counters.decisions >= len(ends))
     assert captured(capture, user_id) == [window.tobytes() for window in expected]
@@ -137,7 +137,7 @@ async def test_message_that_the_bus_lost_starts_a_run(servers, pool, make_wearer
         stretch=labelled.stretch[behind:800],
     )  # fmt: skip
     expected, _ = grid_windows(rest, classifier.channels, classifier.conditioning, classifier.window)
-    async with worker_running(servers.settings, pool) as (worker, capture):
+    async with worker_running(servers.settings, pool) as (_worker, capture):
         await publish(servers.settings, blocks[:lost] + blocks[lost + 1 :])
         tail = [window.tobytes() for window in expected]
         await until(lambda: captured(capture, user_id)[-len(tail) :] == tail)
@@ -153,7 +153,7 @@ async def test_session_edge_resets_live_as_offline(servers, pool, make_wearer, c
         stretch=labelled.stretch[edge:800],
     )  # fmt: skip
     expected, _ = grid_windows(session, classifier.channels, classifier.conditioning, classifier.window)
-    async with worker_running(servers.settings, pool) as (worker, capture):
+    async with worker_running(servers.settings, pool) as (_worker, capture):
         client = await bus.connect(servers.settings, "test-page", forever=False)
         message = messages.SessionEdge(userid=user_id, session_id=1, at=utc_from_us(server_us))
         await client.publish(messages.sessions_subject(user_id), message.to_bytes())
@@ -225,7 +225,7 @@ def stored(pool: Pool, user_id: int) -> list:
 async def test_two_profiles_with_swapped_labels_never_mix(servers, pool, make_wearer, classifier, recording) -> None:
     swap = {"fist": "flexion", "flexion": "fist"}
     one, two = make_wearer("A", classifier), make_wearer("B", with_classes(classifier, swap))
-    async with worker_running(servers.settings, pool) as (worker, _):
+    async with worker_running(servers.settings, pool) as (_worker, _):
         pairs = zip(blocks_of(one, recording, 1500), blocks_of(two, recording, 1500), strict=True)
         await publish(servers.settings, [block for pair in pairs for block in pair])
         await until(lambda: len(stored(pool, one)) == len(stored(pool, two)) > 100)

@@ -15,6 +15,7 @@ from semg.signals.dataset import grid_windows
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.train import fit
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
 KEYS = {
     "accuracy", "balanced_accuracy", "macro_f1", "trimmed", "per_gesture", "confusion", "classes", "windows",

@@ -32,6 +32,7 @@ from semg.capture.prompt_media import check_prompt
 from semg.errors import ConflictError, DecoderError, InvalidValueError
 from semg.process import confined, sandbox
 
+pytestmark = pytest.mark.slow
 MAY = replace(prompt_media.MAY, cpu_s=2, wall_s=20.0)
 ON_LINUX = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() not in sandbox._ARCHITECTURES, reason="there is no filter here"

@@ -235,6 +235,7 @@ def peak_bytes(path) -> int:
     return most
 
 
+@pytest.mark.slow
 def test_text_is_never_in_memory_as_a_whole(tmp_path):
     path = tmp_path / "padded.csv.gz"
     with gzip.open(path, "wb", 1) as file:

@@ -27,6 +27,7 @@ from semg.recordings.csv_format import load_recording, write_recording
 from semg.settings import PROJECT_DIR, Settings
 from semg.wire.udp2 import DatagramV2, Key, decode_v2, encode_v2
 
+pytestmark = pytest.mark.slow
 SECRET = bytes(range(32))
 GOLDEN = json.loads((PROJECT_DIR / "testing/tests/golden/v2.json").read_text())
 

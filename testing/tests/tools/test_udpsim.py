@@ -26,6 +26,7 @@ from semg.settings import PROJECT_DIR, Settings
 from semg.wire.udp import SampleV1, encode_v1
 from testing.kits.texts import decode_one
 
+pytestmark = pytest.mark.slow
 TESTING = PROJECT_DIR / "testing"
 LATEST_S = sending.SHORTEST_SLEEP_S + 1e-9
 

@@ -46,6 +46,7 @@ def deliveries(draw: st.DrawFn) -> tuple[SimulatedBoard, list[tuple[int, bytes]]
     return board, sorted(arrivals, key=lambda arrival: arrival[0]), carried
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(made=deliveries(), cuts=st.lists(st.integers(1, 8), min_size=1, max_size=5))
 def test_every_sample_comes_once_in_order_and_no_run_crosses_a_gap(made, cuts: list[int]) -> None:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import numpy as np
 import psutil
@@ -113,10 +113,8 @@ def test_process_ends_when_its_parent_is_killed(servers, ingest_pool: Pool) -> N
         parent.stdin.flush()
         child = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
-    try:
+    with suppress(psutil.NoSuchProcess):
         child.wait(20)
-    except psutil.NoSuchProcess:
-        pass
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     with ingest_pool.transaction() as tx:
         left = one(tx, "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = %s", (APPLICATION,))

@@ -17,6 +17,7 @@ from semg.signals.training.calibration import decide_all, decision_figures, oper
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit, train
 
+pytestmark = pytest.mark.slow
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 ARM = SyntheticArm(2, 8, gestures=GESTURES)
 QUICK = TrainingOptions(epochs=2)

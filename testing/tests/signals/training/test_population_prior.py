@@ -21,6 +21,7 @@ from semg.signals.training.options import TrainingOptions
 from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.train import fit, train
 
+pytestmark = pytest.mark.slow
 ROOT = PROJECT_DIR
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 PLAN = make_plan(GESTURES, 3, 1.5)

@@ -18,6 +18,7 @@ from semg.signals.training.options import TrainingOptions
 from semg.signals.training.splits import split_held_out
 from semg.signals.training.train import TrainingProgress, fit, train
 
+pytestmark = pytest.mark.slow
 GESTURES = ("rest", "fist", "open_hand")
 PLAN = make_plan(GESTURES, repetitions=4, seconds=2.0)
 QUICK = TrainingOptions(epochs=3)

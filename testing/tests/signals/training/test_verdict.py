@@ -20,6 +20,7 @@ from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import train
 from semg.signals.training.verdict import compare_with_active, judge_version
 
+pytestmark = pytest.mark.slow
 DATA = PROJECT_DIR.parent / "shared" / "data"
 CLASSES = ("fist", "flexion", "open", "point", REST)
 
