@@ -210,7 +210,7 @@ def create(app: App) -> None:
                 st.rerun()
 
 
-with page("User Management", "A profile is a person together with the sensor that the person wears.") as app:
+with page("Profiles", "A profile is a person together with the sensor that the person wears.") as app:
     with app.pool.transaction() as tx:
         known = app.people(tx)
     profile = pick.find_profile(app, known)

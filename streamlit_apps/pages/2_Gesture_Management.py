@@ -204,7 +204,7 @@ def _begin(app: App, tx: Transaction, user_id: int) -> None:
     record(tx, audit_view.actor(app), "gestures.changed", user_id)
 
 
-with page("Gesture Management", "The gestures that shall be recognised, in the order in which they are shown.") as app:
+with page("Gestures", "The gestures that shall be recognised, in the order in which they are shown.") as app:
     profile = pick_profile(app)
     with app.pool.transaction() as tx:
         known = gestures.list_gestures(tx, profile.user_id)

@@ -123,7 +123,7 @@ def show_captured(app: App, profile: Profile, session_id: int) -> None:
 
 
 with page(
-    "Training Data Capture",
+    "Capture",
     "Perform what is prompted; every performance becomes a labelled repetition.",
     captures=True,
 ) as app:

@@ -70,9 +70,7 @@ def _start(app: App, profile: Profile, chosen: Sequence[SessionSummary]) -> None
             st.switch_page(JOBS_PAGE)
 
 
-with page(
-    "Kickoff Training", "Make a model of the gestures from recorded sessions. It is tested on data held out."
-) as app:
+with page("Train", "Make a model of the gestures from recorded sessions. It is tested on data held out.") as app:
     profile = pick_profile(app)
     with app.pool.transaction() as tx:
         found = [one for one in sessions.session_summaries(tx, profile.user_id) if one.session.status != "recording"]

@@ -11,7 +11,7 @@ from ui.page import page, split
 from ui.pick import pick_profile
 from ui.text import md
 
-with page("Training Jobs and Models") as app:
+with page("Jobs and models") as app:
     profile = pick_profile(app)
     left, right = split("jobs", [1, 1.25])
     with left:

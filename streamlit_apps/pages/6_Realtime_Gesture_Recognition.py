@@ -13,7 +13,7 @@ from ui.report import show_verdict
 from ui.stream_state import stream_state
 from ui.text import md
 
-with page("Realtime Gesture Recognition") as app:
+with page("Live") as app:
     profile = pick_profile(app)
     with app.pool.transaction() as tx:
         bank = gestures.list_gestures(tx, profile.user_id)

@@ -183,7 +183,7 @@ def _label(session: Session) -> str:
     return line("{name} · {at}{extra}", name=session.name, at=times.shown(session.started_at), extra=extra)
 
 
-with page("Sensor Data Review") as app:
+with page("Review") as app:
     profile = pick_profile(app)
     with app.pool.transaction() as tx:
         bank = gestures.list_gestures(tx, profile.user_id)

@@ -20,22 +20,6 @@ NO_DATABASE = md(
     "The database cannot be reached at the moment. Nothing is lost: what the sensors send is kept until it is back. "
     "Reload the page in a moment; if it stays away, look at `./start_all.sh --status`."
 )
-_FIELDS = {
-    "adc_min": "lowest value",
-    "adc_max": "highest value",
-    "rate_hz": "sampling rate",
-    "mains_hz": "mains frequency",
-    "channels_used": "channels used",
-    "gesture_s": "seconds per gesture",
-    "rest_s": "seconds of rest",
-    "prepare_s": "preparation",
-    "session_ids": "sessions",
-    "ended_at": "end",
-    "started_at": "start",
-    "vote_n": "votes",
-    "min_confidence": "least confidence",
-    "hysteresis": "hysteresis",
-}
 
 
 def sentence(error: Exception) -> Markdown:
@@ -45,9 +29,8 @@ def sentence(error: Exception) -> Markdown:
         return NO_DATABASE
     if isinstance(error, SettingsError):
         return md("The settings need a change: {error}.", error=error)
-    if isinstance(error, InvalidValueError):
-        text = str(error).removeprefix(f"{error.field}: ")
-        return plain(_as_sentence(f"{_FIELDS.get(error.field, error.field.replace('_', ' '))}: {text}"))
+    if isinstance(error, InvalidValueError):  # says what to do, and names the field in words
+        return plain(_as_sentence(str(error).removeprefix(f"{error.field}: ")))
     if isinstance(error, SemgError):
         return plain(_as_sentence(str(error)))
     logger.error("page failed", exc_info=error)

@@ -56,12 +56,15 @@ def _password(app: App, account: Account) -> None:
         if st.form_submit_button("Change the password"):
             with errors.attempt():
                 if new != again:
-                    raise InvalidValueError("new_password", "expected the same twice, got two different ones")
+                    raise InvalidValueError("new_password", "enter the same new password twice: the two differ")
                 hashed = hash_password(new, account.login)
                 try:
                     verify_login(app.unrestricted, account.login, old, datetime.now(UTC))
                 except LoginError as exc:
-                    raise InvalidValueError("password_now", "it is wrong, or there were too many wrong tries") from exc
+                    raise InvalidValueError(
+                        "password_now",
+                        "enter your current password: this one is wrong, or there were too many failed attempts",
+                    ) from exc
                 with app.unrestricted.transaction() as tx:
                     app.require_login(tx)
                     accounts.update_password(tx, account.account_id, hashed, keep_login=app.login_id)

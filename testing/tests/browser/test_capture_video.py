@@ -59,7 +59,7 @@ def test_capture_with_video(
     with running(settings, tmp_path, (*ALL, "gateway")), streaming(settings, tmp_path, *stream):
         log_in(page, settings)
         assert page.evaluate("isSecureContext && location.protocol") == "https:"
-        open_page(page, "Capture", "Training Data Capture")
+        open_page(page, "Capture")
         page.get_by_text("Record the webcam").click()
         expect(page.get_by_text(re.compile("Ready, .* pictures/s"))).to_be_visible()
         truth = perform(page)
@@ -82,7 +82,7 @@ def perform(page: Page) -> tuple[Truth, Truth]:
     expect(page.get_by_text(re.compile(r"samples/s · \d\.\d% lost"))).to_be_visible()
     expect(page.locator(".semg-live")).to_have_attribute("data-state", "live")
     fake_camera.watch(page.locator(MIRROR))
-    page.get_by_role("heading", name="Training Data Capture").click()  # out of the field: there, an S is a letter
+    page.get_by_role("heading", name="Capture", exact=True).click()  # out of the field: there, an S is a letter
     page.keyboard.press("s")
     prompt = page.locator(PROMPT)
     gesture = re.compile("fist|open hand")
@@ -201,8 +201,8 @@ def check_playing(page: Page, settings: Settings, session: Session) -> None:
 
 def abort_one(page: Page, pool: Pool, user_id: int) -> Session:
     """Leave the page and come back; then end a second capture in the middle of a gesture: that one has no label."""
-    open_page(page, "Overview", "Overview")
-    open_page(page, "Capture", "Training Data Capture")
+    open_page(page, "Overview")
+    open_page(page, "Capture")
     expect(page.get_by_text(re.compile("Ready, .* pictures/s"))).to_be_visible()
     page.get_by_role("button", name="Start").click()
     prompt = page.locator(PROMPT)

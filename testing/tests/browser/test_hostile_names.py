@@ -184,7 +184,7 @@ def test_every_page_shows_names_as_text_and_asks_nobody(walk: Walk) -> None:
     walk.look("picture")
     walk.page.get_by_text("Any time", exact=True).click()
     walk.look()
-    assert walk.page.title().startswith("Sensor Data Review")
+    assert walk.page.title().startswith("Review")
 
 
 def test_toasts_errors_and_choices_show_names_as_text(walk: Walk) -> None:

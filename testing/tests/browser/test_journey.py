@@ -60,7 +60,7 @@ def test_journey_from_an_empty_database_to_an_erased_profile(
 
 def create_profile(page: Page, pool: Pool) -> int:
     page.get_by_role("link", name="Create the first profile").click()
-    page.get_by_role("heading", name="User Management").wait_for()
+    page.get_by_role("heading", name="Profiles", exact=True).wait_for()
     page.get_by_label("Name or code").fill("Ada <b>Example</b>")
     for agreed in ("Recording of the signals", "Video beside them"):
         page.get_by_text(agreed).click()
@@ -76,7 +76,7 @@ def create_profile(page: Page, pool: Pool) -> int:
 
 def add_gestures(page: Page, pool: Pool, user_id: int) -> None:
     page.get_by_role("link", name="Add gestures").click()
-    page.get_by_role("heading", name="Gesture Management").wait_for()
+    page.get_by_role("heading", name="Gestures", exact=True).wait_for()
     page.get_by_role("button", name="Add these").click()
     expect(page.get_by_text("Spread all fingers.")).to_be_visible()
     with pool.transaction() as tx:
@@ -96,7 +96,7 @@ def add_picture(page: Page) -> None:
 
 def refuse_to_capture(page: Page) -> None:
     """Without a stream, the start is refused, and says why."""
-    open_page(page, "Capture", "Training Data Capture")
+    open_page(page, "Capture")
     page.get_by_role("button", name="Start recording").click()
     expect(page.get_by_text("The capture was not started")).to_be_visible()
 
@@ -115,7 +115,7 @@ def capture(page: Page, pool: Pool, user_id: int) -> Session:
     prompt = page.locator(".semg-prompt")
     expect(prompt).to_have_attribute("data-prompt", re.compile("|".join(PERFORMED)))
     expect(page.get_by_role("button", name=re.compile("Redo (" + "|".join(PERFORMED) + ")"))).to_be_enabled()
-    page.get_by_role("heading", name="Training Data Capture").click()  # out of the fields
+    page.get_by_role("heading", name="Capture", exact=True).click()  # out of the fields
     page.keyboard.press("Backspace")
     expect(page.get_by_text("6 performances were recorded.")).to_be_visible()
     with pool.transaction() as tx:
@@ -155,12 +155,12 @@ def abort_one(page: Page, pool: Pool, user_id: int) -> None:
 
 def train(page: Page, pool: Pool, user_id: int) -> None:
     page.get_by_role("link", name="Train with it").click()
-    page.get_by_role("heading", name="Kickoff Training").wait_for()
+    page.get_by_role("heading", name="Train", exact=True).wait_for()
     expect(page.get_by_text(re.compile(r"Session 1 · .* · 6 performances"))).to_be_visible()
     page.get_by_label("Classifier").click()
     page.get_by_role("option", name=re.compile("Log-covariance")).click()
     page.get_by_role("button", name="Start training").click()
-    page.get_by_role("heading", name="Training Jobs and Models").wait_for()
+    page.get_by_role("heading", name="Jobs and models", exact=True).wait_for()
     # The simulated device follows no prompt, and the second session has nothing but rest: the verdict says so.
     expect(page.get_by_text("Do not use.")).to_be_visible(timeout=120_000)
     expect(page.get_by_text("Tested on")).to_be_visible()
@@ -201,7 +201,7 @@ def watch_with_another(page: Page, settings: Settings, user_id: int) -> None:
 
 def review(page: Page, pool: Pool, session: Session) -> None:
     """The captured session with its labels and its video: a click on the signal leads the video there."""
-    open_page(page, "Review", "Sensor Data Review")
+    open_page(page, "Review")
     page.get_by_role("combobox", name="Session").click()
     page.get_by_role("option", name=re.compile(f"^{session.name}")).click()
     expect(page.get_by_text(re.compile(r"[45],\d{3} samples"))).to_be_visible()
@@ -224,7 +224,7 @@ def review(page: Page, pool: Pool, session: Session) -> None:
 
 def erase(page: Page, pool: Pool) -> None:
     """After the erasure, no table knows the profile."""
-    open_page(page, "Profiles", "User Management")
+    open_page(page, "Profiles")
     page.get_by_text("Delete this profile").click()
     page.get_by_text("Show what would be erased").click()
     field = page.get_by_label("Type the name to confirm")

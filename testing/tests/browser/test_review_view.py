@@ -68,7 +68,7 @@ def view(page: Page, live_settings: Settings, session: Session, tmp_path: Path) 
     """The picture of the session, on the Review page."""
     with running(live_settings, tmp_path, ("api", "streamlit")):
         log_in(page, live_settings)
-        open_page(page, "Review", "Sensor Data Review")
+        open_page(page, "Review")
         found = page.locator(".semg-review")
         expect(found).to_have_attribute("data-labels", "4")
         yield found

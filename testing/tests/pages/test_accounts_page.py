@@ -148,7 +148,7 @@ def test_own_password_is_changed_with_the_old_one_only(open_page, app_of_test: A
     assert "more than the login" in page.error[0].value
     change(PASSWORD, "another long password", "another long password")
     assert not page.error
-    assert [title.value for title in page.title] == ["User Management"], "this browser stays logged in"
+    assert [title.value for title in page.title] == ["Profiles"], "this browser stays logged in"
     assert verify_login(pool, LOGIN, "another long password", now()).login == LOGIN
     with pytest.raises(LoginError):
         verify_login(pool, LOGIN, PASSWORD, now())

@@ -1,4 +1,4 @@
-"""Boards on the User Management page."""
+"""Boards on the Profiles page."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_training_is_scheduled_with_the_chosen_sessions(open_page: Open, pool: P
         (job,) = jobs.list_jobs(tx, profile_id)
     assert job.session_ids == (second,)
     assert (job.classifier, job.status, job.options) == ("logcov_lda", "scheduled", {})
-    assert [one.value for one in page.title] == ["Training Jobs and Models"]
+    assert [one.value for one in page.title] == ["Jobs and models"]
 
 
 def test_training_needs_a_session(open_page: Open, pool: Pool, profile_id: int) -> None:

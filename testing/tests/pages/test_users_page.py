@@ -36,7 +36,7 @@ def test_profile_with_a_bad_channel_name_is_refused_with_the_field(open_page: Op
     field(page.text_input, "Name or code").input("Grace")
     field(page.text_input, "Channels, in the order in which the device sends them").input("a0, a 1")
     button(page, "Create profile").click().run()
-    assert "Channels: expected letters, digits" in page.error[0].value
+    assert "Rename the channel 'a 1'" in page.error[0].value
     with pool.transaction() as tx:
         assert profiles.list_profiles(tx) == []
 
@@ -69,7 +69,7 @@ def test_taken_name_is_refused(open_page: Open, pool: Pool, profile_id: int) -> 
     page = open_page(USERS, profile_id=profile_id)
     field(page.text_input, "Name or code").input("Ben")
     button(page, "Save Ada").click().run()
-    assert "exists already" in page.error[0].value
+    assert "already exists" in page.error[0].value
 
 
 def test_search_finds_by_part_of_a_name(open_page: Open, pool: Pool, profile_id: int) -> None:
