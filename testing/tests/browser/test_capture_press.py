@@ -97,7 +97,7 @@ def test_press_is_answered_by_one_run_of_the_prompt(
             delays_ms.append(page.evaluate("window.answered"))
             is_paused = number % 2 == 0
             assert (plan().paused_s is not None) == is_paused
-            expect(page.get_by_role("button", name="Go on" if is_paused else "Pause")).to_be_visible()
+            expect(page.get_by_role("button", name="Resume" if is_paused else "Pause")).to_be_visible()
             page.wait_for_timeout(300)  # the run that drew it tells its end
             whole += runs.count(False)
         expect(prompt).to_have_attribute("data-prompt", "fist")

@@ -156,7 +156,7 @@ def test_old_login_proves_who_it_is_before_it_makes_a_token(
             execute(tx, "UPDATE logins SET confirmed_at = now() - interval '1 day'")
         open_page(page, "Profiles")
         page.get_by_role("tab", name="My account").click()
-        page.get_by_role("link", name="Confirm that it is you").first.click()
+        page.get_by_role("link", name="Confirm your identity").first.click()
         page.get_by_label("Password").fill("wrong password")
         page.get_by_role("button", name="Confirm").click()
         expect(page.get_by_text("Login or password is wrong")).to_be_visible()
@@ -164,7 +164,7 @@ def test_old_login_proves_who_it_is_before_it_makes_a_token(
         page.get_by_role("button", name="Confirm").click()
         page.get_by_role("tab", name="My account").click()
         page.get_by_label("Name of the new token").fill("Robot hand")
-        page.get_by_role("button", name="Make token").click()
+        page.get_by_role("button", name="Create token").click()
         expect(page.get_by_text("It is shown only now")).to_be_visible()
 
 

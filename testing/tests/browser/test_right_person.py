@@ -99,7 +99,7 @@ def create_bea(page: Page, settings: Settings, pool: Pool) -> Tab:
     page.get_by_label("Name or code").locator("visible=true").fill("Bea")
     for width in (1280, 800):
         page.set_viewport_size({"width": width, "height": 720})
-        for agreed in ("Recording of the signals, needed for everything else", "Video beside them"):
+        for agreed in ("Recording of the signals (required for everything else)", "Video recording alongside them"):
             words = page.get_by_text(agreed, exact=True).locator("visible=true").first
             expect(words).to_be_visible()
             assert words.evaluate("e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight + 1")
@@ -180,7 +180,7 @@ def press_while_another_is_chosen(ada: Tab, bea: Tab, pool: Pool) -> None:
     ada.page.get_by_role("combobox", name="Profile").click()
     option = ada.page.get_by_role("option", name="Bea").element_handle()
     ada.page.evaluate(BOTH_AT_ONCE, [option, button])
-    expect(ada.page.get_by_text(re.compile("Nothing was done: .* was for Ada, and Bea is chosen now"))).to_be_visible()
+    expect(ada.page.get_by_text(re.compile("Nothing was done: .* for Ada, and Bea is now selected"))).to_be_visible()
     expect(ada.page.get_by_role("button", name="Start recording Bea")).to_be_visible()
     assert [fingerprint(pool, one.user_id) for one in (ada, bea)] == before
     ada.page.go_back()  # the address of before is Ada's, and wins
@@ -192,8 +192,8 @@ def withdraw(ada: Tab, bea: Tab, pool: Pool) -> None:
     bea.open("Profiles")
     bea.page.get_by_text(re.compile("^Consent — agrees")).click()
     with only(pool, bea.user_id, ada.user_id):
-        bea.press("Withdraw all consent of Bea")
-    expect(bea.page.get_by_text("Nothing of Bea is recorded without consent")).to_be_visible()
+        bea.press("Withdraw all of Bea's consent")
+    expect(bea.page.get_by_text("Nothing is recorded for Bea without consent")).to_be_visible()
     with pool.transaction() as tx:
         assert consents.list_consents(tx, bea.user_id)[0].scopes == ()
         assert consents.list_consents(tx, ada.user_id)[0].scopes == TEST_PERSON.scopes
@@ -202,13 +202,13 @@ def withdraw(ada: Tab, bea: Tab, pool: Pool) -> None:
 def erase(ada: Tab, bea: Tab, pool: Pool) -> None:
     page = bea.page
     page.get_by_text("Delete this profile", exact=True).click()
-    page.get_by_text("Show what would be erased").click()
+    page.get_by_text("Show what would be deleted").click()
     field = page.get_by_label("Type the name to confirm")
     field.fill("Bea")
     field.press("Enter")
     with only(pool, bea.user_id, ada.user_id):
-        bea.press("Erase Bea for ever")
-    expect(page.get_by_text("Bea was erased")).to_be_visible()
+        bea.press("Delete Bea permanently")
+    expect(page.get_by_text("Bea was deleted")).to_be_visible()
     assert set(fingerprint(pool, bea.user_id).values()) == {""}
 
 

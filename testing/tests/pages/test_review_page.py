@@ -95,7 +95,7 @@ def test_time_without_samples_says_so(open_page: Open, pool: Pool, profile_id: i
 
 
 def test_profile_without_samples_leads_to_the_capture(open_page: Open, profile_id: int) -> None:
-    assert "Nothing was recorded for Ada yet" in all_text(open_page(REVIEW))
+    assert "Nothing has been recorded for Ada yet" in all_text(open_page(REVIEW))
 
 
 def test_relabelled_repetition_is_recorded_with_who_did_it(open_page: Open, pool: Pool, profile_id: int) -> None:
