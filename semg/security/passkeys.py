@@ -29,7 +29,7 @@ from semg.store.pool import Transaction
 NAME = "sEMG gestures"
 _REFUSALS = (WebAuthnException, ValueError, LookupError, TypeError, AttributeError, OverflowError)
 """What the library raises for answers that no browser gives."""
-WRONG = "This passkey was not accepted. Try again, or log in in another way."
+WRONG = "This passkey was not accepted. Try again, or log in another way."
 
 
 def are_possible(address: Address) -> bool:

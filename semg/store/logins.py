@@ -112,7 +112,7 @@ def insert_login(
         },
     )
     if made is None:
-        raise ConflictError("the account is gone; ask an admin for one")
+        raise ConflictError("the account no longer exists; ask an admin for one")
     return int(made.login_id)
 
 

@@ -159,7 +159,7 @@ def test_old_login_proves_who_it_is_before_it_makes_a_token(
         page.get_by_role("link", name="Confirm your identity").first.click()
         page.get_by_label("Password").fill("wrong password")
         page.get_by_role("button", name="Confirm").click()
-        expect(page.get_by_text("Login or password is wrong")).to_be_visible()
+        expect(page.get_by_text("The login or password is wrong")).to_be_visible()
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Confirm").click()
         page.get_by_role("tab", name="My account").click()
@@ -184,7 +184,7 @@ def test_address_of_a_client_is_not_what_the_client_says(
                 ).json()["detail"]
                 for number, port in enumerate(["", ":5555"] * 13)
             ]
-    assert "Too many wrong tries came from your address" in told[-1]
+    assert "too many failed attempts from your address" in told[-1]
     with pool.transaction() as tx:
         account = accounts.find_account(tx, LOGIN)
         assert account is not None

@@ -88,7 +88,7 @@ def test_archives_are_counted_by_the_server(
         button(pages[0], "Create Ada's archive").click().run()
         assert pages[0].session_state["person-export"] is first
     button(pages[1], "Create Ada's archive").click().run()
-    assert "archive of this person is being made" in pages[1].error[0].value
+    assert "archive of this person is being created" in pages[1].error[0].value
     assert len(archive_downloads.list_exports(settings)) == 1
     held.set()
     first.join(60)
@@ -98,7 +98,7 @@ def test_archives_are_counted_by_the_server(
     kept = [pages[1].session_state["person-export"].name]
     assert [path.name for path in archive_downloads.list_exports(settings)] == kept, "a new one replaces the one before"
     button(pages[1], "Create Ada's archive").click().run()
-    assert "10 archives made in an hour; try again in 60 minutes" in pages[1].error[0].value
+    assert "10 archives an hour; try again in 60 minutes" in pages[1].error[0].value
     assert [path.name for path in archive_downloads.list_exports(settings)] == kept
     with pool.transaction() as tx:
         made = [one for one in audit.list_entries(tx) if one.action == "person.exported"]
@@ -109,7 +109,7 @@ def test_archives_are_counted_by_the_server(
 def test_few_archives_are_made_at_once_of_all_accounts(pool: Pool, settings: Settings, held: threading.Event) -> None:
     desk = archive_downloads.ArchiveDownloads(at_once=2)
     making = [desk.begin(pool, settings, user_id, account_id=user_id) for user_id in (1, 2)]
-    with pytest.raises(archive_downloads.ConflictError, match="2 archives are being made"):
+    with pytest.raises(archive_downloads.ConflictError, match="2 archives are being created"):
         desk.begin(pool, settings, 3, account_id=3)
     held.set()
     for one in making:

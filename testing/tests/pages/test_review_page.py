@@ -217,7 +217,7 @@ def test_import_waits_for_no_other_one(open_page: Open, pool: Pool, profile_id: 
     page.file_uploader(key=f"import-0-{profile_id}").set_value(("walk.csv", content, "text/csv")).run()
     with imports.turn(imports.turns()):
         button(page, "Import into Ada").click().run()
-    assert "nother import runs at this moment" in page.error[0].value
+    assert "the other import has finished" in page.error[0].value
     button(page, "Import into Ada").click().run()
     assert not page.error
     with pool.transaction() as tx:
