@@ -250,7 +250,7 @@ def _sessions_of_active(tx: Transaction, active: Model | None, calibration_id: i
             logger.info("session %d is gone", session_id)
     if not found:
         raise TrainingError(
-            f"The sessions that version {active.version} was trained on are gone: train a new one to adapt."
+            f"The sessions that version {active.version} was trained on are gone: train a new version first."
         )
     return sorted(found, key=lambda session: (session.started_at, session.session_id))
 
