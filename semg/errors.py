@@ -53,7 +53,7 @@ class InvalidValueError(StoreError):
     field
         Name of the field, for a form or a 422.
     message
-        What was expected and what arrived.
+        What to do, naming the field in words, with what is allowed and what arrived.
     """
 
     def __init__(self, field: str, message: str) -> None:

@@ -102,7 +102,7 @@ def redo_last(tx: Transaction, session_id: int, now: datetime) -> PlanStep | Non
     """
     session, plan, at_s = _open(tx, session_id, now)
     if not any(step.gesture not in (None, REST) and step.start_s < at_s for step in plan.steps):
-        raise ConflictError("nothing has been performed yet that could be performed again")
+        raise ConflictError("nothing has been performed yet that could be redone")
     changed, dropped = schedule.redo(plan, at_s)
     if dropped is None:
         return None

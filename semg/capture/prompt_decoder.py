@@ -45,19 +45,19 @@ def check_picture(content: bytes, order: Order) -> None:
     from PIL import Image
 
     if order["kind"] == "JPEG" and count_scans(content) > order["max_scans"]:
-        raise Refused(f"expected a JPEG of at most {order['max_scans']} scans; save it anew")
+        raise Refused(f"save the JPEG again, with at most {order['max_scans']} scans")
     most = order["max_pixels"]
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=(order["kind"],)) as picture:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             width, height = picture.size
             if width * height > most:
-                raise Refused(f"expected at most {most // 1_000_000} megapixels, got {width} × {height}")
+                raise Refused(f"choose a picture of at most {most // 1_000_000} megapixels (now {width} × {height})")
             if getattr(picture, "n_frames", 1) > order["max_frames"]:
-                raise Refused(f"expected at most {order['max_frames']} frames; make the animation shorter")
+                raise Refused(f"make the animation shorter: at most {order['max_frames']} frames")
             picture.load()
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Warning) as exc:
-        raise Refused(f"the picture cannot be read ({exc}); save it anew as PNG or JPEG") from exc
+        raise Refused(f"save the picture again as PNG or JPEG: it cannot be read ({exc})") from exc
 
 
 def count_scans(content: bytes) -> int:
@@ -91,21 +91,21 @@ def check_video(content: bytes, order: Order) -> None:
         options = {"max_pixels": str(order["max_pixels"])}
         with av.open(io.BytesIO(content), "r", format=order["kind"], options=options) as container:
             if len(container.streams) > 4 or len(container.streams.video) != 1:
-                raise Refused("expected a video with one picture track")
+                raise Refused("choose a video with one picture track")
             _check_track(container, container.streams.video[0], order)
     except (av.FFmpegError, OSError, ValueError, OverflowError, EOFError) as exc:
-        raise Refused(f"the video cannot be read ({exc}); save it anew as MP4 (H.264) or WebM") from exc
+        raise Refused(f"save the video again as MP4 (H.264) or WebM: it cannot be read ({exc})") from exc
 
 
 def _check_track(container: InputContainer, track: av.VideoStream, order: Order) -> None:
     codec: av.VideoCodecContext | None = track.codec_context
     codecs = order["codecs"]
     if codec is None:
-        raise Refused(f"expected a video in {', '.join(codecs)}, got none that is known")
+        raise Refused(f"save the video in {', '.join(codecs)}: its codec is unknown")
     if codec.name not in codecs and codec.codec.canonical_name not in codecs:
-        raise Refused(f"expected a video in {', '.join(codecs)}, got {codec.name}")
+        raise Refused(f"save the video in {', '.join(codecs)} (now {codec.name})")
     if not 0 < codec.width * codec.height <= order["max_pixels"]:
-        raise Refused(f"expected at most 4096 × 2304 pixels, got {codec.width} × {codec.height}")
+        raise Refused(f"choose a video of at most 4096 × 2304 pixels (now {codec.width} × {codec.height})")
     codec.thread_count = 1
     codec.options = {"max_pixels": str(order["max_pixels"])}
     shown, n, last_s = False, 0, 0.0
@@ -115,12 +115,12 @@ def _check_track(container: InputContainer, track: av.VideoStream, order: Order)
             last_s = max(last_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
         if n > order["max_frames"] or last_s > order["max_s"]:
             raise Refused(
-                f"expected at most {order['max_s']:.0f} s and {order['max_frames']:,} pictures; make it shorter"
+                f"make the video shorter: at most {order['max_s']:.0f} s and {order['max_frames']:,} pictures"
             )
         if not shown:
             shown = bool(packet.decode())
     if not shown:
-        raise Refused("the video cannot be read: no picture is in it")
+        raise Refused("save the video again: it cannot be read, because it contains no picture")
 
 
 def confine(may: Mapping[str, Any]) -> None:
@@ -192,7 +192,7 @@ def main() -> int:
     except Refused as exc:
         problem = str(exc)
     except MemoryError:
-        problem = f"it takes more than {order['may']['memory_bytes'] >> 20} MB to open it; make it smaller"
+        problem = f"make it smaller: opening it takes more than {order['may']['memory_bytes'] >> 20} MB"
     sys.stdout.write(json.dumps({"problem": problem[:500]}))
     return 0
 

@@ -50,13 +50,15 @@ def check_prompt(content: bytes) -> str:
     """
     media_type = media_type_of(content)
     if media_type is None:
-        raise InvalidValueError("prompt", "expected a PNG, JPEG, GIF or WebP picture, or an MP4 or WebM video")
+        raise InvalidValueError("prompt", "choose a PNG, JPEG, GIF or WebP picture, or an MP4 or WebM video")
     if len(content) > MAX_PROMPT_BYTES:
-        raise InvalidValueError("prompt", f"expected at most {MAX_PROMPT_BYTES >> 20} MB, got {len(content):,} bytes")
+        raise InvalidValueError(
+            "prompt", f"choose a file of at most {MAX_PROMPT_BYTES >> 20} MB (now {len(content):,} bytes)"
+        )
     try:
         answer = confined.run(DECODER, content, order_for(media_type), MAY)
     except DecoderError as exc:
-        raise InvalidValueError("prompt", f"the file cannot be used: {exc}; save it anew, smaller") from exc
+        raise InvalidValueError("prompt", f"save the file again, smaller: it cannot be used ({exc})") from exc
     if problem := answer.get("problem"):
         raise InvalidValueError("prompt", str(problem)[:500])
     return media_type

@@ -59,10 +59,10 @@ REFUSALS = {
     "duplicate": "the same sample comes again and again",
     "unknown_board": "no board has this number, or its key was revoked",
     "bad_tag": "not signed with the board's key",
-    "unassigned_board": "the board is assigned to no profile",
-    "replayed": "sent before: an older start of the board, or too late to tell",
-    "v2_size": "the binary datagram has another length than it says",
-    "v2_magic": "not of the binary format's version 2",
+    "unassigned_board": "the board is not assigned to a profile",
+    "replayed": "replayed: from an earlier start of the board, or too old to verify",
+    "v2_size": "the binary datagram's length is not what its header says",
+    "v2_magic": "not version 2 of the binary format",
     "v2_range": "the sample period or the clock is out of range",
 }
 """What is wrong with a refused datagram or sample, by reason."""
@@ -295,7 +295,7 @@ def _judge_loss(name: str, device: Device, received: ReceivedStatus) -> StreamHe
     gaps = max(0, received.runs - received.segments) * 60 / max(received.long_s, 10.0)
     if loss > LOSS_FAIR:
         level: HealthLevel = "bad" if loss > LOSS_BAD else "fair"
-        return StreamHealth(level, "lost", f"{loss:.1%} of {name}'s samples are lost on the way. Check the Wi-Fi.")
+        return StreamHealth(level, "lost", f"{loss:.1%} of {name}'s samples are lost in transit. Check the Wi-Fi.")
     if gaps > GAPS_FAIR:
         level = "bad" if gaps > GAPS_BAD else "fair"
         return StreamHealth(

@@ -152,8 +152,7 @@ class JobRunner:
             failed = jobs.fail_stale_jobs(
                 tx,
                 self._settings.job_stale_s,
-                f"the process of this job died without a word (no sign of life for {self._settings.job_stale_s:.0f} s)"
-                ": start it again",
+                f"start the job again: its process died (no heartbeat for {self._settings.job_stale_s:.0f} s)",
             )
         for job_id in failed:
             logger.warning("no sign of life, marked as failed", extra={"job_id": job_id})

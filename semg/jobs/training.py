@@ -170,7 +170,7 @@ def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
         with pool.transaction() as tx:
             job = jobs.get_job(tx, job_id)
             if job.status != "in-progress":
-                raise ConflictError(f"job {job_id} is {job.status}; schedule it anew to train again")
+                raise ConflictError(f"job {job_id} is {job.status}; start it again to train again")
             consents.require(tx, job.user_id, "recording")
             options = TrainingOptions.from_mapping(_with_bank(tx, job))
             material = _load(tx, job, options.calibrate)
@@ -250,7 +250,7 @@ def _sessions_of_active(tx: Transaction, active: Model | None, calibration_id: i
             logger.info("session %d is gone", session_id)
     if not found:
         raise TrainingError(
-            f"The sessions that version {active.version} was trained on are gone, so it cannot be adapted: train anew."
+            f"The sessions that version {active.version} was trained on are gone: train a new version first."
         )
     return sorted(found, key=lambda session: (session.started_at, session.session_id))
 
@@ -279,7 +279,7 @@ def _with_bank(tx: Transaction, job: Job) -> dict[str, object]:
 def _end(pool: Pool, job_id: int, error: str | None, version: _Version | None) -> None:
     """Write how a job ended; a row that is gone or ended already stays as it is."""
     if version is not None:
-        version.leave("the job was canceled before its report" if error is None else error)
+        version.leave("the job was cancelled before its report" if error is None else error)
     try:
         with pool.transaction() as tx:
             if error is None:

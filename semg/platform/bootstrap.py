@@ -204,7 +204,7 @@ def _reason(log: Path) -> str:
         )
     if any(word in text for word in NETWORK_WORDS):
         return (
-            "the package index does not answer or lacks a package; see to the network (PIP_INDEX_URL names another "
+            "the package index does not answer or lacks a package; check the network (PIP_INDEX_URL names another "
             f"index) and start again; details in {log}"
         )
     errors = [line.strip() for line in text.splitlines() if "error" in line.lower()]

@@ -26,7 +26,7 @@ AT_ONCE = 2
 """Archives that are made at the same time, of all accounts; each reads all samples of a person."""
 AN_HOUR = 10
 """Archives that one account may begin in an hour, those that failed too; each is kept as long."""
-BEING_MADE = "An archive of this person is being made; wait until it is complete."
+BEING_MADE = "An archive of this person is being created; wait until it is complete."
 _NAME = re.compile(r"(\d{1,18})-[0-9a-f]{32}")
 
 
@@ -133,7 +133,7 @@ class Export:
             logger.warning("an archive was not made: %s", type(exc).__name__, extra={"user_id": self.user_id})
         except Exception:
             path.unlink(missing_ok=True)
-            self.problem = "something unexpected; the log of the app has the details"
+            self.problem = "an unexpected error; the app's log has the details"
             logger.exception("an archive was not made", extra={"user_id": self.user_id})
 
     def _tell(self, share: float) -> None:
@@ -179,12 +179,12 @@ class ArchiveDownloads:
             if any(export.user_id == user_id for export in making):
                 raise ConflictError(BEING_MADE)
             if len(making) >= self.at_once:
-                raise ConflictError(f"{len(making)} archives are being made at this moment; try again in some minutes")
+                raise ConflictError(f"{len(making)} archives are being created; try again in a few minutes")
             own = [one for one in self._begun if one.account_id == account_id]
             if len(own) >= self.an_hour:
                 wait_min = max(1, round((KEPT_S - (now_s - own[0].at_s)) / 60))
                 raise ConflictError(
-                    f"an account may have {self.an_hour} archives made in an hour; try again in {wait_min} minutes"
+                    f"an account may create {self.an_hour} archives an hour; try again in {wait_min} minutes"
                 )
             older = [one.export for one in own if one.export.user_id == user_id]
             export = Export(pool, settings, user_id, with_name=with_name, replaces=older)

@@ -52,7 +52,7 @@ def turn(turns: threading.Semaphore = _TURNS, wait_s: float = WAIT_S) -> Iterato
         It waited for too long.
     """
     if not turns.acquire(timeout=wait_s):
-        raise ConflictError("other files are being opened at this moment; try again in a few seconds")
+        raise ConflictError("other files are being opened; try again in a few seconds")
     try:
         yield
     finally:
@@ -137,7 +137,7 @@ def _read(answer: bytes, code: int | None, may: Confinement) -> dict[str, Any]:
         raise DecoderError(f"it takes more than {may.cpu_s} s or {may.memory_bytes >> 20} MB to open it")
     if code == UNCONFINED:
         logger.error("a decoder could not confine itself, and opened nothing: %s", ascii(answer[:500]))
-        raise DecoderError("this server cannot open files safely; tell whoever runs it: the app's log has the reason")
+        raise DecoderError("this server cannot open files safely; tell its administrator: the app's log has the reason")
     try:
         found = json.loads(answer) if code == 0 else None
     except ValueError:

@@ -228,7 +228,7 @@ def _check_size(recording: Recording) -> None:
     if span_ms > MAX_SPAN / timedelta(milliseconds=1):
         raise RecordingError(
             f"the recording goes over {span_ms / 86_400_000:,.1f} days; expected at most {MAX_SPAN.days}. Split it, "
-            "or put right the times in millis."
+            "or correct the times in millis."
         )
     numbers = [stretch.repetition for stretch in labelled.stretches]
     if numbers and not 0 <= min(numbers) <= max(numbers) <= MAX_REPETITION:

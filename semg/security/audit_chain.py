@@ -49,9 +49,9 @@ class Noted:
         try:
             made = cls(int(number), bytes.fromhex(digest))
         except ValueError as exc:
-            raise InvalidValueError("noted", f"expected NUMBER:HASH as it was printed, got {text!r}") from exc
+            raise InvalidValueError("noted", f"enter NUMBER:HASH as it was printed (now {text!r})") from exc
         if made.number < 1 or len(made.hash) != 32:
-            raise InvalidValueError("noted", f"expected a number from 1 and 64 hexadecimal digits, got {text!r}")
+            raise InvalidValueError("noted", f"enter a number from 1 and 64 hexadecimal digits (now {text!r})")
         return made
 
     def __str__(self) -> str:
@@ -137,7 +137,7 @@ def verify_export(lines: Iterable[str]) -> ChainVerdict:
             )  # fmt: skip
             previous = bytes.fromhex(one["previous_hash"]) if index == 0 else previous
         except (ValueError, KeyError, TypeError) as exc:
-            raise InvalidValueError("file", f"expected an export in JSON lines; line {index + 1} is none") from exc
+            raise InvalidValueError("file", f"name an export in JSON lines: line {index + 1} is not JSON") from exc
         entries.append(entry)
     return _follow(entries, entries[0].number - 1 if entries else 0, previous, {})
 

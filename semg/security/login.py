@@ -22,8 +22,8 @@ from semg.store.audit import Actor, record
 from semg.store.pool import Pool, Transaction
 
 REFUSED = (
-    "Login or password is wrong, or there were too many wrong tries; "
-    "after five of them a login is locked for a while, at most 15 minutes."
+    "The login or password is wrong, or there were too many failed attempts; "
+    "after five, a login is locked for up to 15 minutes."
 )
 UNKNOWN_SLOTS = 1 << 16
 WRONG_TRIES_PER_S, WRONG_TRIES_AT_ONCE = 1 / 30, 20
@@ -89,7 +89,7 @@ class WrongTries:
             wait_s = self._rates.wait_s(address)
         if wait_s > 0:
             raise AddressLimitedError(
-                f"Too many wrong tries came from your address. Wait {math.ceil(wait_s)} s, then try again."
+                f"There were too many failed attempts from your address. Wait {math.ceil(wait_s)} s, then try again."
             )
 
     def was_right(self, address: str) -> None:

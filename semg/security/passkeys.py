@@ -34,7 +34,7 @@ MAX_ANSWER, MAX_FIELDS = 16_384, 30
 _FLAGS_AT, _PLAIN_DATA_BYTES = 32, 37
 _HAS_KEY, _HAS_EXTENSIONS = 0x40, 0x80
 """Authenticator data (WebAuthn 2, 6.1): hash of the name, flags, count; then only what the flags announce."""
-WRONG = "This passkey was not accepted. Try again, or log in in another way."
+WRONG = "This passkey was not accepted. Try again, or log in another way."
 
 
 def are_possible(address: Address) -> bool:

@@ -38,21 +38,21 @@ def check_password(password: str, login: str = "") -> None:
         The sentence tells what is wrong, and what helps.
     """
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        expected = f"expected {MIN_LENGTH} to {MAX_LENGTH:,} characters, got {len(password):,}"
-        raise InvalidValueError("password", expected if len(password) > MAX_LENGTH else f"{expected}. {ADVICE}")
+        wanted = f"enter a password of {MIN_LENGTH} to {MAX_LENGTH:,} characters (now {len(password):,})"
+        raise InvalidValueError("password", wanted if len(password) > MAX_LENGTH else f"{wanted}. {ADVICE}")
     names = _names(login)
     rest = password.casefold()
     for name in sorted(names, key=len, reverse=True):
         rest = rest.replace(name, "")
     if rest != password.casefold() and len(rest) < LEFT_OVER:
         raise InvalidValueError(
-            "password", f"expected one that is more than the login or this platform's name. {ADVICE}"
+            "password", f"choose one that is more than the login or this platform's name. {ADVICE}"
         )  # fmt: skip
     guesses, warning = _estimate(password[:LOOKED_AT], names)
     if guesses < MIN_GUESSES:
         beginning = f"Its first {LOOKED_AT} characters are" if len(password) > LOOKED_AT else "It is"
-        reason = warning or f"{beginning} found within {MIN_GUESSES:,} tries."
-        raise InvalidValueError("password", f"expected one that is harder to guess. {reason} {ADVICE}")
+        reason = warning or f"{beginning} guessed within {MIN_GUESSES:,} tries."
+        raise InvalidValueError("password", f"choose one that is harder to guess. {reason} {ADVICE}")
 
 
 def _names(login: str) -> list[str]:

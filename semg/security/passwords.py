@@ -20,7 +20,7 @@ _HASHER = PasswordHasher()
 AT_ONCE = 2
 """Passwords that are worked on at the same time: each takes 64 MiB and a core."""
 WAIT_S = 5.0
-BUSY = "Too many people log in at this moment; nothing was looked at. Try again in a few seconds."
+BUSY = "Too many people are logging in; your password was not checked. Try again in a few seconds."
 _TURNS = threading.BoundedSemaphore(AT_ONCE)
 
 

@@ -20,8 +20,8 @@ STEPS_ASIDE = 1
 """A code is taken one step before and after its own: clocks differ (RFC 6238, section 5.2)."""
 RECOVERY_CODES = 10
 ISSUER = "sEMG gestures"
-WRONG = "The code is wrong or was used before. Wait for the next one that your app shows, and enter that."
-LOCKED = "Too many codes were wrong. Wait a quarter of an hour, then log in again."
+WRONG = "The code is wrong or was used before. Wait for your app to show the next one, and enter that."
+LOCKED = "There were too many wrong codes. Wait 15 minutes, then log in again."
 _PURPOSE = b"semg totp secret"
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _CODE = re.compile(r"[0-9]{6}")

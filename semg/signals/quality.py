@@ -106,7 +106,7 @@ def assess_stream(server_us: NDArray[np.int64], rate_hz: float, window_s: float)
         return StreamQuality("bad", rate_text, measured_hz, loss)
     if loss > LOSS_FAIR:
         level: Level = "bad" if loss > LOSS_BAD else "fair"
-        return StreamQuality(level, f"{loss:.1%} of the samples are lost on the way", measured_hz, loss)
+        return StreamQuality(level, f"{loss:.1%} of the samples are lost in transit", measured_hz, loss)
     if off > RATE_FAIR:
         return StreamQuality("fair", rate_text, measured_hz, loss)
     return StreamQuality("good", f"{measured_hz:.0f} samples/s, nothing lost", measured_hz, loss)

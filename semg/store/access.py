@@ -78,7 +78,7 @@ def _judge(row: Any, account: Account, user_id: int, right: Right) -> None:
     if right != "see":
         require_work(account)
     if right == "own" and not (is_admin or is_owner):
-        raise AccessError("only who made a profile, or an admin, may share or erase it")
+        raise AccessError("only a profile's owner or an admin may share or delete it")
 
 
 def require_work(account: Account) -> None:
@@ -90,7 +90,7 @@ def require_work(account: Account) -> None:
         The account may look only.
     """
     if account.role == "viewer":
-        raise AccessError("this account may look and change nothing; an admin can give it the role researcher")
+        raise AccessError("this account has read-only access; an admin can give it the role researcher")
 
 
 def require_admin(account: Account) -> None:
@@ -102,7 +102,7 @@ def require_admin(account: Account) -> None:
         The account is no admin.
     """
     if account.role != "admin":
-        raise AccessError("this is for admins; ask one of them")
+        raise AccessError("only admins may do this; ask one of them")
 
 
 def set_owner(tx: Transaction, user_id: int, account_id: int | None) -> None:
@@ -170,7 +170,7 @@ def set_shares(tx: Transaction, user_id: int, account_ids: Sequence[int]) -> Non
         (user_id, wanted),
     )
     if there != len(wanted):
-        raise ConflictError("the profile or one of the accounts is gone; look again")
+        raise ConflictError("reload the page: the profile or one of the accounts no longer exists")
 
 
 _STANDING = f"""

@@ -70,7 +70,7 @@ def insert_account(tx: Transaction, login: str, password_hash: str, role: str = 
     """
     login = checks.name("login", login, 100, is_login=True)
     if role not in ROLES:
-        raise InvalidValueError("role", f"expected {', '.join(ROLES)}, got {role!r}")
+        raise InvalidValueError("role", f"choose one of the roles {', '.join(ROLES)} (now {role!r})")
     made = one(
         tx,
         """
@@ -80,7 +80,7 @@ def insert_account(tx: Transaction, login: str, password_hash: str, role: str = 
         (login, password_hash, role),
     )
     if made is None:
-        raise ConflictError(f"login: {login!r} exists already; choose another one")
+        raise ConflictError(f"choose another login: {login!r} already exists")
     return int(made.account_id)
 
 
@@ -131,7 +131,7 @@ def update_account(tx: Transaction, account_id: int, *, role: str, disabled: boo
         Nobody would be left who can manage accounts.
     """
     if role not in ROLES:
-        raise InvalidValueError("role", f"expected {', '.join(ROLES)}, got {role!r}")
+        raise InvalidValueError("role", f"choose one of the roles {', '.join(ROLES)} (now {role!r})")
     if role != "admin" or disabled:
         _require_another_admin(tx, account_id)
     changed = execute(
@@ -172,7 +172,7 @@ def _require_another_admin(tx: Transaction, account_id: int) -> None:
     )
     admins = {row.account_id for row in found}
     if admins == {account_id}:
-        raise ConflictError("this is the last admin: make another one first")
+        raise ConflictError("add another admin first: this is the last one")
 
 
 def lock_s(failed: int) -> float:

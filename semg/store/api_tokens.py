@@ -77,11 +77,11 @@ def insert_token(
     """
     name = checks.name("name", name, 100)
     if not scopes or not set(scopes) <= set(SCOPES):
-        raise InvalidValueError("scopes", f"expected one or more of {', '.join(SCOPES)}, got {sorted(scopes)}")
+        raise InvalidValueError("scopes", f"choose one or more of {', '.join(SCOPES)} (now {sorted(scopes)})")
     if not 1 <= days <= MAX_DAYS:
-        raise InvalidValueError("days", f"expected 1 to {MAX_DAYS} days, got {days}")
+        raise InvalidValueError("days", f"choose a life of 1 to {MAX_DAYS} days (now {days})")
     if len(list_tokens(tx, account_id)) >= MAX_TOKENS:
-        raise InvalidValueError("name", f"expected at most {MAX_TOKENS} tokens of an account; revoke one first")
+        raise InvalidValueError("name", f"revoke a token first: an account has at most {MAX_TOKENS}")
     token = PREFIX + secrets.token_urlsafe(32)
     made = one(
         tx,
@@ -93,7 +93,7 @@ def insert_token(
         (account_id, name, _hash(token), [scope for scope in SCOPES if scope in scopes], days),
     )
     if made is None:
-        raise ConflictError(f"name: a token called {name!r} exists already; choose another name")
+        raise ConflictError(f"choose another name: a token called {name!r} already exists")
     return NewToken(int(made.token_id), token)
 
 
@@ -122,7 +122,7 @@ def delete_token(tx: Transaction, account_id: int, token_id: int) -> None:
         The account has no such token.
     """
     if execute(tx, "DELETE FROM api_tokens WHERE account_id = %s AND token_id = %s", (account_id, token_id)) == 0:
-        raise NotFoundError("the token is gone already")
+        raise NotFoundError("this token has already been revoked")
 
 
 def revoke_tokens(tx: Transaction, account_id: int, actor: Actor) -> int:

@@ -113,7 +113,7 @@ def update_gesture(
     gesture = get_gesture(tx, gesture_id)
     name = gesture.name if name is None else checks.name("name", name, _MAX_NAME)
     if gesture.name == REST and name != REST:
-        raise ConflictError("name: rest keeps its name; training and decisions rely on it")
+        raise ConflictError("rest keeps its name: training and decisions rely on it")
     if name != gesture.name:
         _lock_bank(tx, gesture.user_id)
         others = [one.name for one in list_gestures(tx, gesture.user_id) if one.gesture_id != gesture_id]
@@ -173,7 +173,7 @@ def reorder_gestures(tx: Transaction, user_id: int, gesture_ids: Sequence[int]) 
     _lock_bank(tx, user_id)
     bank = {gesture.gesture_id for gesture in list_gestures(tx, user_id)}
     if len(gesture_ids) != len(bank) or set(gesture_ids) != bank:
-        raise InvalidValueError("gesture_ids", f"expected each of {sorted(bank)} once, got {list(gesture_ids)}")
+        raise InvalidValueError("gesture_ids", f"name each of {sorted(bank)} once (now {list(gesture_ids)})")
     execute(
         tx,
         """
@@ -214,11 +214,11 @@ def set_prompt(tx: Transaction, gesture_id: int, content: bytes) -> str:
     get_gesture(tx, gesture_id)
     if len(content) > MAX_PROMPT_BYTES:
         raise InvalidValueError(
-            "prompt", f"expected at most {MAX_PROMPT_BYTES >> 20} MB, got {len(content) / (1 << 20):.1f} MB"
+            "prompt", f"choose a file of at most {MAX_PROMPT_BYTES >> 20} MB (now {len(content) / (1 << 20):.1f} MB)"
         )
     media_type = media_type_of(content)
     if media_type is None:
-        raise InvalidValueError("prompt", "expected a PNG, JPEG, GIF or WebP picture, or an MP4 or WebM video")
+        raise InvalidValueError("prompt", "choose a PNG, JPEG, GIF or WebP picture, or an MP4 or WebM video")
     execute(
         tx,
         """
@@ -265,7 +265,7 @@ def _lock_bank(tx: Transaction, user_id: int) -> None:
 
 
 def _name_taken(name: str) -> ConflictError:
-    return ConflictError(f"name: the gesture bank has {name!r} already; choose another name")
+    return ConflictError(f"choose another name: the gesture bank already has {name!r}")
 
 
 def _gesture(row: Any) -> Gesture:

@@ -53,9 +53,11 @@ def insert_job(
     consents.require(tx, user_id, "recording")
     wanted = list(dict.fromkeys(session_ids))
     if not wanted:
-        raise InvalidValueError("session_ids", "expected at least one session to train on, got none")
+        raise InvalidValueError("session_ids", "choose at least one session to train on")
     if classifier not in ("cnn", "logcov_lda", "td_lda"):
-        raise InvalidValueError("classifier", f"expected cnn, logcov_lda or td_lda, got {classifier!r}")
+        raise InvalidValueError(
+            "classifier", f"choose cnn, logcov_lda or td_lda as the classifier (now {classifier!r})"
+        )
     query = "SELECT session_id, status FROM sessions WHERE user_id = %s AND session_id = ANY(%s::bigint[])"
     status = {row.session_id: row.status for row in rows(tx, query, (user_id, wanted))}
     foreign = [session_id for session_id in wanted if session_id not in status]
@@ -63,7 +65,7 @@ def insert_job(
         raise InvalidValueError("session_ids", f"profile {user_id} has no session {', '.join(map(str, foreign))}")
     recording = [session_id for session_id in wanted if status[session_id] == "recording"]
     if recording:
-        raise InvalidValueError("session_ids", f"session {recording[0]} is still being recorded; finish it first")
+        raise InvalidValueError("session_ids", f"finish session {recording[0]} first: it is still being recorded")
     made = one(
         tx,
         """

@@ -120,7 +120,7 @@ def insert_login(
         },
     )
     if made is None:
-        raise ConflictError("the account is gone, or its password was just changed; log in again, or ask an admin")
+        raise ConflictError("the account no longer exists, or its password has just changed: log in again")
     return int(made.login_id)
 
 

@@ -71,7 +71,7 @@ class Pool:
                 self._give_back(connection)
                 if self._is_read_only and isinstance(exc, psycopg2.errors.ReadOnlySqlTransaction):
                     raise AccessError(
-                        "this account may look and change nothing; an admin can give it the role researcher"
+                        "this account has read-only access; an admin can give it the role researcher"
                     ) from exc
                 raise _wrapped(exc) from exc
             except BaseException:

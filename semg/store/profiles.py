@@ -311,7 +311,7 @@ def _missing(user_id: int) -> NotFoundError:
 
 
 def _name_taken(name: str) -> ConflictError:
-    return ConflictError(f"name: a profile called {name!r} exists already; choose another name")
+    return ConflictError(f"choose another name: a profile called {name!r} already exists")
 
 
 def _device(row: Any) -> Device:

@@ -137,7 +137,7 @@ def insert_passkey(
     """
     name = checks.name("name", name, 100)
     if len(list_passkeys(tx, account_id)) >= MAX_PASSKEYS:
-        raise InvalidValueError("name", f"expected at most {MAX_PASSKEYS} passkeys of an account; remove one first")
+        raise InvalidValueError("name", f"remove a passkey first: an account has at most {MAX_PASSKEYS}")
     made = one(
         tx,
         """
@@ -147,7 +147,7 @@ def insert_passkey(
         (account_id, name, rp_id, credential_id, public_key, sign_count),
     )
     if made is None:
-        raise ConflictError("this passkey is known already")
+        raise ConflictError("this passkey has already been added")
     return int(made.passkey_id)
 
 
@@ -179,7 +179,7 @@ def delete_passkey(tx: Transaction, account_id: int, passkey_id: int) -> None:
         The account has no such passkey.
     """
     if execute(tx, "DELETE FROM passkeys WHERE account_id = %s AND passkey_id = %s", (account_id, passkey_id)) == 0:
-        raise NotFoundError("the passkey is gone already")
+        raise NotFoundError("this passkey has already been removed")
 
 
 def delete_all(tx: Transaction, account_id: int) -> None:

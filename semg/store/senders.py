@@ -21,9 +21,9 @@ def assign_sender(tx: Transaction, number: int, user_id: int) -> None:
         There is no such profile.
     """
     if not 0 <= number <= MAX_NUMBER:
-        raise InvalidValueError("number", f"expected 0 to {MAX_NUMBER}, got {number}")
+        raise InvalidValueError("number", f"enter a number from 0 to {MAX_NUMBER} (now {number})")
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s", (number,)) is not None:
-        raise ConflictError(f"number: {number} is a profile's own number; set another USER_ID in the sketch")
+        raise ConflictError(f"set another USER_ID in the sketch: {number} is a profile's own number")
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR KEY SHARE", (user_id,)) is None:
         raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
     execute(

@@ -46,7 +46,7 @@ _MAX_NAME = 200
 
 
 def _name_taken(name: str) -> ConflictError:
-    return ConflictError(f"session name: a session called “{name}” already exists; choose another name")
+    return ConflictError(f"choose another name: a session called “{name}” already exists")
 
 
 _COLUMNS = "session_id, user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor, mains_hz, plan"
@@ -302,7 +302,7 @@ def session_summaries(tx: Transaction, user_id: int, limit: int = 1000) -> list[
 def _check_end(status: SessionStatus, started_at: datetime, ended_at: datetime | None) -> None:
     if (status == "recording") != (ended_at is None):
         rule = "has no end yet" if status == "recording" else "needs an end"
-        raise InvalidValueError("ended_at", f"a session that is {status} {rule}, got {ended_at}")
+        raise InvalidValueError("ended_at", f"a session that is {status} {rule} (now {ended_at})")
     if ended_at is not None:
         checks.interval(started_at, ended_at)
 

@@ -37,15 +37,13 @@ def share_with(tx: Transaction, sharer: Account, user_id: int, login: str) -> Ac
     # Whoever tries many at the same moment waits here for each other, and is counted.
     execute(tx, "SELECT 1 FROM accounts WHERE account_id = %s FOR UPDATE", (sharer.account_id,))
     if _count_wrong(tx, sharer) >= TRIES:
-        raise AccessError(
-            f"expected at most {TRIES} wrong logins in {WITHIN_S / 3600:g} h; ask the person how the login is spelled, "
-            "and try again later"
-        )
+        limit = f"at most {TRIES} wrong logins are allowed in {WITHIN_S / 3600:g} h"
+        raise AccessError(f"ask the person how the login is spelled, and try again later: {limit}")
     found = accounts.find_account(tx, login)
     if found is not None and found.account_id == access.find_owner(tx, user_id):
-        raise InvalidValueError("login", f"{login!r} is whose profile this is")
+        raise InvalidValueError("login", f"enter another login: {login!r} already owns this profile")
     if found is not None and found.account_id in access.list_shares(tx, user_id):
-        raise InvalidValueError("login", f"{login!r} sees this profile already")
+        raise InvalidValueError("login", f"enter another login: {login!r} already sees this profile")
     if found is None or found.disabled_at is not None or found.role == "admin":
         audit.record(tx, Actor(sharer.login), "profile.share_refused", user_id)
         return None

@@ -77,7 +77,7 @@ def finish(files: VideoFiles) -> FinishedVideo:
             writer.close()
     if not writer.times:
         made.unlink(missing_ok=True)
-        raise VideoError("no picture came from the camera; look at its light, and at the browser's permission")
+        raise VideoError("no frames came from the camera; check its light and the browser's permission")
     times_us = np.concatenate(writer.times)
     with files.create(times_made, files.times) as sidecar:
         sidecar.write(times_us.astype("<i8").tobytes())

@@ -214,7 +214,7 @@ class Recorder:
                     return
         except Exception:
             logger.exception("the video is cut short", extra={"session_id": self._writing})
-            self._say("the video could not be written; the log of the app has the details")
+            self._say("the video could not be written; the app's log has the details")
         finally:
             self._end_part()
 

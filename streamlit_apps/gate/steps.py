@@ -20,7 +20,7 @@ LIFE_S = 300.0
 MOST_OF_STRANGERS, MOST_OF_ACCOUNTS, MOST_OF_ONE = 20_000, 2_000, 20
 """Steps that are remembered: of whoever opens the login page, of those who proved a password, of one of these."""
 TRIES = 5
-EXPIRED = "This took too long, or was tried too often. Begin again."
+EXPIRED = "This took too long, or there were too many attempts. Start again."
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from semg.store.pool import Transaction
 from ui.runtime import App
 from ui.text import markup
 
-NEEDED = "confirm first that it is you: the link above asks for your password or passkey"
+NEEDED = "confirm your identity first: the link above asks for your password or passkey"
 _URL = re.compile(r"https?://[!-.0->@-~]{1,255}(/[!-\"$-~]{0,1999})?(?:#[!-~]{0,1999})?")
 """The address of a page, in printable ASCII."""
 
@@ -30,12 +30,12 @@ def offer(app: App, what: str) -> bool:
     Parameters
     ----------
     what
-        The act, as the end of "Confirm that it is you to …"; a constant.
+        The act, as the end of "Confirm your identity to …"; a constant.
     """
     if is_fresh(app):
         return True
     back = quote(_here(st.context.url or ""), safe="")
-    link = '<p><a href="/login/confirm?next={back}" target="_self">Confirm that it is you</a> to {what}.</p>'
+    link = '<p><a href="/login/confirm?next={back}" target="_self">Confirm your identity</a> to {what}.</p>'
     st.html(markup(link, back=back, what=what))
     return False
 

@@ -36,14 +36,14 @@ def show_models(app: App, profile: Profile, versions: Sequence[Model]) -> None:
     _activate(app, profile, model, active)
     report.show_report(model.report, f"{profile.user_id}-{version}")
     if len(versions) > 1:
-        with st.expander("Compare the versions"):
+        with st.expander("Compare versions"):
             _compare(versions, model)
     _download(app, profile, model)
 
 
 def _activate(app: App, profile: Profile, model: Model, active: int | None) -> None:
     if model.active:
-        st.caption(":material/check_circle: This version decides now.")
+        st.caption(":material/check_circle: This is the active version.")
         return
     if not app.may_work:
         return
@@ -51,13 +51,13 @@ def _activate(app: App, profile: Profile, model: Model, active: int | None) -> N
     doubts = _doubts(model)
     if doubts:
         st.markdown(md(":material/warning: {doubts}", doubts=doubts))
-        sure = md("Let version {n} decide for {name} anyway", n=model.version, name=profile.name)
+        sure = md("Activate version {n} for {name} anyway", n=model.version, name=profile.name)
         if not st.checkbox(sure, key=f"sure-{profile.user_id}-{model.version}"):
             return
     if st.button(
         md("Go back to this version for {name}", name=profile.name)
         if back
-        else md("Let this version decide for {name}", name=profile.name),
+        else md("Activate this version for {name}", name=profile.name),
         key=acts.key(f"activate-{model.version}", profile.user_id),
         type="secondary" if doubts else "primary",
         icon=":material/undo:" if back else ":material/check:",
@@ -67,7 +67,7 @@ def _activate(app: App, profile: Profile, model: Model, active: int | None) -> N
                 app.require(tx, profile.user_id, "work")
                 models.activate_model(tx, profile.user_id, model.version)
                 audit.record(tx, Actor(app.login), "model.activated", profile.user_id, version=model.version)
-            flash(md("Version {n} decides from now on", n=model.version))
+            flash(md("Version {n} is now active", n=model.version))
             st.rerun()
 
 
@@ -86,14 +86,14 @@ def _compare(versions: Sequence[Model], model: Model) -> None:
     splits = {(str(each.report.get("split")), str(each.report.get("held_out"))) for each in versions if _scored(each)}
     if len(splits) > 1:
         st.caption(
-            ":material/info: These versions were tested on different data; small differences mean nothing. “More about "
-            "it” compares a version with the one before it on the same windows."
+            ":material/info: These versions were tested on different data; small differences are not meaningful. "
+            "“Details” compares a version with the previous one on the same windows."
         )
     others = {each.version: each for each in versions if each.version != model.version and _scored(each)}
     if not others or not _scored(model):
         return
     number = st.selectbox(
-        md("Version {n}, gesture by gesture, beside version", n=model.version),
+        md("Compare version {n}, gesture by gesture, with version", n=model.version),
         list(others),
         format_func=shown,
         key=f"beside-{model.version}",
@@ -118,13 +118,13 @@ def _row(model: Model) -> dict[str, Any]:
     false = made.get("decisions", {}).get("false_activations_per_min")
     return {
         "Version": f"{model.version}{' ●' if model.active else ''}",
-        "Made": times.shown(model.created_at),
+        "Created": times.shown(model.created_at),
         "Verdict": str((made.get("verdict") or {}).get("level", "—")),
         "Classifier": KINDS.get(str(model.metadata.get("kind")), "—"),
         "Balanced": report.percent(made.get("balanced_accuracy")),
         "Accuracy": report.percent(made.get("accuracy")),
         "Macro F1": report.percent(made.get("macro_f1")),
-        "False per min of rest": "—" if false is None else f"{false:.1f}",
+        "False activations per min of rest": "—" if false is None else f"{false:.1f}",
         "Windows": made.get("windows", 0),
         "KiB": round(model.model_bytes / 1024),
     }
@@ -138,8 +138,8 @@ def _download(app: App, profile: Profile, model: Model) -> None:
             app,
             "Model (safetensors)",
             file_exports.model_file(profile.user_id, model.version, "safetensors"),
-            help_text="Weights, and in the file's header everything else as JSON: channels, window, gestures, training "
-            "data.",
+            help_text="The weights, with everything else as JSON in the file's header: channels, window, gestures, "
+            "training data.",
         )
     with right:
         download.link(app, "Report (JSON)", file_exports.model_file(profile.user_id, model.version, "json"))
@@ -151,7 +151,7 @@ def _scored(model: Model) -> bool:
 
 def _label(model: Model) -> str:
     made = model.report
-    score = "report to come" if made.get("pending") else f"{report.percent(made.get('balanced_accuracy'))} balanced"
+    score = "report pending" if made.get("pending") else f"{report.percent(made.get('balanced_accuracy'))} balanced"
     level = (made.get("verdict") or {}).get("level")
     score = f"{score}, {level}" if level else score
     return line(

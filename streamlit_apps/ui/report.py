@@ -11,8 +11,12 @@ from ui.report_figures import QUIET, confusion_figure, reliability_figure
 from ui.text import Markdown, cells, md, plain
 
 FIGURES = (
-    ("Balanced", "balanced_accuracy", "Balanced accuracy: mean recall of the gestures. “Always rest” scores little."),
-    ("Accuracy", "accuracy", "Share of windows that were right."),
+    (
+        "Balanced",
+        "balanced_accuracy",
+        "Balanced accuracy: the mean recall of the gestures. “Always rest” scores poorly.",
+    ),
+    ("Accuracy", "accuracy", "Share of windows that were correct."),
     ("Macro F1", "macro_f1", "Mean F1 of the gestures."),
 )
 
@@ -31,10 +35,10 @@ def percent(value: float | None) -> str:
 def show_report(report: Mapping[str, Any], key: str) -> None:
     """Show the figures with what they were measured on, and the pictures; without figures, why there are none."""
     if report.get("pending"):
-        st.info("This version is not in use yet. It is being tested on held-out data; the report will appear here.")
+        st.info("This version is not active yet. It is being tested on held-out data; its report will appear here.")
         return
     if report.get("incomplete"):
-        st.warning(md("There is no report of this version: {why}", why=report["incomplete"]))
+        st.warning(md("This version has no report: {why}", why=report["incomplete"]))
         return
     show_verdict(report)
     _metrics(report)
@@ -43,7 +47,7 @@ def show_report(report: Mapping[str, Any], key: str) -> None:
     st.caption(_measured_on(report))
     if report.get("confusion"):
         st.plotly_chart(confusion_figure(report), width="stretch", key=f"confusion-{key}", config=QUIET)
-    with st.expander("More about it"):
+    with st.expander("Details"):
         _previous(report.get("previous"))
         _calibration(report.get("calibration"))
         _decisions(report)
@@ -53,8 +57,8 @@ def show_report(report: Mapping[str, Any], key: str) -> None:
             error = report["reliability"].get("calibration_error")
             st.markdown(
                 md(
-                    "**How true its confidence is**: on average {error} off. On the dashed line a confidence of "
-                    "80 % is right 8 times out of 10; larger points stand for more windows.",
+                    "**Calibration error**: {error} on average. On the dashed line, a confidence of "
+                    "80 % is correct 8 times out of 10; larger points represent more windows.",
                     error=percent(error),
                 )
             )
@@ -79,7 +83,7 @@ def _metrics(report: Mapping[str, Any]) -> None:
     guessing = report.get("chance_balanced") or (1 / n_classes if n_classes else None)
     chances = {
         "balanced_accuracy": md(", chance {value}", value=percent(guessing)),
-        "accuracy": md(", always naming the most frequent gesture: {value}", value=percent(report.get("chance"))),
+        "accuracy": md(", always predicting the most frequent gesture: {value}", value=percent(report.get("chance"))),
     }
     for column, (title, name, text) in zip(st.columns(3), FIGURES, strict=True):
         column.metric(title, plain(percent(report.get(name))), help=text)
@@ -93,7 +97,7 @@ def _measured_on(report: Mapping[str, Any]) -> Markdown:
     held_out = ", ".join(map(str, report.get("held_out", [])))
     return md(
         "Tested on {windows:,} windows: {split}{held_out}. Baseline: log-covariance + LDA on the same windows. "
-        "Trained on {train_windows:,} windows in {train_s:.0f} s, seed {seed}; {kib:.0f} KiB, {us:.0f} µs a window.",
+        "Trained on {train_windows:,} windows in {train_s:.0f} s, seed {seed}; {kib:.0f} KiB, {us:.0f} µs per window.",
         windows=report.get("windows", 0),
         split=split,
         held_out=f" ({held_out})" if held_out else "",
@@ -110,15 +114,15 @@ def _previous(previous: Mapping[str, Any] | None) -> None:
     if not previous:
         return
     if not previous.get("comparable"):
-        why = previous.get("why", "nothing is known")
-        st.markdown(md("**Against the version before**: cannot be compared, {why}.", why=why))
+        why = previous.get("why", "the reason is unknown")
+        st.markdown(md("**Compared with the previous version**: not possible, {why}.", why=why))
         return
     new, old = previous["new"]["balanced_accuracy"], previous["previous"]["balanced_accuracy"]
     word = "better" if new > old else "worse" if new < old else "equal"
     st.markdown(
         md(
-            "**Against the version before**, on the same {windows:,} windows that neither had seen: {new} balanced, "
-            "before {old} ({word}).",
+            "**Compared with the previous version**, on the same {windows:,} windows that neither had seen: {new} "
+            "balanced, previously {old} ({word}).",
             windows=previous["windows"],
             new=percent(new),
             old=percent(old),
@@ -133,7 +137,7 @@ def _calibration(calibration: Mapping[str, Any] | None) -> None:
         return
     st.markdown(
         md(
-            "**Calibration**: {before} balanced before it, {after} after, on {windows:,} windows.",
+            "**Calibration**: {before} balanced before, {after} after, on {windows:,} windows.",
             before=percent(calibration["before"].get("balanced_accuracy")),
             after=percent(calibration["after"].get("balanced_accuracy")),
             windows=calibration.get("windows", 0),
@@ -149,14 +153,14 @@ def _decisions(report: Mapping[str, Any]) -> None:
     false = decided.get("false_activations_per_min")
     st.markdown(
         md(
-            "**Decisions** (vote of {vote_n}, least confidence {least}{hysteresis}): {right} right, {unsure} unsure"
+            "**Decisions** (vote of {vote_n}, minimum confidence {least}{hysteresis}): {right} correct, {unsure} unsure"
             "{false}.",
             vote_n=decided["vote_n"],
             least=percent(decided["min_confidence"]),
             hysteresis=_hysteresis(decided),
             right=percent(decided.get("accuracy")),
             unsure=percent(decided.get("rejected")),
-            false="" if false is None else f", {false:.1f} false activations in a minute of rest",
+            false="" if false is None else f", {false:.1f} false activations per minute of rest",
         )
     )
     point = report.get("operating_point")
@@ -164,8 +168,8 @@ def _decisions(report: Mapping[str, Any]) -> None:
     if point and any(point.get(name) != decided.get(name) for name in settings):
         st.markdown(
             md(
-                "For a quiet rest: a vote of {vote_n}, a least confidence of {least}{hysteresis} (on the Live page, "
-                "*Use these*) has {false:.1f} false activations in a minute, {unsure} unsure.",
+                "For a quiet rest: a vote of {vote_n}, a minimum confidence of {least}{hysteresis} (on the Live page, "
+                "*Use these*) gives {false:.1f} false activations per minute, {unsure} unsure.",
                 vote_n=point["vote_n"],
                 least=percent(point["min_confidence"]),
                 hysteresis=_hysteresis(point),

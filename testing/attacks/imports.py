@@ -165,7 +165,7 @@ def _picture(target: Target, entry: Entry, process: psutil.Process) -> Iterator[
         page.give_file("A picture or a short video", "x.jpg", content)
         page.run()
         with watched(process) as spent:
-            page.press("Use it")
+            page.press("Use this file")
         said = page.problems
     with inside.pool.transaction() as tx:
         is_stored = gestures.find_prompt(tx, gesture.gesture_id) is not None

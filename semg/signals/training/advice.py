@@ -44,17 +44,17 @@ def advise(
     wrong, named = np.unravel_index(int(apart.argmax()), apart.shape) if len(classes) > 1 else (0, 0)
     worst = float(apart[wrong, named]) if len(classes) > 1 else 0.0
     if few:
-        return f"Record more repetitions of {_listed(few)}: with fewer than {MIN_REPETITIONS} little can be learned."
+        return f"Record more repetitions of {_listed(few)}: with fewer than {MIN_REPETITIONS}, little can be learned."
     if n_sessions < 2:
-        return "Record another session after taking the electrodes off: one placement says nothing of the next."
+        return "Record another session after taking the electrodes off: one placement says nothing about the next."
     if worst > CONFUSED and float(recall[wrong]) < POOR_RECALL:
         return (
             f"{classes[int(wrong)]} is taken for {classes[int(named)]} in {100 * worst:.0f} % of its windows: perform "
-            "them more differently, or record more repetitions of both."
+            "them more distinctly, or record more repetitions of both."
         )
     if between_sessions and float(recall[counts > 0].mean()) < POOR_RECALL:
-        return "Calibrate after putting the band on (10 s of rest and every gesture once): sessions differ much."
-    return "Nothing stands out: another session on another day would make it steadier."
+        return "Calibrate after putting the band on (10 s of rest and every gesture once): sessions differ a lot."
+    return "Nothing stands out: another session on another day would make it more reliable."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -138,8 +138,8 @@ def compare_with_active(report: Mapping[str, Any], active: Mapping[str, Any] | N
     if mine is None or theirs is None or mine >= theirs - WORSE:
         return ""
     return (
-        f"On the same {windows:,} held-out windows it is worse than the version in use (balanced accuracy "
-        f"{100 * mine:.0f} %; version in use {100 * theirs:.0f} %)."
+        f"On the same {windows:,} held-out windows it is worse than the active version (balanced accuracy "
+        f"{100 * mine:.0f} %; active version {100 * theirs:.0f} %)."
     )
 
 

@@ -126,9 +126,9 @@ def test_report_tells_of_decisions_confidence_and_the_version_before(
     insert_models(pool, profile_id, 2)
     page = open_page(JOBS)
     said = all_text(page)
-    assert "95.0 % right, 10.0 % unsure, 1.5 false activations in a minute of rest" in said
-    assert "a least confidence of 60.0 %" in said
-    assert "85.0 % balanced, before 80.0 % (better)" in said
+    assert "95.0 % correct, 10.0 % unsure, 1.5 false activations per minute of rest" in said
+    assert "a minimum confidence of 60.0 %" in said
+    assert "85.0 % balanced, previously 80.0 % (better)" in said
     assert "Record more repetitions of fist" in said
     matrix, reliability = drawings(page)
     assert matrix["data"][0]["customdata"] == REPORT["confusion"]
@@ -185,7 +185,7 @@ def test_version_with_a_doubt_decides_only_when_it_is_said_twice(
     page = open_page(JOBS)
     field(page.selectbox, "Version").select_index(0).run()
     assert doubt in all_text(page)
-    assert not [one for one in page.button if "decide for" in one.label]
+    assert not [one for one in page.button if "Activate" in one.label]
     page.checkbox(key=f"sure-{profile_id}-2").check().run()
     act(page, "activate-2").click().run()
     with pool.transaction() as tx:

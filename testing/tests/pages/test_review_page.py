@@ -95,7 +95,7 @@ def test_time_without_samples_says_so(open_page: Open, pool: Pool, profile_id: i
 
 
 def test_profile_without_samples_leads_to_the_capture(open_page: Open, profile_id: int) -> None:
-    assert "Nothing was recorded for Ada yet" in all_text(open_page(REVIEW))
+    assert "Nothing has been recorded for Ada yet" in all_text(open_page(REVIEW))
 
 
 def test_relabelled_repetition_is_recorded_with_who_did_it(open_page: Open, pool: Pool, profile_id: int) -> None:
@@ -217,7 +217,7 @@ def test_import_waits_for_no_other_one(open_page: Open, pool: Pool, profile_id: 
     page.file_uploader(key=f"import-0-{profile_id}").set_value(("walk.csv", content, "text/csv")).run()
     with imports.turn(imports.turns()):
         button(page, "Import into Ada").click().run()
-    assert "nother import runs at this moment" in page.error[0].value
+    assert "the other import has finished" in page.error[0].value
     button(page, "Import into Ada").click().run()
     assert not page.error
     with pool.transaction() as tx:

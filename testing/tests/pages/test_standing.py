@@ -162,7 +162,7 @@ def test_archive_is_for_owners_and_the_link_ends_with_that(
     with pool.transaction() as tx:
         access.set_owner(tx, profile_id, account_id)
     page = open_page(USERS)
-    button(page, "Make the archive of Ada").click().run()
+    button(page, "Create Ada's archive").click().run()
     page.session_state["person-export"].join(30)
     run_parts(page)
     assert page.get("link_button")
@@ -287,7 +287,7 @@ def test_session_is_erased_by_its_owner_only(
     number = make_session(pool, profile_id, now() - timedelta(hours=1))
     page = open_page(REVIEW)
     assert not [one for one in page.button if one.key == "delete-session"]
-    assert "Only who made the profile, or an admin, can erase a session." in all_text(page)
+    assert "Only the profile's owner or an admin can delete a session." in all_text(page)
     with pytest.raises(AccessError), pool.transaction() as tx:
         app_of_test.of(account_of(pool), login_of(pool)).require(tx, profile_id, "own")
     with pool.transaction() as tx:

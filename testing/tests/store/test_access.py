@@ -295,7 +295,7 @@ def test_token_is_stored_as_a_hash_and_stops_when_revoked(pool: Pool, make_accou
         assert api_tokens.list_tokens(tx, account.account_id)[0].last_used_at is not None
         for wrong in ("", "semg_", token[:-1], token + "x", token.removeprefix("semg_")):
             assert api_tokens.find_grant(tx, wrong) is None
-    with pytest.raises(ConflictError, match="exists already"), pool.transaction() as tx:
+    with pytest.raises(ConflictError, match="already exists"), pool.transaction() as tx:
         api_tokens.insert_token(tx, account.account_id, "laptop", ["read"])
     with pytest.raises(NotFoundError), pool.transaction() as tx:
         api_tokens.delete_token(tx, other.account_id, known.token_id)

@@ -97,9 +97,9 @@ def test_value_out_of_range_names_its_field(pool: Pool, field: str, changes: dic
 def test_taken_name_is_a_conflict_in_words(pool: Pool, make_profile) -> None:
     make_profile("Ada")
     other = make_profile("Bo")
-    with pytest.raises(ConflictError, match="'Ada' exists already"):
+    with pytest.raises(ConflictError, match="'Ada' already exists"):
         make_profile("Ada")
-    with pytest.raises(ConflictError, match="'Ada' exists already"), pool.transaction() as tx:
+    with pytest.raises(ConflictError, match="'Ada' already exists"), pool.transaction() as tx:
         profiles.update_profile(tx, other, name="Ada")
 
 
@@ -120,7 +120,10 @@ def test_channels_used_keep_the_order_of_the_device(pool: Pool, make_profile) ->
 
 def test_channels_used_must_be_channels_of_the_device(pool: Pool, make_profile) -> None:
     user_id = make_profile("Ada")
-    with pytest.raises(InvalidValueError, match="channels_used: the device has a0, a1"), pool.transaction() as tx:
+    with (
+        pytest.raises(InvalidValueError, match="channels_used: choose among the device's channels, a0, a1"),
+        pool.transaction() as tx,
+    ):
         profiles.update_profile(tx, user_id, channels_used=("a0", "b"))
     with pool.transaction() as tx:
         device = profiles.update_profile(tx, user_id, channels_used=("a1",)).device

@@ -107,10 +107,10 @@ def test_empty_and_foreign_parts_are_passed_over(files: VideoFiles) -> None:
 
 
 def test_nothing_at_all_is_said_and_leaves_no_file(files: VideoFiles) -> None:
-    with pytest.raises(VideoError, match="no picture came"):
+    with pytest.raises(VideoError, match="no frames came"):
         finish(files)
     PartWriter(*files.create_part(1)).close()
-    with pytest.raises(VideoError, match="no picture came"):
+    with pytest.raises(VideoError, match="no frames came"):
         finish(files)
     assert not files.video.exists()
 

@@ -226,7 +226,7 @@ def test_session_without_a_picture_has_no_video_and_says_why(pool: Pool, session
         video = videos.find_video(tx, session_id)
     assert video is not None
     assert video.status == "failed"
-    assert "no picture came" in video.problem
+    assert "no frames came" in video.problem
 
 
 def finished_session(pool: Pool, user_id: int, folder: Path) -> int:
