@@ -8,7 +8,7 @@ changed, moved, cut off, or brought from another file. A chunk that is written a
 off is at most the chunk that was being written; such a file has no last chunk and says so (``complete``).
 
 16 KiB cost 0.2 % of space, and a range request decrypts little more than it asks for
-(``testing/benchmarks/sealed.py`` measures both).
+(``testing/benchmarks/sealed.py`` measures both). ``docs/encrypted-files.md`` is the specification, with test vectors.
 """
 
 from __future__ import annotations

@@ -95,5 +95,6 @@ def _offsets(clock_us: Int64, arrival_us: Int64) -> np.ndarray:
 
 
 def _running_median(values: np.ndarray, width: int) -> np.ndarray:
-    half = width // 2
-    return np.array([np.median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
+    """Return the median of each value and its neighbours, of fewer at the ends."""
+    padded = np.pad(values.astype(np.float64), width // 2, constant_values=np.nan)
+    return np.asarray(np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf_shrinkage
 
 from semg.signals.features import band_covariance
 from semg.signals.model.electrode_rotation import (
@@ -17,10 +16,12 @@ from semg.signals.model.electrode_rotation import (
     rotation_features,
     rotations_of,
 )
+from semg.signals.training.covariance import shrunk_covariance_of
 
 ROUNDS = 5
 SEARCH_WINDOWS = 3000
 SILENT = 1e-6
+MIN_SHRINKAGE = 0.01
 REST_QUANTILE = 0.02
 
 
@@ -210,11 +211,7 @@ def _fit_turn_model(features: NDArray[np.floating], y: NDArray[np.int64], n_clas
     for k in present:
         means[k], log_prior[k] = wide[y == k].mean(axis=0), -np.log(len(present))
     apart = wide - means[y]
-    covariance = apart.T @ apart / len(apart)
-    part = max(0.01, float(ledoit_wolf_shrinkage(apart, assume_centered=True)))
-    level = max(1e-6, float(np.trace(covariance)) / len(covariance))
-    shrunk = (1 - part) * covariance + part * level * np.eye(len(covariance))
-    return RotationModel(means, np.linalg.inv(shrunk), log_prior)
+    return RotationModel(means, np.linalg.inv(shrunk_covariance_of(apart, MIN_SHRINKAGE)), log_prior)
 
 
 def _turn_model(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from semg.errors import TrainingError
+from semg.signals.training.covariance import shrunk_covariance_of
 
 if TYPE_CHECKING:
     from semg.signals.training.population_prior import ClassPrior
@@ -123,10 +123,7 @@ def fit_discriminant(
     n_classes = len(shares)
     means = np.stack([np.average(wide[y == k], axis=0, weights=weights[y == k]) for k in range(n_classes)])
     apart = (wide - means[y]) * np.sqrt(weights / weights.mean())[:, None]
-    covariance = apart.T @ apart / len(apart)
-    part = float(ledoit_wolf_shrinkage(apart, assume_centered=True))
-    level = max(1e-9, float(np.trace(covariance)) / len(covariance))
-    covariance = (1 - part) * covariance + part * level * np.eye(len(covariance))
+    covariance = shrunk_covariance_of(apart)
     if base is not None:
         covariance, means = base.update(covariance, means)
     coef = np.linalg.solve(covariance, means.T).T

@@ -26,6 +26,7 @@ from semg.signals.dataset import LabelledSamples
 from semg.signals.features import choose_crossover_hz
 from semg.signals.model.electrode_rotation import RotationModel, band_feature_indices, feature_indices
 from semg.signals.training.alignment import Aligned
+from semg.signals.training.covariance import shrink
 from semg.signals.training.options import TrainingOptions
 
 FORMAT = "semg-base-2"
@@ -35,6 +36,7 @@ BASE_REPETITIONS = 3.0
 WINDOWS_A_REPETITION = 20.0
 """About so many windows of a repetition are independent of each other, as measured by few-shot trainings."""
 RIDGE = 0.05
+"""Part by which every covariance of people is shrunk."""
 PREDICTIVE_PART = 0.5
 """Of the scatter of repetitions, with which the dense branch is trained; all of it costs what is easy to tell apart."""
 
@@ -154,7 +156,7 @@ class ClassPrior:
     def predictive(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return class means as ``update``, and how repetitions that are still to come will scatter around them."""
         moved, unsure = self._weighed(means)
-        return moved, PREDICTIVE_PART * _ridged(self.repetition + unsure)
+        return moved, PREDICTIVE_PART * shrink(self.repetition + unsure, RIDGE)
 
     def _weighed(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the class means weighed against the base's, and the covariance of what is not known of them."""
@@ -232,8 +234,9 @@ class PopulationPrior:
             np.mean([getattr(person, what) for person in turned], axis=0) for what in ("within", "repetition")
         )
         apart = np.concatenate([p.means - means[[names.index(name) for name in p.classes]] for p in turned])
-        between = _ridged(apart.T @ apart / max(1, len(apart) - len(names)))
-        scatter = _ridged(np.concatenate([p.means for p in turned]).T @ np.concatenate([p.means for p in turned]))
+        between = shrink(apart.T @ apart / max(1, len(apart) - len(names)), RIDGE)
+        gestures = np.concatenate([p.means for p in turned])
+        scatter = shrink(gestures.T @ gestures, RIDGE)
         scatter /= sum(len(p.classes) for p in turned)
         shared = [(k, names.index(name)) for k, name in enumerate(classes) if name in names]
         own = np.zeros((len(classes), size))
@@ -252,7 +255,7 @@ class PopulationPrior:
             )
         if len(shared) < len(classes):
             between = scatter  # of a gesture that nobody else made only the scatter of all gestures is known
-        return ClassPrior(_ridged(within), _ridged(repetition), between, own, repetitions)
+        return ClassPrior(shrink(within, RIDGE), shrink(repetition, RIDGE), between, own, repetitions)
 
     def _in_one_order(self, envelope: bool) -> tuple[list[str], list[PersonStatistics]]:
         """Return the gesture names and everybody's statistics turned into the first one's order of channels."""
@@ -376,11 +379,6 @@ def _match(
         apart = means[:, order] - means[:, order].mean(axis=0) - wanted
         distances.append(float(np.einsum("kf,fg,kg->", apart, precision, apart)))
     return int(np.argmin(distances))
-
-
-def _ridged(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    level = max(1e-9, float(np.trace(matrix)) / len(matrix))
-    return (1 - RIDGE) * matrix + RIDGE * level * np.eye(len(matrix))
 
 
 def _square(upper: NDArray[np.float64]) -> NDArray[np.float64]:
