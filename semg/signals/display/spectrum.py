@@ -25,7 +25,7 @@ class Spectrum:
     median_hz
         float64 ``(n_channels,)``: half of the power lies below it; it falls with fatigue.
     n_pieces
-        How many pieces were averaged.
+        Number of segments averaged.
     """
 
     frequency_hz: NDArray[np.float64]
@@ -37,7 +37,7 @@ class Spectrum:
 def spectrum(runs: Sequence[NDArray[np.float32]], rate_hz: float) -> Spectrum | None:
     """Return the averaged spectrum of unbroken runs of samples; None when none lasts a second.
 
-    Pieces of one second with a Hann window that overlap by half (Welch, 1967).
+    Segments of one second with a Hann window that overlap by half (Welch, 1967).
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def spectrum(runs: Sequence[NDArray[np.float32]], rate_hz: float) -> Spectrum | 
     n_pieces = 0
     for run in runs:
         for start in range(0, len(run) - length + 1, max(1, length // 2)):
-            piece = run[start : start + length].astype(np.float64)
-            power = np.abs(np.fft.rfft((piece - piece.mean(axis=0)) * window, axis=0)) ** 2 * scale
+            segment = run[start : start + length].astype(np.float64)
+            power = np.abs(np.fft.rfft((segment - segment.mean(axis=0)) * window, axis=0)) ** 2 * scale
             total = power if total is None else total + power
             n_pieces += 1
     if total is None:
