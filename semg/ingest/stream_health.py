@@ -1,4 +1,4 @@
-"""Whether a profile's stream can be recognised: one judgement, for every page and program that shows it."""
+"""Assess whether a profile's stream is fit for recognition, once for all pages and programs that show it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ HealthLevel = Literal["good", "fair", "bad", "silent"]
 FixKind = Literal["range", "rate", "allow_v1"]
 
 FRESH_S = 3.5
-"""A sender that was heard longer ago is silent: it is reported every two seconds."""
+"""A sender last received longer ago is silent: it is reported every two seconds."""
 MEASURED_S = 3.0
-"""Shorter figures say nothing about a rate."""
+"""Shorter measurements say nothing about a rate."""
 DECIDED_S = 5.0
-"""So long a good stream may take until its first window has been decided."""
+"""Maximum time until the first decision of a good stream."""
 RATE_FAIR, RATE_BAD = 0.03, 0.15
 LOSS_FAIR, LOSS_BAD = 0.01, 0.05
 STARTS_BAD = 4
 """New segments a minute beyond the first."""
 APART = 0.25
-"""Runs for each sample from which on a stream is slower than its device is set, and not lossy."""
+"""Runs per sample above which a stream is slower than its device's setting rather than lossy."""
 GAPS_FAIR, GAPS_BAD = 6, 40
 """Gaps a minute; a window needs a second or so without one."""
 
@@ -32,7 +32,7 @@ RANGES = (
     (0, 1023), (0, 4095), (0, 16_383), (0, 65_535), (-128, 127), (-2048, 2047), (-32_768, 32_767),
     (-8_388_608, 8_388_607),
 )  # fmt: skip
-"""Ranges of common converters, the likeliest first."""
+"""Value ranges of common converters, the likeliest first."""
 
 REFUSALS = {
     "ok": "accepted",
@@ -65,7 +65,7 @@ REFUSALS = {
     "v2_magic": "not version 2 of the binary format",
     "v2_range": "the sample period or the clock is out of range",
 }
-"""What is wrong with a refused datagram or sample, by reason."""
+"""Descriptions of refused datagrams and samples, by drop code."""
 
 BATTERY_LOW_PERCENT = 15
 """As the sketch has it."""
@@ -92,13 +92,13 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class StreamHealth:
-    """The judgement of a stream.
+    """The assessment of a stream.
 
     Attributes
     ----------
     code
-        What decided: ``good``, ``silent``, ``rate``, ``lost``, ``starts``, ``gaps``, ``range``, ``no_windows``,
-        ``no_decisions``, or the reason of a refusal.
+        The deciding criterion: ``good``, ``silent``, ``rate``, ``lost``, ``starts``, ``gaps``, ``range``,
+        ``no_windows``, ``no_decisions``, or the drop code of a refusal.
     sentence
         What is wrong and what to do; for a good stream, that it is good.
     figures
@@ -118,7 +118,7 @@ class StreamHealth:
 
     @property
     def word(self) -> str:
-        """The judgement in a few words."""
+        """The assessment in a few words."""
         return _WORDS.get(self.code, "refused")
 
 

@@ -65,7 +65,7 @@ class Conditioner:
         self.spec = spec
         self.n_channels = n_channels
         self._sections = design_filters(spec)
-        # State after an endless constant input of 1: scaled by the first sample, an ADC offset gives no step.
+        # Steady state for a constant input of 1: scaled by the first sample, an ADC offset causes no step.
         self._rest_state = None if self._sections is None else signal.sosfilt_zi(self._sections)
         self._state: NDArray[np.float64] | None = None
 
@@ -104,8 +104,8 @@ class Conditioner:
 class BatchConditioner:
     """The streaming conditioning of many streams that want the same; one thread at a time.
 
-    Gives each stream, bit for bit, what a ``Conditioner`` of its own would give: the same filter runs over each signal
-    by itself, only the calls are shared.
+    Returns for each stream, bit for bit, what a separate ``Conditioner`` would return: the same filter runs over each
+    signal by itself, only the calls are shared.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ class LabelledSamples:
     samples
         Float32 ``(n, C)``, in the sensor's own unit.
     starts_run
-        Bool ``(n,)``: the sample does not continue the one before it (a boot, a gap). The first sample always
+        Bool ``(n,)``: the sample does not continue the previous one (a boot, a gap). The first sample always
         starts a run, whatever its flag says.
     stretch
         Int32 ``(n,)``: index into ``stretches``, -1 where nothing is labelled. A stretch's samples are consecutive.
@@ -162,12 +162,12 @@ def grid_windows(
     stream = WindowStream(conditioning, spec, channel_columns(labelled.channels, channels))
     starts = np.union1d(np.flatnonzero(labelled.starts_run), [0]).astype(np.int64)
     stops = np.append(starts[1:], len(labelled.samples))
-    pieces, ends = [], []
+    chunks, ends = [], []
     for start, stop in zip(starts, stops, strict=True):
         windows, run_ends = stream.push(labelled.samples[start:stop], starts_run=True)
-        pieces.append(windows)
+        chunks.append(windows)
         ends.append(run_ends + start)
-    return np.concatenate(pieces), np.concatenate(ends)
+    return np.concatenate(chunks), np.concatenate(ends)
 
 
 def make_windows(
@@ -181,37 +181,37 @@ def make_windows(
     Parameters
     ----------
     sessions
-        In order; their stretches are numbered on from session to session.
+        In order; their stretches are numbered consecutively across sessions.
     channels
         Names of the channels to use, in order.
     """
-    parts: list[WindowSet] = []
+    chunks: list[WindowSet] = []
     stretches: list[Stretch] = []
     for index, session in enumerate(sessions):
-        part = _session_windows(session, channels, conditioning, spec)
+        chunk = _session_windows(session, channels, conditioning, spec)
         offset = len(stretches)
         stretches.extend(session.stretches)
-        parts.append(
+        chunks.append(
             WindowSet(
-                part.windows,
-                part.stretch + np.int32(offset),
+                chunk.windows,
+                chunk.stretch + np.int32(offset),
                 (),
-                part.into_stretch_ms,
-                part.stretch_ms,
-                part.end_index,
-                np.full(len(part), index, np.int32),
+                chunk.into_stretch_ms,
+                chunk.stretch_ms,
+                chunk.end_index,
+                np.full(len(chunk), index, np.int32),
             )
         )
-    if not parts:
+    if not chunks:
         raise ValueError("make_windows needs at least one session")
     return WindowSet(
-        np.concatenate([part.windows for part in parts]),
-        np.concatenate([part.stretch for part in parts]),
+        np.concatenate([chunk.windows for chunk in chunks]),
+        np.concatenate([chunk.stretch for chunk in chunks]),
         tuple(stretches),
-        np.concatenate([part.into_stretch_ms for part in parts]),
-        np.concatenate([part.stretch_ms for part in parts]),
-        np.concatenate([part.end_index for part in parts]),
-        np.concatenate([part.session_index for part in parts]),
+        np.concatenate([chunk.into_stretch_ms for chunk in chunks]),
+        np.concatenate([chunk.stretch_ms for chunk in chunks]),
+        np.concatenate([chunk.end_index for chunk in chunks]),
+        np.concatenate([chunk.session_index for chunk in chunks]),
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_LEAD_US = 1_000_000
-"""A time may be spread so far beyond its stamp. Beyond, the stamp stands still, and is no time of a sample."""
+"""Maximum lead of a spread time over its stamp. Beyond it, the stamp stands still, and is no time of a sample."""
 
 STAMP_US = 1000
 """Resolution of a stamp in milliseconds."""
@@ -77,7 +77,7 @@ class PacketTimes:
 
     @property
     def resolution_us(self) -> int:
-        """How far stamps lie apart at least: no time is known better."""
+        """Smallest step between stamps, which limits the resolution of the times."""
         if len(self._packets) < _KNOWN_FROM:
             return STAMP_US
         return max(STAMP_US, round(sum(length for length, _ in self._packets) / len(self._packets)))
@@ -118,7 +118,7 @@ class PacketTimes:
         return self.newest_us
 
     def resume(self, newest_us: int) -> None:
-        """Go on behind samples that were alone in their packets."""
+        """Continue after samples that were alone in their packets."""
         self.stamp_us = self.newest_us = newest_us
         self.n_in_packet = 1
         self._packets.clear()
@@ -142,7 +142,7 @@ class PacketTimes:
 
 
 def spread(stamps_us: NDArray[np.int64], period_us: float) -> NDArray[np.int64]:
-    """Return strictly growing times of samples in order, where several may have one stamp.
+    """Return strictly increasing times of samples in order, where several may have the same stamp.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ _BLOCK = 4096
 
 @dataclass(frozen=True, slots=True)
 class SyntheticSession:
-    """Samples with what the person was asked to do.
+    """Samples with the gestures that the person was prompted to perform.
 
     Attributes
     ----------
@@ -65,8 +65,8 @@ def make_plan(gestures: Sequence[str] = DEFAULT_GESTURES, repetitions: int = 5, 
     names = [(gesture, number) for number in range(1, repetitions + 1) for gesture in gestures]
     return CapturePlan(
         tuple(
-            PlanStep(gesture, number, place * seconds, (place + 1) * seconds)
-            for place, (gesture, number) in enumerate(names)
+            PlanStep(gesture, number, index * seconds, (index + 1) * seconds)
+            for index, (gesture, number) in enumerate(names)
         )
     )
 
@@ -138,12 +138,12 @@ class SyntheticArm:
         """
         plan = plan or make_plan(self.gestures)
         wearing = _Wearing(self, index, fatigue_s=max(60.0, plan.duration_s))
-        parts = [wearing.perform(step) for step in _steps_with_pauses(plan)]
+        chunks = [wearing.perform(step) for step in _steps_with_pauses(plan)]
         return SyntheticSession(
-            np.concatenate([part.samples for part in parts]),
-            np.concatenate([part.device_ms for part in parts]),
-            np.concatenate([part.gestures for part in parts]),
-            np.concatenate([part.repetitions for part in parts]),
+            np.concatenate([part.samples for part in chunks]),
+            np.concatenate([part.device_ms for part in chunks]),
+            np.concatenate([part.gestures for part in chunks]),
+            np.concatenate([part.repetitions for part in chunks]),
         )
 
     def labelled_session(self, index: int = 1, plan: CapturePlan | None = None) -> LabelledSamples:
@@ -159,7 +159,7 @@ class SyntheticArm:
     def stream(
         self, index: int = 3, plan: CapturePlan | None = None, chunk_samples: int = 10, start_ms: int = 0
     ) -> Iterator[SyntheticSession]:
-        """Yield a session without end in chunks, the plan repeated; time and repetition numbers go on.
+        """Yield an endless session in chunks, with the plan repeated; time and repetition numbers continue.
 
         Parameters
         ----------
@@ -211,8 +211,8 @@ class _Wearing:
         self.inner_hz = arm.rate_hz * self.times
         turned = self.rng.normal(0, np.deg2rad(7.0))
         angle = 2 * np.pi * np.arange(arm.channels) / max(arm.channels, 3) + turned
-        apart = np.angle(np.exp(1j * (angle[:, None] - arm.muscle_angle[None, :])))
-        reach = np.exp(-0.5 * (apart / arm.muscle_width) ** 2) + 0.06
+        angle_difference = np.angle(np.exp(1j * (angle[:, None] - arm.muscle_angle[None, :])))
+        reach = np.exp(-0.5 * (angle_difference / arm.muscle_width) ** 2) + 0.06
         self.mixing = reach * arm.muscle_gain * np.exp(self.rng.normal(0, 0.12, (arm.channels, 1)))
         top_hz = min(150.0, 0.45 * self.inner_hz)
         self.band = signal.butter(2, [min(20.0, 0.4 * top_hz), top_hz], "bandpass", fs=self.inner_hz, output="sos")
@@ -240,13 +240,13 @@ class _Wearing:
         force = np.exp(self.rng.normal(0, 0.4))
         wanted = pattern * force * np.exp(self.rng.normal(0, 0.2, N_MUSCLES))
         reaction = round(self.rng.uniform(*REACTION_S) * self.inner_hz)
-        parts, made = [], 0
+        chunks, made = [], 0
         while made < n:
             count = min(n - made, _BLOCK)
-            parts.append(self._make(count, wanted, reaction - made * self.times))
+            chunks.append(self._make(count, wanted, reaction - made * self.times))
             made += count
         self.target = wanted
-        samples = np.concatenate(parts) if parts else np.empty((0, arm.channels), np.float32)
+        samples = np.concatenate(chunks) if chunks else np.empty((0, arm.channels), np.float32)
         first = self.done - n
         device_ms = self.start_ms + np.rint(np.arange(first, self.done) * 1000.0 / arm.rate_hz).astype(np.int64)
         return SyntheticSession(samples, device_ms, np.full(n, name), np.full(n, step.number, np.int64))

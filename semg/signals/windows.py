@@ -31,7 +31,7 @@ def cut(conditioned: NDArray[np.float32], ends: NDArray[np.int64], spec: WindowS
     ends
         Index of each window's last sample, int64 ``(N,)``; none below ``window_samples - 1``.
     spec
-        Tells the window's length ``T``.
+        Determines the window's length ``T``.
 
     Returns
     -------

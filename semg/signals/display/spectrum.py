@@ -24,7 +24,7 @@ class Spectrum:
     median_hz
         float64 ``(n_channels,)``: half of the power lies below it; it falls with fatigue.
     n_pieces
-        How many pieces were averaged.
+        Number of segments averaged.
     """
 
     frequency_hz: NDArray[np.float64]
@@ -36,7 +36,7 @@ class Spectrum:
 def spectrum(runs: Sequence[NDArray[np.float32]], rate_hz: float) -> Spectrum | None:
     """Return the averaged spectrum of unbroken runs of samples; None when none lasts a second.
 
-    Pieces of one second with a Hann window that overlap by half (Welch, 1967).
+    Segments of one second with a Hann window that overlap by half (Welch, 1967).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The classifier as it is stored, served and evaluated: weights with everything that gives them a meaning."""
+"""The classifier as stored, served and evaluated: weights with the specs needed to interpret them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_CLASSES = 64
 
 @dataclass(frozen=True, slots=True)
 class ClassifierSpec:
-    """What a classifier wants and gives, without its weights: all that cutting its windows needs."""
+    """Inputs and outputs of a classifier, without its weights: sufficient for cutting its windows."""
 
     classes: tuple[str, ...]
     channels: tuple[str, ...]
@@ -60,7 +60,7 @@ class Classifier:
 
     @property
     def spec(self) -> ClassifierSpec:
-        """The part of it that needs no weights."""
+        """The spec, without the weights."""
         return ClassifierSpec(self.classes, self.channels, self.window, self.conditioning, self.decision)
 
     @property

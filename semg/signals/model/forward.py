@@ -50,7 +50,7 @@ def branch_features(kind: str, arrays: Arrays, scaled: NDArray[np.float32], enve
 def linear_scores(arrays: Arrays, features: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the discriminant scores ``(N, K)`` of the closed-form branch.
 
-    In float64: large terms cancel, so that in float32 the order of adding, which is the library's choice, showed in
+    In float64: large terms cancel, so that in float32 the summation order, which is the library's choice, showed in
     the fifth digit of a probability.
     """
     return features.astype(np.float64) @ arrays["lda_coef"].T + arrays["lda_intercept"]
@@ -132,7 +132,7 @@ def mixed_scores(
     Parameters
     ----------
     shift
-        ``(F,)``: what the features lie apart from those of the training; None for nothing.
+        ``(F,)``: shift of the features from those of the training; None for zero.
     """
     if shift is not None:
         features = features - shift
@@ -153,10 +153,10 @@ def mixed_scores(
 
 def probabilities(kind: str, arrays: Arrays, windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
     """Return the probabilities ``(N, K)`` of windows ``(N, C, T)``, in bounded memory."""
-    parts = [
+    chunks = [
         softmax(scores(kind, arrays, windows[start : start + BATCH], envelope))
         for start in range(0, max(1, len(windows)), BATCH)
         if len(windows)
     ]
     n_classes = len(arrays["lda_intercept"])
-    return np.concatenate(parts) if parts else np.empty((0, n_classes), np.float32)
+    return np.concatenate(chunks) if chunks else np.empty((0, n_classes), np.float32)

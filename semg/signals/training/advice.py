@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from semg.domain import REST
 
 SILENT_PART = 0.01
-"""A channel whose spread is below this part of the median channel's is called silent."""
+"""A channel whose spread is below this fraction of the median channel's is called silent."""
 MIN_REPETITIONS = 5
 CONFUSED = 0.1
 POOR_RECALL = 0.85

@@ -30,7 +30,7 @@ class EarlyStopping:
         self.wrong: list[float] = []
 
     def update(self, arrays: forward.Arrays) -> None:
-        """Take note of an epoch's network, all gestures counting alike."""
+        """Record an epoch's network and its score, with equal class weights."""
         scores = forward.network_scores(arrays, forward.scale(arrays, self._windows))
         wrong = scores.argmax(axis=1) != self._y
         self.wrong.append(float(np.mean([wrong[self._y == k].mean() for k in np.unique(self._y)])))

@@ -70,10 +70,10 @@ def _courses(session: LabelledSamples) -> tuple[NDArray[np.float64], NDArray[np.
         return None
     middle = session.stretch[: n * length].reshape(n, length)[:, length // 2]
     active = np.where(middle < 0, np.nan, np.where(is_rest[middle], 0.0, 1.0))
-    pieces = session.samples[: n * length].astype(np.float64).reshape(n, length, -1)
+    segments = session.samples[: n * length].astype(np.float64).reshape(n, length, -1)
     # A raw signal moves about its mean, an envelope rises: the mean's rise above its quiet level is the latter's.
-    spread = pieces.std(axis=1)
-    level = pieces.mean(axis=1)
+    spread = segments.std(axis=1)
+    level = segments.mean(axis=1)
     rises = np.maximum(level - np.quantile(level, 0.1, axis=0), 0.0) if session.sensor == "envelope" else 0.0
     amplitude = np.log1p((spread + rises) / np.maximum(np.median(spread + rises, axis=0), 1e-9))
     return amplitude.mean(axis=1), active

@@ -1,4 +1,4 @@
-"""Figures about decided labels against true ones. All give fractions of 1; classes are indices ``0 … K-1``."""
+"""Metrics of decided labels against true ones. All are fractions of 1; classes are indices ``0 … K-1``."""
 
 from __future__ import annotations
 

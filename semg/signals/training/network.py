@@ -1,4 +1,4 @@
-"""The convolutional branch as a torch module, only for training; ``runtime`` serves what it exports."""
+"""The convolutional branch as a torch module, only for training; ``forward`` serves what it exports."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Network(nn.Module):
 
 
 def export(network: Network) -> dict[str, NDArray[np.float32]]:
-    """Return the arrays that ``runtime.network_scores`` reads, batch normalisation folded into the weights."""
+    """Return the arrays that ``forward.network_scores`` reads, batch normalisation folded into the weights."""
     arrays: dict[str, NDArray[np.float32]] = {}
     for index, (convolution, norm) in enumerate(zip(network.convolutions, network.norms, strict=True)):
         assert isinstance(convolution, nn.Conv1d)

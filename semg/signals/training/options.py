@@ -1,4 +1,4 @@
-"""What a training can be told, and how it is read from the JSON of a job."""
+"""Options of a training, and their parsing from the JSON of a job."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WINDOW, _DECISION = WindowSpec(rate_hz=1.0), DecisionSpec()
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """How a classifier is trained and how it will decide.
+    """Options of a classifier's training and decisions.
 
     Attributes
     ----------
@@ -38,16 +38,16 @@ class TrainingOptions:
     window_ms, hop_ms, settle_ms
         See ``WindowSpec``.
     skip_start_ms
-        What is left out at the start of every training stretch, at most a fifth of it, because a prompt's clock
-        runs ahead of the hand (0.3 to 0.6 s in recordings prompted every 5 s).
+        Time skipped at the start of every training stretch, at most a fifth of it, because the hand reacts later than
+        the prompt (0.3 to 0.6 s in recordings prompted every 5 s).
     high_pass_hz
-        Takes the place of the default of ``ConditioningSpec``; 0 for none.
+        Overrides the default of ``ConditioningSpec``; 0 for none.
     false_per_min
-        The report's operating point has at most so many false activations in a minute of rest.
+        Maximum false activations per minute of rest of the report's operating point.
     calibrate
-        For a job: its newest session is a calibration (10 s of rest, each gesture once) of the placement worn now.
+        For a job: its newest session is a calibration (10 s of rest, each gesture once) of the current placement.
     use_base
-        For a job: start from other people's data when a base fits.
+        For a job: use a population prior when one fits.
     """
 
     channels: tuple[str, ...] | None = None

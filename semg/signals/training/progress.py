@@ -1,4 +1,4 @@
-"""The line of a training's log that tells how far an epoch came, and the curve that such lines make."""
+"""Format the log line of an epoch's result, and parse such lines into a learning curve."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def epoch_line(point: EpochPoint) -> str:
 
 
 def read_epochs(log: str) -> list[EpochPoint]:
-    """Return the epochs that a job's log tells of, in its order; other lines are passed over."""
+    """Return the epochs in a job's log, in order; other lines are skipped."""
     found = (_EPOCH.match(line) for line in log.splitlines())
     return [
         EpochPoint(each["what"], int(each["epoch"]), int(each["epochs"]), float(each["loss"]))

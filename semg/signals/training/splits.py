@@ -1,4 +1,4 @@
-"""Which repetitions or sessions are held out, before anything is fitted."""
+"""Choose the repetitions or sessions that are held out, before anything is fitted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from semg.signals.dataset import WindowSet
 
 HOLD_ONE_IN = 5
-"""Of this many repetitions of a gesture one is held out, and at least one."""
+"""One in this many repetitions of a gesture is held out, and at least one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Split:
     by
         ``session`` or ``repetition``.
     held_out
-        What was held out, in words.
+        Descriptions of what was held out.
     test
         Bool ``(N,)``: the windows that were held out; all others are fitted on.
     """
@@ -40,7 +40,7 @@ class Split:
 
 
 def split_held_out(data: WindowSet) -> Split | None:
-    """Return a split whose training part still holds every gesture, or None when the data allow none.
+    """Return a split whose training set still holds every gesture, or None when the data allow none.
 
     The last session is held out when there are two or more and the others hold every gesture; otherwise of every
     gesture the last repetition and every ``HOLD_ONE_IN``-th before it.
@@ -92,7 +92,7 @@ MAX_FOLDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One division of windows into a training part and a part left out; see ``Split``."""
+    """One division of windows into a training set and a held-out set; see ``Split``."""
 
     held_out: tuple[str, ...]
     train: NDArray[np.bool_]
@@ -100,10 +100,10 @@ class Fold:
 
 
 def folds_of(data: WindowSet) -> tuple[str, list[Fold]]:
-    """Return what is left out (``session`` or ``repetition``) and splits that leave each part out once, newest first.
+    """Return the unit held out (``session`` or ``repetition``) and the folds of a cross-validation, newest first.
 
-    With two sessions or more each of the newest ``MAX_FOLDS`` is left out, as far as the others hold its gestures;
-    otherwise whole repetitions, of every gesture a fifth at a time. Without a second repetition there is no fold.
+    With two sessions or more each of the newest ``MAX_FOLDS`` is held out, as far as the others hold its gestures;
+    otherwise whole repetitions, a fifth of every gesture at a time. Without a second repetition there is no fold.
     """
     by_session = []
     labels = data.labels
@@ -124,26 +124,26 @@ def folds_of(data: WindowSet) -> tuple[str, list[Fold]]:
         return "repetition", []
     found = []
     for number in range(n_folds):
-        chosen = sorted(i for i, place in order.items() if place % n_folds == number)
+        chosen = sorted(i for i, index in order.items() if index % n_folds == number)
         test = np.isin(data.stretch, chosen)
         found.append(Fold(_describe(data, chosen), ~test, test))
     return "repetition", found
 
 
 def first_stretches(data: WindowSet) -> NDArray[np.bool_]:
-    """Return the windows of each gesture's first repetition: what a calibration consists of."""
+    """Return the windows of each gesture's first repetition, which serve as a calibration."""
     order = _repetition_order(data)
-    return np.isin(data.stretch, sorted(i for i, place in order.items() if place == _last_place(data, order, i)))
+    return np.isin(data.stretch, sorted(i for i, index in order.items() if index == _last_index(data, order, i)))
 
 
-def _last_place(data: WindowSet, order: dict[int, int], i: int) -> int:
-    return max(place for j, place in order.items() if data.stretches[j].label == data.stretches[i].label)
+def _last_index(data: WindowSet, order: dict[int, int], i: int) -> int:
+    return max(index for j, index in order.items() if data.stretches[j].label == data.stretches[i].label)
 
 
 def _repetition_order(data: WindowSet) -> dict[int, int]:
-    """Return each stretch's position among those of its gesture, counted from the newest."""
+    """Return each stretch's index among those of its gesture, counted from the newest."""
     ids, firsts = np.unique(data.stretch, return_index=True)
     by_label: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
     for i, first in zip(ids.tolist(), firsts.tolist(), strict=True):
         by_label[data.stretches[i].label].append((int(data.session_index[first]), int(data.end_index[first]), i))
-    return {i: place for found in by_label.values() for place, (_, _, i) in enumerate(sorted(found, reverse=True))}
+    return {i: index for found in by_label.values() for index, (_, _, i) in enumerate(sorted(found, reverse=True))}

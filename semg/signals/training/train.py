@@ -1,4 +1,4 @@
-"""Training: labelled sessions in, a classifier and an honest report out."""
+"""Train a classifier on labelled sessions, and report its accuracy on held-out data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BASELINES: tuple[ClassifierKind, ...] = ("logcov_lda", "td_lda")
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """A classifier fitted on all data, and the report of ones fitted without what they were tried on."""
+    """A classifier fitted on all data, and the report of classifiers tested on data held out of their training sets."""
 
     classifier: Classifier
     report: dict[str, Any]
@@ -41,12 +41,12 @@ def _never() -> bool:
     return False
 
 
-def _unheard(progress: TrainingProgress) -> None:
-    """Take the place of a listener."""
+def _ignore_progress(progress: TrainingProgress) -> None:
+    """Ignore the progress: the default callback."""
 
 
 def _unused(classifier: Classifier) -> None:
-    """Take the place of somebody who waits for the classifier."""
+    """Ignore the classifier: the default callback."""
 
 
 def fit(
@@ -55,12 +55,12 @@ def fit(
     *,
     options: TrainingOptions | None = None,
     seed: int | None = None,
-    progress: Callable[[TrainingProgress], None] = _unheard,
+    progress: Callable[[TrainingProgress], None] = _ignore_progress,
     should_stop: Callable[[], bool] = _never,
     calibration: LabelledSamples | None = None,
     base: PopulationPrior | None = None,
 ) -> Classifier:
-    """Return a classifier fitted on all of some sessions, without a report: what ``evaluate.py`` tests on others.
+    """Return a classifier fitted on all of some sessions, without a report, which ``evaluate.py`` tests on others.
 
     One repetition of each gesture is enough. Other parameters and errors as ``train``.
     """
@@ -79,9 +79,11 @@ def fit(
     if calibration is not None and by == "repetition":
         folds = []
     trainer.networks = 2 if folds else 1
-    tried = [trainer.try_fold(folds[0], "choosing the calibration of confidences")] if folds else []
-    last_epoch = tried[0].last_epoch if tried else None
-    return trainer.fit(trainer.data, "final fit", trainer.calibration, trainer.weights_of(tried), last_epoch=last_epoch)
+    results = [trainer.try_fold(folds[0], "choosing the calibration of confidences")] if folds else []
+    last_epoch = results[0].last_epoch if results else None
+    return trainer.fit(
+        trainer.data, "final fit", trainer.calibration, trainer.weights_of(results), last_epoch=last_epoch
+    )
 
 
 def train(
@@ -90,40 +92,40 @@ def train(
     *,
     options: TrainingOptions | None = None,
     seed: int | None = None,
-    progress: Callable[[TrainingProgress], None] = _unheard,
+    progress: Callable[[TrainingProgress], None] = _ignore_progress,
     should_stop: Callable[[], bool] = _never,
     calibration: LabelledSamples | None = None,
     base: PopulationPrior | None = None,
     previous: Classifier | None = None,
     ready: Callable[[Classifier], None] = _unused,
 ) -> TrainingResult:
-    """Return a classifier fitted on all sessions, with the report of ones that did not see what they were tried on.
+    """Return a classifier fitted on all sessions, with a report of classifiers tested on held-out data.
 
     Parameters
     ----------
     sessions
-        In time order; with two or more each of the newest is left out once for the report, otherwise repetitions are.
+        In time order; with two or more each of the newest is held out once for the report, otherwise repetitions are.
     options
-        Defaults where not given.
+        The defaults if None.
     seed
-        Takes the place of ``options.seed``.
+        Overrides ``options.seed``.
     progress
-        Called from this thread, some times a second.
+        Called from this thread, several times a second.
     should_stop
-        Asked between batches.
+        Called between batches.
     calibration
-        A short session (10 s of rest, each gesture once) of the placement that is worn from now on.
+        A short session (10 s of rest, each gesture once) of the current placement.
     base
-        What other people's data say beforehand; not used where it does not fit.
+        Population prior; not used where it does not fit.
     previous
-        The classifier in use until now, compared on the same windows as far as it did not see them.
+        The classifier in use until now, compared on the same windows except those of its training set.
     ready
-        Called with the classifier as soon as it can be used; the report follows.
+        Called with the classifier as soon as it is usable; the report follows.
 
     Raises
     ------
     TrainingError
-        When the data cannot give a classifier; the sentence says why and what to do.
+        When no classifier can be fitted on the data; the message says why and what to do.
     TrainingStopped
         When ``should_stop`` said so.
     """
@@ -133,7 +135,7 @@ def train(
     )
     by, folds = folds_of(trainer.data)
     if calibration is not None and by == "repetition":
-        folds = []  # inside one session nothing can play the part of another placement's calibration
+        folds = []  # within one session nothing can serve as another placement's calibration
     if not folds:
         if calibration is None:
             raise TrainingError(
@@ -144,28 +146,28 @@ def train(
     trainer.say(f"{len(trainer.data)} windows of {len(trainer.classes)} gestures, {len(folds)} parts held out in turn")
     if trainer.base_refusal:
         trainer.say(f"the {trainer.base_refusal} does not fit these signals: trained from scratch")
-    tried = [trainer.try_fold(folds[0], "held-out test 1")] if folds else []
-    mix = trainer.weights_of(tried)
-    last_epoch = tried[0].last_epoch if tried else None
-    classifier = trainer.fit(trainer.data, "final fit", trainer.calibration, mix, last_epoch=last_epoch)
+    results = [trainer.try_fold(folds[0], "held-out test 1")] if folds else []
+    ensemble_weights = trainer.weights_of(results)
+    last_epoch = results[0].last_epoch if results else None
+    classifier = trainer.fit(trainer.data, "final fit", trainer.calibration, ensemble_weights, last_epoch=last_epoch)
     trained_s = time.perf_counter() - started
     ready(classifier)
     trainer.say("the classifier is ready, its report follows")
     for number, fold in enumerate(folds[1:], 2):
-        tried.append(trainer.try_fold(fold, f"held-out test {number}"))
+        results.append(trainer.try_fold(fold, f"held-out test {number}"))
     report: dict[str, Any] = {}
     if calibration is not None:
         report["calibration"] = _calibration_report(trainer)
-    if tried:
-        report |= _held_out_report(trainer, tried, folds, kind)
-        report |= _with_previous(trainer, tried, previous)
+    if results:
+        report |= _held_out_report(trainer, results, folds, kind)
+        report |= _with_previous(trainer, results, previous)
     else:
         report |= _calibration_only(report["calibration"], trainer)
     calibrated = [] if calibration is None else [calibration]
     timed = trainer.data.windows if len(trainer.data) else np.zeros((0, 1, 1), np.float32)
     report |= {
         "split": _describe(by, calibration is not None, len(folds)),
-        "held_out": [name for each in tried for name in each.held_out],
+        "held_out": [name for each in results for name in each.held_out],
         "seed": trainer.seed,
         "last_epoch": last_epoch or trainer.options.epochs if kind == "cnn" else None,
         "classifier": kind,
@@ -183,17 +185,17 @@ def train(
 
 
 def _held_out_report(
-    trainer: Trainer, tried: Sequence[FoldResult], folds: Sequence[Fold], kind: ClassifierKind
+    trainer: Trainer, results: Sequence[FoldResult], folds: Sequence[Fold], kind: ClassifierKind
 ) -> dict[str, Any]:
-    """Return the figures over all windows that were left out once."""
-    data, truth, probabilities = _pooled(trainer, tried)
+    """Return the figures over all held-out windows."""
+    data, truth, probabilities = _pooled(trainer, results)
     report = reports.figures(trainer.classes, data, probabilities)
     hop_ms = trainer.window.hop_samples * 1000 / trainer.window.rate_hz
-    spec = tried[0].classifier.decision
+    spec = results[0].classifier.decision
     points, chosen = operating_points(trainer.classes, data, probabilities, spec, hop_ms, trainer.options.false_per_min)
     baselines = {}
     for plain in BASELINES:
-        again = tried if plain == kind else [trainer.try_fold(fold, f"{plain} beside it", plain) for fold in folds]
+        again = results if plain == kind else [trainer.try_fold(fold, f"{plain} beside it", plain) for fold in folds]
         windows, _, named = _pooled(trainer, again)
         scored = reports.figures(trainer.classes, windows, named)
         baselines[plain] = {name: scored[name] for name in ("accuracy", "balanced_accuracy", "macro_f1", "trimmed")}
@@ -205,7 +207,7 @@ def _held_out_report(
     report |= {
         "baseline": {"classifier": "logcov_lda"} | baselines["logcov_lda"],
         "baselines": baselines,
-        "folds": [_fold_line(trainer, each) for each in tried],
+        "folds": [_fold_line(trainer, each) for each in results],
         "train_windows": int(np.mean([(fold.train & trainer.usable(trainer.data)).sum() for fold in folds])),
         "reliability": reliability(truth, probabilities),
         "decisions": decision_figures(trainer.classes, data, probabilities, spec, hop_ms),
@@ -219,16 +221,18 @@ def _held_out_report(
     return report
 
 
-def _pooled(trainer: Trainer, tried: Sequence[FoldResult]) -> tuple[WindowSet, NDArray[np.int64], NDArray[np.float32]]:
-    """Return the windows left out in all folds; each fold's confidences are calibrated by the others'.
+def _pooled(
+    trainer: Trainer, results: Sequence[FoldResult]
+) -> tuple[WindowSet, NDArray[np.int64], NDArray[np.float32]]:
+    """Return the held-out windows of all folds; each fold's confidences are calibrated on the others'.
 
-    With one fold its own first half calibrates nothing: the default stays.
+    With a single fold the default calibration is used.
     """
-    parts = []
-    for number, each in enumerate(tried):
-        others = [other for place, other in enumerate(tried) if place != number]
-        parts.append(softmax(trainer.weights_of(others).inverse_temperature * each.log_probabilities))
-    windows = [each.data for each in tried]
+    chunks = []
+    for number, each in enumerate(results):
+        others = [other for index, other in enumerate(results) if index != number]
+        chunks.append(softmax(trainer.weights_of(others).inverse_temperature * each.log_probabilities))
+    windows = [each.data for each in results]
     data = WindowSet(
         np.concatenate([each.windows for each in windows]),
         np.concatenate([each.stretch for each in windows]),
@@ -238,21 +242,21 @@ def _pooled(trainer: Trainer, tried: Sequence[FoldResult]) -> tuple[WindowSet, N
         np.concatenate([each.end_index for each in windows]),
         np.concatenate([each.session_index for each in windows]),
     )
-    return data, np.concatenate([each.truth for each in tried]), np.concatenate(parts)
+    return data, np.concatenate([each.truth for each in results]), np.concatenate(chunks)
 
 
-def _fold_line(trainer: Trainer, tried: FoldResult) -> dict[str, Any]:
-    scores = score(tried.truth, tried.log_probabilities.argmax(axis=1), len(trainer.classes))
+def _fold_line(trainer: Trainer, result: FoldResult) -> dict[str, Any]:
+    scores = score(result.truth, result.log_probabilities.argmax(axis=1), len(trainer.classes))
     return {
-        "held_out": list(tried.held_out),
+        "held_out": list(result.held_out),
         "windows": scores.n,
         "accuracy": round(scores.accuracy, 6) if scores.n else None,
         "balanced_accuracy": round(scores.balanced_accuracy, 6) if scores.n else None,
     }
 
 
-def _with_previous(trainer: Trainer, tried: Sequence[FoldResult], previous: Classifier | None) -> dict[str, Any]:
-    """Compare with the classifier in use until now, on held-out windows of sessions that it was not trained on."""
+def _with_previous(trainer: Trainer, results: Sequence[FoldResult], previous: Classifier | None) -> dict[str, Any]:
+    """Compare with the classifier in use until now, on held-out windows of sessions outside its training set."""
     if previous is None:
         return {"previous": None}
     seen = set(previous.training.get("sessions", [])) | set(previous.training.get("calibration_sessions", []))
@@ -262,17 +266,19 @@ def _with_previous(trainer: Trainer, tried: Sequence[FoldResult], previous: Clas
     if not same or not set(trainer.classes) <= set(previous.classes):
         return {"previous": {"comparable": False, "why": "it has other channels, windows or gestures"}}
     rows = []
-    for each in tried:
+    for each in results:
         names = np.array([stretch.session for stretch in each.data.stretches])
         unseen = ~np.isin(names[each.data.stretch], sorted(seen))
         if unseen.any():
             rows.append((each, unseen))
     if not rows:
         return {"previous": {"comparable": False, "why": "it was trained on every session that was held out"}}
-    place = [previous.classes.index(name) for name in trainer.classes]
+    columns = [previous.classes.index(name) for name in trainer.classes]
     truth = np.concatenate([each.truth[unseen] for each, unseen in rows])
     new = np.concatenate([each.log_probabilities[unseen].argmax(axis=1) for each, unseen in rows])
-    old = np.concatenate([follow(previous, each.data.select(unseen))[:, place].argmax(axis=1) for each, unseen in rows])
+    old = np.concatenate(
+        [follow(previous, each.data.select(unseen))[:, columns].argmax(axis=1) for each, unseen in rows]
+    )
     figures = {}
     for name, predicted in (("new", new), ("previous", old)):
         scores = score(truth, predicted, len(trainer.classes))
@@ -285,10 +291,9 @@ def _with_previous(trainer: Trainer, tried: Sequence[FoldResult], previous: Clas
 
 
 def _calibration_report(trainer: Trainer) -> dict[str, Any]:
-    """Return balanced accuracy on the calibration before and after it, each gesture judged without its own repetition.
+    """Return the scores on the calibration before and after it, each repetition predicted without itself.
 
-    The classifiers here have a network of one epoch: they are many, and the closed-form and dense branches carry the
-    adaptation.
+    These many classifiers have a network of one epoch only: the closed-form and dense branches carry the adaptation.
     """
     assert trainer.calibration is not None
     calibration = trainer.calibration
@@ -318,7 +323,7 @@ def _calibration_report(trainer: Trainer) -> dict[str, Any]:
 
 
 def _calibration_only(calibrated: dict[str, Any], trainer: Trainer) -> dict[str, Any]:
-    """Return the figures of a report where nothing but the calibration could be left out."""
+    """Return the figures of a report where only the calibration could be held out."""
     assert trainer.calibration is not None
     after = calibrated["after"]
     confusion = np.array(after["confusion"])

@@ -1,4 +1,4 @@
-"""Whether a version of a classifier is good enough to decide: one sentence with the reason and the next step."""
+"""Assess whether a version of a classifier is good enough for use: one sentence with the reason and the next step."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ GOOD_RECALL = 0.6
 ABOVE_CHANCE = 1.645
 """Standard errors that balanced accuracy must lie above chance (one-sided, 5 %)."""
 NEAR_CHANCE = 1.3
-"""Balanced accuracy below so many times chance is near it, whatever the number of trials."""
+"""Balanced accuracy below this multiple of chance counts as near it, whatever the number of trials."""
 MIN_WINDOWS = 10
-"""Held-out windows of each gesture: fewer say nothing."""
+"""Minimum held-out windows of each gesture."""
 BELOW_BASELINE = 0.03
 WORSE = 0.02
 """Differences of balanced accuracy below these are noise of the training."""
 SHIFTED_MS, SHIFTED_GAIN = 700, 0.15
-"""Labels that fit the amplitude so much better when they are moved so far; a reaction takes 200 to 500 ms."""
+"""Shift of labels that is reported, and gain in correlation with the amplitude; a reaction takes 200 to 500 ms."""
 UNRELATED = 0.1
-"""A correlation of labels and amplitude below this: they have nothing to do with each other."""
+"""Correlation of labels and amplitude below which they count as unrelated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgement of a version.
+    """The assessment of a version.
 
     Attributes
     ----------
     code
-        What decided: ``good``, ``gesture``, ``accuracy``, ``few``, ``chance``, ``baseline``, ``labels``.
+        The deciding criterion: ``good``, ``gesture``, ``accuracy``, ``few``, ``chance``, ``baseline``, ``labels``.
     sentence
         The reason and the next step.
     chance
         Balanced accuracy of guessing: one over the number of gestures.
     standard_error
-        Of balanced accuracy, from the number of held-out trials: windows of one trial are alike.
+        Of balanced accuracy, from the number of held-out trials: windows of one trial are correlated.
     """
 
     level: VerdictLevel
@@ -122,7 +122,7 @@ def judge_version(report: Mapping[str, Any], alignment: LabelAlignment | None = 
 
 
 def compare_with_active(report: Mapping[str, Any], active: Mapping[str, Any] | None) -> str:
-    """Return why a version must not take the place of the active one unasked; empty when it may.
+    """Return why a version must not replace the active one automatically; empty when it may.
 
     Both are compared on the same held-out windows: those of sessions that the active version has never seen
     (``previous`` in the report), or, when it was trained on all of these sessions, by its own report, if that held out

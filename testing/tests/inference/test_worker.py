@@ -66,7 +66,7 @@ async def worker_running(settings: Settings, pool: Pool) -> AsyncIterator[tuple[
     await worker.subscribe()
     await client.flush()
     task = asyncio.create_task(worker.run())
-    await asyncio.wait_for(worker.directory.loaded.wait(), 20)
+    await asyncio.wait_for(worker.registry.loaded.wait(), 20)
     try:
         yield worker, capture
     finally:
@@ -245,7 +245,7 @@ async def test_new_version_and_deleted_profile_while_streaming(
         await until(lambda: worker.counters.decisions > 0)
         with pool.transaction() as tx:
             activate(tx, user_id, with_classes(classifier, swap))
-        await until(lambda: worker.directory.find(user_id).version == 2)
+        await until(lambda: worker.registry.find(user_id).version == 2)
         await publish(servers.settings, blocks[60:120])
         await until(lambda: any(d.model_version == 2 for d in stored(pool, user_id)))
         reported = worker.metrics()["streams"][str(user_id)]
@@ -253,7 +253,7 @@ async def test_new_version_and_deleted_profile_while_streaming(
         with pool.transaction() as tx:
             assert models.find_active(tx, user_id).version == 2
             profiles.delete_profile(tx, user_id)
-        await until(lambda: worker.directory.find(user_id) is None)
+        await until(lambda: worker.registry.find(user_id) is None)
         before = worker.counters.decisions
         await publish(servers.settings, blocks[120:180])
         await until(lambda: worker.counters.blocks == 180)

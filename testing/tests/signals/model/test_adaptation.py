@@ -40,7 +40,7 @@ def test_same_answers_and_the_same_state_for_any_chunks(classifier, stream, seed
     cuts = np.sort(np.random.default_rng(seed).integers(0, len(windows), 60))
     answers = np.concatenate([pieces.predict_proba(part) for part in np.split(windows, cuts)])
     np.testing.assert_allclose(answers, expected, atol=1e-5)
-    assert pieces.turn == whole.turn
+    assert pieces.rotation == whole.rotation
     np.testing.assert_array_equal(pieces.shift, whole.shift)
 
 
@@ -68,7 +68,7 @@ def test_turned_band_is_found_in_the_stream(classifier, stream, place):
     adapter = Adapter(classifier)
     right = (adapter.predict_proba(turned)[late].argmax(axis=1) == truth[late]).mean()
     as_worn = (Adapter(classifier).predict_proba(windows)[late].argmax(axis=1) == truth[late]).mean()
-    assert tuple(np.array(turn)[list(adapter.turn)]) == rotations_of(8)[0]
+    assert tuple(np.array(turn)[list(adapter.rotation)]) == rotations_of(8)[0]
     assert right >= as_worn - 0.03
     assert right >= (classifier.predict_proba(turned)[late].argmax(axis=1) == truth[late]).mean() + 0.1
 
@@ -76,7 +76,7 @@ def test_turned_band_is_found_in_the_stream(classifier, stream, place):
 def test_band_worn_as_trained_is_never_turned(classifier, stream):
     adapter = Adapter(classifier)
     adapter.predict_proba(stream[0])
-    assert adapter.turn == rotations_of(8)[0]
+    assert adapter.rotation == rotations_of(8)[0]
 
 
 def test_rest_alone_turns_nothing(classifier, stream):
@@ -85,7 +85,7 @@ def test_rest_alone_turns_nothing(classifier, stream):
     adapter = Adapter(classifier)
     for _ in range(6):
         adapter.predict_proba(rest)
-    assert adapter.turn == rotations_of(8)[0]
+    assert adapter.rotation == rotations_of(8)[0]
 
 
 def test_another_gain_is_followed(classifier, stream):

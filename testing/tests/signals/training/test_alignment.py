@@ -72,14 +72,14 @@ def aligned(data: WindowSet, windows, calibrated: bool = False):
 
 def test_every_turn_of_a_session_is_undone(data):
     plain = aligned(data, data.windows)
-    assert plain.turns == (rotations_of(6)[0],) * 2
+    assert plain.rotations == (rotations_of(6)[0],) * 2
     for turn in rotations_of(6)[1::3]:
         windows = data.windows.copy()
         last = data.session_index == 1
         windows[last] = windows[last][:, list(turn)]
         found = aligned(data, windows, calibrated=True)
-        assert found.turns[1] == rotations_of(6)[0]
-        assert found.turns[0] == turn  # session 1 is brought into the order worn now
+        assert found.rotations[1] == rotations_of(6)[0]
+        assert found.rotations[0] == turn  # session 1 is brought into the order worn now
 
 
 def test_gains_of_a_session_are_undone(data):
