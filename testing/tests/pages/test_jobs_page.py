@@ -146,8 +146,8 @@ def test_version_without_its_report_yet_says_so(open_page: Open, pool: Pool, pro
     assert not page.exception
     assert "its report will appear here" in all_text(page)
     with pool.transaction() as tx:
-        models.update_report(tx, profile_id, 1, {"incomplete": "the training was canceled"})
-    assert "no report of this version: the training was canceled" in all_text(open_page(JOBS))
+        models.update_report(tx, profile_id, 1, {"incomplete": "the training was cancelled"})
+    assert "This version has no report: the training was cancelled" in all_text(open_page(JOBS))
 
 
 def test_model_and_report_can_be_downloaded(open_page: Open, pool: Pool, profile_id: int, settings: Settings) -> None:
@@ -170,8 +170,8 @@ def drawings(page: Any) -> list[dict[str, Any]]:
         ({"verdict": {"level": "do not use", "code": "chance", "sentence": "It is hardly better than chance."}},
          "hardly better than chance"),
         ({"verdict": {"level": "good", "code": "good", "sentence": "It is good."},
-          "activation": {"activated": False, "why": "It is worse than the version in use."}},
-         "worse than the version"),
+          "activation": {"activated": False, "why": "It is worse than the active version."}},
+         "worse than the active version"),
         ({"pending": True}, "has not been tested on held-out data"),
     ],
 )  # fmt: skip
