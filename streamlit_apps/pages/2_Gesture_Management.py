@@ -10,6 +10,7 @@ from semg.domain import REST, Gesture, Profile
 from semg.store import gestures, profiles, repetitions, sessions
 from semg.store.audit import record
 from semg.store.pool import Transaction
+from semg.words import counted
 from ui import acts, audit_view, errors, palette, prompts
 from ui.banks import BANKS
 from ui.page import flash, page, split
@@ -92,9 +93,10 @@ def edit(app: App, profile: Profile, gesture: Gesture, n_repetitions: int) -> No
         return
     what = "Delete {gesture} of {name}"
     if n_repetitions:
-        what = "Delete {gesture} of {name}: {n} recorded repetitions will lose their labels"
+        what = "Delete {gesture} of {name}: the labels of {n} will be lost"
     sure = st.checkbox(
-        md(what, gesture=gesture.name, name=profile.name, n=n_repetitions), key=f"sure-{number}-{n_repetitions}"
+        md(what, gesture=gesture.name, name=profile.name, n=counted(n_repetitions, "recorded repetition")),
+        key=f"sure-{number}-{n_repetitions}",
     )
     if st.button("Delete", icon=":material/delete:", key=acts.key(f"delete-{number}", profile.user_id),
                  disabled=not sure):  # fmt: skip

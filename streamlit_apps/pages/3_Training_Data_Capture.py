@@ -13,6 +13,7 @@ from semg.errors import ConflictError
 from semg.store import consents, gestures, profiles, sessions, videos
 from semg.store.audit import record
 from semg.video.recording import RecorderState
+from semg.words import counted
 from ui import acts, audit_view, errors, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
@@ -109,11 +110,11 @@ def show_captured(app: App, profile: Profile, session_id: int) -> None:
     with st.container(border=True):
         st.markdown(
             md(
-                ":material/check_circle: **{name}** of {whose} {ended}: {performed} repetitions were recorded.{redone}",
+                ":material/check_circle: **{name}** of {whose} {ended}: {performed} recorded.{redone}",
                 name=session.name,
                 whose=profile.name,
                 ended="ended early" if early else "ended",
-                performed=performed,
+                performed=counted(performed, "repetition"),
                 redone=redone,
             )
         )

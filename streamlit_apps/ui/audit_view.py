@@ -137,7 +137,7 @@ def _check_and_export(app: App) -> None:
             if verdict.broken is not None:
                 st.error(md("Entry {number}: {reason}", number=verdict.broken, reason=verdict.reason))
             else:
-                st.success(md("{n:,} entries are unchanged since they were written.", n=verdict.n_entries))
+                st.success(md("Entries unchanged since they were written: {n:,}.", n=verdict.n_entries))
                 st.code(shown(verdict.head or ""), language=None)
     for kind in ("csv", "jsonl"):
         download.link(app, md("Download the log as {kind}", kind=kind), file_exports.audit_file(kind))

@@ -14,6 +14,7 @@ from semg.store import sessions
 from semg.store.audit import record
 from semg.store.session_quality import SessionQuality, find_quality
 from semg.store.sessions import SessionSummary
+from semg.words import counted
 from ui import acts, audit_view, errors, palette, repetitions, times, video
 from ui.page import flash
 from ui.review_read import keep_part, part_of, read, whole_of
@@ -175,7 +176,7 @@ def _label(summary: SessionSummary, quality: SessionQuality | None) -> Markdown:
     said = [
         times.shown(session.started_at),
         times.length(summary.labelled_s),
-        f"{performed} repetitions" + (f", {left_out} intervals left out" if left_out else ""),
+        counted(performed, "repetition") + (f", {left_out} intervals left out" if left_out else ""),
     ]
     if quality is not None:
         said.append(f"{palette.LEVEL_SIGNS[quality.level]} {_WORDS[quality.level]}")

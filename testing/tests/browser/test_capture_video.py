@@ -102,7 +102,7 @@ def perform(page: Page) -> tuple[Truth, Truth]:
     expect(prompt).to_have_attribute("data-prompt", gesture)
     expect(page.get_by_text(re.compile("Recording, .* frames/s"))).to_be_visible()
     fake_camera.watch(page.locator(MIRROR))
-    expect(page.get_by_text("2 repetitions were recorded. 1 more was redone")).to_be_visible()
+    expect(page.get_by_text("2 repetitions recorded. 1 more was redone")).to_be_visible()
     return before, fake_camera.seen(page)
 
 
@@ -209,7 +209,7 @@ def abort_one(page: Page, pool: Pool, user_id: int) -> Session:
     expect(prompt).to_have_attribute("data-prompt", re.compile("fist|open hand"))
     expect(page.get_by_text(re.compile("Recording, .* frames/s"))).to_be_visible()
     page.get_by_role("button", name="End early").click()
-    expect(page.get_by_text("ended early: 0 repetitions were recorded")).to_be_visible()
+    expect(page.get_by_text("ended early: 0 repetitions recorded")).to_be_visible()
     with pool.transaction() as tx:
         aborted = sessions.list_sessions(tx, user_id)[0]
         assert [one.gesture for one in sessions.list_repetitions(tx, aborted.session_id)] == [REST]

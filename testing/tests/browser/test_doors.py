@@ -165,7 +165,7 @@ def test_old_login_proves_who_it_is_before_it_makes_a_token(
         page.get_by_role("tab", name="My account").click()
         page.get_by_label("Name of the new token").fill("Robot hand")
         page.get_by_role("button", name="Create token").click()
-        expect(page.get_by_text("It is shown only now")).to_be_visible()
+        expect(page.get_by_text("It is shown only once")).to_be_visible()
 
 
 def test_address_of_a_client_is_not_what_the_client_says(

@@ -137,7 +137,7 @@ def test_every_page_shows_names_as_text_and_asks_nobody(walk: Walk) -> None:
     walk.go("User_Management")
     walk.unfold()
     walk.page.get_by_text("Show what would be deleted").click()
-    expect(walk.page.get_by_text("This erases")).to_be_visible()
+    expect(walk.page.get_by_text("This permanently deletes")).to_be_visible()
     walk.look("picture")
     walk.click("Boards", "tab")
     walk.look("picture")

@@ -117,7 +117,7 @@ def capture(page: Page, pool: Pool, user_id: int) -> Session:
     expect(page.get_by_role("button", name=re.compile("Redo (" + "|".join(PERFORMED) + ")"))).to_be_enabled()
     page.get_by_role("heading", name="Capture", exact=True).click()  # out of the fields
     page.keyboard.press("Backspace")
-    expect(page.get_by_text("6 repetitions were recorded.")).to_be_visible()
+    expect(page.get_by_text("6 repetitions recorded.")).to_be_visible()
     with pool.transaction() as tx:
         (session,) = sessions.list_sessions(tx, user_id)
         written = sessions.list_repetitions(tx, session.session_id)
@@ -146,7 +146,7 @@ def abort_one(page: Page, pool: Pool, user_id: int) -> None:
     page.get_by_role("button", name="Start recording").click()
     expect(page.locator(".semg-prompt")).to_have_attribute("data-prompt", re.compile("|".join(PERFORMED)))
     page.get_by_role("button", name="End early").click()
-    expect(page.get_by_text("ended early: 0 repetitions were recorded")).to_be_visible()
+    expect(page.get_by_text("ended early: 0 repetitions recorded")).to_be_visible()
     with pool.transaction() as tx:
         aborted = sessions.list_sessions(tx, user_id)[0]
         assert [one.gesture for one in sessions.list_repetitions(tx, aborted.session_id)] == [REST]
@@ -167,7 +167,7 @@ def train(page: Page, pool: Pool, user_id: int) -> None:
     with pool.transaction() as tx:
         assert models.find_active(tx, user_id) is None
     page.get_by_text(re.compile("Activate version .* for .* anyway")).click()
-    page.get_by_role("button", name="Let this version decide").click()
+    page.get_by_role("button", name="Activate this version").click()
     expect(page.get_by_text("This is the active version.")).to_be_visible()
     with pool.transaction() as tx:
         (job,) = jobs.list_jobs(tx, user_id)

@@ -135,7 +135,7 @@ def test_recording_is_looked_at_and_its_labels_put_right(
     leave_out = page.get_by_text("Leave out of training")
     expect(leave_out).to_have_count(1)  # the form of the label chosen before goes when the page has run
     leave_out.click()
-    page.get_by_label("Why").fill("talked")
+    page.get_by_label("Reason").fill("talked")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Label changes (2)")).to_be_visible()
     with pool.transaction() as tx:

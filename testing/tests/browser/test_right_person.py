@@ -153,7 +153,7 @@ def bring_in(ada: Tab, bea: Tab, pool: Pool) -> None:
     file = {"name": "walk.csv", "mimeType": "text/csv", "buffer": FILE}
     before = fingerprint(pool, bea.user_id)
     page.get_by_test_id("stFileUploader").locator("input").set_input_files(file)
-    expect(page.get_by_text("New in the gesture bank of Bea: wave.")).to_be_visible()
+    expect(page.get_by_text("New in Bea's gesture bank: wave.")).to_be_visible()
     assert fingerprint(pool, bea.user_id) == before
     with only(pool, bea.user_id, ada.user_id):
         bea.press("Import into Bea")
@@ -215,7 +215,7 @@ def erase(ada: Tab, bea: Tab, pool: Pool) -> None:
 def look_at_nobody(ada: Tab, bea: Tab, settings: Settings) -> None:
     """The address of who was erased shows nobody, and offers a choice."""
     bea.page.goto(f"{settings.app_url}/Training_Data_Capture?profile={bea.user_id}")
-    expect(bea.page.get_by_text("Nobody else is shown in its place")).to_be_visible()
-    expect(bea.page.get_by_text("Whose data? Choose a person.")).to_be_visible()
+    expect(bea.page.get_by_text("No other profile is shown in its place")).to_be_visible()
+    expect(bea.page.get_by_text("Whose data? Choose a profile.")).to_be_visible()
     expect(bea.page.get_by_role("button", name=re.compile("^Start recording"))).to_have_count(0)
     expect(ada.page.get_by_role("combobox", name="Profile")).to_have_value("Ada")

@@ -50,7 +50,7 @@ def test_model_is_taken_away_and_an_open_page_ends_with_its_account(jobs_page: P
         accounts.insert_account(tx, "another-admin", "", "admin")
         accounts.update_account(tx, account.account_id, role="admin", disabled=True)
     expect(jobs_page.get_by_role("textbox", name="Password")).to_be_visible()  # nobody has clicked
-    expect(jobs_page.get_by_text("No training yet.")).to_have_count(0)
+    expect(jobs_page.get_by_text("No training jobs yet.")).to_have_count(0)
 
 
 def test_picture_of_a_gesture_comes_from_the_api_and_is_no_open_file(jobs_page: Page) -> None:

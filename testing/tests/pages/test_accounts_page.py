@@ -43,7 +43,7 @@ def test_viewer_sees_what_is_shared_and_nothing_that_changes_it(open_page, as_ro
     as_role("viewer", shared)
     page = open_page(GESTURES, profile_id=hidden)
     assert not page.exception
-    assert "Nobody else is shown in its place" in page.warning[0].value
+    assert "No other profile is shown in its place" in page.warning[0].value
     assert "Ada" not in all_text(page)
     page.selectbox(key="profile_choice").select(shared).run()
     assert [one.options for one in page.selectbox] == [["Ada"]]
@@ -114,7 +114,7 @@ def test_researcher_sees_no_list_of_accounts_and_a_wrong_login_says_nothing_more
     assert len(said) == 1
     field(page.text_input, "Login to share it with").input(LOGIN)
     button(page, "Share Ada").click().run()
-    assert "whose profile this is" in page.error[0].value
+    assert "already owns this profile" in page.error[0].value
     field(page.text_input, "Login to share it with").input("hidden-helper")
     button(page, "Share Ada").click().run()
     assert "hidden-helper" in str(page), "whom the owner has shared with is shown"

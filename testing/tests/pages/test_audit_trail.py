@@ -353,7 +353,7 @@ def test_log_is_checked_on_its_page(world: World, settings: Settings, postgres_s
     page = world.open_page(USERS)
     page.toggle(key="audit-show").set_value(True).run()
     page.button(key="audit-check").click().run()
-    assert "as they were written" in page.success[-1].value
+    assert "nchanged since they were written: " in page.success[-1].value
     change = "UPDATE audit_entries SET user_id = 9 WHERE number = 1"
     off, on = (f"ALTER TABLE audit_entries {how} TRIGGER USER" for how in ("DISABLE", "ENABLE"))
     admin_execute(postgres_server, f"{off}; {change}; {on}", settings.postgres_db)

@@ -57,7 +57,7 @@ def test_report_is_shown_and_an_older_version_activated(open_page: Open, pool: P
     assert [one.value for one in page.metric] == ["85.0 %", "90.0 %", "86.0 %"]
     captions = " ".join(one.value for one in page.caption)
     assert "chance 50.0 %" in captions
-    assert "always naming the most frequent gesture: 40.0 %" in captions
+    assert "always predicting the most frequent gesture: 40.0 %" in captions
     assert "the last session held out" in all_text(page)
     field(page.selectbox, "Version").select_index(1).run()
     act(page, "activate").click().run()
@@ -69,7 +69,7 @@ def test_report_is_shown_and_an_older_version_activated(open_page: Open, pool: P
 
 def test_profile_without_jobs_leads_to_the_training(open_page: Open, profile_id: int) -> None:
     text = all_text(open_page(JOBS))
-    assert "No training yet" in text
+    assert "No training jobs yet" in text
     assert "first training is completed" in text
 
 
@@ -144,10 +144,10 @@ def test_version_without_its_report_yet_says_so(open_page: Open, pool: Pool, pro
         models.activate_model(tx, profile_id, 1)
     page = open_page(JOBS)
     assert not page.exception
-    assert "the report will appear here" in all_text(page)
+    assert "its report will appear here" in all_text(page)
     with pool.transaction() as tx:
-        models.update_report(tx, profile_id, 1, {"incomplete": "the training was canceled"})
-    assert "no report of this version: the training was canceled" in all_text(open_page(JOBS))
+        models.update_report(tx, profile_id, 1, {"incomplete": "the training was cancelled"})
+    assert "This version has no report: the training was cancelled" in all_text(open_page(JOBS))
 
 
 def test_model_and_report_can_be_downloaded(open_page: Open, pool: Pool, profile_id: int, settings: Settings) -> None:
@@ -170,8 +170,8 @@ def drawings(page: Any) -> list[dict[str, Any]]:
         ({"verdict": {"level": "do not use", "code": "chance", "sentence": "It is hardly better than chance."}},
          "hardly better than chance"),
         ({"verdict": {"level": "good", "code": "good", "sentence": "It is good."},
-          "activation": {"activated": False, "why": "It is worse than the version in use."}},
-         "worse than the version"),
+          "activation": {"activated": False, "why": "It is worse than the active version."}},
+         "worse than the active version"),
         ({"pending": True}, "has not been tested on held-out data"),
     ],
 )  # fmt: skip

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.servers
 def test_overview_of_an_empty_installation_leads_to_the_first_profile(open_page: Open) -> None:
     page = open_page()
     assert "Welcome" in all_text(page)
-    assert "Nobody sends" in all_text(page)
+    assert "No device is connected" in all_text(page)
 
 
 def test_overview_shows_services_and_why_a_sender_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:

@@ -91,7 +91,7 @@ def test_time_without_samples_says_so(open_page: Open, pool: Pool, profile_id: i
     store_noise(pool, profile_id, now() - timedelta(seconds=30), 5)
     page = open_page(REVIEW)
     page.date_input(key=f"day-{profile_id}").set_value((now() - timedelta(days=30)).date()).run()
-    assert "No samples are stored for this time" in all_text(page)
+    assert "No samples are stored for this period" in all_text(page)
 
 
 def test_profile_without_samples_leads_to_the_capture(open_page: Open, profile_id: int) -> None:

@@ -123,7 +123,7 @@ def test_address_of_nobody_shows_nobody_else_and_offers_a_choice(
     known = {"deleted": two.bea + 1000, "hidden": two.bea}
     page = at(open_page(profile_id=two.ada), known.get(address, address), file)
     assert not page.exception
-    assert "Nobody else is shown in its place" in page.warning[0].value
+    assert "No other profile is shown in its place" in page.warning[0].value
     assert "Ada" not in all_text(page)
     assert [one.label for one in page.button] == ["Log out"]
     assert page.selectbox(key=WHO).options == ["Ada"]
@@ -138,14 +138,14 @@ def test_profile_that_was_deleted_elsewhere_is_not_replaced(open_page: Open, poo
         profiles.delete_profile(tx, two.bea)
     page.query_params.clear()
     page.run()
-    assert "Nobody else is shown in its place" in page.warning[0].value
+    assert "No other profile is shown in its place" in page.warning[0].value
     assert [one.label for one in page.button] == ["Log out"]
 
 
 @pytest.mark.parametrize("file", OF_A_PERSON)
 def test_one_of_several_is_asked_for(open_page: Open, two: Two, file: str) -> None:
     page = open_page(file)
-    assert "Whose data? Choose a person." in all_text(page)
+    assert "Whose data? Choose a profile." in all_text(page)
     assert [one.label for one in page.button] == ["Log out"]
     assert "profile" not in page.query_params
     page.selectbox(key=WHO).select(two.bea).run()
@@ -259,10 +259,8 @@ def test_every_button_that_writes_names_its_person(open_page: Open, pool: Pool, 
 def test_end_of_a_capture_is_not_told_of_another(open_page: Open, pool: Pool, two: Two) -> None:
     with pool.transaction() as tx:
         session = sessions.list_sessions(tx, two.ada)[0]
-    assert "repetitions were recorded" in all_text(open_page(CAPTURE, profile_id=two.ada, captured=session.session_id))
-    assert "repetitions were recorded" not in all_text(
-        open_page(CAPTURE, profile_id=two.bea, captured=session.session_id)
-    )
+    assert "0 repetitions recorded" in all_text(open_page(CAPTURE, profile_id=two.ada, captured=session.session_id))
+    assert "0 repetitions recorded" not in all_text(open_page(CAPTURE, profile_id=two.bea, captured=session.session_id))
 
 
 # Imports

@@ -49,7 +49,7 @@ def test_training_at_a_time_waits_for_it(open_page: Open, pool: Pool, profile_id
 
 
 def test_training_without_a_session_leads_to_the_capture(open_page: Open, profile_id: int) -> None:
-    assert "has no recorded session yet" in all_text(open_page(TRAIN))
+    assert "has no recorded sessions yet" in all_text(open_page(TRAIN))
 
 
 def test_few_repetitions_are_told(open_page: Open, pool: Pool, profile_id: int) -> None:

@@ -75,7 +75,7 @@ def test_gesture_with_too_few_windows_is_named_whatever_the_others_have() -> Non
 
 def test_version_that_is_worse_on_the_same_windows_does_not_take_the_place() -> None:
     worse, better = report(balanced_accuracy=0.8), report()
-    assert "worse than the version in use (balanced accuracy 80 %; version in use 93 %)" in compare_with_active(
+    assert "worse than the active version (balanced accuracy 80 %; active version 93 %)" in compare_with_active(
         worse, better
     )
     assert compare_with_active(better, worse) == ""
