@@ -26,7 +26,7 @@ MOST_BYTES = 512 << 20
 """What docs/security.md grants an import."""
 BOMB_BYTES = 1 << 30
 N_SCANS = 5000
-FORM, FILE, BUTTON = "Import a recording", "A recording", "Import"
+FORM, FILE, BUTTON = "Import a recording", "Recording of", "Import"
 SCAN = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\x00"
 """A scan of a JPEG with one component and no content."""
 

@@ -202,6 +202,7 @@ def withdraw(ada: Tab, bea: Tab, pool: Pool) -> None:
 def erase(ada: Tab, bea: Tab, pool: Pool) -> None:
     page = bea.page
     page.get_by_text("Delete this profile", exact=True).click()
+    expect(page.get_by_text("Show what would be deleted")).to_have_count(1)  # while it is drawn anew there are two
     page.get_by_text("Show what would be deleted").click()
     field = page.get_by_label("Type the name to confirm")
     field.fill("Bea")
