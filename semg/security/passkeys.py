@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 import webauthn
-from webauthn.helpers import base64url_to_bytes
+from webauthn.helpers import base64url_to_bytes, parse_cbor
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
@@ -27,12 +27,14 @@ from semg.store.accounts import Account
 from semg.store.pool import Transaction
 
 NAME = "sEMG gestures"
-_REFUSALS = (WebAuthnException, ValueError, LookupError, TypeError, AttributeError, OverflowError)
+_REFUSALS = (WebAuthnException, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 """What the library raises for answers that no browser gives."""
 MAX_ANSWER, MAX_FIELDS = 16_384, 30
 """Characters and fields of a browser's answer; a registration with an attestation has some 2,000."""
 _FLAGS_AT, _PLAIN_DATA_BYTES = 32, 37
 _HAS_KEY, _HAS_EXTENSIONS = 0x40, 0x80
+_KEY_AT = _PLAIN_DATA_BYTES + 18
+"""Behind the device's kind and the length of the credential's id come that id, and the key."""
 """Authenticator data (WebAuthn 2, 6.1): hash of the name, flags, count; then only what the flags announce."""
 WRONG = "This passkey was not accepted. Try again, or log in another way."
 
@@ -75,8 +77,7 @@ def add(
     """
     response = _bounded(answer)
     try:
-        if _has_tags(base64url_to_bytes(str(response.get("attestationObject", "")))):
-            raise LoginError(WRONG)
+        _refuse_values(base64url_to_bytes(str(response.get("attestationObject", ""))))
         made = webauthn.verify_registration_response(
             credential=answer,
             expected_challenge=challenge,
@@ -167,6 +168,25 @@ def _refuse_extensions(response: dict[str, Any]) -> None:
     except ValueError as exc:
         raise LoginError(WRONG) from exc
     if len(data) != _PLAIN_DATA_BYTES or data[_FLAGS_AT] & (_HAS_KEY | _HAS_EXTENSIONS):
+        raise LoginError(WRONG)
+
+
+def _refuse_values(attestation: bytes) -> None:
+    """Refuse an attestation with tags or extensions, in itself or in the authenticator data within it.
+
+    Raises
+    ------
+    LoginError
+        It has them, or is none.
+    """
+    if _has_tags(attestation):
+        raise LoginError(WRONG)
+    told = parse_cbor(attestation)
+    data = told.get("authData") if isinstance(told, dict) else None
+    if not isinstance(data, bytes) or len(data) < _KEY_AT or data[_FLAGS_AT] & _HAS_EXTENSIONS:
+        raise LoginError(WRONG)
+    key = data[_KEY_AT + int.from_bytes(data[_KEY_AT - 2 : _KEY_AT]) :]
+    if not data[_FLAGS_AT] & _HAS_KEY or not key or _has_tags(key, 40):
         raise LoginError(WRONG)
 
 

@@ -87,6 +87,17 @@ def insert_login(
     ConflictError
         The account is gone, or its password was changed meanwhile.
     """
+    # The account's row first, as where a password is changed: else two such transactions wait for each other.
+    found = one(
+        tx,
+        """
+        SELECT 1 AS ok FROM accounts
+        WHERE account_id = %(account)s AND (%(hash)s IS NULL OR password_hash = %(hash)s) FOR SHARE
+        """,
+        {"account": account_id, "hash": password_hash},
+    )
+    if found is None:
+        raise ConflictError("the account no longer exists, or its password has just changed: log in again")
     execute(tx, "DELETE FROM logins WHERE expires_at < clock_timestamp() OR idle_at < clock_timestamp()")
     execute(
         tx,
@@ -100,16 +111,12 @@ def insert_login(
         tx,
         """
         INSERT INTO logins (account_id, token_hash, binding_hash, method, address, agent, idle_at, expires_at)
-        SELECT account_id, %(token)s, %(binding)s, %(method)s, %(address)s, %(agent)s,
-               clock_timestamp() + %(idle)s * interval '1 second', clock_timestamp() + %(life)s * interval '1 second'
-        FROM accounts
-        WHERE account_id = %(account)s AND (%(password_hash)s IS NULL OR password_hash = %(password_hash)s)
-        FOR SHARE
+        VALUES (%(account)s, %(token)s, %(binding)s, %(method)s, %(address)s, %(agent)s,
+                clock_timestamp() + %(idle)s * interval '1 second', clock_timestamp() + %(life)s * interval '1 second')
         RETURNING login_id
         """,
         {
             "account": account_id,
-            "password_hash": password_hash,
             "token": hash_secret(token),
             "binding": hash_secret(binding),
             "method": method,
@@ -119,8 +126,7 @@ def insert_login(
             "life": life_s,
         },
     )
-    if made is None:
-        raise ConflictError("the account no longer exists, or its password has just changed: log in again")
+    assert made is not None
     return int(made.login_id)
 
 

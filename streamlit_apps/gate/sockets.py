@@ -43,7 +43,7 @@ MAX_DROPPED = 100
 MAX_MESSAGE_BYTES = 1 << 20
 """From a browser; files come as uploads."""
 MAX_FILES = 20
-"""Whose addresses a page asks for at once; a page of this app takes several recordings in one step."""
+"""Whose addresses a page asks for at once; fields of this app take one each."""
 MAX_TEXT = 8192
 """Characters of what a browser says of its page: address, query, time zone."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -375,13 +376,69 @@ def test_nothing_in_an_answer_of_a_passkey_is_made_into_values_before_its_signat
             passkeys.check(tx, address, b"c" * 32, shown)
         account = accounts.find_account_by_id(tx, door.account_id)
         assert account is not None
-        for cbor in (b"\xa1\x61a" + TAG_35 + b"\x61x", b"\x9f\xff", b"\xba\x7f\xff\xff\xff", b"\x82" * 3000):
+        for cbor in (b"\xa1\x61a" + TAG_35 + b"\x61x", b"\x9f\xff", b"\xba\x7f\xff\xff\xff", b"\x82" * 3000, b""):
             made = answer | {"response": {"attestationObject": b64(cbor), "clientDataJSON": "e30"}}
             with pytest.raises(LoginError):
                 passkeys.add(tx, account, address, b"c" * 32, made, "x")
         long = answer | {"response": {"authenticatorData": b64(bytes(20_000))}}
         with pytest.raises(LoginError):
             passkeys.check(tx, address, b"c" * 32, long)
+
+
+def attestation(flags: int, key: bytes) -> bytes:
+    """An attestation whose public key is these bytes."""
+    data = bytes(32) + bytes([flags]) + bytes(4) + bytes(16) + (1).to_bytes(2) + b"i" + key
+    return cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
+
+
+@pytest.mark.parametrize(
+    ("flags", "key"),
+    [(0x45, b"\xa1\x01\x82\xd8\x1c\x81\x00\xd8\x1d\x00"), (0x45, b"\xa1\x01" + TAG_35 + b"\x61x"), (0xC5, b"\xa0\xa0"),
+     (0x05, b"\xa0"), (0x45, b""), (0x45, b"\x82" * 100)],
+)  # fmt: skip
+def test_values_within_the_authenticator_data_are_refused_too(
+    door: Door, monkeypatch: pytest.MonkeyPatch, flags: int, key: bytes
+) -> None:
+    """References to what came before double with each level: some hundred bytes become gigabytes."""
+    read, loads = [], cbor2.loads
+
+    def remember(data: bytes, **more: Any) -> Any:
+        read.append(data)
+        return loads(data, **more)
+
+    made = attestation(flags, key)
+    monkeypatch.setattr(cbor2, "loads", remember)
+    response = {"attestationObject": b64(made), "clientDataJSON": "e30"}
+    answer = {"id": "aQ", "rawId": "aQ", "type": "public-key", "response": response}
+    with door.pool.transaction() as tx:
+        account = accounts.find_account_by_id(tx, door.account_id)
+        assert account is not None
+        with pytest.raises(LoginError):
+            passkeys.add(tx, account, Address("http", "localhost:8501"), b"c" * 32, answer, "x")
+    assert read == [made], "only the outer one, which has neither tags nor references"
+
+
+def test_login_is_made_while_another_one_ends_and_the_password_is_changed(door: Door) -> None:
+    """Both take the account's row first: neither waits for what the other has."""
+    old = door.login()
+    with door.pool.transaction() as tx:
+        execute(tx, "UPDATE logins SET expires_at = now() - interval '1 s' WHERE login_id = %s", (old.login.login_id,))
+    begun, done = threading.Event(), []
+
+    def change() -> None:
+        with door.pool.transaction() as tx:
+            execute(tx, "SELECT 1 FROM accounts WHERE account_id = %s FOR UPDATE", (door.account_id,))
+            begun.set()
+            time.sleep(0.2)  # the other one is at the account's row by now, and has nothing that this needs
+            accounts.update_password(tx, door.account_id, hash_password("another long password"))
+        done.append("changed")
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    assert begun.wait(10)
+    assert door.login().token
+    changing.join(20)
+    assert done == ["changed"]
 
 
 def test_passkeys_are_offered_where_browsers_take_them() -> None:

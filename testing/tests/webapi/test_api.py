@@ -153,7 +153,9 @@ def test_metrics_count_windows(api, make_wearer, classifier, recording) -> None:
 def test_openapi_describes_the_calls_with_examples(api) -> None:
     schema = api.get("/openapi.json").json()
     assert {"/predict", "/predict/windows", "/healthz", "/readyz", "/metrics"} <= set(schema["paths"])
-    assert schema["components"]["schemas"]["PredictRequest"]["examples"][0]["userid"] == 21
+    asked = schema["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert asked["examples"][0]["userid"] == 21
+    assert asked["properties"].keys() == {"userid", "data"}
 
 
 def test_answers_carry_security_headers_and_are_counted_by_path(api) -> None:
