@@ -79,7 +79,7 @@ def test_a_window_alone_is_predicted_as_in_a_batch(classifier):
 def test_numpy_forward_equals_torch(channels, window, rate_hz):
     import torch
 
-    from semg.signals.training.network import MAX_PARAMETERS, Network, export, network_shape
+    from semg.signals.training.network import Network, export, network_shape
 
     torch.manual_seed(0)
     network = Network(network_shape(channels, window, 6, rate_hz))
@@ -92,7 +92,7 @@ def test_numpy_forward_equals_torch(channels, window, rate_hz):
         expected = torch.softmax(network(windows), dim=1).numpy()
     got = forward.softmax(forward.network_scores(export(network), windows.numpy()))
     assert np.abs(got - expected).max() < 1e-5
-    assert sum(p.numel() for p in network.parameters()) <= MAX_PARAMETERS
+    assert sum(p.numel() for p in network.parameters()) <= 250_000
 
 
 def test_wrong_shape_of_windows_is_refused(classifier):
