@@ -32,13 +32,14 @@ sys.path.insert(0, str(PROJECT))
 
 from semg.domain import ClassifierKind  # noqa: E402
 from semg.privacy.consent import TEST_PERSON  # noqa: E402 - after the path is set
-from semg.recordings.importing import import_recording, synthetic_recording  # noqa: E402
+from semg.recordings.importing import import_recording  # noqa: E402
 from semg.security.passwords import hash_password  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.signals.synthesis import SyntheticArm, make_plan  # noqa: E402
 from semg.store import accounts, gestures, jobs, profiles, sessions  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402
 from testing import fake_camera  # noqa: E402
+from testing.kits.recording_kit import synthetic_recording  # noqa: E402
 from testing.running_system import running, streaming, throwaway_servers  # noqa: E402
 
 LOGIN, PASSWORD = "researcher", "a long enough password"

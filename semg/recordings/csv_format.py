@@ -6,14 +6,10 @@ pairs. Other layouts are read as well (``file_layout``). Nothing else in ``semg`
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from semg.domain import MAX_RATE_HZ, MIN_RATE_HZ, REST, Sensor
@@ -26,12 +22,11 @@ from semg.recordings.lines import Lines
 from semg.signals.dataset import LabelledSamples
 from semg.signals.gaps import gap_step_us
 from semg.signals.packet_times import spread
-from semg.wire import csv_cells
 from semg.wire.file_layout import NO_ANSWERS, UNIT_MS, Layout, LayoutAnswers, LayoutGuess, TimeUnit, checked
 
 __all__ = [
     "CHUNK_ROWS", "NO_ANSWERS", "TOOL", "UPLOAD", "LayoutAnswers", "LayoutGuess", "Layout", "Limits", "Recording",
-    "guess_layout", "load_recording", "read_recording", "settled", "write_recording",
+    "guess_layout", "load_recording", "read_recording", "settled",
 ]  # fmt: skip
 MAX_FILE_BYTES = 512 * 2**20
 FITS = 1.5
@@ -180,39 +175,6 @@ def read_recording(
 ) -> LabelledSamples:
     """Return a recording's labelled samples; parameters and errors as ``load_recording``."""
     return load_recording(path, rate_hz=rate_hz, sensor=sensor, mains_hz=mains_hz).labelled
-
-
-def write_recording(
-    path: str | Path,
-    samples: NDArray[Any],
-    device_ms: NDArray[Any],
-    gestures: Sequence[str],
-    repetitions: NDArray[Any],
-    channels: Sequence[str] | None = None,
-) -> None:
-    """Write a recording that ``read_recording`` reads back; gzip when the name ends in ``.gz``.
-
-    Parameters
-    ----------
-    samples
-        ``(n, C)``; whole numbers are written as such.
-    device_ms
-        ``(n,)``, growing, in milliseconds.
-    gestures, repetitions
-        One per sample; an empty gesture means unlabelled.
-    channels
-        Names of the columns; ``a0, a1, …`` when not given.
-    """
-    path = Path(path)
-    names = list(channels) if channels is not None else [f"a{index}" for index in range(samples.shape[1])]
-    whole = bool(np.all(np.asarray(samples) == np.rint(samples)))
-    columns: dict[str, Any] = {"millis": device_ms}
-    for index, name in enumerate(names):
-        columns[name] = samples[:, index].astype(np.int64) if whole else samples[:, index]
-    columns["gesture"], columns["repetition"] = [csv_cells.neutral(gesture) for gesture in gestures], repetitions
-    text = pd.DataFrame(columns).to_csv(index=False).encode()
-    # mtime 0: the same samples give the same file.
-    path.write_bytes(gzip.compress(text, 6, mtime=0) if path.suffix == ".gz" else text)
 
 
 def _times(

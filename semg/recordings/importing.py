@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, islice
-from pathlib import Path
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 from semg.domain import Block, Device, us_from_utc, utc_from_us
 from semg.errors import RecordingError
 from semg.recordings.csv_format import UPLOAD, Recording
-from semg.signals.dataset import LabelledSamples, Stretch
-from semg.signals.synthesis import SyntheticArm, SyntheticSession
+from semg.signals.dataset import LabelledSamples
 from semg.store import blocks as blocks_store
 from semg.store import gestures as gestures_store
 from semg.store import profiles as profiles_store
@@ -109,27 +107,6 @@ def import_recording(
     n_repetitions = _insert_repetitions(tx, user_id, session_id, labelled, device_us + offset_us, period_us)
     deadline.check()
     return ImportedSession(session_id, len(labelled.samples), n_repetitions)
-
-
-def synthetic_recording(arm: SyntheticArm, session: SyntheticSession, name: str) -> Recording:
-    """Return a synthetic session as a recording; channels are called ``a0``, ``a1`` and so on."""
-    stretch = np.full(len(session.samples), -1, np.int32)
-    stretches: list[Stretch] = []
-    first = 0
-    prompts = zip(session.gestures.tolist(), session.repetitions.tolist(), strict=True)
-    for (gesture, number), members in groupby(prompts):
-        last = first + len(list(members))
-        if gesture:
-            stretch[first:last] = len(stretches)
-            stretches.append(Stretch(gesture, number, name))
-        first = last
-    starts_run = np.zeros(len(stretch), bool)
-    starts_run[0] = True
-    channels = tuple(f"a{index}" for index in range(arm.channels))
-    labelled = LabelledSamples(
-        session.samples, starts_run, stretch, tuple(stretches), channels, arm.rate_hz, arm.sensor, arm.mains_hz
-    )
-    return Recording(labelled, session.device_ms.astype(np.float64), Path(name))
 
 
 def _free_start(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.block_table import LATE, STARTS_RUN, BlockTable
-from semg.domain import Block, Repetition, Session, us_from_utc
+from semg.domain import Repetition, Session, us_from_utc
 from semg.errors import TrainingError
 from semg.signals.dataset import LabelledSamples, Stretch
 from semg.store import blocks as blocks_store
@@ -32,7 +32,7 @@ def load_session(tx: Transaction, session: Session, *, with_excluded: bool = Fal
     return label_table(session, stored.where((stored.rows["flags"] & LATE) == 0), chosen)
 
 
-def label_blocks(session: Session, blocks: Sequence[Block], repetitions: Sequence[Repetition]) -> LabelledSamples:
+def label_table(session: Session, table: BlockTable, repetitions: Sequence[Repetition]) -> LabelledSamples:
     """Return blocks in time order as labelled samples; a repetition holds those in [start, end).
 
     A sample that several repetitions claim belongs to the one that started last.
@@ -41,17 +41,6 @@ def label_blocks(session: Session, blocks: Sequence[Block], repetitions: Sequenc
     ------
     TrainingError
         There are no samples, or they have another number of channels than the session.
-    """
-    return label_table(session, BlockTable.from_blocks(blocks), repetitions)
-
-
-def label_table(session: Session, table: BlockTable, repetitions: Sequence[Repetition]) -> LabelledSamples:
-    """Return what ``label_blocks`` gives, for blocks as columns.
-
-    Raises
-    ------
-    TrainingError
-        As ``label_blocks``.
     """
     if not len(table):
         raise TrainingError(f"session “{session.name}” has no samples: was the device streaming during the capture?")

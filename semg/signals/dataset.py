@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,31 +107,6 @@ class WindowSet:
             self.end_index[chosen],
             self.session_index[chosen],
         )
-
-
-def number_stretches(
-    gestures: NDArray[Any], repetitions: NDArray[np.int64], session: str
-) -> tuple[NDArray[np.int32], tuple[Stretch, ...]]:
-    """Count the runs of equal (gesture, repetition) in time order.
-
-    Parameters
-    ----------
-    gestures
-        ``(n,)`` of str; empty where nothing is labelled.
-    repetitions
-        ``(n,)``; numbers may start again, so the run is the stretch and not the pair.
-
-    Returns
-    -------
-    ``stretch`` and ``stretches`` as ``LabelledSamples`` holds them.
-    """
-    if len(gestures) == 0:
-        return np.empty(0, np.int32), ()
-    labelled = gestures != ""
-    changes = np.concatenate([[True], (gestures[1:] != gestures[:-1]) | (repetitions[1:] != repetitions[:-1])])
-    firsts = np.flatnonzero(changes & labelled)
-    stretch = np.where(labelled, np.cumsum(changes & labelled) - 1, -1).astype(np.int32)
-    return stretch, tuple(Stretch(str(gestures[i]), int(repetitions[i]), session) for i in firsts)
 
 
 def channel_columns(available: Sequence[str], wanted: Sequence[str]) -> list[int]:

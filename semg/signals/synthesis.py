@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, REST, CapturePlan, PlanStep, Sensor
-from semg.signals.dataset import LabelledSamples, number_stretches
 
 DEFAULT_GESTURES = (REST, "fist", "open_hand", "flexion", "extension", "pinch")
 N_MUSCLES = 8
@@ -144,16 +143,6 @@ class SyntheticArm:
             np.concatenate([part.device_ms for part in chunks]),
             np.concatenate([part.gestures for part in chunks]),
             np.concatenate([part.repetitions for part in chunks]),
-        )
-
-    def labelled_session(self, index: int = 1, plan: CapturePlan | None = None) -> LabelledSamples:
-        """Return a whole session as training and evaluation take it; parameters as ``session``."""
-        made = self.session(index, plan)
-        stretch, stretches = number_stretches(made.gestures, made.repetitions, f"synthetic-{self.seed}-{index}")
-        names = tuple(f"a{channel}" for channel in range(self.channels))
-        starts_run = np.arange(len(stretch)) == 0
-        return LabelledSamples(
-            made.samples, starts_run, stretch, stretches, names, self.rate_hz, self.sensor, self.mains_hz
         )
 
     def stream(

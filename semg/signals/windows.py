@@ -15,12 +15,6 @@ from semg.domain import ConditioningSpec, WindowSpec
 from semg.signals.conditioning import Conditioner
 
 
-def window_ends(spec: WindowSpec, n_samples: int) -> NDArray[np.int64]:
-    """Return the index of the last sample of every window in a run of ``n_samples`` since a reset; int64 ``(N,)``."""
-    first = spec.settle_samples + spec.window_samples - 1
-    return np.arange(first, n_samples, spec.hop_samples, dtype=np.int64)
-
-
 def cut(conditioned: NDArray[np.float32], ends: NDArray[np.int64], spec: WindowSpec) -> NDArray[np.float32]:
     """Return the windows that end at given samples.
 

@@ -7,11 +7,10 @@ nothing: the transactions that a viewer's pages get are read-only (``Pool.read_o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from semg.domain import Profile
-from semg.errors import AccessError, ConflictError, NotFoundError
+from semg.errors import AccessError, NotFoundError
 from semg.store import profiles
 from semg.store.accounts import Account
 from semg.store.logins import HOLDS
@@ -145,32 +144,6 @@ def remove_share(tx: Transaction, user_id: int, account_id: int) -> bool:
     """End a share, and tell whether there was one."""
     statement = "DELETE FROM profile_shares WHERE user_id = %s AND account_id = %s"
     return execute(tx, statement, (user_id, account_id)) > 0
-
-
-def set_shares(tx: Transaction, user_id: int, account_ids: Sequence[int]) -> None:
-    """Share a profile with these accounts and with no others.
-
-    Raises
-    ------
-    ConflictError
-        The profile or an account is gone.
-    """
-    wanted = sorted(set(account_ids))
-    execute(
-        tx, "DELETE FROM profile_shares WHERE user_id = %s AND NOT account_id = ANY(%s::bigint[])", (user_id, wanted)
-    )
-    there = execute(
-        tx,
-        """
-        INSERT INTO profile_shares (user_id, account_id)
-        SELECT p.user_id, a.account_id FROM profiles p, accounts a
-        WHERE p.user_id = %s AND a.account_id = ANY(%s::bigint[])
-        ON CONFLICT (user_id, account_id) DO UPDATE SET account_id = excluded.account_id
-        """,
-        (user_id, wanted),
-    )
-    if there != len(wanted):
-        raise ConflictError("reload the page: the profile or one of the accounts no longer exists")
 
 
 _STANDING = f"""

@@ -64,13 +64,8 @@ def read_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime)
     return trimmed(found, us_from_utc(since), us_from_utc(until))
 
 
-def list_session_blocks(tx: Transaction, session: Session) -> list[Block]:
-    """Return the samples of a session: those of its time, or those imported for it."""
-    return read_session_blocks(tx, session).blocks()
-
-
 def read_session_blocks(tx: Transaction, session: Session) -> BlockTable:
-    """Return what ``list_session_blocks`` gives, as columns."""
+    """Return the samples of a session: those of its time, or those imported for it."""
     if session.origin == "capture":
         until = session.ended_at or datetime(9999, 1, 1, tzinfo=UTC)
         return read_blocks(tx, session.user_id, session.started_at, until)
@@ -84,13 +79,6 @@ def read_imported(tx: Transaction, user_id: int, session_id: int, since: datetim
     return trimmed(found, us_from_utc(since), us_from_utc(until))
 
 
-def count_samples(tx: Transaction, user_id: int) -> int:
-    """Return the number of samples stored for a profile, imported and late ones included."""
-    query = "SELECT coalesce(sum(n_samples), 0) AS n FROM sample_blocks WHERE user_id = %s"
-    found = one(tx, query, (user_id,))
-    return int(found.n) if found is not None else 0
-
-
 def last_sample_at(tx: Transaction, user_id: int) -> datetime | None:
     """Return the server time of the last sample that a profile's device sent, or None."""
     found = one(
@@ -102,16 +90,6 @@ def last_sample_at(tx: Transaction, user_id: int) -> datetime | None:
         (user_id,),
     )
     return None if found is None else utc_from_us(int(found.at_us))
-
-
-def delete_blocks(tx: Transaction, user_id: int) -> int:
-    """Erase all samples of a profile, and give the number of rows."""
-    return execute(tx, "DELETE FROM sample_blocks WHERE user_id = %s", (user_id,))
-
-
-def delete_session_blocks(tx: Transaction, session_id: int) -> int:
-    """Erase the samples that were imported for a session, and give the number of rows."""
-    return execute(tx, "DELETE FROM sample_blocks WHERE session_id = %s", (session_id,))
 
 
 def ensure_partition(tx: Transaction, day: date) -> None:

@@ -104,14 +104,6 @@ def list_jobs(tx: Transaction, user_id: int | None = None, limit: int = 100) -> 
     return [_job(row) for row in rows(tx, query, {"user": user_id, "n": limit})]
 
 
-def list_running(tx: Transaction, runner: str | None = None) -> list[Job]:
-    """Return the jobs in progress without their logs, oldest first; of all runners when none is named."""
-    query = (
-        _WITHOUT_LOG + " WHERE j.status = 'in-progress' AND (%(r)s::text IS NULL OR j.runner = %(r)s) ORDER BY j.job_id"
-    )
-    return [_job(row) for row in rows(tx, query, {"r": runner})]
-
-
 def claim_due_job(tx: Transaction, runner: str, now: datetime | None = None) -> Job | None:
     """Return the job that has been due longest, now in progress and this runner's, or None.
 

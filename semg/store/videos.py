@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,12 +19,6 @@ def find_video(tx: Transaction, session_id: int) -> Video | None:
     """Return the video of a session, or None."""
     row = one(tx, _SELECT + " WHERE session_id = %s", (session_id,))
     return None if row is None else _video(row)
-
-
-def list_videos(tx: Transaction, session_ids: Sequence[int]) -> dict[int, Video]:
-    """Return the videos of sessions, by session."""
-    found = rows(tx, _SELECT + " WHERE session_id = ANY(%s::bigint[])", (list(session_ids),))
-    return {row.session_id: _video(row) for row in found}
 
 
 def begin_video(tx: Transaction, session_id: int) -> None:

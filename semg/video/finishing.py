@@ -96,18 +96,6 @@ def finish(files: VideoFiles) -> FinishedVideo:
     return finished
 
 
-def read_times(files: VideoFiles) -> Int64:
-    """Return the server time of each frame of a finished video, int64 microseconds since the epoch."""
-    with files.open(files.times) as file:
-        content = file.read() or b""
-    return np.frombuffer(content[: len(content) // 8 * 8], "<i8").astype(np.int64)
-
-
-def frame_at(times_us: Int64, at_us: int) -> int:
-    """Return the index of the frame that shows a moment: the last one taken until then, or the first."""
-    return max(0, int(np.searchsorted(times_us, at_us, side="right")) - 1)
-
-
 class _Joined:
     """The file that the parts are copied into."""
 

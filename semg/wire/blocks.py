@@ -7,7 +7,6 @@ one). Little-endian throughout; ``docs/wire.md`` draws the layout.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -52,11 +51,6 @@ def decode_table(message: bytes) -> BlockTable:
     device_us = np.frombuffer(message, "<i4", total, table_end) + np.repeat(rows["device_us"], counts)
     received_us = np.frombuffer(message, "<i4", total, table_end + 4 * total) + np.repeat(rows["received_us"], counts)
     return BlockTable(rows, device_us, received_us, np.frombuffer(message, "<f4", -1, table_end + 8 * total))
-
-
-def encode_blocks(blocks: Sequence[Block]) -> bytes:
-    """Return the message that carries blocks, each by itself, in this order."""
-    return encode_table(BlockTable.from_blocks(blocks))
 
 
 def decode_blocks(message: bytes) -> list[Block]:

@@ -45,29 +45,6 @@ class WindowStatus(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class WindowRequest:
-    """A conditioned window: float32 ``(n_channels, n_samples)``, channels by name in the model's order.
-
-    ``stream`` as in ``AlikeWindows``.
-    """
-
-    user_id: int
-    model_version: int
-    window: NDArray[np.float32]
-    stream: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class WindowAnswer:
-    """Probabilities of one window, float32 ``(n_classes,)`` in the order of the model's classes."""
-
-    user_id: int
-    model_version: int
-    status: WindowStatus
-    probabilities: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
 class AlikeWindows:
     """Windows of one shape as columns, each of its own profile.
 
@@ -194,52 +171,6 @@ def decode_answer_table(body: bytes) -> AnswerTable:
     probabilities[np.arange(probabilities.shape[1]) < n_classes[:, None]] = np.frombuffer(body, "<f4", -1, at)
     ids, versions = rows["user_id"].astype(np.int64), rows["model_version"].astype(np.int64)
     return AnswerTable(ids, versions, rows["status"].astype(np.int64), n_classes, probabilities)
-
-
-def encode_request(windows: Sequence[WindowRequest]) -> bytes:
-    """Return the request body of windows, each by itself, in this order."""
-    return encode_alike(
-        [
-            (np.array([w.user_id]), np.array([w.model_version]), np.array([w.stream]), np.asarray(w.window)[None])
-            for w in windows
-        ]
-    )
-
-
-def decode_request(body: bytes) -> list[WindowRequest]:
-    """Read a request body as windows, each by itself, in their order.
-
-    Raises
-    ------
-    WireError
-        As ``decode_alike``.
-    """
-    found = [
-        (place, WindowRequest(user_id, version, window, stream))
-        for part in decode_alike(body)
-        for place, user_id, version, stream, window in zip(
-            *map(np.ndarray.tolist, (part.places, part.user_ids, part.model_versions, part.streams)),
-            part.windows,
-            strict=True,
-        )
-    ]
-    return [window for _, window in sorted(found, key=lambda item: item[0])]
-
-
-def decode_answer(body: bytes) -> list[WindowAnswer]:
-    """Read an answer body as answers, each by itself.
-
-    Raises
-    ------
-    WireError
-        As ``decode_answer_table``.
-    """
-    table = decode_answer_table(body)
-    columns = (table.user_ids, table.model_versions, table.statuses, table.n_classes)
-    return [
-        WindowAnswer(user_id, version, WindowStatus(status), row[:n])
-        for user_id, version, status, n, row in zip(*map(np.ndarray.tolist, columns), table.probabilities, strict=True)
-    ]
 
 
 def _table(body: bytes, magic: bytes, row: np.dtype, name: str) -> tuple[np.ndarray, int]:

@@ -9,8 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-MAX_PARAMETERS = 250_000
-
 
 @dataclass(frozen=True, slots=True)
 class NetworkShape:

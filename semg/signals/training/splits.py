@@ -11,72 +11,7 @@ from numpy.typing import NDArray
 
 from semg.signals.dataset import WindowSet
 
-HOLD_ONE_IN = 5
-"""One in this many repetitions of a gesture is held out, and at least one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A division of windows by whole sessions or whole repetitions.
-
-    Attributes
-    ----------
-    by
-        ``session`` or ``repetition``.
-    held_out
-        Descriptions of what was held out.
-    test
-        Bool ``(N,)``: the windows that were held out; all others are fitted on.
-    """
-
-    by: str
-    held_out: tuple[str, ...]
-    test: NDArray[np.bool_]
-
-    @property
-    def train(self) -> NDArray[np.bool_]:
-        """The windows that may be fitted on."""
-        return ~self.test
-
-
-def split_held_out(data: WindowSet) -> Split | None:
-    """Return a split whose training set still holds every gesture, or None when the data allow none.
-
-    The last session is held out when there are two or more and the others hold every gesture; otherwise of every
-    gesture the last repetition and every ``HOLD_ONE_IN``-th before it.
-    """
-    return _by_session(data) or _by_repetition(data)
-
-
-def _by_session(data: WindowSet) -> Split | None:
-    sessions = np.unique(data.session_index)
-    if len(sessions) < 2:
-        return None
-    test = data.session_index == sessions[-1]
-    labels = data.labels
-    if set(labels[~test]) != set(labels):
-        return None
-    name = data.stretches[int(data.stretch[test][0])].session
-    return Split("session", (f"session {name}",), test)
-
-
-def _by_repetition(data: WindowSet) -> Split | None:
-    performed: dict[str, set[tuple[int, int]]] = defaultdict(set)
-    ids, firsts = np.unique(data.stretch, return_index=True)
-    session_of = {int(i): int(data.session_index[first]) for i, first in zip(ids, firsts, strict=True)}
-    for i, session in session_of.items():
-        performed[data.stretches[i].label].add((session, data.stretches[i].repetition))
-    held: set[tuple[str, int, int]] = set()
-    for label, repetitions in performed.items():
-        if len(repetitions) < 2:
-            return None
-        held.update((label, *each) for each in sorted(repetitions, reverse=True)[::HOLD_ONE_IN])
-    chosen = {
-        i
-        for i, session in session_of.items()
-        if (data.stretches[i].label, session, data.stretches[i].repetition) in held
-    }
-    return Split("repetition", _describe(data, sorted(chosen)), np.isin(data.stretch, sorted(chosen)))
+MAX_FOLDS = 5
 
 
 def _describe(data: WindowSet, chosen: Sequence[int]) -> tuple[str, ...]:
@@ -87,12 +22,17 @@ def _describe(data: WindowSet, chosen: Sequence[int]) -> tuple[str, ...]:
     return tuple(seen)
 
 
-MAX_FOLDS = 5
-
-
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One division of windows into a training set and a held-out set; see ``Split``."""
+    """A division of windows by whole sessions or whole repetitions.
+
+    Attributes
+    ----------
+    held_out
+        What was held out, in words.
+    train, test
+        Bool ``(N,)``: the windows that may be fitted on, and all others.
+    """
 
     held_out: tuple[str, ...]
     train: NDArray[np.bool_]

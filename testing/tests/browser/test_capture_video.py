@@ -25,9 +25,9 @@ from semg.settings import Settings
 from semg.store import gestures, profiles, sessions, videos
 from semg.store.pool import Pool
 from semg.video.files import files_of
-from semg.video.finishing import frame_at, read_times
 from testing import fake_camera
 from testing.kits.journey import fill_number, finished_video, log_in, open_page, wait_until_gone
+from testing.kits.video_kit import frame_at, read_times
 from testing.running_system import ALL, running, streaming
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(300)]

@@ -121,7 +121,7 @@ def capture(page: Page, pool: Pool, user_id: int) -> Session:
     with pool.transaction() as tx:
         (session,) = sessions.list_sessions(tx, user_id)
         written = sessions.list_repetitions(tx, session.session_id)
-        stored = [one for one in blocks.list_session_blocks(tx, session) if not one.late]
+        stored = [one for one in blocks.read_session_blocks(tx, session).blocks() if not one.late]
     assert session.status == "completed"
     assert session.plan is not None
     planned = [(one.gesture, one.number, one.start_s, one.end_s) for one in session.plan.steps

@@ -21,7 +21,7 @@ from semg.settings import Settings
 from semg.store import gestures, models, profiles
 from semg.store.pool import Pool
 from semg.wire import messages
-from semg.wire.blocks import encode_blocks
+from testing.kits.ingest_kit import encode_blocks
 from testing.kits.journey import log_in, open_page
 from testing.running_system import running
 
@@ -58,8 +58,8 @@ class Publisher:
                 now_us = time.time_ns() // 1000
                 await client.publish(messages.samples_subject(self._user_id), self._block(sample, started_us, now_us))
                 decision = Decision(self._user_id, self.label, 0.87, 3, now_us, now_us, now_us - 12_000, now_us)
-                message = messages.DecisionMessage.from_decision(decision)
-                await client.publish(messages.decisions_subject(self._user_id), message.to_bytes())
+                message = messages.DecisionMessage.encode(decision)
+                await client.publish(messages.decisions_subject(self._user_id), message)
                 await client.flush()
                 sample += CHUNK
             await asyncio.sleep(CHUNK * PERIOD_US / 1e6)

@@ -16,7 +16,8 @@ from semg.inference.streams import ActiveModel, Streams
 from semg.signals.conditioning import condition
 from semg.signals.model.classifier import ClassifierSpec
 from semg.signals.model.decisions import Voter
-from semg.signals.windows import cut, window_ends
+from semg.signals.windows import cut
+from testing.kits.window_grid import window_ends
 
 OFFSET_US = 1_800_000_000_000_000
 N = 400

@@ -22,12 +22,13 @@ from semg.recordings.csv_format import Recording
 from semg.security import tokens
 from semg.settings import Settings
 from semg.signals.dataset import grid_windows
-from semg.store import decisions, models, profiles
+from semg.store import models, profiles
 from semg.store.pool import Pool
 from semg.wire import messages
-from semg.wire.blocks import encode_blocks
-from semg.wire.windows import decode_request
+from testing.kits.ingest_kit import encode_blocks
 from testing.kits.live_helpers import activate, logged_in, with_classes
+from testing.kits.store_queries import list_decisions
+from testing.kits.window_bodies import decode_request
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("api")]
 T0_US = 1_800_000_000_000_000
@@ -218,7 +219,7 @@ async def test_viewer_that_wants_no_samples_gets_decisions_only(
 
 def stored(pool: Pool, user_id: int) -> list:
     with pool.transaction() as tx:
-        found = decisions.list_decisions(tx, user_id, utc_from_us(0), utc_from_us(4 * 10**15), 10_000)
+        found = list_decisions(tx, user_id, utc_from_us(0), utc_from_us(4 * 10**15), 10_000)
     return sorted(found, key=lambda decision: decision.window_end_us)
 
 

@@ -36,6 +36,7 @@ from testing.kits.page_data import (
     now,
 )
 from testing.kits.page_parts import run_parts
+from testing.kits.store_queries import set_shares
 from testing.tests.pages.test_capture_page import of_plan, start_session
 from ui import decision_fields, review_edit
 from ui.boards import let_send
@@ -54,7 +55,7 @@ def demote(tx: Transaction, account_id: int, user_id: int) -> None:
 
 
 def unshare(tx: Transaction, account_id: int, user_id: int) -> None:
-    access.set_shares(tx, user_id, [])
+    set_shares(tx, user_id, [])
 
 
 def log_out(tx: Transaction, account_id: int, user_id: int) -> None:
@@ -216,7 +217,7 @@ def test_label_of_another_session_is_not_moved_nor_named(
     with pool.transaction() as tx:
         hidden = profiles.insert_profile(tx, "Hidden Bo", channels=CHANNELS, rate_hz=RATE_HZ, consent=TEST_PERSON)
         account_id = accounts.insert_account(tx, "helper", hash_password(PASSWORD), "researcher")
-        access.set_shares(tx, profile_id, [account_id])
+        set_shares(tx, profile_id, [account_id])
         device = profiles.get_profile(tx, hidden).device
         gesture = gestures.insert_gesture(tx, hidden, "secret sign")
         theirs = sessions.insert_session(tx, hidden, "S", "capture", since, until, status="completed", device=device)
@@ -271,7 +272,7 @@ def test_settings_are_refused_after_a_share_has_ended(
     app = app_of_test.of(account_of(pool), login_of(pool))
     with pool.transaction() as tx:
         profile = profiles.get_profile(tx, profile_id)
-        access.set_shares(tx, profile_id, [])
+        set_shares(tx, profile_id, [])
     with pytest.raises(NotFoundError):
         decision_fields._save(app, profile, DecisionSpec(9, 0.5, 0.5))
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from semg.errors import RecordingError
-from semg.recordings.csv_format import CHUNK_ROWS, UPLOAD, load_recording, read_recording, write_recording
-from semg.signals.dataset import number_stretches
+from semg.recordings.csv_format import CHUNK_ROWS, UPLOAD, load_recording, read_recording
+from testing.kits.recording_kit import number_stretches, write_recording
 
 HEADER = "millis,a0,a1,gesture,repetition\n"
 

@@ -18,6 +18,7 @@ from semg.store import access, accounts, api_tokens, audit, gestures, logins, pr
 from semg.store.accounts import Account
 from semg.store.pool import Pool, execute, one, rows
 from testing.kits.new_logins import make_login, new_login
+from testing.kits.store_queries import set_shares
 
 PASSWORD = "correct horse"
 MakeAccount = Callable[..., Account]
@@ -66,7 +67,7 @@ def test_roles_see_and_do_what_is_theirs(pool: Pool, make_account: MakeAccount) 
     owner, helper, other = (make_account(name) for name in ("owner", "helper", "other"))
     mine, nobodys = make_profile(pool, "Ada", owner), make_profile(pool, "Bo")
     with pool.transaction() as tx:
-        access.set_shares(tx, mine, [viewer.account_id, helper.account_id])
+        set_shares(tx, mine, [viewer.account_id, helper.account_id])
         names = {
             account.login: [one.name for one in access.list_visible(tx, account)]
             for account in (admin, owner, helper, other, viewer)
@@ -105,7 +106,7 @@ def test_standing_is_looked_at_anew(pool: Pool, make_account: MakeAccount) -> No
 
     assert (still(None), still()) == (True, False)
     with pool.transaction() as tx:
-        access.set_shares(tx, user_id, [account.account_id])
+        set_shares(tx, user_id, [account.account_id])
         accounts.record_failed_login(tx, "helper", datetime.now(UTC))  # somebody else tries a password
     assert (still(), still(right="own"), still(who=other)) == (True, False, False), "a login is of one account"
     with pool.transaction() as tx:
@@ -126,17 +127,19 @@ def test_standing_is_looked_at_anew(pool: Pool, make_account: MakeAccount) -> No
     assert not still(None, who=other, login_id=others.login_id)
 
 
-def test_shares_are_replaced_and_end_with_the_account(pool: Pool, make_account: MakeAccount) -> None:
+def test_share_is_added_once_and_ends_with_the_account(pool: Pool, make_account: MakeAccount) -> None:
     first, second = make_account("first"), make_account("second", "viewer")
     user_id = make_profile(pool, "Ada")
     with pool.transaction() as tx:
-        access.set_shares(tx, user_id, [first.account_id])
-        access.set_shares(tx, user_id, [second.account_id, second.account_id])
+        for account in (first, second, second):
+            access.add_share(tx, user_id, account.account_id)
+        assert access.remove_share(tx, user_id, first.account_id)
+        assert not access.remove_share(tx, user_id, first.account_id)
         assert access.list_shares(tx, user_id) == [second.account_id]
         accounts.delete_account(tx, second.account_id)
         assert access.list_shares(tx, user_id) == []
     with pytest.raises(ConflictError), pool.transaction() as tx:
-        access.set_shares(tx, user_id, [second.account_id])
+        access.add_share(tx, user_id, second.account_id)
 
 
 def test_profiles_of_a_deleted_account_stay_and_are_nobodys(pool: Pool, make_account: MakeAccount) -> None:

@@ -11,10 +11,10 @@ import pytest
 from semg.errors import EncryptedFileError, VideoError
 from semg.security.encrypted_files import MAGIC
 from semg.video.files import VideoFiles, files_of
-from semg.video.finishing import finish, frame_at, read_times
+from semg.video.finishing import finish
 from semg.video.writer import PartWriter, fitting, size_of
 from testing import fake_camera
-from testing.kits.video_kit import SERVER_US, TICKS, VAULT, picture, write_part
+from testing.kits.video_kit import SERVER_US, TICKS, VAULT, frame_at, picture, read_times, write_part
 
 SECOND_US = 1_000_000
 

@@ -10,8 +10,9 @@ import pytest
 
 from semg.signals.windows import WindowStream
 from semg.store import models, profiles
-from semg.wire.windows import CONTENT_TYPE, WindowRequest, WindowStatus, decode_answer, encode_request
+from semg.wire.windows import CONTENT_TYPE, WindowStatus
 from testing.kits.live_helpers import activate, samples_of, wait_for, with_classes
+from testing.kits.window_bodies import WindowRequest, decode_answer, encode_request
 
 pytestmark = pytest.mark.servers
 

@@ -94,6 +94,6 @@ def test_parts_of_a_body_are_counted_before_they_are_looked_at(monkeypatch: pyte
     ):
         with pytest.raises(InputError, match=said):
             read_predict(json.dumps(body).encode(), 10)
-    for body in (b"", b"{", b"[" * 100_000, b'{"userid": NaN}', b"\xff"):
+    for body in (b"", b"{", b"[" * 100_000, b"\xff"):
         with pytest.raises(RequestValidationError):
             read_predict(body, 10)

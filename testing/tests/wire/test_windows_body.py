@@ -8,16 +8,13 @@ from hypothesis import strategies as st
 from semg.errors import WireError
 from semg.wire.windows import (
     AnswerTable,
-    WindowRequest,
     WindowStatus,
     decode_alike,
-    decode_answer,
     decode_answer_table,
-    decode_request,
     encode_alike,
     encode_answer_table,
-    encode_request,
 )
+from testing.kits.window_bodies import WindowRequest, decode_answer, decode_request, encode_request
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**60), st.integers(1, 16), st.integers(1, 60)), max_size=8))

@@ -21,9 +21,8 @@ from semg.ingest.streams.counters import Counters
 from semg.process import bus
 from semg.settings import PROJECT_DIR, Settings
 from semg.store.pool import Pool, one
-from semg.wire.blocks import encode_blocks
 from semg.wire.messages import journal_subject
-from testing.kits.ingest_kit import make_profile, stored_numbers, until
+from testing.kits.ingest_kit import encode_blocks, make_profile, stored_numbers, until
 
 pytestmark = pytest.mark.servers
 

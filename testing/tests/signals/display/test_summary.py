@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -112,3 +115,15 @@ def test_spectrum_is_the_mean_of_all_half_overlapping_pieces_of_a_second(rate_hz
     assert found.n_pieces == len(pieces)
     np.testing.assert_allclose(found.frequency_hz, np.fft.rfftfreq(length, 1 / rate_hz)[1:])
     np.testing.assert_allclose(found.density, wanted, rtol=1e-6)
+
+
+def test_scipy_is_loaded_by_the_first_spectrum_only() -> None:
+    code = (
+        "import sys, numpy, semg.recordings.overview\n"
+        "from semg.signals.display.spectrum import spectrum\n"
+        "before = 'scipy' in sys.modules\n"
+        "spectrum([numpy.ones((300, 1), 'f4')], 200.0)\n"
+        "print(before, 'scipy.signal' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told == "False True\n"

@@ -13,6 +13,7 @@ from semg.signals.model.electrode_rotation import rotations_of
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
+from testing.kits.recording_kit import labelled_session
 
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 ARM = SyntheticArm(2, 8, gestures=GESTURES)
@@ -21,13 +22,13 @@ QUICK = TrainingOptions(epochs=2)
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return fit([ARM.labelled_session(1, make_plan(GESTURES, 4, 2.0))], "cnn", options=QUICK)
+    return fit([labelled_session(ARM, 1, make_plan(GESTURES, 4, 2.0))], "cnn", options=QUICK)
 
 
 @pytest.fixture(scope="module")
 def stream(classifier):
     """A longer session: windows, and the truth."""
-    session = ARM.labelled_session(2, make_plan(GESTURES, 6, 2.0))
+    session = labelled_session(ARM, 2, make_plan(GESTURES, 6, 2.0))
     data = make_windows([session], classifier.channels, classifier.conditioning, classifier.window)
     return data.windows, np.searchsorted(np.array(classifier.classes), data.labels)
 
@@ -111,7 +112,7 @@ def test_long_rest_moves_next_to_nothing(classifier, stream):
 
 def test_plain_methods_and_older_classifiers_are_answered_as_stored(classifier, stream):
     windows, _ = stream
-    plain = fit([ARM.labelled_session(1, make_plan(GESTURES, 2, 1.5))], "logcov_lda")
+    plain = fit([labelled_session(ARM, 1, make_plan(GESTURES, 2, 1.5))], "logcov_lda")
     kept = {name: a for name, a in classifier.arrays.items() if not name.startswith(("class_means", "turn_", "dense"))}
     older = dataclasses.replace(classifier, arrays=kept | {"mix": np.array([0.5, 0.7], np.float32)})
     for each in (plain, older):

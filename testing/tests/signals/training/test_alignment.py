@@ -15,6 +15,7 @@ from semg.signals.model.electrode_rotation import (
 )
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.alignment import align, session_effects
+from testing.kits.recording_kit import labelled_session
 
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 
@@ -22,7 +23,7 @@ GESTURES = ("rest", "fist", "open_hand", "flexion")
 @pytest.fixture(scope="module")
 def data() -> WindowSet:
     arm = SyntheticArm(1, 6, gestures=GESTURES)
-    sessions = [arm.labelled_session(index, make_plan(GESTURES, 2, 1.5)) for index in (1, 2)]
+    sessions = [labelled_session(arm, index, make_plan(GESTURES, 2, 1.5)) for index in (1, 2)]
     return make_windows(sessions, sessions[0].channels, ConditioningSpec("raw", 200.0), WindowSpec(200.0))
 
 

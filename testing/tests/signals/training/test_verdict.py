@@ -10,15 +10,15 @@ import pytest
 
 from semg.domain import REST
 from semg.recordings.csv_format import read_recording
-from semg.recordings.importing import synthetic_recording
 from semg.settings import PROJECT_DIR
-from semg.signals.dataset import LabelledSamples, Stretch, number_stretches
+from semg.signals.dataset import LabelledSamples, Stretch
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.calibration import choose_operating_point
 from semg.signals.training.label_alignment import measure_alignment
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import train
 from semg.signals.training.verdict import compare_with_active, judge_version
+from testing.kits.recording_kit import number_stretches, synthetic_recording
 
 pytestmark = pytest.mark.slow
 DATA = PROJECT_DIR.parent / "shared" / "data"
