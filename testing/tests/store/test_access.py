@@ -158,7 +158,7 @@ def test_read_only_pool_shows_everything_and_changes_nothing(pool: Pool) -> None
         lambda tx: profiles.delete_profile(tx, user_id),
         lambda tx: execute(tx, "SELECT ensure_sample_partition('2026-03-01')"),
     ):
-        with pytest.raises(AccessError, match="may look"), looking.transaction() as tx:
+        with pytest.raises(AccessError, match="read-only access"), looking.transaction() as tx:
             change(tx)
     with pool.transaction() as tx:  # the same connection, given to somebody who may
         gestures.insert_gesture(tx, user_id, "fist", "")
