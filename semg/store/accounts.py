@@ -172,7 +172,7 @@ def _require_another_admin(tx: Transaction, account_id: int) -> None:
     )
     admins = {row.account_id for row in found}
     if admins == {account_id}:
-        raise ConflictError("add another admin first: this is the last one")
+        raise ConflictError("add another admin first: this is the last admin")
 
 
 def lock_s(failed: int) -> float:

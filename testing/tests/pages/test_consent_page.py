@@ -36,7 +36,7 @@ def test_consent_is_withdrawn_and_given_again(open_page: Open, pool: Pool, profi
     button(page, "Withdraw all of Ada's consent").click().run()
     assert not page.exception
     assert "are still stored" in all_text(page)
-    assert "what the device sends is dropped" in page.warning[0].value
+    assert "data from the device is discarded" in page.warning[0].value
     with pool.transaction() as tx:
         assert not agrees(profiles.get_profile(tx, profile_id).consent, "recording")
     page.checkbox(key=f"consent-{profile_id}-video").check()

@@ -70,7 +70,7 @@ def test_report_is_shown_and_an_older_version_activated(open_page: Open, pool: P
 def test_profile_without_jobs_leads_to_the_training(open_page: Open, profile_id: int) -> None:
     text = all_text(open_page(JOBS))
     assert "No training jobs yet" in text
-    assert "first training is completed" in text
+    assert "first training job has completed" in text
 
 
 def test_voting_and_rejection_are_saved_to_the_profile(open_page: Open, pool: Pool, profile_id: int) -> None:
