@@ -1,7 +1,7 @@
 """Sample blocks on the bus: a columnar message with the blocks of one or many profiles.
 
 The same bytes serve ``semg.journal.<partition>`` (blocks of many profiles) and ``semg.samples.<userid>`` (blocks of
-one). Little-endian throughout; ``docs/wire.md`` draws the layout.
+one). Little-endian throughout; ``docs/wire.md`` shows the layout.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def encode_table(table: BlockTable) -> bytes:
 
 
 def decode_table(message: bytes) -> BlockTable:
-    """Read a message of blocks. The values are a read-only view of the message.
+    """Decode a message of blocks. The values are a read-only view of the message.
 
     Raises
     ------
@@ -55,12 +55,12 @@ def decode_table(message: bytes) -> BlockTable:
 
 
 def encode_blocks(blocks: Sequence[Block]) -> bytes:
-    """Return the message that carries blocks, each by itself, in this order."""
+    """Return the message that carries separate blocks, in this order."""
     return encode_table(BlockTable.from_blocks(blocks))
 
 
 def decode_blocks(message: bytes) -> list[Block]:
-    """Read a message as blocks, each by itself.
+    """Decode a message into separate blocks.
 
     Raises
     ------

@@ -135,7 +135,7 @@ class LayoutGuess:
     questions: tuple[str, ...]
 
     def answered(self, answers: LayoutAnswers) -> LayoutGuess:
-        """Return the guess with what somebody said in place of what was guessed.
+        """Return the guess, overridden by what the person has specified.
 
         Raises
         ------
