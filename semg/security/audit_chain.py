@@ -61,18 +61,18 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class ChainVerdict:
-    """What a check found.
+    """Result of a check.
 
     Attributes
     ----------
     n_entries, first, last
-        How many entries were looked at, and the numbers of the first and the last; 0 for none.
+        Number of entries checked, and the numbers of the first and the last; 0 for none.
     head
-        Number and hash of the last one, to be noted; None for an empty log.
+        Number and hash of the last one, to be recorded elsewhere; None for an empty log.
     broken
-        Number of the first entry that is not as it was written, or is missing; None: there is none.
+        Number of the first entry that was modified or is missing; None if there is none.
     reason
-        What is wrong with it; empty when nothing is.
+        What is wrong with it; empty if nothing is.
     """
 
     n_entries: int = 0
@@ -99,7 +99,7 @@ def verify(tx: Transaction, noted: Noted | None = None) -> ChainVerdict:
     Parameters
     ----------
     noted
-        What was noted at an earlier check: that entry must still have this hash.
+        Entry recorded at an earlier check: it must still have this hash.
     """
     audit_log.begin_reading(tx)
     chain = audit_log.get_chain(tx)
@@ -120,7 +120,7 @@ def verify(tx: Transaction, noted: Noted | None = None) -> ChainVerdict:
 
 
 def verify_export(lines: Iterable[str]) -> ChainVerdict:
-    """Check an export in JSON lines without the database it is of; what came before its first entry is not known.
+    """Check an export in JSON lines without its database; nothing is known of what precedes its first entry.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def verify_export(lines: Iterable[str]) -> ChainVerdict:
 
 
 def export(pool: Pool, form: Format) -> Iterator[bytes]:
-    """Yield the whole log as a file, a part at a time: CSV with a header line, or one JSON object a line.
+    """Yield the entire log as a file, in chunks: CSV with a header line, or one JSON object per line.
 
     Accounts stand as numbers, which are hashed, and with the login that they have now, which is not. In CSV a login
     that a spreadsheet would take for a formula has an apostrophe before it.
@@ -151,7 +151,7 @@ def export(pool: Pool, form: Format) -> Iterator[bytes]:
     Raises
     ------
     ConflictError
-        Entries went while they were read.
+        Entries were deleted while they were read.
     """
     with pool.transaction() as tx:
         audit_log.begin_reading(tx)
@@ -181,7 +181,7 @@ def _entries(tx: Transaction, after: int) -> Iterator[ChainedEntry]:
 
 
 def _follow(entries: Iterable[ChainedEntry], number: int, previous: bytes, noted: dict[int, bytes]) -> ChainVerdict:
-    """Compute every hash anew, from a number and its hash on, until one is not as it should be."""
+    """Recompute every hash, from a number and its hash on, until one does not match."""
     found = ChainVerdict()
     for entry in entries:
         if entry.number != number + 1:
@@ -209,7 +209,7 @@ def _fields(entry: ChainedEntry, previous: bytes) -> dict[str, Any]:
 
 
 def _text(at: datetime) -> str:
-    """Return a time as the database writes it into the hash."""
+    """Format a time as the database does for the hash."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

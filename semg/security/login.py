@@ -30,15 +30,15 @@ WRONG_TRIES_PER_S, WRONG_TRIES_AT_ONCE = 1 / 30, 20
 """Of one address, over all logins: enough for a laboratory behind one address, too few to try one password on many."""
 
 FORM = Actor(service="login form")
-"""Whoever tries a password: nobody knows who it is."""
+"""Actor of an attempted login, whose identity is unknown."""
 
 
 class AddressLimitedError(LoginError):
-    """An address has made too many wrong tries: nothing was looked at."""
+    """An address has made too many wrong attempts: the password was not checked."""
 
 
 class UnknownLogins:
-    """Locks logins that nobody has as the database locks those that somebody has, so that nobody can tell them apart.
+    """Locks unknown logins as the database locks existing ones, so that the two are indistinguishable.
 
     Remembered in ``UNKNOWN_SLOTS`` slots at most; two logins that share one are locked together, which harms nobody:
     neither has an account. Safe to use from threads.
@@ -55,8 +55,10 @@ class UnknownLogins:
 
     def is_locked(self, login: str, now: datetime) -> bool:
         """Count a try as failed, and return whether it came while the login was locked; then it does not count."""
-        looked_for = checks.normalised(login)  # as accounts are: else another way to write a login would tell
-        digest = hashlib.blake2b(looked_for.encode("utf-8", "replace"), key=self._salt, digest_size=8).digest()
+        normalised = checks.normalised(
+            login
+        )  # as for accounts: otherwise another spelling of a login would be distinguishable
+        digest = hashlib.blake2b(normalised.encode("utf-8", "replace"), key=self._salt, digest_size=8).digest()
         slot = int.from_bytes(digest) % UNKNOWN_SLOTS
         with self._lock:
             failed, until = self._tries.get(slot, (0, None))
@@ -68,17 +70,17 @@ class UnknownLogins:
 
 
 class WrongTries:
-    """Counts wrong tries by address, whatever login they name: against one password tried on many logins.
+    """Counts wrong attempts by address, for all logins together: against one password tried on many logins.
 
     Safe to use from threads.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rates = RateLimiter(WRONG_TRIES_PER_S, clock, burst_s=WRONG_TRIES_AT_ONCE / WRONG_TRIES_PER_S)
+        self._rate_limiter = RateLimiter(WRONG_TRIES_PER_S, clock, burst_s=WRONG_TRIES_AT_ONCE / WRONG_TRIES_PER_S)
         self._lock = threading.Lock()
 
     def begin(self, address: str) -> None:
-        """Count a try as wrong before it is looked at, so that many at the same moment cannot slip through together.
+        """Count an attempt as wrong before it is checked, so that simultaneous attempts cannot bypass the limit.
 
         Raises
         ------
@@ -86,7 +88,7 @@ class WrongTries:
             The address has made too many.
         """
         with self._lock:
-            wait_s = self._rates.wait_s(address)
+            wait_s = self._rate_limiter.wait_s(address)
         if wait_s > 0:
             raise AddressLimitedError(
                 f"Too many wrong tries came from your address. Wait {math.ceil(wait_s)} s, then try again."
@@ -95,7 +97,7 @@ class WrongTries:
     def was_right(self, address: str) -> None:
         """Forget a try that was right."""
         with self._lock:
-            self._rates.give_back(address)
+            self._rate_limiter.give_back(address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from semg.store.pool import Transaction
 
 NAME = "sEMG gestures"
 _REFUSALS = (WebAuthnException, ValueError, LookupError, TypeError, AttributeError, OverflowError)
-"""What the library raises for answers that no browser gives."""
+"""Exceptions of the library for answers that no browser sends."""
 WRONG = "This passkey was not accepted. Try again, or log in in another way."
 
 
@@ -43,7 +43,7 @@ def are_possible(address: Address) -> bool:
 
 
 def registration_options(tx: Transaction, account: Account, address: Address) -> tuple[dict[str, Any], bytes]:
-    """Return what ``navigator.credentials.create`` wants, as JSON, and the challenge in it."""
+    """Return the options for ``navigator.credentials.create``, as JSON, and the challenge in them."""
     known = second_factors.list_passkeys(tx, account.account_id)
     options = webauthn.generate_registration_options(
         rp_id=address.host_name,
@@ -61,7 +61,7 @@ def registration_options(tx: Transaction, account: Account, address: Address) ->
 def add(
     tx: Transaction, account: Account, address: Address, challenge: bytes, answer: dict[str, Any], name: str
 ) -> int:
-    """Store the passkey that a device has made, and return its number.
+    """Store the passkey that a device has created, and return its number.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def add(
 
 
 def login_options(address: Address) -> tuple[dict[str, Any], bytes]:
-    """Return what ``navigator.credentials.get`` wants, as JSON, and the challenge in it; nobody is named in it."""
+    """Return the options for ``navigator.credentials.get``, as JSON, and the challenge; they name no account."""
     options = webauthn.generate_authentication_options(
         rp_id=address.host_name, user_verification=UserVerificationRequirement.REQUIRED
     )
@@ -98,7 +98,7 @@ def login_options(address: Address) -> tuple[dict[str, Any], bytes]:
 
 
 def check(tx: Transaction, address: Address, challenge: bytes, answer: dict[str, Any]) -> Account:
-    """Return whose passkey has answered a challenge.
+    """Return the owner of the passkey that has answered a challenge.
 
     Raises
     ------
