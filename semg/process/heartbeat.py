@@ -32,11 +32,11 @@ class Heartbeat:
     Parameters
     ----------
     pool
-        One connection of it is used at a time.
+        Of which one connection is used at a time.
     service
         Name of the service.
     metrics
-        Gives the counters; called from the heartbeat's thread.
+        Returns the counters; called from the heartbeat's thread.
     every_s
         Time between two signs.
     """
@@ -62,7 +62,7 @@ class Heartbeat:
         return self._instance
 
     def start(self) -> None:
-        """Begin at once with the first sign."""
+        """Start the thread; the first sign is written at once."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
@@ -72,7 +72,7 @@ class Heartbeat:
             self._thread.join(timeout_s)
 
     def wait_for_sign(self, timeout_s: float) -> bool:
-        """Wait for the next sign that is written; tell whether it came in time."""
+        """Wait until the next sign is written; return whether it was in time."""
         self._beaten.clear()
         return self._beaten.wait(timeout_s)
 
@@ -94,7 +94,7 @@ class Heartbeat:
         self._attempt(self._leave)
 
     def _attempt(self, step: Callable[[], None]) -> bool:
-        """Take a step at the edge of the thread: nothing that goes wrong may end the signs."""
+        """Run one step of the thread; no error may end the heartbeat."""
         try:
             step()
         except Exception as exc:

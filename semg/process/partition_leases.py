@@ -1,11 +1,11 @@
-"""Partitions shared among workers on any machines: each partition is worked on by one, a dead worker's go to others.
+"""Leases of partitions among workers on any machines: one worker per partition; a dead worker's go to others.
 
 A worker's claims are messages in a small JetStream stream that forgets what is not renewed for ``SHARE_LEASE_S``:
 ``semg.shares.<kind>.member.<worker>`` (it lives) and ``semg.shares.<kind>.lease.<partition>`` (it works on this one). A
 lease is taken and renewed by publishing on condition that the subject's last message is the one known
-(``Nats-Expected-Last-Subject-Sequence``), so that of two workers one gets it. The stream is where the samples come
-from: a worker that cannot reach it has nothing to work on either, so it keeps its partitions until somebody else is
-seen to have them (docs/decisions/scaling.md).
+(``Nats-Expected-Last-Subject-Sequence``), so that of two workers one gets it. The samples come over the same server:
+a worker that cannot reach it has nothing to work on either, so it keeps its partitions until another worker is seen to
+hold them (docs/decisions/scaling.md).
 """
 
 from __future__ import annotations
@@ -31,19 +31,18 @@ logger = logging.getLogger(__name__)
 TURNS_PER_LEASE = 4
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 _WRONG_LAST = (10071, 10164)
-"""JetStream's codes for a condition that does not hold."""
+"""JetStream's error codes for a failed condition."""
 
 
 class PartitionLeases:
-    """One worker's share of the partitions of a kind of work.
+    """One worker's leases on the partitions of a kind of work.
 
     Parameters
     ----------
     kind
-        Workers of one kind share: ``inference``, ``store``.
+        Kind of work, whose workers share the partitions: ``inference``, ``store``.
     apply
-        Called with all partitions that this worker has whenever they change: before one is given back, after one was
-        got.
+        Called with all partitions of this worker whenever they change: before one is released, after one is acquired.
     """
 
     def __init__(
@@ -65,18 +64,18 @@ class PartitionLeases:
 
     @property
     def partitions(self) -> set[int]:
-        """The partitions that this worker has."""
+        """The partitions leased by this worker."""
         return {self._leases[subject] for subject in self._held}
 
     async def run(self) -> None:
-        """Claim a fair share and keep it, for ever; cancel to stop, then ``leave``."""
+        """Claim a fair share and renew it periodically; cancel to stop, then call ``leave``."""
         while True:
             try:
                 await self._turn()
                 self.turns += 1
             except (NatsError, TimeoutError, OSError) as exc:
                 self.failed_turns += 1
-                if self.failed_turns.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … is told
+                if self.failed_turns.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … is logged
                     logger.warning("%s: the shares cannot be looked at: %s", self._kind, str(exc) or type(exc).__name__)
             # Python 3.11's wait_for, under the bus's requests, loses a cancellation that meets the answer.
             task = asyncio.current_task()
@@ -85,18 +84,18 @@ class PartitionLeases:
             await asyncio.sleep(self._turn_s)
 
     async def leave(self) -> None:
-        """Release everything, so that the others need not wait for the leases to run out."""
-        given_back, self._held = list(self._held.values()), {}
+        """Release everything, so that the others need not wait for the leases to expire."""
+        released, self._held = list(self._held.values()), {}
         with suppress(NatsError, TimeoutError, OSError):
-            await self._tell()
-            for sequence in given_back:
+            await self._apply_changes()
+            for sequence in released:
                 await self._delete(sequence)
             last = await self._js.get_last_msg(SHARES_STREAM, self._member)
             if last.seq is not None:
                 await self._delete(last.seq)
 
     async def _turn(self) -> None:
-        """Say that this worker lives, renew what it has, and give back or claim what a fair share lacks."""
+        """Renew this worker's membership and leases, and release or claim partitions up to a fair share."""
         try:
             await self._js.publish(self._member, b"", stream=SHARES_STREAM)
         except (NoStreamResponseError, NotFoundError):
@@ -107,16 +106,16 @@ class PartitionLeases:
         info = await self._js.stream_info(SHARES_STREAM, subjects_filter=pattern)
         subjects = set(info.state.subjects or {})
         fair = self._fair_share(sorted(subject for subject in subjects if subject not in self._leases))
-        await self._give_back(len(self._held) - fair)
+        await self._release(len(self._held) - fair)
         for subject in self._leases:
             if len(self._held) < fair and subject not in subjects:
                 claimed = await self._claim(subject, 0)
                 if claimed is not None:
                     self._held[subject] = claimed
-        await self._tell()
+        await self._apply_changes()
 
     async def _renew(self) -> None:
-        """Renew what this worker has, all at once; what another has now is let go of whatever else goes wrong."""
+        """Renew all leases at once; those that another worker holds now are dropped, whatever else fails."""
         held = list(self._held.items())
         answers = await asyncio.gather(*(self._claim(*lease) for lease in held), return_exceptions=True)
         failed: BaseException | None = None
@@ -129,28 +128,28 @@ class PartitionLeases:
             else:
                 self._held[subject] = answer
         if None in answers:
-            await self._tell()
+            await self._apply_changes()
         if failed is not None:
             raise failed
 
     def _fair_share(self, members: list[str]) -> int:
-        """Return how many partitions this worker should have: those of all workers together are all partitions."""
+        """Return how many partitions this worker should have; the shares of all workers add up to all partitions."""
         if self._member not in members:
             return len(self._held)
         each, more = divmod(len(self._leases), len(members))
         return each + (members.index(self._member) < more)
 
-    async def _give_back(self, n: int) -> None:
-        """Release the last ones; first this worker lets go of them."""
+    async def _release(self, n: int) -> None:
+        """Release the last ``n`` leases, after this worker has stopped using them."""
         chosen = list(self._held)[len(self._held) - n :] if n > 0 else []
-        given_back = [self._held.pop(subject) for subject in chosen]
-        if given_back:
-            await self._tell()
-        for sequence in given_back:
+        released = [self._held.pop(subject) for subject in chosen]
+        if released:
+            await self._apply_changes()
+        for sequence in released:
             await self._delete(sequence)
 
     async def _claim(self, subject: str, last: int) -> int | None:
-        """Write a lease whose last message is as known, and give its sequence; None: another worker was there."""
+        """Write a lease if its last message is the known one; return its sequence, or None if another worker has it."""
         try:
             ack = await self._js.publish(
                 subject, self._member.encode(), stream=SHARES_STREAM, headers={_EXPECTED: str(last)}
@@ -162,7 +161,7 @@ class PartitionLeases:
         return ack.seq
 
     async def _claim_again(self, subject: str, last: int) -> int | None:
-        """Claim what is not as known: it ran out, or an acknowledgement of this worker's own got lost."""
+        """Claim a lease that has changed: it expired, or an acknowledgement to this worker was lost."""
         try:
             there = await self._js.get_last_msg(SHARES_STREAM, subject)
         except NotFoundError:
@@ -174,7 +173,7 @@ class PartitionLeases:
         with suppress(APIError):  # it ran out
             await self._js.delete_msg(SHARES_STREAM, sequence)
 
-    async def _tell(self) -> None:
+    async def _apply_changes(self) -> None:
         if self.partitions != self._applied:
             self._applied = self.partitions
             logger.info("%s: partitions %s", self._kind, sorted(self._applied) or "none")
@@ -196,5 +195,5 @@ class PartitionLeases:
 
 
 def _token(name: str) -> str:
-    """Return a name as a part of a subject."""
+    """Return a name as a token of a subject."""
     return "".join(letter if letter.isalnum() else "-" for letter in name)[:40]
