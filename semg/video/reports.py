@@ -1,4 +1,4 @@
-"""The browser's clock, from the sender reports that come with a WebRTC stream."""
+"""Read the browser's clock from the sender reports of a WebRTC stream."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def unwrap(timestamp: int, near: int) -> int:
 
 
 def listen(connection: Any, heard: Callable[[int, int, int], None]) -> bool:
-    """Call ``heard`` with each report of a peer connection's video, and tell whether that is possible.
+    """Call ``heard`` with each report of a peer connection's video, and return whether that is possible.
 
     aiortc has no public way to a report's media time: its receiver keeps the newest one's clock time only. The
     receiver's handler is wrapped instead; ``testing/tests/video`` fails when a new version of aiortc moves it, and
@@ -37,8 +37,8 @@ def listen(connection: Any, heard: Callable[[int, int, int], None]) -> bool:
     connection
         An ``aiortc.RTCPeerConnection``.
     heard
-        Gets the media time (as frames have it in ``pts``), the browser's clock, and the arrival, the latter two in
-        microseconds since the epoch; called on the connection's event loop.
+        Called with the media time (as frames have it in ``pts``), the browser's clock, and the arrival, the latter two
+        in microseconds since the epoch; called on the connection's event loop.
     """
     from aiortc.rtp import RtcpSrPacket
 
