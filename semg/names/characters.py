@@ -1,4 +1,4 @@
-"""Characters that do not show, or that move others about: a text that holds them is not what it looks like.
+"""Invisible and reordering characters: a text that contains them is not what it looks like.
 
 Named by the Unicode Standard: *Default_Ignorable_Code_Point* (DerivedCoreProperties), the controls, the line and
 paragraph separators, and the embeddings, overrides and isolates of the Bidirectional Algorithm (UAX 9), which are the
@@ -25,7 +25,7 @@ _SHOWN = "⟨U+{:04X}⟩"
 
 
 def hides(text: str) -> str:
-    """Return the first character of a text that does not show or moves others, as ``U+202E``; empty for none.
+    """Return the first invisible or reordering character of a text, as ``U+202E``; empty for none.
 
     A joiner inside a word of a script that needs it (Persian, Hindi) or inside an emoji does no harm, nor does a
     variation selector after what it selects.
@@ -62,7 +62,7 @@ def visible(text: str) -> str:
 
 
 def isolated(line: str) -> str:
-    """Return one line that does not reorder what stands beside it: a right-to-left one in an isolate (UAX 9)."""
+    """Return one line that does not reorder the adjacent text: a right-to-left one in an isolate (UAX 9)."""
     if line.isascii() or not any(unicodedata.bidirectional(letter) in ("R", "AL", "AN") for letter in line):
         return line
     return f"{FSI}{line}{PDI}"
@@ -77,7 +77,7 @@ def _belongs(found: re.Match[str]) -> bool:
 
 
 def _carries(letter: str) -> bool:
-    """Return whether a joiner beside this character can be part of how it is written."""
+    """Return whether a joiner beside this character can be part of its spelling."""
     if not letter or letter.isascii():
         return False
     return bool(_SELECTORS.match(letter)) or (not _FOUND.match(letter) and not letter.isspace())
