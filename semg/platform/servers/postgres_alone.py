@@ -1,4 +1,4 @@
-"""The files of an embedded PostgreSQL that does not run: made, and given their roles.
+"""Create the files of an embedded PostgreSQL that does not run, and its roles.
 
 ``postgres --single`` works on a cluster's files as its superuser, without a server and without a password.
 """
@@ -32,7 +32,7 @@ def give_roles(
     foreign: Sequence[str],
     environment: Mapping[str, str] | None,
 ) -> None:
-    """Make the roles of a cluster that does not run, and hand what an earlier superuser owned to the owner."""
+    """Create the roles of a cluster that does not run, and reassign an earlier superuser's objects to the owner."""
     run_alone(folder, data, "postgres", postgres_roles.role_script(owner, service), environment)
     for name in foreign:
         run_alone(folder, data, name, postgres_roles.ownership_script(owner[0]), environment)
@@ -70,7 +70,7 @@ def initialise(
     service: Login | None,
     environment: Mapping[str, str] | None,
 ) -> None:
-    """Make the cluster beside its place and move it there: one that was cut short is never taken for a whole one."""
+    """Create the cluster at a temporary path and rename it, so that an incomplete one is never used."""
     data.parent.mkdir(parents=True, exist_ok=True)
     partial = data.with_name(data.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
