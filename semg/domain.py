@@ -316,7 +316,7 @@ class Video:
     started_at, ended_at
         Server time of the first frame and of the last; the file's own time counts from the first.
     time_error_us
-        How far the frames' server times may be off; None when the browser told too little of its clock.
+        Error bound of the frames' server times; None when the browser sent too few clock reports.
     """
 
     session_id: int

@@ -66,7 +66,7 @@ class EncryptedFileError(SemgError):
 
 
 class LoginError(SemgError):
-    """Nobody is logged in; one sentence for every cause, so that it does not tell which logins exist."""
+    """Nobody is logged in; one sentence for every cause, so that it does not reveal which logins exist."""
 
 
 class AccessError(SemgError):

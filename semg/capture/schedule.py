@@ -1,8 +1,8 @@
 """Change a running plan: pause it, resume it, repeat a repetition. Pure functions of plan and time.
 
 A plan always holds what has happened and what is to come, as steps without a hole between them. A step that was
-interrupted, or that is performed again, stays in it as *dropped*: it has no label. What is to come stands behind it
-with new times.
+interrupted, or that is performed again, stays in it as *dropped*: it has no label. Later steps follow it with
+new times.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def redo(plan: CapturePlan, at_s: float) -> tuple[CapturePlan, PlanStep | None]:
     done, to_come = _split(plan.steps, at_s)
     was_running = target.end_s > at_s
     done = [replace(step, dropped=True) if step.start_s == target.start_s else step for step in done]
-    again = [] if was_running else [target]  # what was running stands at the head of what is to come
+    again = [] if was_running else [target]  # the interrupted step is repeated first
     if plan.paused_s is not None:
         return replace(plan, steps=(*done, *_from([*again, *to_come], at_s))), target
     lead = PlanStep(None, 0, at_s, _round(at_s + LEAD_S))

@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 MAX_MARKS = 8
-"""Combining marks on one letter; no script needs more, and a tower of them covers what stands above and below."""
+"""Combining marks on one letter; no script needs more, and a stack of them covers the lines above and below."""
 FSI, PDI = "\u2068", "\u2069"
 _HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
@@ -42,11 +42,11 @@ def hides(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    r"""Return a text that hides nothing: every character that does not show stands there by its number.
+    r"""Return a text with every invisible character replaced by its number.
 
     Line feeds and tabs stay. The ASCII controls become their pictures (``␀``), everything else that ``hides`` would
     name becomes ``⟨U+202E⟩``; a text that begins with a combining mark begins with ``◌``, so that the mark does not sit
-    on what stands before it.
+    on the preceding text.
     """
     text = _FOUND.sub(_show, text.replace("\r\n", "\n"))
     if text.isascii():

@@ -48,7 +48,7 @@ def find(name: str, known: Iterable[str]) -> str | None:
 
 
 def is_like_rest(label: str) -> bool:
-    """Return whether a label may stand for rest; the label that is called so is rest."""
+    """Return whether a label is one that often means rest in files from elsewhere."""
     return key(label) in LIKE_REST
 
 

@@ -66,7 +66,7 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, wit
     table
         File with another table of services than the platform's own.
     reset_admin
-        Give the admin account a new password; without it a login is made only if there is none.
+        Set a new password for the admin account; otherwise a login is created only if there is none.
     with_lan
         Also serve other machines over HTTPS, as the setting ``LAN`` does.
 
@@ -217,7 +217,7 @@ def _spawn_supervisor(
     command = [sys.executable, "-m", "semg.platform", "supervise"]
     if table is not None:
         command += ["--services", str(table.resolve())]
-    # SIGHUP asks it to look again; until it listens for that, the signal must not end it.
+    # SIGHUP makes it reload; until its handler is installed, the signal must not end it.
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with private_files.open_log(settings.log_dir / "supervisor.log") as out:
@@ -257,7 +257,7 @@ def _wait_ready(
     child
         The supervisor when this process has just started it.
     matched
-        How often it had matched the services before it was asked to.
+        Its ``matched`` count before the request.
     expected
         A service that must be among the ready ones.
     """

@@ -32,7 +32,7 @@ async def connect(settings: Settings, name: str, *, forever: bool = True, servic
     name
         Shown by the server's monitoring.
     forever
-        Keep reconnecting after a lost connection (services); otherwise give up after a few tries (tools).
+        Keep reconnecting after a lost connection (services); otherwise fail after a few attempts (tools).
     service
         One of ``NATS_SERVICES``, whose user this is and whose subjects it may use; None: ``NATS_USER``.
 

@@ -35,7 +35,7 @@ __all__ = [
 ]  # fmt: skip
 MAX_FILE_BYTES = 512 * 2**20
 FITS = 1.5
-"""How many times the rate that the times show may differ from one that is given: beyond, a unit is wrong."""
+"""Factor by which the measured rate may differ from a given one: beyond, a unit is wrong."""
 _UNITS: dict[TimeUnit, str] = {"ms": "milliseconds", "s": "seconds", "us": "microseconds", "samples": "samples"}
 
 
@@ -99,13 +99,13 @@ def load_recording(
     answers
         Known properties of the columns.
     rate_hz
-        Nominal sampling rate; that of the layout, or found from the times, when not given.
+        Nominal sampling rate; by default that of the layout, or estimated from the times.
     sensor, mains_hz
         What the file does not say about the device.
     limits
         A file that holds more is refused.
     name
-        Of the file, for sentences and the session; that of the path when not given.
+        Name of the file, for messages and the session; that of the path by default.
 
     Raises
     ------
@@ -211,7 +211,7 @@ def write_recording(
         columns[name] = samples[:, index].astype(np.int64) if whole else samples[:, index]
     columns["gesture"], columns["repetition"] = [csv_cells.neutral(gesture) for gesture in gestures], repetitions
     text = pd.DataFrame(columns).to_csv(index=False).encode()
-    # mtime 0: the same samples give the same file.
+    # mtime 0: equal samples produce equal files.
     path.write_bytes(gzip.compress(text, 6, mtime=0) if path.suffix == ".gz" else text)
 
 

@@ -2,8 +2,8 @@
 
 Each entry carries the SHA-256 of a JSON array: the hash before it, its number, and what it says. PostgreSQL computes it
 when the entry is committed (``audit_hash`` in ``db/postgres.sql``); it is computed here again, so that a check trusts
-neither the database's functions nor its triggers. Whoever has the owner's rights could write the whole chain anew:
-that is found with a hash that was noted elsewhere before (``noted``).
+neither the database's functions nor its triggers. Somebody with the owner's rights could rewrite the whole
+chain: that is detected with a hash that was recorded elsewhere before (``noted``).
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def verify_export(lines: Iterable[str]) -> ChainVerdict:
 def export(pool: Pool, form: Format) -> Iterator[bytes]:
     """Yield the entire log as a file, in chunks: CSV with a header line, or one JSON object per line.
 
-    Accounts stand as numbers, which are hashed, and with the login that they have now, which is not. In CSV a login
+    Accounts appear as numbers, which are hashed, and with their current login, which is not. In CSV a login
     that a spreadsheet would take for a formula has an apostrophe before it.
 
     Raises
@@ -160,7 +160,7 @@ def export(pool: Pool, form: Format) -> Iterator[bytes]:
     if form == "csv":
         yield _csv([_COLUMNS])
     while number < chain.head_number:
-        with pool.transaction() as tx:  # one for each part: whoever fetches the file slowly holds no connection
+        with pool.transaction() as tx:  # one per chunk: a slow download holds no connection
             entries = audit_log.list_chained(tx, number, min(BATCH, chain.head_number - number))
         if not entries or entries[0].number != number + 1:
             raise ConflictError(f"entry {number + 1} of the audit log is not there (any more); check it, and try again")

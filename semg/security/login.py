@@ -121,24 +121,24 @@ def verify_login(
 ) -> Account:
     """Return the account of a login whose password is right.
 
-    A try takes the time of one argon2id verification whether the login exists or not, and none while it is locked; no
-    connection is held meanwhile. ``passwords.AT_ONCE`` tries are looked at at the same time, others wait. A lock is an
-    entry of the audit log: not each try, which anybody can make many of.
+    An attempt takes the time of one argon2id verification whether the login exists or not, and none while it is locked;
+    no connection is held meanwhile. ``passwords.AT_ONCE`` attempts are verified at the same time, others wait. A lock
+    is an entry of the audit log, but not each attempt, because anybody can make many.
 
     Parameters
     ----------
     now
-        Aware UTC; what the lock after failed tries is measured with.
+        Aware UTC; the time from which a lock after failed attempts is measured.
     address
-        Where the try comes from; empty: from somebody who is logged in already, and is not counted by address.
+        Address of the client; empty for somebody who is logged in already, and is not counted by address.
     throttle
-        Remembers wrong tries.
+        Counts wrong attempts.
 
     Raises
     ------
     LoginError
-        Unknown login, wrong password, or locked: always the same sentence. Or the address made too many wrong tries,
-        or too many tries wait: nothing was looked at then, and nothing counts for the login.
+        Unknown login, wrong password, or locked: always the same sentence. Or the address made too many wrong attempts,
+        or too many attempts wait: then the password was not verified, and nothing is counted for the login.
     """
     if address:
         throttle.by_address.begin(address)

@@ -154,7 +154,7 @@ def spread(stamps_us: NDArray[np.int64], period_us: float) -> NDArray[np.int64]:
     Raises
     ------
     ValueError
-        A stamp falls, or stands still for more than ``MAX_LEAD_US`` of samples; the text names the index.
+        A stamp decreases, or stands still for more than ``MAX_LEAD_US`` of samples; the text names the index.
     """
     steps = np.diff(stamps_us)
     if (steps > 0).all():

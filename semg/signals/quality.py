@@ -69,7 +69,7 @@ def assess_channels(
 
     Returns
     -------
-    One assessment per channel; the worst finding gives the level and the reason.
+    One assessment per channel; the worst finding determines the level and the reason.
 
     Raises
     ------

@@ -83,7 +83,7 @@ class SyntheticArm:
     rate_hz
         50 to 2000.
     sensor
-        ``raw`` gives EMG around the middle of the converter's range, ``envelope`` a rectified and smoothed one.
+        ``raw`` yields EMG around the middle of the converter's range, ``envelope`` a rectified and smoothed one.
     adc_min, adc_max
         Range of the converter; values are rounded and clipped to it.
     mains_hz
@@ -134,7 +134,7 @@ class SyntheticArm:
         index
             Which sitting of this person: another placement of the band, another day.
         plan
-            The prompts; ``make_plan`` of this arm's gestures when not given.
+            The prompts; by default ``make_plan`` of this arm's gestures.
         """
         plan = plan or make_plan(self.gestures)
         wearing = _Wearing(self, index, fatigue_s=max(60.0, plan.duration_s))

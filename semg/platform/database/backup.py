@@ -39,7 +39,7 @@ def back_up(settings: Settings, *, programs: Sequence[Path] | None = None) -> Pa
     Parameters
     ----------
     programs
-        ``pg_dump`` programs to try, best first; those of this machine when not given. None of them may be as new as
+        ``pg_dump`` programs to try, best first; those of this machine by default. None of them may be as new as
         the server: then every table is written as CSV into a tar file.
 
     Returns

@@ -31,11 +31,11 @@ class LabelAlignment:
     Attributes
     ----------
     correlation
-        Of amplitude and labels (1 in a gesture, 0 in rest) as they stand, -1 to 1.
+        Correlation of amplitude and labels (1 in a gesture, 0 in rest) without a shift, -1 to 1.
     best
-        The highest correlation with labels that are moved.
+        The highest correlation with shifted labels.
     lag_ms
-        How far the labels are to be moved for that; positive: they are early.
+        The shift of the labels for that; positive: they are early.
     """
 
     correlation: float

@@ -126,7 +126,7 @@ def compare_with_active(report: Mapping[str, Any], active: Mapping[str, Any] | N
 
     Both are compared on the same held-out windows: those of sessions that the active version has never seen
     (``previous`` in the report), or, when it was trained on all of these sessions, by its own report, if that held out
-    the very same windows in turn.
+    the same windows.
     """
     mine, theirs, windows = report.get("balanced_accuracy"), None, int(report.get("windows") or 0)
     previous = report.get("previous") or {}
