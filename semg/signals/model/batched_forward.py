@@ -1,7 +1,7 @@
 """Run windows of many people's classifiers in one pass: operations without weights are done once for all.
 
 Scaling, features and the unfolding of the convolutions run over all windows at once; only the products with a person's
-own weights are a call for each person. Stacking the weights would copy 146 kB a window, which costs more.
+own weights need a call for each person. Stacking the weights would copy 146 kB per window, which costs more.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Weights = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A classifier with its weights laid out for a pass of many.
+    """A classifier with its weights arranged for batched passes.
 
     Attributes
     ----------
     batch_key
-        Classifiers for which this is equal can go in one pass.
+        Batch key: classifiers with equal keys can share a pass.
     small
         Concatenated offset and gain of the scaling, ensemble weights and biases of the convolutions.
     convolutions
@@ -41,7 +41,7 @@ class Member:
     linear, dense, head
         Steps of the discriminant, of the dense branch, and the network's last one.
     centre
-        What is taken from the features, ``(F,)``.
+        Subtracted from the features, ``(F,)``.
     """
 
     classifier: Classifier
@@ -97,7 +97,7 @@ def predict_batch(
     windows: NDArray[np.float32],
     shifts: Sequence[NDArray[np.float32] | None] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the probabilities of windows, each by its own classifier, and their features.
+    """Return the probabilities of windows, each from its own classifier, and their features.
 
     Equal to ``Classifier.predict_proba`` of each, within 1e-5.
 
@@ -136,7 +136,7 @@ def predict_batch(
 
 
 def _layers(classifier: Classifier) -> tuple[tuple[int, int, int], ...]:
-    """Return rows of weights, outputs and stride of each convolution."""
+    """Return the rows of weights, the outputs and the stride of each convolution."""
     arrays = classifier.arrays
     layers: list[tuple[int, int, int]] = []
     while f"conv{len(layers)}_weight" in arrays:

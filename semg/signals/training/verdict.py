@@ -58,7 +58,7 @@ class Verdict:
 
 
 def judge_version(report: Mapping[str, Any], alignment: LabelAlignment | None = None) -> Verdict:
-    """Judge a version by its report.
+    """Assess a version by its report.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def compare_with_active(report: Mapping[str, Any], active: Mapping[str, Any] | N
 
 
 def _mismatch(alignment: LabelAlignment) -> str:
-    """Return how labels do not match the signal, as a sentence's end; empty when they do."""
+    """Return how the labels mismatch the signal, as the end of a sentence; empty when they match."""
     if abs(alignment.lag_ms) >= SHIFTED_MS and alignment.best - alignment.correlation >= SHIFTED_GAIN:
         word = "before" if alignment.lag_ms > 0 else "after"
         return (
