@@ -21,8 +21,8 @@ CLOCK_VARIABLE = "SEMG_CLOCK_OFFSET_NS"
 
 def clock_offset_ns() -> int | None:
     """Return the difference between UTC and the time since this machine's boot, as passed by the supervisor."""
-    told = os.environ.get(CLOCK_VARIABLE, "")
-    return int(told) if told.lstrip("-").isdigit() else None
+    value = os.environ.get(CLOCK_VARIABLE, "")
+    return int(value) if value.lstrip("-").isdigit() else None
 
 
 def child_environment(**additions: str) -> dict[str, str]:

@@ -49,16 +49,16 @@ class _Reporter:
     def __init__(self, pool: Pool, job_id: int) -> None:
         self._pool = pool
         self._job_id = job_id
-        self._told_at = 0.0
+        self._reported_at = 0.0
         self._lines: list[str] = []
         self.stop = False
 
     def __call__(self, progress: TrainingProgress) -> None:
         """Record progress; it is written to the row at intervals."""
         self._lines.append(progress.line)
-        if time.monotonic() - self._told_at < REPORT_EVERY_S and progress.percent < 100:
+        if time.monotonic() - self._reported_at < REPORT_EVERY_S and progress.percent < 100:
             return
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
         try:
             with self._pool.transaction() as tx:
                 for line in self._lines:

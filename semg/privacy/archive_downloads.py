@@ -121,7 +121,7 @@ class Export:
             vault = Vault(ring_of(self._settings))
             with vault.create(path, f"export {name}") as file:
                 out: BinaryIO = file  # type: ignore[assignment]
-                write_archive(self._pool, self._settings, self.user_id, out, self._tell, with_name=self.with_name)
+                write_archive(self._pool, self._settings, self.user_id, out, self._set_share, with_name=self.with_name)
             path.rename(folder / name)
             for older in self._replaces:
                 if older.name:
@@ -136,7 +136,7 @@ class Export:
             self.problem = "something unexpected; the log of the app has the details"
             logger.exception("an archive was not made", extra={"user_id": self.user_id})
 
-    def _tell(self, share: float) -> None:
+    def _set_share(self, share: float) -> None:
         self.share = share
 
 

@@ -44,13 +44,13 @@ async def connect(settings: Settings, name: str, *, forever: bool = True, servic
     """
     where = ", ".join(settings.nats_urls)
     user, password = settings.nats_credentials(service)
-    told: dict[str, float] = {}
+    logged_at: dict[str, float] = {}
 
     async def on_error(exc: Exception) -> None:
         text, now = str(exc) or type(exc).__name__, time.monotonic()
-        if now - told.get(text, -ERROR_EVERY_S) >= ERROR_EVERY_S:
-            told.clear()
-            told[text] = now
+        if now - logged_at.get(text, -ERROR_EVERY_S) >= ERROR_EVERY_S:
+            logged_at.clear()
+            logged_at[text] = now
             logger.warning("bus: NATS at %s: %s", where, text)
 
     async def on_disconnected() -> None:

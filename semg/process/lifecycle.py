@@ -48,16 +48,16 @@ def settle_memory() -> None:
 
 def wait_for_store(pool: Pool, stop: threading.Event, every_s: float = 0.5) -> None:
     """Wait until the database answers and has its schema, or until stopped."""
-    told = False
+    is_logged = False
     while not stop.is_set():
         try:
             with pool.transaction() as tx:
                 one(tx, "SELECT number FROM schema_migrations LIMIT 1")
             return
         except StoreUnavailableError as exc:
-            if not told:
+            if not is_logged:
                 logger.warning("waiting for the store: %s", exc)
-            told = True
+            is_logged = True
             stop.wait(every_s)
 
 

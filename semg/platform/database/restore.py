@@ -189,6 +189,6 @@ def _read_into(settings: Settings, database: str, file: Path) -> None:
         except BaseException:  # the file was whole a moment ago: what came of it must not be taken for all
             process.kill()
             raise
-        told = process.stderr.read().decode("utf-8", "replace").strip()
+        output = process.stderr.read().decode("utf-8", "replace").strip()
     if process.returncode != 0:
-        raise PlatformError(f"{file.name} was not restored, nothing was changed: {' '.join(told.splitlines()[:3])}")
+        raise PlatformError(f"{file.name} was not restored, nothing was changed: {' '.join(output.splitlines()[:3])}")

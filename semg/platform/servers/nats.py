@@ -146,21 +146,21 @@ def is_healthy(port: int, password: str) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=HEALTH_TIMEOUT_S) as client:
             client.sendall(said.encode())
-            with client.makefile("rb") as heard:
-                return _reads_well(heard)
+            with client.makefile("rb") as replies:
+                return _reads_well(replies)
     except OSError:
         return False
 
 
-def _reads_well(heard: BinaryIO) -> bool:
+def _reads_well(replies: BinaryIO) -> bool:
     """Return whether the server's answer says so; the client library leaves its sockets open when it is refused."""
-    while line := heard.readline(MAX_LINE_BYTES):
+    while line := replies.readline(MAX_LINE_BYTES):
         if line.startswith(b"-ERR"):
             return False
         if line.startswith(b"MSG "):
             n_bytes = int(line.split()[-1])
             try:
-                return bool(json.loads(heard.read(n_bytes))["data"]["status_code"] == 200)
+                return bool(json.loads(replies.read(n_bytes))["data"]["status_code"] == 200)
             except (ValueError, KeyError, TypeError):
                 return False
     return False

@@ -57,10 +57,10 @@ def run_alone(folder: Path, data: Path, database: str, script: str, environment:
         env=environment,
         **embedded.unprivileged(),  # type: ignore[call-overload]
     )
-    told = done.stderr.decode("utf-8", "replace")
-    refused = [line for line in told.splitlines() if re.search(r"\b(ERROR|FATAL|PANIC):", line)]
+    output = done.stderr.decode("utf-8", "replace")
+    refused = [line for line in output.splitlines() if re.search(r"\b(ERROR|FATAL|PANIC):", line)]
     if done.returncode != 0 or refused:
-        raise PlatformError(f"PostgreSQL in {data} cannot be given its roles: {(refused or [told.strip()])[0]}")
+        raise PlatformError(f"PostgreSQL in {data} cannot be given its roles: {(refused or [output.strip()])[0]}")
 
 
 def initialise(

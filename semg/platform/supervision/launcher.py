@@ -183,8 +183,8 @@ class Launcher:
 
     def _environment(self, name: str) -> dict[str, str]:
         marks = {identity.INSTALLATION_VARIABLE: self._installation, identity.SERVICE_VARIABLE: name}
-        told = {CLOCK_VARIABLE: str(self.clock_offset_ns)} | lan_address.environment(self._settings)
-        return child_environment(**marks, **told)
+        passed = {CLOCK_VARIABLE: str(self.clock_offset_ns)} | lan_address.environment(self._settings)
+        return child_environment(**marks, **passed)
 
     def _log(self, name: str) -> Path:
         return self._settings.log_dir / f"{name}.log"

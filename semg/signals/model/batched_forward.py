@@ -79,10 +79,10 @@ def prepare(classifier: Classifier) -> Member:
     n_dense = sum(name.startswith("dense") and name.endswith("_weight") for name in arrays)
     dense = tuple((arrays[f"dense{layer}_weight"], arrays[f"dense{layer}_bias"]) for layer in range(n_dense))
     envelope = classifier.conditioning.sensor == "envelope"
-    alike = (classifier.kind, spectral, shape, envelope, layers, len(arrays["mix"]), n_dense, "centre" in arrays)
+    batch_key = (classifier.kind, spectral, shape, envelope, layers, len(arrays["mix"]), n_dense, "centre" in arrays)
     return Member(
         classifier,
-        alike,
+        batch_key,
         np.concatenate(chunks, dtype=np.float32),
         tuple(arrays[f"conv{layer}_weight"] for layer in range(len(layers))),
         ((arrays["lda_coef"].T.astype(np.float64), arrays["lda_intercept"].astype(np.float64)),),
@@ -154,9 +154,11 @@ def _predict(
     first, runs = members[0].classifier, _runs(members)
     if len(runs) == 1 and (shifts is None or all(shift is shifts[0] for shift in shifts)):
         return _predict_one(first, windows, wide, shifts[0] if shifts else None)
-    n_channels, n_mix = len(first.channels), len(first.arrays["mix"])
+    n_channels, n_ensemble = len(first.channels), len(first.arrays["mix"])
     small = np.stack([member.small for member in members])
-    offset, gain, mix, biases = np.split(small, [n_channels, 2 * n_channels, 2 * n_channels + n_mix], axis=1)
+    offset, gain, ensemble_weights, biases = np.split(
+        small, [n_channels, 2 * n_channels, 2 * n_channels + n_ensemble], axis=1
+    )
     scaled = windows - offset[:, :, None]
     scaled *= gain[:, :, None]
     features = forward.branch_features(first.kind, first.arrays, scaled, first.conditioning.sensor == "envelope")
@@ -165,15 +167,15 @@ def _predict(
     if first.kind == "cnn":
         pooled = _pooled(scaled, runs, biases)
         network = forward.log_softmax(_products(pooled, runs, [run.member.head for run in runs], wide))
-        share = mix[:, :1]
+        share = ensemble_weights[:, :1]
         scores = forward.log_softmax(scores)
         if members[0].dense:
             dense = forward.log_softmax(_products(moved, runs, [run.member.dense for run in runs], wide))
-            dense_share = mix[:, 1:2]
+            dense_share = ensemble_weights[:, 1:2]
             scores = share * network + dense_share * dense + (1 - share - dense_share) * scores
         else:
             scores = share * network + (1 - share) * scores
-    return forward.softmax(scores * mix[:, -1:]), features
+    return forward.softmax(scores * ensemble_weights[:, -1:]), features
 
 
 def _predict_one(

@@ -147,8 +147,8 @@ def mixed_scores(
         return np.asarray(inverse_temperature * (share * network + (1 - share) * linear), dtype=np.float32)
     dense = log_softmax(dense_scores(arrays, features))
     share, dense_share, inverse_temperature = arrays["mix"]
-    mixed = share * network + dense_share * dense + (1 - share - dense_share) * linear
-    return np.asarray(inverse_temperature * mixed, dtype=np.float32)
+    combined = share * network + dense_share * dense + (1 - share - dense_share) * linear
+    return np.asarray(inverse_temperature * combined, dtype=np.float32)
 
 
 def probabilities(kind: str, arrays: Arrays, windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
