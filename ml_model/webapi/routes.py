@@ -136,7 +136,7 @@ async def predict_windows(request: Request, services: WithServices, caller: Pred
     predict = services.predictor.predict_windows
     # A thread would share the interpreter's lock with this one and wait for it at every array operation; only what has
     # to ask the store, or takes long, is handed over.
-    handed_over = sum(len(part.places) for part in windows) > MAX_AT_ONCE or not services.predictor.knows_all(windows)
+    handed_over = sum(len(part.indices) for part in windows) > MAX_AT_ONCE or not services.predictor.knows_all(windows)
     answers = await asyncio.to_thread(predict, windows) if handed_over else predict(windows)
     services.metrics.windows.inc(len(answers))
     services.metrics.n_windows += len(answers)

@@ -1,4 +1,4 @@
-"""The plan of a capture: what is to be performed when."""
+"""The plan of a capture: which gesture is prompted when."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make_plan(
     seed: int,
     first_rest_s: float | None = None,
 ) -> CapturePlan:
-    """Return a plan: preparation, then rest and gesture in turn, ending with rest.
+    """Return a plan: preparation, then rest and gesture alternating, ending with rest.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def make_plan(
         Length of one performance, of the rest before and after it, and of the countdown at the start.
     shuffled
         Each round holds every gesture once, in a random order that never prompts one gesture twice in a row
-        (with three or more of them, across rounds too); otherwise all repetitions of a gesture follow one another.
+        (with three or more of them, across rounds too); otherwise all repetitions of a gesture are consecutive.
     seed
         Of the order; the same seed gives the same plan.
     first_rest_s
@@ -96,7 +96,7 @@ def make_plan(
 def calibration_plan(gesture_names: Sequence[str], gesture_s: float = 4.0, seed: int = 0) -> CapturePlan:
     """Return the plan of a calibration: ten seconds of rest, then each gesture once.
 
-    For a band that was taken off and put on again: a minute tells how the signals lie now.
+    For a band that was taken off and put on again: a minute suffices to measure the new placement.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Opens a picture or a video that somebody uploaded; run as a program of its own by ``semg/process/confined.py``.
+"""Decode an uploaded picture or video; run as a separate program by ``semg/process/confined.py``.
 
 Imports nothing of the project but its sandbox, so that it starts in a quarter of a second and knows nothing of worth.
 Before it reads a byte of its input it gives up root and nearly all system calls: it can open no file and no connection.
@@ -31,7 +31,7 @@ _SANDBOX = Path(__file__).parents[1] / "process" / "sandbox.py"
 
 
 class Refused(Exception):
-    """Why a picture or video cannot be shown; a sentence for who uploaded it."""
+    """Why a picture or video cannot be shown; a sentence for the person who uploaded it."""
 
 
 def check_picture(content: bytes, order: Order) -> None:
@@ -63,7 +63,7 @@ def check_picture(content: bytes, order: Order) -> None:
 def count_scans(content: bytes) -> int:
     """Count the scans of a JPEG by its markers (ITU-T T.81, annex B), without decoding it.
 
-    A progressive picture is gone through as a whole for each: a file of some kB with thousands costs minutes.
+    A progressive picture is decoded as a whole for each: a file of some kB with thousands takes minutes.
     """
     n, at = 0, 0
     while (found := _NEXT_MARKER.search(content, at)) is not None:
@@ -133,7 +133,7 @@ def confine(may: Mapping[str, Any]) -> None:
 
 
 def close_the_door(sandbox: ModuleType) -> None:
-    """Let this process open nothing and start nothing more; called when all is imported and no input is read.
+    """Prevent this process from opening or starting anything more; called after all imports, before the input is read.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def close_the_door(sandbox: ModuleType) -> None:
 
 
 def load_sandbox() -> ModuleType:
-    """Return ``semg/process/sandbox.py``, found by its path: in isolated mode the project is not on Python's."""
+    """Import ``semg/process/sandbox.py`` by its path: in isolated mode the project is not on Python's."""
     spec = importlib.util.spec_from_file_location("sandbox", _SANDBOX)
     if spec is None or spec.loader is None:
         raise ImportError(f"expected the sandbox in {_SANDBOX}")
@@ -162,11 +162,11 @@ def _lower(kind: int, value: int) -> None:
 
 
 def _load_libraries(kind: str, is_picture: bool) -> None:
-    """Import all that decoding this kind needs, while files can be opened."""
+    """Import everything needed to decode this kind, while files can be opened."""
     if is_picture:
         from PIL import Image
 
-        Image.init()  # a damaged picture makes Pillow look for every other kind
+        Image.init()  # a damaged picture makes Pillow try every other kind
     else:
         import av.subtitles.codeccontext  # which av imports when a file is opened, as it does the next two
         import av.subtitles.stream
@@ -176,7 +176,7 @@ def _load_libraries(kind: str, is_picture: bool) -> None:
 
 
 def main() -> int:
-    """Look at what is on the standard input, and answer on the standard output."""
+    """Check the file on the standard input, and answer on the standard output."""
     order = json.loads(sys.argv[1])
     confine(order["may"])
     _load_libraries(order["kind"], order["is_picture"])

@@ -1,6 +1,6 @@
-"""Whether an uploaded picture or video is one, of a kind and size that may be shown.
+"""Check that an uploaded picture or video is valid, of a kind and size that may be shown.
 
-A file's name and its first bytes may say anything: it is opened in a process of its own, and its first picture
+A file's name and its first bytes may say anything: it is opened in a separate process, and its first picture
 unpacked.
 """
 
@@ -30,7 +30,7 @@ MAY = Confinement(memory_bytes=1 << 30, cpu_s=10, answer_bytes=1 << 16, wall_s=3
 """The largest picture that is allowed takes about a third of the memory and a few seconds."""
 _PICTURES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/webp": "WEBP"}
 _DEMUXERS = {"video/mp4": "mp4", "video/webm": "webm"}
-"""Only these are tried: others follow names that stand in the file."""
+"""Only these are tried: others open files named in the content."""
 
 
 def check_prompt(content: bytes) -> str:
@@ -65,7 +65,7 @@ def check_prompt(content: bytes) -> str:
 
 
 def order_for(media_type: str) -> dict[str, Any]:
-    """Return what ``semg/capture/prompt_decoder.py`` is told about a file of this type."""
+    """Return the argument of ``semg/capture/prompt_decoder.py`` for a file of this type."""
     if media_type in _PICTURES:
         return {
             "is_picture": True,

@@ -28,7 +28,7 @@ EXIT_FAILED, EXIT_NOT_READY, EXIT_INTERRUPTED = 1, 3, 130
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and give the exit code."""
+    """Run a command and return the exit code."""
     options = _parser().parse_args(arguments)
     if options.command == "start" and options.status:
         options.command = "status"

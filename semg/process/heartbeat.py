@@ -32,11 +32,11 @@ class Heartbeat:
     Parameters
     ----------
     pool
-        One connection of it is used at a time.
+        Of which one connection is used at a time.
     service
         Name of the service.
     metrics
-        Gives the counters; called from the heartbeat's thread.
+        Returns the counters; called from the heartbeat's thread.
     every_s
         Time between two signs.
     """
@@ -61,7 +61,7 @@ class Heartbeat:
         return self._instance
 
     def start(self) -> None:
-        """Begin at once with the first sign."""
+        """Start the thread; the first sign is written at once."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:

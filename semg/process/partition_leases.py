@@ -1,4 +1,4 @@
-"""Partitions shared among workers on any machines: each partition is worked on by one, a dead worker's go to others.
+"""Leases of partitions among workers on any machines: one worker per partition; a dead worker's go to others.
 
 A worker's claims are messages in a small JetStream stream that forgets what is not renewed for ``SHARE_LEASE_S``:
 ``semg.shares.<kind>.member.<worker>`` (it lives) and ``semg.shares.<kind>.lease.<partition>`` (it works on this one). A
@@ -34,15 +34,14 @@ TURNS_PER_LEASE = 4
 
 
 class PartitionLeases:
-    """One worker's share of the partitions of a kind of work.
+    """One worker's leases on the partitions of a kind of work.
 
     Parameters
     ----------
     kind
-        Workers of one kind share: ``inference``, ``store``.
+        Kind of work, whose workers share the partitions: ``inference``, ``store``.
     apply
-        Called with all partitions that this worker has whenever they change: before one is given back, after one was
-        got.
+        Called with all partitions of this worker whenever they change: before one is released, after one is acquired.
     """
 
     def __init__(
@@ -68,14 +67,14 @@ class PartitionLeases:
         return {self._leases[lease] for lease in self._held}
 
     async def run(self) -> None:
-        """Claim a fair share and keep it, for ever; cancel to stop, then ``leave``."""
+        """Claim a fair share and renew it periodically; cancel to stop, then call ``leave``."""
         while True:
             try:
                 await self._turn()
                 self.turns += 1
             except (NatsError, TimeoutError, OSError) as exc:
                 self.failed_turns += 1
-                if self.failed_turns.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … is told
+                if self.failed_turns.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … is logged
                     logger.warning("%s: the shares cannot be looked at: %s", self._kind, str(exc) or type(exc).__name__)
             # Python 3.11's wait_for, under the bus's requests, loses a cancellation that meets the answer.
             task = asyncio.current_task()
@@ -84,16 +83,16 @@ class PartitionLeases:
             await asyncio.sleep(self._turn_s)
 
     async def leave(self) -> None:
-        """Release everything, so that the others need not wait for the leases to run out."""
-        given_back, self._held = list(self._held.values()), {}
+        """Release everything, so that the others need not wait for the leases to expire."""
+        released, self._held = list(self._held.values()), {}
         with suppress(NatsError, TimeoutError, OSError):
-            await self._tell()
-            for revision in given_back:
+            await self._apply_changes()
+            for revision in released:
                 await self._delete(revision)
             await self._delete((await self._claims.get(self._member)).revision)
 
     async def _turn(self) -> None:
-        """Say that this worker lives, renew what it has, and give back or claim what a fair share lacks."""
+        """Renew this worker's membership and leases, and release or claim partitions up to a fair share."""
         try:
             await self._claims.put(self._member, b"")
         except (NoStreamResponseError, NotFoundError):
@@ -103,16 +102,16 @@ class PartitionLeases:
         info = await self._js.stream_info(SHARES_STREAM, subjects_filter=f"{self._prefix}>")
         claims = {subject.removeprefix(self._prefix) for subject in info.state.subjects or {}}
         fair = self._fair_share(sorted(claims - self._leases.keys()))
-        await self._give_back(len(self._held) - fair)
+        await self._release(len(self._held) - fair)
         for lease in self._leases:
             if len(self._held) < fair and lease not in claims:
                 claimed = await self._claim(lease, 0)
                 if claimed is not None:
                     self._held[lease] = claimed
-        await self._tell()
+        await self._apply_changes()
 
     async def _renew(self) -> None:
-        """Renew what this worker has, all at once; what another has now is let go of whatever else goes wrong."""
+        """Renew all leases at once; those that another worker holds now are dropped, whatever else fails."""
         held = list(self._held.items())
         answers = await asyncio.gather(*(self._claim(*known) for known in held), return_exceptions=True)
         failed: BaseException | None = None
@@ -125,24 +124,24 @@ class PartitionLeases:
             else:
                 self._held[lease] = answer
         if None in answers:
-            await self._tell()
+            await self._apply_changes()
         if failed is not None:
             raise failed
 
     def _fair_share(self, members: list[str]) -> int:
-        """Return how many partitions this worker should have: those of all workers together are all partitions."""
+        """Return how many partitions this worker should have; the shares of all workers add up to all partitions."""
         if self._member not in members:
             return len(self._held)
         each, more = divmod(len(self._leases), len(members))
         return each + (members.index(self._member) < more)
 
-    async def _give_back(self, n: int) -> None:
-        """Release the last ones; first this worker lets go of them."""
+    async def _release(self, n: int) -> None:
+        """Release the last ``n`` leases, after this worker has stopped using them."""
         chosen = list(self._held)[len(self._held) - n :] if n > 0 else []
-        given_back = [self._held.pop(lease) for lease in chosen]
-        if given_back:
-            await self._tell()
-        for revision in given_back:
+        released = [self._held.pop(lease) for lease in chosen]
+        if released:
+            await self._apply_changes()
+        for revision in released:
             await self._delete(revision)
 
     async def _claim(self, lease: str, last: int) -> int | None:
@@ -166,7 +165,7 @@ class PartitionLeases:
             if revision is not None:
                 await self._js.delete_msg(SHARES_STREAM, revision)
 
-    async def _tell(self) -> None:
+    async def _apply_changes(self) -> None:
         if self.partitions != self._applied:
             self._applied = self.partitions
             logger.info("%s: partitions %s", self._kind, sorted(self._applied) or "none")
@@ -188,5 +187,5 @@ class PartitionLeases:
 
 
 def _token(name: str) -> str:
-    """Return a name as a part of a subject."""
+    """Return a name as a token of a subject."""
     return "".join(letter if letter.isalnum() else "-" for letter in name)[:40]

@@ -1,4 +1,4 @@
-"""Recordings as files: gzip (or plain) CSV ``millis,a0,…,aN,gesture,repetition`` in time order.
+"""Read and write recordings as files: gzip (or plain) CSV ``millis,a0,…,aN,gesture,repetition`` in time order.
 
 A change of (gesture, repetition) is an edge; repetition numbers may start again, so a stretch is a run of equal
 pairs. Other layouts are read as well (``file_layout``). Nothing else in ``semg`` reads or writes these files.
@@ -30,13 +30,13 @@ __all__ = [
 ]  # fmt: skip
 MAX_FILE_BYTES = 512 * 2**20
 FITS = 1.5
-"""How many times the rate that the times show may differ from one that is given: beyond, a unit is wrong."""
+"""Factor by which the measured rate may differ from a given one: beyond, a unit is wrong."""
 _UNITS: dict[TimeUnit, str] = {"ms": "milliseconds", "s": "seconds", "us": "microseconds", "samples": "samples"}
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file's content.
+    """Content of a file.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Recording:
         Float64 ``(n,)``: times of the samples in milliseconds; those of one time stamp are spread
         (``semg.signals.packet_times``).
     notes
-        What whoever imports the file should know, as sentences.
+        Notes for the person who imports the file, as sentences.
     """
 
     labelled: LabelledSamples
@@ -58,7 +58,7 @@ class Recording:
 def guess_layout(
     path: str | Path, *, answers: LayoutAnswers = NO_ANSWERS, limits: Limits = TOOL, name: str = ""
 ) -> LayoutGuess:
-    """Return how a file is likely to be laid out, from its first lines.
+    """Guess the layout of a file from its first lines.
 
     Raises
     ------
@@ -83,24 +83,24 @@ def load_recording(
 ) -> Recording:
     """Return a recording with the times of its samples.
 
-    The file is read in pieces: beside the samples themselves, ``CHUNK_ROWS`` rows of text are in memory.
+    The file is read in chunks: beside the samples themselves, ``CHUNK_ROWS`` rows of text are in memory.
 
     Parameters
     ----------
     path
-        A gzip or plain text file; told apart by its first bytes.
+        A gzip or plain text file, distinguished by its first bytes.
     layout
-        What its columns are. Found from its first lines when not given; with the answers they must settle it.
+        Its columns. Guessed from its first lines by default; the answers must settle open questions.
     answers
-        What is known of the columns.
+        Known properties of the columns.
     rate_hz
-        Nominal sampling rate; that of the layout, or found from the times, when not given.
+        Nominal sampling rate; by default that of the layout, or estimated from the times.
     sensor, mains_hz
         What the file does not say about the device.
     limits
         A file that holds more is refused.
     name
-        Of the file, for sentences and the session; that of the path when not given.
+        Name of the file, for messages and the session; that of the path by default.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def load_recording(
 
 
 def settled(name: str, guessed: LayoutGuess, rate_hz: float | None = None) -> Layout:
-    """Return a guessed layout that leaves no question open.
+    """Return a guessed layout, which must leave no question open.
 
     Raises
     ------
@@ -217,32 +217,32 @@ def _times(
 
 
 def _rate(stamps_ms: NDArray[np.float64]) -> float:
-    """Return the rate that the times show.
+    """Estimate the rate from the times.
 
     Whole milliseconds cannot show a period of 3.3 ms in one step, so the rate is the mean over all steps that are no
     gap, times the samples that share a time; rounded to whole hertz when that is within half a percent.
     """
     steps = np.diff(stamps_ms)
-    apart = steps[steps > 0]
-    if not len(apart):
+    positive_steps = steps[steps > 0]
+    if not len(positive_steps):
         return float("inf")
-    usual = apart[1000.0 * apart < gap_step_us(1000.0 * float(np.median(apart)))]
-    rate = 1000.0 / float(usual.mean()) * (len(stamps_ms) / (len(apart) + 1))
+    usual = positive_steps[1000.0 * positive_steps < gap_step_us(1000.0 * float(np.median(positive_steps)))]
+    rate = 1000.0 / float(usual.mean()) * (len(stamps_ms) / (len(positive_steps) + 1))
     return float(round(rate)) if abs(rate - round(rate)) <= 0.005 * rate else rate
 
 
 def _notes(name: str, lines: Lines, labelled: LabelledSamples) -> tuple[str, ...]:
-    """Return what whoever imports a recording should know, as sentences."""
+    """Return the notes for the person who imports a recording, as sentences."""
     notes = []
     if lines.cut_line is not None:
         number, text = lines.cut_line
         kept = f"The {len(labelled.samples):,} samples before it are kept."
         notes.append(f"{name} is cut off: its last line ({number:,}) is incomplete (“{text}”) and is left out. {kept}")
     labels = dict.fromkeys(stretch.label for stretch in labelled.stretches)
-    alike = [label for label in labels if is_like_rest(label)]
-    if alike and REST not in labels:
+    rest_like = [label for label in labels if is_like_rest(label)]
+    if rest_like and REST not in labels:
         notes.append(
-            f"{name} has no label “rest”: “{alike[0]}”, which may mean rest, will be imported as a gesture. If it "
+            f"{name} has no label “rest”: “{rest_like[0]}”, which may mean rest, will be imported as a gesture. If it "
             "means rest, choose it as “Label that means rest” (--rest)."
         )
     return tuple(notes)

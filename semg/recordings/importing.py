@@ -1,4 +1,4 @@
-"""Recordings from files into the store, as labelled sessions."""
+"""Import recordings from files into the store, as labelled sessions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MAX_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ImportedSession:
-    """What an import made."""
+    """Result of an import."""
 
     session_id: int
     samples: int
@@ -63,10 +63,10 @@ def import_recording(
     Parameters
     ----------
     started_at
-        Server time of the first sample. When not given, the recording ends at the import's own moment, or before the
+        Server time of the first sample. By default, the recording ends at the import's own moment, or before the
         sessions that lie there.
     may_move
-        Whether it may start later than ``started_at``, behind the sessions that lie there.
+        Whether it may start later than ``started_at``, after the sessions at that time.
     max_s, clock
         An import that takes longer than so many seconds of this clock is refused, and leaves nothing.
 
@@ -148,16 +148,16 @@ def _blocks(user_id: int, labelled: LabelledSamples, device_us: NDArray[np.int64
     run_ends = np.append(run_starts[1:], len(labelled.samples))
     for run_start, run_end in zip(run_starts.tolist(), run_ends.tolist(), strict=True):
         for first in range(run_start, run_end, longest):
-            part = slice(first, min(first + longest, run_end))
+            chunk = slice(first, min(first + longest, run_end))
             yield Block(
                 user_id=user_id,
                 segment_id=int(device_us[0]) + offset_us,
                 starts_run=first == run_start,
                 late=False,
                 clock_offset_us=offset_us,
-                device_us=device_us[part],
-                received_us=device_us[part] + offset_us,
-                samples=labelled.samples[part],
+                device_us=device_us[chunk],
+                received_us=device_us[chunk] + offset_us,
+                samples=labelled.samples[chunk],
             )
 
 
@@ -215,7 +215,7 @@ def _check_size(recording: Recording) -> None:
 
 
 class _Deadline:
-    """Refuses to go on when a time is over."""
+    """Refuses to continue when a time is over."""
 
     def __init__(self, clock: Callable[[], float], longest_s: float) -> None:
         self._clock, self._longest_s, self._end = clock, longest_s, clock() + longest_s

@@ -1,4 +1,4 @@
-"""Sessions as training and review see them: stored blocks and repetitions made into labelled samples."""
+"""Convert stored blocks and repetitions of sessions into labelled samples, for training and review."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from semg.store.pool import Transaction
 def load_session(tx: Transaction, session: Session, *, with_excluded: bool = False) -> LabelledSamples:
     """Return a session's samples, labelled by its repetitions.
 
-    Late samples are left out: they were no part of the live signal either.
+    Late samples are excluded, because they were not part of the live signal either.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def _stretch_of(server_us: NDArray[np.int64], repetitions: Sequence[Repetition])
     ends = np.array([us_from_utc(repetitions[i].ended_at) for i in order], np.int64)
     stretch = np.full(len(server_us), -1, np.int32)
     if (starts[1:] >= ends[:-1]).all():
-        # The one that started last, looked up once for all samples: labels are many, and so are the samples.
+        # The one that started last, found at once for all samples: labels are many, and so are the samples.
         before = np.searchsorted(starts, server_us, "right") - 1
         inside = (before >= 0) & (server_us < np.append(ends, 0)[before])
         stretch[inside] = np.array(order, np.int32)[before[inside]]

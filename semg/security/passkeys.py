@@ -33,9 +33,9 @@ MAX_ANSWER, MAX_FIELDS = 16_384, 30
 """Characters and fields of a browser's answer; a registration with an attestation has some 2,000."""
 _FLAGS_AT, _PLAIN_DATA_BYTES = 32, 37
 _HAS_KEY, _HAS_EXTENSIONS = 0x40, 0x80
+"""Authenticator data (WebAuthn 2, 6.1): hash of the name, flags, count; then only what the flags announce."""
 _KEY_AT = _PLAIN_DATA_BYTES + 18
 """Behind the device's kind and the length of the credential's id come that id, and the key."""
-"""Authenticator data (WebAuthn 2, 6.1): hash of the name, flags, count; then only what the flags announce."""
 WRONG = "This passkey was not accepted. Try again, or log in another way."
 
 
@@ -50,7 +50,7 @@ def are_possible(address: Address) -> bool:
 
 
 def registration_options(tx: Transaction, account: Account, address: Address) -> tuple[dict[str, Any], bytes]:
-    """Return what ``navigator.credentials.create`` wants, as JSON, and the challenge in it."""
+    """Return the options for ``navigator.credentials.create``, as JSON, and the challenge in them."""
     known = second_factors.list_passkeys(tx, account.account_id)
     options = webauthn.generate_registration_options(
         rp_id=address.host_name,
@@ -68,7 +68,7 @@ def registration_options(tx: Transaction, account: Account, address: Address) ->
 def add(
     tx: Transaction, account: Account, address: Address, challenge: bytes, answer: dict[str, Any], name: str
 ) -> int:
-    """Store the passkey that a device has made, and return its number.
+    """Store the passkey that a device has created, and return its number.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def add(
 
 
 def login_options(address: Address) -> tuple[dict[str, Any], bytes]:
-    """Return what ``navigator.credentials.get`` wants, as JSON, and the challenge in it; nobody is named in it."""
+    """Return the options for ``navigator.credentials.get``, as JSON, and the challenge; they name no account."""
     options = webauthn.generate_authentication_options(
         rp_id=address.host_name, user_verification=UserVerificationRequirement.REQUIRED
     )
@@ -107,7 +107,7 @@ def login_options(address: Address) -> tuple[dict[str, Any], bytes]:
 
 
 def check(tx: Transaction, address: Address, challenge: bytes, answer: dict[str, Any]) -> Account:
-    """Return whose passkey has answered a challenge.
+    """Return the owner of the passkey that has answered a challenge.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Labelled samples of a session, and the windows that training and evaluation take from them.
 
 The signal is conditioned continuously and cut on one grid from each reset on, exactly as live; a window counts
-as labelled only when it lies wholly inside one stretch.
+as labelled only when it lies entirely within one stretch.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def channel_columns(available: Sequence[str], wanted: Sequence[str]) -> list[int
     Raises
     ------
     KeyError
-        Naming the first channel that is not there.
+        Naming the first missing channel.
     """
     column = {name: index for index, name in enumerate(available)}
     return [column[name] for name in wanted]
@@ -124,7 +124,7 @@ def channel_columns(available: Sequence[str], wanted: Sequence[str]) -> list[int
 def grid_windows(
     labelled: LabelledSamples, channels: Sequence[str], conditioning: ConditioningSpec, spec: WindowSpec
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return every window of the grid, labelled or not, edges crossed or not: what a live stream would see.
+    """Return every window of the grid, labelled or not, across edges or not, as in a live stream.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def make_windows(
     conditioning: ConditioningSpec,
     spec: WindowSpec,
 ) -> WindowSet:
-    """Return the windows of the grid that lie wholly inside one stretch.
+    """Return the windows of the grid that lie entirely within one stretch.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Whether a signal is worth recording: per channel flat, saturated, mains hum, noise; per stream rate and gaps."""
+"""Assess signal quality: per channel flat, saturated, mains hum, noise; per stream rate and gaps."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class StreamQuality:
 def assess_channels(
     samples: NDArray[np.float32], device: Device, *, has_quiet: bool = True
 ) -> tuple[ChannelQuality, ...]:
-    """Judge each channel of the last seconds of raw samples.
+    """Assess each channel from the last seconds of raw samples.
 
     Parameters
     ----------
@@ -65,11 +65,11 @@ def assess_channels(
     device
         Names of the channels, range of the ADC, kind of sensor, mains frequency.
     has_quiet
-        Whether quiet moments can be expected, whose noise is judged; not in a performance that fills the time.
+        Whether quiet intervals can be expected, whose noise is assessed; not during a continuous performance.
 
     Returns
     -------
-    One assessment per channel; the worst finding gives the level and the reason.
+    One assessment per channel; the worst finding determines the level and the reason.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def assess_channels(
 
 
 def assess_stream(server_us: NDArray[np.int64], rate_hz: float, window_s: float) -> StreamQuality:
-    """Judge whether samples come at the device's rate and without loss.
+    """Assess whether samples arrive at the device's rate and without loss.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def assess_stream(server_us: NDArray[np.int64], rate_hz: float, window_s: float)
 
 
 def worst(levels: Sequence[Level]) -> Level:
-    """Return the worst of some levels; ``good`` of none."""
+    """Return the worst of some levels; ``good`` if there is none."""
     order: tuple[Level, ...] = ("good", "fair", "bad")
     return order[max((order.index(level) for level in levels), default=0)]
 

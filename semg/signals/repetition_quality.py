@@ -1,4 +1,4 @@
-"""How good the repetitions of a recorded session are: what a choice of training data shows."""
+"""Assess the quality of a recorded session's repetitions, shown when training data are chosen."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RepetitionQuality:
 def judge_repetition(
     blocks: Sequence[Block], gesture: str, length_s: float, device: Device, rate_hz: float
 ) -> RepetitionQuality:
-    """Judge the samples of one repetition.
+    """Assess the samples of one repetition.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """A seeded synthetic forearm: signals with the structure of surface EMG, for demos, load and tests.
 
-Muscles lie around the forearm; a gesture is a pattern of their activations. Each muscle gives band-limited noise
-under an amplitude envelope, and reaches every electrode by the distance between them around the arm. A session
-turns the band a little, changes each electrode's gain, tires the muscles, and adds mains hum, baseline drift and
+Muscles lie around the forearm; a gesture is a pattern of their activations. Each muscle emits band-limited noise
+with an amplitude envelope, and reaches every electrode by the distance between them around the arm. A session
+rotates the band a little, changes each electrode's gain, tires the muscles, and adds mains hum, baseline drift and
 noise before the converter clips and quantises. It is a model of the difficulties of the task, not of physiology.
 """
 
@@ -60,7 +60,7 @@ class SyntheticSession:
 
 
 def make_plan(gestures: Sequence[str] = DEFAULT_GESTURES, repetitions: int = 5, seconds: float = 3.0) -> CapturePlan:
-    """Return a plan in which all gestures follow each other, as often as ``repetitions`` says."""
+    """Return a plan in which all gestures follow each other ``repetitions`` times."""
     names = [(gesture, number) for number in range(1, repetitions + 1) for gesture in gestures]
     return CapturePlan(
         tuple(
@@ -76,13 +76,13 @@ class SyntheticArm:
     Parameters
     ----------
     seed
-        The person: where muscles lie, how strong they are, how gestures are performed.
+        Determines the person: positions and strengths of the muscles, and the performance of gestures.
     channels
         Electrodes around the arm, 1 to 16.
     rate_hz
         50 to 2000.
     sensor
-        ``raw`` gives EMG around the middle of the converter's range, ``envelope`` a rectified and smoothed one.
+        ``raw`` yields EMG around the middle of the converter's range, ``envelope`` a rectified and smoothed one.
     adc_min, adc_max
         Range of the converter; values are rounded and clipped to it.
     mains_hz
@@ -119,7 +119,7 @@ class SyntheticArm:
         self.patterns = {name: self._pattern(name) for name in self.gestures}
 
     def _pattern(self, gesture: str) -> NDArray[np.float64]:
-        """Return the activations of a gesture, ``(N_MUSCLES,)``: the usual ones with a personal touch."""
+        """Return the activations of a gesture, ``(N_MUSCLES,)``: typical ones with personal variation."""
         rng = np.random.default_rng([self.seed, 2, zlib.crc32(gesture.encode())])
         known = ACTIVATIONS.get(gesture)
         usual = np.array(known) if known else rng.uniform(0.08, 0.7, N_MUSCLES)
@@ -133,7 +133,7 @@ class SyntheticArm:
         index
             Which sitting of this person: another placement of the band, another day.
         plan
-            The prompts; ``make_plan`` of this arm's gestures when not given.
+            The prompts; by default ``make_plan`` of this arm's gestures.
         """
         plan = plan or make_plan(self.gestures)
         wearing = _Wearing(self, index, fatigue_s=max(60.0, plan.duration_s))

@@ -22,7 +22,7 @@ _COLUMNS = "account_id, login, password_hash, role, password_changed_at, failed_
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Someone who logs in."""
+    """An account of somebody who logs in."""
 
     account_id: int
     login: str
@@ -59,7 +59,7 @@ def count_accounts(tx: Transaction) -> int:
 
 
 def insert_account(tx: Transaction, login: str, password_hash: str, role: str = "admin") -> int:
-    """Make an account, and give its number.
+    """Create an account, and return its number.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def update_password(tx: Transaction, account_id: int, password_hash: str, *, kee
     Parameters
     ----------
     keep_login
-        The login in which the password was changed goes on.
+        The login in which the password was changed stays valid.
 
     Raises
     ------
@@ -176,14 +176,14 @@ def _require_another_admin(tx: Transaction, account_id: int) -> None:
 
 
 def lock_s(failed: int) -> float:
-    """Return for how long the next failure after so many locks a login, in seconds; 0: not at all."""
+    """Return for how long the next failure after a number of failures locks a login, s; 0: not at all."""
     return min(MAX_LOCK_S, FIRST_LOCK_S * 2.0 ** min(failed - FREE_TRIES, 30)) if failed >= FREE_TRIES else 0.0
 
 
 def record_failed_login(tx: Transaction, login: str, now: datetime) -> Account | None:
-    """Count a try as failed, and give its account; None when there is none, or it is locked.
+    """Count an attempt as failed, and return its account; None when there is none, or it is locked.
 
-    Called before the password is looked at, and undone by ``record_successful_login``: many tries at the same
+    Called before the password is checked, and undone by ``record_successful_login``: many tries at the same
     moment cannot slip under the throttle together.
     """
     row = one(
@@ -208,7 +208,7 @@ def record_failed_login(tx: Transaction, login: str, now: datetime) -> Account |
 
 
 def record_successful_login(tx: Transaction, account_id: int) -> None:
-    """Forget the failed tries of an account."""
+    """Reset the failed attempts of an account."""
     execute(tx, "UPDATE accounts SET failed_logins = 0, locked_until = NULL WHERE account_id = %s", (account_id,))
 
 

@@ -1,4 +1,4 @@
-"""API tokens of accounts: random, shown once, stored as a hash, for a purpose and for a time.
+"""API tokens of accounts: random, shown once, stored as a hash, limited in purpose and time.
 
 A token has 256 random bits, so that a plain SHA-256 is as good as a slow hash and costs a request nothing.
 """
@@ -19,18 +19,18 @@ from semg.store.audit import Actor
 from semg.store.pool import Transaction, execute, one, rows
 
 PREFIX = "semg_"
-"""Every token begins with it: a scanner for secrets finds it, and nothing else is looked up."""
+"""Prefix of every token: secret scanners find it, and other strings are not looked up."""
 MAX_TOKENS = 50
 DEFAULT_DAYS, MAX_DAYS = 90, 365
 
 Scope = Literal["read", "predict", "metrics"]
-"""``read``: look and listen. ``predict``: predictions of a profile's model. ``metrics``: the API's counters."""
+"""``read``: data and live streams. ``predict``: predictions of a profile's model. ``metrics``: the API's counters."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """What is known of a token; the token itself is not."""
+    """The stored data of a token, without the token itself."""
 
     token_id: int
     name: str
@@ -42,7 +42,7 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token that was just made; ``text`` is what a program shows."""
+    """A token that was just created; ``text`` is the token."""
 
     token_id: int
     text: str
@@ -50,7 +50,7 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a valid token allows: to act as this account, for these purposes."""
+    """The rights of a valid token: to act as this account, for these purposes."""
 
     account: Account
     scopes: frozenset[str]
@@ -59,12 +59,12 @@ class Grant:
 def insert_token(
     tx: Transaction, account_id: int, name: str, scopes: Collection[str], days: int = DEFAULT_DAYS
 ) -> NewToken:
-    """Make a token of an account, and return it: the only time.
+    """Create a token of an account, and return it; it is not shown again.
 
     Parameters
     ----------
     scopes
-        What it is for; what the account may not, the token may not either.
+        Its purposes; the rights of the account limit them.
     days
         How long it lasts.
 
@@ -134,7 +134,7 @@ def revoke_tokens(tx: Transaction, account_id: int, actor: Actor) -> int:
 
 
 def find_grant(tx: Transaction, token: str) -> Grant | None:
-    """Return what a token allows, and note that it was used, once an hour in the audit log.
+    """Return the rights of a token, and record its use, once an hour in the audit log.
 
     Returns
     -------

@@ -26,7 +26,7 @@ _DAY_US = 86_400_000_000
 
 
 def copy_blocks(tx: Transaction, blocks: BlockTable | Iterable[Block], session_id: int | None = None) -> int:
-    """Write blocks, and give the number of rows.
+    """Write blocks, and return the number of rows.
 
     The caller has made sure that the profiles exist (``profiles.lock_consenting``). The days' partitions are made.
 
@@ -48,9 +48,9 @@ def copy_blocks(tx: Transaction, blocks: BlockTable | Iterable[Block], session_i
 
 
 def list_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime) -> list[Block]:
-    """Return what a profile's device sent, as blocks in time order, trimmed to ``[since, until)`` of server time.
+    """Return a profile's live samples as blocks in time order, trimmed to ``[since, until)`` of server time.
 
-    Segments follow one another whole, so that a block without ``starts_run`` continues the one before it that is not
+    Segments are not interleaved, so that a block without ``starts_run`` continues the one before it that is not
     late. A block that lost its first samples to the trimming does not start a run.
     Imported samples belong to their sessions and are not among these.
     """
@@ -58,7 +58,7 @@ def list_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime)
 
 
 def read_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime) -> BlockTable:
-    """Return what ``list_blocks`` gives, as columns."""
+    """Return the blocks of ``list_blocks`` as columns."""
     query = "user_id = %s AND session_id IS NULL AND started_at >= %s AND started_at < %s"
     found = _read(tx, query, (user_id, since - timedelta(microseconds=MAX_ROW_US), until))
     return trimmed(found, us_from_utc(since), us_from_utc(until))
@@ -93,7 +93,7 @@ def last_sample_at(tx: Transaction, user_id: int) -> datetime | None:
 
 
 def ensure_partition(tx: Transaction, day: date) -> None:
-    """Make the partition of a day (UTC) unless it is there."""
+    """Create the partition of a day (UTC) unless it exists."""
     execute(tx, "SELECT ensure_sample_partition(%s)", (day,))
 
 
@@ -108,12 +108,12 @@ def read_progress(tx: Transaction, stream: str, partition: int, created_at: date
 
 
 def lock_progress(tx: Transaction, stream: str, partition: int, created_at: datetime) -> int:
-    """Return the last journal sequence that is stored, and let nobody else store until the transaction ends.
+    """Return the last journal sequence that is stored, locked against other store tasks until the transaction ends.
 
     Raises
     ------
     NotFoundError
-        Another store task already reads a newer stream of this name: this one is gone.
+        Another store task already reads a newer stream of this name: this one no longer exists.
     """
     execute(
         tx,
@@ -143,7 +143,7 @@ def save_progress(tx: Transaction, stream: str, partition: int, created_at: date
 
 
 def take_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime) -> BlockTable:
-    """Remove the rows that hold samples of ``[since, until)`` of server time, and give them whole."""
+    """Remove the rows with samples in ``[since, until)`` of server time, and return them untrimmed."""
     return _copied(
         tx,
         f"""

@@ -1,4 +1,4 @@
-"""What may be stored: every rule about values in one place, each with a message that names the field."""
+"""Validation of stored values: all rules in one module, each with a message that names the field."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def name(field: str, value: str, max_length: int, *, is_login: bool = False) -> 
     Raises
     ------
     InvalidValueError
-        It is empty, too long, or has a character that does not show or changes the order of others.
+        It is empty, too long, or has an invisible or reordering character.
     """
     stripped = normal_form.composed(value) if is_login else normal_form.normalised(value)
     if not 1 <= len(stripped) <= max_length:
@@ -53,12 +53,12 @@ def name(field: str, value: str, max_length: int, *, is_login: bool = False) -> 
 
 
 def normalised(login: str) -> str:
-    """Return a login as it is stored, to look for it."""
+    """Return a login in stored form, for looking it up."""
     return normal_form.composed(storable(login))
 
 
 def free_name(value: str, taken: Iterable[str], refusal: Callable[[str], ConflictError]) -> None:
-    """Accept a name that no other one equals, compared without case.
+    """Check that no other name equals this one, compared without case.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def _length_problem(field: str, max_length: int, length: int) -> str:
 
 
 def _shows(letter: str) -> bool:
-    return letter.isprintable() or letter in "\u200c\u200d"  # joiners are looked at where they stand
+    return letter.isprintable() or letter in "\u200c\u200d"  # joiners are checked in context
 
 
 def text(field: str, value: str, max_length: int = MAX_NOTES) -> str:
@@ -100,7 +100,7 @@ def text(field: str, value: str, max_length: int = MAX_NOTES) -> str:
 
 
 def storable(value: str) -> str:
-    """Return a text that PostgreSQL takes: it refuses NUL, and UTF-8 has no lone surrogates."""
+    """Return a text that PostgreSQL accepts: without NUL and lone surrogates."""
     return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
@@ -124,7 +124,7 @@ def aware(field: str, value: datetime) -> datetime:
 
 
 def interval(started_at: datetime, ended_at: datetime) -> None:
-    """Accept an interval that has a length.
+    """Check that an interval has a length.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def interval(started_at: datetime, ended_at: datetime) -> None:
 
 
 def device(value: Device) -> None:
-    """Accept a device that the whole platform can work with.
+    """Check that a device is valid for the whole platform.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def device(value: Device) -> None:
 
 
 def channels(names: Sequence[str]) -> None:
-    """Accept the channel names of a device.
+    """Check the channel names of a device.
 
     Raises
     ------
@@ -213,7 +213,7 @@ def channels_used(chosen: Sequence[str] | None, available: Sequence[str]) -> tup
 
 
 def decision(value: DecisionSpec) -> None:
-    """Accept how predictions become decisions.
+    """Check a decision spec.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Consent: a history of what each person agrees to, and the texts word for word."""
+"""Consent: the history of each person's consents, and the exact texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ASK = {"recording": "being recorded", "video": "being filmed", "shared_models":
 
 
 def insert_consent(tx: Transaction, user_id: int, new: NewConsent) -> None:
-    """Write down what a person agrees to from now on; earlier entries stay as history.
+    """Insert a person's new consent; earlier entries stay as history.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def consenting(tx: Transaction, user_ids: Sequence[int], scope: ConsentScope) ->
 
 
 def require(tx: Transaction, user_id: int, scope: ConsentScope) -> None:
-    """Go on only if a person agrees to something.
+    """Raise unless a person agrees to something.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from semg.store.pool import Transaction, execute, rows
 
 
 def insert_decisions(tx: Transaction, decisions: Sequence[Decision]) -> int:
-    """Store decisions in one statement, and give how many; those of profiles that are gone are left out.
+    """Store decisions in one statement, and return how many; those of profiles that are gone are left out.
 
     ``confidence`` is stored as a 32-bit number.
     """
@@ -49,7 +49,7 @@ def insert_decisions(tx: Transaction, decisions: Sequence[Decision]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRun:
-    """Equal decisions that followed one another, in microseconds of the server's clock; no label: unsure."""
+    """A run of consecutive equal decisions, in microseconds of the server's clock; no label: rejected."""
 
     label: str | None
     begin_us: int

@@ -50,7 +50,7 @@ def get_gesture(tx: Transaction, gesture_id: int) -> Gesture:
 
 
 def insert_gesture(tx: Transaction, user_id: int, name: str, description: str = "", phrase: str = "") -> int:
-    """Add a gesture at the end of the bank, and give its number.
+    """Add a gesture at the end of the bank, and return its number.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def update_gesture(
 
 
 def delete_gesture(tx: Transaction, gesture_id: int, *, force: bool = False) -> int:
-    """Remove a gesture, and give how many repetitions went with it.
+    """Remove a gesture, and return how many repetitions went with it.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def delete_gesture(tx: Transaction, gesture_id: int, *, force: bool = False) -> 
 
 
 def reorder_gestures(tx: Transaction, user_id: int, gesture_ids: Sequence[int]) -> None:
-    """Put the bank into this order.
+    """Set the order of the bank.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def reorder_gestures(tx: Transaction, user_id: int, gesture_ids: Sequence[int]) 
 
 
 def copy_bank(tx: Transaction, from_user_id: int, to_user_id: int) -> int:
-    """Add to one bank the gestures of another that it does not have, with phrases and prompts; give how many."""
+    """Add to one bank the gestures of another that it does not have, with phrases and prompts; return how many."""
     known = {gesture.name for gesture in list_gestures(tx, to_user_id)}
     missing = [gesture for gesture in list_gestures(tx, from_user_id) if gesture.name not in known]
     for gesture in missing:
@@ -202,14 +202,14 @@ def copy_bank(tx: Transaction, from_user_id: int, to_user_id: int) -> int:
 
 
 def set_prompt(tx: Transaction, gesture_id: int, content: bytes) -> str:
-    """Store the picture or video that shows how a gesture is performed, and give its media type.
+    """Store the picture or video that shows how a gesture is performed, and return its media type.
 
     Raises
     ------
     NotFoundError
         There is no such gesture.
     InvalidValueError
-        It is none of the known kinds, or too large.
+        It is of an unknown kind, or too large.
     """
     get_gesture(tx, gesture_id)
     if len(content) > MAX_PROMPT_BYTES:
@@ -259,7 +259,7 @@ def _phrase(phrase: str) -> str:
 
 
 def _lock_bank(tx: Transaction, user_id: int) -> None:
-    """Let one change of a bank at a time number its gestures."""
+    """Lock the numbering of a bank's gestures until the transaction ends."""
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE", (user_id,)) is None:
         raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
 

@@ -67,7 +67,7 @@ def insert_model(
 
 
 def activate_model(tx: Transaction, user_id: int, version: int) -> None:
-    """Let this version decide for the profile from now on; an older one is a rollback.
+    """Activate this version for the profile; an older one is a rollback.
 
     Raises
     ------

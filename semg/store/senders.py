@@ -1,4 +1,4 @@
-"""Text senders (v1) whose number is no profile's, and the profile that each is assigned to."""
+"""Text senders (v1) with other numbers than those of profiles, and the profiles that they are assigned to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_NUMBER = 2**63 - 1
 
 
 def assign_sender(tx: Transaction, number: int, user_id: int) -> None:
-    """Let text datagrams with a number be stored for a profile, from the next second on.
+    """Assign text datagrams with a number to a profile, from the next second on.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def assign_sender(tx: Transaction, number: int, user_id: int) -> None:
 
 
 def release_sender(tx: Transaction, number: int, user_id: int) -> bool:
-    """Refuse a number's datagrams again, and tell whether it was this profile's until now."""
+    """Remove a number's assignment, and return whether it was assigned to this profile."""
     return execute(tx, "DELETE FROM text_senders WHERE number = %s AND user_id = %s", (number, user_id)) > 0
 
 

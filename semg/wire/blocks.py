@@ -1,7 +1,7 @@
 """Sample blocks on the bus: a columnar message with the blocks of one or many profiles.
 
 The same bytes serve ``semg.journal.<partition>`` (blocks of many profiles) and ``semg.samples.<userid>`` (blocks of
-one). Little-endian throughout; ``docs/wire.md`` draws the layout.
+one). Little-endian throughout; ``docs/wire.md`` shows the layout.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def encode_table(table: BlockTable) -> bytes:
 
 
 def decode_table(message: bytes) -> BlockTable:
-    """Read a message of blocks. The values are a read-only view of the message.
+    """Decode a message of blocks. The values are a read-only view of the message.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def decode_table(message: bytes) -> BlockTable:
 
 
 def decode_blocks(message: bytes) -> list[Block]:
-    """Read a message as blocks, each by itself.
+    """Decode a message into separate blocks.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How the power of a signal is spread over frequencies."""
+"""Power spectral density of signals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Spectrum:
     density
         float64 ``(k, n_channels)``, in the sensor's unit squared per hertz.
     median_hz
-        float64 ``(n_channels,)``: half of the power lies below it; it falls with fatigue.
+        float64 ``(n_channels,)``: median frequency, which decreases with fatigue.
     n_pieces
         Number of segments averaged.
     """
@@ -34,7 +34,7 @@ class Spectrum:
 
 
 def spectrum(runs: Sequence[NDArray[np.float32]], rate_hz: float) -> Spectrum | None:
-    """Return the averaged spectrum of unbroken runs of samples; None when none lasts a second.
+    """Return the averaged spectrum of runs of samples without gaps; None when none lasts a second.
 
     Segments of one second with a Hann window that overlap by half (Welch, 1967).
 

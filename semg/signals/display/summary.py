@@ -1,4 +1,4 @@
-"""A long signal in bins of a fifth of a second: what a picture of hours needs, without reading every sample again."""
+"""Summarise a long signal in bins of a fifth of a second, to display hours without reading every sample again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Summary:
     Attributes
     ----------
     bin_us
-        int64 ``(m,)``: server time at which each bin begins, a multiple of ``BIN_US``, growing.
+        int64 ``(m,)``: server time at which each bin begins, a multiple of ``BIN_US``, increasing.
     count
         int32 ``(m,)``: samples in the bin.
     low, high, mean, variance
@@ -107,7 +107,7 @@ def join(summaries: Sequence[Summary], rate_hz: float) -> Summary | None:
 
 
 def draw(summary: Summary, since_us: int, until_us: int, n_columns: int) -> DecimatedSignal | None:
-    """Return the bins that reach into a time as at most ``2 · n_columns`` points; None without samples.
+    """Decimate the bins that overlap a time range to at most ``2 · n_columns`` points; None without samples.
 
     A bin at an edge counts as a whole: figures are off by a fifth of a second at most.
     """
@@ -150,7 +150,7 @@ def to_bytes(summary: Summary, start_us: int) -> bytes:
 
 
 def from_bytes(content: bytes | memoryview) -> Summary:
-    """Return what ``to_bytes`` made.
+    """Decode the bytes of ``to_bytes``.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Run windows of many people's classifiers in one pass: operations without weights are done once for all.
 
 Scaling, features and the unfolding of the convolutions run over all windows at once; only the products with a person's
-own weights are a call for each person. Stacking the weights would copy 146 kB a window, which costs more.
+own weights need a call for each person. Stacking the weights would copy 146 kB per window, which costs more.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Weights = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A classifier with its weights laid out for a pass of many.
+    """A classifier with its weights arranged for batched passes.
 
     Attributes
     ----------
     batch_key
-        Classifiers for which this is equal can go in one pass.
+        Batch key: classifiers with equal keys can share a pass.
     small
         Concatenated offset and gain of the scaling, ensemble weights and biases of the convolutions.
     convolutions
@@ -41,7 +41,7 @@ class Member:
     linear, dense, head
         Steps of the discriminant, of the dense branch, and the network's last one.
     centre
-        What is taken from the features, ``(F,)``.
+        Subtracted from the features, ``(F,)``.
     """
 
     classifier: Classifier
@@ -79,10 +79,10 @@ def prepare(classifier: Classifier) -> Member:
     n_dense = sum(name.startswith("dense") and name.endswith("_weight") for name in arrays)
     dense = tuple((arrays[f"dense{layer}_weight"], arrays[f"dense{layer}_bias"]) for layer in range(n_dense))
     envelope = classifier.conditioning.sensor == "envelope"
-    alike = (classifier.kind, spectral, shape, envelope, layers, len(arrays["mix"]), n_dense, "centre" in arrays)
+    batch_key = (classifier.kind, spectral, shape, envelope, layers, len(arrays["mix"]), n_dense, "centre" in arrays)
     return Member(
         classifier,
-        alike,
+        batch_key,
         np.concatenate(chunks, dtype=np.float32),
         tuple(arrays[f"conv{layer}_weight"] for layer in range(len(layers))),
         ((arrays["lda_coef"].T.astype(np.float64), arrays["lda_intercept"].astype(np.float64)),),
@@ -97,7 +97,7 @@ def predict_batch(
     windows: NDArray[np.float32],
     shifts: Sequence[NDArray[np.float32] | None] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the probabilities of windows, each by its own classifier, and their features.
+    """Return the probabilities of windows, each from its own classifier, and their features.
 
     Equal to ``Classifier.predict_proba`` of each, within 1e-5.
 
@@ -136,7 +136,7 @@ def predict_batch(
 
 
 def _layers(classifier: Classifier) -> tuple[tuple[int, int, int], ...]:
-    """Return rows of weights, outputs and stride of each convolution."""
+    """Return the rows of weights, the outputs and the stride of each convolution."""
     arrays = classifier.arrays
     layers: list[tuple[int, int, int]] = []
     while f"conv{len(layers)}_weight" in arrays:
@@ -154,9 +154,11 @@ def _predict(
     first, runs = members[0].classifier, _runs(members)
     if len(runs) == 1 and (shifts is None or all(shift is shifts[0] for shift in shifts)):
         return _predict_one(first, windows, wide, shifts[0] if shifts else None)
-    n_channels, n_mix = len(first.channels), len(first.arrays["mix"])
+    n_channels, n_ensemble = len(first.channels), len(first.arrays["mix"])
     small = np.stack([member.small for member in members])
-    offset, gain, mix, biases = np.split(small, [n_channels, 2 * n_channels, 2 * n_channels + n_mix], axis=1)
+    offset, gain, ensemble_weights, biases = np.split(
+        small, [n_channels, 2 * n_channels, 2 * n_channels + n_ensemble], axis=1
+    )
     scaled = windows - offset[:, :, None]
     scaled *= gain[:, :, None]
     features = forward.branch_features(first.kind, first.arrays, scaled, first.conditioning.sensor == "envelope")
@@ -165,15 +167,15 @@ def _predict(
     if first.kind == "cnn":
         pooled = _pooled(scaled, runs, biases)
         network = forward.log_softmax(_products(pooled, runs, [run.member.head for run in runs], wide))
-        share = mix[:, :1]
+        share = ensemble_weights[:, :1]
         scores = forward.log_softmax(scores)
         if members[0].dense:
             dense = forward.log_softmax(_products(moved, runs, [run.member.dense for run in runs], wide))
-            dense_share = mix[:, 1:2]
+            dense_share = ensemble_weights[:, 1:2]
             scores = share * network + dense_share * dense + (1 - share - dense_share) * scores
         else:
             scores = share * network + (1 - share) * scores
-    return forward.softmax(scores * mix[:, -1:]), features
+    return forward.softmax(scores * ensemble_weights[:, -1:]), features
 
 
 def _predict_one(

@@ -1,4 +1,4 @@
-"""What would help a classifier most, in one plain sentence, and which channels say nothing."""
+"""Advise in one sentence what would improve a classifier most, and find channels without signal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POOR_RECALL = 0.85
 
 
 def silent_channels(windows: NDArray[np.float32], channels: Sequence[str]) -> list[str]:
-    """Return the names of channels that next to nothing comes from."""
+    """Return the names of channels with almost no signal."""
     if len(windows) == 0:
         return []
     spread = windows.std(axis=(0, 2), dtype=np.float64)
@@ -33,7 +33,7 @@ def advise(
     silent: Sequence[str],
     between_sessions: bool,
 ) -> str:
-    """Return one sentence: the first thing to do that the figures speak for."""
+    """Return one sentence with the first measure that the figures suggest."""
     if silent:
         return f"Channel {', '.join(silent)} is silent: check its electrode and its cable, then record again."
     counts = confusion.sum(axis=1)
@@ -62,7 +62,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def count_repetitions(labels_and_stretches: Sequence[tuple[str, Any]]) -> dict[str, int]:
-    """Return how many different stretches each label has."""
+    """Return the number of stretches of each label."""
     found: dict[str, set[Any]] = {}
     for label, stretch in labels_and_stretches:
         found.setdefault(label, set()).add(stretch)

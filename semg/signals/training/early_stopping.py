@@ -1,4 +1,4 @@
-"""When a network's training should end: judged on repetitions or a session that were left out."""
+"""Early stopping: choose the last epoch of a network's training on held-out repetitions or a held-out session."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLEAR = 0.01
 
 
 class EarlyStopping:
-    """How often a network is wrong on windows that it does not learn from, epoch by epoch.
+    """Error rate of a network on held-out windows, by epoch.
 
     Parameters
     ----------

@@ -156,7 +156,7 @@ def fit_network(
     on_epoch
         Called after every epoch with its number from 1 and its mean loss.
     should_stop
-        Asked before every batch.
+        Called before every batch.
     weights
         ``(N,)``: sampling weight of each window, instead of ``options.balance``.
     update
@@ -165,7 +165,7 @@ def fit_network(
     Raises
     ------
     TrainingStopped
-        When ``should_stop`` said so.
+        When ``should_stop`` returned True.
     """
     import torch  # only here: everything else of training must start without it
 

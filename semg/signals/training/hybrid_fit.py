@@ -87,7 +87,7 @@ def fit_personal(
     Raises
     ------
     TrainingStopped
-        When ``should_stop`` said so.
+        When ``should_stop`` returned True.
     """
     n_channels, length = training_set.windows.shape[1:]
     crossover = 0.0 if training_set.envelope else choose_crossover_hz(n_channels, length, training_set.rate_hz)

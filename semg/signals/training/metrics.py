@@ -30,7 +30,7 @@ class Scores:
     macro_f1
         Mean F1 over the classes that occur in the truth or are predicted.
     chance
-        What always naming the most frequent class would score as ``accuracy``.
+        ``accuracy`` of always predicting the most frequent class.
     """
 
     n: int

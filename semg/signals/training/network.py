@@ -23,8 +23,8 @@ class NetworkShape:
 def network_shape(n_channels: int, window_samples: int, n_classes: int, rate_hz: float) -> NetworkShape:
     """Return a network whose receptive fields are durations, whatever the sampling rate.
 
-    The first layer looks at 25 ms every 5 ms; from there on all rates look alike. Layers that a short window has
-    no room for are narrowed.
+    The first layer looks at 25 ms every 5 ms; after it all rates are equivalent. Layers that do not fit a short
+    window are narrowed.
     """
     wanted = ((32, max(3, round(0.025 * rate_hz)), max(1, round(0.005 * rate_hz))), (48, 5, 2), (64, 3, 1))
     layers, length = [], window_samples

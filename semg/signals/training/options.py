@@ -75,7 +75,7 @@ class TrainingOptions:
 
     @staticmethod
     def from_mapping(values: Mapping[str, Any]) -> TrainingOptions:
-        """Return the options of a job's JSON object; names that are not given keep their defaults.
+        """Return the options of a job's JSON object; missing names keep their defaults.
 
         Raises
         ------

@@ -19,7 +19,7 @@ class EpochPoint:
 
 
 def epoch_line(point: EpochPoint) -> str:
-    """Return the line that a training says after an epoch."""
+    """Return the log line of an epoch."""
     return f"{point.what}: epoch {point.epoch} of {point.epochs}, loss {point.loss:.3f}"
 
 

@@ -1,4 +1,4 @@
-"""What a classifier scores on windows that no fitting step has seen."""
+"""Scores of a classifier on held-out windows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMED_WINDOWS = 200
 
 
 def figures(classes: Sequence[str], data: WindowSet, probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """Return the figures of predictions on held-out windows, JSON-able, at window level.
+    """Return the figures of predictions on held-out windows, JSON-serialisable, at window level.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def figures(classes: Sequence[str], data: WindowSet, probabilities: NDArray[np.f
 
 
 def evaluate(classifier: Classifier, data: WindowSet) -> dict[str, Any]:
-    """Return ``figures`` of a classifier as it is stored: it follows no stream."""
+    """Return ``figures`` of a stored classifier without adaptation."""
     return figures(classifier.classes, data, classifier.predict_proba(data.windows))
 
 

@@ -13,7 +13,7 @@ RATE_TOLERANCE = 0.01
 
 
 def session_name(session: LabelledSamples, number: int) -> str:
-    """Return what a session is called in a message."""
+    """Return the name of a session for a message."""
     return f"session {session.stretches[0].session}" if session.stretches else f"session number {number}"
 
 
@@ -68,7 +68,7 @@ def check_sessions(sessions: Sequence[LabelledSamples], wanted: Sequence[str] | 
 def check_windows(
     data: WindowSet, sessions: Sequence[LabelledSamples], window_ms: float, min_repetitions: int = 2
 ) -> None:
-    """Check that the windows of the sessions can be learned from and tested.
+    """Check that the windows of the sessions suffice for training and testing.
 
     Raises
     ------

@@ -127,7 +127,7 @@ def train(
     TrainingError
         When no classifier can be fitted on the data; the message says why and what to do.
     TrainingStopped
-        When ``should_stop`` said so.
+        When ``should_stop`` returned True.
     """
     started = time.perf_counter()
     trainer = Trainer(

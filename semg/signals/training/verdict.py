@@ -58,7 +58,7 @@ class Verdict:
 
 
 def judge_version(report: Mapping[str, Any], alignment: LabelAlignment | None = None) -> Verdict:
-    """Judge a version by its report.
+    """Assess a version by its report.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def compare_with_active(report: Mapping[str, Any], active: Mapping[str, Any] | N
 
     Both are compared on the same held-out windows: those of sessions that the active version has never seen
     (``previous`` in the report), or, when it was trained on all of these sessions, by its own report, if that held out
-    the very same windows in turn.
+    the same windows.
     """
     mine, theirs, windows = report.get("balanced_accuracy"), None, int(report.get("windows") or 0)
     previous = report.get("previous") or {}
@@ -144,7 +144,7 @@ def compare_with_active(report: Mapping[str, Any], active: Mapping[str, Any] | N
 
 
 def _mismatch(alignment: LabelAlignment) -> str:
-    """Return how labels do not match the signal, as a sentence's end; empty when they do."""
+    """Return how the labels mismatch the signal, as the end of a sentence; empty when they match."""
     if abs(alignment.lag_ms) >= SHIFTED_MS and alignment.best - alignment.correlation >= SHIFTED_GAIN:
         word = "before" if alignment.lag_ms > 0 else "after"
         return (

@@ -104,7 +104,7 @@ def test_another_version_begins_anew_and_windows_for_the_last_one_do_not_disturb
 def test_stream_that_another_request_has_is_answered_as_stored(classifier, windows) -> None:
     predictor = InMemory({1: Loaded(1, prepare(classifier))})
     ask(predictor, windows[:100])
-    held = predictor._followers.take(1, 1, 7, classifier)
+    held = predictor._adapters.take(1, 1, 7, classifier)
     stored = classifier.predict_proba(windows[:10])
     np.testing.assert_allclose(ask(predictor, windows[:10]), stored, atol=1e-5)
     held.busy.release()

@@ -43,7 +43,7 @@ def test_columns_and_single_windows_are_the_same_bytes() -> None:
         ]
     )
     found = {part.windows.shape: part for part in decode_alike(body)}
-    assert found[(2, 4, 25)].places.tolist() == [3, 4]
+    assert found[(2, 4, 25)].indices.tolist() == [3, 4]
     assert found[(2, 4, 25)].windows.tobytes() == narrow.tobytes()
     assert found[(3, 8, 50)].user_ids.tolist() == [5, 6, 7]
     assert found[(3, 8, 50)].model_versions.tolist() == [1, 2, 3]
