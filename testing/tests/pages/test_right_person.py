@@ -259,8 +259,8 @@ def test_every_button_that_writes_names_its_person(open_page: Open, pool: Pool, 
 def test_end_of_a_capture_is_not_told_of_another(open_page: Open, pool: Pool, two: Two) -> None:
     with pool.transaction() as tx:
         session = sessions.list_sessions(tx, two.ada)[0]
-    assert "0 repetitions recorded" in all_text(open_page(CAPTURE, profile_id=two.ada, captured=session.session_id))
-    assert "0 repetitions recorded" not in all_text(open_page(CAPTURE, profile_id=two.bea, captured=session.session_id))
+    assert "of Ada ended" in all_text(open_page(CAPTURE, profile_id=two.ada, captured=session.session_id))
+    assert "of Ada ended" not in all_text(open_page(CAPTURE, profile_id=two.bea, captured=session.session_id))
 
 
 # Imports
