@@ -26,26 +26,26 @@ class StreamWindow:
     stream_adapter: StreamAdapter | None
 
 
-def answer(requests: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
+def answer(window_requests: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
     """Predict windows of many profiles, in as few passes as their adaptation permits.
 
     Parameters
     ----------
-    requests
+    window_requests
         Windows of one stream in time order; the caller must hold their stream adapters exclusively.
     probabilities
         Float32 ``(n, K)``, filled at each window's index; NaN where a classifier fails.
     """
-    while requests:
-        now, requests = _next_pass(requests)
+    while window_requests:
+        now, window_requests = _next_pass(window_requests)
         _answer_now(now, probabilities)
 
 
-def _next_pass(requests: list[StreamWindow]) -> tuple[list[StreamWindow], list[StreamWindow]]:
+def _next_pass(window_requests: list[StreamWindow]) -> tuple[list[StreamWindow], list[StreamWindow]]:
     """Return the windows that can be predicted now, and those that wait for the adaptation to these."""
     left: dict[int, int] = {}
     now, later = [], []
-    for one in requests:
+    for one in window_requests:
         if one.stream_adapter is not None:
             room = left.setdefault(id(one.stream_adapter), one.stream_adapter.room)
             if room == 0:
@@ -56,10 +56,10 @@ def _next_pass(requests: list[StreamWindow]) -> tuple[list[StreamWindow], list[S
     return now, later
 
 
-def _answer_now(requests: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
+def _answer_now(window_requests: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
     """Predict windows, those with one batch key in one pass, and update the stream adapters."""
     groups: dict[Hashable, list[StreamWindow]] = defaultdict(list)
-    for one in requests:
+    for one in window_requests:
         groups[one.member.batch_key].append(one)
     for group in groups.values():
         answers, features = _predict(group)

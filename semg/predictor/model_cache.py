@@ -156,7 +156,7 @@ class Predictor:
         """
         n = sum(len(table.indices) for table in tables)
         users, versions, statuses, classes = (np.zeros(n, np.int64) for _ in range(4))
-        requests: list[StreamWindow] = []
+        window_requests: list[StreamWindow] = []
         taken: list[StreamAdapter] = []
         try:
             for table in tables:
@@ -173,10 +173,10 @@ class Predictor:
                             found[key] = (status, version, member, stream_adapter)
                     statuses[index], versions[index], member, stream_adapter = found[key]
                     if member is not None:
-                        requests.append(StreamWindow(index, member, window, stream_adapter))
+                        window_requests.append(StreamWindow(index, member, window, stream_adapter))
                         classes[index] = len(member.classifier.classes)
             probabilities = np.zeros((n, int(classes.max(initial=0))), np.float32)
-            answer(requests, probabilities)
+            answer(window_requests, probabilities)
         finally:
             for stream_adapter in taken:
                 stream_adapter.busy.release()

@@ -220,31 +220,31 @@ class PopulationPrior:
         """Return the prior of a training; ``rotation_model`` determines how its band is worn."""
         if len(self.people) < 2:
             return None
-        names, aligned_people = self._in_common_order(envelope)
+        names, rotated = self._in_common_order(envelope)
         size = self.people[0].within.shape[0]
         count = np.zeros(len(names))
-        total, total_rotation = np.zeros((len(names), size)), np.zeros((len(names), self.people[0].turn_means.shape[1]))
-        for person in aligned_people:
+        total, rotation_sum = np.zeros((len(names), size)), np.zeros((len(names), self.people[0].turn_means.shape[1]))
+        for person in rotated:
             rows = [names.index(name) for name in person.classes]
             count[rows] += 1
             total[rows] += person.means
-            total_rotation[rows] += person.turn_means
+            rotation_sum[rows] += person.turn_means
         means = total / count[:, None]
         within, repetition = (
-            np.mean([getattr(person, what) for person in aligned_people], axis=0) for what in ("within", "repetition")
+            np.mean([getattr(person, what) for person in rotated], axis=0) for what in ("within", "repetition")
         )
-        residuals = np.concatenate([p.means - means[[names.index(name) for name in p.classes]] for p in aligned_people])
+        residuals = np.concatenate([p.means - means[[names.index(name) for name in p.classes]] for p in rotated])
         between = shrink(residuals.T @ residuals / max(1, len(residuals) - len(names)), RIDGE)
-        gestures = np.concatenate([p.means for p in aligned_people])
+        gestures = np.concatenate([p.means for p in rotated])
         scatter = shrink(gestures.T @ gestures, RIDGE)
-        scatter /= sum(len(p.classes) for p in aligned_people)
+        scatter /= sum(len(p.classes) for p in rotated)
         shared = [(k, names.index(name)) for k, name in enumerate(classes) if name in names]
         own = np.zeros((len(classes), size))
         if len(shared) >= 2:
             mine, theirs = (list(each) for each in zip(*shared, strict=True))
             best = _match(
                 rotation_model.means[mine],
-                (total_rotation / count[:, None])[theirs],
+                (rotation_sum / count[:, None])[theirs],
                 rotation_model.precision,
                 feature_indices(self.n_channels, envelope),
             )
@@ -264,7 +264,7 @@ class PopulationPrior:
         names = sorted({name for person in self.people for name in person.classes})
         precision = np.linalg.inv(np.mean([person.turn_covariance for person in self.people], axis=0))
         known: dict[str, list[NDArray[np.float64]]] = {}
-        aligned_people = []
+        rotated = []
         for person in self.people:
             shared = [k for k, name in enumerate(person.classes) if name in known]
             best = 0
@@ -279,10 +279,10 @@ class PopulationPrior:
                 means=person.means[:, order],
                 turn_means=person.turn_means[:, rotation_order],
             )
-            aligned_people.append(moved)
+            rotated.append(moved)
             for name, mean in zip(moved.classes, moved.turn_means, strict=True):
                 known.setdefault(name, []).append(mean)
-        return names, aligned_people
+        return names, rotated
 
     def _feature_indices(self, envelope: bool) -> NDArray[np.intp]:
         return band_feature_indices(self.n_channels, 2 if self.crossover > 0 else 1, envelope)
