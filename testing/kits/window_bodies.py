@@ -56,7 +56,7 @@ def decode_request(body: bytes) -> list[WindowRequest]:
         (place, WindowRequest(user_id, version, window, stream))
         for part in decode_alike(body)
         for place, user_id, version, stream, window in zip(
-            *map(np.ndarray.tolist, (part.places, part.user_ids, part.model_versions, part.streams)),
+            *map(np.ndarray.tolist, (part.indices, part.user_ids, part.model_versions, part.streams)),
             part.windows,
             strict=True,
         )
