@@ -284,7 +284,7 @@ def test_canceled_before_it_is_judged_decides_nothing_and_leaves_why_in_the_repo
     with pool.transaction() as tx:
         assert models.find_active(tx, user_id) is None
         (model,) = models.list_models(tx, user_id)
-    assert "canceled" in model.report["incomplete"]
+    assert "cancelled" in model.report["incomplete"]
 
 
 def test_base_is_made_of_who_consents_and_never_of_the_person(settings, pool, recordings, add_session) -> None:

@@ -41,7 +41,7 @@ def test_consent_is_withdrawn_and_given_again(open_page: Open, pool: Pool, profi
         assert not agrees(profiles.get_profile(tx, profile_id).consent, "recording")
     page.checkbox(key=f"consent-{profile_id}-video").check()
     button(page, "Record Ada's consent").click().run()
-    assert "needs the consent to the recording too" in page.error[0].value
+    assert "Tick the recording too" in page.error[0].value
     page.checkbox(key=f"consent-{profile_id}-recording").check()
     button(page, "Record Ada's consent").click().run()
     assert not page.error
