@@ -1,4 +1,4 @@
-"""The only reader of the environment and of ``.env``.
+"""The settings: environment and ``.env``, read here and, for what children get, in ``environment``.
 
 Every setting has a default that works on one machine. Names are public: README, "Settings", lists them.
 """
