@@ -44,7 +44,7 @@ def expire(settings: Settings, pool: Pool, now: datetime, stop: threading.Event)
     with pool.transaction() as guard:
         if not retention.try_lock(guard):
             return
-        _expire_small(settings, pool, now)
+        _expire_videos_and_rows(settings, pool, now)
         _expire_backups(settings, now)
         if settings.keep_samples_days:
             _expire_samples(settings, pool, now, stop)
@@ -52,7 +52,7 @@ def expire(settings: Settings, pool: Pool, now: datetime, stop: threading.Event)
             _expire_decisions(settings, pool, now, stop)
 
 
-def _expire_small(settings: Settings, pool: Pool, now: datetime) -> None:
+def _expire_videos_and_rows(settings: Settings, pool: Pool, now: datetime) -> None:
     """Delete expired rows of the small tables."""
     with pool.transaction() as tx:
         erasing.forget_spans(tx, now - JOURNAL_PAST)
