@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from semg.domain import Job, Model, Session
 from semg.errors import (
@@ -25,6 +24,7 @@ from semg.signals.training.fitting import TrainingStopped
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.train import TrainingProgress, train
+from semg.signals.training.training_report import Activation, TrainingReport
 from semg.signals.training.verdict import compare_with_active
 from semg.store import consents, jobs, models, profiles
 from semg.store import sessions as sessions_store
@@ -108,19 +108,19 @@ class _Version:
                 self._job.job_id,
                 artifact,
                 metadata,
-                {"pending": True, "classifier": classifier.kind},
+                TrainingReport(pending=True, classifier=classifier.kind).as_json(),
                 self._settings.max_model_bytes,
             )
 
-    def complete(self, report: dict[str, Any]) -> Finished:
+    def complete(self, report: TrainingReport) -> Finished:
         """Store the report, let the version decide when it is good enough for that, and end the job."""
         assert self.number is not None
         user_id = self._job.user_id
         with self._pool.transaction() as tx:
             active = models.find_active(tx, user_id)
             why = _why_not_activated(report, active)
-            report["activation"] = {"activated": not why, "why": why}
-            models.update_report(tx, user_id, self.number, report)
+            judged = replace(report, activation=Activation(activated=not why, why=why))
+            models.update_report(tx, user_id, self.number, judged.as_json())
             if not why:
                 models.activate_model(tx, user_id, self.number)
             jobs.complete_job(tx, self._job.job_id)
@@ -134,18 +134,19 @@ class _Version:
             return
         try:
             with self._pool.transaction() as tx:
-                report = {"pending": False, "incomplete": why, "classifier": self._job.classifier}
-                models.update_report(tx, self._job.user_id, self.number, report)
+                report = TrainingReport(
+                    incomplete=why, classifier=self._job.classifier, written=frozenset({"pending", "incomplete"})
+                )
+                models.update_report(tx, self._job.user_id, self.number, report.as_json())
         except SemgError as exc:
             logger.warning("the report's end is not written: %s", exc, extra={"job_id": self._job.job_id})
 
 
-def _why_not_activated(report: dict[str, Any], active: Model | None) -> str:
+def _why_not_activated(report: TrainingReport, active: Model | None) -> str:
     """Return why a version does not decide unasked; empty when it may."""
-    verdict = report["verdict"]
-    if verdict["level"] == "do not use":
-        return str(verdict["sentence"])
-    return compare_with_active(report, None if active is None else active.report)
+    if report.verdict is not None and report.verdict.level == "do not use":
+        return report.verdict.sentence
+    return compare_with_active(report, None if active is None else TrainingReport.from_json(active.report))
 
 
 def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
