@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from dataclasses import dataclass, replace
 
 from semg.domain import Job, Model, Session
@@ -23,7 +24,8 @@ from semg.signals.model.classifier import Classifier
 from semg.signals.training.fitting import TrainingStopped
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.population_prior import PopulationPrior
-from semg.signals.training.train import TrainingProgress, train
+from semg.signals.training.progress import EpochPoint, TrainingProgress
+from semg.signals.training.train import train
 from semg.signals.training.training_report import Activation, TrainingReport
 from semg.signals.training.verdict import compare_with_active
 from semg.store import consents, jobs, models, profiles
@@ -51,11 +53,16 @@ class _Reporter:
         self._job_id = job_id
         self._told_at = 0.0
         self._lines: list[str] = []
+        self._points: deque[EpochPoint] = deque(maxlen=jobs.MAX_EPOCH_POINTS)
+        self._has_new_points = False
         self.stop = False
 
     def __call__(self, progress: TrainingProgress) -> None:
         """Take note of progress; the row gets it when it is time."""
         self._lines.append(progress.line)
+        if progress.point is not None:
+            self._points.append(progress.point)
+            self._has_new_points = True
         if time.monotonic() - self._told_at < REPORT_EVERY_S and progress.percent < 100:
             return
         self._told_at = time.monotonic()
@@ -65,6 +72,8 @@ class _Reporter:
                     self.stop = jobs.update_progress(
                         tx, self._job_id, progress.percent, progress.epoch, progress.epochs, line
                     )
+                if self._has_new_points:
+                    jobs.update_epochs(tx, self._job_id, [point.as_json() for point in self._points])
         except StoreUnavailableError as exc:  # training goes on; the lines are written with the next progress
             logger.warning("progress not written: %s", exc, extra={"job_id": self._job_id})
             return
@@ -72,6 +81,7 @@ class _Reporter:
             logger.info("the job is gone, its profile was deleted", extra={"job_id": self._job_id})
             self.stop = True
         self._lines.clear()
+        self._has_new_points = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ def epoch_figure(points: Sequence[EpochPoint]) -> go.Figure:
             mode="lines+markers" if last else "lines",
             name=chart(what),
             line={"width": 3 if last else 1.2, "color": palette.CHANNELS[index % len(palette.CHANNELS)]},
-            hovertemplate="%{fullData.name}: epoch %{x}, loss %{y:.3f}<extra></extra>",
+            customdata=[_held_out_error(point) for point in mine],
+            hovertemplate="%{fullData.name}: epoch %{x}, loss %{y:.3f}%{customdata}<extra></extra>",
         )
     figure.update_layout(
         height=230,
@@ -40,6 +41,10 @@ def epoch_figure(points: Sequence[EpochPoint]) -> go.Figure:
         font=_FONT,
     )
     return figure
+
+
+def _held_out_error(point: EpochPoint) -> str:
+    return "" if point.held_out_error is None else f", wrong in {100 * point.held_out_error:.1f} % of what was left out"
 
 
 def confusion_figure(report: TrainingReport) -> go.Figure:

@@ -206,10 +206,10 @@ def fit_network(
                 optimiser.step()
                 schedule.step()
                 total += float(loss.detach()) * n
-            on_epoch(epoch, total / per_epoch)
             if look is not None:
                 look(export(network.eval()))
                 network.train()
+            on_epoch(epoch, total / per_epoch)
             if epoch == options.last_epoch:
                 break
         network.eval()

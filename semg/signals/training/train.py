@@ -21,8 +21,9 @@ from semg.signals.training.label_alignment import measure_alignment
 from semg.signals.training.metrics import Scores, score
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.population_prior import PopulationPrior
+from semg.signals.training.progress import TrainingProgress
 from semg.signals.training.splits import Fold, folds_of
-from semg.signals.training.trainer import FoldResult, Trainer, TrainingProgress, follow
+from semg.signals.training.trainer import FoldResult, Trainer, follow
 from semg.signals.training.training_report import (
     FIGURES,
     FINISHED,

@@ -150,7 +150,7 @@ def test_chart_has_no_tag_and_no_entity_of_a_name() -> None:
 
 def test_figures_show_names_of_gestures_and_networks_as_text() -> None:
     name = "<a href='http://a'>%{x}</a>"
-    points = [EpochPoint(name, 1, 2, 0.5), EpochPoint(name, 2, 2, 0.4)]
+    points = [EpochPoint(what=name, epoch=n, epochs=2, loss=0.5 / n) for n in (1, 2)]
     line_of = epoch_figure(points).data[0]
     assert line_of.name == "&lt;a href='http://a'&gt;%{x}&lt;/a&gt;"
     assert line_of.hovertemplate.startswith("%{fullData.name}: ")

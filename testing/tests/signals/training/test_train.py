@@ -15,8 +15,9 @@ from semg.signals.training import train as training
 from semg.signals.training import trainer
 from semg.signals.training.fitting import TrainingStopped
 from semg.signals.training.options import TrainingOptions
+from semg.signals.training.progress import TrainingProgress
 from semg.signals.training.splits import split_held_out
-from semg.signals.training.train import TrainingProgress, fit, train
+from semg.signals.training.train import fit, train
 
 GESTURES = ("rest", "fist", "open_hand")
 PLAN = make_plan(GESTURES, repetitions=4, seconds=2.0)
@@ -56,6 +57,15 @@ def test_progress_grows_to_a_hundred_and_counts_epochs(trained):
     assert percents[-1] == 100
     assert {progress.epoch for progress in trained[1]} >= {1, 2, 3}
     assert all(progress.line for progress in trained[1])
+
+
+def test_progress_holds_every_epoch_with_the_error_on_what_was_left_out(trained):
+    points = [progress.point for progress in trained[1] if progress.point is not None]
+    assert list(dict.fromkeys(point.what for point in points)) == ["held-out test 1", "final fit", "held-out test 2"]
+    assert [(point.epoch, point.epochs) for point in points[:3]] == [(1, 3), (2, 3), (3, 3)]
+    assert all(point.loss > 0 for point in points)
+    assert {point.what for point in points if point.held_out_error is None} == {"final fit"}
+    assert all(0 <= point.held_out_error <= 1 for point in points if point.held_out_error is not None)
 
 
 def test_model_is_small_and_survives_storage(trained):
