@@ -36,7 +36,7 @@ class StreamSpec:
     n_device_channels: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueSlots:
     """Windows that became due in one turn, of different streams.
 
@@ -66,9 +66,14 @@ class DueSlots:
     def take(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> DueSlots:
         """Return some of the windows."""
         return DueSlots(
-            self.slots[places], self.windows[places], self.device_us[places], self.server_us[places],
-            self.received_us[places], self.starts_run[places], self.numbers[places],
-        )  # fmt: skip
+            slots=self.slots[places],
+            windows=self.windows[places],
+            device_us=self.device_us[places],
+            server_us=self.server_us[places],
+            received_us=self.received_us[places],
+            starts_run=self.starts_run[places],
+            numbers=self.numbers[places],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,9 +304,14 @@ class BatchWindowStream:
         self._fresh[slots] = False
         device_us = table.device_us[place]
         due = DueSlots(
-            slots, np.ascontiguousarray(windows.transpose(0, 2, 1)), device_us, device_us + offset_us,
-            table.received_us[place], fresh, self._numbers[slots],
-        )  # fmt: skip
+            slots=slots,
+            windows=np.ascontiguousarray(windows.transpose(0, 2, 1)),
+            device_us=device_us,
+            server_us=device_us + offset_us,
+            received_us=table.received_us[place],
+            starts_run=fresh,
+            numbers=self._numbers[slots],
+        )
         good = np.asarray(np.isfinite(due.windows).all(axis=(1, 2)), bool)
         return due if good.all() else self._without_broken(due, good)
 

@@ -25,7 +25,7 @@ class Minute:
     n_samples: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryKey:
     """Whose samples, of which imported session (0: live ones), of how many channels and at which rate."""
 

@@ -216,7 +216,7 @@ class Datagrams:
         return Datagrams(self.places[places], self.heads[places], self.data[places], self.received_us[places])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoardStreamStates:
     """Where a board's stream stands when nothing but its next datagram is expected."""
 

@@ -34,7 +34,7 @@ looked at in each batch."""
 _LIMIT_US = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
     """What a batch of datagrams said, as columns.
 
@@ -64,7 +64,7 @@ class BatchResult:
     values: Callable[[int], tuple[float, ...]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Source:
     """One sending address as the bench sees it.
 
@@ -128,7 +128,7 @@ class Sources:
                     if refused[index] == datagrams[index] > REFUSED_LOOKED_AT and len(self._limited) < MAX_SOURCES:
                         self._limited[sender] = now_us + _LIMIT_US
                     continue
-                source = self._by_sender[sender] = _Source(readable(arrivals.addresses[place]))
+                source = self._by_sender[sender] = _Source(address=readable(arrivals.addresses[place]))
             source.samples += samples[index]
             source.seen_us = now_us
             source.state = DROP_CODES[heard.codes[place]]

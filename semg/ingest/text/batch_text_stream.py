@@ -30,7 +30,7 @@ _HISTORY_US = 2 * RECENT_US
 """How long accepted samples can be asked for, by their arrival."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Samples of many profiles in the order of their arrival, as columns.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 PIECE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spectrum:
     """Power densities of several channels.
 
@@ -61,4 +61,4 @@ def spectrum(runs: Sequence[NDArray[np.float32]], rate_hz: float) -> Spectrum | 
     frequency_hz = np.fft.rfftfreq(length, 1 / rate_hz)[1:].astype(np.float64)
     share = np.cumsum(density, axis=0)
     middle = np.argmax(share >= 0.5 * share[-1:], axis=0)
-    return Spectrum(frequency_hz, density, frequency_hz[middle], n_pieces)
+    return Spectrum(frequency_hz=frequency_hz, density=density, median_hz=frequency_hz[middle], n_pieces=n_pieces)

@@ -24,7 +24,7 @@ SILENT = 1e-6
 REST_QUANTILE = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Aligned:
     """Windows of several sessions as if recorded with one placement of the band.
 
@@ -136,15 +136,15 @@ def align(
     gain = np.exp(np.log(np.maximum(gains, 1e-12))[last].reshape(-1, n_channels).mean(axis=0)) * moves
     centre = effects[last].reshape(-1, effects.shape[1]).mean(axis=0)
     return Aligned(
-        held,
-        features,
-        offsets[last].reshape(-1, n_channels).mean(axis=0).astype(np.float32),
-        gain.astype(np.float32),
-        centre.astype(np.float32),
-        tuple(turns),
-        model,
-        alike,
-        turn_centre,
+        scaled=held,
+        features=features,
+        offset=offsets[last].reshape(-1, n_channels).mean(axis=0).astype(np.float32),
+        gain=gain.astype(np.float32),
+        centre=centre.astype(np.float32),
+        turns=tuple(turns),
+        turn_model=model,
+        turn_gain=alike,
+        turn_centre=turn_centre,
     )
 
 

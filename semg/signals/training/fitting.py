@@ -28,7 +28,7 @@ class TrainingStopped(TrainingError):
     """Somebody asked the training to stop."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkOptions:
     """How the convolutional branch is trained.
 

@@ -21,7 +21,7 @@ def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], n_classes: in
     return flat.reshape(n_classes, n_classes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
     """Figures of one evaluation; NaN where there is nothing to count.
 

@@ -23,7 +23,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions:
     """How a classifier is trained and how it will decide.
 

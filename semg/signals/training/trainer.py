@@ -144,7 +144,7 @@ class Trainer:
             )
             epochs = self.options.epochs if network else 1
             chosen = PersonalOptions(
-                NetworkOptions(epochs, last_epoch),
+                NetworkOptions(epochs=epochs, last_epoch=last_epoch),
                 DenseOptions(steps=DENSE_STEPS * self.options.epochs),
                 self.seed,
                 mix,
