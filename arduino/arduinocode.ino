@@ -25,9 +25,9 @@
 
 char ssid[] = "YOUR_WIFI_NAME";
 char pass[] = "YOUR_WIFI_PASSWORD";
-int USER_ID = 21;  // text v1 only: the profile's number, as the User Management page shows it
+int USER_ID = 21;  // text v1 only: the profile's number, as the Profiles page shows it
 
-// Binary v2: put the two lines here that User Management shows for your board, such as
+// Binary v2: put the two lines here that Profiles shows for your board, such as
 //     #define BOARD_ID 7
 //     #define BOARD_KEY "64 hexadecimal digits"
 // The key is the board's secret: whoever has it can send in the board's name.

@@ -7,7 +7,7 @@
 #include "sample_timer.h"
 #include "sampling.h"
 
-static_assert(BOARD_ID > 0, "binary v2 needs the BOARD_ID that User Management shows");
+static_assert(BOARD_ID > 0, "binary v2 needs the BOARD_ID that Profiles shows");
 static_assert(semg::isHex(BOARD_KEY, 2 * semg::V2_KEY_BYTES), "BOARD_KEY must be 64 hexadecimal digits");
 
 #if defined(ARDUINO_ARCH_ESP32)

@@ -51,7 +51,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, running.cancel)
     heartbeat = Heartbeat(pool, "nat_inference", worker.metrics)
     heartbeat.start()
-    ready = asyncio.create_task(worker.directory.loaded.wait())
+    ready = asyncio.create_task(worker.registry.loaded.wait())
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
     announce_ready(settings)
     with suppress(asyncio.CancelledError):

@@ -1,7 +1,7 @@
-"""Blocks of many profiles as columns: what travels between socket, bus, inference and store.
+"""Blocks of many profiles as columns, as exchanged between socket, bus, inference and store.
 
 A flush of two hundred wearers is two hundred blocks of a few samples each; as objects each would cost more than its
-samples. Here a flush is four arrays, and what is done to all blocks alike is done once.
+samples. Here a flush is four arrays, and operations apply to all blocks at once.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class BlockTable:
     Attributes
     ----------
     rows
-        ``ROW`` ``(k,)``, one a block.
+        ``ROW`` ``(k,)``, one per block.
     device_us
-        int64 ``(n,)``, the samples of all blocks, one block behind the other.
+        int64 ``(n,)``, the concatenated samples of all blocks.
     received_us
         int64 ``(n,)``.
     values
@@ -61,7 +61,7 @@ class BlockTable:
 
     @property
     def n_samples(self) -> int:
-        """How many samples all blocks have."""
+        """Number of samples of all blocks."""
         return len(self.device_us)
 
     @property
@@ -76,7 +76,7 @@ class BlockTable:
 
     @property
     def n_bytes(self) -> int:
-        """How many bytes the blocks take in a message, beside its header."""
+        """Size of the blocks in a message, in bytes, without the header."""
         return self.rows.nbytes + 8 * self.n_samples + self.values.nbytes
 
     @classmethod
@@ -111,7 +111,7 @@ class BlockTable:
 
     @classmethod
     def joined(cls, tables: Sequence[BlockTable]) -> BlockTable:
-        """Return the blocks of all tables, one table behind the other."""
+        """Return the concatenated blocks of all tables."""
         filled = [table for table in tables if len(table)]
         if len(filled) < 2:
             return filled[0] if filled else cls.empty()
@@ -123,7 +123,7 @@ class BlockTable:
         )
 
     def blocks(self) -> list[Block]:
-        """Return each block by itself; its arrays are views of the columns."""
+        """Return separate blocks, whose arrays are views of the columns."""
         rows, flags = self.rows, self.rows["flags"]
         columns = (
             rows["user_id"].tolist(),
@@ -143,17 +143,17 @@ class BlockTable:
             at, value_at = end, value_end
         return blocks
 
-    def take(self, places: NDArray[np.int64]) -> BlockTable:
-        """Return the blocks at these places, in this order."""
-        if len(places) == len(self) and bool((places[1:] > places[:-1]).all()):
+    def take(self, indices: NDArray[np.int64]) -> BlockTable:
+        """Return the blocks at these indices, in this order."""
+        if len(indices) == len(self) and bool((indices[1:] > indices[:-1]).all()):
             return self
-        rows = self.rows[places]
-        samples = _spread(self.counts, places)
+        rows = self.rows[indices]
+        samples = _spread(self.counts, indices)
         channels = self.rows["n_channels"]
         if len(rows) and bool((channels == channels[0]).all()):
             values = self.values.reshape(-1, int(channels[0]))[samples].ravel()
         else:
-            values = self.values[_spread(self.value_counts, places)]
+            values = self.values[_spread(self.value_counts, indices)]
         return BlockTable(rows, self.device_us[samples], self.received_us[samples], values)
 
     def where(self, wanted: NDArray[np.bool_]) -> BlockTable:
@@ -164,7 +164,7 @@ class BlockTable:
         """Return the same samples in fewer blocks, profile by profile.
 
         A block is added to the profile's previous one when it continues it: same segment, same clock offset, same
-        channels, no run started, not late. The order of a profile's blocks is kept, but late ones go behind.
+        channels, no run started, not late. The order of a profile's blocks is kept, but late ones go last.
         """
         if len(self) < 2:
             return self
@@ -185,10 +185,10 @@ class BlockTable:
         return BlockTable(merged, sorted_.device_us, sorted_.received_us, sorted_.values)
 
 
-def _spread(counts: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the places of the items of groups, whose sizes are ``counts``, for the groups at ``places``."""
-    wanted = counts[places]
-    starts = (np.cumsum(counts) - counts)[places]
+def _spread(counts: NDArray[np.int64], indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the indices of the items in the groups at ``indices``, where all groups' sizes are ``counts``."""
+    wanted = counts[indices]
+    starts = (np.cumsum(counts) - counts)[indices]
     ends = np.cumsum(wanted)
     shift = np.repeat(starts - (ends - wanted), wanted)
     return np.asarray(shift + np.arange(len(shift)), np.int64)
@@ -200,10 +200,10 @@ def _cut_long(begins: NDArray[np.bool_], first_us: NDArray[np.int64], last_us: N
     ends = np.append(starts[1:], len(begins))
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True) if _any_long(starts, first_us, last_us) else ():
         begun_us = int(first_us[start])
-        for place in range(start + 1, end):
-            if int(last_us[place]) - begun_us >= MAX_SPAN_US:
-                begins[place] = True
-                begun_us = int(first_us[place])
+        for index in range(start + 1, end):
+            if int(last_us[index]) - begun_us >= MAX_SPAN_US:
+                begins[index] = True
+                begun_us = int(first_us[index])
 
 
 def _any_long(starts: NDArray[np.int64], first_us: NDArray[np.int64], last_us: NDArray[np.int64]) -> bool:

@@ -17,7 +17,7 @@ from semg.domain import utc_from_us
 from semg.environment import clock_offset_ns
 
 _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Goes on while the machine sleeps."""
+"""Continues while the machine sleeps."""
 
 _SAME_NS = 1_000_000
 """Two clocks that are read one after the other may seem to differ by so much."""

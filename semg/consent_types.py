@@ -28,7 +28,7 @@ class Consent:
         ``recording`` of the signals, ``video`` beside them, use in ``shared_models`` of several people; none:
         withdrawn.
     agreed_at
-        When the person said so; ``recorded_at`` is when it was entered, ``recorded_by`` by whom.
+        When the person agreed; ``recorded_at`` is when it was entered, ``recorded_by`` by whom.
     """
 
     scopes: tuple[ConsentScope, ...]
@@ -40,16 +40,16 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class NewConsent:
-    """A consent to be written down.
+    """A consent to be stored.
 
     Attributes
     ----------
     scopes
         All that is agreed to from now on; none: withdrawn.
     agreed_at
-        When the person said so; now when not given.
+        When the person agreed; now by default.
     recorded_by
-        The login of whoever enters it.
+        The login of the person who enters it.
     """
 
     scopes: tuple[ConsentScope, ...]

@@ -1,4 +1,4 @@
-"""What the layers hand to each other: frozen dataclasses, no behaviour beyond derived values.
+"""Data exchanged between the layers: frozen dataclasses, without behaviour beyond derived values.
 
 Time bases: ``*_us`` of a device counts from the device's boot (or the epoch, if the device knows it); ``*_at`` is
 aware UTC; ``received_us`` and ``server_us`` count microseconds from the Unix epoch on the server's clock.
@@ -71,13 +71,13 @@ class Device:
 
     @property
     def n_channels(self) -> int:
-        """How many channels a sample has."""
+        """Number of channels of a sample."""
         return len(self.channels)
 
 
 @dataclass(frozen=True, slots=True)
 class HighWaterMark:
-    """How far a board was seen: its newest start, and the device time of the newest datagram of that."""
+    """High-water mark of a board: its newest boot, and the device time of that boot's newest datagram."""
 
     boot_id: int
     device_us: int
@@ -122,7 +122,7 @@ class Block:
         True when the samples do not continue the profile's previous block: a boot, a wrap or a gap lies between.
         Conditioning is reset there, live and offline.
     late
-        True for samples whose place in time had already been passed. They are stored and shown, never used in
+        True for samples that later ones have overtaken. They are stored and shown, never used in
         a window.
     device_us
         int64 ``(n,)``, the device's clock.
@@ -145,7 +145,7 @@ class Block:
 
     @property
     def n_samples(self) -> int:
-        """How many samples the block has."""
+        """Number of samples of the block."""
         return int(self.samples.shape[0])
 
     @property
@@ -181,7 +181,7 @@ class WindowSpec:
 
 @dataclass(frozen=True, slots=True)
 class ConditioningSpec:
-    """How raw values become what windows are cut from; see ``semg.signals.conditioning``."""
+    """How raw values are conditioned before windows are cut; see ``semg.signals.conditioning``."""
 
     sensor: Sensor
     rate_hz: float
@@ -191,14 +191,14 @@ class ConditioningSpec:
 
 @dataclass(frozen=True, slots=True)
 class DecisionSpec:
-    """How predictions become decisions: a majority over ``vote_n`` windows, then rejection, with hysteresis.
+    """How predictions become decisions: majority vote over ``vote_n`` windows, then rejection, with hysteresis.
 
     Attributes
     ----------
     min_confidence
-        A label goes on while its mean probability over these windows reaches this.
+        A label continues while its mean probability over these windows reaches this.
     hysteresis
-        A label that begins must reach more: this part of the way from ``min_confidence`` to 1.
+        A label that begins must exceed ``min_confidence`` by this fraction of the distance to 1.
     """
 
     vote_n: int = 3
@@ -207,13 +207,13 @@ class DecisionSpec:
 
     @property
     def begin_confidence(self) -> float:
-        """What the mean probability of a label that begins must reach."""
+        """Mean probability that a label must reach to begin."""
         return self.min_confidence + self.hysteresis * (1.0 - self.min_confidence)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the platform says a person does.
+    """A decision on what a person performs.
 
     ``label`` is None when the vote was rejected; ``confidence`` is then the confidence that was too low.
     """
@@ -232,7 +232,8 @@ class Decision:
 class Profile:
     """A person whose muscles are recorded.
 
-    ``channels_used`` is None for all channels of the device; ``channel_purposes`` tells what channels are for, by name.
+    ``channels_used`` is None for all channels of the device; ``channel_purposes`` describes the channels' purposes, by
+    name.
     """
 
     user_id: int
@@ -315,7 +316,7 @@ class Video:
     started_at, ended_at
         Server time of the first frame and of the last; the file's own time counts from the first.
     time_error_us
-        How far the frames' server times may be off; None when the browser told too little of its clock.
+        Error bound of the frames' server times; None when the browser sent too few clock reports.
     """
 
     session_id: int
@@ -348,7 +349,7 @@ class PlanStep:
 class CapturePlan:
     """The prompted intervals of a session, in time order.
 
-    ``paused_s`` is when the plan was paused; what stands behind that waits, with times that are not yet true.
+    ``paused_s`` is when the plan was paused; later steps wait, with provisional times.
     """
 
     steps: tuple[PlanStep, ...]

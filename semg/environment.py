@@ -1,4 +1,4 @@
-"""The environment of processes, beside the settings: what children get, and what the supervisor has told.
+"""Environment of processes, beside the settings: that of children, and values passed by the supervisor.
 
 With ``semg.settings`` the only module that reads the environment.
 """
@@ -11,18 +11,18 @@ from semg.settings import PROJECT_DIR
 
 
 def is_in_environment(name: str) -> bool:
-    """Return whether the environment itself, not ``.env``, gives a setting that is not empty."""
+    """Return whether the environment itself, not ``.env``, holds a setting that is not empty."""
     return any(value for key, value in os.environ.items() if key.upper() == name.upper())
 
 
 CLOCK_VARIABLE = "SEMG_CLOCK_OFFSET_NS"
-"""Tells a service the platform's clock, see ``semg.clock``; the supervisor sets it."""
+"""Passes the platform's clock to a service, see ``semg.clock``; set by the supervisor."""
 
 
 def clock_offset_ns() -> int | None:
-    """Return the difference between UTC and the time since this machine's boot that the supervisor has told."""
-    told = os.environ.get(CLOCK_VARIABLE, "")
-    return int(told) if told.lstrip("-").isdigit() else None
+    """Return the difference between UTC and the time since this machine's boot, as passed by the supervisor."""
+    value = os.environ.get(CLOCK_VARIABLE, "")
+    return int(value) if value.lstrip("-").isdigit() else None
 
 
 def child_environment(**additions: str) -> dict[str, str]:

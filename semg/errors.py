@@ -21,7 +21,7 @@ class StoreUnavailableError(StoreError):
 
 
 class NotFoundError(StoreError):
-    """A row that was asked for by its id does not exist."""
+    """A row requested by its id does not exist."""
 
 
 class ConflictError(StoreError):
@@ -53,7 +53,7 @@ class InvalidValueError(StoreError):
     field
         Name of the field, for a form or a 422.
     message
-        What was expected and what arrived.
+        What to do, naming the field in words, with what is allowed and what arrived.
     """
 
     def __init__(self, field: str, message: str) -> None:
@@ -66,11 +66,11 @@ class EncryptedFileError(SemgError):
 
 
 class LoginError(SemgError):
-    """Nobody is logged in; one sentence for every cause, so that it does not tell which logins exist."""
+    """Nobody is logged in; one sentence for every cause, so that it does not reveal which logins exist."""
 
 
 class AccessError(SemgError):
-    """The account that asks may not do this; the message says who may."""
+    """The requesting account may not do this; the message says who may."""
 
 
 class BusError(SemgError):
@@ -98,7 +98,7 @@ class RecordingError(SemgError):
 
 
 class VideoError(SemgError):
-    """A video cannot be written or made; the message is for whoever recorded it."""
+    """A video cannot be written or finished; the message is for the person who recorded it."""
 
 
 class DecoderError(SemgError):
@@ -106,7 +106,7 @@ class DecoderError(SemgError):
 
 
 class TrainingError(SemgError):
-    """The data of a job cannot give a classifier; the message tells a researcher why and what to do."""
+    """No classifier can be trained on a job's data; the message says why and what to do."""
 
 
 class ArtifactError(SemgError):

@@ -46,7 +46,7 @@ class FieldFormatter(logging.Formatter):
     def formatException(
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
     ) -> str:
-        """Return where an error was raised and of which kind it is, with those that led to it before it."""
+        """Return where an error was raised and its type, preceded by its causes."""
         lines: list[str] = []
         error, seen = ei[1], set[int]()
         while error is not None and id(error) not in seen:

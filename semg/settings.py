@@ -191,7 +191,7 @@ class Settings(BaseSettings):
     job_max_s: float = Field(3600.0, gt=0)
     max_model_bytes: int = Field(1_048_576, ge=1024)
 
-    # set by whoever starts a service
+    # set by the starter of a service
     semg_ready_file: Path | None = Field(None, description="written by a service when it is ready")
     semg_udp_fd: int | None = Field(None, ge=0, description="the UDP socket that the supervisor hands down")
 

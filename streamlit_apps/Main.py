@@ -32,7 +32,7 @@ def show_health(app: App) -> None:
     judged = {user_id: said.health(one, has_model=user_id in with_model) for user_id, one in known.people.items()}
     health.show_services(statuses, now)
     health.show_rates(statuses)
-    st.subheader("Who sends now", anchor=False)
+    st.subheader("Connected devices", anchor=False)
     sources.show_sources(app, stream.sources_of(statuses), known, judged)
 
 
@@ -46,35 +46,37 @@ def show_next_step(app: App) -> None:
     if not known:
         empty(
             md(
-                "**Welcome.** Begin with a profile: a person, and the sensor that the person wears. Then come "
-                "gestures, a prompted capture, a training, and live recognition."
+                "**Welcome.** Start with a profile: a person and the sensor that person wears. Then come "
+                "gestures, a prompted capture, training and live recognition."
             ),
             "pages/1_User_Management.py",
             "Create the first profile",
         )
     elif not defined:
         empty(
-            md("**Next: gestures.** Say which gestures shall be recognised; ready-made banks are there."),
+            md("**Next: gestures.** Choose which gestures to recognise; ready-made banks are available."),
             "pages/2_Gesture_Management.py",
             "Add gestures",
         )
     elif not recorded:
         empty(
-            md("**Next: record.** Perform the gestures as prompted, each a few times."),
+            md("**Next: record.** Perform each gesture a few times, as prompted."),
             "pages/3_Training_Data_Capture.py",
             "Record a session",
         )
     elif not trained:
         empty(
-            md("**Next: train.** Make a model of what was recorded; after that, gestures are recognised live."),
+            md("**Next: train.** Train a model on the recordings; gestures are then recognised live."),
             "pages/4_Kickoff_Training.py",
-            "Start a training",
+            "Train a model",
         )
 
 
 if get_script_run_ctx(suppress_warning=True) is None:  # imported by `streamlit run`, which serves what it finds here
     from gate.app import Gate, lifespan
+    from semg.process.http_heads import bound_heads
 
+    bound_heads()
     server = Server(__file__, middleware=[Middleware(Gate, runtime.found, PATHS)], lifespan=lifespan)
 else:
     with page("Overview") as app:

@@ -27,11 +27,12 @@ from semg.domain import Profile
 from semg.errors import SemgError
 from semg.privacy.consent import TEST_PERSON
 from semg.recordings.csv_format import LayoutAnswers, Recording, load_recording
-from semg.recordings.importing import ImportedSession, import_recording, synthetic_recording
+from semg.recordings.importing import ImportedSession, import_recording
 from semg.settings import get_settings
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.store import profiles
 from semg.store.pool import Pool, Transaction
+from testing.kits.recording_kit import synthetic_recording
 
 MAX_S = 600.0
 """For each file: an operator waits longer than a page does."""

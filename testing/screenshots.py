@@ -32,13 +32,14 @@ sys.path.insert(0, str(PROJECT))
 
 from semg.domain import ClassifierKind  # noqa: E402
 from semg.privacy.consent import TEST_PERSON  # noqa: E402 - after the path is set
-from semg.recordings.importing import import_recording, synthetic_recording  # noqa: E402
+from semg.recordings.importing import import_recording  # noqa: E402
 from semg.security.passwords import hash_password  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.signals.synthesis import SyntheticArm, make_plan  # noqa: E402
 from semg.store import accounts, gestures, jobs, profiles, sessions  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402
 from testing import fake_camera  # noqa: E402
+from testing.kits.recording_kit import synthetic_recording  # noqa: E402
 from testing.running_system import running, streaming, throwaway_servers  # noqa: E402
 
 LOGIN, PASSWORD = "researcher", "a long enough password"
@@ -112,9 +113,9 @@ class Walk:
         self._live()
         self._capture()
         self._review()
-        self._go("User_Management", "User Management")
+        self._go("User_Management", "Profiles")
         self._settled("profiles")
-        self._go("Gesture_Management", "Gesture Management")
+        self._go("Gesture_Management", "Gestures")
         self._settled("gestures")
         self._training()
         self._go("", "Overview")
@@ -131,24 +132,24 @@ class Walk:
 
     def _go(self, path: str, heading: str) -> None:
         self._page.goto(f"{self._settings.app_url}/{path}?profile={self._user_id}")
-        self._page.get_by_role("heading", name=heading).wait_for()
+        self._page.get_by_role("heading", name=heading, exact=True).wait_for()
         expect(self._page.get_by_test_id("stStatusWidget")).to_have_count(0)
 
     def _log_in(self) -> None:
         self._page.get_by_role("textbox", name="Login").fill(LOGIN)
         self._page.get_by_role("textbox", name="Password").fill(PASSWORD)
         self._page.get_by_role("button", name="Log in", exact=True).click()
-        self._page.get_by_role("heading", name="Overview").wait_for()
+        self._page.get_by_role("heading", name="Overview", exact=True).wait_for()
 
     def _jobs(self) -> None:
-        self._go("Training_Jobs_Status", "Training Jobs and Models")
-        expect(self._page.get_by_text("This version decides now.")).to_be_visible()
+        self._go("Training_Jobs_Status", "Jobs and models")
+        expect(self._page.get_by_text("This is the active version.")).to_be_visible()
         expect(self._page.get_by_text("Tested on")).to_be_visible()
         expect(self._page.locator(".js-plotly-plot").first).to_be_visible()
         self._settled("jobs")
 
     def _live(self) -> None:
-        self._go("Realtime_Gesture_Recognition", "Realtime Gesture Recognition")
+        self._go("Realtime_Gesture_Recognition", "Live")
         expect(self._page.locator(".semg-live")).to_have_attribute("data-label", re.compile("|".join(PROMPTS)))
         # The figures are those of the last 10 s, and opening the page in software rendering took all of the cores.
         self._page.wait_for_function(
@@ -162,17 +163,17 @@ class Walk:
     def _capture(self) -> None:
         """Begin a capture with the webcam, look at it in a performance, and end it early."""
         page = self._page
-        self._go("Training_Data_Capture", "Training Data Capture")
+        self._go("Training_Data_Capture", "Capture")
         expect(page.get_by_text(re.compile(r"samples/s · \d\.\d% lost"))).to_be_visible()
         self._settled("plan")
         page.get_by_text("Record the webcam").click()
-        expect(page.get_by_text(re.compile("Ready, .* pictures/s"))).to_be_visible()
+        expect(page.get_by_text(re.compile("Ready, .* frames/s"))).to_be_visible()
         page.get_by_role("button", name="Start").click()
         prompt, gesture = page.locator(".semg-prompt"), re.compile("|".join(PROMPTS))
         expect(prompt).to_have_attribute("data-prompt", gesture)
         expect(page.get_by_text("2 labels written")).to_be_visible()
         expect(prompt).to_have_attribute("data-prompt", gesture)
-        expect(page.get_by_text(re.compile("Recording, .* pictures/s"))).to_be_visible()
+        expect(page.get_by_text(re.compile("Recording, .* frames/s"))).to_be_visible()
         self._settled("capture")
         page.get_by_role("button", name="End early").click()
         expect(page.get_by_text("ended early")).to_be_visible()
@@ -184,7 +185,7 @@ class Walk:
         """Look at that capture: labels, decisions, and the video, which is written by now or soon."""
         page = self._page
         for _ in range(20):
-            self._go("Sensor_Data_Review", "Sensor Data Review")
+            self._go("Sensor_Data_Review", "Review")
             expect(page.locator(".semg-review")).to_have_attribute("data-labels", re.compile(r"[1-9]"))
             if page.locator(".semg-video video").count():
                 break
@@ -199,12 +200,12 @@ class Walk:
         self._settled("review")
 
     def _training(self) -> None:
-        self._go("Kickoff_Training", "Kickoff Training")
+        self._go("Kickoff_Training", "Train")
         expect(self._page.get_by_text(re.compile("(good|fair|bad) signal")).first).to_be_visible()
         self._settled("training")
-        self._page.get_by_text("Look into a session").click()
+        self._page.get_by_text("Inspect a session").click()
         expect(self._page.locator(".semg-review")).to_have_attribute("data-labels", re.compile(r"[1-9]"))
-        expect(self._page.get_by_role("button", name="Leave all out")).to_be_visible()
+        expect(self._page.get_by_role("button", name="Exclude all")).to_be_visible()
         self._page.locator(".semg-review").scroll_into_view_if_needed()
         self._settled("training-session")
 

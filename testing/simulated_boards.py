@@ -143,7 +143,7 @@ class BoardEncoder:
 def add_board_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the format of the datagrams."""
     parser.add_argument("--protocol", choices=["v1", "v2"], default="v1", help="text, or binary with a board's tag")
-    parser.add_argument("--board-id", type=int, help="v2: number of the (first) board, as User Management shows it")
+    parser.add_argument("--board-id", type=int, help="v2: number of the (first) board, as Profiles shows it")
     parser.add_argument("--key-hex", help="v2: the boards' key, 64 hexadecimal digits")
     parser.add_argument("--keys-file", type=Path, metavar="FILE", help='v2: JSON, {"board number": "key in hex", …}')
     parser.add_argument("--samples-per-datagram", type=int, help="v2: default: those of 20 ms")
@@ -159,7 +159,7 @@ def board_encoder(options: argparse.Namespace, boards: int) -> BoardEncoder:
         A number or a key is missing or wrong.
     """
     if options.board_id is None or not 0 < options.board_id <= (1 << 63) - boards:
-        raise SimulationError("--protocol v2 needs --board-id, the number that User Management shows for the board")
+        raise SimulationError("--protocol v2 needs --board-id, the number that Profiles shows for the board")
     if (options.key_hex is None) == (options.keys_file is None):
         raise SimulationError("--protocol v2 needs either --key-hex or --keys-file")
     boot_id = int(time.time()) % _U32 if options.boot_id is None else options.boot_id

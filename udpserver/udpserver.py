@@ -35,7 +35,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     pool = Pool(settings, name="udpserver")
     try:
-        await IngestServer(settings, pool, store_apart=True).run(stop)
+        await IngestServer(settings, pool, isolated_store=True).run(stop)
     finally:
         pool.close()
 

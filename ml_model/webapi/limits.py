@@ -20,6 +20,8 @@ from webapi.problem_details import away, problem
 
 STRANGERS_BODY_BYTES = 65_536
 """Of a request without a token: it will be refused, and must not fill the memory before."""
+BODY_S = 120.0
+"""Of a request with a token: 16 MB over a slow link."""
 STRANGERS_BODY_S = 15.0
 """It must not hold a connection either."""
 FIRST_LOOKS_PER_S = 1.0
@@ -117,7 +119,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         settings, headers = scope["app"].state.services.settings, Headers(scope=scope)
-        limit, header, within_s = settings.api_max_body_bytes, headers.get("authorization"), None
+        limit, header, within_s = settings.api_max_body_bytes, headers.get("authorization"), BODY_S
         if known_grant(scope) is None and not is_api_token(settings, header):
             limit, within_s = min(limit, STRANGERS_BODY_BYTES), STRANGERS_BODY_S
         announced = headers.get("content-length", "")

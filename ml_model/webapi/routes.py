@@ -8,8 +8,11 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import ValidationError
+from pydantic_core import from_json
 
 from semg.predictor.model_cache import InputError
 from semg.wire.http import PredictRequest, PredictResponse, Problem
@@ -32,6 +35,36 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     422: {"model": Problem, "description": "The field that is wrong"},
     503: {"model": Problem, "description": "The database is away"},
 }
+
+
+def read_predict(body: bytes, most: int) -> PredictRequest:
+    """Return the request in a JSON body, whose parts are counted before each of them is looked at.
+
+    Raises
+    ------
+    InputError
+        A field is unknown, or there are more samples than may be.
+    RequestValidationError
+        The body is no JSON, or the first value that is wrong.
+    """
+    try:
+        given = from_json(body, allow_inf_nan=True)
+    except ValueError as exc:
+        wrong = {"type": "json_invalid", "loc": ("body",), "msg": "JSON decode error", "ctx": {"error": str(exc)}}
+        raise RequestValidationError([wrong]) from exc
+    if isinstance(given, dict):
+        unknown = next((name for name in given if name not in PredictRequest.model_fields), None)
+        if unknown is not None:
+            raise InputError(unknown[:100], "extra inputs are not permitted: expected userid and data")
+        data = given.get("data")
+        if isinstance(data, list) and len(data) > most:
+            raise InputError("data", f"expected at most {most} samples (PREDICT_MAX_SAMPLES), got {len(data)}")
+    try:
+        return PredictRequest.model_validate(given)
+    except ValidationError as exc:
+        raise RequestValidationError(
+            [{**error, "loc": ("body", *error["loc"])} for error in exc.errors(include_input=False)]
+        ) from exc
 
 
 @open_routes.get("/healthz")
@@ -60,16 +93,24 @@ async def metrics(services: WithServices, caller: MetricsCaller) -> Response:
     return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@guarded_routes.post("/predict", tags=["prediction"], responses=_REFUSALS)
-async def predict(request: PredictRequest, services: WithServices, caller: PredictCaller) -> PredictResponse:
+@guarded_routes.post(
+    "/predict",
+    tags=["prediction"],
+    responses=_REFUSALS,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": PredictRequest.model_json_schema()}},
+        }
+    },
+)
+async def predict(http: Request, services: WithServices, caller: PredictCaller) -> PredictResponse:
     """Predict every window of raw samples of one profile.
 
     The samples are conditioned from a reset state, so the first ``settle_ms`` and the first window's length give no
     prediction. Channels are chosen by name.
     """
-    if len(request.data) > services.settings.predict_max_samples:
-        limit = services.settings.predict_max_samples
-        raise InputError("data", f"expected at most {limit} samples (PREDICT_MAX_SAMPLES), got {len(request.data)}")
+    request = read_predict(await http.body(), services.settings.predict_max_samples)
     await caller.require([request.userid], "work")
     width = len(request.data[0])
     for index, row in enumerate(request.data):
@@ -95,7 +136,7 @@ async def predict_windows(request: Request, services: WithServices, caller: Pred
     predict = services.predictor.predict_windows
     # A thread would share the interpreter's lock with this one and wait for it at every array operation; only what has
     # to ask the store, or takes long, is handed over.
-    handed_over = sum(len(part.places) for part in windows) > MAX_AT_ONCE or not services.predictor.knows_all(windows)
+    handed_over = sum(len(part.indices) for part in windows) > MAX_AT_ONCE or not services.predictor.knows_all(windows)
     answers = await asyncio.to_thread(predict, windows) if handed_over else predict(windows)
     services.metrics.windows.inc(len(answers))
     services.metrics.n_windows += len(answers)

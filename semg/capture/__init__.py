@@ -1,7 +1,6 @@
 """Prompted captures.
 
-``plan`` what is to be performed when · ``schedule`` how a running plan changes · ``conducting`` what was performed is
-written.
+``plan`` the timed prompts · ``schedule`` changes of a running plan · ``conducting`` storing performed repetitions.
 """
 
 from semg.capture.conducting import (

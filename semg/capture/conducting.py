@@ -1,4 +1,4 @@
-"""Carrying out captures: what was performed is written, once, when its interval has passed.
+"""Conduct captures: write each performed repetition once, when its interval has passed.
 
 A plan runs on the server's clock. A repetition is written after its interval has passed, so that an aborted capture
 leaves no label of something that was never performed, and a closed browser shifts or loses none.
@@ -37,12 +37,12 @@ def plan_end(session: Session) -> datetime:
 
 
 def seconds_of(session: Session, at: datetime) -> float:
-    """Return a moment in seconds after the session's start, to the microsecond."""
+    """Return a time in seconds after the session's start, to the microsecond."""
     return (at - session.started_at) // timedelta(microseconds=1) / 1e6
 
 
 def performed_steps(session: Session, now: datetime) -> list[PlanStep]:
-    """Return the labelled steps whose whole interval has passed."""
+    """Return the labelled steps whose entire interval has passed."""
     if session.plan is None:
         return []
     plan = session.plan
@@ -55,7 +55,7 @@ def performed_steps(session: Session, now: datetime) -> list[PlanStep]:
 
 
 def perform(tx: Transaction, session: Session, now: datetime) -> Session:
-    """Write each repetition whose interval has passed, end the session when its plan is over, and give it.
+    """Write each repetition whose interval has passed, end the session when its plan is over, and return it.
 
     Repeating the call changes nothing. A session that is not being recorded any more stays as it is: the row is
     locked and read again before anything is written, because its plan may have been paused since it was read.
@@ -67,7 +67,7 @@ def perform(tx: Transaction, session: Session, now: datetime) -> Session:
 
 
 def pause_capture(tx: Transaction, session_id: int, now: datetime) -> Session:
-    """Pause a capture; what is being performed gets no label, and is performed again afterwards.
+    """Pause a capture; the current repetition gets no label, and is repeated afterwards.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def pause_capture(tx: Transaction, session_id: int, now: datetime) -> Session:
 
 
 def resume_capture(tx: Transaction, session_id: int, now: datetime) -> Session:
-    """Go on with a paused capture, after a countdown.
+    """Resume a paused capture after a countdown.
 
     Raises
     ------
@@ -91,9 +91,9 @@ def resume_capture(tx: Transaction, session_id: int, now: datetime) -> Session:
 
 
 def redo_last(tx: Transaction, session_id: int, now: datetime) -> PlanStep | None:
-    """Let the last repetition be performed again, and give it; None when it is about to be already.
+    """Schedule the last repetition again, and return it; None when it is already scheduled next.
 
-    A label that it has got is kept out of training, with the reason: nothing that was recorded is lost.
+    If it has a label, that is excluded from training with the reason: no recorded data are lost.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def redo_last(tx: Transaction, session_id: int, now: datetime) -> PlanStep | Non
     """
     session, plan, at_s = _open(tx, session_id, now)
     if not any(step.gesture not in (None, REST) and step.start_s < at_s for step in plan.steps):
-        raise ConflictError("nothing has been performed yet that could be performed again")
+        raise ConflictError("nothing has been performed yet that could be redone")
     changed, dropped = schedule.redo(plan, at_s)
     if dropped is None:
         return None
@@ -115,9 +115,9 @@ def redo_last(tx: Transaction, session_id: int, now: datetime) -> PlanStep | Non
 
 
 def abort(tx: Transaction, session_id: int, now: datetime) -> Session:
-    """End a capture before its plan is over; what has been performed keeps its labels, the rest gets none.
+    """End a capture before its plan is over; performed repetitions keep their labels, the rest get none.
 
-    A session that has ended already stays as it is.
+    A session that has ended already is not changed.
     """
     session = perform(tx, sessions.get_session(tx, session_id), now)
     if session.status != "recording":
@@ -127,13 +127,13 @@ def abort(tx: Transaction, session_id: int, now: datetime) -> Session:
 
 
 def _open(tx: Transaction, session_id: int, now: datetime) -> tuple[Session, CapturePlan, float]:
-    """Lock a running capture, write what is due, and give it with its plan and the time in it."""
+    """Lock a running capture, write what is due, and return it with its plan and the time in it."""
     session = sessions.update_session(tx, session_id)
     if session.status == "recording":
         session = _write_due(tx, session, now)
     if session.status != "recording" or session.plan is None:
         raise ConflictError("this capture has ended; nothing was changed")
-    # ``now`` was asked for before the lock was got: whoever held it may have written what ended since.
+    # ``now`` was read before the lock was acquired: its former holder may have written what ended since.
     ends = [repetition.ended_at for repetition in sessions.list_repetitions(tx, session_id)]
     return session, session.plan, seconds_of(session, max([now, *ends]))
 
@@ -153,7 +153,7 @@ def _is_over(session: Session, now: datetime) -> bool:
 
 
 def _missing(tx: Transaction, session: Session, now: datetime) -> list[PlanStep]:
-    """Return what has been performed and is not written yet."""
+    """Return the performed repetitions that are not written yet."""
     due = performed_steps(session, now)
     if not due:
         return []
@@ -162,7 +162,7 @@ def _missing(tx: Transaction, session: Session, now: datetime) -> list[PlanStep]
 
 
 def _write_due(tx: Transaction, session: Session, now: datetime) -> Session:
-    """Write what is due of a session that is locked."""
+    """Write the due repetitions of a locked session."""
     if session.status != "recording" or session.plan is None:
         return session
     missing = _missing(tx, session, now)
@@ -180,16 +180,16 @@ def _write_due(tx: Transaction, session: Session, now: datetime) -> Session:
 
 
 class CaptureConductor:
-    """Carries out the captures of all profiles; one thread calls ``conduct`` several times a second.
+    """Conducts the captures of all profiles; one thread calls ``conduct`` several times a second.
 
-    Several conductors may run: every write is idempotent, and each of them tells of every edge once.
+    Several conductors may run: every write is idempotent, and each of them reports every edge once.
     """
 
     def __init__(self) -> None:
         self._recording: set[int] = set()
 
     def conduct(self, pool: Pool, now: datetime) -> list[Session]:
-        """Write what was performed until ``now``, and give the sessions with a new edge.
+        """Write the repetitions performed until ``now``, and return the sessions with a new edge.
 
         Returns
         -------
@@ -207,7 +207,7 @@ class CaptureConductor:
                 with pool.transaction() as tx:
                     perform(tx, session, now)
             except StoreError:
-                # One capture that cannot be written must not stop the others; it is tried again at the next call.
+                # One capture that cannot be written must not stop the others; it is retried at the next call.
                 logger.exception("capture not written", extra={"session_id": session.session_id})
         news.extend(self._ended(pool))
         return news
@@ -229,8 +229,8 @@ class CaptureConductor:
 
 
 def conduct(pool: Pool, now: datetime) -> list[Session]:
-    """Carry out the captures once, without a memory: every running one is given as new.
+    """Conduct the captures once, without state: every running one is returned as new.
 
-    Whoever tells others of the edges keeps one ``CaptureConductor`` instead.
+    To publish the edges, keep a ``CaptureConductor`` instead.
     """
     return CaptureConductor().conduct(pool, now)

@@ -1,4 +1,4 @@
-"""The plan of a capture: what is to be performed when."""
+"""The plan of a capture: which gesture is prompted when."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ MAX_REPETITIONS = 100
 MIN_GESTURE_S, MAX_GESTURE_S = 1.0, 60.0
 MAX_PREPARE_S = 60.0
 MAX_PLAN_S = 4 * 3600.0
+_WORDS = {
+    "repetitions": "repetitions",
+    "gesture_s": "seconds per gesture",
+    "rest_s": "seconds of rest",
+    "prepare_s": "seconds of preparation",
+    "first_rest_s": "seconds of rest at the start",
+}
 CALIBRATION_REST_S, CALIBRATION_PAUSE_S = 10.0, 2.0
 
 
@@ -25,7 +32,7 @@ def make_plan(
     seed: int,
     first_rest_s: float | None = None,
 ) -> CapturePlan:
-    """Return a plan: preparation, then rest and gesture in turn, ending with rest.
+    """Return a plan: preparation, then rest and gesture alternating, ending with rest.
 
     Parameters
     ----------
@@ -37,7 +44,7 @@ def make_plan(
         Length of one performance, of the rest before and after it, and of the countdown at the start.
     shuffled
         Each round holds every gesture once, in a random order that never prompts one gesture twice in a row
-        (with three or more of them, across rounds too); otherwise all repetitions of a gesture follow one another.
+        (with three or more of them, across rounds too); otherwise all repetitions of a gesture are consecutive.
     seed
         Of the order; the same seed gives the same plan.
     first_rest_s
@@ -50,13 +57,13 @@ def make_plan(
     """
     names = [name for name in dict.fromkeys(gesture_names) if name != REST]
     if not names:
-        raise InvalidValueError("gestures", "expected at least one gesture beside rest; add one to the gesture bank")
-    _check("repetitions", repetitions, 1, MAX_REPETITIONS, "")
-    _check("gesture_s", gesture_s, MIN_GESTURE_S, MAX_GESTURE_S, " seconds")
-    _check("rest_s", rest_s, MIN_GESTURE_S, MAX_GESTURE_S, " seconds")
-    _check("prepare_s", prepare_s, 0, MAX_PREPARE_S, " seconds")
+        raise InvalidValueError("gestures", "choose at least one gesture besides rest, or add one to the gesture bank")
+    _check("repetitions", repetitions, 1, MAX_REPETITIONS)
+    _check("gesture_s", gesture_s, MIN_GESTURE_S, MAX_GESTURE_S)
+    _check("rest_s", rest_s, MIN_GESTURE_S, MAX_GESTURE_S)
+    _check("prepare_s", prepare_s, 0, MAX_PREPARE_S)
     first_rest_s = rest_s if first_rest_s is None else first_rest_s
-    _check("first_rest_s", first_rest_s, MIN_GESTURE_S, MAX_GESTURE_S, " seconds")
+    _check("first_rest_s", first_rest_s, MIN_GESTURE_S, MAX_GESTURE_S)
     order = _shuffled(names, repetitions, seed) if shuffled else [name for name in names for _ in range(repetitions)]
     steps: list[PlanStep] = []
     at_s = 0.0
@@ -80,8 +87,8 @@ def make_plan(
     if plan.duration_s > MAX_PLAN_S:
         raise InvalidValueError(
             "repetitions",
-            f"the plan takes {plan.duration_s / 60:.0f} minutes, at most {MAX_PLAN_S / 60:.0f} fit a session; "
-            "make several sessions",
+            f"record several sessions instead: this plan takes {plan.duration_s / 60:.0f} minutes, and a session at "
+            f"most {MAX_PLAN_S / 60:.0f}",
         )
     return plan
 
@@ -89,7 +96,7 @@ def make_plan(
 def calibration_plan(gesture_names: Sequence[str], gesture_s: float = 4.0, seed: int = 0) -> CapturePlan:
     """Return the plan of a calibration: ten seconds of rest, then each gesture once.
 
-    For a band that was taken off and put on again: a minute tells how the signals lie now.
+    For a band that was taken off and put on again: a minute suffices to measure the new placement.
 
     Raises
     ------
@@ -112,6 +119,6 @@ def _shuffled(names: Sequence[str], repetitions: int, seed: int) -> list[str]:
     return order
 
 
-def _check(field: str, value: float, low: float, high: float, unit: str) -> None:
+def _check(field: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise InvalidValueError(field, f"expected {low:g} to {high:g}{unit}, got {value:g}")
+        raise InvalidValueError(field, f"choose {low:g} to {high:g} {_WORDS[field]} (now {value:g})")

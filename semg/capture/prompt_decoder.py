@@ -1,4 +1,4 @@
-"""Opens a picture or a video that somebody uploaded; run as a program of its own by ``semg/process/confined.py``.
+"""Decode an uploaded picture or video; run as a separate program by ``semg/process/confined.py``.
 
 Imports nothing of the project but its sandbox, so that it starts in a quarter of a second and knows nothing of worth.
 Before it reads a byte of its input it gives up root and nearly all system calls: it can open no file and no connection.
@@ -31,7 +31,7 @@ _SANDBOX = Path(__file__).parents[1] / "process" / "sandbox.py"
 
 
 class Refused(Exception):
-    """Why a picture or video cannot be shown; a sentence for who uploaded it."""
+    """Why a picture or video cannot be shown; a sentence for the person who uploaded it."""
 
 
 def check_picture(content: bytes, order: Order) -> None:
@@ -45,25 +45,25 @@ def check_picture(content: bytes, order: Order) -> None:
     from PIL import Image
 
     if order["kind"] == "JPEG" and count_scans(content) > order["max_scans"]:
-        raise Refused(f"expected a JPEG of at most {order['max_scans']} scans; save it anew")
+        raise Refused(f"save the JPEG again, with at most {order['max_scans']} scans")
     most = order["max_pixels"]
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=(order["kind"],)) as picture:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             width, height = picture.size
             if width * height > most:
-                raise Refused(f"expected at most {most // 1_000_000} megapixels, got {width} × {height}")
+                raise Refused(f"choose a picture of at most {most // 1_000_000} megapixels (now {width} × {height})")
             if getattr(picture, "n_frames", 1) > order["max_frames"]:
-                raise Refused(f"expected at most {order['max_frames']} frames; make the animation shorter")
+                raise Refused(f"make the animation shorter: at most {order['max_frames']} frames")
             picture.load()
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Warning) as exc:
-        raise Refused(f"the picture cannot be read ({exc}); save it anew as PNG or JPEG") from exc
+        raise Refused(f"save the picture again as PNG or JPEG: it cannot be read ({exc})") from exc
 
 
 def count_scans(content: bytes) -> int:
     """Count the scans of a JPEG by its markers (ITU-T T.81, annex B), without decoding it.
 
-    A progressive picture is gone through as a whole for each: a file of some kB with thousands costs minutes.
+    A progressive picture is decoded as a whole for each: a file of some kB with thousands takes minutes.
     """
     n, at = 0, 0
     while (found := _NEXT_MARKER.search(content, at)) is not None:
@@ -91,21 +91,21 @@ def check_video(content: bytes, order: Order) -> None:
         options = {"max_pixels": str(order["max_pixels"])}
         with av.open(io.BytesIO(content), "r", format=order["kind"], options=options) as container:
             if len(container.streams) > 4 or len(container.streams.video) != 1:
-                raise Refused("expected a video with one picture track")
+                raise Refused("choose a video with one picture track")
             _check_track(container, container.streams.video[0], order)
     except (av.FFmpegError, OSError, ValueError, OverflowError, EOFError) as exc:
-        raise Refused(f"the video cannot be read ({exc}); save it anew as MP4 (H.264) or WebM") from exc
+        raise Refused(f"save the video again as MP4 (H.264) or WebM: it cannot be read ({exc})") from exc
 
 
 def _check_track(container: InputContainer, track: av.VideoStream, order: Order) -> None:
     codec: av.VideoCodecContext | None = track.codec_context
     codecs = order["codecs"]
     if codec is None:
-        raise Refused(f"expected a video in {', '.join(codecs)}, got none that is known")
+        raise Refused(f"save the video in {', '.join(codecs)}: its codec is unknown")
     if codec.name not in codecs and codec.codec.canonical_name not in codecs:
-        raise Refused(f"expected a video in {', '.join(codecs)}, got {codec.name}")
+        raise Refused(f"save the video in {', '.join(codecs)} (now {codec.name})")
     if not 0 < codec.width * codec.height <= order["max_pixels"]:
-        raise Refused(f"expected at most 4096 × 2304 pixels, got {codec.width} × {codec.height}")
+        raise Refused(f"choose a video of at most 4096 × 2304 pixels (now {codec.width} × {codec.height})")
     codec.thread_count = 1
     codec.options = {"max_pixels": str(order["max_pixels"])}
     shown, n, last_s = False, 0, 0.0
@@ -115,12 +115,12 @@ def _check_track(container: InputContainer, track: av.VideoStream, order: Order)
             last_s = max(last_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
         if n > order["max_frames"] or last_s > order["max_s"]:
             raise Refused(
-                f"expected at most {order['max_s']:.0f} s and {order['max_frames']:,} pictures; make it shorter"
+                f"make the video shorter: at most {order['max_s']:.0f} s and {order['max_frames']:,} pictures"
             )
         if not shown:
             shown = bool(packet.decode())
     if not shown:
-        raise Refused("the video cannot be read: no picture is in it")
+        raise Refused("save the video again: it cannot be read, because it contains no picture")
 
 
 def confine(may: Mapping[str, Any]) -> None:
@@ -133,7 +133,7 @@ def confine(may: Mapping[str, Any]) -> None:
 
 
 def close_the_door(sandbox: ModuleType) -> None:
-    """Let this process open nothing and start nothing more; called when all is imported and no input is read.
+    """Prevent this process from opening or starting anything more; called after all imports, before the input is read.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def close_the_door(sandbox: ModuleType) -> None:
 
 
 def load_sandbox() -> ModuleType:
-    """Return ``semg/process/sandbox.py``, found by its path: in isolated mode the project is not on Python's."""
+    """Import ``semg/process/sandbox.py`` by its path: in isolated mode the project is not on Python's."""
     spec = importlib.util.spec_from_file_location("sandbox", _SANDBOX)
     if spec is None or spec.loader is None:
         raise ImportError(f"expected the sandbox in {_SANDBOX}")
@@ -162,11 +162,11 @@ def _lower(kind: int, value: int) -> None:
 
 
 def _load_libraries(kind: str, is_picture: bool) -> None:
-    """Import all that decoding this kind needs, while files can be opened."""
+    """Import everything needed to decode this kind, while files can be opened."""
     if is_picture:
         from PIL import Image
 
-        Image.init()  # a damaged picture makes Pillow look for every other kind
+        Image.init()  # a damaged picture makes Pillow try every other kind
     else:
         import av.subtitles.codeccontext  # which av imports when a file is opened, as it does the next two
         import av.subtitles.stream
@@ -176,7 +176,7 @@ def _load_libraries(kind: str, is_picture: bool) -> None:
 
 
 def main() -> int:
-    """Look at what is on the standard input, and answer on the standard output."""
+    """Check the file on the standard input, and answer on the standard output."""
     order = json.loads(sys.argv[1])
     confine(order["may"])
     _load_libraries(order["kind"], order["is_picture"])
@@ -192,7 +192,7 @@ def main() -> int:
     except Refused as exc:
         problem = str(exc)
     except MemoryError:
-        problem = f"it takes more than {order['may']['memory_bytes'] >> 20} MB to open it; make it smaller"
+        problem = f"make it smaller: opening it takes more than {order['may']['memory_bytes'] >> 20} MB"
     sys.stdout.write(json.dumps({"problem": problem[:500]}))
     return 0
 

@@ -1,6 +1,6 @@
-"""Whether an uploaded picture or video is one, of a kind and size that may be shown.
+"""Check that an uploaded picture or video is valid, of a kind and size that may be shown.
 
-A file's name and its first bytes may say anything: it is opened in a process of its own, and its first picture
+A file's name and its first bytes may say anything: it is opened in a separate process, and its first picture
 unpacked.
 """
 
@@ -30,7 +30,7 @@ MAY = Confinement(memory_bytes=1 << 30, cpu_s=10, answer_bytes=1 << 16, wall_s=3
 """The largest picture that is allowed takes about a third of the memory and a few seconds."""
 _PICTURES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/webp": "WEBP"}
 _DEMUXERS = {"video/mp4": "mp4", "video/webm": "webm"}
-"""Only these are tried: others follow names that stand in the file."""
+"""Only these are tried: others open files named in the content."""
 
 
 def check_prompt(content: bytes) -> str:
@@ -50,20 +50,22 @@ def check_prompt(content: bytes) -> str:
     """
     media_type = media_type_of(content)
     if media_type is None:
-        raise InvalidValueError("prompt", "expected a PNG, JPEG, GIF or WebP picture, or an MP4 or WebM video")
+        raise InvalidValueError("prompt", "choose a PNG, JPEG, GIF or WebP picture, or an MP4 or WebM video")
     if len(content) > MAX_PROMPT_BYTES:
-        raise InvalidValueError("prompt", f"expected at most {MAX_PROMPT_BYTES >> 20} MB, got {len(content):,} bytes")
+        raise InvalidValueError(
+            "prompt", f"choose a file of at most {MAX_PROMPT_BYTES >> 20} MB (now {len(content):,} bytes)"
+        )
     try:
         answer = confined.run(DECODER, content, order_for(media_type), MAY)
     except DecoderError as exc:
-        raise InvalidValueError("prompt", f"the file cannot be used: {exc}; save it anew, smaller") from exc
+        raise InvalidValueError("prompt", f"save the file again, smaller: it cannot be used ({exc})") from exc
     if problem := answer.get("problem"):
         raise InvalidValueError("prompt", str(problem)[:500])
     return media_type
 
 
 def order_for(media_type: str) -> dict[str, Any]:
-    """Return what ``semg/capture/prompt_decoder.py`` is told about a file of this type."""
+    """Return the argument of ``semg/capture/prompt_decoder.py`` for a file of this type."""
     if media_type in _PICTURES:
         return {
             "is_picture": True,

@@ -1,8 +1,8 @@
-"""How a running plan changes: paused, gone on with, a repetition performed again. Pure functions of plan and time.
+"""Change a running plan: pause it, resume it, repeat a repetition. Pure functions of plan and time.
 
 A plan always holds what has happened and what is to come, as steps without a hole between them. A step that was
-interrupted, or that is performed again, stays in it as *dropped*: it has no label. What is to come stands behind it
-with new times.
+interrupted, or that is performed again, stays in it as *dropped*: it has no label. Later steps follow it with
+new times.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ LEAD_S = 3.0
 
 
 def pause(plan: CapturePlan, at_s: float) -> CapturePlan:
-    """Stop the plan at a time; what is being performed then is dropped, and performed again after the pause.
+    """Pause the plan at a time; the current repetition is dropped, and repeated after the pause.
 
-    A plan that is paused or over stays as it is.
+    A plan that is paused or over is not changed.
     """
     if plan.paused_s is not None or at_s >= plan.duration_s:
         return plan
@@ -29,7 +29,7 @@ def pause(plan: CapturePlan, at_s: float) -> CapturePlan:
 
 
 def resume(plan: CapturePlan, at_s: float) -> CapturePlan:
-    """Go on with a paused plan after a countdown; one that is not paused stays as it is."""
+    """Resume a paused plan after a countdown; one that is not paused is not changed."""
     if plan.paused_s is None:
         return plan
     at_s = max(at_s, plan.paused_s)
@@ -41,7 +41,7 @@ def resume(plan: CapturePlan, at_s: float) -> CapturePlan:
 
 
 def redo(plan: CapturePlan, at_s: float) -> tuple[CapturePlan, PlanStep | None]:
-    """Perform the last repetition again: the one that is being performed, or else the last that was.
+    """Repeat the last repetition: the current one, otherwise the last one performed.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def redo(plan: CapturePlan, at_s: float) -> tuple[CapturePlan, PlanStep | None]:
     done, to_come = _split(plan.steps, at_s)
     was_running = target.end_s > at_s
     done = [replace(step, dropped=True) if step.start_s == target.start_s else step for step in done]
-    again = [] if was_running else [target]  # what was running stands at the head of what is to come
+    again = [] if was_running else [target]  # the interrupted step is repeated first
     if plan.paused_s is not None:
         return replace(plan, steps=(*done, *_from([*again, *to_come], at_s))), target
     lead = PlanStep(None, 0, at_s, _round(at_s + LEAD_S))
@@ -81,12 +81,12 @@ def _split(steps: Sequence[PlanStep], at_s: float) -> tuple[list[PlanStep], list
         else:
             done.append(replace(step, end_s=at_s, dropped=True))
             to_come.append(step)
-    # A countdown is not made up for: whoever goes on gets a new one.
+    # A countdown is not continued: resuming starts a new one.
     return done, to_come[1:] if to_come and to_come[0].gesture is None else to_come
 
 
 def _from(steps: Sequence[PlanStep], at_s: float) -> list[PlanStep]:
-    """Return steps one after the other from a time on, each as long as it was."""
+    """Return steps moved to follow one another from a time on, with their durations."""
     placed: list[PlanStep] = []
     for step in steps:
         end_s = _round(at_s + step.end_s - step.start_s)
@@ -96,5 +96,5 @@ def _from(steps: Sequence[PlanStep], at_s: float) -> list[PlanStep]:
 
 
 def _round(seconds: float) -> float:
-    """Return seconds to the microsecond, as the database keeps them."""
+    """Round seconds to microseconds, as the database stores them."""
     return round(seconds, 6)

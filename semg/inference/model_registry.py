@@ -1,4 +1,4 @@
-"""Which profile has which active model, kept current: read every second, and at once when the bus says so."""
+"""Registry of the profiles' active models, refreshed every second, and at once after a message on the bus."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def active_model(profile: Profile, model: Model) -> ActiveModel:
     Raises
     ------
     ArtifactError
-        The device has no channel of such a name.
+        The device lacks a channel of that name.
     """
     spec = spec_from_metadata(model.metadata)
     return ActiveModel(
@@ -40,7 +40,7 @@ class ActiveModelRegistry:
     Attributes
     ----------
     changes
-        How often something has changed.
+        Number of changes so far.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -56,11 +56,11 @@ class ActiveModelRegistry:
         return self._models.get(user_id)
 
     def ask_refresh(self) -> None:
-        """Read again now instead of at the next turn."""
+        """Refresh now instead of at the next interval."""
         self._wake.set()
 
     async def keep_current(self, every_s: float = 1.0) -> None:
-        """Refresh for ever; while the store is away, the last state stays."""
+        """Refresh until cancelled; while the store is unreachable, the last state stays."""
         failing = False
         while True:
             self._wake.clear()
@@ -80,7 +80,7 @@ class ActiveModelRegistry:
                 continue
 
     def _read(self) -> dict[int, ActiveModel]:
-        """Read what changed since the last time: rows are cheap, a model's description only when it is new."""
+        """Read the changes since the last time: rows are cheap, a model's metadata is read only when it is new."""
         with self._pool.transaction() as tx:
             active = models.list_active(tx)
             people = {profile.user_id: profile for profile in profiles.list_profiles(tx)}
@@ -104,7 +104,7 @@ class ActiveModelRegistry:
 
 
 def _with_profile(known: ActiveModel, profile: Profile) -> ActiveModel:
-    """Return the known model with what the profile says now; the same object when nothing changed."""
+    """Return the known model with the profile's current settings; the same object if unchanged."""
     columns = columns_of(known.spec.channels, profile.device)
     current = ActiveModel(
         known.user_id, known.version, known.spec, columns, profile.device.n_channels, profile.decision

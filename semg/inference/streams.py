@@ -1,4 +1,4 @@
-"""All profiles' live streams: flushes in, due windows out, predictions in, decisions out. No I/O."""
+"""Live streams of all profiles: from flushes to due windows, and from predictions to decisions. No I/O."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from semg.signals.model.decisions import BatchVoter
 
 @dataclass(frozen=True, slots=True)
 class ActiveModel:
-    """What inference must know of a profile's active model, without its weights.
+    """A profile's active model as inference needs it, without its weights.
 
-    ``columns`` are the places of the model's channels, found by name, in a sample of the profile's device.
+    ``columns`` are the indices of the model's channels, found by name, in a sample of the profile's device.
     """
 
     user_id: int
@@ -30,14 +30,14 @@ class ActiveModel:
     decision: DecisionSpec
 
     @property
-    def kind(self) -> StreamSpec:
-        """What it shares with the models whose windows are cut alike."""
+    def stream_spec(self) -> StreamSpec:
+        """The stream spec, equal for models whose windows are cut together."""
         return StreamSpec(self.spec.window, self.spec.conditioning, self.columns, self.n_device_channels)
 
 
 @dataclass(slots=True, kw_only=True)
 class Stream:
-    """One profile's stream: where its buffers are, and what its model is."""
+    """One profile's stream: its slot in the buffers, and its model."""
 
     number: int
     """Its index among the voters."""
@@ -46,16 +46,16 @@ class Stream:
     slot: int
     seen_at: float
     proven: bool = False
-    """Whether its model has answered. Until then its windows are asked apart, so that they delay nobody else's."""
+    """Whether its model has answered. Until then its windows wait in the isolated queue and delay no others."""
     n_windows: int = 0
     n_decisions: int = 0
-    apart: int = 0
-    """Windows that wait apart: none of the stream goes another way before them."""
+    isolated: int = 0
+    """Windows in the isolated queue: later ones of the stream must not overtake them in the other queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class DueWindows:
-    """Windows that want a prediction, of one shape and each of another profile; arrays as in ``DueSlots``."""
+    """Windows due for prediction, of one shape and each of another profile; arrays as in ``DueSlots``."""
 
     streams: list[Stream]
     user_ids: NDArray[np.int64]
@@ -65,23 +65,23 @@ class DueWindows:
     def __len__(self) -> int:
         return len(self.streams)
 
-    def take(self, places: NDArray[np.int64]) -> DueWindows:
-        """Return some of the windows, in this order."""
+    def take(self, indices: NDArray[np.int64]) -> DueWindows:
+        """Return the windows at these indices, in this order."""
         return DueWindows(
-            [self.streams[place] for place in places.tolist()],
-            self.user_ids[places],
-            self.model_versions[places],
-            self.cut.take(places),
+            [self.streams[index] for index in indices.tolist()],
+            self.user_ids[indices],
+            self.model_versions[indices],
+            self.cut.take(indices),
         )
 
 
 class Streams:
-    """The streams of all profiles that have a model and send. One thread at a time.
+    """The streams of all profiles that send and have a model. One thread at a time.
 
     Parameters
     ----------
     find_model
-        Gives a profile's active model, the same object while nothing changed, or None.
+        Returns a profile's active model, the same object while unchanged, or None.
     """
 
     def __init__(self, find_model: Callable[[int], ActiveModel | None]) -> None:
@@ -91,9 +91,9 @@ class Streams:
         self._voters = BatchVoter()
         self._free: list[int] = []
         self._known = np.zeros(0, np.int64)  # user ids, sorted
-        self._in_order: list[Stream] = []
+        self._sorted_streams: list[Stream] = []
         self._group_of, self._slot_of = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        self._ordered_groups: list[BatchWindowStream] = []
+        self._group_list: list[BatchWindowStream] = []
         self._last_seen = np.zeros(0)
         self._stale = True
 
@@ -102,15 +102,15 @@ class Streams:
 
     @property
     def not_finite(self) -> int:
-        """Windows left out because they held numbers that are none."""
+        """Windows dropped because they held values that are not finite."""
         return sum(group.not_finite for group in self._groups.values())
 
     def counts(self) -> dict[int, tuple[int, int]]:
-        """Return how many windows and decisions each profile's stream has had. Safe from any thread."""
+        """Return the numbers of windows and decisions of each profile's stream. Safe from any thread."""
         return {user_id: (one.n_windows, one.n_decisions) for user_id, one in list(self._streams.items())}
 
     def is_current(self, stream: Stream) -> bool:
-        """Return whether the stream is still its profile's."""
+        """Return whether the stream is still its profile's current one."""
         return self._streams.get(stream.model.user_id) is stream
 
     def open(self, user_id: int, now_s: float) -> Stream | None:
@@ -121,7 +121,7 @@ class Streams:
                 self.drop(user_id)
             return None
         if stream is None:
-            group = self._groups.setdefault(model.kind, BatchWindowStream(model.kind))
+            group = self._groups.setdefault(model.stream_spec, BatchWindowStream(model.stream_spec))
             number = self._free.pop() if self._free else len(self._streams)
             stream = self._streams[user_id] = Stream(
                 number=number, model=model, group=group, slot=group.add_stream(), seen_at=now_s
@@ -133,34 +133,34 @@ class Streams:
         return stream
 
     def drop(self, user_id: int) -> None:
-        """Forget a profile's stream."""
+        """Remove a profile's stream."""
         stream = self._streams.pop(user_id)
         self._release(stream)
         self._free.append(stream.number)
         self._stale = True
 
     def drop_where(self, unwanted: Callable[[int], bool]) -> None:
-        """Forget the streams of some profiles."""
+        """Remove the streams of the profiles that a predicate selects."""
         for user_id in [user_id for user_id in self._streams if unwanted(user_id)]:
             self.drop(user_id)
 
     def drop_idle(self, before_s: float) -> None:
-        """Forget streams that have sent nothing since."""
+        """Remove streams that have received nothing since ``before_s``."""
         self._note_seen()
         self.drop_where(lambda user_id: self._streams[user_id].seen_at < before_s)
 
     def follow_models(self, now_s: float) -> None:
-        """Let every stream go on with the model that is active now."""
+        """Switch every stream to the currently active model."""
         for user_id in list(self._streams):
             self.open(user_id, now_s)
 
     def push(self, table: BlockTable, now_s: float) -> list[DueWindows]:
         """Return the windows that become due with a flush, of all profiles that have a model.
 
-        A profile's windows come in their order.
+        A profile's windows are in time order.
         """
-        places, found = self._look_up(table.rows["user_id"], now_s)
-        if not len(places):
+        indices, found = self._find_streams(table.rows["user_id"], now_s)
+        if not len(indices):
             return []
         self._last_seen[found] = now_s
         ends, value_ends = np.cumsum(table.counts), np.cumsum(table.value_counts)
@@ -168,17 +168,17 @@ class Streams:
         due: list[DueWindows] = []
         for index in np.unique(groups).tolist():
             own = groups == index
-            group = self._ordered_groups[index]
-            turns = group.push(table, places[own], slots[own], ends, value_ends)
-            if turns:
-                owners = {int(slot): place for slot, place in zip(slots[own], found[own], strict=True)}
-                due += [self._with_owners(cut, owners) for cut in turns]
+            group = self._group_list[index]
+            passes = group.push(table, indices[own], slots[own], ends, value_ends)
+            if passes:
+                owners = {int(slot): position for slot, position in zip(slots[own], found[own], strict=True)}
+                due += [self._with_owners(cut, owners) for cut in passes]
         return due
 
     def decide(
         self, due: DueWindows, probabilities: NDArray[np.float32], n_classes: NDArray[np.int64], decided_us: int
     ) -> list[Decision]:
-        """Return the decisions after predictions of windows, ``(N, K)``; a profile's windows come in their order."""
+        """Return the decisions on predicted windows, ``(N, K)``; a profile's windows must be in time order."""
         cut = due.cut
         numbers = np.array([stream.number for stream in due.streams])
         winners, confidences = self._voters.push(numbers, cut.starts_run, probabilities, n_classes)
@@ -196,8 +196,8 @@ class Streams:
             for stream, winner, confidence, version, device_us, server_us, received_us in zip(*columns, strict=True)
         ]  # fmt: skip
 
-    def _look_up(self, user_ids: NDArray[np.int64], now_s: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return which blocks are of profiles with a model, and the place of each one's stream in order."""
+    def _find_streams(self, user_ids: NDArray[np.int64], now_s: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the indices of the blocks of profiles with a model, and of each one's stream in the sorted streams."""
         if self._stale:
             self._arrange()
         at = np.searchsorted(self._known, user_ids)
@@ -206,29 +206,29 @@ class Streams:
         if not is_known.all():
             opened = [self.open(user_id, now_s) for user_id in np.unique(user_ids[~is_known]).tolist()]
             if any(stream is not None for stream in opened):
-                return self._look_up(user_ids, now_s)
-        places = np.flatnonzero(is_known)
-        return places, at[places]
+                return self._find_streams(user_ids, now_s)
+        indices = np.flatnonzero(is_known)
+        return indices, at[indices]
 
     def _arrange(self) -> None:
-        """Lay the streams out in the order of their profiles."""
+        """Rebuild the arrays of streams, sorted by profile."""
         self._note_seen()
-        self._groups = {kind: group for kind, group in self._groups.items() if group.n_streams}
-        self._ordered_groups = list(self._groups.values())
-        places = {id(group): index for index, group in enumerate(self._ordered_groups)}
-        self._in_order = [self._streams[user_id] for user_id in sorted(self._streams)]
+        self._groups = {stream_spec: group for stream_spec, group in self._groups.items() if group.n_streams}
+        self._group_list = list(self._groups.values())
+        indices = {id(group): index for index, group in enumerate(self._group_list)}
+        self._sorted_streams = [self._streams[user_id] for user_id in sorted(self._streams)]
         self._known = np.array(sorted(self._streams), np.int64)
-        self._group_of = np.array([places[id(stream.group)] for stream in self._in_order], np.int64)
-        self._slot_of = np.array([stream.slot for stream in self._in_order], np.int64)
-        self._last_seen = np.array([stream.seen_at for stream in self._in_order], float)
+        self._group_of = np.array([indices[id(stream.group)] for stream in self._sorted_streams], np.int64)
+        self._slot_of = np.array([stream.slot for stream in self._sorted_streams], np.int64)
+        self._last_seen = np.array([stream.seen_at for stream in self._sorted_streams], float)
         self._stale = False
 
     def _note_seen(self) -> None:
-        for stream, seen_at in zip(self._in_order, self._last_seen.tolist(), strict=True):
+        for stream, seen_at in zip(self._sorted_streams, self._last_seen.tolist(), strict=True):
             stream.seen_at = seen_at
 
     def _with_owners(self, cut: DueSlots, owners: dict[int, int]) -> DueWindows:
-        streams = [self._in_order[owners[slot]] for slot in cut.slots.tolist()]
+        streams = [self._sorted_streams[owners[slot]] for slot in cut.slots.tolist()]
         for stream in streams:
             stream.n_windows += 1
         user_ids = np.array([stream.model.user_id for stream in streams], np.int64)
@@ -236,10 +236,10 @@ class Streams:
         return DueWindows(streams, user_ids, versions, cut)
 
     def _change_model(self, stream: Stream, model: ActiveModel) -> None:
-        """Go on with another version; the buffers stay when it wants the same windows."""
-        if model.kind != stream.group.kind:
+        """Continue with another version; the buffers stay if its stream spec is the same."""
+        if model.stream_spec != stream.group.stream_spec:
             self._release(stream)
-            stream.group = self._groups.setdefault(model.kind, BatchWindowStream(model.kind))
+            stream.group = self._groups.setdefault(model.stream_spec, BatchWindowStream(model.stream_spec))
             stream.slot = stream.group.add_stream()
             self._stale = True
         stream.proven &= model.version == stream.model.version

@@ -39,11 +39,11 @@ STORE_EVERY_S = 0.5
 STREAM_IDLE_S = 600.0
 AFTER_FAILURE_S = 0.05
 MAX_REPORTED = 500
-"""So many profiles' windows and decisions are reported at most."""
+"""Maximum number of profiles whose windows and decisions are reported."""
 
 
 class Predictor(Protocol):
-    """Who answers windows: ``PredictorClient``, or a test's stand-in."""
+    """Predicts windows: ``PredictorClient``, or a test double."""
 
     async def post(self, body: bytes) -> bytes:
         """Return the answer's body; raises ``PredictorError``."""
@@ -54,7 +54,7 @@ class Predictor(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class InferenceCounters:
-    """What the worker did since it started."""
+    """Counters of the worker since its start."""
 
     blocks: int = 0
     windows: int = 0
@@ -69,7 +69,7 @@ class InferenceCounters:
 
 
 class _RequestQueue:
-    """Windows that wait, and the predictor that they are sent to; one request at a time, full of what waits."""
+    """Queue of windows and the predictor that they are sent to; one request at a time, filled from the queue."""
 
     def __init__(self, predictor: Predictor, *, is_isolated: bool = False) -> None:
         self.predictor = predictor
@@ -79,7 +79,7 @@ class _RequestQueue:
         self._waiting: deque[DueWindows] = deque()
 
     def add(self, due: DueWindows) -> int:
-        """Add windows, and give how many older ones were dropped for them."""
+        """Add windows, and return how many older ones were dropped for them."""
         self._waiting.append(due)
         self.n_waiting += len(due)
         self.wake.set()
@@ -90,13 +90,13 @@ class _RequestQueue:
         return dropped
 
     def leave(self, due: DueWindows) -> None:
-        """Note that windows do not wait here any more."""
+        """Record that windows have left the queue."""
         if self.is_isolated:
             for stream in due.streams:
-                stream.apart -= 1
+                stream.isolated -= 1
 
     def take(self) -> list[DueWindows]:
-        """Take what goes in the next request."""
+        """Remove and return the windows of the next request."""
         batch, n = [], 0
         while self._waiting and n < MAX_WINDOWS_PER_REQUEST:
             first = self._take_first()
@@ -117,17 +117,17 @@ class _RequestQueue:
 
 
 class InferenceWorker:
-    """Keeps a stream per profile that has a model, and asks the predictor for all of them at once.
+    """Keeps a stream per profile that has a model, and requests the predictions of all of them together.
 
-    Profiles whose model has not answered yet, or failed, are asked apart from the others: a model that has to be loaded
-    first, or that is broken, delays nobody else's decisions.
+    Windows of profiles whose model has not answered yet, or failed, go into an isolated queue: a model that has to be
+    loaded first, or that is broken, does not delay other profiles' decisions.
 
     Parameters
     ----------
     bus, pool
         Connected; the caller closes them.
     make_predictor
-        Gives a connection to the predictor.
+        Returns a connection to the predictor.
     """
 
     def __init__(
@@ -136,14 +136,14 @@ class InferenceWorker:
         bus: Client,
         make_predictor: Callable[[], Predictor],
         pool: Pool,
-        directory: ActiveModelRegistry,
+        registry: ActiveModelRegistry,
     ) -> None:
         self._settings = settings
         self._bus = bus
         self._pool = pool
-        self.directory = directory
+        self.registry = registry
         self.counters = InferenceCounters()
-        self._streams = Streams(directory.find)
+        self._streams = Streams(registry.find)
         self._recent = RecentCounts(SHORT_S)
         self._models_read = -1
         self._queue, self._isolated = _RequestQueue(make_predictor()), _RequestQueue(make_predictor(), is_isolated=True)
@@ -152,27 +152,27 @@ class InferenceWorker:
         self._to_store: deque[Decision] = deque(maxlen=MAX_WAITING_DECISIONS)
 
     async def subscribe(self, partitions: set[int] | None = None) -> None:
-        """Listen to blocks, session edges and model activations."""
+        """Subscribe to blocks, session edges and model activations."""
         await self.set_partitions(partitions)
         await self._bus.subscribe(messages.sessions_subject("*"), cb=self._on_session_edge)
         for subject in (messages.models_subject("*"), messages.PROFILES_SUBJECT):
             await self._bus.subscribe(subject, cb=self._on_change)
 
     async def set_partitions(self, partitions: set[int] | None) -> None:
-        """Serve the profiles of these partitions from now on, and forget the others' streams; None: all."""
+        """Serve the profiles of these partitions from now on, and remove the others' streams; None: all."""
         self._partitions = partitions
         wanted = {messages.live_subject(partition) for partition in (("*",) if partitions is None else partitions)}
-        for subject in wanted - self._subscriptions.keys():  # first: what comes twice is known, what is missed is not
+        for subject in wanted - self._subscriptions.keys():  # first: duplicates are recognised, gaps cannot be filled
             self._subscriptions[subject] = await self._bus.subscribe(subject, cb=self._on_blocks)
         for subject in self._subscriptions.keys() - wanted:
             await self._subscriptions.pop(subject).unsubscribe()
         self._streams.drop_where(lambda user_id: not self._is_ours(user_id))
 
     async def run(self) -> None:
-        """Predict and store for ever; cancel to stop."""
+        """Predict and store until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.directory.keep_current())
+                tasks.create_task(self.registry.keep_current())
                 for queue in (self._queue, self._isolated):
                     tasks.create_task(self._predict_for_ever(queue))
                 tasks.create_task(self._store_for_ever())
@@ -181,7 +181,7 @@ class InferenceWorker:
                 queue.predictor.close()
 
     def metrics(self) -> dict[str, object]:
-        """Return the counters, the sizes of the buffers, and what was decided lately. For the heartbeat's thread."""
+        """Return the counters, the sizes of the buffers, and recent decisions. For the heartbeat's thread."""
         return asdict(self.counters) | {
             "profiles": len(self._streams),
             "waiting_windows": self._queue.n_waiting + self._isolated.n_waiting,
@@ -190,7 +190,7 @@ class InferenceWorker:
         }
 
     def _decided(self) -> dict[int, DecidedStatus]:
-        """Return how many windows and decisions each profile had in the last seconds."""
+        """Return the numbers of windows and decisions of each profile in the last seconds."""
         counts = self._streams.counts()
         self._recent.note(now_us(), counts)
         found = {}
@@ -205,7 +205,7 @@ class InferenceWorker:
         return messages.partition_of(user_id, self._settings.journal_partitions) in self._partitions
 
     async def _on_change(self, _: Msg) -> None:
-        self.directory.ask_refresh()
+        self.registry.ask_refresh()
 
     async def _on_session_edge(self, message: Msg) -> None:
         try:
@@ -225,24 +225,24 @@ class InferenceWorker:
             return
         now_s = time.monotonic()
         self.counters.blocks += len(table)
-        if self._models_read != self.directory.changes:
-            self._models_read = self.directory.changes
+        if self._models_read != self.registry.changes:
+            self._models_read = self.registry.changes
             self._streams.follow_models(now_s)
         for due in self._streams.push(table, now_s):
             self.counters.windows += len(due)
             self._send_on(due)
 
     def _send_on(self, due: DueWindows) -> None:
-        """Put windows into the queue of their profiles."""
-        apart = [place for place, stream in enumerate(due.streams) if stream.apart or not stream.proven]
-        if not apart:
+        """Put windows into the normal or the isolated queue, by their profiles."""
+        isolated = [index for index, stream in enumerate(due.streams) if stream.isolated or not stream.proven]
+        if not isolated:
             self.counters.dropped_windows += self._queue.add(due)
             return
-        for place in apart:
-            due.streams[place].apart += 1
-        chosen = np.array(apart)
+        for index in isolated:
+            due.streams[index].isolated += 1
+        chosen = np.array(isolated)
         self.counters.dropped_windows += self._isolated.add(due.take(chosen))
-        if len(apart) < len(due):
+        if len(isolated) < len(due):
             self.counters.dropped_windows += self._queue.add(due.take(np.setdiff1d(np.arange(len(due)), chosen)))
 
     async def _predict_for_ever(self, queue: _RequestQueue) -> None:
@@ -257,7 +257,7 @@ class InferenceWorker:
                     queue.leave(due)
 
     async def _predict(self, batch: list[DueWindows], predictor: Predictor) -> None:
-        """Send one request with the windows of all profiles and publish what comes back."""
+        """Send one request with the windows of all profiles, and publish the decisions."""
         self.counters.requests += 1
         total = sum(map(len, batch))
         try:
@@ -268,7 +268,7 @@ class InferenceWorker:
         except (PredictorError, WireError) as exc:
             self.counters.failed_requests += 1
             self.counters.dropped_windows += total
-            if self.counters.failed_requests.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … failure is told
+            if self.counters.failed_requests.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … failure is logged
                 logger.warning("no predictions for %d windows: %s (%s)", total, exc, type(exc).__name__)
             await asyncio.sleep(AFTER_FAILURE_S)
             return
@@ -278,25 +278,25 @@ class InferenceWorker:
             at += len(due)
 
     async def _decide(self, due: DueWindows, answers: AnswerTable, first: int, decided_us: int) -> None:
-        part = slice(first, first + len(due))
+        rows = slice(first, first + len(due))
         good = np.array(
             [
                 self._is_answered(stream, status, version)
                 for stream, status, version in zip(
-                    due.streams, answers.statuses[part].tolist(), answers.model_versions[part].tolist(), strict=True
+                    due.streams, answers.statuses[rows].tolist(), answers.model_versions[rows].tolist(), strict=True
                 )
             ]
         )
-        probabilities, n_classes = answers.probabilities[part], answers.n_classes[part]
+        probabilities, n_classes = answers.probabilities[rows], answers.n_classes[rows]
         if not good.all():
-            self.directory.ask_refresh()
+            self.registry.ask_refresh()
             due, probabilities, n_classes = due.take(np.flatnonzero(good)), probabilities[good], n_classes[good]
         if len(due):
             for decision in self._streams.decide(due, probabilities, n_classes, decided_us):
                 await self._publish(decision)
 
     def _is_answered(self, stream: Stream, status: int, version: int) -> bool:
-        """Return whether an answer may become a decision, and note whether the stream's model answers."""
+        """Return whether an answer may become a decision, and record whether the stream's model answers."""
         stream.proven = status == WindowStatus.OK
         if stream.proven and version == stream.model.version and self._streams.is_current(stream):
             return True
@@ -314,7 +314,7 @@ class InferenceWorker:
         self._to_store.append(decision)
 
     async def _store_for_ever(self) -> None:
-        """Write decisions in batches; while the store is away they wait, the oldest go when the buffer is full."""
+        """Write decisions in batches; they wait while the store is down, and the oldest go when the buffer is full."""
         failing = False
         while True:
             await asyncio.sleep(STORE_EVERY_S)

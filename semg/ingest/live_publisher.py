@@ -1,4 +1,4 @@
-"""Blocks to whoever wants them now: core NATS, which may lose them."""
+"""Publish blocks to live subscribers over core NATS, which may lose them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_WATCHED = 1000
 
 
 class _StuckError(Exception):
-    """The bus is connected and takes nothing."""
+    """The bus is connected but accepts nothing."""
 
 
 class LivePublisher:
@@ -33,9 +33,9 @@ class LivePublisher:
 
     ``semg.live.<partition>`` does not wait for the journal to acknowledge what came before, as a reader of the
     journal's subject would. ``semg.samples.<userid>`` costs a message per profile and flush, so it is published for
-    those only whom somebody asked for with ``semg.watch.<userid>`` in the last ``WATCH_S`` seconds. What is due while
-    NATS is away or takes nothing is left out, because whoever reads datagrams would wait with it; a profile's first
-    block after that starts a run.
+    those only that were requested with ``semg.watch.<userid>`` in the last ``WATCH_S`` seconds. Blocks are dropped
+    while NATS is unreachable or accepts nothing, because waiting would also stall the reading of datagrams; a profile's
+    first block after that starts a run.
     """
 
     def __init__(self, client: Client, counters: Counters, partitions: int) -> None:
@@ -48,7 +48,7 @@ class LivePublisher:
         self._watched: dict[int, float] = {}
 
     async def subscribe(self) -> None:
-        """Listen to who wants to see which profile."""
+        """Subscribe to the requests for profiles' live blocks."""
         await self._client.subscribe(watch_subject("*"), cb=self._on_watch)
 
     async def publish(self, table: BlockTable) -> None:
@@ -62,8 +62,8 @@ class LivePublisher:
         if not len(table):
             return
         try:
-            for partition, part in enumerate(in_partitions(table, self._partitions)):
-                for message in in_messages(part) if len(part) else ():
+            for partition, chunk in enumerate(in_partitions(table, self._partitions)):
+                for message in in_messages(chunk) if len(chunk) else ():
                     await self._send(live_subject(partition), encode_table(message))
             await self._publish_watched(table)
             self._stuck = False
@@ -77,9 +77,9 @@ class LivePublisher:
             self._continued.clear()
 
     def _started(self, table: BlockTable) -> BlockTable:
-        """Let the first block of a profile that was not published before start a run."""
+        """Mark the first block of each profile that was not published before as the start of a run."""
         users, first = np.unique(table.rows["user_id"], return_index=True)
-        new = [place for user, place in zip(users.tolist(), first.tolist(), strict=True) if user not in self._continued]
+        new = [index for user, index in zip(users.tolist(), first.tolist(), strict=True) if user not in self._continued]
         if not new:
             return table
         self._continued.update(users.tolist())
@@ -99,9 +99,9 @@ class LivePublisher:
                 await self._send(samples_subject(user_id), encode_table(message))
 
     async def _send(self, subject: str, message: bytes) -> None:
-        """Publish a message at once, or not at all."""
+        """Publish a message without waiting, or raise."""
         if self._client.pending_data_size + len(message) > PENDING_BYTES:
-            await asyncio.sleep(0)  # the client's own task hands what waits to the socket
+            await asyncio.sleep(0)  # let the client's task flush its buffer to the socket
             if self._client.pending_data_size + len(message) > PENDING_BYTES:
                 raise _StuckError
         await self._client.publish(subject, message)

@@ -1,4 +1,4 @@
-"""A batch of datagrams to blocks: everything between the socket and the bus, without I/O."""
+"""Turn batches of datagrams into blocks: everything between the socket and the bus, without I/O."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from semg.wire.stream_status import ReceivedStatus
 
 
 class Pipeline:
-    """Decodes, authenticates and orders what arrives. Not safe to use from several threads.
+    """Decodes, authenticates and reorders datagrams. Not safe to use from several threads.
 
     A profile gets samples from one sender at a time (``active_senders``): when a board that is assigned to it begins to
-    send, or text begins to come when the board has fallen silent, what came before ends and a new segment starts.
+    send, or text begins after the board has fallen silent, the earlier stream ends and a new segment starts.
 
     Parameters
     ----------
     wait_us
         How long a suspected gap is held open.
     counters
-        Counted up here; a dropped datagram under its reason.
+        Incremented here; a dropped datagram under its drop code.
     text_networks
-        Where text datagrams may come from.
+        Networks from which text datagrams are accepted.
     """
 
     def __init__(self, wait_us: int, counters: Counters, text_networks: Networks | None = None) -> None:
@@ -47,7 +47,7 @@ class Pipeline:
         self._devices: dict[int, Device] = {}
         self._senders: dict[int, int] = {}
         self._numbers = np.zeros(0, np.int64)
-        self._place_of = np.zeros(0, np.int64)
+        self._profile_indices = np.zeros(0, np.int64)
         self._widths = np.zeros(0, np.int64)
         self._allowed = np.zeros(0, bool)
         self._consented = np.zeros(0, bool)
@@ -66,28 +66,28 @@ class Pipeline:
 
     @property
     def n_devices(self) -> int:
-        """How many devices are known."""
+        """Number of registered devices."""
         return len(self._devices)
 
     def set_registry(
         self, devices: Iterable[Device], boards: Iterable[KnownBoard], senders: Mapping[int, int] | None = None
     ) -> None:
-        """Take over the devices, the boards, and for which profile text with another number is taken.
+        """Apply the devices, the boards, and the profiles to which other numbers in text are assigned.
 
-        What senders said for a profile that is gone is forgotten, whatever number or board it came by.
+        The senders' data for a removed profile is cleared, whatever number or board it came by.
         """
         assigned, before = dict(senders or {}), self._senders
         if assigned != before:
             self._senders = assigned
-            self._number_places()
+            self._index_profiles()
         gone = self.set_devices(devices)
         self.sources.forget({number for number, user_id in before.items() if user_id in gone})
         self.boards.set_boards(boards)
 
     def set_devices(self, devices: Iterable[Device]) -> set[int]:
-        """Take over the devices, and give whose are gone. A device that changed starts a run.
+        """Apply the devices, and return the profiles whose devices were removed. A changed device starts a run.
 
-        What senders said under the number of a profile that is gone is forgotten.
+        The senders' data under the number of a removed profile is cleared.
         """
         known = {device.user_id: device for device in devices}
         if known == self._devices:
@@ -98,7 +98,7 @@ class Pipeline:
         self.boards.set_devices(known)
         self._devices = known
         in_order = [known[user_id] for user_id in sorted(known)]
-        self._number_places()
+        self._index_profiles()
         user_ids = np.array(sorted(known), np.int64)
         _, before, after = np.intersect1d(self._user_ids, user_ids, assume_unique=True, return_indices=True)
         self._active = self._active.moved(len(user_ids), before, after)
@@ -110,33 +110,32 @@ class Pipeline:
         self._budgets = Budgets([device.rate_hz for device in in_order])
         return gone
 
-    def process(self, arrivals: DatagramBatch, now_us: int) -> BlockTable:
-        """Return the blocks that a batch completes, and those whose wait for a missing sample is over."""
-        if len(arrivals):
-            self.counters.received += len(arrivals)
-            senders = arrivals.senders
+    def process(self, batch: DatagramBatch, now_us: int) -> BlockTable:
+        """Return the blocks that a batch completes, and those whose wait for a missing sample has expired."""
+        if len(batch):
+            self.counters.received += len(batch)
+            senders = batch.senders
             surplus = self.sources.surplus(senders, now_us)
             if surplus is not None:
                 self.counters.dropped["rate_limited"] += int(surplus.sum())
-                arrivals, senders = arrivals.where(~surplus), senders[~surplus]
-            binary = (arrivals.data[:, 0] == FIRST_BYTE) & (arrivals.sizes > 0)
-            for part, take in ((~binary, self._take_texts), (binary, self._take_boards)):
-                if part.any():
-                    own = arrivals.where(part) if not part.all() else arrivals
-                    heard = take(own, senders[part], now_us)
-                    count_refused(self.counters.dropped, heard.codes)
-                    self.sources.note(own, senders[part], heard, now_us)
+                batch, senders = batch.where(~surplus), senders[~surplus]
+            binary = (batch.data[:, 0] == FIRST_BYTE) & (batch.sizes > 0)
+            for chosen, take in ((~binary, self._take_texts), (binary, self._take_boards)):
+                if chosen.any():
+                    own = batch.where(chosen) if not chosen.all() else batch
+                    result = take(own, senders[chosen], now_us)
+                    count_refused(self.counters.dropped, result.codes)
+                    self.sources.note(own, senders[chosen], result, now_us)
         self.boards.release(now_us)
         self._texts.release(now_us)
         return self._take_ready()
 
     def sources_table(self, now_us: int) -> list[dict[str, Any]]:
-        """Return the senders as ``Sources.table`` does, and how well the clocks of those that are stored are known.
+        """Return the rows of ``Sources.table``, with the clock accuracy of the senders that are stored.
 
-        ``clock_error_ms`` bounds the error of a sample's server time, beside the network's least delay, which nobody
-        sees from one side; it is never below the resolution of the device's time stamps. ``clock_drift_ppm`` tells how
-        much faster the server's clock runs. Both are None for who is
-        refused.
+        ``clock_error_ms`` bounds the error of a sample's server time, except for the network's minimum delay, which
+        cannot be measured from one side; it is never below the resolution of the device's time stamps.
+        ``clock_drift_ppm`` is how much faster the server's clock runs. Both are None for a refused sender.
         """
         rows = self.sources.table(now_us)
         for row in rows:
@@ -148,56 +147,55 @@ class Pipeline:
         return rows
 
     def streams_table(self, now_us: int) -> dict[int, ReceivedStatus]:
-        """Return what came for each profile lately; call it once a second."""
+        """Return the recent status of each profile's stream; call it once a second."""
         return self._stats.table(now_us, lambda user_id: self._clock(user_id)[0])
 
     def finish(self, now_us: int) -> BlockTable:
-        """Return all that is still held, without waiting longer."""
+        """Return everything that is still held, without waiting longer."""
         self.boards.release(now_us, everything=True)
         self._texts.end_all()
         return self._take_ready()
 
     def _clock(self, user_id: int) -> tuple[float | None, float | None]:
-        """Return how well a profile's clock is known, ms, and its drift, ppm; None where that is not known."""
+        """Return the error bound of a profile's clock, ms, and its drift, ppm; None where unknown."""
         clock, resolution_us = self._texts.clock_of(user_id) or (self.boards.clock_of(user_id), 0)
         if clock is None or clock.error_bound_us == float("inf"):
             return None, None
         return round((clock.error_bound_us + resolution_us) / 1000, 2), round(clock.drift_ppm, 1)
 
-    def _take_boards(self, arrivals: DatagramBatch, _: NDArray[np.uint64], now_us: int) -> BatchResult:
-        """Take in signed datagrams, and return what they say."""
-        heard = self.boards.push(arrivals, now_us)
+    def _take_boards(self, batch: DatagramBatch, _: NDArray[np.uint64], now_us: int) -> BatchResult:
+        """Process signed datagrams and return their result."""
+        result = self.boards.push(batch, now_us)
         if len(self._user_ids):
-            found = np.minimum(np.searchsorted(self._user_ids, heard.user_ids), len(self._user_ids) - 1)
-            profiles = np.where(self._user_ids[found] == heard.user_ids, found, -1)
-            taken = (heard.codes == OK) & (profiles >= 0)
-            self._active.note_boards(profiles[taken], arrivals.received_us[taken])
-            self._stats.note(profiles, heard.codes, heard.widths, arrivals.addresses, now_us)
-        return heard
+            found = np.minimum(np.searchsorted(self._user_ids, result.user_ids), len(self._user_ids) - 1)
+            profiles = np.where(self._user_ids[found] == result.user_ids, found, -1)
+            taken = (result.codes == OK) & (profiles >= 0)
+            self._active.note_boards(profiles[taken], batch.received_us[taken])
+            self._stats.note(profiles, result.codes, result.widths, batch.addresses, now_us)
+            self._stats.note_boards(profiles, result)
+        return result
 
-    def _take_texts(self, arrivals: DatagramBatch, senders: NDArray[np.uint64], now_us: int) -> BatchResult:
-        """Take in text datagrams, and return what they say."""
-        texts = decode_batch(arrivals)
-        profiles, codes = self._judge_texts(arrivals, texts)
+    def _take_texts(self, batch: DatagramBatch, senders: NDArray[np.uint64], now_us: int) -> BatchResult:
+        """Process text datagrams and return their result."""
+        texts = decode_batch(batch)
+        profiles, codes = self._judge_texts(batch, texts)
         good = np.flatnonzero(codes == OK)
         if len(good):
-            admitted = self._active.admit(
-                profiles[good], senders[good], arrivals.addresses[good], arrivals.received_us[good]
-            )
+            admitted = self._active.admit(profiles[good], senders[good], batch.addresses[good], batch.received_us[good])
             codes[good[~admitted]] = CODE["second_sender"]
             good = good[admitted]
             admitted = self._budgets.admit(profiles[good], texts.counts[good], now_us)
             codes[good[~admitted]] = CODE["rate_limited"]
             good = good[admitted]
-        self._stats.note(profiles, codes, texts.widths, arrivals.addresses, now_us)
+        self._stats.note(profiles, codes, texts.widths, batch.addresses, now_us)
         if len(good):
             counts, samples = texts.counts[good], texts.samples_of(good)
             self.counters.accepted += len(samples)
             self._texts.push(
                 Batch(
-                    places=np.repeat(profiles[good], counts),
+                    profile_indices=np.repeat(profiles[good], counts),
                     device_ms=texts.device_ms[samples],
-                    received_us=np.repeat(arrivals.received_us[good], counts),
+                    received_us=np.repeat(batch.received_us[good], counts),
                     ordinals=texts.ordinals[samples],
                     value_starts=texts.starts[samples],
                     values=texts.values,
@@ -216,18 +214,18 @@ class Pipeline:
             values=lambda index: tuple(texts.values[ends[index] - texts.widths[index] : ends[index]].tolist()),
         )
 
-    def _judge_texts(self, arrivals: DatagramBatch, texts: TextSamples) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
-        """Return the index of each text datagram's profile, -1 for none, and why it is not taken."""
-        codes = np.zeros(len(arrivals), np.int8)
+    def _judge_texts(self, batch: DatagramBatch, texts: TextSamples) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+        """Return the index of each text datagram's profile, -1 for none, and its drop code."""
+        codes = np.zeros(len(batch), np.int8)
         if len(self._numbers):
-            # A number that nobody has gets another's place, and is refused last.
+            # An unknown number gets the index of another profile, and is refused last.
             found = np.minimum(np.searchsorted(self._numbers, texts.user_ids), len(self._numbers) - 1)
-            profiles = self._place_of[found]
+            profiles = self._profile_indices[found]
             codes[self._widths[profiles] != texts.widths] = CODE["channel_count"]
             codes[~self._allowed[profiles]] = CODE["v1_not_allowed"]
             codes[~self._consented[profiles]] = CODE["no_consent"]
             if not self._text_networks.are_all:
-                codes[~self._text_networks.contain(arrivals.addresses)] = CODE["v1_network"]
+                codes[~self._text_networks.contain(batch.addresses)] = CODE["v1_network"]
             unknown = self._numbers[found] != texts.user_ids
             codes[unknown] = CODE["unknown_profile"]
             profiles = np.where(unknown, -1, profiles)
@@ -238,12 +236,14 @@ class Pipeline:
             codes[index], profiles[index] = CODE[reason], -1
         return profiles, codes
 
-    def _number_places(self) -> None:
-        """Make the columns that tell the place in the registry of each number that text may carry."""
-        places = {user_id: place for place, user_id in enumerate(sorted(self._devices))}
-        numbered = {number: places[user_id] for number, user_id in self._senders.items() if user_id in places} | places
+    def _index_profiles(self) -> None:
+        """Build the columns that map each number in text to its profile's index in the registry."""
+        indices = {user_id: index for index, user_id in enumerate(sorted(self._devices))}
+        numbered = {
+            number: indices[user_id] for number, user_id in self._senders.items() if user_id in indices
+        } | indices
         self._numbers = np.array(sorted(numbered), np.int64)
-        self._place_of = np.array([numbered[number] for number in sorted(numbered)], np.int64)
+        self._profile_indices = np.array([numbered[number] for number in sorted(numbered)], np.int64)
 
     def _take_ready(self) -> BlockTable:
         ready = BlockTable.joined(self._ready)

@@ -1,4 +1,4 @@
-"""What came for each profile in the last seconds: the figures behind the judgement of its stream."""
+"""Statistics of the datagrams of each profile in the last seconds, from which its stream's health is assessed."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from semg.block_table import BlockTable
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, readable
 from semg.ingest.streams.drop_codes import DROP_CODES, OK
+from semg.ingest.streams.sources import BatchResult
 from semg.process.recent_counts import RecentCounts
 from semg.wire.stream_status import LONG_S, SHORT_S, ReceivedStatus
+from semg.wire.udp2 import BATTERY_UNKNOWN
 
 QUIET_US = 2_000_000
-"""A stream that was silent for so long has begun anew: its rate is measured from then on."""
+"""After a silence of this length a stream counts as restarted: its rate is measured from then on."""
 
 MAX_REPORTED = 500
-"""So many profiles are reported at most, those that were heard last."""
+"""Maximum number of profiles reported: those received most recently."""
 
 _Range: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
 _NAMES = ("datagrams", "samples", "missing", "late", "runs", "segments")
 
 
 class ProfileStats:
-    """Counts by profile. Not safe to use from several threads.
+    """Counters by profile. Not safe to use from several threads.
 
     Parameters
     ----------
@@ -43,16 +45,18 @@ class ProfileStats:
         self._make(0)
 
     def set_profiles(self, user_ids: Sequence[int]) -> None:
-        """Take over the registry's profiles, in the order of their numbers."""
+        """Apply the registry's profiles, sorted by number."""
         before = self._user_ids
-        codes, samples, heard_us, ranges = self._codes, self._samples, self._heard_us, self._ranges
+        codes, samples, received_us, ranges = self._codes, self._samples, self._received_us, self._ranges
         addresses, widths, since_us = self._addresses, self._widths, self._since_us
+        battery, lead_off = self._battery, self._lead_off
         self._user_ids = np.array(user_ids, np.int64)
         self._make(len(user_ids))
         _, at_old, at_new = np.intersect1d(before, self._user_ids, assume_unique=True, return_indices=True)
         self._codes[at_new], self._samples[at_new] = codes[at_old], samples[at_old]
-        self._heard_us[at_new], self._addresses[at_new] = heard_us[at_old], addresses[at_old]
+        self._received_us[at_new], self._addresses[at_new] = received_us[at_old], addresses[at_old]
         self._widths[at_new], self._since_us[at_new] = widths[at_old], since_us[at_old]
+        self._battery[at_new], self._lead_off[at_new] = battery[at_old], lead_off[at_old]
         self._ranges = [_moved(one, at_old, at_new, len(user_ids)) for one in ranges]
         gone = set(before.tolist()) - set(user_ids)
         self._recent.forget(gone)
@@ -67,7 +71,7 @@ class ProfileStats:
         addresses: NDArray[np.uint8],
         now_us: int,
     ) -> None:
-        """Take in datagrams that name profiles.
+        """Count datagrams by profile.
 
         Parameters
         ----------
@@ -76,9 +80,9 @@ class ProfileStats:
         codes
             Numbers of ``DROP_CODES``, int8 ``(k,)``.
         widths
-            How many values each one's samples have, int64 ``(k,)``.
+            Number of values in each one's samples, int64 ``(k,)``.
         addresses
-            Who sent them, as in ``DatagramBatch``.
+            Their senders, as in ``DatagramBatch``.
         """
         named = np.flatnonzero(profiles >= 0)
         if not len(named):
@@ -88,12 +92,19 @@ class ProfileStats:
         self._codes[:, OK] += np.bincount(own[~refused], minlength=n)
         if refused.any():
             np.add.at(self._codes, (own[refused], codes[named[refused]]), 1)
-        self._since_us[own[now_us - self._heard_us[own] > QUIET_US]] = now_us
-        self._heard_us[own] = now_us
+        self._since_us[own[now_us - self._received_us[own] > QUIET_US]] = now_us
+        self._received_us[own] = now_us
         self._addresses[own], self._widths[own] = addresses[named], widths[named]
 
+    def note_boards(self, profiles: NDArray[np.int64], heard: BatchResult) -> None:
+        """Take in what boards told of themselves, in datagrams of which ``note`` was told."""
+        taken = np.flatnonzero((profiles >= 0) & (heard.codes == OK))
+        if len(taken) and heard.battery is not None and heard.lead_off is not None:
+            own = profiles[taken]
+            self._battery[own], self._lead_off[own] = heard.battery[taken], heard.lead_off[taken]
+
     def note_blocks(self, table: BlockTable) -> None:
-        """Take in the blocks that were made."""
+        """Count the samples of new blocks and update the value ranges."""
         profiles = np.searchsorted(self._user_ids, table.rows["user_id"])
         self._samples += np.bincount(profiles, table.counts, len(self._samples)).astype(np.int64)
         starts = np.cumsum(table.value_counts) - table.value_counts
@@ -102,19 +113,19 @@ class ProfileStats:
         np.maximum.at(highs, profiles, np.maximum.reduceat(table.values, starts))
 
     def table(self, now_us: int, clock_error_ms: Callable[[int], float | None]) -> dict[int, ReceivedStatus]:
-        """Return the status of each profile for which something came in the last minute; call it once a second."""
-        recent = np.flatnonzero((self._heard_us > 0) & (now_us - self._heard_us <= LONG_S * 1e6))
+        """Return the status of each profile with datagrams in the last minute; call it once a second."""
+        recent = np.flatnonzero((self._received_us > 0) & (now_us - self._received_us <= LONG_S * 1e6))
         if len(recent) > MAX_REPORTED:
-            recent = recent[np.argsort(-self._heard_us[recent], kind="stable")[:MAX_REPORTED]]
-        heard = {int(self._user_ids[index]): index for index in recent.tolist()}
-        counts = {user_id: self._counts(user_id, index) for user_id, index in heard.items()}
-        self._recent.note(now_us, counts, {user_id: int(self._since_us[index]) for user_id, index in heard.items()})
+            recent = recent[np.argsort(-self._received_us[recent], kind="stable")[:MAX_REPORTED]]
+        indices = {int(self._user_ids[index]): index for index in recent.tolist()}
+        counts = {user_id: self._counts(user_id, index) for user_id, index in indices.items()}
+        self._recent.note(now_us, counts, {user_id: int(self._since_us[index]) for user_id, index in indices.items()})
         low = np.minimum.reduce([ranges[0] for ranges in self._ranges])
         high = np.maximum.reduce([ranges[1] for ranges in self._ranges])
         self._ranges = [*self._ranges[-round(SHORT_S) + 1 :], _no_range(len(self._user_ids))]
         return {
             user_id: self._status(user_id, index, now_us, (low, high), clock_error_ms)
-            for user_id, index in heard.items()
+            for user_id, index in indices.items()
         }
 
     def _status(
@@ -132,7 +143,7 @@ class ProfileStats:
         low, high = float(ranges[0][index]), float(ranges[1][index])
         host, port = readable(self._addresses[index])
         return ReceivedStatus(
-            age_s=round(max(0, now_us - int(self._heard_us[index])) / 1e6, 2),
+            age_s=round(max(0, now_us - int(self._received_us[index])) / 1e6, 2),
             seconds=round(seconds, 2),
             datagrams=counts["datagrams"],
             samples=counts["samples"],
@@ -147,10 +158,12 @@ class ProfileStats:
             address=f"{host}:{port}",
             clock_error_ms=clock_error_ms(user_id),
             channels=int(self._widths[index]),
+            battery_percent=None if self._battery[index] == BATTERY_UNKNOWN else int(self._battery[index]),
+            lead_off=int(self._lead_off[index]),
         )
 
     def _counts(self, user_id: int, index: int) -> tuple[int, ...]:
-        """Return all counts of a profile: those of ``_NAMES``, then what was dropped by reason."""
+        """Return all counts of a profile: those of ``_NAMES``, then the drops by code."""
         stream, by_code = self._counters.of(user_id), self._codes[index].tolist()
         dropped = (n + stream.dropped[reason] for reason, n in zip(DROP_CODES, by_code, strict=True))
         figures = stream.missing, stream.late, stream.runs, stream.segments
@@ -159,10 +172,12 @@ class ProfileStats:
     def _make(self, n: int) -> None:
         self._codes = np.zeros((n, len(DROP_CODES)), np.int64)
         self._samples = np.zeros(n, np.int64)
-        self._heard_us = np.zeros(n, np.int64)
+        self._received_us = np.zeros(n, np.int64)
         self._ranges = [_no_range(n)]
         self._addresses = np.zeros((n, ADDRESS_BYTES), np.uint8)
         self._widths = np.zeros(n, np.int64)
+        self._battery = np.full(n, BATTERY_UNKNOWN, np.uint8)
+        self._lead_off = np.zeros(n, np.uint16)
         self._since_us = np.zeros(n, np.int64)
 
 

@@ -1,4 +1,4 @@
-"""Reading the UDP socket: many datagrams a call with their moments of arrival."""
+"""Read the UDP socket: many datagrams per call with their arrival times."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, SLOT_BYTES, Datagr
 logger = logging.getLogger(__name__)
 
 MAX_TAKEN = 4096
-"""Datagrams that are read at a time, at most; what is left stays in the kernel's buffer until the next time."""
+"""Maximum number of datagrams read at a time; the rest stays in the kernel's buffer until the next call."""
 
 SO_TIMESTAMPNS, MSG_DONTWAIT = 35, 0x40
 """Linux, ``socket(7)``; Python names neither."""
 
 CLOCKS_APART_US = 600_000_000
-"""A kernel's time of arrival that differs by more from the platform's clock is of another one, and is not used. What
-waited in a socket that outlived its reader may be some minutes old."""
+"""A kernel arrival time that differs by more from the platform's clock is from another clock, and is not used.
+Datagrams that waited in a socket that outlived its reader may be some minutes old."""
 
 _CALL_MAX = 1024
 _CONTROL_BYTES = 64
@@ -40,7 +40,7 @@ _HEADER = np.dtype(
 
 
 class Receiver:
-    """Reads the socket when it is asked to: until then datagrams wait in the kernel's buffer.
+    """Reads the socket on demand: until then datagrams wait in the kernel's buffer.
 
     Parameters
     ----------
@@ -66,29 +66,29 @@ class Receiver:
             loop.remove_reader(self._socket)
 
     def take(self) -> DatagramBatch:
-        """Return what has arrived, at most ``MAX_TAKEN`` datagrams; the last call's bytes are overwritten."""
+        """Return the waiting datagrams, at most ``MAX_TAKEN``; the last call's bytes are overwritten."""
         return self._reader.take()
 
 
 class _ManyAtOnce:
-    """Reads by ``recvmmsg(2)`` into one buffer; the kernel notes the moments of arrival."""
+    """Reads with ``recvmmsg(2)`` into one buffer; the kernel records the arrival times."""
 
     def __init__(self, receiving: socket.socket) -> None:
         receiving.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._receive = ctypes.CDLL(None, use_errno=True).recvmmsg
         self._descriptor = receiving.fileno()
-        # Written in full, so that the system gives their memory now and not at the first burst.
+        # Written in full, so that the system allocates their memory now and not at the first burst.
         self._data = np.full((MAX_TAKEN, SLOT_BYTES), 0, np.uint8)
         self._names = np.full((MAX_TAKEN, ADDRESS_BYTES), 0, np.uint8)
         self._controls = np.full((MAX_TAKEN, _CONTROL_BYTES), 0, np.uint8)
         self._vectors = np.zeros((MAX_TAKEN, 2), np.uint64)
         self._headers = np.zeros(MAX_TAKEN, _HEADER)
-        self._vectors[:, 0] = _places(self._data)
+        self._vectors[:, 0] = _row_addresses(self._data)
         self._vectors[:, 1] = SLOT_BYTES
-        self._headers["name"] = _places(self._names)
-        self._headers["vector"] = _places(self._vectors)
+        self._headers["name"] = _row_addresses(self._names)
+        self._headers["vector"] = _row_addresses(self._vectors)
         self._headers["vector_size"] = 1
-        self._headers["control"] = _places(self._controls)
+        self._headers["control"] = _row_addresses(self._controls)
         self._used = MAX_TAKEN
 
     def take(self) -> DatagramBatch:
@@ -98,16 +98,16 @@ class _ManyAtOnce:
         headers["control_size"][: self._used] = _CONTROL_BYTES
         n = 0
         while n < MAX_TAKEN:
-            asked = min(_CALL_MAX, MAX_TAKEN - n)
+            wanted = min(_CALL_MAX, MAX_TAKEN - n)
             at = ctypes.c_void_p(headers.ctypes.data + n * _HEADER.itemsize)
-            got = self._receive(self._descriptor, at, asked, MSG_DONTWAIT, None)
+            got = self._receive(self._descriptor, at, wanted, MSG_DONTWAIT, None)
             if got < 0:
                 error = ctypes.get_errno()
                 if error not in (errno.EAGAIN, errno.EINTR):
                     logger.debug("udp: %s", os.strerror(error))
                 break
             n += got
-            if got < asked:
+            if got < wanted:
                 break
         self._used = n
         return DatagramBatch(
@@ -115,14 +115,14 @@ class _ManyAtOnce:
         )
 
     def _received_us(self, n: int) -> np.ndarray:
-        """Return the moments of arrival: the kernel's, where it tells them and its clock is known."""
+        """Return the arrival times: the kernel's where available and plausible, otherwise the time of reading."""
         if not n:
             return _NOWHERE
         now = now_us()
         seconds, nanoseconds = self._controls[:n, 16:32].view(np.int64).T
         received_us = seconds * 1_000_000 + nanoseconds // 1000 + behind_machine_us()
-        told = (self._headers["control_size"][:n] >= 32) & (abs(received_us - now) <= CLOCKS_APART_US)
-        return received_us if told.all() else np.where(told, received_us, now)
+        usable = (self._headers["control_size"][:n] >= 32) & (abs(received_us - now) <= CLOCKS_APART_US)
+        return received_us if usable.all() else np.where(usable, received_us, now)
 
 
 class _OneByOne:
@@ -145,6 +145,6 @@ class _OneByOne:
         return DatagramBatch.of(batch)
 
 
-def _places(rows: np.ndarray) -> np.ndarray:
-    """Return the address in memory of each row."""
+def _row_addresses(rows: np.ndarray) -> np.ndarray:
+    """Return the memory address of each row."""
     return rows.ctypes.data + np.arange(len(rows), dtype=np.uint64) * np.uint64(rows.strides[0])

@@ -27,9 +27,9 @@ REFRESH_S = 1.0
 
 
 class Registry:
-    """Reads devices, boards and assigned senders every second, and at once when the bus tells of a change.
+    """Reads devices, boards and assigned senders every second, and at once when the bus announces a change.
 
-    What was seen of the boards meanwhile is written first. While PostgreSQL is away the last registry stays.
+    The boards' high-water marks are written first. While PostgreSQL is unreachable the last registry stays in use.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ class Registry:
         Called in the event loop with the devices, the boards that have a key, and the profile of each assigned
         number, whenever they were read.
     boards
-        Gives what was seen last of each.
+        Provides their high-water marks.
     keys
-        The installation's keys, which the boards' keys are encrypted with.
+        The installation's keys, with which the boards' keys are encrypted.
     """
 
     def __init__(

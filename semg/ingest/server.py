@@ -48,38 +48,38 @@ STORE_DRAIN_S = 3.0
 
 
 class IngestServer:
-    """Receives, journals and stores until told to stop.
+    """Receives, journals and stores until stopped.
 
     Attributes
     ----------
     counters
-        What was counted since the start.
+        Counts since the start.
     ready
         Set when datagrams are accepted, the bus is connected and the registry is loaded.
 
     Parameters
     ----------
-    store_apart
-        Run the store tasks in a process of their own: beside them the receiver stalls (``store_process``).
+    isolated_store
+        Run the store tasks in a separate process: in the same one they stall the receiver (``store_process``).
     """
 
-    def __init__(self, settings: Settings, pool: Pool, *, store_apart: bool = False) -> None:
+    def __init__(self, settings: Settings, pool: Pool, *, isolated_store: bool = False) -> None:
         self.counters = Counters()
-        self._store_apart = store_apart
+        self._isolated_store = isolated_store
         self.ready = asyncio.Event()
         self._settings = settings
         self._pool = pool
         wait_us, networks = round(settings.reorder_wait_ms * 1000), Networks(settings.text_networks)
         self._pipeline = Pipeline(wait_us, self.counters, networks)
         self._snapshot: dict[str, Any] = {}
-        self._told: Counter[str] = Counter()
+        self._logged: Counter[str] = Counter()
 
     def metrics(self) -> dict[str, Any]:
         """Return the counters and the table of senders as of the last second. Safe from any thread."""
         return self._snapshot
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until ``stop`` is set; then hand over what was received, and end.
+        """Serve until ``stop`` is set; then pass on what was received, and end.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class IngestServer:
                 await client.close()
 
     async def _connect(self, stop: asyncio.Event) -> Client | None:
-        """Return the bus; a server that is not there yet is waited for, until told to stop."""
+        """Connect to the bus, waiting for its server until stopped."""
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -143,8 +143,8 @@ class IngestServer:
         finally:
             flusher.cancel()
             await asyncio.gather(flusher, return_exceptions=True)
-            while registry.loaded.is_set() and len(arrivals := receiver.take()):
-                await self._hand_over(arrivals, journal, live)
+            while registry.loaded.is_set() and len(batch := receiver.take()):
+                await self._hand_over(batch, journal, live)
             receiving.close()
             await live.publish(journal.offer(self._pipeline.finish(now_us())))
             await journal.drain(JOURNAL_DRAIN_S)
@@ -163,19 +163,19 @@ class IngestServer:
         if not self._settings.run_store_task:
             return []
         partitions = range(self._settings.journal_partitions)
-        if self._store_apart:
+        if self._isolated_store:
             return [StoreProcess(self._settings, partitions, self.counters)]
         return [JournalWriter(client, self._pool, self._settings, number, self.counters) for number in partitions]
 
     async def _flush_for_ever(
         self, registry: Registry, receiver: Receiver, journal: Journal, live: LivePublisher
     ) -> None:
-        """Hand over what has arrived, while something arrives or is held; may be cancelled at any time.
+        """Process arriving datagrams while some arrive or are held; may be cancelled at any time.
 
-        Until the registry is there everybody would be unknown: what arrives waits in the kernel's buffer.
+        Datagrams wait in the kernel's buffer until the registry is loaded, because every sender would be unknown.
 
-        The pause before a flush is some times what the last one took, within bounds: a few devices are passed on
-        almost at once, many share the cost of a flush.
+        The pause before a flush is a multiple of the last one's duration, within bounds: the data of a few devices is
+        passed on almost at once, many devices share the cost of a flush.
         """
         await registry.loaded.wait()
         longest_s = self._settings.flush_ms / 1000
@@ -186,19 +186,19 @@ class IngestServer:
                 await receiver.wait()
             await asyncio.sleep(pause_s)
             started = time.perf_counter()
-            arrivals = receiver.take()
-            idle = not len(arrivals)
-            await self._hand_over(arrivals, journal, live)
+            batch = receiver.take()
+            idle = not len(batch)
+            await self._hand_over(batch, journal, live)
             pause_s = min(longest_s, max(shortest_s, PAUSE_SHARE * (time.perf_counter() - started)))
-            if len(arrivals) == MAX_TAKEN:
+            if len(batch) == MAX_TAKEN:
                 pause_s = 0.0
 
-    async def _hand_over(self, arrivals: DatagramBatch, journal: Journal, live: LivePublisher) -> None:
+    async def _hand_over(self, batch: DatagramBatch, journal: Journal, live: LivePublisher) -> None:
         try:
-            table = self._pipeline.process(arrivals, now_us())
+            table = self._pipeline.process(batch, now_us())
         except Exception:  # one batch must not end the service; what it held is counted
-            self.counters.dropped["internal_error"] += len(arrivals)
-            logger.exception("a batch of %d datagrams was lost to an unexpected error", len(arrivals))
+            self.counters.dropped["internal_error"] += len(batch)
+            logger.exception("a batch of %d datagrams was lost to an unexpected error", len(batch))
             return
         if len(table):
             await live.publish(journal.offer(table))
@@ -209,7 +209,7 @@ class IngestServer:
         announce_ready(self._settings)
 
     async def _summarise(self, socket_: socket.socket) -> None:
-        """Once a second: the snapshot for the heartbeat, and one log line if something was dropped."""
+        """Update the heartbeat's snapshot once a second, and log one line if something was dropped."""
         while True:
             self.counters.kernel_drops = kernel_drops(socket_)
             at_us = now_us()
@@ -220,15 +220,15 @@ class IngestServer:
             }
             total = Counter(self.counters.dropped)
             total["kernel"] = self.counters.kernel_drops
-            news = total - self._told
+            news = total - self._logged
             if news:
                 logger.warning("dropped in the last second: %s", dict(sorted(news.items())))
-            self._told = total
+            self._logged = total
             await asyncio.sleep(SUMMARY_S)
 
 
 async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
-    """Wait until told to stop. A task that ends before that has failed: its error is raised."""
+    """Wait for ``stop``. A task that ends before that has failed: its error is raised."""
     stopping = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
     if stopping in done:

@@ -1,4 +1,4 @@
-"""Whether a profile's stream can be recognised: one judgement, for every page and program that shows it."""
+"""Assess whether a profile's stream is fit for recognition, once for all pages and programs that show it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ HealthLevel = Literal["good", "fair", "bad", "silent"]
 FixKind = Literal["range", "rate", "allow_v1"]
 
 FRESH_S = 3.5
-"""A sender that was heard longer ago is silent: it is reported every two seconds."""
+"""A sender last received longer ago is silent: it is reported every two seconds."""
 MEASURED_S = 3.0
-"""Shorter figures say nothing about a rate."""
+"""Shorter measurements say nothing about a rate."""
 DECIDED_S = 5.0
-"""So long a good stream may take until its first window has been decided."""
+"""Maximum time until the first decision of a good stream."""
 RATE_FAIR, RATE_BAD = 0.03, 0.15
 LOSS_FAIR, LOSS_BAD = 0.01, 0.05
 STARTS_BAD = 4
 """New segments a minute beyond the first."""
 APART = 0.25
-"""Runs for each sample from which on a stream is slower than its device is set, and not lossy."""
+"""Runs per sample above which a stream is slower than its device's setting rather than lossy."""
 GAPS_FAIR, GAPS_BAD = 6, 40
 """Gaps a minute; a window needs a second or so without one."""
 
@@ -32,7 +32,7 @@ RANGES = (
     (0, 1023), (0, 4095), (0, 16_383), (0, 65_535), (-128, 127), (-2048, 2047), (-32_768, 32_767),
     (-8_388_608, 8_388_607),
 )  # fmt: skip
-"""Ranges of common converters, the likeliest first."""
+"""Value ranges of common converters, the likeliest first."""
 
 REFUSALS = {
     "ok": "accepted",
@@ -59,19 +59,23 @@ REFUSALS = {
     "duplicate": "the same sample comes again and again",
     "unknown_board": "no board has this number, or its key was revoked",
     "bad_tag": "not signed with the board's key",
-    "unassigned_board": "the board is assigned to no profile",
-    "replayed": "sent before: an older start of the board, or too late to tell",
-    "v2_size": "the binary datagram has another length than it says",
-    "v2_magic": "not of the binary format's version 2",
+    "unassigned_board": "the board is not assigned to a profile",
+    "replayed": "replayed: from an earlier start of the board, or too old to verify",
+    "v2_size": "the binary datagram's length is not what its header says",
+    "v2_magic": "not version 2 of the binary format",
     "v2_range": "the sample period or the clock is out of range",
 }
-"""What is wrong with a refused datagram or sample, by reason."""
+"""Descriptions of refused datagrams and samples, by drop code."""
+
+BATTERY_LOW_PERCENT = 15
+"""As the sketch has it."""
 
 _WORDS = {
     "good": "good", "silent": "silent", "rate": "wrong rate", "lost": "samples are lost", "starts": "keeps restarting",
     "gaps": "many gaps", "range": "wrong range", "no_windows": "no complete window", "no_decisions": "no decisions",
     "second_sender": "two devices, one number", "time_unit": "microseconds?", "time_stands": "time does not advance",
     "time_jump": "time jumps", "channel_count": "wrong number of channels", "duplicate": "samples are repeated",
+    "lead_off": "no contact", "battery": "battery is low",
     "v1_not_allowed": "text is not allowed", "no_consent": "no consent", "rate_limited": "sends too much",
 }  # fmt: skip
 _TIMES = ("time_unit", "time_stands", "time_jump")
@@ -88,13 +92,13 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class StreamHealth:
-    """The judgement of a stream.
+    """The assessment of a stream.
 
     Attributes
     ----------
     code
-        What decided: ``good``, ``silent``, ``rate``, ``lost``, ``starts``, ``gaps``, ``range``, ``no_windows``,
-        ``no_decisions``, or the reason of a refusal.
+        The deciding criterion: ``good``, ``silent``, ``rate``, ``lost``, ``starts``, ``gaps``, ``range``,
+        ``no_windows``, ``no_decisions``, or the drop code of a refusal.
     sentence
         What is wrong and what to do; for a good stream, that it is good.
     figures
@@ -114,7 +118,7 @@ class StreamHealth:
 
     @property
     def word(self) -> str:
-        """The judgement in a few words."""
+        """The assessment in a few words."""
         return _WORDS.get(self.code, "refused")
 
 
@@ -149,7 +153,9 @@ def judge_stream(
         or _judge_time(name, device, received)
         or _judge_range(name, device, received)
         or (_judge_decided(name, received, decided or DecidedStatus()) if has_model else None)
+        or _judge_contact(name, device, received)
         or _judge_loss(name, device, received)
+        or _judge_battery(name, received)
         or StreamHealth("good", "good", f"{name}'s stream is good.")
     )
     figures = _figures(device, received, decided if has_model else None)
@@ -250,6 +256,24 @@ def _judge_range(name: str, device: Device, received: ReceivedStatus) -> StreamH
     )  # fmt: skip
 
 
+def _judge_contact(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:
+    off = [channel for number, channel in enumerate(device.channels) if received.lead_off >> number & 1]
+    if not off:
+        return None
+    return StreamHealth(
+        "bad", "lead_off",
+        f"{name}'s board reports no contact at {', '.join(off)}. Press the electrodes on, or replace them.",
+    )  # fmt: skip
+
+
+def _judge_battery(name: str, received: ReceivedStatus) -> StreamHealth | None:
+    if received.battery_percent is None or received.battery_percent > BATTERY_LOW_PERCENT:
+        return None
+    return StreamHealth(
+        "fair", "battery", f"The battery of {name}'s board is at {received.battery_percent} %. Charge it soon."
+    )
+
+
 def _judge_decided(name: str, received: ReceivedStatus, decided: DecidedStatus) -> StreamHealth | None:
     if received.seconds < DECIDED_S or decided.decisions:
         return None
@@ -271,7 +295,7 @@ def _judge_loss(name: str, device: Device, received: ReceivedStatus) -> StreamHe
     gaps = max(0, received.runs - received.segments) * 60 / max(received.long_s, 10.0)
     if loss > LOSS_FAIR:
         level: HealthLevel = "bad" if loss > LOSS_BAD else "fair"
-        return StreamHealth(level, "lost", f"{loss:.1%} of {name}'s samples are lost on the way. Check the Wi-Fi.")
+        return StreamHealth(level, "lost", f"{loss:.1%} of {name}'s samples are lost in transit. Check the Wi-Fi.")
     if gaps > GAPS_FAIR:
         level = "bad" if gaps > GAPS_BAD else "fair"
         return StreamHealth(

@@ -1,7 +1,7 @@
-"""The UDP socket itself: bound, with a large receive buffer, and what the kernel dropped.
+"""Open the UDP socket with a large receive buffer, and read how much the kernel dropped.
 
-The supervisor opens it and hands it down to ``udpserver``: what arrives while that is started again waits in the
-kernel's buffer, with its moment of arrival. Started by hand, ``udpserver`` opens its own.
+The supervisor opens it and passes it to ``udpserver``: datagrams that arrive during a restart wait in the kernel's
+buffer, with their arrival times. Started by hand, ``udpserver`` opens its own.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ SO_RCVBUFFORCE = 33
 
 
 def open_socket(settings: Settings) -> socket.socket:
-    """Return the bound socket with its receive buffer: the one that was handed down, or a new one.
+    """Return the bound socket with its receive buffer: the inherited one, or a new one.
 
     Raises
     ------
     SettingsError
-        The address cannot be bound, or what was handed down is no UDP socket; the message names the settings.
+        The address cannot be bound, or what was inherited is no UDP socket; the message names the settings.
     """
     if settings.semg_udp_fd is not None:
         return _take_over(settings.semg_udp_fd)
@@ -46,7 +46,7 @@ def open_socket(settings: Settings) -> socket.socket:
 
 
 def kernel_drops(receiving: socket.socket) -> int:
-    """Return how many datagrams the kernel dropped because the socket's buffer was full; 0 where it does not tell.
+    """Return how many datagrams the kernel dropped because the socket's buffer was full; 0 where it does not report.
 
     Source: the last column of ``/proc/net/udp``, Linux ``proc(5)``.
     """
@@ -84,7 +84,7 @@ def _take_over(descriptor: int) -> socket.socket:
 
 
 def _ask_for_buffer(receiving: socket.socket, size: int) -> None:
-    """Ask for a receive buffer; a privileged process gets it beyond ``net.core.rmem_max``."""
+    """Request a receive buffer; a privileged process gets it beyond ``net.core.rmem_max``."""
     receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
     if sys.platform == "linux" and granted_buffer(receiving) < size:
         try:
@@ -93,12 +93,12 @@ def _ask_for_buffer(receiving: socket.socket, size: int) -> None:
             logger.debug("udp: no right to a buffer beyond net.core.rmem_max")
 
 
-def _report_buffer(receiving: socket.socket, asked: int) -> None:
+def _report_buffer(receiving: socket.socket, wanted: int) -> None:
     granted = granted_buffer(receiving)
-    if granted < asked:
+    if granted < wanted:
         logger.warning(
             "udp: the kernel grants a receive buffer of %d of %d bytes; raise net.core.rmem_max "
-            "if kernel_drops grows", granted, asked,
+            "if kernel_drops grows", granted, wanted,
         )  # fmt: skip
     else:
         logger.info("udp: receive buffer of %d bytes", granted)

@@ -1,1 +1,1 @@
-"""Training jobs: ``training`` does one job, ``runner`` starts, watches and ends the processes that do them."""
+"""Training jobs: ``training`` runs one job, ``runner`` starts, monitors and ends the processes that run them."""

@@ -1,4 +1,4 @@
-"""Evaluation across recordings: fit on some files, report on others."""
+"""Evaluate across recordings: fit on some files, report on others."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def paths_from_argument(value: object, name: str) -> list[Path]:
 
 
 def check_test(learned: Sequence[LabelledSamples], tests: Sequence[LabelledSamples], names: Sequence[str]) -> None:
-    """Check, before anything is fitted, that what is learned on some recordings can be tried on others.
+    """Check, before anything is fitted, that a classifier fitted on some recordings can be tested on others.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def check_test(learned: Sequence[LabelledSamples], tests: Sequence[LabelledSampl
 
 
 def held_out_windows(classifier: Classifier, tests: Sequence[LabelledSamples]) -> WindowSet:
-    """Return the windows that are scored: those of the grid that lie wholly inside one stretch."""
+    """Return the windows that are scored: those of the grid that lie entirely within one stretch."""
     return make_windows(tests, classifier.channels, classifier.conditioning, classifier.window)
 
 
@@ -92,9 +92,9 @@ def evaluate_recordings(
     adapt: bool = True,
     answers: LayoutAnswers = NO_ANSWERS,
 ) -> TrainingReport:
-    """Return the report of a classifier fitted on some recordings and tried on others.
+    """Return the report of a classifier fitted on some recordings and tested on others.
 
-    Beside the figures it says what was ``trained_on`` and ``calibrated_on``, how many ``base_people`` there were, and
+    Beside the figures it states what was ``trained_on`` and ``calibrated_on``, how many ``base_people`` there were, and
     whether the classifier ``adapts``: keys of its JSON.
 
     Parameters
@@ -103,16 +103,16 @@ def evaluate_recordings(
         A short recording (10 s of rest, each gesture once) of the placement that is tested; no row of it may be in a
         test.
     base
-        A file of ``pretrain.py``; whoever is in it and in these recordings is left out of it.
+        A population prior from ``pretrain.py``; people who are also in these recordings are excluded from it.
     adapt
-        Whether the classifier follows each test's stream without labels, as it does live.
+        Whether the classifier adapts to each test's stream without labels, as in live use.
     answers
-        What is known of the files' columns.
+        Known properties of the files' columns.
 
     Raises
     ------
     RecordingError, TrainingError
-        With a sentence for the person at the command line.
+        With a message for the command line.
     """
     if sensor not in get_args(Sensor):
         raise RecordingError(f"--sensor must be one of {', '.join(get_args(Sensor))}, got {sensor!r}.")

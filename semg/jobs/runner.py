@@ -1,4 +1,4 @@
-"""Starts, watches and ends the processes that do training jobs. Several runners may share a database."""
+"""Start, monitor and end the processes that run training jobs. Several runners may share a database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRAINER = PROJECT_DIR / "ml_model" / "TrainMLJob.py"
 CANCEL_GRACE_S = 10.0
 STALE_CHECK_EVERY_S = 5.0
 TOUCH_EVERY_S = 5.0
-"""How often a job's row is told that its process runs: on a busy machine the process itself may be late to say so."""
+"""How often the sign of life in a job's row is renewed: on a busy machine the process itself may be late to do so."""
 
 
 @dataclass(slots=True)
@@ -40,14 +40,14 @@ class _Running:
 
 
 class JobRunner:
-    """Claims due jobs one at a time and does each in a process of its own.
+    """Claims due jobs one at a time and runs each in a separate process.
 
     Parameters
     ----------
     name
         Unique among runners; written to the rows of the jobs it claims.
     trainer
-        The script that does one job; called with ``--job_id N``.
+        The script that runs one job; called with ``--job_id N``.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class JobRunner:
         self.finished = 0
 
     def metrics(self) -> dict[str, object]:
-        """Return what the runner does now."""
+        """Return the runner's current state."""
         return {"running": [r.job.job_id for r in self._running], "finished": self.finished}
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop; then running jobs are ended and scheduled again by nobody: they fail with why."""
+        """Work until stopped; then running jobs are ended and not rescheduled: they fail with the reason."""
         failing = False
         while not stop.is_set():
             try:
@@ -81,7 +81,7 @@ class JobRunner:
         self._end_all()
 
     def step(self) -> None:
-        """Look after running processes, then claim what is due."""
+        """Check the running processes, then claim due jobs."""
         for running in list(self._running):
             self._look_after(running)
         if time.monotonic() - self._stale_checked_at > STALE_CHECK_EVERY_S:
@@ -123,16 +123,16 @@ class JobRunner:
         if running.cancel_seen_at is None:
             try:
                 with self._pool.transaction() as tx:
-                    asked = jobs.get_job(tx, running.job.job_id).cancel_requested
+                    is_canceled = jobs.get_job(tx, running.job.job_id).cancel_requested
             except NotFoundError:
-                asked = True
-            running.cancel_seen_at = time.monotonic() if asked else None
+                is_canceled = True
+            running.cancel_seen_at = time.monotonic() if is_canceled else None
         elif time.monotonic() - running.cancel_seen_at > CANCEL_GRACE_S:
             self._kill(running)
             self._cancel(running.job)
 
     def _fail(self, job: Job, reason: str) -> None:
-        """Write that a job failed, unless its process has written how it ended."""
+        """Record that a job failed, unless its process has recorded its end."""
         try:
             with self._pool.transaction() as tx:
                 jobs.fail_job(tx, job.job_id, reason)
@@ -152,14 +152,13 @@ class JobRunner:
             failed = jobs.fail_stale_jobs(
                 tx,
                 self._settings.job_stale_s,
-                f"the process of this job died without a word (no sign of life for {self._settings.job_stale_s:.0f} s)"
-                ": start it again",
+                f"start the job again: its process died (no heartbeat for {self._settings.job_stale_s:.0f} s)",
             )
         for job_id in failed:
             logger.warning("no sign of life, marked as failed", extra={"job_id": job_id})
 
     def _kill(self, running: _Running) -> None:
-        """End a job's process and all that it started."""
+        """End a job's process and its children."""
         os.killpg(running.process.pid, signal.SIGKILL)
         running.process.wait()
         self._running.remove(running)
@@ -175,7 +174,7 @@ class JobRunner:
 
 
 def _died(code: int) -> str:
-    """Say in a sentence how a process ended that did not write its job's end."""
+    """Describe how a process ended that did not record its job's end."""
     if code < 0:
         name = signal.Signals(-code).name
         hint = ", probably for lack of memory" if -code == signal.SIGKILL else ""

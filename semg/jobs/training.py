@@ -1,4 +1,4 @@
-"""One training job, from its row to an activated model version."""
+"""Run one training job, from its row to an activated model version."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REPORT_EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a completed job made, and whether it decides now."""
+    """Result of a completed job: its version, and whether that is active."""
 
     user_id: int
     version: int
@@ -46,26 +46,26 @@ class Finished:
 
 
 class _Reporter:
-    """Writes progress to the job's row at most twice a second, and learns there whether to stop."""
+    """Writes progress to the job's row at most twice a second, and reads there whether to stop."""
 
     def __init__(self, pool: Pool, job_id: int) -> None:
         self._pool = pool
         self._job_id = job_id
-        self._told_at = 0.0
+        self._reported_at = 0.0
         self._lines: list[str] = []
         self._points: deque[EpochPoint] = deque(maxlen=jobs.MAX_EPOCH_POINTS)
         self._has_new_points = False
         self.stop = False
 
     def __call__(self, progress: TrainingProgress) -> None:
-        """Take note of progress; the row gets it when it is time."""
+        """Record progress; it is written to the row at intervals."""
         self._lines.append(progress.line)
         if progress.point is not None:
             self._points.append(progress.point)
             self._has_new_points = True
-        if time.monotonic() - self._told_at < REPORT_EVERY_S and progress.percent < 100:
+        if time.monotonic() - self._reported_at < REPORT_EVERY_S and progress.percent < 100:
             return
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
         try:
             with self._pool.transaction() as tx:
                 for line in self._lines:
@@ -74,7 +74,7 @@ class _Reporter:
                     )
                 if self._has_new_points:
                     jobs.update_epochs(tx, self._job_id, [point.as_json() for point in self._points])
-        except StoreUnavailableError as exc:  # training goes on; the lines are written with the next progress
+        except StoreUnavailableError as exc:  # training continues; the lines are written with the next progress
             logger.warning("progress not written: %s", exc, extra={"job_id": self._job_id})
             return
         except NotFoundError:
@@ -86,7 +86,7 @@ class _Reporter:
 
 @dataclass(frozen=True, slots=True)
 class _TrainingSet:
-    """What a job trains on."""
+    """Training set of a job."""
 
     session_ids: tuple[int, ...]
     sessions: list[LabelledSamples]
@@ -96,10 +96,10 @@ class _TrainingSet:
 
 
 class _Version:
-    """The version that a job makes: stored when its classifier is ready, judged and activated with its report."""
+    """The version that a job creates: stored when its classifier is ready, assessed and activated with its report."""
 
-    def __init__(self, settings: Settings, pool: Pool, job: Job, material: _TrainingSet) -> None:
-        self._settings, self._pool, self._job, self._material = settings, pool, job, material
+    def __init__(self, settings: Settings, pool: Pool, job: Job, training_set: _TrainingSet) -> None:
+        self._settings, self._pool, self._job, self._training_set = settings, pool, job, training_set
         self.number: int | None = None
 
     def store(self, classifier: Classifier) -> None:
@@ -107,8 +107,8 @@ class _Version:
         artifact = classifier.to_bytes()
         metadata = classifier.metadata()
         metadata["training"] = metadata["training"] | {
-            "session_ids": list(self._material.session_ids),
-            "calibration_session_id": self._material.calibration_id,
+            "session_ids": list(self._training_set.session_ids),
+            "calibration_session_id": self._training_set.calibration_id,
             "job_id": self._job.job_id,
         }
         with self._pool.transaction() as tx:
@@ -123,7 +123,7 @@ class _Version:
             )
 
     def complete(self, report: TrainingReport) -> Finished:
-        """Store the report, let the version decide when it is good enough for that, and end the job."""
+        """Store the report, activate the version if it is good enough, and end the job."""
         assert self.number is not None
         user_id = self._job.user_id
         with self._pool.transaction() as tx:
@@ -139,7 +139,7 @@ class _Version:
         return Finished(user_id, self.number, not why)
 
     def leave(self, why: str) -> None:
-        """Say in the report of a version that is stored already why nothing more will come."""
+        """Record in the report of a stored version why the training ended early."""
         if self.number is None:
             return
         try:
@@ -153,14 +153,14 @@ class _Version:
 
 
 def _why_not_activated(report: TrainingReport, active: Model | None) -> str:
-    """Return why a version does not decide unasked; empty when it may."""
+    """Return why a version is not activated automatically; empty when it may be."""
     if report.verdict is not None and report.verdict.level == "do not use":
         return report.verdict.sentence
     return compare_with_active(report, None if active is None else TrainingReport.from_json(active.report))
 
 
 def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
-    """Do a job: load its sessions, train, store a new model version, then judge it by its report and activate it.
+    """Run a job: load its sessions, train, store a new model version, assess it by its report and activate it.
 
     A job that is still scheduled (the script was started by hand) is claimed first. With the option ``calibrate`` the
     newest session is the calibration; it adapts the sessions before it, or when there are none those that the active
@@ -181,25 +181,25 @@ def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
         with pool.transaction() as tx:
             job = jobs.get_job(tx, job_id)
             if job.status != "in-progress":
-                raise ConflictError(f"job {job_id} is {job.status}; schedule it anew to train again")
+                raise ConflictError(f"job {job_id} is {job.status}; start it again to train again")
             consents.require(tx, job.user_id, "recording")
             options = TrainingOptions.from_mapping(_with_bank(tx, job))
-            material = _load(tx, job, options.calibrate)
+            training_set = _load(tx, job, options.calibrate)
             jobs.record_used(tx, job_id)
-        version = _Version(settings, pool, job, material)
+        version = _Version(settings, pool, job, training_set)
         reporter = _Reporter(pool, job_id)
         base = None
         if options.use_base and job.classifier == "cnn":
-            base = _find_base(settings, pool, job, material, options)
+            base = _find_base(settings, pool, job, training_set, options)
         result = train(
-            material.sessions,
+            training_set.sessions,
             job.classifier,
             options=options,
             progress=reporter,
             should_stop=lambda: reporter.stop,
-            calibration=material.calibration,
+            calibration=training_set.calibration,
             base=base,
-            previous=material.previous,
+            previous=training_set.previous,
             ready=version.store,
         )
         return version.complete(result.report)
@@ -207,7 +207,7 @@ def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
         logger.info("canceled", extra={"job_id": job_id})
         _end(pool, job_id, None, version)
     except SemgError as exc:
-        # The sentence may name sessions, which is for whoever sees the job.
+        # The message may name sessions, which only people with access to the job may see.
         logger.warning("failed: %s", type(exc).__name__, extra={"job_id": job_id})
         _end(pool, job_id, str(exc), version)
     except MemoryError:
@@ -234,7 +234,7 @@ def _load(tx: Transaction, job: Job, calibrate: bool) -> _TrainingSet:
     if active is not None:
         try:
             previous = Classifier.from_bytes(active[1])
-        except ArtifactError as exc:  # a damaged version is a reason to train, not to fail
+        except ArtifactError as exc:  # train in spite of a damaged version
             logger.warning("the active version is not compared with: %s", exc, extra={"job_id": job.job_id})
     return _TrainingSet(
         tuple(session.session_id for session in found),
@@ -261,19 +261,19 @@ def _sessions_of_active(tx: Transaction, active: Model | None, calibration_id: i
             logger.info("session %d is gone", session_id)
     if not found:
         raise TrainingError(
-            f"The sessions that version {active.version} was trained on are gone, so it cannot be adapted: train anew."
+            f"The sessions that version {active.version} was trained on are gone: train a new version first."
         )
     return sorted(found, key=lambda session: (session.started_at, session.session_id))
 
 
 def _find_base(
-    settings: Settings, pool: Pool, job: Job, material: _TrainingSet, options: TrainingOptions
+    settings: Settings, pool: Pool, job: Job, training_set: _TrainingSet, options: TrainingOptions
 ) -> PopulationPrior | None:
-    """Return a base to start from; a damaged one is no reason to fail."""
-    if not material.sessions:
+    """Return a population prior; a damaged one is ignored."""
+    if not training_set.sessions:
         return None
     try:
-        return find_base(settings, pool, job.user_id, material.sessions[0], options)
+        return find_base(settings, pool, job.user_id, training_set.sessions[0], options)
     except ArtifactError as exc:
         logger.warning("trained without a base: %s", exc, extra={"job_id": job.job_id})
         return None
@@ -288,9 +288,9 @@ def _with_bank(tx: Transaction, job: Job) -> dict[str, object]:
 
 
 def _end(pool: Pool, job_id: int, error: str | None, version: _Version | None) -> None:
-    """Write how a job ended; a row that is gone or ended already stays as it is."""
+    """Record how a job ended; a row that is gone or has ended already is not changed."""
     if version is not None:
-        version.leave("the job was canceled before its report" if error is None else error)
+        version.leave("the job was cancelled before its report" if error is None else error)
     try:
         with pool.transaction() as tx:
             if error is None:

@@ -1,1 +1,1 @@
-"""What a job runner does beside trainings: captures, videos, summaries, retention, priors of people who left."""
+"""Background work of a job runner: captures, videos, summaries, retention, removal of people from priors."""

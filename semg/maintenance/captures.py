@@ -1,4 +1,4 @@
-"""Keeps the captures of all profiles going, and tells the live path where sessions begin and end."""
+"""Conduct the captures of all profiles, and publish the session edges for the live path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVERY_S = 0.2
 
 
 def conduct_captures(pool: Pool, announcer: ThreadedPublisher, stop: threading.Event) -> None:
-    """Write repetitions when they have been performed, until told to stop."""
+    """Write performed repetitions periodically until stopped."""
     conductor = CaptureConductor()
     failing = False
     while not stop.wait(EVERY_S):

@@ -1,4 +1,4 @@
-"""Work that is looked for again and again beside the jobs."""
+"""Periodic loop of the background work beside the jobs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def run_periodically(work: Callable[[], object], what: str, every_s: float, stop: threading.Event) -> None:
-    """Do work every so often until told to stop; a store that is away is told once and tried again.
+    """Run work periodically until stopped; an unreachable store is logged once and retried.
 
     Parameters
     ----------

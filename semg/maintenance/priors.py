@@ -1,4 +1,4 @@
-"""Takes people out of the stored bases who were erased, or agree to that use no longer."""
+"""Remove people from the stored population priors who were erased or withdrew their consent to that use."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 EVERY_S = 2.0
 RETRY_S = 30.0
 NOTED_S = 900.0
-"""How long somebody stays noted: a base that was being made at the erasure is stored only then."""
+"""How long a removal stays pending: a prior that was being built at the erasure is stored within this time."""
 
 
 class PriorKeeper:
-    """Takes people out of stored bases who were erased, or agree to their use no longer; one thread calls ``step``."""
+    """Removes people from stored priors who were erased or withdrew their consent; one thread calls ``step``."""
 
     def __init__(self, pool: Pool, folder: Path) -> None:
         self._folder = folder
@@ -33,15 +33,15 @@ class PriorKeeper:
         self._is_closed = False
 
     def step(self) -> None:
-        """Write each base anew without them; one with fewer than two people left is removed.
+        """Rewrite each prior without them; one with fewer than two people left is removed.
 
-        Whoever is noted stays so for ``NOTED_S``: a base that was being made when somebody was erased comes later.
-        What a killed process left of a base goes after that time too.
+        A removal stays pending for ``NOTED_S``, because a prior that was being built at an erasure is stored later.
+        Unfinished files of killed processes are removed after that time too.
 
         Raises
         ------
         StoreError, OSError, ArtifactError
-            The database is away, or a file cannot be read or written; the next call tries again.
+            The database is unreachable, or a file cannot be read or written; the next call retries.
         """
         self._tidy()
         with self._pool.transaction() as tx:
@@ -83,7 +83,7 @@ class PriorKeeper:
 
 
 def keep_bases(settings: Settings, pool: Pool, stop: threading.Event) -> None:
-    """Look after the bases, and remove archives that were not fetched and what uploads left, until told to stop."""
+    """Maintain the priors, and remove unfetched archives and leftovers of uploads, until stopped."""
     keeper = PriorKeeper(pool, settings.data_dir / "bases")
     while not stop.wait(EVERY_S):
         try:

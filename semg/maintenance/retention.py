@@ -1,4 +1,4 @@
-"""Keeps each kind of data for as long as the settings say, and no longer."""
+"""Delete each kind of data after the retention time in the settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DECISIONS_AT_ONCE = 20_000
 
 
 def keep_retention(settings: Settings, pool: Pool, stop: threading.Event) -> None:
-    """Expire what is too old, now and every hour, until told to stop."""
+    """Delete expired data, now and every hour, until stopped."""
     while True:
         try:
             expire(settings, pool, datetime.now(UTC), stop)
@@ -34,12 +34,12 @@ def keep_retention(settings: Settings, pool: Pool, stop: threading.Event) -> Non
 
 
 def expire(settings: Settings, pool: Pool, now: datetime, stop: threading.Event) -> None:
-    """Expire what is too old at a time, day by day; another runner that does so now leaves nothing to do.
+    """Delete data that has expired at a time, day by day; nothing happens while another runner does so.
 
     Raises
     ------
     StoreError, OSError
-        A day is being read, the store is away, or a backup cannot be removed; the rest is left for the next round.
+        A day is being read, the store is unreachable, or a backup cannot be removed; the next run continues.
     """
     with pool.transaction() as guard:
         if not retention.try_lock(guard):
@@ -53,7 +53,7 @@ def expire(settings: Settings, pool: Pool, now: datetime, stop: threading.Event)
 
 
 def _expire_small(settings: Settings, pool: Pool, now: datetime) -> None:
-    """Expire what is few rows."""
+    """Delete expired rows of the small tables."""
     with pool.transaction() as tx:
         erasing.forget_spans(tx, now - JOURNAL_PAST)
         if settings.keep_videos_days:
@@ -68,7 +68,7 @@ def _expire_small(settings: Settings, pool: Pool, now: datetime) -> None:
 
 
 def _expire_backups(settings: Settings, now: datetime) -> None:
-    """Remove backups, of videos too, that may hold what was erased since, and what is left of unfinished ones."""
+    """Remove backups, of videos too, that may hold data erased since, and leftovers of unfinished ones."""
     folder = settings.data_dir / "backups"
     for path in sorted(folder.iterdir()) if folder.exists() else ():
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""Judges recorded sessions soon after they end, so that whoever chooses training data sees how good they are."""
+"""Assess recorded sessions soon after they end, so that their quality is visible when training data are chosen."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ PAUSE_S = 0.02
 
 
 def keep_quality(pool: Pool, stop: threading.Event) -> None:
-    """Judge sessions that have ended until told to stop; a store that is away is tried again."""
+    """Assess ended sessions until stopped; an unreachable store is retried."""
     run_periodically(lambda: judge_sessions(pool, stop, clock.utc_now()), "session quality", EVERY_S, stop)
 
 
 def judge_sessions(pool: Pool, stop: threading.Event, now: datetime) -> int:
-    """Judge what has ended and is not judged yet, the newest first, and give how many sessions that were."""
+    """Assess ended sessions without an assessment, the newest first, and return their number."""
     with pool.transaction() as tx:
         waiting = list_unjudged(tx, now - SETTLED, AT_ONCE)
         people = {one.user_id: one for one in profiles.list_profiles(tx)} if waiting else {}
@@ -48,7 +48,7 @@ def judge_sessions(pool: Pool, stop: threading.Event, now: datetime) -> int:
 
 
 def _judge(pool: Pool, stop: threading.Event, session: Session, profile: Profile) -> SessionQuality | None:
-    """Judge one session, a repetition at a time; None when told to stop."""
+    """Assess one session, a repetition at a time; None when stopped."""
     source, device = recorded(profile, session), _device(session, profile.device)
     with pool.transaction() as tx:
         labels = sessions.list_repetitions(tx, session.session_id)

@@ -1,4 +1,4 @@
-"""Makes the summaries of recorded sessions soon after they end, so that the first look at an hour is quick too."""
+"""Compute the summaries of recorded sessions soon after they end, so that the first display of an hour is fast too."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from semg.store.pool import Pool
 EVERY_S = 5.0
 LOOK_BACK = timedelta(hours=1)
 SHORTEST = timedelta(minutes=2)
-"""Shorter sessions are drawn from their samples anyway."""
+"""Shorter sessions are displayed from their samples anyway."""
 PAUSE_S = 0.05
 """After every minute's summary: trainings and captures run in the same service."""
 
 
 def keep_summaries(pool: Pool, stop: threading.Event) -> None:
-    """Summarise recent sessions until told to stop; a store that is away is tried again."""
+    """Summarise recent sessions until stopped; an unreachable store is retried."""
     run_periodically(lambda: summarise_sessions(pool, stop, clock.utc_now()), "summaries", EVERY_S, stop)
 
 
 def summarise_sessions(pool: Pool, stop: threading.Event, now: datetime) -> int:
-    """Make what is missing of the sessions of the last hour, and give how many minutes that were."""
+    """Compute the missing summaries of the last hour's sessions, and return the number of minutes."""
     made = 0
     for source, session in _recent(pool, now):
         with pool.transaction() as tx:

@@ -1,4 +1,4 @@
-"""Finishes the videos of sessions that have ended, and removes the files of those that were erased."""
+"""Finish the videos of ended sessions, and remove the files of erased ones."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from semg.video.files import files_of
 logger = logging.getLogger(__name__)
 EVERY_S = 0.5
 SILENT_S = 10.0
-"""Whoever records gives a sign of life every second."""
+"""A recorder gives a sign of life every second."""
 RETRY_S = 60.0
 
 
 class VideoKeeper:
-    """Looks after the files of videos; one thread calls ``step`` several times a second. Several keepers may run."""
+    """Maintains the files of videos; one thread calls ``step`` several times a second. Several instances may run."""
 
     def __init__(self, pool: Pool, folder: Path, vault: Vault) -> None:
         self._pool = pool
@@ -32,12 +32,12 @@ class VideoKeeper:
         self._retry_at: dict[int, float] = {}
 
     def step(self) -> None:
-        """Remove what was erased, and finish what has ended.
+        """Remove erased videos, and finish those of ended sessions.
 
         Raises
         ------
         StoreError
-            The database is away.
+            The database is unreachable.
         """
         with self._pool.transaction() as tx:
             erased, ended = videos.list_erased(tx), videos.list_unfinished(tx, SILENT_S)
@@ -50,7 +50,7 @@ class VideoKeeper:
             self._seal_one()
 
     def _seal_one(self) -> None:
-        """Encrypt one video that was made before videos were; all of them, one at a step."""
+        """Encrypt one video from before videos were encrypted; one per step."""
         if self._old is None:
             numbers = [int(path.stem) for path in self._folder.glob("*.mp4") if path.stem.isdecimal()]
             self._old = sorted(numbers, reverse=True)
@@ -104,7 +104,7 @@ class VideoKeeper:
 
 
 def keep_videos(pool: Pool, folder: Path, vault: Vault, stop: threading.Event) -> None:
-    """Look after the videos until told to stop."""
+    """Maintain the videos until stopped."""
     keeper = VideoKeeper(pool, folder, vault)
     failing = False
     while not stop.wait(EVERY_S):

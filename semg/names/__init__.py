@@ -1,1 +1,1 @@
-"""Names of people, gestures, sessions and logins: their one form, and the characters that they must not have."""
+"""Names of people, gestures, sessions and logins: their normal form, and the characters that are not allowed."""

@@ -1,4 +1,4 @@
-"""Characters that do not show, or that move others about: a text that holds them is not what it looks like.
+"""Invisible and reordering characters: a text that contains them is not what it looks like.
 
 Named by the Unicode Standard: *Default_Ignorable_Code_Point* (DerivedCoreProperties), the controls, the line and
 paragraph separators, and the embeddings, overrides and isolates of the Bidirectional Algorithm (UAX 9), which are the
@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 MAX_MARKS = 8
-"""Combining marks on one letter; no script needs more, and a tower of them covers what stands above and below."""
+"""Combining marks on one letter; no script needs more, and a stack of them covers the lines above and below."""
 FSI, PDI = "\u2068", "\u2069"
 _HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
@@ -25,7 +25,7 @@ _SHOWN = "⟨U+{:04X}⟩"
 
 
 def hides(text: str) -> str:
-    """Return the first character of a text that does not show or moves others, as ``U+202E``; empty for none.
+    """Return the first invisible or reordering character of a text, as ``U+202E``; empty for none.
 
     A joiner inside a word of a script that needs it (Persian, Hindi) or inside an emoji does no harm, nor does a
     variation selector after what it selects.
@@ -42,11 +42,11 @@ def hides(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    r"""Return a text that hides nothing: every character that does not show stands there by its number.
+    r"""Return a text with every invisible character replaced by its number.
 
     Line feeds and tabs stay. The ASCII controls become their pictures (``␀``), everything else that ``hides`` would
     name becomes ``⟨U+202E⟩``; a text that begins with a combining mark begins with ``◌``, so that the mark does not sit
-    on what stands before it.
+    on the preceding text.
     """
     text = _FOUND.sub(_show, text.replace("\r\n", "\n"))
     if text.isascii():
@@ -62,7 +62,7 @@ def visible(text: str) -> str:
 
 
 def isolated(line: str) -> str:
-    """Return one line that does not reorder what stands beside it: a right-to-left one in an isolate (UAX 9)."""
+    """Return one line that does not reorder the adjacent text: a right-to-left one in an isolate (UAX 9)."""
     if line.isascii() or not any(unicodedata.bidirectional(letter) in ("R", "AL", "AN") for letter in line):
         return line
     return f"{FSI}{line}{PDI}"
@@ -77,7 +77,7 @@ def _belongs(found: re.Match[str]) -> bool:
 
 
 def _carries(letter: str) -> bool:
-    """Return whether a joiner beside this character can be part of how it is written."""
+    """Return whether a joiner beside this character can be part of its spelling."""
     if not letter or letter.isascii():
         return False
     return bool(_SELECTORS.match(letter)) or (not _FOUND.match(letter) and not letter.isspace())

@@ -1,6 +1,6 @@
-"""Names of people, gestures, sessions and labels in one form, wherever they come from.
+"""Normal form of the names of people, gestures, sessions and labels.
 
-What looks the same is the same: names are stored in Unicode's composed form (NFC), without blanks at their edges and
+Names that look equal are equal: they are stored in Unicode's composed form (NFC), without blanks at their edges and
 with one blank between words, and are compared without case.
 """
 
@@ -18,7 +18,7 @@ LIKE_REST = frozenset(
 """Labels, as ``key`` gives them, that often stand for rest in files from elsewhere; 0 is the one of NinaPro."""
 
 
-LONGEST = 1024
+LONGEST = 400
 """Longer than any name that is taken. Composing takes a time that grows with the square of a run of combining marks:
 32,000 of them hold up the whole process for a second."""
 
@@ -26,7 +26,7 @@ LONGEST = 1024
 def composed(text: str) -> str:
     """Return a text in Unicode's composed form, without blanks at its edges; one that is too long for a name as it is.
 
-    Such a text is nobody's name: whoever checks its length refuses it.
+    Such a text is no valid name: checks of its length refuse it.
     """
     return text if len(text) > LONGEST else unicodedata.normalize("NFC", text).strip()
 
@@ -37,18 +37,18 @@ def normalised(name: str) -> str:
 
 
 def key(name: str) -> str:
-    """Return what two names that are the same have in common."""
+    """Return the key by which names are compared."""
     return normalised(name).casefold()
 
 
 def find(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is the same; None when there is none."""
+    """Return the equal known name, or None."""
     wanted = key(name)
     return next((one for one in known if key(one) == wanted), None)
 
 
 def is_like_rest(label: str) -> bool:
-    """Return whether a label may stand for rest; the label that is called so is rest."""
+    """Return whether a label is one that often means rest in files from elsewhere."""
     return key(label) in LIKE_REST
 
 

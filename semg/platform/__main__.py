@@ -28,7 +28,7 @@ EXIT_FAILED, EXIT_NOT_READY, EXIT_INTERRUPTED = 1, 3, 130
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and give the exit code."""
+    """Run a command and return the exit code."""
     options = _parser().parse_args(arguments)
     if options.command == "start" and options.status:
         options.command = "status"
@@ -71,10 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     start = commands.add_parser("start", help="start what does not run, and wait until everything is ready")
     start.add_argument("--demo", action="store_true", help="add a demo profile that streams and is recognised live")
     start.add_argument("--lan", action="store_true", help="serve other machines over HTTPS on one port")
-    start.add_argument("--status", action="store_true", help="only tell each service's state")
+    start.add_argument("--status", action="store_true", help="only show each service's state")
     start.add_argument("--reset-admin", action="store_true", help="give the admin account a new password")
     commands.add_parser("stop", help="stop everything of this installation")
-    commands.add_parser("status", help="tell each service's state; exit code 3 unless all are ready")
+    commands.add_parser("status", help="show each service's state; exit code 3 unless all are ready")
     backup = commands.add_parser("backup", help="write the database to DATA_DIR/backups")
     backup.add_argument("--videos", action="store_true", help="also the videos")
     restore = commands.add_parser("restore", help="put a backup in the database's place; the platform must not run")

@@ -25,7 +25,7 @@ STOP_S = 30.0
 
 
 def write_backup(settings: Settings, say: Say, *, with_videos: bool) -> None:
-    """Write a backup of the database, and with it one of the videos."""
+    """Write backups of the database and of the videos."""
     if env_file.complete_backup_key(env_file_path(), settings):
         say(f"Generated BACKUP_IDENTITY in {env_file_path()}: the key of the backups.")
         settings = load_settings()
@@ -43,7 +43,7 @@ def write_backup(settings: Settings, say: Say, *, with_videos: bool) -> None:
 def read_backup(
     settings: Settings, say: Say, file: Path, videos: Path | None, identity_file: Path | None = None
 ) -> None:
-    """Put a backup in the place of what is there, after all of it was read once and found whole.
+    """Replace the current data by a backup, after all of it was read once and found intact.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def _read_key(file: Path) -> str:
 
 @contextmanager
 def database_running(settings: Settings) -> Iterator[None]:
-    """Make sure that PostgreSQL answers; the embedded one is started for as long as this takes, unless it runs."""
+    """Ensure that PostgreSQL runs in this block; the embedded one is started for it if necessary."""
     if not settings.embedded_postgres or _answers(settings):
         yield
         return

@@ -40,11 +40,11 @@ LOCKED = ("--no-deps", "--require-hashes", "-r")
 
 
 class BootstrapError(Exception):
-    """The environment could not be made; the message is for the person who started it."""
+    """The environment could not be created; the message is for the person who started it."""
 
 
 def main() -> int:
-    """Make the environment ready and give the exit code."""
+    """Prepare the environment and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--also", type=Path, action="append", default=[], help="a further requirements file")
     options = parser.parse_args()
@@ -85,7 +85,7 @@ class _lock:  # noqa: N801
 
 
 def prepare(root: Path, venv: Path, requirements: list[Path], log: Path) -> None:
-    """Make the environment and install each requirements file whose content is not installed yet.
+    """Create the environment and install each requirements file whose content is not installed yet.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def prepare(root: Path, venv: Path, requirements: list[Path], log: Path) -> None
 
 
 def _stamps(venv: Path, requirements: list[Path]) -> list[tuple[Path, Path]]:
-    """Return each requirements file with the stamp that tells that its present content is installed here."""
+    """Return each requirements file with the stamp of its current content in this environment."""
     return [
         (path, venv / f".installed-{path.resolve().parent.name}-{path.stem}-{_digest(venv, path)}")
         for path in (path.resolve() for path in requirements)
@@ -119,7 +119,7 @@ def _stamps(venv: Path, requirements: list[Path]) -> list[tuple[Path, Path]]:
 
 
 def _digest(venv: Path, path: Path) -> str:
-    # The place belongs to it: scripts and the editable install hold absolute paths, which a moved checkout breaks.
+    # The stamp includes the path: scripts and the editable install hold absolute paths, which a moved checkout breaks.
     texts = [file.read_bytes() for file in (path, *_locks(path)) if file.exists()]
     return hashlib.sha256(b"".join([*texts, str(venv).encode()])).hexdigest()[:16]
 
@@ -130,7 +130,7 @@ def _locks(path: Path) -> tuple[Path, ...]:
 
 
 def _works(venv: Path) -> bool:
-    """Return whether the environment has a Python that runs, here, with pip."""
+    """Return whether the environment has a working Python at this path, with pip."""
     python = venv / "bin" / "python"
     if not os.access(python, os.X_OK):
         return False
@@ -142,7 +142,7 @@ def _works(venv: Path) -> bool:
 
 
 def _make(venv: Path, log: Path) -> None:
-    """Make the environment; what a start that was cut short or a Python that is gone left behind is replaced."""
+    """Create the environment, replacing one from an interrupted start or of a removed Python."""
     command = [sys.executable, "-m", "venv", "--clear", str(venv)]
     if _run(command, venv.parent, log) != 0:
         raise BootstrapError(f"{venv} cannot be made: {_reason(log)}")
@@ -204,7 +204,7 @@ def _reason(log: Path) -> str:
         )
     if any(word in text for word in NETWORK_WORDS):
         return (
-            "the package index does not answer or lacks a package; see to the network (PIP_INDEX_URL names another "
+            "the package index does not answer or lacks a package; check the network (PIP_INDEX_URL names another "
             f"index) and start again; details in {log}"
         )
     errors = [line.strip() for line in text.splitlines() if "error" in line.lower()]

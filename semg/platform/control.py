@@ -1,4 +1,4 @@
-"""Start, stop and look at the platform from the command line."""
+"""Start, stop and inspect the platform from the command line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class StartError(PlatformError):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A running platform. ``password`` is that of a login which was just made, else None."""
+    """A running platform. ``password`` is that of a login which was just created, otherwise None."""
 
     settings: Settings
     state: state.State
@@ -62,11 +62,11 @@ def start(say: Say, table: Path | None = None, *, reset_admin: bool = False, wit
     Parameters
     ----------
     say
-        Gets the lines for the person who waits.
+        Called with progress lines for the person who waits.
     table
         File with another table of services than the platform's own.
     reset_admin
-        Give the admin account a new password; without it a login is made only if there is none.
+        Set a new password for the admin account; otherwise a login is created only if there is none.
     with_lan
         Also serve other machines over HTTPS, as the setting ``LAN`` does.
 
@@ -150,7 +150,7 @@ def status(settings: Settings) -> tuple[state.State | None, list[int]]:
 
 
 def add_service(settings: Settings, service: Service) -> state.State:
-    """Let the running supervisor keep one more service running, until the platform is stopped.
+    """Add a service to the running supervisor, until the platform is stopped.
 
     A service of the same name and another definition is replaced.
 
@@ -198,7 +198,7 @@ def sweep(settings: Settings, installation: str) -> bool:
 
 @contextmanager
 def _control_lock(settings: Settings, say: Say) -> Iterator[None]:
-    """Let one start or stop work at a time."""
+    """Lock starts and stops against each other."""
     folder = settings.data_dir / "run"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with identity.folder_lock(folder, wait=False) as held:
@@ -217,7 +217,7 @@ def _spawn_supervisor(
     command = [sys.executable, "-m", "semg.platform", "supervise"]
     if table is not None:
         command += ["--services", str(table.resolve())]
-    # SIGHUP asks it to look again; until it listens for that, the signal must not end it.
+    # SIGHUP makes it reload; until its handler is installed, the signal must not end it.
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with private_files.open_log(settings.log_dir / "supervisor.log") as out:
@@ -235,7 +235,7 @@ def _spawn_supervisor(
 
 
 def _match(settings: Settings, supervisor: psutil.Process, expected: str = "") -> state.State:
-    """Let a running supervisor read the extra services and start at once what waits, and wait until all is ready."""
+    """Make a running supervisor reload the extra services and start waiting units, and wait until all are ready."""
     before = state.read(state.state_file(settings.data_dir))
     matched = before.matched if before is not None and before.pid == supervisor.pid else 0
     supervisor.send_signal(signal.SIGHUP)
@@ -257,7 +257,7 @@ def _wait_ready(
     child
         The supervisor when this process has just started it.
     matched
-        How often it had matched the services before it was asked to.
+        Its ``matched`` count before the request.
     expected
         A service that must be among the ready ones.
     """
@@ -266,7 +266,7 @@ def _wait_ready(
     early_exits: dict[str, int] = {}
     while True:
         if child is not None:
-            child.poll()  # collects it when it has ended; it would look alive otherwise
+            child.poll()  # reaps it when it has ended; it would appear alive otherwise
         runs = identity.is_alive(supervisor)
         current = state.read(path)
         if current is not None and current.pid == supervisor.pid:

@@ -38,12 +38,12 @@ JOB_TIMEOUT_S = 600.0
 
 
 def run(settings: Settings, say: Callable[[str], None]) -> None:
-    """Make what of the demo is not there, stream, and wait for the first correct decision.
+    """Create what the demo still lacks, stream, and wait for the first correct decision.
 
     Raises
     ------
     PlatformError
-        A part did not do its work in time; the message says which.
+        A step did not finish in time; the message says which.
     """
     started = time.monotonic()
     pool = Pool(settings, size=2, name="demo")
@@ -110,7 +110,7 @@ def _train(pool: Pool, user_id: int, say: Callable[[str], None]) -> Model:
 
 
 def _stream(settings: Settings, user_id: int) -> None:
-    """Let the supervisor run the simulator until the platform stops."""
+    """Run the simulator under the supervisor until the platform stops."""
     command = (sys.executable, "udpsim.py", "--user-id", str(user_id), "--seed", str(SEED))
     address = ("--host", "127.0.0.1", "--port", str(settings.udp_port))
     control.add_service(settings, Service(STREAM_SERVICE, (*command, *address), str(TESTING)))
@@ -119,7 +119,7 @@ def _stream(settings: Settings, user_id: int) -> None:
 async def _first_correct(settings: Settings, user_id: int) -> str:
     """Wait for a decision that names the gesture which the synthetic person was performing at the window's end.
 
-    Rest does not count: whoever never recognises anything is right about it.
+    Rest does not count, because a classifier that recognises nothing is right about it.
 
     When the stream has run for long already, what it performed then is not computed anew: any decision counts.
     """
@@ -145,7 +145,7 @@ async def _first_correct(settings: Settings, user_id: int) -> str:
 
 
 class _Performed:
-    """What the simulator's person performs, by device time: the same stream, computed as far as it is asked for."""
+    """Gestures of the simulator's person by device time: the same stream, computed on demand."""
 
     LONGEST_MS = 300_000.0
 

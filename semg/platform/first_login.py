@@ -12,12 +12,12 @@ START = audit.Actor(service="start")
 
 
 def ensure_admin(settings: Settings, *, reset: bool = False) -> str | None:
-    """Make the first admin if there is no account at all.
+    """Create the first admin if there is no account at all.
 
     Parameters
     ----------
     reset
-        Give ``admin`` a new password in any case, and revoke its API tokens; the account is made if it is not there.
+        Set a new password for ``admin`` in any case, and revoke its API tokens; the account is created if missing.
 
     Returns
     -------

@@ -14,12 +14,12 @@ from semg.store.pool import Pool
 
 
 def rotate(settings: Settings, say: Say) -> None:
-    """Make a new key in ``.env``, and say what comes next.
+    """Generate a new key in ``.env``, and print the next step.
 
     Raises
     ------
     SettingsError
-        The key stands in the environment.
+        The key is set in the environment.
     """
     path = env_path()
     if not path.exists():
@@ -30,7 +30,7 @@ def rotate(settings: Settings, say: Say) -> None:
 
 
 def reencrypt_all(settings: Settings, say: Say) -> bool:
-    """Encrypt with the current key what others were used for, and tell whether no other is needed any more.
+    """Re-encrypt data of old keys with the current one, and return whether no old key is needed any more.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A command that is started with any Python goes on with the one that the platform is installed into.
+"""Restart a command that was started with any Python with the one that the platform is installed into.
 
 In a fresh terminal ``python`` is the system's, which has none of the packages; the commands of the README shall work
 there. Nothing is imported here but what every Python has.
@@ -14,7 +14,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def use_own_python() -> None:
-    """Start the command anew with the Python in ``.venv``, when another one runs it; return when it is the right one.
+    """Restart the command with the Python in ``.venv`` when another one runs it; return when it is the right one.
 
     Where numpy is there, or there is no ``.venv``, the Python that runs is taken: it was chosen on purpose.
     """

@@ -1,7 +1,7 @@
-"""What was encrypted with earlier keys is encrypted with the current one, while everything runs.
+"""Re-encrypt data of earlier keys with the current one, while everything runs.
 
 A secret in the database is replaced only if it is still what was read; a video is replaced whole, under the lock that
-its erasure waits for. Whoever reads meanwhile finds the one or the other, and has both keys.
+its erasure waits for. A concurrent reader finds the one or the other, and has both keys.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ACTOR = Actor(service="reencrypt")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reencrypted:
-    """How much was encrypted anew, and sentences about what still needs another key."""
+    """Counts of re-encrypted items, and sentences about what still needs another key."""
 
     boards: int
     names: int
@@ -36,7 +36,7 @@ class Reencrypted:
 
 
 def reencrypt(pool: Pool, settings: Settings) -> Reencrypted:
-    """Encrypt with the current key what earlier ones were used for, and write that into the audit log.
+    """Re-encrypt data of earlier keys with the current one, and record that in the audit log.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def _each(
     replace: Callable[[Transaction, int, bytes, bytes], bool],
     left: list[str],
 ) -> int:
-    """Encrypt secrets of the database anew, each in a transaction of its own, and return how many."""
+    """Re-encrypt secrets of the database, each in a separate transaction, and return their number."""
     n = 0
     for number, stored in found:
         if field_encryption.is_current(keys, stored):
@@ -104,6 +104,6 @@ def _videos(pool: Pool, settings: Settings, vault: Vault, left: list[str]) -> in
 
 
 def _sessions(settings: Settings) -> Iterator[int]:
-    """Go through the sessions that have files of a video."""
+    """Iterate over the sessions that have files of a video."""
     found = {path.name.split(".")[0] for path in settings.videos.glob("*.*")}
     return (int(number) for number in sorted(found) if number.isdecimal())

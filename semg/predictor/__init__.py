@@ -1,1 +1,1 @@
-"""The predictor of the API: classifiers in memory, windows in, probabilities out, and who watches live."""
+"""The predictor of the API: cached classifiers that turn windows into probabilities, and the live viewers."""

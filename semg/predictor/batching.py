@@ -1,4 +1,4 @@
-"""Answering windows of many profiles' streams, each by its own classifier, and learning from them."""
+"""Predict windows of many profiles' streams, each with its own classifier, and adapt to them."""
 
 from __future__ import annotations
 
@@ -18,52 +18,52 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StreamWindow:
-    """A window, who answers it, and who follows its stream."""
+    """Request for the prediction of a window: its classifier, and the adapter of its stream."""
 
-    place: int
+    index: int
     member: Member
     window: NDArray[np.float32]
-    follower: StreamAdapter | None
+    stream_adapter: StreamAdapter | None
 
 
-def answer(asked: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
-    """Answer windows of many profiles, in as few passes as what the followers learn from them permits.
+def answer(window_requests: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
+    """Predict windows of many profiles, in as few passes as their adaptation permits.
 
     Parameters
     ----------
-    asked
-        Those of one stream in their order; their followers are this caller's alone.
+    window_requests
+        Windows of one stream in time order; the caller must hold their stream adapters exclusively.
     probabilities
-        Float32 ``(n, K)``, filled in at each window's place; NaN where a classifier fails.
+        Float32 ``(n, K)``, filled at each window's index; NaN where a classifier fails.
     """
-    while asked:
-        now, asked = _next_pass(asked)
+    while window_requests:
+        now, window_requests = _next_pass(window_requests)
         _answer_now(now, probabilities)
 
 
-def _next_pass(asked: list[StreamWindow]) -> tuple[list[StreamWindow], list[StreamWindow]]:
-    """Return the windows that can be answered now, and those that wait for what their follower learns from these."""
+def _next_pass(window_requests: list[StreamWindow]) -> tuple[list[StreamWindow], list[StreamWindow]]:
+    """Return the windows that can be predicted now, and those that wait for the adaptation to these."""
     left: dict[int, int] = {}
     now, later = [], []
-    for one in asked:
-        if one.follower is not None:
-            room = left.setdefault(id(one.follower), one.follower.room)
+    for one in window_requests:
+        if one.stream_adapter is not None:
+            room = left.setdefault(id(one.stream_adapter), one.stream_adapter.room)
             if room == 0:
                 later.append(one)
                 continue
-            left[id(one.follower)] = room - 1
+            left[id(one.stream_adapter)] = room - 1
         now.append(one)
     return now, later
 
 
-def _answer_now(asked: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
-    """Answer windows, those whose classifiers are alike in one pass, and let the followers learn."""
+def _answer_now(window_requests: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
+    """Predict windows, those with one batch key in one pass, and update the stream adapters."""
     groups: dict[Hashable, list[StreamWindow]] = defaultdict(list)
-    for one in asked:
+    for one in window_requests:
         groups[one.member.batch_key].append(one)
     for group in groups.values():
         answers, features = _predict(group)
-        probabilities[[one.place for one in group], : answers.shape[1]] = answers
+        probabilities[[one.index for one in group], : answers.shape[1]] = answers
         if features is not None:
             _teach(group, features)
 
@@ -71,12 +71,12 @@ def _answer_now(asked: list[StreamWindow], probabilities: NDArray[np.float32]) -
 def _predict(group: list[StreamWindow]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Return probabilities and features in one pass; when that fails, one by one, with NaN where it fails again.
 
-    Whoever needs the one by one learns nothing from it.
+    Windows that are predicted one by one are not used for adaptation.
     """
-    adapters = [None if one.follower is None else one.follower.adapter for one in group]
+    adapters = [None if one.stream_adapter is None else one.stream_adapter.adapter for one in group]
     windows = np.stack(
         [
-            one.window if adapter is None else adapter.turned(one.window[None])[0]
+            one.window if adapter is None else adapter.rotated(one.window[None])[0]
             for one, adapter in zip(group, adapters, strict=True)
         ]
     )
@@ -84,7 +84,7 @@ def _predict(group: list[StreamWindow]) -> tuple[NDArray[np.float32], NDArray[np
     shifts = [None if adapter is None else adapter.shift for adapter in adapters]
     try:
         return predict_batch(members, windows, None if all(shift is None for shift in shifts) else shifts)
-    except Exception:  # find out whose model it is, so that the others are answered
+    except Exception:  # find the failing model, so that the others are answered
         logger.exception("prediction of %d windows failed, each is tried alone", len(windows))
     wide = max(len(member.classifier.classes) for member in members)
     alone = np.full((len(windows), wide), np.nan, np.float32)
@@ -100,12 +100,12 @@ def _predict(group: list[StreamWindow]) -> tuple[NDArray[np.float32], NDArray[np
 
 
 def _teach(group: list[StreamWindow], features: NDArray[np.float32]) -> None:
-    """Let each follower learn from its windows, in their order."""
+    """Update each stream adapter with its windows, in time order."""
     rows: dict[int, list[int]] = defaultdict(list)
     for row, one in enumerate(group):
-        if one.follower is not None:
-            rows[id(one.follower)].append(row)
+        if one.stream_adapter is not None:
+            rows[id(one.stream_adapter)].append(row)
     for own in rows.values():
-        follower = group[own[0]].follower
-        assert follower is not None
-        follower.learn([group[row].window for row in own], features[own])
+        stream_adapter = group[own[0]].stream_adapter
+        assert stream_adapter is not None
+        stream_adapter.learn([group[row].window for row in own], features[own])

@@ -1,4 +1,4 @@
-"""What live viewers see: samples and decisions of a profile, from the bus to many bounded queues."""
+"""Distribute samples and decisions of a profile from the bus to live viewers, each with a bounded queue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Viewer:
-    """One viewer's waiting messages; when it falls behind, the oldest go and are counted."""
+    """One viewer's queue of messages; when it is full, the oldest are dropped and counted."""
 
     def __init__(self, max_waiting: int) -> None:
         self._waiting: deque[bytes] = deque()
@@ -40,7 +40,7 @@ class Viewer:
         self._wake.set()
 
     async def next_messages(self) -> list[bytes]:
-        """Wait for messages and give all that wait, after a note of how many were dropped."""
+        """Wait for messages and return all in the queue, preceded by a count of the dropped ones."""
         while not self._waiting:
             self._wake.clear()
             await self._wake.wait()
@@ -54,14 +54,14 @@ class Viewer:
 
 @dataclass(slots=True)
 class _Topic:
-    """A subject that somebody watches, and who."""
+    """A watched subject and its viewers."""
 
     viewers: set[Viewer] = field(default_factory=set)
     subscription: Subscription | None = None
 
 
 class LiveHub:
-    """Subscribes to a subject while somebody watches it; each message is made once for all of its viewers."""
+    """Subscribes to a subject while it has viewers; each message is encoded once for all of them."""
 
     def __init__(self, bus: Client, max_waiting: int) -> None:
         self._bus = bus
@@ -94,7 +94,7 @@ class LiveHub:
                 await self._leave(subject, viewer)
 
     async def _ask_for_samples(self, user_id: int) -> None:
-        """Publish, again and again, that somebody watches; cancel to stop."""
+        """Publish the watch message periodically until cancelled."""
         while True:
             try:
                 await self._bus.publish(messages.watch_subject(user_id), b"")
@@ -132,7 +132,7 @@ def _decisions(data: bytes) -> list[bytes]:
 
 
 def _samples_of(user_id: int, channels: tuple[str, ...]) -> Callable[[bytes], list[bytes]]:
-    """Return what turns a message of blocks into WebSocket messages; late samples are not live."""
+    """Return a function that turns a message of blocks into WebSocket messages; late samples are dropped."""
 
     def make(data: bytes) -> list[bytes]:
         try:

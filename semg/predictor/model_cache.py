@@ -1,7 +1,7 @@
-"""The predictor: active classifiers in memory, windows in, probabilities out. No HTTP here.
+"""Cache active classifiers and predict windows with them. No HTTP here.
 
-Windows of a live stream are answered by a classifier that follows it (``stream_adapters``), as ``evaluate.py`` does
-with a recording: what was learned from a stream's windows so far answers the next ones.
+Windows of a live stream are predicted by a classifier that adapts to it (``stream_adapters``), as ``evaluate.py`` does
+with a recording: the adaptation to a stream's windows so far applies to the next ones.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from semg.wire.windows import AlikeWindows, AnswerTable, WindowStatus
 
 logger = logging.getLogger(__name__)
 LOOK_AGAIN_S = 0.2
-"""How soon the store is asked again for a version that was asked for and is not active."""
+"""Minimum time between two reads of the store for a requested version that is not active."""
 
 
 class NoModelError(NotFoundError):
@@ -39,7 +39,7 @@ class NoModelError(NotFoundError):
 
 
 class InputError(ValueError):
-    """The samples do not fit the profile; ``field`` names what is wrong."""
+    """The samples do not fit the profile; ``field`` names the invalid input."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ class InputError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A profile's active classifier, and the one before it, for windows that are still made for that."""
+    """A profile's active classifier, and the previous one, for windows that are still cut for it."""
 
     version: int
     member: Member
@@ -60,14 +60,14 @@ class Loaded:
         return self.member.classifier
 
     def member_for(self, version: int) -> tuple[int, Member]:
-        """Return version and classifier that answer a window made for a version."""
+        """Return version and classifier that predict a window cut for a version."""
         if self.previous is not None and self.previous[0] == version:
             return self.previous
         return self.version, self.member
 
 
 class Predictor:
-    """Caches the active classifier of each profile; the least recently used leave first. Safe to use from threads.
+    """Caches the active classifier of each profile, evicting the least recently used. Safe to use from threads.
 
     ``refresh`` must be called at least once a second; requests never wait for it, except for a profile's first.
     """
@@ -78,8 +78,8 @@ class Predictor:
         self._cache: OrderedDict[int, Loaded] = OrderedDict()
         self._lock = threading.Lock()
         self._without_model: set[int] = set()
-        self._looked_again: dict[int, float] = {}
-        self._followers = StreamAdapters(cache_size)
+        self._read_again_at: dict[int, float] = {}
+        self._adapters = StreamAdapters(cache_size)
 
     def find(self, user_id: int) -> Loaded | None:
         """Return the profile's active classifier, read from the store the first time.
@@ -87,7 +87,7 @@ class Predictor:
         Raises
         ------
         StoreError
-            It has to be read, and the store is away.
+            It has to be read, and the store is unreachable.
         ArtifactError
             Its stored bytes are damaged.
         """
@@ -101,14 +101,14 @@ class Predictor:
         return self._load(user_id)
 
     def refresh(self) -> None:
-        """Bring every cached classifier to the version that is active now; the swap is one assignment.
+        """Update every cached classifier to the currently active version; the swap is one assignment.
 
-        While the cache has room for all, those that nobody has asked for yet are loaded as well.
+        While the cache has room for all, those that have not been requested yet are loaded as well.
 
         Raises
         ------
         StoreError
-            The store is away; what is cached stays.
+            The store is unreachable; the cache stays.
         ArtifactError
             Stored bytes are damaged; all others are up to date.
         """
@@ -119,67 +119,67 @@ class Predictor:
             gone = [user_id for user_id in self._cache if user_id not in active]
             for user_id in gone:
                 del self._cache[user_id]
-                self._followers.forget(user_id)
+                self._adapters.forget(user_id)
             changed = [user_id for user_id, loaded in self._cache.items() if loaded.version != active[user_id]]
-            if len(active) <= self._cache_size:  # all fit: nobody's first window has to wait
+            if len(active) <= self._cache_size:  # all fit: no profile's first window has to wait
                 changed += [user_id for user_id in active if user_id not in self._cache]
         failed: ArtifactError | None = None
         for user_id in changed:
             try:
                 self._load(user_id)
-            except ArtifactError as exc:  # one that is damaged keeps none of the others back
+            except ArtifactError as exc:  # a damaged one does not block the others
                 failed = exc
         if failed is not None:
             raise failed
 
-    def knows_all(self, parts: Sequence[AlikeWindows]) -> bool:
-        """Return whether windows can be answered without asking the store."""
+    def knows_all(self, tables: Sequence[AlikeWindows]) -> bool:
+        """Return whether windows can be predicted without reading the store."""
         cache, without = self._cache, self._without_model
-        for part in parts:
-            for user_id, version in zip(part.user_ids.tolist(), part.model_versions.tolist(), strict=True):
+        for table in tables:
+            for user_id, version in zip(table.user_ids.tolist(), table.model_versions.tolist(), strict=True):
                 loaded = cache.get(user_id)
                 if (loaded is None or loaded.version < version) and user_id not in without:
                     return False
         return True
 
-    def predict_windows(self, parts: Sequence[AlikeWindows]) -> AnswerTable:
-        """Answer windows of many profiles; a profile whose model fails spoils no other's answer.
+    def predict_windows(self, tables: Sequence[AlikeWindows]) -> AnswerTable:
+        """Predict windows of many profiles; a failing model does not affect the others' answers.
 
-        A window made for the version before the active one is answered by that: a swap leaves no pause. A window made
-        for a version that is not known yet lets the store be asked.
+        A window cut for the previous version is predicted by that one, so that a swap leaves no pause. A window cut for
+        an unknown version triggers a read of the store.
 
-        Windows of a stream must come in their order, those of one stream in one request at a time.
+        Windows of a stream must be in time order, and those of one stream in one request at a time.
 
         Returns
         -------
-        One answer a window, at its place.
+        One answer per window, at its index.
         """
-        n = sum(len(part.places) for part in parts)
+        n = sum(len(table.indices) for table in tables)
         users, versions, statuses, classes = (np.zeros(n, np.int64) for _ in range(4))
-        asked: list[StreamWindow] = []
+        window_requests: list[StreamWindow] = []
         taken: list[StreamAdapter] = []
         try:
-            for part in parts:
-                users[part.places] = part.user_ids
+            for table in tables:
+                users[table.indices] = table.user_ids
                 found: dict[tuple[int, int, int], tuple[WindowStatus, int, Member | None, StreamAdapter | None]] = {}
-                keys = zip(part.user_ids.tolist(), part.model_versions.tolist(), part.streams.tolist(), strict=True)
-                for key, place, window in zip(keys, part.places.tolist(), part.windows, strict=True):
+                keys = zip(table.user_ids.tolist(), table.model_versions.tolist(), table.streams.tolist(), strict=True)
+                for key, index, window in zip(keys, table.indices.tolist(), table.windows, strict=True):
                     if key not in found:
-                        found[key] = (*self._choose(*key[:2], part.windows.shape[1:]), None)
+                        found[key] = (*self._choose(*key[:2], table.windows.shape[1:]), None)
                         status, version, member, _ = found[key]
                         if member is not None:
-                            follower = self._followers.take(key[0], version, key[2], member.classifier)
-                            taken += [follower] if follower is not None else []
-                            found[key] = (status, version, member, follower)
-                    statuses[place], versions[place], member, follower = found[key]
+                            stream_adapter = self._adapters.take(key[0], version, key[2], member.classifier)
+                            taken += [stream_adapter] if stream_adapter is not None else []
+                            found[key] = (status, version, member, stream_adapter)
+                    statuses[index], versions[index], member, stream_adapter = found[key]
                     if member is not None:
-                        asked.append(StreamWindow(place, member, window, follower))
-                        classes[place] = len(member.classifier.classes)
+                        window_requests.append(StreamWindow(index, member, window, stream_adapter))
+                        classes[index] = len(member.classifier.classes)
             probabilities = np.zeros((n, int(classes.max(initial=0))), np.float32)
-            answer(asked, probabilities)
+            answer(window_requests, probabilities)
         finally:
-            for follower in taken:
-                follower.busy.release()
+            for stream_adapter in taken:
+                stream_adapter.busy.release()
         failed = (statuses == WindowStatus.OK) & ~np.isfinite(probabilities).all(axis=1)
         statuses[failed] = WindowStatus.FAILED
         failed = statuses != WindowStatus.OK
@@ -187,7 +187,7 @@ class Predictor:
         return AnswerTable(users, versions, statuses, classes, probabilities)
 
     def predict(self, user_id: int, data: NDArray[np.float32]) -> PredictResponse:
-        """Predict every window of raw samples as of a stream that begins with them: conditioned from a reset state.
+        """Predict every window of raw samples as of a stream that begins with them, conditioned from the reset state.
 
         Parameters
         ----------
@@ -197,7 +197,7 @@ class Predictor:
         Raises
         ------
         NoModelError
-            No such profile, or no active model.
+            The profile does not exist, or has no active model.
         InputError
             Wrong number of channels, or too few samples for one window.
         """
@@ -224,12 +224,12 @@ class Predictor:
         )
 
     def _choose(self, user_id: int, version: int, shape: tuple[int, ...]) -> tuple[WindowStatus, int, Member | None]:
-        """Return the classifier that answers a profile's windows of a shape, or why none can."""
+        """Return the classifier that predicts a profile's windows of a shape, or the status when there is none."""
         try:
             loaded = self.find(user_id)
-            if loaded is not None and version > loaded.version and self._may_look_again(user_id):
+            if loaded is not None and version > loaded.version and self._may_read_again(user_id):
                 loaded = self._load(user_id)
-        except Exception:  # one broken profile must not spoil the others; the log has the reason
+        except Exception:  # one broken profile must not affect the others; the log has the cause
             logger.exception("model not loaded", extra={"user_id": user_id})
             return WindowStatus.FAILED, 0, None
         if loaded is None:
@@ -239,13 +239,13 @@ class Predictor:
             return WindowStatus.STALE, answering, None
         return WindowStatus.OK, answering, member
 
-    def _may_look_again(self, user_id: int) -> bool:
+    def _may_read_again(self, user_id: int) -> bool:
         now_s = time.monotonic()
-        if now_s - self._looked_again.get(user_id, -LOOK_AGAIN_S) < LOOK_AGAIN_S:
+        if now_s - self._read_again_at.get(user_id, -LOOK_AGAIN_S) < LOOK_AGAIN_S:
             return False
-        if len(self._looked_again) > self._cache_size:
-            self._looked_again.clear()
-        self._looked_again[user_id] = now_s
+        if len(self._read_again_at) > self._cache_size:
+            self._read_again_at.clear()
+        self._read_again_at[user_id] = now_s
         return True
 
     def _load(self, user_id: int) -> Loaded | None:
@@ -275,7 +275,7 @@ class Predictor:
 def _windows(
     classifier: Classifier, device: Device, data: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Cut raw samples as the live path does, channels chosen by name."""
+    """Cut raw samples as the live path does, with channels chosen by name."""
     if data.shape[1] != device.n_channels:
         raise InputError(
             "data", f"expected {device.n_channels} channels a row ({', '.join(device.channels)}), got {data.shape[1]}"

@@ -1,4 +1,4 @@
-"""Classifiers that follow live streams: what each profile's stream has shown so far, in memory and bounded."""
+"""Stream adapters: what was learned from each profile's live stream, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from semg.signals.model.classifier import Classifier
 
 @dataclass(slots=True)
 class StreamAdapter:
-    """One profile's stream: its number, the model version that follows it, and what was learned.
+    """Adapter of one profile's stream, with the stream's number and the model version.
 
-    ``busy`` is held while a request uses it: two requests with windows of one stream would learn in no order.
+    ``busy`` is held while a request uses it: two requests with windows of one stream would learn in arbitrary order.
     """
 
     version: int
@@ -27,21 +27,21 @@ class StreamAdapter:
 
     @property
     def room(self) -> int:
-        """How many windows are answered alike, before what was learned by then takes effect."""
+        """Number of windows until the next adaptation takes effect."""
         return BLOCK - self.adapter.pending
 
     def learn(self, windows: list[NDArray[np.float32]], features: NDArray[np.float32]) -> None:
-        """Take note of consecutive windows that were answered, and of their features."""
+        """Learn from consecutive predicted windows and their features."""
         self.adapter.learn(np.stack(windows), features)
 
 
 class StreamAdapters:
-    """The followers of the profiles that were heard last. Safe to use from threads.
+    """The stream adapters of the most recent profiles. Safe to use from threads.
 
     Parameters
     ----------
     most
-        So many are kept; a profile that lost its own begins anew.
+        Maximum number kept; a profile whose adapter was evicted starts again.
     """
 
     def __init__(self, most: int) -> None:
@@ -50,35 +50,35 @@ class StreamAdapters:
         self._lock = threading.Lock()
 
     def take(self, user_id: int, version: int, number: int, classifier: Classifier) -> StreamAdapter | None:
-        """Return the follower of a profile's stream, for this request alone until ``busy`` is released.
+        """Return the adapter of a profile's stream, for this request alone until ``busy`` is released.
 
         Parameters
         ----------
         version, classifier
-            What answers.
+            The model that predicts.
         number
-            The stream's; another one than the last begins anew.
+            The stream's; a number other than the last one starts a new adapter.
 
         Returns
         -------
-        None when the window has to be answered as it is: the classifier follows nothing, the window was made for a
-        version before the one that follows the stream by now, or another request has the stream.
+        None when the window has to be predicted without adaptation: the classifier does not adapt, the window was cut
+        for a version before the adapter's, or another request holds the adapter.
         """
         if number == 0 or not Adapter.can_follow(classifier):
             return None
         with self._lock:
-            follower = self._by_user.get(user_id)
-            if follower is not None and version < follower.version:
+            stream_adapter = self._by_user.get(user_id)
+            if stream_adapter is not None and version < stream_adapter.version:
                 return None
-            if follower is None or (follower.version, follower.number) != (version, number):
-                follower = StreamAdapter(version, number, Adapter(classifier))
-                self._by_user[user_id] = follower
+            if stream_adapter is None or (stream_adapter.version, stream_adapter.number) != (version, number):
+                stream_adapter = StreamAdapter(version, number, Adapter(classifier))
+                self._by_user[user_id] = stream_adapter
             self._by_user.move_to_end(user_id)
             while len(self._by_user) > self._most:
                 self._by_user.popitem(last=False)
-        return follower if follower.busy.acquire(blocking=False) else None
+        return stream_adapter if stream_adapter.busy.acquire(blocking=False) else None
 
     def forget(self, user_id: int) -> None:
-        """Forget a profile that has no model any more."""
+        """Remove the adapter of a profile that has no model any more."""
         with self._lock:
             self._by_user.pop(user_id, None)

@@ -1,1 +1,1 @@
-"""Population priors: what other people's data say beforehand, made from recordings or from profiles that consent."""
+"""Population priors from other people's data: built from recordings or from profiles that consent."""

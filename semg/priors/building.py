@@ -1,4 +1,4 @@
-"""Bases from many people's sessions: made from recordings or from profiles that consent, stored, and found again."""
+"""Build population priors from many people's sessions, store them, and find them again."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _VERSIONED = re.compile(r"base-(\d+)-(.+)\.safetensors")
 
 
 def digest_of(session: LabelledSamples) -> str:
-    """Return what tells a recording from all others: a digest of its samples."""
+    """Return a digest of a recording's samples, which identifies it."""
     return hashlib.sha256(np.ascontiguousarray(session.samples).tobytes()).hexdigest()[:32]
 
 
 def statistics_of(name: str, sessions: Sequence[LabelledSamples], options: TrainingOptions) -> PersonStatistics:
-    """Return one person's part of a base.
+    """Return one person's contribution to a population prior.
 
     Raises
     ------
     TrainingError
-        When the sessions do not go together, or hold fewer than two gestures with windows.
+        When the sessions are incompatible, or hold fewer than two gestures with windows.
     """
     channels = check_sessions(sessions, None)
     first = sessions[0]
@@ -55,9 +55,9 @@ def statistics_of(name: str, sessions: Sequence[LabelledSamples], options: Train
     session = np.unique(data.session_index, return_inverse=True)[1].astype(np.int64)
     usable = data.into_stretch_ms >= np.minimum(options.skip_start_ms, 0.2 * data.stretch_ms)
     envelope = first.sensor == "envelope"
-    crossing = 0.0 if envelope else choose_crossover_hz(len(channels), window.window_samples, first.rate_hz)
+    crossover = 0.0 if envelope else choose_crossover_hz(len(channels), window.window_samples, first.rate_hz)
     aligned = align(
-        data.windows, y, session, len(classes), crossing, envelope=envelope, calibrated=False, usable=usable
+        data.windows, y, session, len(classes), crossover, envelope=envelope, calibrated=False, usable=usable
     )
     digests = [digest_of(each) for each in sessions]
     return person_statistics(name, digests, classes, aligned, y, data.stretch, session, usable)
@@ -69,7 +69,7 @@ def make_base(
     options: TrainingOptions | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> PopulationPrior:
-    """Return a base of people whose devices are alike.
+    """Return a population prior of people with equivalent devices.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def people_in(
     Parameters
     ----------
     exclude
-        People to leave out: whoever is called so, or ends in ``_`` and that.
+        Names of people to exclude; a name also matches at the end of another one after ``_``.
 
     Raises
     ------
@@ -128,12 +128,12 @@ def people_in(
 
 
 def load_base(path: Path) -> PopulationPrior:
-    """Return a stored base.
+    """Return a stored population prior.
 
     Raises
     ------
     ArtifactError
-        When the file cannot be read or is no base.
+        When the file cannot be read or is no prior.
     """
     try:
         if path.stat().st_size > MAX_BASE_BYTES:
@@ -144,9 +144,9 @@ def load_base(path: Path) -> PopulationPrior:
 
 
 def store_version(folder: Path, bases: Sequence[PopulationPrior]) -> int:
-    """Write bases, one for each kind of device, as the next version, and give its number; old versions are removed.
+    """Write priors, one for each kind of device, as the next version, and return its number; old versions are removed.
 
-    Each file is complete or not there at all, and readable by this user only: it tells of people.
+    Each file is written atomically, and readable by this user only: it holds personal data.
     """
     private_files.make_folder(folder)
     version = max(_versions(folder), default=0) + 1
@@ -162,7 +162,7 @@ def store_version(folder: Path, bases: Sequence[PopulationPrior]) -> int:
 def newest_fitting(
     folder: Path, session: LabelledSamples, n_channels: int, options: TrainingOptions
 ) -> PopulationPrior | None:
-    """Return the newest stored base that fits a training on sessions like this one, or None."""
+    """Return the newest stored prior that fits a training on sessions like this one, or None."""
     window, conditioning = specs_of(session, options)
     for version in sorted(_versions(folder), reverse=True):
         for path in sorted(folder.glob(f"base-{version}-*.safetensors")):

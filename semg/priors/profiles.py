@@ -1,4 +1,4 @@
-"""Bases of the profiles that consent: made by ``pretrain.py``, found again by a training."""
+"""Population priors of the profiles that consent: built by ``pretrain.py``, used by trainings."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ MAX_SESSIONS = 6
 
 
 def bases_folder(settings: Settings) -> Path:
-    """Return where bases are stored."""
+    """Return the folder of the stored priors."""
     return settings.data_dir / "bases"
 
 
 def make_bases(settings: Settings, pool: Pool) -> Iterator[str]:
-    """Make a base of each kind of device from all profiles that consent, and store them as the next version.
+    """Build a prior for each kind of device from all profiles that consent, and store them as the next version.
 
     One profile's samples are in memory at a time.
 
     Yields
     ------
-    Lines that tell what went in.
+    Lines that describe what is included.
 
     Raises
     ------
     TrainingError
-        When no two profiles with devices alike consent and have labelled sessions.
+        When no two profiles with equivalent devices consent and have labelled sessions.
     """
     options = TrainingOptions()
     with pool.transaction() as tx:
         consenting = [each for each in profiles.list_profiles(tx) if agrees(each.consent, "shared_models")]
-    alike: dict[tuple[int, float, str], list[tuple[PersonStatistics, LabelledSamples]]] = defaultdict(list)
+    by_kind: dict[tuple[int, float, str], list[tuple[PersonStatistics, LabelledSamples]]] = defaultdict(list)
     for profile in consenting:
         sessions = _sessions_of(pool, profile.user_id)
         if not sessions:
@@ -52,18 +52,18 @@ def make_bases(settings: Settings, pool: Pool) -> Iterator[str]:
         first = sessions[-1]
         kind = (len(first.channels), first.rate_hz, first.sensor)
         same = [each for each in sessions if (len(each.channels), each.rate_hz, each.sensor) == kind]
-        if len(alike[kind]) >= MAX_PEOPLE:
+        if len(by_kind[kind]) >= MAX_PEOPLE:
             continue
         try:
             found = statistics_of(str(profile.user_id), same, options)
         except TrainingError as exc:
             yield f"profile {profile.user_id} left out: {exc}"
             continue
-        alike[kind].append((found, first))
+        by_kind[kind].append((found, first))
         yield f"profile {profile.user_id}: {len(same)} sessions, {found.n_repetitions} repetitions"
     bases = [
         PopulationPrior.of(f"{len(each)} people", each[0][1], options, [person for person, _ in each])
-        for each in alike.values()
+        for each in by_kind.values()
         if len(each) > 1
     ]
     if not bases:
@@ -78,7 +78,7 @@ def make_bases(settings: Settings, pool: Pool) -> Iterator[str]:
 def find_base(
     settings: Settings, pool: Pool, user_id: int, session: LabelledSamples, options: TrainingOptions
 ) -> PopulationPrior | None:
-    """Return the newest base that fits a training, without the person itself and without who does not consent now."""
+    """Return the newest prior that fits a training, without the person's own data and data without consent."""
     n_channels = len(options.channels or session.channels)
     base = newest_fitting(bases_folder(settings), session, n_channels, options)
     if base is None:

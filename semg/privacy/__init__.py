@@ -1,1 +1,1 @@
-"""What people agreed to, how they are named, and how their data leave the platform."""
+"""Consent, pseudonyms, and the export of personal data."""

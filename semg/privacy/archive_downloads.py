@@ -1,4 +1,4 @@
-"""Archives for the people concerned: made in the background, encrypted until they are fetched, and soon gone."""
+"""Data archives for the people concerned: built in the background, stored encrypted, and deleted soon."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ AT_ONCE = 2
 """Archives that are made at the same time, of all accounts; each reads all samples of a person."""
 AN_HOUR = 10
 """Archives that one account may begin in an hour, those that failed too; each is kept as long."""
-BEING_MADE = "An archive of this person is being made; wait until it is complete."
+BEING_MADE = "An archive of this person is being created; wait until it is complete."
 _NAME = re.compile(r"(\d{1,18})-[0-9a-f]{32}")
 
 
 def folder_of(settings: Settings) -> Path:
-    """Return where archives lie until they are fetched."""
+    """Return the folder of archives that have not been fetched yet."""
     return settings.data_dir / "exports"
 
 
 def open_export(settings: Settings, name: str) -> EncryptedReader | None:
-    """Open a finished archive, or give None when there is none of this name.
+    """Open a finished archive, or return None when there is none of this name.
 
     Raises
     ------
     SealError
-        It was changed.
+        It was modified.
     """
     path = folder_of(settings) / name
     if _NAME.fullmatch(name) is None or not path.is_file():
@@ -55,7 +55,7 @@ def list_exports(settings: Settings) -> list[Path]:
 
 
 def user_of(name: str) -> int:
-    """Return whose archive a name is of."""
+    """Return the profile of an archive's name."""
     return int(name.partition("-")[0])
 
 
@@ -78,20 +78,20 @@ def remove_exports(settings: Settings, pool: Pool) -> None:
 
 
 class Export:
-    """One archive that is being made, by a thread of its own.
+    """One archive that is being built in a separate thread.
 
     Attributes
     ----------
     share
-        How much is done, 0 to 1.
+        Progress, 0 to 1.
     problem
-        Why it was not made; empty while there is none.
+        Why it failed; otherwise empty.
     name
-        Of the archive, once it is complete; empty before.
+        Name of the complete archive; empty before.
     with_name
-        Whether the name behind a pseudonym stands in it.
+        Whether it contains the name behind a pseudonym.
     replaces
-        Archives that are removed when this one is complete.
+        Archives to be removed when this one is complete.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class Export:
 
     @property
     def done(self) -> bool:
-        """Whether it is complete, or was not made."""
+        """Whether it is complete, or has failed."""
         return bool(self.name or self.problem)
 
     def join(self, timeout_s: float) -> None:
-        """Wait until it is made."""
+        """Wait until it is finished."""
         self._thread.join(timeout_s)
 
     def _make(self) -> None:
@@ -121,7 +121,7 @@ class Export:
             vault = Vault(ring_of(self._settings))
             with vault.create(path, f"export {name}") as file:
                 out: BinaryIO = file  # type: ignore[assignment]
-                write_archive(self._pool, self._settings, self.user_id, out, self._tell, with_name=self.with_name)
+                write_archive(self._pool, self._settings, self.user_id, out, self._set_share, with_name=self.with_name)
             path.rename(folder / name)
             for older in self._replaces:
                 if older.name:
@@ -133,10 +133,10 @@ class Export:
             logger.warning("an archive was not made: %s", type(exc).__name__, extra={"user_id": self.user_id})
         except Exception:
             path.unlink(missing_ok=True)
-            self.problem = "something unexpected; the log of the app has the details"
+            self.problem = "an unexpected error; the app's log has the details"
             logger.exception("an archive was not made", extra={"user_id": self.user_id})
 
-    def _tell(self, share: float) -> None:
+    def _set_share(self, share: float) -> None:
         self.share = share
 
 
@@ -149,7 +149,7 @@ class _Begun:
 
 @dataclass(slots=True)
 class ArchiveDownloads:
-    """Count the archives of this process, whichever browser asks for them, and refuse more than its bounds.
+    """Limits the number of archives of this process, for all browsers together.
 
     Parameters
     ----------
@@ -179,12 +179,12 @@ class ArchiveDownloads:
             if any(export.user_id == user_id for export in making):
                 raise ConflictError(BEING_MADE)
             if len(making) >= self.at_once:
-                raise ConflictError(f"{len(making)} archives are being made at this moment; try again in some minutes")
+                raise ConflictError(f"{len(making)} archives are being created; try again in a few minutes")
             own = [one for one in self._begun if one.account_id == account_id]
             if len(own) >= self.an_hour:
                 wait_min = max(1, round((KEPT_S - (now_s - own[0].at_s)) / 60))
                 raise ConflictError(
-                    f"an account may have {self.an_hour} archives made in an hour; try again in {wait_min} minutes"
+                    f"an account may create {self.an_hour} archives an hour; try again in {wait_min} minutes"
                 )
             older = [one.export for one in own if one.export.user_id == user_id]
             export = Export(pool, settings, user_id, with_name=with_name, replaces=older)

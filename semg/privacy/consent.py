@@ -1,4 +1,4 @@
-"""Consent where it takes effect: the text in force, and what a change of consent stops."""
+"""Effects of consent: the text in force, and what is stopped when consent changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEST_PERSON = NewConsent(
 
 
 def read_text(settings: Settings) -> ConsentText:
-    """Return the text that people agree to now: that of ``CONSENT_FILE``, or the project's own.
+    """Return the current consent text: that of ``CONSENT_FILE``, or the project's own.
 
     Raises
     ------
@@ -51,10 +51,10 @@ def read_text(settings: Settings) -> ConsentText:
 
 
 def change(tx: Transaction, user_id: int, new: NewConsent, now: datetime | None = None) -> None:
-    """Write down what a person agrees to from now on; without consent to the recording, what runs is stopped.
+    """Store a person's new consent; without consent to the recording, running activities are stopped.
 
-    A capture ends where it is, its video with it, and jobs that wait or run are canceled. What is stored stays until
-    it is erased.
+    A capture ends at once, its video with it, and scheduled or running jobs are canceled. Stored data stay until they
+    are erased.
 
     Raises
     ------

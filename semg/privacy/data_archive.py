@@ -1,6 +1,7 @@
-"""Everything that is stored about a person, as one zip archive that a person can read.
+"""Write everything that is stored about a person as one readable zip archive.
 
-Made piece by piece: at most ten minutes of samples, one model's report, one base or a piece of a video are in memory.
+Written in chunks: at most ten minutes of samples, one model's report, one population prior or a chunk of a video are in
+memory.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def write_archive(
     Parameters
     ----------
     progress
-        Told the share that is done, 0 to 1.
+        Called with the progress, 0 to 1.
     with_name
         Decrypt the name behind a pseudonym too.
 
@@ -243,7 +244,7 @@ class _Archive:
                     self._samples(rows, table)
 
     def _samples(self, rows: csv_cells.Writer, table: BlockTable) -> None:
-        """Write the samples of some blocks, which may differ in their number of channels."""
+        """Write the samples of blocks, which may differ in their number of channels."""
         for block in table.blocks():
             columns = [block.server_us.tolist(), block.device_us.tolist()]
             columns += [np.char.mod("%.9g", block.samples[:, k]).tolist() for k in range(block.samples.shape[1])]
@@ -256,8 +257,8 @@ class _Archive:
         files = files_of(self._settings.videos, session_id, vault)
         info = zipfile.ZipInfo(f"{folder}/video.mp4", datetime.now(UTC).timetuple()[:6])
         with files.open(files.video) as video, self._zip.open(info, "w", force_zip64=True) as copy:
-            while piece := video.read(_COPY_BYTES):
-                copy.write(piece)
+            while chunk := video.read(_COPY_BYTES):
+                copy.write(chunk)
         with files.open(files.times) as times, self._csv(f"{folder}/video_times.csv") as rows:
             rows.writerow(["frame", "server_us"])
             rows.write_numbers(enumerate(np.frombuffer(times.read() or b"", "<i8").tolist()))
@@ -285,7 +286,7 @@ class _Archive:
         self._json("jobs.json", full)
 
     def _bases(self) -> None:
-        """Write the person's part of each stored base."""
+        """Write the person's statistics from each stored population prior."""
         from semg.priors.building import load_base  # brings scipy, which the app needs for nothing else
 
         for path in sorted((self._settings.data_dir / "bases").glob("base-*.safetensors")):

@@ -1,7 +1,7 @@
-"""What leaves the platform as a file, by name: whose it is, what of it is written down, and its content.
+"""Files that leave the platform, by name: their profile, the audit entry, and the content.
 
-A name is what stands in the address and what a browser's token is for. Archives and videos, which lie on the disk, have
-addresses of their own.
+The name is part of the address and the subject of a browser's token. Archives and videos, which are files on disk, have
+separate addresses.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Content:
     Attributes
     ----------
     saved_as
-        Its name on the disk of who takes it; empty for what is shown in a page.
+        Suggested file name; empty for content that is shown in a page.
     """
 
     media_type: str
@@ -38,23 +38,23 @@ class Content:
 
 
 class Download(Protocol):
-    """Something that can be fetched, as its name says; whether it exists is seen when it is opened."""
+    """A file that can be fetched by its name; its existence is checked when it is opened."""
 
     def whose(self, tx: Transaction) -> int | None:
-        """Return the profile that it belongs to, or None for what is for admins only; or raise NotFoundError."""
+        """Return its profile, or None if it is for admins only; or raise NotFoundError."""
         ...
 
     def note(self, tx: Transaction, actor: Actor) -> None:
-        """Write down that somebody takes it."""
+        """Record the export in the audit log."""
         ...
 
     def open(self, pool: Pool) -> Content:
-        """Return what is sent; reading goes on while ``pieces`` is used.
+        """Return the content; reading continues while ``pieces`` is iterated.
 
         Raises
         ------
         NotFoundError
-            It is not there (any more).
+            It does not exist (any more).
         """
         ...
 
@@ -71,7 +71,7 @@ class SessionFile:
         return sessions.get_session(tx, self.session_id).user_id
 
     def note(self, tx: Transaction, actor: Actor) -> None:
-        """Write down that the session was exported."""
+        """Record the export of the session."""
         audit.record(tx, actor, "session.exported", self.whose(tx), self.session_id)
 
     def open(self, pool: Pool) -> Content:
@@ -99,7 +99,7 @@ class ModelFile:
         return models.get_model(tx, self.user_id, self.version).user_id
 
     def note(self, tx: Transaction, actor: Actor) -> None:
-        """Write down that the model or its report was exported."""
+        """Record the export of the model or its report."""
         action: audit.Action = "report.exported" if self.kind == "json" else "model.exported"
         audit.record(tx, actor, action, self.user_id, version=self.version)
 
@@ -117,7 +117,7 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class PromptFile:
-    """The picture or video that shows how a gesture is performed; shown in pages, and so not written down."""
+    """The picture or video that shows how a gesture is performed; shown in pages, and so not recorded."""
 
     gesture_id: int
 
@@ -126,7 +126,7 @@ class PromptFile:
         return gestures.get_gesture(tx, self.gesture_id).user_id
 
     def note(self, tx: Transaction, actor: Actor) -> None:
-        """Write down nothing."""
+        """Record nothing."""
 
     def open(self, pool: Pool) -> Content:
         """Return the picture or video, which was opened as one before it was stored."""
@@ -144,10 +144,10 @@ class AuditFile:
     kind: audit_chain.Format
 
     def whose(self, tx: Transaction) -> None:
-        """Return None: it is of nobody, and for admins only."""
+        """Return None: it has no profile, and is for admins only."""
 
     def note(self, tx: Transaction, actor: Actor) -> None:
-        """Write down that the log was taken."""
+        """Record the export of the log."""
         audit.record(tx, actor, "audit.exported")
 
     def open(self, pool: Pool) -> Content:
@@ -177,7 +177,7 @@ def prompt_file(gesture_id: int) -> str:
 
 
 def find_download(name: str) -> Download | None:
-    """Return what a name is of; None for a name that nothing has."""
+    """Return the file of a name, or None for an unknown name."""
     if found := re.fullmatch(rf"session-{_NUMBER}\.(csv\.gz|parquet)", name, re.ASCII):
         return SessionFile(int(found[1]), found[2])
     if found := re.fullmatch(rf"model-{_NUMBER}-{_NUMBER}\.(safetensors|json)", name, re.ASCII):

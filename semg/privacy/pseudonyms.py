@@ -1,6 +1,6 @@
-"""Pseudonyms: a profile carries a code, and who is behind it stands apart, encrypted.
+"""Pseudonyms: a profile carries a code, and the person's identity is stored separately, encrypted.
 
-Whoever has only the database, or a backup of it, learns no name (``semg.security.field_encryption``).
+Somebody with only the database, or a backup of it, learns no name (``semg.security.field_encryption``).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _PURPOSE = b"semg real names, version 1"
 
 
 def make_pseudonym() -> str:
-    """Return a new code, as in ``P-7KQX3M``; it is made of chance, not of the name."""
+    """Return a new random code, such as ``P-7KQX3M``, which is independent of the name."""
     return "P-" + "".join(secrets.choice(_LETTERS) for _ in range(6))
 
 
 def keep_name(tx: Transaction, keys: Secret, user_id: int, name: str) -> None:
-    """Store who a person is, apart from the profile.
+    """Store a person's identity, separately from the profile.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def keep_name(tx: Transaction, keys: Secret, user_id: int, name: str) -> None:
 
 
 def find_name(tx: Transaction, keys: Secret, user_id: int) -> str | None:
-    """Return who a person is, or None when that is not stored apart.
+    """Return a person's identity, or None when it is not stored separately.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def reencrypt_name(keys: Secret, user_id: int, stored: bytes) -> bytes:
 
 
 def replace_name(tx: Transaction, keys: Secret, user_id: int) -> str:
-    """Move a profile's name to the key table, and give the code that stands in its place.
+    """Move a profile's name to the key table, and return the code that replaces it.
 
     Raises
     ------

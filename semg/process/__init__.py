@@ -1,1 +1,1 @@
-"""Processes: what runs in one of its own, and what it may do there."""
+"""Processes: isolation, life cycle, the bus, and partition leases."""

@@ -1,4 +1,4 @@
-"""NATS and JetStream: connect, make the journal, publish."""
+"""NATS and JetStream: connect, create the journal, publish."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 ERROR_EVERY_S = 10.0
 """The same error is logged at most this often: while NATS is away, every attempt to reconnect (5 a second) fails."""
 PENDING_BYTES = 2 << 20
-"""So much waits in a client for the socket; whoever publishes more waits until there is room (10 s, says nats-py)."""
+"""Size of a client's send buffer; publishing more waits until there is room (10 s in nats-py)."""
 
 
 async def connect(settings: Settings, name: str, *, forever: bool = True, service: str | None = None) -> Client:
@@ -32,25 +32,25 @@ async def connect(settings: Settings, name: str, *, forever: bool = True, servic
     name
         Shown by the server's monitoring.
     forever
-        Keep reconnecting after a lost connection (services); otherwise give up after a few tries (tools).
+        Keep reconnecting after a lost connection (services); otherwise fail after a few attempts (tools).
     service
         One of ``NATS_SERVICES``, whose user this is and whose subjects it may use; None: ``NATS_USER``.
 
     Raises
     ------
     BusError
-        The first connection failed; the message names the setting to look at. With ``forever`` a server that is
-        not there yet is waited for instead.
+        The first connection failed; the message names the setting to check. Not raised with ``forever``, which waits
+        for the server.
     """
     where = ", ".join(settings.nats_urls)
     user, password = settings.nats_credentials(service)
-    told: dict[str, float] = {}
+    logged_at: dict[str, float] = {}
 
     async def on_error(exc: Exception) -> None:
         text, now = str(exc) or type(exc).__name__, time.monotonic()
-        if now - told.get(text, -ERROR_EVERY_S) >= ERROR_EVERY_S:
-            told.clear()
-            told[text] = now
+        if now - logged_at.get(text, -ERROR_EVERY_S) >= ERROR_EVERY_S:
+            logged_at.clear()
+            logged_at[text] = now
             logger.warning("bus: NATS at %s: %s", where, text)
 
     async def on_disconnected() -> None:
@@ -85,7 +85,7 @@ async def connect(settings: Settings, name: str, *, forever: bool = True, servic
 
 
 async def ensure_journal(client: Client, settings: Settings) -> JetStreamContext:
-    """Make the journal's stream unless it is there, and give the JetStream context.
+    """Create the journal's stream unless it exists, and return the JetStream context.
 
     The stream holds at most a day and ``JOURNAL_MAX_BYTES``; the oldest messages go first.
 
@@ -108,7 +108,7 @@ async def ensure_journal(client: Client, settings: Settings) -> JetStreamContext
     )
     try:
         try:
-            # Asked first: add_stream reserves the space a second time, which a full server refuses.
+            # Checked first: add_stream reserves the space a second time, which a full server refuses.
             await js.stream_info(messages.JOURNAL_STREAM)
             await js.update_stream(config)
         except NotFoundError:

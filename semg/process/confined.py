@@ -1,4 +1,4 @@
-"""Programs that open what came from outside: each run in a process of its own, which may little and soon ends.
+"""Run programs that open untrusted content, each in a separate process with few rights and little time.
 
 An error in a decoder is then an error of that process: it has no secret in its environment, no file of ours open and an
 empty folder; it gives up its rights (``semg/process/sandbox.py``), and ends itself
@@ -34,7 +34,7 @@ _TURNS = threading.BoundedSemaphore(AT_ONCE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confinement:
-    """What a process may use; it sets all but ``wall_s`` for itself before it looks at its input."""
+    """Resource limits of a process; it sets all but ``wall_s`` itself before it reads its input."""
 
     memory_bytes: int
     cpu_s: int
@@ -44,7 +44,7 @@ class Confinement:
 
 @contextmanager
 def turn(turns: threading.Semaphore = _TURNS, wait_s: float = WAIT_S) -> Iterator[None]:
-    """Let a confined process run in this block; at most ``AT_ONCE`` do, and those that come meanwhile wait.
+    """Limit confined processes to ``AT_ONCE`` such blocks; further ones wait.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def turn(turns: threading.Semaphore = _TURNS, wait_s: float = WAIT_S) -> Iterato
         It waited for too long.
     """
     if not turns.acquire(timeout=wait_s):
-        raise ConflictError("other files are being opened at this moment; try again in a few seconds")
+        raise ConflictError("other files are being opened; try again in a few seconds")
     try:
         yield
     finally:
@@ -60,19 +60,19 @@ def turn(turns: threading.Semaphore = _TURNS, wait_s: float = WAIT_S) -> Iterato
 
 
 def run(script: Path, content: bytes, order: Mapping[str, Any], may: Confinement) -> dict[str, Any]:
-    """Run a Python file on some content, and return its answer: a JSON object.
+    """Run a Python script on some content, and return its answer: a JSON object.
 
     Parameters
     ----------
     script
-        Imports nothing of the project: it is run in Python's isolated mode, without the project's path.
+        Must import nothing of the project: it is run in Python's isolated mode, without the project's path.
     order
         Its only argument, as JSON, with ``may`` in it.
 
     Raises
     ------
     DecoderError
-        It crashed, took too much time or memory, answered with something else, or could not be confined.
+        It crashed, took too much time or memory, returned something else, or could not be confined.
     ConflictError
         Too many are running.
     """
@@ -81,9 +81,9 @@ def run(script: Path, content: bytes, order: Mapping[str, Any], may: Confinement
 
 
 def convert(script: Path, content: bytes, order: Mapping[str, Any], may: Confinement) -> bytes:
-    """Run a Python file on some content, and return what it wrote; parameters and errors as ``run``.
+    """Run a Python script on some content, and return its output; parameters and errors as ``run``.
 
-    A script that ends with ``REFUSED`` has written why; that is the text of the ``DecoderError``.
+    The output of a script that exits with ``REFUSED`` is the text of the ``DecoderError``.
     """
     answer, code = _answer(script, content, order, may)
     if code == REFUSED:
@@ -94,7 +94,7 @@ def convert(script: Path, content: bytes, order: Mapping[str, Any], may: Confine
 
 
 def _answer(script: Path, content: bytes, order: Mapping[str, Any], may: Confinement) -> tuple[bytes, int | None]:
-    """Run a Python file on some content; return what it wrote and its exit status, None when it took too long."""
+    """Run a Python script on some content; return its output and exit status, None when it took too long."""
     argument = json.dumps({**order, "may": asdict(may)})
     with (
         turn(),
@@ -125,7 +125,7 @@ def _answer(script: Path, content: bytes, order: Mapping[str, Any], may: Confine
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process with all that it may have started."""
+    """End the process and its children."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -137,7 +137,7 @@ def _read(answer: bytes, code: int | None, may: Confinement) -> dict[str, Any]:
         raise DecoderError(f"it takes more than {may.cpu_s} s or {may.memory_bytes >> 20} MB to open it")
     if code == UNCONFINED:
         logger.error("a decoder could not confine itself, and opened nothing: %s", ascii(answer[:500]))
-        raise DecoderError("this server cannot open files safely; tell whoever runs it: the app's log has the reason")
+        raise DecoderError("this server cannot open files safely; tell its administrator: the app's log has the reason")
     try:
         found = json.loads(answer) if code == 0 else None
     except ValueError:

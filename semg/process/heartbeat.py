@@ -32,11 +32,11 @@ class Heartbeat:
     Parameters
     ----------
     pool
-        One connection of it is used at a time.
+        Of which one connection is used at a time.
     service
         Name of the service.
     metrics
-        Gives the counters; called from the heartbeat's thread.
+        Returns the counters; called from the heartbeat's thread.
     every_s
         Time between two signs.
     """
@@ -51,7 +51,6 @@ class Heartbeat:
         self._instance = f"{socket.gethostname()}:{os.getpid()}"
         self._started_at = datetime.now(UTC)
         self._stop = threading.Event()
-        self._beaten = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{service}-heartbeat", daemon=True)
         self._failing = False
         self.failures = 0
@@ -62,7 +61,7 @@ class Heartbeat:
         return self._instance
 
     def start(self) -> None:
-        """Begin at once with the first sign."""
+        """Start the thread; the first sign is written at once."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
@@ -70,11 +69,6 @@ class Heartbeat:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
-
-    def wait_for_sign(self, timeout_s: float) -> bool:
-        """Wait for the next sign that is written; tell whether it came in time."""
-        self._beaten.clear()
-        return self._beaten.wait(timeout_s)
 
     def __enter__(self) -> Heartbeat:
         self.start()
@@ -88,12 +82,11 @@ class Heartbeat:
     def _run(self) -> None:
         self._attempt(self._forget_old)
         while not self._stop.is_set():
-            if self._attempt(self._beat):
-                self._beaten.set()
+            self._attempt(self._beat)
             self._stop.wait(self._every_s)
         self._attempt(self._leave)
 
-    def _attempt(self, step: Callable[[], None]) -> bool:
+    def _attempt(self, step: Callable[[], None]) -> None:
         """Take a step at the edge of the thread: nothing that goes wrong may end the signs."""
         try:
             step()
@@ -103,11 +96,10 @@ class Heartbeat:
                 known = isinstance(exc, StoreError)
                 logger.warning("heartbeat of %s cannot be written: %s", self._service, exc, exc_info=not known)
             self._failing = True
-            return False
+            return
         if self._failing:
             logger.info("heartbeat of %s is written again", self._service, extra={"failures": self.failures})
         self._failing = False
-        return True
 
     def _beat(self) -> None:
         metrics = self._metrics()

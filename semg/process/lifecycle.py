@@ -1,4 +1,4 @@
-"""What every service does at its start and its end."""
+"""Start and end of every service."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ def announce_ready(settings: Settings) -> None:
 
 
 def settle_memory() -> None:
-    """Keep what the start has made out of later garbage collections, and give back what a burst will have taken.
+    """Exclude the objects made at the start from later garbage collections, and release freed memory to the system.
 
-    A full collection of the API's modules takes some 80 ms, in which nobody gets a decision. And a service that has
-    once caught up with a second of datagrams would hold on to 10 MB for it.
+    A full collection of the API's modules takes about 80 ms, during which there are no decisions. And a service that
+    has once processed a backlog of a second of datagrams would keep 10 MB for it.
     """
     gc.collect()
     gc.freeze()
     adjust = getattr(ctypes.CDLL(None), "mallopt", None)
-    if adjust is not None:  # another C library decides by itself
+    if adjust is not None:  # another C library has its own policy
         adjust(_TRIM_THRESHOLD, _KEPT_BYTES)
         adjust(_MMAP_THRESHOLD, _KEPT_BYTES)
 
 
 def wait_for_store(pool: Pool, stop: threading.Event, every_s: float = 0.5) -> None:
-    """Wait until the database has its schema and answers, or until told to stop."""
-    told = False
+    """Wait until the database answers and has its schema, or until stopped."""
+    is_logged = False
     while not stop.is_set():
         try:
             with pool.transaction() as tx:
                 one(tx, "SELECT number FROM schema_migrations LIMIT 1")
             return
         except StoreUnavailableError as exc:
-            if not told:
+            if not is_logged:
                 logger.warning("waiting for the store: %s", exc)
-            told = True
+            is_logged = True
             stop.wait(every_s)
 
 
 def verification(settings: Settings) -> ssl.SSLContext | bool:
-    """Return what a client on this machine verifies the API's certificate with: the configured one, or the usual."""
+    """Return the TLS verification of the API for clients on this machine: its own certificate, or the default."""
     return ssl.create_default_context(cafile=settings.tls_cert) if settings.scheme == "https" else True

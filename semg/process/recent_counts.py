@@ -1,4 +1,4 @@
-"""How much counters have grown lately, by key: from readings of ever growing counts."""
+"""Recent increase of counters, by key, from periodic readings of monotonic counts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class RecentCounts:
     def note(
         self, now_us: int, counts: Mapping[int, tuple[int, ...]], since_us: Mapping[int, int] | None = None
     ) -> None:
-        """Take in a reading. Keys that it lacks are forgotten; one that is new has counted from the reading before.
+        """Record a reading. Keys that it lacks are removed; a new one has counted since the reading before.
 
         Parameters
         ----------
         since_us
-            When what a key counts has begun, or begun again: earlier readings of it are forgotten.
+            When the counting of a key began or restarted: earlier readings of it are discarded.
         """
         begun = since_us or {}
         for key in self._readings.keys() - counts.keys():
@@ -42,7 +42,7 @@ class RecentCounts:
         self._read_us = now_us
 
     def growth(self, key: int, seconds: float) -> tuple[tuple[int, ...], float]:
-        """Return how much a key's counts have grown in the last ``seconds``, and over how many seconds that is."""
+        """Return the increase of a key's counts in the last ``seconds``, and the actual time span, s."""
         readings = self._readings[key]
         now_us, newest = readings[-1]
         at_us, oldest = next(one for one in readings if now_us - one[0] <= seconds * 1e6 + 500_000)
@@ -53,6 +53,6 @@ class RecentCounts:
         return key in self._readings
 
     def forget(self, keys: Collection[int]) -> None:
-        """Forget what was read of some keys."""
+        """Discard the readings of some keys."""
         for key in keys:
             self._readings.pop(key, None)

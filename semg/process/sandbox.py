@@ -1,4 +1,4 @@
-"""What a process that decodes gives up before it reads its input: root, and every system call that it does not need.
+"""Sandbox of a decoding process: before it reads its input it drops root, and every system call that it does not need.
 
 Imports nothing of the project: programs that ``semg/process/confined.py`` starts load it by its path. The filter is an
 allow-list in classic BPF (Linux, ``Documentation/userspace-api/seccomp_filter.rst``): memory, the files that are open,
@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 
 UNCONFINED = 78
-"""The exit status of a program that could not confine itself (``EX_CONFIG``); its answer is the reason."""
+"""Exit status of a program that could not confine itself (``EX_CONFIG``); its output is the reason."""
 _NOBODY = 65534
 _PR_SET_NO_NEW_PRIVS = 38
 _SET_MODE_FILTER, _FLAG_TSYNC = 1, 1
@@ -57,7 +57,7 @@ Instruction = tuple[int, int, int, int]
 
 
 class UnconfinedError(Exception):
-    """The machine refuses what confines a process; nothing may be decoded then."""
+    """The system cannot confine a process; nothing may be decoded then."""
 
 
 class _Filter(ctypes.Structure):
@@ -71,7 +71,7 @@ class _Program(ctypes.Structure):
 def enter() -> None:
     """Drop root, new privileges and system calls, in every thread and for good.
 
-    Elsewhere than on Linux nothing but root is given up; on an architecture of Linux without a filter here
+    On other systems than Linux only root is dropped; on an architecture of Linux without a filter here
     (neither x86_64 nor aarch64) there is no filter.
 
     Raises
@@ -91,7 +91,7 @@ def enter() -> None:
 
 
 def filter_for(architecture: _Architecture, pid: int) -> list[Instruction]:
-    """Return the filter of a process: allow what is listed, answer the rest with EPERM.
+    """Return the filter of a process: allow the listed calls, answer the rest with EPERM.
 
     A call in the numbers of another architecture ends the process. Those of x32 are in nobody's list. Memory cannot be
     made executable any more, and a signal reaches only the process itself (``abort``).
@@ -109,8 +109,8 @@ def filter_for(architecture: _Architecture, pid: int) -> list[Instruction]:
     refuse: Instruction = (_RETURN, 0, 0, _ERRNO | _EPERM)
     allow: Instruction = (_RETURN, 0, 0, _ALLOW)
     for name in ("mmap", "mprotect"):
-        asked = (_LOAD, 0, 0, _argument_at(2))
-        program += [(_EQUAL, 0, 4, number[name]), asked, (_ANY_BIT, 0, 1, _PROT_EXEC), refuse, allow]
+        load_protection = (_LOAD, 0, 0, _argument_at(2))
+        program += [(_EQUAL, 0, 4, number[name]), load_protection, (_ANY_BIT, 0, 1, _PROT_EXEC), refuse, allow]
     whom = (_LOAD, 0, 0, _argument_at(0))
     return [*program, (_EQUAL, 0, 3, number["tgkill"]), whom, (_EQUAL, 0, 1, pid), allow, refuse]
 

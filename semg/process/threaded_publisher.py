@@ -1,4 +1,4 @@
-"""Publishes on the bus from threads that have no event loop."""
+"""Publish on the bus from threads without an event loop."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ TIMEOUT_S = 5.0
 
 
 class ThreadedPublisher:
-    """A connection to the bus with an event loop in a thread of its own; connected at the first message.
+    """A connection to the bus with an event loop in a separate thread; connected at the first message.
 
     ``name`` is the service's, one of ``NATS_SERVICES``. Messages are hints: one that cannot be published is logged, and
-    whoever waits for it finds out by itself later.
+    its receivers learn the change by polling.
     """
 
     def __init__(self, settings: Settings, name: str) -> None:
@@ -35,7 +35,7 @@ class ThreadedPublisher:
         self._client: Client | None = None
 
     def publish(self, subject: str, message: Message) -> bool:
-        """Publish a message, and tell whether the bus took it."""
+        """Publish a message, and return whether the bus accepted it."""
         future = asyncio.run_coroutine_threadsafe(self._publish(subject, message), self._loop)
         try:
             future.result(TIMEOUT_S)

@@ -1,10 +1,10 @@
-"""How many threads numerical libraries use."""
+"""Number of threads of numerical libraries."""
 
 from __future__ import annotations
 
 
 def thread_limits(threads: int) -> dict[str, str]:
-    """Return the variables that set how many threads numerical libraries use.
+    """Return the environment variables that set the number of threads of numerical libraries.
 
     Beside a busy neighbour, their default made prediction 15 times slower.
     """

@@ -1,1 +1,1 @@
-"""Recordings: files in and out, sessions as training and review see them."""
+"""Recordings: import and export of files, sessions for training and review."""

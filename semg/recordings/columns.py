@@ -1,4 +1,4 @@
-"""The rows of a recording as columns, read in portions, each of them bounded."""
+"""Read the rows of a recording into columns, in chunks of bounded size."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _FORMATS = re.compile(r"\.(csv|tsv|txt|dat|parquet)?(\.gz)?$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a file is read; more is refused as soon as it is seen, not when all is in memory.
+    """Limits of a file; excess is refused as soon as it is read, not when all is in memory.
 
     Attributes
     ----------
     text_bytes
-        Of the text, unpacked.
+        Size of the text, decompressed.
     values
         Samples times channels: four bytes of memory each.
     stretches
@@ -57,7 +57,7 @@ UPLOAD = Limits(text_bytes=256 << 20, rows=8_000_000, values=64_000_000, stretch
 
 
 def tables(name: str, lines: Lines, layout: Layout) -> Iterator[pd.DataFrame]:
-    """Yield the rows in portions; the first one has the header's columns even when there are no rows."""
+    """Yield the rows in chunks; the first one has the header's columns even without rows."""
     text = io.TextIOWrapper(lines, "utf-8", newline="")  # type: ignore[type-var]
     text._CHUNK_SIZE = PIECE_BYTES  # type: ignore[attr-defined]
     words = {column: str for column in (layout.label,) if column is not None}
@@ -81,12 +81,12 @@ def tables(name: str, lines: Lines, layout: Layout) -> Iterator[pd.DataFrame]:
 
 @dataclass(slots=True)
 class Reader:
-    """What has been read of a file, as columns in pieces.
+    """The rows read from a file so far, as columns in chunks.
 
     Attributes
     ----------
     name
-        The file's, for the sentences.
+        The file's, for messages.
     """
 
     name: str
@@ -119,7 +119,7 @@ class Reader:
         self.n_rows = n_rows
 
     def _number_stretches(self, table: pd.DataFrame, column: str) -> None:
-        """Count the runs of equal (gesture, repetition) on; rows without a gesture belong to none."""
+        """Continue counting the runs of equal (gesture, repetition); rows without a gesture belong to none."""
         gestures = self._labels(table, column)
         labelled = gestures != ""
         repetitions = np.zeros(len(table), np.int64)
@@ -132,10 +132,7 @@ class Reader:
             self.last = (gestures[-1], int(repetitions[-1]))
         firsts = np.flatnonzero(begins & labelled)
         if len(self.stretches) + len(firsts) > self.limits.stretches:
-            raise RecordingError(
-                f"{self.name} has more than {self.limits.stretches:,} stretches of one gesture and repetition. "
-                "Label whole repetitions and not single rows, or split the recording."
-            )
+            raise RecordingError(self._too_many_stretches())
         numbers = len(self.stretches) - 1 + np.cumsum(begins & labelled)
         self.stretch.append(np.where(labelled, numbers, -1).astype(np.int32))
         session = session_name(self.name)
@@ -146,9 +143,17 @@ class Reader:
                 repetition = self.counted[label]
             self.stretches.append(Stretch(label, repetition, session))
 
+    def _too_many_stretches(self) -> str:
+        return (
+            f"{self.name} has more than {self.limits.stretches:,} stretches of one gesture and repetition. Label whole "
+            "repetitions and not single rows, or split the recording."
+        )
+
     def _labels(self, table: pd.DataFrame, column: str) -> NDArray[Any]:
-        """Return the labels in their stored form; few texts are many rows."""
+        """Return the labels in their stored form, each distinct text normalised once."""
         codes, found = pd.factorize(table[column].fillna(""))
+        if len(found) > self.limits.stretches:
+            raise RecordingError(self._too_many_stretches())
         rest = normal_form.key(self.layout.rest)
         made = [normal_form.label(csv_cells.restored(str(text).strip())) for text in found]
         made = [REST if rest and normal_form.key(text) == rest else text for text in made]
@@ -173,17 +178,17 @@ class Reader:
 
 
 def session_name(file_name: str) -> str:
-    """Return a name for what is in a file: the file's, without what tells its format."""
+    """Return a name for a file's content: the file's name without its extensions."""
     return _FORMATS.sub("", file_name) or file_name
 
 
-def joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
-    """Return the pieces as one array; each is let go when it has been copied, so that no more than one stands twice."""
-    made = np.empty((sum(map(len, pieces)), *pieces[0].shape[1:]), pieces[0].dtype)
+def joined(chunks: list[NDArray[Any]]) -> NDArray[Any]:
+    """Concatenate the chunks; each is released after it has been copied, so that at most one is held twice."""
+    made = np.empty((sum(map(len, chunks)), *chunks[0].shape[1:]), chunks[0].dtype)
     filled = 0
-    for index, piece in enumerate(pieces):
-        made[filled : filled + len(piece)] = piece
-        filled += len(piece)
-        pieces[index] = piece[:0].copy()
-        del piece
+    for index, chunk in enumerate(chunks):
+        made[filled : filled + len(chunk)] = chunk
+        filled += len(chunk)
+        chunks[index] = chunk[:0].copy()
+        del chunk
     return made

@@ -1,4 +1,4 @@
-"""Recordings as files: gzip (or plain) CSV ``millis,a0,…,aN,gesture,repetition`` in time order.
+"""Read and write recordings as files: gzip (or plain) CSV ``millis,a0,…,aN,gesture,repetition`` in time order.
 
 A change of (gesture, repetition) is an edge; repetition numbers may start again, so a stretch is a run of equal
 pairs. Other layouts are read as well (``file_layout``). Nothing else in ``semg`` reads or writes these files.
@@ -6,14 +6,10 @@ pairs. Other layouts are read as well (``file_layout``). Nothing else in ``semg`
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from semg.domain import MAX_RATE_HZ, MIN_RATE_HZ, REST, Sensor
@@ -26,22 +22,21 @@ from semg.recordings.lines import Lines
 from semg.signals.dataset import LabelledSamples
 from semg.signals.gaps import gap_step_us
 from semg.signals.packet_times import spread
-from semg.wire import csv_cells
 from semg.wire.file_layout import NO_ANSWERS, UNIT_MS, Layout, LayoutAnswers, LayoutGuess, TimeUnit, checked
 
 __all__ = [
     "CHUNK_ROWS", "NO_ANSWERS", "TOOL", "UPLOAD", "LayoutAnswers", "LayoutGuess", "Layout", "Limits", "Recording",
-    "guess_layout", "load_recording", "read_recording", "settled", "write_recording",
+    "guess_layout", "load_recording", "read_recording", "settled",
 ]  # fmt: skip
 MAX_FILE_BYTES = 512 * 2**20
 FITS = 1.5
-"""How many times the rate that the times show may differ from one that is given: beyond, a unit is wrong."""
+"""Factor by which the measured rate may differ from a given one: beyond, a unit is wrong."""
 _UNITS: dict[TimeUnit, str] = {"ms": "milliseconds", "s": "seconds", "us": "microseconds", "samples": "samples"}
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file's content.
+    """Content of a file.
 
     Attributes
     ----------
@@ -51,7 +46,7 @@ class Recording:
         Float64 ``(n,)``: times of the samples in milliseconds; those of one time stamp are spread
         (``semg.signals.packet_times``).
     notes
-        What whoever imports the file should know, as sentences.
+        Notes for the person who imports the file, as sentences.
     """
 
     labelled: LabelledSamples
@@ -63,7 +58,7 @@ class Recording:
 def guess_layout(
     path: str | Path, *, answers: LayoutAnswers = NO_ANSWERS, limits: Limits = TOOL, name: str = ""
 ) -> LayoutGuess:
-    """Return how a file is likely to be laid out, from its first lines.
+    """Guess the layout of a file from its first lines.
 
     Raises
     ------
@@ -88,24 +83,24 @@ def load_recording(
 ) -> Recording:
     """Return a recording with the times of its samples.
 
-    The file is read in pieces: beside the samples themselves, ``CHUNK_ROWS`` rows of text are in memory.
+    The file is read in chunks: beside the samples themselves, ``CHUNK_ROWS`` rows of text are in memory.
 
     Parameters
     ----------
     path
-        A gzip or plain text file; told apart by its first bytes.
+        A gzip or plain text file, distinguished by its first bytes.
     layout
-        What its columns are. Found from its first lines when not given; with the answers they must settle it.
+        Its columns. Guessed from its first lines by default; the answers must settle open questions.
     answers
-        What is known of the columns.
+        Known properties of the columns.
     rate_hz
-        Nominal sampling rate; that of the layout, or found from the times, when not given.
+        Nominal sampling rate; by default that of the layout, or estimated from the times.
     sensor, mains_hz
         What the file does not say about the device.
     limits
         A file that holds more is refused.
     name
-        Of the file, for sentences and the session; that of the path when not given.
+        Name of the file, for messages and the session; that of the path by default.
 
     Raises
     ------
@@ -138,7 +133,7 @@ def load_recording(
 
 
 def settled(name: str, guessed: LayoutGuess, rate_hz: float | None = None) -> Layout:
-    """Return a guessed layout that leaves no question open.
+    """Return a guessed layout, which must leave no question open.
 
     Raises
     ------
@@ -182,39 +177,6 @@ def read_recording(
     return load_recording(path, rate_hz=rate_hz, sensor=sensor, mains_hz=mains_hz).labelled
 
 
-def write_recording(
-    path: str | Path,
-    samples: NDArray[Any],
-    device_ms: NDArray[Any],
-    gestures: Sequence[str],
-    repetitions: NDArray[Any],
-    channels: Sequence[str] | None = None,
-) -> None:
-    """Write a recording that ``read_recording`` reads back; gzip when the name ends in ``.gz``.
-
-    Parameters
-    ----------
-    samples
-        ``(n, C)``; whole numbers are written as such.
-    device_ms
-        ``(n,)``, growing, in milliseconds.
-    gestures, repetitions
-        One per sample; an empty gesture means unlabelled.
-    channels
-        Names of the columns; ``a0, a1, …`` when not given.
-    """
-    path = Path(path)
-    names = list(channels) if channels is not None else [f"a{index}" for index in range(samples.shape[1])]
-    whole = bool(np.all(np.asarray(samples) == np.rint(samples)))
-    columns: dict[str, Any] = {"millis": device_ms}
-    for index, name in enumerate(names):
-        columns[name] = samples[:, index].astype(np.int64) if whole else samples[:, index]
-    columns["gesture"], columns["repetition"] = [csv_cells.neutral(gesture) for gesture in gestures], repetitions
-    text = pd.DataFrame(columns).to_csv(index=False).encode()
-    # mtime 0: the same samples give the same file.
-    path.write_bytes(gzip.compress(text, 6, mtime=0) if path.suffix == ".gz" else text)
-
-
 def _times(
     name: str, layout: Layout, stamps: NDArray[np.float64] | None, n_samples: int, read: Reader
 ) -> tuple[NDArray[np.float64], float]:
@@ -255,32 +217,32 @@ def _times(
 
 
 def _rate(stamps_ms: NDArray[np.float64]) -> float:
-    """Return the rate that the times show.
+    """Estimate the rate from the times.
 
     Whole milliseconds cannot show a period of 3.3 ms in one step, so the rate is the mean over all steps that are no
     gap, times the samples that share a time; rounded to whole hertz when that is within half a percent.
     """
     steps = np.diff(stamps_ms)
-    apart = steps[steps > 0]
-    if not len(apart):
+    positive_steps = steps[steps > 0]
+    if not len(positive_steps):
         return float("inf")
-    usual = apart[1000.0 * apart < gap_step_us(1000.0 * float(np.median(apart)))]
-    rate = 1000.0 / float(usual.mean()) * (len(stamps_ms) / (len(apart) + 1))
+    usual = positive_steps[1000.0 * positive_steps < gap_step_us(1000.0 * float(np.median(positive_steps)))]
+    rate = 1000.0 / float(usual.mean()) * (len(stamps_ms) / (len(positive_steps) + 1))
     return float(round(rate)) if abs(rate - round(rate)) <= 0.005 * rate else rate
 
 
 def _notes(name: str, lines: Lines, labelled: LabelledSamples) -> tuple[str, ...]:
-    """Return what whoever imports a recording should know, as sentences."""
+    """Return the notes for the person who imports a recording, as sentences."""
     notes = []
     if lines.cut_line is not None:
         number, text = lines.cut_line
         kept = f"The {len(labelled.samples):,} samples before it are kept."
         notes.append(f"{name} is cut off: its last line ({number:,}) is incomplete (“{text}”) and is left out. {kept}")
     labels = dict.fromkeys(stretch.label for stretch in labelled.stretches)
-    alike = [label for label in labels if is_like_rest(label)]
-    if alike and REST not in labels:
+    rest_like = [label for label in labels if is_like_rest(label)]
+    if rest_like and REST not in labels:
         notes.append(
-            f"{name} has no label “rest”: “{alike[0]}”, which may mean rest, will be imported as a gesture. If it "
+            f"{name} has no label “rest”: “{rest_like[0]}”, which may mean rest, will be imported as a gesture. If it "
             "means rest, choose it as “Label that means rest” (--rest)."
         )
     return tuple(notes)

@@ -1,7 +1,7 @@
-"""The text of a recording, unpacked while it is read: at no time is more than a piece of it in memory.
+"""Decompress the text of a recording as a stream, with at most a chunk of it in memory.
 
-Whoever wrote the file decides how far it unpacks and how long its lines are, so that both are bounded here, before a
-CSV reader makes columns of them.
+An untrusted file can decompress to any size and have lines of any length, so both are bounded here, before a CSV reader
+parses them.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ MAX_PARQUET_BYTES = 128 << 20
 
 @contextmanager
 def open_text(path: Path, max_file_bytes: int, max_text_bytes: int, name: str = "") -> Iterator[BoundedText]:
-    """Open a gzip or plain text file, told apart by its first bytes.
+    """Open a gzip or plain text file, distinguished by its first bytes.
 
     Parameters
     ----------
     name
-        Of the file in sentences; that of the path when not given.
+        Name of the file in messages; that of the path by default.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def open_text(path: Path, max_file_bytes: int, max_text_bytes: int, name: str = 
 
 
 def _from_parquet(path: Path, name: str, max_text_bytes: int) -> bytes:
-    """Return a Parquet file as CSV, converted in a process that may do nothing else.
+    """Return a Parquet file as CSV, converted in a sandboxed process.
 
     Raises
     ------
@@ -93,12 +93,12 @@ def _from_parquet(path: Path, name: str, max_text_bytes: int) -> bytes:
 
 
 class BoundedText(io.BufferedIOBase):
-    """A stream of bytes that refuses to go on when it grows too long, or when one of its lines does.
+    """A stream of bytes that refuses to continue when it grows too long, or when one of its lines does.
 
     Parameters
     ----------
     name
-        Of the file as who chose it knows it, for the sentences.
+        Original name of the file, for messages.
     """
 
     def __init__(self, name: str, source: IO[bytes] | gzip.GzipFile, max_bytes: int) -> None:
@@ -112,13 +112,13 @@ class BoundedText(io.BufferedIOBase):
         return True
 
     def peek(self, size: int) -> bytes:
-        """Return the next bytes, at most ``size``, without moving on."""
-        while len(self._ahead) < size and (piece := self._next()):
-            self._ahead += piece
+        """Return the next bytes, at most ``size``, without consuming them."""
+        while len(self._ahead) < size and (chunk := self._next()):
+            self._ahead += chunk
         return self._ahead[:size]
 
     def read1(self, size: int = -1, /) -> bytes:
-        """Return the next piece; empty at the end.
+        """Return the next chunk; empty at the end.
 
         Raises
         ------
@@ -126,36 +126,36 @@ class BoundedText(io.BufferedIOBase):
             The file is damaged or cut off, unpacks to more than ``max_bytes``, has a line of more than
             ``MAX_LINE_BYTES``, or a quoted text that goes over several lines.
         """
-        piece, self._ahead = self._ahead or self._next(), b""
-        if 0 <= size < len(piece):
-            piece, self._ahead = piece[:size], piece[size:]
-        return piece
+        chunk, self._ahead = self._ahead or self._next(), b""
+        if 0 <= size < len(chunk):
+            chunk, self._ahead = chunk[:size], chunk[size:]
+        return chunk
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return the next piece, as ``read1``: never all of a file."""
+        """Return the next chunk, as ``read1``: never the whole file."""
         return self.read1(PIECE_BYTES if size is None or size < 0 else size)
 
     def _next(self) -> bytes:
         try:
-            piece = self._source.read(PIECE_BYTES)
+            chunk = self._source.read(PIECE_BYTES)
         except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
             raise RecordingError(f"{self.name} is a damaged or cut-off gzip file ({exc}). Copy it again.") from exc
-        self._n_bytes += len(piece)
+        self._n_bytes += len(chunk)
         if self._n_bytes > self._max_bytes:
             raise RecordingError(f"{self.name} unpacks to more than {self._max_bytes:,} bytes. Split the recording.")
-        self._check_lines(np.frombuffer(piece, np.uint8))
-        return piece
+        self._check_lines(np.frombuffer(chunk, np.uint8))
+        return chunk
 
-    def _check_lines(self, piece: NDArray[np.uint8]) -> None:
+    def _check_lines(self, chunk: NDArray[np.uint8]) -> None:
         """Refuse long lines, and an odd number of quotation marks in one: a reader would take all that follows."""
-        ends = np.flatnonzero(piece == ord("\n"))
-        edges = np.concatenate([[-1 - self._line_bytes], ends, [len(piece)]])
+        ends = np.flatnonzero(chunk == ord("\n"))
+        edges = np.concatenate([[-1 - self._line_bytes], ends, [len(chunk)]])
         if int(np.diff(edges).max()) - 1 > MAX_LINE_BYTES:
             raise RecordingError(
                 f"{self.name} has a line of more than {MAX_LINE_BYTES} bytes; expected one line for each sample."
             )
-        self._line_bytes = len(piece) - 1 - int(edges[-2])
-        marks = np.flatnonzero(piece == ord('"'))
+        self._line_bytes = len(chunk) - 1 - int(edges[-2])
+        marks = np.flatnonzero(chunk == ord('"'))
         of_line = np.bincount(np.searchsorted(ends, marks), minlength=len(ends) + 1)
         of_line[0] += self._quotes
         if (of_line[:-1] % 2).any():

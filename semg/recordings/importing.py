@@ -1,4 +1,4 @@
-"""Recordings from files into the store, as labelled sessions."""
+"""Import recordings from files into the store, as labelled sessions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, islice
-from pathlib import Path
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 from semg.domain import Block, Device, us_from_utc, utc_from_us
 from semg.errors import RecordingError
 from semg.recordings.csv_format import UPLOAD, Recording
-from semg.signals.dataset import LabelledSamples, Stretch
-from semg.signals.synthesis import SyntheticArm, SyntheticSession
+from semg.signals.dataset import LabelledSamples
 from semg.store import blocks as blocks_store
 from semg.store import gestures as gestures_store
 from semg.store import profiles as profiles_store
@@ -40,7 +38,7 @@ MAX_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedSession:
-    """What an import made."""
+    """Result of an import."""
 
     session_id: int
     samples: int
@@ -65,10 +63,10 @@ def import_recording(
     Parameters
     ----------
     started_at
-        Server time of the first sample. When not given, the recording ends at the import's own moment, or before the
+        Server time of the first sample. By default, the recording ends at the import's own moment, or before the
         sessions that lie there.
     may_move
-        Whether it may start later than ``started_at``, behind the sessions that lie there.
+        Whether it may start later than ``started_at``, after the sessions at that time.
     max_s, clock
         An import that takes longer than so many seconds of this clock is refused, and leaves nothing.
 
@@ -111,27 +109,6 @@ def import_recording(
     return ImportedSession(session_id=session_id, samples=len(labelled.samples), repetitions=n_repetitions)
 
 
-def synthetic_recording(arm: SyntheticArm, session: SyntheticSession, name: str) -> Recording:
-    """Return a synthetic session as a recording; channels are called ``a0``, ``a1`` and so on."""
-    stretch = np.full(len(session.samples), -1, np.int32)
-    stretches: list[Stretch] = []
-    first = 0
-    prompts = zip(session.gestures.tolist(), session.repetitions.tolist(), strict=True)
-    for (gesture, number), members in groupby(prompts):
-        last = first + len(list(members))
-        if gesture:
-            stretch[first:last] = len(stretches)
-            stretches.append(Stretch(gesture, number, name))
-        first = last
-    starts_run = np.zeros(len(stretch), bool)
-    starts_run[0] = True
-    channels = tuple(f"a{index}" for index in range(arm.channels))
-    labelled = LabelledSamples(
-        session.samples, starts_run, stretch, tuple(stretches), channels, arm.rate_hz, arm.sensor, arm.mains_hz
-    )
-    return Recording(labelled, session.device_ms.astype(np.float64), Path(name))
-
-
 def _free_start(
     tx: Transaction, user_id: int, started_at: datetime | None, length_us: int, *, may_move: bool
 ) -> datetime:
@@ -171,16 +148,16 @@ def _blocks(user_id: int, labelled: LabelledSamples, device_us: NDArray[np.int64
     run_ends = np.append(run_starts[1:], len(labelled.samples))
     for run_start, run_end in zip(run_starts.tolist(), run_ends.tolist(), strict=True):
         for first in range(run_start, run_end, longest):
-            part = slice(first, min(first + longest, run_end))
+            chunk = slice(first, min(first + longest, run_end))
             yield Block(
                 user_id=user_id,
                 segment_id=int(device_us[0]) + offset_us,
                 starts_run=first == run_start,
                 late=False,
                 clock_offset_us=offset_us,
-                device_us=device_us[part],
-                received_us=device_us[part] + offset_us,
-                samples=labelled.samples[part],
+                device_us=device_us[chunk],
+                received_us=device_us[chunk] + offset_us,
+                samples=labelled.samples[chunk],
             )
 
 
@@ -228,7 +205,7 @@ def _check_size(recording: Recording) -> None:
     if span_ms > MAX_SPAN / timedelta(milliseconds=1):
         raise RecordingError(
             f"the recording goes over {span_ms / 86_400_000:,.1f} days; expected at most {MAX_SPAN.days}. Split it, "
-            "or put right the times in millis."
+            "or correct the times in millis."
         )
     numbers = [stretch.repetition for stretch in labelled.stretches]
     if numbers and not 0 <= min(numbers) <= max(numbers) <= MAX_REPETITION:
@@ -238,7 +215,7 @@ def _check_size(recording: Recording) -> None:
 
 
 class _Deadline:
-    """Refuses to go on when a time is over."""
+    """Refuses to continue when a time is over."""
 
     def __init__(self, clock: Callable[[], float], longest_s: float) -> None:
         self._clock, self._longest_s, self._end = clock, longest_s, clock() + longest_s

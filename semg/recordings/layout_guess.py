@@ -1,4 +1,4 @@
-"""How a file of samples is likely to be laid out, from its first lines."""
+"""Guess the layout of a file of samples from its first lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ SHOWN_ROWS = 8
 MAX_COLUMNS = 64
 MAX_HEADER_BYTES = 4096
 _COMMENT = re.compile(r"\s*[%#]")
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+MAX_NUMBER = 60
+"""Characters of a field that may be a number."""
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 _COMMA_NUMBER = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _TIMES: dict[str, TimeUnit | None] = {
     "millis": None, "time": None, "t": None, "timestamp": None, "times": None, "device_ms": "ms", "ms": "ms",
@@ -34,12 +36,12 @@ _SEPARATORS = {"tab": "\t", "blank": " ", "comma": ",", "semicolon": ";"}
 
 
 def guess(name: str, head: bytes, separator: str | None = None) -> LayoutGuess:
-    """Return how a file is likely to be laid out.
+    """Guess the layout of a file.
 
     Parameters
     ----------
     name
-        The file's, for the sentences.
+        The file's, for messages.
     head
         Its first bytes, unpacked: ``HEAD_BYTES``, or all of a shorter file.
     separator
@@ -85,7 +87,7 @@ def guess(name: str, head: bytes, separator: str | None = None) -> LayoutGuess:
 
 
 def unit_of(step: float) -> TimeUnit | None:
-    """Return the unit in which a step of time is that of a possible rate; None for none."""
+    """Return the unit in which the time step matches a plausible rate, or None."""
     for unit, unit_ms in UNIT_MS.items():
         if MIN_RATE_HZ <= 1000.0 / max(step * unit_ms, 1e-9) <= MAX_RATE_HZ:
             return unit
@@ -93,7 +95,7 @@ def unit_of(step: float) -> TimeUnit | None:
 
 
 def _columns(layout: Layout, rows: Sequence[Sequence[str]]) -> LayoutGuess:
-    """Find what each column is, by its name and by what stands in it."""
+    """Classify each column by its name and by its content."""
     by_key = {one.casefold().strip(): one for one in layout.header}
     questions = []
     time = next((by_key[one] for one in _TIMES if one in by_key), None)
@@ -135,7 +137,7 @@ def _columns(layout: Layout, rows: Sequence[Sequence[str]]) -> LayoutGuess:
 
 
 def _is_header(table: Sequence[Sequence[str]], decimal: str) -> bool:
-    """Return whether the first line names columns: all of it is words, or words stand above numbers."""
+    """Return whether the first line names columns: it holds only words, or words above numbers."""
     first, below = table[0], [row for row in table[1 : SHOWN_ROWS + 1] if len(row) == len(table[0])]
     words = [index for index, field in enumerate(first) if not _is_number(field, decimal)]
     return len(words) == len(first) or any(below and _is_mostly_numbers(below, index, decimal) for index in words)
@@ -146,7 +148,7 @@ def _is_mostly_numbers(rows: Sequence[Sequence[str]], index: int, decimal: str) 
 
 
 def _by_content(layout: Layout, rows: Sequence[Sequence[str]]) -> tuple[str | None, str | None]:
-    """Return the columns of time and of labels of a file without a header: a first that grows, a last that is text."""
+    """Return the columns of time and labels of a file without a header: an increasing first one, a last one of text."""
     time = label = None
     numbers = _column_values(layout, rows, 0)
     if numbers is not None and len(numbers) > 1 and (np.diff(numbers) >= 0).all() and numbers[-1] > numbers[0]:
@@ -195,7 +197,7 @@ def _encoding(name: str, head: bytes) -> str:
 
 
 def _body(name: str, lines: Sequence[str]) -> tuple[int, list[str]]:
-    """Return how many lines stand before the table, and the table's lines."""
+    """Return the number of lines before the table, and the table's lines."""
     at = next((index for index, line in enumerate(lines) if line.strip() and not _COMMENT.match(line)), None)
     if at is None:
         raise RecordingError(f"{name} has no rows; expected a line for each sample.")
@@ -203,7 +205,7 @@ def _body(name: str, lines: Sequence[str]) -> tuple[int, list[str]]:
 
 
 def _separator(body: Sequence[str], given: str | None) -> tuple[str, str]:
-    """Return the separator of fields and the decimal sign: the separator that parts most lines alike."""
+    """Return the field separator, which splits most lines into equally many fields, and the decimal sign."""
     some = body[:20]
     best, most = given or ",", 0
     for candidate in (",", ";", "\t", " ") if given is None else (given,):
@@ -212,7 +214,7 @@ def _separator(body: Sequence[str], given: str | None) -> tuple[str, str]:
         if alike > 1 and counts.count(alike) * 2 > len(counts) and (alike > most or candidate == ";"):
             best, most = candidate, alike
     later = [field for line in some[1:] for field in _fields(line, best)]
-    has_commas = best != "," and any(_COMMA_NUMBER.fullmatch(field) for field in later)
+    has_commas = best != "," and any(len(field) <= MAX_NUMBER and _COMMA_NUMBER.fullmatch(field) for field in later)
     return best, "," if has_commas else "."
 
 
@@ -223,4 +225,6 @@ def _fields(line: str, separator: str) -> list[str]:
 
 
 def _is_number(field: str, decimal: str) -> bool:
-    return bool(_NUMBER.fullmatch(field if decimal == "." else field.replace(decimal, ".")))
+    return len(field) <= MAX_NUMBER and bool(
+        _NUMBER.fullmatch(field if decimal == "." else field.replace(decimal, "."))
+    )

@@ -1,7 +1,7 @@
-"""The lines of a file of samples as UTF-8, whatever wrote it: no comments, no half lines, each with all its fields.
+"""Normalise the lines of a file of samples to UTF-8, without comments and incomplete lines, each with all its fields.
 
-What a reader would guess about a line that has more or fewer fields than the header is a value in the wrong column:
-fields are counted before any reader sees the line.
+A CSV reader would put values of a line with more or fewer fields than the header into wrong columns, so fields are
+counted before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.errors import RecordingError
-from semg.recordings.encoded_text import BoundedText
+from semg.recordings.encoded_text import MAX_LINE_BYTES, BoundedText
 from semg.words import counted
 
 MAX_LEFT_OUT = 10_000
@@ -72,17 +72,17 @@ class Lines(io.BufferedIOBase):
         """
         while not self._ahead and not self._ended:
             self._ahead = self._next()
-        piece, self._ahead = self._ahead, b""
-        if 0 <= size < len(piece):
-            piece, self._ahead = piece[:size], piece[size:]
-        return piece
+        chunk, self._ahead = self._ahead, b""
+        if 0 <= size < len(chunk):
+            chunk, self._ahead = chunk[:size], chunk[size:]
+        return chunk
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return the next lines, as ``read1``: never all of a file."""
+        """Return the next lines, as ``read1``: never the whole file."""
         return self.read1(-1 if size is None else size)
 
     def line_of(self, row: int) -> int:
-        """Return the number of the line, from 1, that a row of those given is in the file; rows count from 0."""
+        """Return the line number in the file, from 1, of a returned row; rows count from 0."""
         line = row + 1
         while (above := row + 1 + bisect_right(self._left_out, line)) != line:
             line = above
@@ -99,17 +99,21 @@ class Lines(io.BufferedIOBase):
                 f"{self._text.name} is not valid {self._encoding.removesuffix('-sig')} text: it contains the byte "
                 f"0x{wrong:02x}. Save it as UTF-8."
             ) from exc
-        piece = self._rest + decoded.encode("utf-8", "replace")
-        if b"\x00" in piece:
+        if len(self._rest) > 2 * MAX_LINE_BYTES:  # an encoding in which the byte of a line feed is no line feed
+            raise RecordingError(
+                f"{self._text.name} has a line of more than {MAX_LINE_BYTES} bytes; expected one line for each sample."
+            )
+        chunk = self._rest + decoded.encode("utf-8", "replace")
+        if b"\x00" in chunk:
             raise RecordingError(f"{self._text.name} is not a text file: it contains NUL bytes. Expected CSV.")
-        if b"\r" in piece:
-            whole = piece if self._ended or not piece.endswith(b"\r") else piece[:-1]
-            piece = whole.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + piece[len(whole) :]
+        if b"\r" in chunk:
+            whole = chunk if self._ended or not chunk.endswith(b"\r") else chunk[:-1]
+            chunk = whole.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + chunk[len(whole) :]
         if self._ended:
-            lines, self._rest = self._without_cut(piece.rstrip(b"\n")), b""
+            lines, self._rest = self._without_cut(chunk.rstrip(b"\n")), b""
         else:
-            end = piece.rfind(b"\n", 0, max(0, piece.rfind(b"\n"))) + 1  # one line waits: it may be the last
-            lines, self._rest = piece[:end], piece[end:]
+            end = chunk.rfind(b"\n", 0, max(0, chunk.rfind(b"\n"))) + 1  # one line waits: it may be the last
+            lines, self._rest = chunk[:end], chunk[end:]
         return self._checked(lines)
 
     def _without_cut(self, lines: bytes) -> bytes:
@@ -122,7 +126,7 @@ class Lines(io.BufferedIOBase):
         return lines + b"\n" if lines else b""
 
     def _checked(self, lines: bytes) -> bytes:
-        """Return the lines that hold samples, each counted."""
+        """Return the lines with samples, and count all lines."""
         first = self._n_lines
         self._n_lines += lines.count(b"\n")
         if first < self._n_skipped or b"#" in lines or b"%" in lines:

@@ -1,4 +1,4 @@
-"""Whether two recordings share rows: what was fitted on must not be tested on."""
+"""Detect rows shared by two recordings, because training data must not be tested on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COPIED_ROWS = 20
 
 
 def shared_rows(first: Recording, second: Recording) -> int:
-    """Return how many rows two recordings share, 0 when those that coincide do so by chance.
+    """Return how many rows two recordings share, 0 when they coincide by chance.
 
     Rows are the same when they have the same time, the same values and the same label. Two recordings that both count
     time from 0 have many times in common, and now and then a quiet row; when more than half of the rows of a common

@@ -1,4 +1,4 @@
-"""Recorded samples as a screen can show them, at any length: from summaries of minutes, near at hand from samples."""
+"""Prepare recorded samples of any duration for display: from summaries of minutes, or from samples if short."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SPECTRUM_PIECES, SPECTRUM_PIECE_S = 8, 4.0
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Which samples are meant: those that a profile's device sent, or those of an imported session."""
+    """Selects samples: the live ones of a profile, or those of an imported session."""
 
     user_id: int
     channels: tuple[str, ...]
@@ -34,7 +34,7 @@ class Recorded:
 
     @property
     def key(self) -> SummaryKey:
-        """What their summaries are found by."""
+        """Key of their summaries."""
         return SummaryKey(
             user_id=self.user_id, session_id=self.session_id, n_channels=len(self.channels), rate_hz=self.rate_hz
         )
@@ -42,14 +42,14 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What a picture of a time needs; ``late`` are the times of samples that came too late, and how many."""
+    """A decimated signal of a time range; ``late`` are the times and numbers of late samples."""
 
     drawn: DecimatedSignal | None
     late: tuple[tuple[datetime, int], ...]
 
 
 def recorded(profile: Profile, session: Session | None) -> Recorded:
-    """Return the samples of a session, or those of a profile's device without one."""
+    """Return the selection of a session's samples, or of a profile's live samples."""
     if session is None:
         return Recorded(profile.user_id, profile.device.channels, profile.device.rate_hz)
     number = session.session_id if session.origin == "import" else 0
@@ -57,14 +57,14 @@ def recorded(profile: Profile, session: Session | None) -> Recorded:
 
 
 def needs_summaries(since: datetime, until: datetime, n_columns: int) -> bool:
-    """Return whether a time is long enough to be drawn from summaries."""
+    """Return whether a time range is long enough to be displayed from summaries."""
     return us_from_utc(until) - us_from_utc(since) > n_columns * summary.BIN_US
 
 
 def stale_minutes(
     tx: Transaction, source: Recorded, since: datetime, until: datetime, now: datetime | None = None
 ) -> list[Minute]:
-    """Return the minutes of a time that have samples and no summary of them; not those that still grow."""
+    """Return the minutes of a time range with samples but no summary, without unfinished ones."""
     settled = (now or clock.utc_now()) - timedelta(seconds=SETTLED_S)
     fresh = summaries.list_fresh(tx, source.key, since, until)
     there = summaries.list_minutes(tx, source.key, since, until)
@@ -72,7 +72,7 @@ def stale_minutes(
 
 
 def summarise_minute(pool: Pool, source: Recorded, minute: Minute) -> None:
-    """Make and store the summary of a minute."""
+    """Compute and store the summary of a minute."""
     with pool.transaction() as tx:
         made = _summary(tx, source, minute)
         if made is not None:
@@ -83,7 +83,7 @@ def summarise_minute(pool: Pool, source: Recorded, minute: Minute) -> None:
 
 
 def look(tx: Transaction, source: Recorded, since: datetime, until: datetime, n_columns: int) -> Overview:
-    """Return a time as at most ``2 · n_columns`` points.
+    """Decimate a time range to at most ``2 · n_columns`` points.
 
     What of a long time has no summary is read as samples, which is right and slow: ``summarise_minute`` first.
     """
@@ -94,35 +94,35 @@ def look(tx: Transaction, source: Recorded, since: datetime, until: datetime, n_
         usual = [one for one in found if one.samples.shape[1] == len(source.channels)]
         return Overview(decimate(usual, source.rate_hz, since_us, until_us, n_columns), late)
     stored = summaries.list_contents(tx, source.key, since, until)
-    parts = []
+    chunks = []
     for minute in summaries.list_minutes(tx, source.key, since, until):
         content = stored.get(minute)
         if content == b"":
             continue
-        part = _read(content) or _summary(tx, source, minute)
-        if part is not None:
-            parts.append(part)
-    whole = summary.join(parts, source.rate_hz)
+        summarised = _read(content) or _summary(tx, source, minute)
+        if summarised is not None:
+            chunks.append(summarised)
+    whole = summary.join(chunks, source.rate_hz)
     return Overview(None if whole is None else summary.draw(whole, since_us, until_us, n_columns), late)
 
 
 def look_at_spectrum(tx: Transaction, source: Recorded, since: datetime, until: datetime) -> Spectrum | None:
-    """Return the spectrum of a time; of a long one, from pieces spread evenly over it."""
+    """Return the spectrum of a time range; of a long one, from segments spread evenly over it."""
     length_s = (until - since).total_seconds()
     if length_s <= SPECTRUM_PIECES * SPECTRUM_PIECE_S:
-        pieces = [(since, until)]
+        chunks = [(since, until)]
     else:
         step_s = (length_s - SPECTRUM_PIECE_S) / (SPECTRUM_PIECES - 1)
         starts = [since + timedelta(seconds=index * step_s) for index in range(SPECTRUM_PIECES)]
-        pieces = [(start, start + timedelta(seconds=SPECTRUM_PIECE_S)) for start in starts]
+        chunks = [(start, start + timedelta(seconds=SPECTRUM_PIECE_S)) for start in starts]
     runs: list[NDArray[np.float32]] = []
-    for begin, end in pieces:
+    for begin, end in chunks:
         runs += _runs(read_recorded(tx, source, begin, end), len(source.channels), source.rate_hz)
     return spectrum(runs, source.rate_hz)
 
 
 def _read(content: bytes | None) -> summary.Summary | None:
-    """Return a stored summary, or None when there is none or it is damaged: the samples tell as well."""
+    """Return a stored summary, or None when it is missing or damaged and must be computed from samples."""
     try:
         return None if content is None else summary.from_bytes(content)
     except ValueError:
@@ -135,14 +135,14 @@ def _summary(tx: Transaction, source: Recorded, minute: Minute) -> summary.Summa
 
 
 def read_recorded(tx: Transaction, source: Recorded, since: datetime, until: datetime) -> list[Block]:
-    """Return the recorded samples of a time, late ones too."""
+    """Return the recorded samples of a time range, including late ones."""
     if source.session_id:
         return blocks.read_imported(tx, source.user_id, source.session_id, since, until).blocks()
     return blocks.read_blocks(tx, source.user_id, since, until).blocks()
 
 
 def _runs(found: Sequence[Block], n_channels: int, rate_hz: float) -> list[NDArray[np.float32]]:
-    """Return the unbroken stretches of blocks in time order."""
+    """Return the runs without gaps of blocks in time order."""
     usual = [block for block in found if not block.late and block.samples.shape[1] == n_channels]
     if not usual:
         return []

@@ -1,4 +1,4 @@
-"""Turns a Parquet file of samples that somebody uploaded into CSV; a program of its own, run by ``confined.py``.
+"""Convert an uploaded Parquet file of samples to CSV; a separate program, run by ``confined.py``.
 
 Imports nothing of the project but how the decoder of pictures confines itself. Before it reads a byte of its input it
 gives up root and nearly all system calls: a file that attacks its reader reaches nothing, and one that unpacks
@@ -17,13 +17,13 @@ from typing import Any
 ROWS_AT_ONCE = 20_000
 MAX_COLUMNS = 64
 REFUSED = 3
-"""The exit status when the file is refused; what was written is the reason."""
+"""Exit status when the file is refused; the output is the reason."""
 _CONFINING = Path(__file__).parents[1] / "capture" / "prompt_decoder.py"
 _TIME, _LABEL, _REPETITION = "server_at", "gesture", "repetition"
 
 
 class Refused(Exception):
-    """Why the file cannot be read; a sentence's end for who uploaded it."""
+    """Why the file cannot be read; the end of a sentence for the person who uploaded it."""
 
 
 def convert(content: bytes, max_rows: int, out: Any) -> None:
@@ -78,7 +78,7 @@ def _load_confining() -> ModuleType:
 
 
 def main() -> int:
-    """Convert what is on the standard input to the standard output."""
+    """Convert the standard input to the standard output."""
     order = json.loads(sys.argv[1])
     confining = _load_confining()
     confining.confine(order["may"])

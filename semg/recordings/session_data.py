@@ -1,4 +1,4 @@
-"""Sessions as training and review see them: stored blocks and repetitions made into labelled samples."""
+"""Convert stored blocks and repetitions of sessions into labelled samples, for training and review."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.block_table import LATE, STARTS_RUN, BlockTable
-from semg.domain import Block, Repetition, Session, us_from_utc
+from semg.domain import Repetition, Session, us_from_utc
 from semg.errors import TrainingError
 from semg.signals.dataset import LabelledSamples, Stretch
 from semg.store import blocks as blocks_store
@@ -19,7 +19,7 @@ from semg.store.pool import Transaction
 def load_session(tx: Transaction, session: Session, *, with_excluded: bool = False) -> LabelledSamples:
     """Return a session's samples, labelled by its repetitions.
 
-    Late samples are left out: they were no part of the live signal either.
+    Late samples are excluded, because they were not part of the live signal either.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def load_session(tx: Transaction, session: Session, *, with_excluded: bool = Fal
     return label_table(session, stored.where((stored.rows["flags"] & LATE) == 0), chosen)
 
 
-def label_blocks(session: Session, blocks: Sequence[Block], repetitions: Sequence[Repetition]) -> LabelledSamples:
+def label_table(session: Session, table: BlockTable, repetitions: Sequence[Repetition]) -> LabelledSamples:
     """Return blocks in time order as labelled samples; a repetition holds those in [start, end).
 
     A sample that several repetitions claim belongs to the one that started last.
@@ -41,17 +41,6 @@ def label_blocks(session: Session, blocks: Sequence[Block], repetitions: Sequenc
     ------
     TrainingError
         There are no samples, or they have another number of channels than the session.
-    """
-    return label_table(session, BlockTable.from_blocks(blocks), repetitions)
-
-
-def label_table(session: Session, table: BlockTable, repetitions: Sequence[Repetition]) -> LabelledSamples:
-    """Return what ``label_blocks`` gives, for blocks as columns.
-
-    Raises
-    ------
-    TrainingError
-        As ``label_blocks``.
     """
     if not len(table):
         raise TrainingError(f"session “{session.name}” has no samples: was the device streaming during the capture?")
@@ -84,7 +73,7 @@ def _stretch_of(server_us: NDArray[np.int64], repetitions: Sequence[Repetition])
     ends = np.array([us_from_utc(repetitions[i].ended_at) for i in order], np.int64)
     stretch = np.full(len(server_us), -1, np.int32)
     if (starts[1:] >= ends[:-1]).all():
-        # The one that started last, looked up once for all samples: labels are many, and so are the samples.
+        # The one that started last, found at once for all samples: labels are many, and so are the samples.
         before = np.searchsorted(starts, server_us, "right") - 1
         inside = (before >= 0) & (server_us < np.append(ends, 0)[before])
         stretch[inside] = np.array(order, np.int32)[before[inside]]

@@ -1,7 +1,6 @@
-"""A session as a file to take away, written while it is read: some minutes of it are in memory at the most.
+"""Export a session as a file, streamed with at most some minutes of it in memory.
 
-The numbers are written by Arrow, which does not hold the interpreter's lock meanwhile: the API that sends the file goes
-on answering in time.
+Arrow formats the numbers without holding the interpreter's lock, so that the API that sends the file stays responsive.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def iterate_csv(pool: Pool, session: Session) -> Iterator[bytes]:
     Raises
     ------
     TrainingError
-        The session has no samples, or samples of another number of channels; the former before anything is given.
+        The session has no samples, or samples of another number of channels; the former before anything is yielded.
     """
     kept = _kept(pool, session)
     names = pa.array([None, *(csv_cells.neutral(name) for name in _labels(kept)[1:])], pa.string())
@@ -105,18 +104,18 @@ def iterate_parquet(pool: Pool, session: Session) -> Iterator[bytes]:
 
 
 class _Drained(io.RawIOBase):
-    """Keeps what is written until it is taken."""
+    """Buffers written bytes until they are taken."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._n_bytes = 0
 
     def writable(self) -> bool:
         return True
 
     def write(self, content: bytes, /) -> int:  # type: ignore[override]
-        self._pieces.append(bytes(content))
+        self._chunks.append(bytes(content))
         self._n_bytes += len(content)
         return len(content)
 
@@ -124,7 +123,7 @@ class _Drained(io.RawIOBase):
         return self._n_bytes
 
     def drain(self) -> bytes:
-        taken, self._pieces = b"".join(self._pieces), []
+        taken, self._chunks = b"".join(self._chunks), []
         return taken
 
 
@@ -166,7 +165,7 @@ def _portion(
 
 
 def _tables(pool: Pool, session: Session) -> Iterator[BlockTable]:
-    """Yield the samples in the order of time; late ones are left out, as live."""
+    """Yield the samples in time order, without late ones, as live."""
     at, end = session.started_at, session.ended_at or datetime.now(UTC)
     while at < end:
         until = min(at + PORTION, end)

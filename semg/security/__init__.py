@@ -1,1 +1,1 @@
-"""Who is let in, with what, and what shows that nobody changed it: logins, factors, keys, the audit log's chain."""
+"""Authentication and integrity: logins, second factors, keys, encryption, and the audit log's hash chain."""

@@ -1,4 +1,4 @@
-"""Files in the open age format (age-encryption.org/v1): streams of any size, for who has the private key.
+"""Files in the open age format (age-encryption.org/v1): encrypted streams of any size for the owner of a private key.
 
 X25519 recipients and ChaCha20-Poly1305 in chunks of 64 KiB, by ``pyrage`` (the Rust implementation). A public key is
 enough to write such a file; the private key need not lie on the machine that writes. What was changed or cut off is an
@@ -91,7 +91,7 @@ def is_age(path: Path) -> bool:
 
 @contextmanager
 def encrypting(raw: BinaryIO, recipients: Sequence[Recipient]) -> Iterator[BinaryIO]:
-    """Yield a writer; what is written to it arrives in ``raw``, encrypted, whole when the block has ended.
+    """Yield a writer that encrypts to ``raw``; the file is complete when the block has ended.
 
     Raises
     ------
@@ -119,13 +119,13 @@ def encrypting(raw: BinaryIO, recipients: Sequence[Recipient]) -> Iterator[Binar
 def decrypting(path: Path, identities: Sequence[Identity]) -> Iterator[BinaryIO]:
     """Yield a reader of an encrypted file's content.
 
-    The reader says that the content ends only when the file was whole to its end; until then it may have given what
-    comes before a damage.
+    The reader reports the end only if the file is intact to its end; before that it may have returned content that
+    precedes a damage.
 
     Raises
     ------
     SealError
-        None of the keys opens the file, or it was changed or cut off; also while it is read.
+        None of the keys opens the file, or it was modified or truncated; also while it is read.
     OSError
         It cannot be read.
     """
@@ -173,7 +173,7 @@ class _Worker:
 
 
 class _CheckedWriter:
-    """A writer that writes everything or fails, and remembers that it failed."""
+    """A writer that writes everything or fails, and records that it failed."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self.failure: OSError | None = None

@@ -2,8 +2,8 @@
 
 Each entry carries the SHA-256 of a JSON array: the hash before it, its number, and what it says. PostgreSQL computes it
 when the entry is committed (``audit_hash`` in ``db/postgres.sql``); it is computed here again, so that a check trusts
-neither the database's functions nor its triggers. Whoever has the owner's rights could write the whole chain anew:
-that is found with a hash that was noted elsewhere before (``noted``).
+neither the database's functions nor its triggers. Somebody with the owner's rights could rewrite the whole
+chain: that is detected with a hash that was recorded elsewhere before (``noted``).
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Noted:
         try:
             made = cls(int(number), bytes.fromhex(digest))
         except ValueError as exc:
-            raise InvalidValueError("noted", f"expected NUMBER:HASH as it was printed, got {text!r}") from exc
+            raise InvalidValueError("noted", f"enter NUMBER:HASH as it was printed (now {text!r})") from exc
         if made.number < 1 or len(made.hash) != 32:
-            raise InvalidValueError("noted", f"expected a number from 1 and 64 hexadecimal digits, got {text!r}")
+            raise InvalidValueError("noted", f"enter a number from 1 and 64 hexadecimal digits (now {text!r})")
         return made
 
     def __str__(self) -> str:
@@ -61,18 +61,18 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class ChainVerdict:
-    """What a check found.
+    """Result of a check.
 
     Attributes
     ----------
     n_entries, first, last
-        How many entries were looked at, and the numbers of the first and the last; 0 for none.
+        Number of entries checked, and the numbers of the first and the last; 0 for none.
     head
-        Number and hash of the last one, to be noted; None for an empty log.
+        Number and hash of the last one, to be recorded elsewhere; None for an empty log.
     broken
-        Number of the first entry that is not as it was written, or is missing; None: there is none.
+        Number of the first entry that was modified or is missing; None if there is none.
     reason
-        What is wrong with it; empty when nothing is.
+        What is wrong with it; empty if nothing is.
     """
 
     n_entries: int = 0
@@ -99,7 +99,7 @@ def verify(tx: Transaction, noted: Noted | None = None) -> ChainVerdict:
     Parameters
     ----------
     noted
-        What was noted at an earlier check: that entry must still have this hash.
+        Entry recorded at an earlier check: it must still have this hash.
     """
     audit_log.begin_reading(tx)
     chain = audit_log.get_chain(tx)
@@ -120,7 +120,7 @@ def verify(tx: Transaction, noted: Noted | None = None) -> ChainVerdict:
 
 
 def verify_export(lines: Iterable[str]) -> ChainVerdict:
-    """Check an export in JSON lines without the database it is of; what came before its first entry is not known.
+    """Check an export in JSON lines without its database; nothing is known of what precedes its first entry.
 
     Raises
     ------
@@ -144,21 +144,21 @@ def verify_export(lines: Iterable[str]) -> ChainVerdict:
             )
             previous = bytes.fromhex(one["previous_hash"]) if index == 0 else previous
         except (ValueError, KeyError, TypeError) as exc:
-            raise InvalidValueError("file", f"expected an export in JSON lines; line {index + 1} is none") from exc
+            raise InvalidValueError("file", f"name an export in JSON lines: line {index + 1} is not JSON") from exc
         entries.append(entry)
     return _follow(entries, entries[0].number - 1 if entries else 0, previous, {})
 
 
 def export(pool: Pool, form: Format) -> Iterator[bytes]:
-    """Yield the whole log as a file, a part at a time: CSV with a header line, or one JSON object a line.
+    """Yield the entire log as a file, in chunks: CSV with a header line, or one JSON object per line.
 
-    Accounts stand as numbers, which are hashed, and with the login that they have now, which is not. In CSV a login
+    Accounts appear as numbers, which are hashed, and with their current login, which is not. In CSV a login
     that a spreadsheet would take for a formula has an apostrophe before it.
 
     Raises
     ------
     ConflictError
-        Entries went while they were read.
+        Entries were deleted while they were read.
     """
     with pool.transaction() as tx:
         audit_log.begin_reading(tx)
@@ -167,7 +167,7 @@ def export(pool: Pool, form: Format) -> Iterator[bytes]:
     if form == "csv":
         yield _csv([_COLUMNS])
     while number < chain.head_number:
-        with pool.transaction() as tx:  # one for each part: whoever fetches the file slowly holds no connection
+        with pool.transaction() as tx:  # one per chunk: a slow download holds no connection
             entries = audit_log.list_chained(tx, number, min(BATCH, chain.head_number - number))
         if not entries or entries[0].number != number + 1:
             raise ConflictError(f"entry {number + 1} of the audit log is not there (any more); check it, and try again")
@@ -188,7 +188,7 @@ def _entries(tx: Transaction, after: int) -> Iterator[ChainedEntry]:
 
 
 def _follow(entries: Iterable[ChainedEntry], number: int, previous: bytes, noted: dict[int, bytes]) -> ChainVerdict:
-    """Compute every hash anew, from a number and its hash on, until one is not as it should be."""
+    """Recompute every hash, from a number and its hash on, until one does not match."""
     found = ChainVerdict()
     for entry in entries:
         if entry.number != number + 1:
@@ -216,7 +216,7 @@ def _fields(entry: ChainedEntry, previous: bytes) -> dict[str, Any]:
 
 
 def _text(at: datetime) -> str:
-    """Return a time as the database writes it into the hash."""
+    """Format a time as the database does for the hash."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -1,7 +1,7 @@
-"""Boards' keys: made here, shown once for the sketch, kept encrypted.
+"""Boards' keys: generated here, shown once for the sketch, stored encrypted.
 
 The server needs a board's key itself to verify its tags, so a hash would not do. It is stored encrypted
-(``semg.security.field_encryption``): whoever has only the database, or a backup of it, cannot send in a board's name.
+(``semg.security.field_encryption``): somebody with only the database, or a backup of it, cannot send in a board's name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def make_key() -> bytes:
 
 
 def encrypt_key(keys: Secret, board_id: int, key: bytes) -> bytes:
-    """Return a board's key as it is stored (``semg.security.field_encryption``).
+    """Encrypt a board's key for storage (``semg.security.field_encryption``).
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def encrypt_key(keys: Secret, board_id: int, key: bytes) -> bytes:
 
 
 def decrypt_key(keys: Secret, board_id: int, key_encrypted: bytes) -> bytes:
-    """Return a board's key back.
+    """Decrypt a board's key.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def sketch_lines(board_id: int, key: bytes) -> str:
 
 
 def make_board(tx: Transaction, keys: Secret, name: str) -> tuple[int, bytes]:
-    """Make a board with a key, assigned to nobody; give its number and the key, which is not shown again.
+    """Create a board with a key, assigned to nobody; return its number and the key, which is not shown again.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Where a request comes from: the address of the client, also behind a reverse proxy.
+"""Determine the address of the client that a request comes from, also behind a reverse proxy.
 
-``X-Forwarded-For`` is a header like any other: whoever connects may write it. It counts only when the connection
+``X-Forwarded-For`` is a header like any other: any client may set it. It counts only when the connection
 itself comes from a proxy that the settings name (``Settings.trusted_networks``), and only from its right end: each
-proxy adds the address that it saw, so whatever stands left of the first untrusted address was written by that client.
+proxy adds the address that it saw, so everything left of the first untrusted address was written by that client.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ UNKNOWN = "unknown"
 MAX_HEADER_BYTES = 4096
 _HERE = ("127.0.0.1", 0)
 _LOOPBACKS = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
-"""Of whom uvicorn believes the header unless it is told otherwise."""
+"""Addresses from which uvicorn accepts the header by default."""
 MAX_HOPS = 16
-"""Of so many entries the right-most ones are looked at; no chain of proxies is longer."""
+"""Number of right-most entries that are examined; no chain of proxies is longer."""
 
 
 def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
@@ -57,16 +57,16 @@ def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
 def is_forwarded_too_long(scope: Mapping[str, Any]) -> bool:
     """Return whether ``X-Forwarded-For`` is longer than any chain of proxies makes it: such a request is refused.
 
-    Reading it would hold up everybody, and looking at a part of it would find another client than looking at all.
+    Parsing it would delay all requests, and parsing a part of it could find another client than parsing all of it.
     """
     lines = [value for name, value in scope.get("headers") or () if name.lower() == b"x-forwarded-for"]
     return sum(map(len, lines)) > MAX_HEADER_BYTES or b",".join(lines).count(b",") >= MAX_HOPS
 
 
 def as_connected(scope: Mapping[str, Any]) -> tuple[str, int] | None:
-    """Return who connected to a web server that has believed ``X-Forwarded-For`` of this machine's own connections.
+    """Return who connected to a web server that has applied ``X-Forwarded-For`` of this machine's own connections.
 
-    uvicorn does so unless it is told otherwise, which cannot be said where Streamlit starts it: it then takes the
+    uvicorn does so by default, which cannot be changed where Streamlit starts it: it then takes the
     right-most entry that is not this machine. A client without a port, one that is no address, and one that is exactly
     this entry, its port too, was taken from there; the connection came from this machine. (From elsewhere such a header
     is not believed. Who writes its own address and port there is counted as this machine, whose right-most entry that
@@ -91,7 +91,7 @@ def as_connected(scope: Mapping[str, Any]) -> tuple[str, int] | None:
 
 
 def rate_key(address: str) -> str:
-    """Return what requests of an address are counted by: the address, or of IPv6 its network of 64 bits.
+    """Return the key for counting an address's requests: the address, or for IPv6 its network of 64 bits.
 
     One customer of a provider has such a network, with more addresses in it than could ever be counted.
     """

@@ -1,4 +1,4 @@
-"""Files encrypted at rest that are read and written at any place.
+"""Files encrypted at rest with random-access reading and writing.
 
 A header (magic, version, the number of the key, 16 random bytes that name the file), then chunks of 16 KiB, each with a
 nonce and a tag of its own: AES-256-GCM under a key that HKDF-SHA-256 derives from one of the installation's keys
@@ -8,7 +8,7 @@ changed, moved, cut off, or brought from another file. A chunk that is written a
 off is at most the chunk that was being written; such a file has no last chunk and says so (``complete``).
 
 16 KiB cost 0.2 % of space, and a range request decrypts little more than it asks for
-(``testing/benchmarks/sealed.py`` measures both).
+(``testing/benchmarks/sealed.py`` measures both). ``docs/encrypted-files.md`` is the specification, with test vectors.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PURPOSE = b"semg files, version 1"
 
 
 class Vault:
-    """Opens encrypted files with the keys of this installation.
+    """Creates and opens encrypted files with the keys of this installation.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ class Vault:
             raise SettingsError("SECRET_KEY is empty: set it, or let start_all.sh make one, before files are written")
 
     def create(self, path: Path, purpose: str) -> EncryptedWriter:
-        """Begin a file, readable by this user only, in place of any that is there.
+        """Begin a file, readable by this user only, instead of any that is there.
 
         Parameters
         ----------
         purpose
-            What the file is, as in ``video 12``; it opens for nothing else.
+            Purpose of the file, as in ``video 12``, which is authenticated.
         """
         file_id = secrets.token_bytes(_FILE_BYTES)
         raw = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "r+b", buffering=0)
@@ -71,7 +71,7 @@ class Vault:
         Raises
         ------
         SealError
-            It is no such file, was made with another ``SECRET_KEY`` or for another purpose, or was changed.
+            It is no such file, was written with another ``SECRET_KEY`` or for another purpose, or was modified.
         OSError
             It cannot be read.
         """
@@ -133,7 +133,7 @@ def _bound(purpose: bytes, index: int, *, last: bool) -> bytes:
 
 
 class EncryptedWriter(io.RawIOBase):
-    """A file that is being written; ``seek`` goes back to what was written. Used by one thread."""
+    """A file that is being written; ``seek`` may go back to written data. Used by one thread."""
 
     def __init__(self, raw: io.RawIOBase, cipher: AESGCM, purpose: bytes) -> None:
         self._raw = raw
@@ -146,7 +146,7 @@ class EncryptedWriter(io.RawIOBase):
 
     @property
     def stored_bytes(self) -> int:
-        """How large the file is on disk, once all is written."""
+        """Size of the file on disk after everything is written."""
         n_chunks = max(1, -(-self._size // CHUNK_BYTES))
         return HEADER_BYTES + self._size + n_chunks * (_NONCE_BYTES + _TAG_BYTES)
 
@@ -159,11 +159,11 @@ class EncryptedWriter(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Return the place of the next byte."""
+        """Return the position of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place; what lies between the end and a place behind it becomes zeros when something is written."""
+        """Go to a position; a gap between the end and a position after it is filled with zeros at the next write."""
         at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
         if at < 0:
             raise ValueError(f"expected a place in the file, got {at:,}")
@@ -171,14 +171,14 @@ class EncryptedWriter(io.RawIOBase):
         return at
 
     def write(self, data: object) -> int:
-        """Write bytes at the current place."""
+        """Write bytes at the current position."""
         at, self._at = self._at, min(self._at, self._size)
         while self._at < at:
             self._put_in(memoryview(bytes(min(CHUNK_BYTES, at - self._at))))
         return self._put_in(memoryview(data).cast("B"))  # type: ignore[arg-type]
 
     def flush(self) -> None:
-        """Hand everything to the operating system: a process that is killed after it loses nothing."""
+        """Pass everything to the operating system: a process that is killed afterwards loses nothing."""
         if not self.closed:
             self._put(last=False)
 
@@ -189,7 +189,7 @@ class EncryptedWriter(io.RawIOBase):
         try:
             last = max(0, (self._size - 1) // CHUNK_BYTES)
             if last != self._index:
-                self._turn_to(last)
+                self._load_chunk(last)
             self._changed = True
             self._put(last=True)
         finally:
@@ -201,7 +201,7 @@ class EncryptedWriter(io.RawIOBase):
         while done < len(content):
             index, inside = divmod(self._at, CHUNK_BYTES)
             if index != self._index:
-                self._turn_to(index)
+                self._load_chunk(index)
             n = min(len(content) - done, CHUNK_BYTES - inside)
             self._chunk[inside : inside + n] = content[done : done + n]
             self._changed = True
@@ -210,7 +210,7 @@ class EncryptedWriter(io.RawIOBase):
             self._size = max(self._size, self._at)
         return done
 
-    def _turn_to(self, index: int) -> None:
+    def _load_chunk(self, index: int) -> None:
         self._put(last=False)
         self._index, self._chunk = index, bytearray()
         if index * CHUNK_BYTES < self._size:
@@ -233,7 +233,7 @@ class EncryptedWriter(io.RawIOBase):
 
 
 class EncryptedReader(io.RawIOBase):
-    """A file that is read at any place; whatever was changed in it is an error, never other bytes.
+    """A file with random-access reading; any modification of it is an error, never different bytes.
 
     Attributes
     ----------
@@ -264,21 +264,21 @@ class EncryptedReader(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Return the place of the next byte."""
+        """Return the position of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place; behind the end there is nothing to read."""
+        """Go to a position; there is nothing to read after the end."""
         self._at = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence])
         return self._at
 
     def read(self, size: int | None = -1) -> bytes:
-        """Return up to so many bytes from the current position; all that is left without a number.
+        """Return up to a number of bytes from the current position; all that are left by default.
 
         Raises
         ------
         SealError
-            They were changed on the disk.
+            They were modified on the disk.
         """
         left = max(0, self.size - self._at)
         wanted = left if size is None or size < 0 else min(size, left)
@@ -301,7 +301,7 @@ class EncryptedReader(io.RawIOBase):
         super().close()
 
     def _measure(self, n_chunks: int, stored: int) -> tuple[bool, int]:
-        """Return whether the last chunk says that it is the last, and how many bytes can be read."""
+        """Return whether the last chunk is marked as the last, and how many bytes can be read."""
         size = stored - n_chunks * (_NONCE_BYTES + _TAG_BYTES)
         if n_chunks <= 0 or size < (n_chunks - 1) * CHUNK_BYTES:
             return False, max(0, (n_chunks - 1) * CHUNK_BYTES)

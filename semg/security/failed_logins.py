@@ -1,4 +1,4 @@
-"""Failed logins in the audit log: all are counted, and whoever makes many cannot fill the log.
+"""Record failed logins in the audit log: all are counted, and many of them cannot fill the log.
 
 A login, and an address, has one entry a minute at most: the first failure is written down at once, those that follow
 within the minute are one entry with their number at its end. Of a login that nobody has, the address alone is known:
@@ -17,12 +17,12 @@ from semg.store.pool import Transaction
 
 WINDOW_S = 60.0
 MOST = 1_000
-"""Logins and addresses that are told apart within a minute; the failures of all others are one entry together."""
+"""Logins and addresses that are counted separately within a minute; the failures of all others share one entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Failed logins that are one entry; ``account_id`` and ``address`` are None where they differ or are not known."""
+    """Failed logins in one entry; ``account_id`` and ``address`` are None where they differ or are unknown."""
 
     tries: int
     account_id: int | None = None
@@ -37,7 +37,7 @@ class _Window:
 
 
 class FailedLogins:
-    """Decides when failed logins are written down. Safe to use from threads.
+    """Decides when failed logins are recorded. Safe to use from threads.
 
     The caller writes what ``note`` and ``due`` return (``record_failures``); at the end of the process
     ``due(math.inf)`` returns what is left.
@@ -48,20 +48,20 @@ class FailedLogins:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """Return how many logins and addresses are remembered."""
+        """Return the number of logins and addresses being counted."""
         return len(self._windows)
 
     def note(self, now_s: float, account_id: int | None, address: str | None) -> list[Failures]:
-        """Count a failed login, and return what is to be written down now.
+        """Count a failed login, and return the entries to record now.
 
         Parameters
         ----------
         now_s
-            Seconds that only rise.
+            Monotonic time, s.
         account_id
-            Of the login that was tried; None: nobody has it.
+            Account of the attempted login; None if there is none.
         address
-            Where the try came from; None when that is not known.
+            Address of the client; None if unknown.
         """
         keys: list[tuple[str, object]] = [("account", account_id)] if account_id is not None else []
         keys += [("address", address)] if address is not None else []
@@ -81,7 +81,7 @@ class FailedLogins:
             return [*due, first]
 
     def due(self, now_s: float) -> list[Failures]:
-        """Return what is to be written down by now although no failure follows."""
+        """Return the entries that are due although no failure follows."""
         with self._lock:
             return self._close(now_s)
 

@@ -1,7 +1,7 @@
 """Short secrets in the database: AES-256-GCM under keys that are derived from ``SECRET_KEY`` (``semg.security.keys``).
 
-Whoever has only the database, or a backup of it, learns nothing. What a secret belongs to is authenticated with it, so
-that one row's secret fits no other row. Files have a format of their own: ``semg.security.encrypted_files``.
+Somebody with only the database, or a backup of it, learns nothing. A secret's owner is authenticated with it, so that
+one row's secret cannot be moved to another row. Files have a format of their own: ``semg.security.encrypted_files``.
 
 A stored secret is ``SEK2``, the number of its key (8 bytes), a nonce (12 bytes) and the ciphertext with its tag. One
 from before keys had numbers begins with its nonce.
@@ -23,16 +23,16 @@ _HEAD_BYTES = len(_MAGIC) + ID_BYTES
 
 
 def encrypt(keys: Secret, purpose: bytes, bound_to: bytes, plain: bytes) -> bytes:
-    """Return a secret as it is stored.
+    """Encrypt a secret for storage.
 
     Parameters
     ----------
     keys
         The installation's keys.
     purpose
-        Gives each kind of secret a key of its own.
+        Separates the keys of different kinds of secrets.
     bound_to
-        What the secret belongs to.
+        Identifies the secret's owner.
 
     Raises
     ------
@@ -45,12 +45,12 @@ def encrypt(keys: Secret, purpose: bytes, bound_to: bytes, plain: bytes) -> byte
 
 
 def decrypt(keys: Secret, purpose: bytes, bound_to: bytes, stored: bytes) -> bytes:
-    """Return a secret again.
+    """Decrypt a secret.
 
     Raises
     ------
     SealError
-        It was encrypted with a key that is not there or for something else, or is damaged.
+        It was encrypted with a missing key or for another owner, or is damaged.
     SettingsError
         ``SECRET_KEY`` is empty.
     """
@@ -72,9 +72,9 @@ def is_current(keys: Secret, stored: bytes) -> bool:
     return stored.startswith(_MAGIC + _ring(keys).current_id)
 
 
-def _open(root: str, purpose: bytes, bound_to: bytes, sealed: bytes) -> bytes | None:
+def _open(root: str, purpose: bytes, bound_to: bytes, encrypted: bytes) -> bytes | None:
     try:
-        return AESGCM(derive(root, purpose)).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to)
+        return AESGCM(derive(root, purpose)).decrypt(encrypted[:_NONCE_BYTES], encrypted[_NONCE_BYTES:], bound_to)
     except (InvalidTag, ValueError):
         return None
 

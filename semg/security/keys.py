@@ -1,9 +1,9 @@
-"""The installation's secret keys: one that is used, others that are still read, and a key of its own for each purpose.
+"""The installation's secret keys: the current one, old ones for decryption, and derived keys for each purpose.
 
 ``SECRET_KEY`` is a root: nothing is signed or encrypted with it. HKDF-SHA-256 (RFC 5869) derives a key for each purpose
-from it, and a number that names it (``key_id``) and tells nothing about it. What is made carries that number, so that
-after a rotation (``SECRET_KEYS_OLD``) it is known which key opens it. What was made before there were numbers is tried
-with every key.
+from it, and a number that identifies it (``key_id``) and reveals nothing about it. Encrypted data carry that number, so
+that after a rotation (``SECRET_KEYS_OLD``) it is known which key opens them. Data from before there were numbers are
+tried with every key.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class KeyRing:
     Attributes
     ----------
     current
-        Makes everything that is made: the setting ``SECRET_KEY``. Empty: nothing can be made.
+        Encrypts and signs: the setting ``SECRET_KEY``. Empty: nothing can be encrypted or signed.
     others
-        Open what was made with them, and make nothing: the setting ``SECRET_KEYS_OLD``.
+        Only decrypt and verify: the setting ``SECRET_KEYS_OLD``.
     """
 
     current: str = field(repr=False)
@@ -40,7 +40,7 @@ class KeyRing:
 
     @classmethod
     def of(cls, keys: Secret) -> KeyRing:
-        """Return the ring; a single secret is a ring of one."""
+        """Return the key ring; a single secret becomes a ring of one."""
         return cls(keys) if isinstance(keys, str) else keys
 
     @property
@@ -53,12 +53,12 @@ class KeyRing:
         return next((root for root in self if key_id(root) == number), None)
 
     def __iter__(self) -> Iterator[str]:
-        """Go through all keys, the current one first."""
+        """Iterate over all keys, the current one first."""
         return (root for root in (self.current, *self.others) if root)
 
 
 Secret: TypeAlias = str | KeyRing
-"""``SECRET_KEY`` alone, or with the keys that it took the place of."""
+"""``SECRET_KEY`` alone, or with the keys that it replaced."""
 
 
 def ring_of(settings: Settings) -> KeyRing:
@@ -68,11 +68,11 @@ def ring_of(settings: Settings) -> KeyRing:
 
 
 def derive(root: str, purpose: bytes, salt: bytes | None = None) -> bytes:
-    """Return the key of 32 bytes that a root key has for a purpose."""
+    """Derive the key of 32 bytes of a root key for a purpose."""
     return HKDF(SHA256(), 32, salt=salt, info=purpose).derive(root.encode())
 
 
 @lru_cache(maxsize=64)
 def key_id(root: str) -> bytes:
-    """Return the number of a root key: 8 bytes that are no part of any key derived from it."""
+    """Return the number of a root key: 8 bytes that are independent of the keys derived from it."""
     return HKDF(SHA256(), ID_BYTES, salt=None, info=_ID_PURPOSE).derive(root.encode())

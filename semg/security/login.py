@@ -22,23 +22,23 @@ from semg.store.audit import Actor, record
 from semg.store.pool import Pool, Transaction
 
 REFUSED = (
-    "Login or password is wrong, or there were too many wrong tries; "
-    "after five of them a login is locked for a while, at most 15 minutes."
+    "The login or password is wrong, or there were too many failed attempts; "
+    "after five, a login is locked for up to 15 minutes."
 )
 UNKNOWN_SLOTS = 1 << 16
 WRONG_TRIES_PER_S, WRONG_TRIES_AT_ONCE = 1 / 30, 20
 """Of one address, over all logins: enough for a laboratory behind one address, too few to try one password on many."""
 
 FORM = Actor(service="login form")
-"""Whoever tries a password: nobody knows who it is."""
+"""Actor of an attempted login, whose identity is unknown."""
 
 
 class AddressLimitedError(LoginError):
-    """An address has made too many wrong tries: nothing was looked at."""
+    """An address has made too many wrong attempts: the password was not checked."""
 
 
 class UnknownLogins:
-    """Locks logins that nobody has as the database locks those that somebody has, so that nobody can tell them apart.
+    """Locks unknown logins as the database locks existing ones, so that the two are indistinguishable.
 
     Remembered in ``UNKNOWN_SLOTS`` slots at most; two logins that share one are locked together, which harms nobody:
     neither has an account. Safe to use from threads.
@@ -55,8 +55,10 @@ class UnknownLogins:
 
     def is_locked(self, login: str, now: datetime) -> bool:
         """Count a try as failed, and return whether it came while the login was locked; then it does not count."""
-        looked_for = checks.normalised(login)  # as accounts are: else another way to write a login would tell
-        digest = hashlib.blake2b(looked_for.encode("utf-8", "replace"), key=self._salt, digest_size=8).digest()
+        normalised = checks.normalised(
+            login
+        )  # as for accounts: otherwise another spelling of a login would be distinguishable
+        digest = hashlib.blake2b(normalised.encode("utf-8", "replace"), key=self._salt, digest_size=8).digest()
         slot = int.from_bytes(digest) % UNKNOWN_SLOTS
         with self._lock:
             failed, until = self._tries.get(slot, (0, None))
@@ -68,17 +70,17 @@ class UnknownLogins:
 
 
 class WrongTries:
-    """Counts wrong tries by address, whatever login they name: against one password tried on many logins.
+    """Counts wrong attempts by address, for all logins together: against one password tried on many logins.
 
     Safe to use from threads.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rates = RateLimiter(WRONG_TRIES_PER_S, clock, burst_s=WRONG_TRIES_AT_ONCE / WRONG_TRIES_PER_S)
+        self._rate_limiter = RateLimiter(WRONG_TRIES_PER_S, clock, burst_s=WRONG_TRIES_AT_ONCE / WRONG_TRIES_PER_S)
         self._lock = threading.Lock()
 
     def begin(self, address: str) -> None:
-        """Count a try as wrong before it is looked at, so that many at the same moment cannot slip through together.
+        """Count an attempt as wrong before it is checked, so that simultaneous attempts cannot bypass the limit.
 
         Raises
         ------
@@ -86,16 +88,16 @@ class WrongTries:
             The address has made too many.
         """
         with self._lock:
-            wait_s = self._rates.wait_s(address)
+            wait_s = self._rate_limiter.wait_s(address)
         if wait_s > 0:
             raise AddressLimitedError(
-                f"Too many wrong tries came from your address. Wait {math.ceil(wait_s)} s, then try again."
+                f"There were too many failed attempts from your address. Wait {math.ceil(wait_s)} s, then try again."
             )
 
     def was_right(self, address: str) -> None:
         """Forget a try that was right."""
         with self._lock:
-            self._rates.give_back(address)
+            self._rate_limiter.give_back(address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,24 +121,24 @@ def verify_login(
 ) -> Account:
     """Return the account of a login whose password is right.
 
-    A try takes the time of one argon2id verification whether the login exists or not, and none while it is locked; no
-    connection is held meanwhile. ``passwords.AT_ONCE`` tries are looked at at the same time, others wait. A lock is an
-    entry of the audit log: not each try, which anybody can make many of.
+    An attempt takes the time of one argon2id verification whether the login exists or not, and none while it is locked;
+    no connection is held meanwhile. ``passwords.AT_ONCE`` attempts are verified at the same time, others wait. A lock
+    is an entry of the audit log, but not each attempt, because anybody can make many.
 
     Parameters
     ----------
     now
-        Aware UTC; what the lock after failed tries is measured with.
+        Aware UTC; the time from which a lock after failed attempts is measured.
     address
-        Where the try comes from; empty: from somebody who is logged in already, and is not counted by address.
+        Address of the client; empty for somebody who is logged in already, and is not counted by address.
     throttle
-        Remembers wrong tries.
+        Counts wrong attempts.
 
     Raises
     ------
     LoginError
-        Unknown login, wrong password, or locked: always the same sentence. Or the address made too many wrong tries,
-        or too many tries wait: nothing was looked at then, and nothing counts for the login.
+        Unknown login, wrong password, or locked: always the same sentence. Or the address made too many wrong attempts,
+        or too many attempts wait: then the password was not verified, and nothing is counted for the login.
     """
     if address:
         throttle.by_address.begin(address)
@@ -167,10 +169,10 @@ def _check(pool: Pool, login: str, password: str, now: datetime, unknown: Unknow
     with pool.transaction() as tx:
         accounts.record_successful_login(tx, account.account_id)
         if new_hash is not None:
-            accounts.update_password(tx, account.account_id, new_hash, rehash=True)
+            accounts.update_hash(tx, account.account_id, new_hash, before=account.password_hash)
         found = accounts.find_account(tx, account.login)
-    if found is None:
-        raise LoginError(REFUSED)
+    if found is None or found.password_hash not in (account.password_hash, new_hash):
+        raise LoginError(REFUSED)  # the password was changed meanwhile
     return found
 
 
@@ -202,6 +204,7 @@ def open_login(
         token=token,
         binding=binding,
         method=method,
+        password_hash=account.password_hash if method in ("password", "password and code") else None,
         life_s=settings.login_s,
         idle_s=settings.login_idle_s,
         address=browser.address,

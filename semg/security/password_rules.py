@@ -1,8 +1,8 @@
-"""Which passwords are refused: short ones, and those that whoever guesses tries early (NIST SP 800-63B, 3.1.1.2).
+"""Rules for passwords: short and easily guessed ones are refused (NIST SP 800-63B, 3.1.1.2).
 
 No rule about kinds of characters: they make passwords that are hard to remember and no harder to guess. How many tries
 a password takes is estimated by zxcvbn from its lists of common passwords, names and words, keyboard runs, dates and
-repeats, which are in the package: nothing is asked of the network.
+repeats, which are in the package: no network access is needed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ADVICE = "Three or four words that have nothing to do with each other are easy t
 
 
 def check_password(password: str, login: str = "") -> None:
-    """Refuse a password that is too short, or that is guessed early.
+    """Refuse a password that is too short, or easily guessed.
 
     Parameters
     ----------
@@ -35,24 +35,24 @@ def check_password(password: str, login: str = "") -> None:
     Raises
     ------
     InvalidValueError
-        The sentence tells what is wrong, and what helps.
+        The message says what is wrong, and what helps.
     """
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        expected = f"expected {MIN_LENGTH} to {MAX_LENGTH:,} characters, got {len(password):,}"
-        raise InvalidValueError("password", expected if len(password) > MAX_LENGTH else f"{expected}. {ADVICE}")
+        wanted = f"enter a password of {MIN_LENGTH} to {MAX_LENGTH:,} characters (now {len(password):,})"
+        raise InvalidValueError("password", wanted if len(password) > MAX_LENGTH else f"{wanted}. {ADVICE}")
     names = _names(login)
     rest = password.casefold()
     for name in sorted(names, key=len, reverse=True):
         rest = rest.replace(name, "")
     if rest != password.casefold() and len(rest) < LEFT_OVER:
         raise InvalidValueError(
-            "password", f"expected one that is more than the login or this platform's name. {ADVICE}"
+            "password", f"choose one that is more than the login or this platform's name. {ADVICE}"
         )  # fmt: skip
     guesses, warning = _estimate(password[:LOOKED_AT], names)
     if guesses < MIN_GUESSES:
         beginning = f"Its first {LOOKED_AT} characters are" if len(password) > LOOKED_AT else "It is"
-        reason = warning or f"{beginning} found within {MIN_GUESSES:,} tries."
-        raise InvalidValueError("password", f"expected one that is harder to guess. {reason} {ADVICE}")
+        reason = warning or f"{beginning} guessed within {MIN_GUESSES:,} tries."
+        raise InvalidValueError("password", f"choose one that is harder to guess. {reason} {ADVICE}")
 
 
 def _names(login: str) -> list[str]:
@@ -62,7 +62,7 @@ def _names(login: str) -> list[str]:
 
 
 def _estimate(password: str, names: list[str]) -> tuple[int, str]:
-    """Return how many tries a password takes, and why when they are few."""
+    """Return the estimated number of guesses that a password takes, and the reason when it is low."""
     from zxcvbn import zxcvbn  # 13 MB of lists, for the process that sets passwords
 
     found = zxcvbn(password, user_inputs=names)

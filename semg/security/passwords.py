@@ -20,13 +20,13 @@ _HASHER = PasswordHasher()
 AT_ONCE = 2
 """Passwords that are worked on at the same time: each takes 64 MiB and a core."""
 WAIT_S = 5.0
-BUSY = "Too many people log in at this moment; nothing was looked at. Try again in a few seconds."
+BUSY = "Too many people are logging in; your password was not checked. Try again in a few seconds."
 _TURNS = threading.BoundedSemaphore(AT_ONCE)
 
 
 @contextmanager
 def turn(turns: threading.Semaphore = _TURNS, wait_s: float = WAIT_S) -> Iterator[None]:
-    """Let a password be worked on in this block; at most ``AT_ONCE`` are, and those that come meanwhile wait.
+    """Limit concurrent password hashing to ``AT_ONCE`` such blocks; further ones wait.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def hash_password(password: str, login: str = "") -> str:
     InvalidValueError
         The password is too short, too long or too easy to guess (``semg.security.password_rules``).
     LoginError
-        Too much of this is under way.
+        Too many others are in progress.
     """
     with turn():
         check_password(password, login)
@@ -62,7 +62,7 @@ def hash_password(password: str, login: str = "") -> str:
 
 
 def verify_password(password_hash: str | None, password: str) -> tuple[bool, str | None]:
-    """Return whether the password is right; without a hash the same work is done and the answer is no.
+    """Return whether the password is right; without a hash the same work is done and the result is False.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def verify_password(password_hash: str | None, password: str) -> tuple[bool, str
 
 
 def generate_password(length: int = 16) -> str:
-    """Return a random password without characters that look alike (5.8 bits a character)."""
+    """Return a random password without easily confused characters (5.8 bits per character)."""
     return "".join(secrets.choice(_READABLE) for _ in range(length))
 
 

@@ -1,4 +1,4 @@
-"""Files that hold people's data in the clear: readable by this user only, and never there in part."""
+"""Files with unencrypted personal data: readable by this user only, and written atomically."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ LEFT_S = 3600.0
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder that nobody else may enter, and close one that is open."""
+    """Create a folder that only this user may enter, and restrict an existing one."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file, complete or not at all; until then it ends in ``.partial``."""
+    """Write a file atomically; until then its name ends in ``.partial``."""
     partial = path.with_suffix(".partial")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         os.fchmod(file.fileno(), 0o600)
@@ -67,7 +67,7 @@ def scratch(data_dir: Path) -> Iterator[Path]:
 
 
 def clear_scratch(data_dir: Path, older_than_s: float = 0.0) -> None:
-    """Remove what processes that were killed have left of ``scratch``."""
+    """Remove ``scratch`` folders left by killed processes."""
     if not _scratch(data_dir).exists():
         return
     for path in _scratch(data_dir).iterdir():

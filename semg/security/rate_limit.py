@@ -1,4 +1,4 @@
-"""How often somebody may ask."""
+"""Rate limiter for requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 MAX_CALLERS = 10_000
-"""Of so many callers it is remembered how much they asked; the one who was silent longest is forgotten first."""
+"""Number of callers whose budgets are kept; the one idle longest is dropped first."""
 BURST_S = 2.0
 
 
@@ -19,9 +19,9 @@ class RateLimiter:
     per_s
         Requests that a caller may make in a second, on average.
     clock
-        Seconds, rising.
+        Monotonic, s.
     burst_s
-        A caller that was silent may at once ask what it may ask in this time.
+        Burst limit: the requests of this many seconds, which an idle caller may make at once.
     """
 
     def __init__(
@@ -31,11 +31,11 @@ class RateLimiter:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
-        """Return how many callers are remembered."""
+        """Return the number of callers with a budget."""
         return len(self._left)
 
     def wait_s(self, caller: str) -> float:
-        """Count a request, and give how long the caller has to wait with it; 0: not at all."""
+        """Count a request, and return how long the caller has to wait, s; 0 if it is allowed now."""
         now = self._clock()
         left, at = self._left.pop(caller, (self._most, now))
         left = min(self._most, left + (now - at) * self._per_s)
@@ -46,7 +46,7 @@ class RateLimiter:
         return 0.0 if allowed else (1.0 - left) / self._per_s
 
     def give_back(self, caller: str) -> None:
-        """Take a request that was counted and allowed out of the count again."""
+        """Undo the count of a request that was allowed."""
         if caller in self._left:
             left, at = self._left[caller]
             self._left[caller] = (min(self._most, left + 1.0), at)

@@ -1,8 +1,8 @@
-"""Short-lived tokens: what a browser shows to the API, for the WebSocket, a video or an archive.
+"""Short-lived tokens that a browser presents to the API, for the WebSocket, a video or an archive.
 
 Signed with keys that are derived from ``SECRET_KEY``, one for each purpose (JWT, HS256); ``kid`` in the header names
 the root key (``semg.security.keys``). A token serves one purpose, its ``aud``; one made for the WebSocket of a profile
-opens nothing else. What a browser shows to the API names the login that it was made for, and ends with it.
+opens nothing else. A token names the login that it was issued for, and ends with it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def make_token(
     Parameters
     ----------
     login
-        Whose token it is; it ends with this login.
+        Login of the token, which ends with it.
     """
     now = time.time() if now_s is None else now_s
     claims: dict[str, Any] = {
@@ -55,12 +55,12 @@ def make_token(
 
 
 def read_login_of(secret: Secret, purpose: str, token: str, subject: str) -> Login:
-    """Return the login that a token of a subject was made for.
+    """Return the login that a token of a subject was issued for.
 
     Raises
     ------
     WireError
-        With reason ``token``: expired, forged, or made for another purpose, for another subject, or for no login.
+        With reason ``token``: expired, forged, or issued for another purpose, for another subject, or for no login.
     """
     claims = _claims(secret, purpose, token)
     account_id, login_id = claims.get("account"), claims.get("login")
@@ -84,7 +84,7 @@ def _claims(secret: Secret, purpose: str, token: str) -> dict[str, Any]:
 
 
 def _key_of(ring: KeyRing, purpose: str, token: str) -> bytes:
-    """Return the key that a token says it was signed with; nothing of it is believed before that key has proved it."""
+    """Return the key that a token names in its header; nothing else of it is used before verification."""
     number = jwt.get_unverified_header(token).get("kid")
     root = next((one for one in ring if key_id(one).hex() == number), None)
     if root is None:
@@ -93,7 +93,7 @@ def _key_of(ring: KeyRing, purpose: str, token: str) -> bytes:
 
 
 def _key(root: str, purpose: str) -> bytes:
-    """Refuse to sign with nothing."""
+    """Refuse to sign without a key."""
     if len(root) < 32:
         raise WireError("token", "SECRET_KEY must have at least 32 characters; start_all.sh generates one in .env")
     return derive(root, f"semg tokens, version 2: {purpose}".encode())

@@ -1,4 +1,4 @@
-"""Codes of an authenticator app (TOTP, RFC 6238: SHA-1, 30 s, six digits), and the codes that replace it once."""
+"""Codes of an authenticator app (TOTP, RFC 6238: SHA-1, 30 s, six digits), and single-use recovery codes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ STEPS_ASIDE = 1
 """A code is taken one step before and after its own: clocks differ (RFC 6238, section 5.2)."""
 RECOVERY_CODES = 10
 ISSUER = "sEMG gestures"
-WRONG = "The code is wrong or was used before. Wait for the next one that your app shows, and enter that."
-LOCKED = "Too many codes were wrong. Wait a quarter of an hour, then log in again."
+WRONG = "The code is wrong or was used before. Wait for your app to show the next one, and enter that."
+LOCKED = "There were too many wrong codes. Wait 15 minutes, then log in again."
 _PURPOSE = b"semg totp secret"
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _CODE = re.compile(r"[0-9]{6}")
@@ -38,7 +38,7 @@ def address_of(secret: str, login: str) -> str:
 
 
 def add(tx: Transaction, keys: Secret, account_id: int, secret: str, code: str, now: datetime) -> list[str]:
-    """Store an authenticator app that has shown a right code, and return the recovery codes: the only time.
+    """Store an authenticator app after a correct code, and return the recovery codes, which are not shown again.
 
     Raises
     ------
@@ -55,14 +55,14 @@ def add(tx: Transaction, keys: Secret, account_id: int, secret: str, code: str, 
 
 
 def check(pool: Pool, keys: Secret, account_id: int, code: str, now: datetime) -> None:
-    """Take a code of the app, or a recovery code, of an account that has an app. Each is taken once.
+    """Verify a code of the app, or a recovery code, of an account that has an app. Each is accepted once.
 
-    Wrong ones are counted apart from wrong passwords: nobody who does not know the password can lock them.
+    Wrong codes are counted separately from wrong passwords: nobody without the password can lock them.
 
     Raises
     ------
     LoginError
-        It is wrong, or was used before; or too many were.
+        It is wrong, or was used before; or there were too many wrong ones.
     """
     with pool.transaction() as tx:
         if not second_factors.record_wrong_code(tx, account_id, now):
@@ -85,13 +85,13 @@ def _take(tx: Transaction, keys: Secret, account_id: int, code: str, now: dateti
 
 
 def reencrypt_secret(keys: Secret, account_id: int, stored: bytes) -> bytes:
-    """Return the stored secret of an app as the current key encrypts it."""
+    """Re-encrypt the stored secret of an app with the current key."""
     plain = field_encryption.decrypt(keys, _PURPOSE, _owner(account_id), stored)
     return field_encryption.encrypt(keys, _PURPOSE, _owner(account_id), plain)
 
 
 def _matching_step(secret: str, code: str, now: datetime) -> int | None:
-    """Return the time step of which this is the code, or None."""
+    """Return the time step of a code, or None if it is wrong."""
     digits = code.replace(" ", "")
     if not _CODE.fullmatch(digits):
         return None
@@ -107,7 +107,7 @@ def _group() -> str:
 
 
 def _hash(code: str) -> bytes:
-    """Return the hash of a recovery code: it has 74 random bits, and tries are throttled."""
+    """Return the hash of a recovery code, which has 74 random bits; attempts are throttled."""
     plain = re.sub(r"[\s-]", "", code).lower()
     return hashlib.sha256(plain.encode("utf-8", "replace")).digest()
 

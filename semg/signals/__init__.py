@@ -1,1 +1,1 @@
-"""What is done with signals: conditioning, windows, classifiers, decisions, synthesis. No I/O in here."""
+"""Signal processing: conditioning, windows, classifiers, decisions, synthesis. No I/O."""

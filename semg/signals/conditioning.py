@@ -1,4 +1,4 @@
-"""How raw values become what windows are cut from, live and offline by the same code.
+"""Condition raw values before windows are cut, live and offline with the same code.
 
 Raw EMG passes causal IIR filters derived from the sampling rate: a high-pass against electrode drift and ADC
 offset, a notch at the mains frequency, and a band limit at the upper end of surface EMG. An envelope has been
@@ -56,21 +56,21 @@ class Conditioner:
     Parameters
     ----------
     spec
-        What to filter out.
+        Filters to apply.
     n_channels
-        Columns of the samples it will get.
+        Number of columns of the samples.
     """
 
     def __init__(self, spec: ConditioningSpec, n_channels: int) -> None:
         self.spec = spec
         self.n_channels = n_channels
         self._sections = design_filters(spec)
-        # State after an endless constant input of 1: scaled by the first sample, an ADC offset gives no step.
+        # Steady state for a constant input of 1: scaled by the first sample, an ADC offset causes no step.
         self._rest_state = None if self._sections is None else signal.sosfilt_zi(self._sections)
         self._state: NDArray[np.float64] | None = None
 
     def reset(self) -> None:
-        """Forget the past: the next sample is the first of a new run."""
+        """Reset the filter state: the next sample is the first of a new run."""
         self._state = None
 
     def process(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -102,10 +102,10 @@ class Conditioner:
 
 
 class BatchConditioner:
-    """The streaming conditioning of many streams that want the same; one thread at a time.
+    """The streaming conditioning of many streams with the same spec; one thread at a time.
 
-    Gives each stream, bit for bit, what a ``Conditioner`` of its own would give: the same filter runs over each signal
-    by itself, only the calls are shared.
+    Returns for each stream, bit for bit, what a separate ``Conditioner`` would return: the same filter runs over each
+    signal separately, only the calls are shared.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class BatchConditioner:
         self._states = np.zeros((0, n_channels, n_sections, 2))
 
     def make_room(self, n_streams: int) -> None:
-        """Have state for so many streams."""
+        """Extend the state to a number of streams."""
         added = np.zeros((max(0, n_streams - len(self._states)), *self._states.shape[1:]))
         self._states = np.concatenate([self._states, added])
 

@@ -1,14 +1,13 @@
 """Labelled samples of a session, and the windows that training and evaluation take from them.
 
 The signal is conditioned continuously and cut on one grid from each reset on, exactly as live; a window counts
-as labelled only when it lies wholly inside one stretch.
+as labelled only when it lies entirely within one stretch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +34,7 @@ class LabelledSamples:
     samples
         Float32 ``(n, C)``, in the sensor's own unit.
     starts_run
-        Bool ``(n,)``: the sample does not continue the one before it (a boot, a gap). The first sample always
+        Bool ``(n,)``: the sample does not continue the previous one (a boot, a gap). The first sample always
         starts a run, whatever its flag says.
     stretch
         Int32 ``(n,)``: index into ``stretches``, -1 where nothing is labelled. A stretch's samples are consecutive.
@@ -110,38 +109,13 @@ class WindowSet:
         )
 
 
-def number_stretches(
-    gestures: NDArray[Any], repetitions: NDArray[np.int64], session: str
-) -> tuple[NDArray[np.int32], tuple[Stretch, ...]]:
-    """Count the runs of equal (gesture, repetition) in time order.
-
-    Parameters
-    ----------
-    gestures
-        ``(n,)`` of str; empty where nothing is labelled.
-    repetitions
-        ``(n,)``; numbers may start again, so the run is the stretch and not the pair.
-
-    Returns
-    -------
-    ``stretch`` and ``stretches`` as ``LabelledSamples`` holds them.
-    """
-    if len(gestures) == 0:
-        return np.empty(0, np.int32), ()
-    labelled = gestures != ""
-    changes = np.concatenate([[True], (gestures[1:] != gestures[:-1]) | (repetitions[1:] != repetitions[:-1])])
-    firsts = np.flatnonzero(changes & labelled)
-    stretch = np.where(labelled, np.cumsum(changes & labelled) - 1, -1).astype(np.int32)
-    return stretch, tuple(Stretch(str(gestures[i]), int(repetitions[i]), session) for i in firsts)
-
-
 def channel_columns(available: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """Return the column of each wanted channel.
 
     Raises
     ------
     KeyError
-        Naming the first channel that is not there.
+        Naming the first missing channel.
     """
     column = {name: index for index, name in enumerate(available)}
     return [column[name] for name in wanted]
@@ -150,7 +124,7 @@ def channel_columns(available: Sequence[str], wanted: Sequence[str]) -> list[int
 def grid_windows(
     labelled: LabelledSamples, channels: Sequence[str], conditioning: ConditioningSpec, spec: WindowSpec
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return every window of the grid, labelled or not, edges crossed or not: what a live stream would see.
+    """Return every window of the grid, labelled or not, across edges or not, as in a live stream.
 
     Returns
     -------
@@ -162,12 +136,12 @@ def grid_windows(
     stream = WindowStream(conditioning, spec, channel_columns(labelled.channels, channels))
     starts = np.union1d(np.flatnonzero(labelled.starts_run), [0]).astype(np.int64)
     stops = np.append(starts[1:], len(labelled.samples))
-    pieces, ends = [], []
+    chunks, ends = [], []
     for start, stop in zip(starts, stops, strict=True):
         windows, run_ends = stream.push(labelled.samples[start:stop], starts_run=True)
-        pieces.append(windows)
+        chunks.append(windows)
         ends.append(run_ends + start)
-    return np.concatenate(pieces), np.concatenate(ends)
+    return np.concatenate(chunks), np.concatenate(ends)
 
 
 def make_windows(
@@ -176,42 +150,42 @@ def make_windows(
     conditioning: ConditioningSpec,
     spec: WindowSpec,
 ) -> WindowSet:
-    """Return the windows of the grid that lie wholly inside one stretch.
+    """Return the windows of the grid that lie entirely within one stretch.
 
     Parameters
     ----------
     sessions
-        In order; their stretches are numbered on from session to session.
+        In order; their stretches are numbered consecutively across sessions.
     channels
         Names of the channels to use, in order.
     """
-    parts: list[WindowSet] = []
+    chunks: list[WindowSet] = []
     stretches: list[Stretch] = []
     for index, session in enumerate(sessions):
-        part = _session_windows(session, channels, conditioning, spec)
+        chunk = _session_windows(session, channels, conditioning, spec)
         offset = len(stretches)
         stretches.extend(session.stretches)
-        parts.append(
+        chunks.append(
             WindowSet(
-                part.windows,
-                part.stretch + np.int32(offset),
+                chunk.windows,
+                chunk.stretch + np.int32(offset),
                 (),
-                part.into_stretch_ms,
-                part.stretch_ms,
-                part.end_index,
-                np.full(len(part), index, np.int32),
+                chunk.into_stretch_ms,
+                chunk.stretch_ms,
+                chunk.end_index,
+                np.full(len(chunk), index, np.int32),
             )
         )
-    if not parts:
+    if not chunks:
         raise ValueError("make_windows needs at least one session")
     return WindowSet(
-        np.concatenate([part.windows for part in parts]),
-        np.concatenate([part.stretch for part in parts]),
+        np.concatenate([chunk.windows for chunk in chunks]),
+        np.concatenate([chunk.stretch for chunk in chunks]),
         tuple(stretches),
-        np.concatenate([part.into_stretch_ms for part in parts]),
-        np.concatenate([part.stretch_ms for part in parts]),
-        np.concatenate([part.end_index for part in parts]),
-        np.concatenate([part.session_index for part in parts]),
+        np.concatenate([chunk.into_stretch_ms for chunk in chunks]),
+        np.concatenate([chunk.stretch_ms for chunk in chunks]),
+        np.concatenate([chunk.end_index for chunk in chunks]),
+        np.concatenate([chunk.session_index for chunk in chunks]),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the closed-form branches look at: log-covariance and time-domain features of windows."""
+"""Features of the closed-form branches: log-covariance and time-domain features of windows."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOADING = 1e-3
-"""Part of the mean channel power that is added to every covariance's diagonal, so that a dead channel or fewer
-samples than channels still give a logarithm."""
+"""Diagonal loading: fraction of the mean channel power that is added to every covariance's diagonal, so that the
+logarithm exists even with a dead channel or fewer samples than channels."""
 
 BAND_HZ, BAND_PART = 70.0, 0.35
-"""Where the two bands of ``band_covariance`` cross, in hertz, and at most as a part of half the rate: 35 Hz at 200 Hz.
-On real recordings 25 to 70 Hz did alike (``docs/recognition.md``)."""
+"""Crossover frequency of ``band_covariance`` in hertz, and its maximum as a fraction of the Nyquist frequency: 35 Hz at
+200 Hz. On real recordings 25 to 70 Hz did equally well (``docs/recognition.md``)."""
 BAND_SAMPLES = 3.0
-"""A window is split where it has so many samples for each channel."""
+"""A window is split into bands if it has at least this many samples per channel."""
 
 
 def log_covariance(windows: NDArray[np.floating], *, with_mean: bool = False) -> NDArray[np.float32]:
@@ -35,14 +35,14 @@ def log_covariance(windows: NDArray[np.floating], *, with_mean: bool = False) ->
 
     Returns
     -------
-    Float32 ``(N, C (C + 1) / 2)``, with ``C + 1`` in place of ``C`` when ``with_mean``; off-diagonal entries are
+    Float32 ``(N, C (C + 1) / 2)``, with ``C + 1`` instead of ``C`` when ``with_mean``; off-diagonal entries are
     multiplied by the root of 2, so that the vector's length is the matrix's norm.
     """
     n, n_channels, length = windows.shape
     if with_mean:
         windows = np.concatenate([windows, np.ones((n, 1, length), np.float32)], axis=1)
         n_channels += 1
-    # In float64: the logarithm magnifies rounding in float32, which the order of adding decides, to 1e-4 in the result.
+    # In float64: the logarithm magnifies float32 rounding, which depends on the summation order, to 1e-4 in the result.
     wide = windows.astype(np.float64)
     covariance = wide @ wide.transpose(0, 2, 1)
     covariance *= 1.0 / length
@@ -50,55 +50,55 @@ def log_covariance(windows: NDArray[np.floating], *, with_mean: bool = False) ->
     diagonal += LOADING / n_channels * diagonal.sum(axis=1, keepdims=True) + 1e-9
     values, vectors = np.linalg.eigh(covariance)
     logs = (vectors * np.log(np.maximum(values, 1e-12))[:, None, :]) @ vectors.transpose(0, 2, 1)
-    places, factor = _upper_triangle(n_channels)
-    return np.asarray(logs.reshape(n, -1)[:, places] * factor, dtype=np.float32)
+    indices, factor = _upper_triangle(n_channels)
+    return np.asarray(logs.reshape(n, -1)[:, indices] * factor, dtype=np.float32)
 
 
 @lru_cache(maxsize=32)
 def _upper_triangle(size: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return the places of a flat matrix's upper triangle, and the factor that keeps its norm."""
+    """Return the indices of a flat matrix's upper triangle, and the factors that preserve its norm."""
     rows, columns = np.triu_indices(size)
     return rows * size + columns, np.where(rows == columns, 1.0, np.sqrt(2.0))
 
 
-def band_covariance(windows: NDArray[np.float32], crossing: float, *, with_mean: bool = False) -> NDArray[np.float32]:
-    """Return ``log_covariance`` of a window's slow and of its fast part, side by side.
+def band_covariance(windows: NDArray[np.float32], crossover: float, *, with_mean: bool = False) -> NDArray[np.float32]:
+    """Return ``log_covariance`` of a window's low band and of its high band, side by side.
 
-    What a covariance alone does not tell is how fast the signal is. Two small matrices say as much of it as one of
-    channels joined by delayed copies of themselves, for less than half of the time (``docs/recognition.md``).
+    A covariance alone holds no spectral information. Two small matrices hold as much of it as one of the channels and
+    delayed copies of them, for less than half of the computing time (``docs/recognition.md``).
 
     Parameters
     ----------
     windows
         Float32 ``(N, C, T)``, scaled to comparable channels.
-    crossing
-        Frequency that both parts hold half of, as a part of the rate; 0 for no split.
+    crossover
+        Crossover frequency, at which both bands have half of the power, as a fraction of the rate; 0 for no split.
     with_mean
         As ``log_covariance``; only without a split.
 
     Returns
     -------
-    Float32 ``(N, C (C + 1))``, or what ``log_covariance`` gives when nothing is split.
+    Float32 ``(N, C (C + 1))``, or the result of ``log_covariance`` without a split.
     """
-    if crossing <= 0:
+    if crossover <= 0:
         return log_covariance(windows, with_mean=with_mean)
     n, n_channels, length = windows.shape
-    # In float64, so that the order of adding, which depends on how many windows there are, shows in no probability.
-    split = windows.astype(np.float64).reshape(n * n_channels, length) @ _band_filters(length, crossing)
-    parts = split.reshape(n, n_channels, 2, length).transpose(0, 2, 1, 3).reshape(2 * n, n_channels, length)
-    return log_covariance(parts).reshape(n, -1)
+    # In float64, so that the summation order, which depends on the number of windows, affects no probability.
+    split = windows.astype(np.float64).reshape(n * n_channels, length) @ _band_filters(length, crossover)
+    bands = split.reshape(n, n_channels, 2, length).transpose(0, 2, 1, 3).reshape(2 * n, n_channels, length)
+    return log_covariance(bands).reshape(n, -1)
 
 
 @lru_cache(maxsize=64)
-def _band_filters(length: int, crossing: float) -> NDArray[np.float64]:
-    """Return what turns a window into its slow and its fast part, ``(T, 2 T)``.
+def _band_filters(length: int, crossover: float) -> NDArray[np.float64]:
+    """Return the matrix that splits a window into its low and its high band, ``(T, 2 T)``.
 
-    First-order slopes over the window's cosine transform, in which the parts' powers add up to the whole.
+    First-order slopes over the window's cosine transform; the bands' powers add up to the whole.
     """
     order = np.arange(length)
     cosines = np.cos(np.pi * (order[:, None] + 0.5) * order / length) * np.sqrt(2.0 / length)
     cosines[:, 0] /= np.sqrt(2.0)
-    ratio = order / (2 * length * crossing)
+    ratio = order / (2 * length * crossover)
     slow = 1.0 / np.sqrt(1.0 + ratio**2)
     filters = np.concatenate([cosines * slow, cosines * (ratio * slow)], axis=1)
     filters.setflags(write=False)
@@ -106,14 +106,14 @@ def _band_filters(length: int, crossing: float) -> NDArray[np.float64]:
 
 
 def choose_crossover_hz(n_channels: int, window_samples: int, rate_hz: float) -> float:
-    """Return where a window of raw signals is split, as a part of the rate; 0 when it is too short for its channels."""
+    """Return the crossover frequency as a fraction of the rate; 0 when windows are too short for their channels."""
     if window_samples < BAND_SAMPLES * n_channels:
         return 0.0
     return float(np.float32(min(BAND_HZ, BAND_PART * rate_hz / 2) / rate_hz))
 
 
 def lagged(windows: NDArray[np.float32], lags: Sequence[int]) -> NDArray[np.float32]:
-    """Return windows whose channels are joined by themselves some samples earlier: what classifiers before bands used.
+    """Return windows with delayed copies of their channels added, as classifiers before band splitting used them.
 
     Parameters
     ----------
@@ -153,5 +153,5 @@ def time_domain(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     level = np.log(np.abs(windows).mean(axis=2) + floor)
     path = np.log(np.abs(step).sum(axis=2) / length + floor)
     crossings = (windows[:, :, 1:] * windows[:, :, :-1] < 0).sum(axis=2) / length
-    turns = (step[:, :, 1:] * step[:, :, :-1] < 0).sum(axis=2) / length
-    return np.concatenate([level, path, crossings, turns], axis=1).astype(np.float32)
+    slope_changes = (step[:, :, 1:] * step[:, :, :-1] < 0).sum(axis=2) / length
+    return np.concatenate([level, path, crossings, slope_changes], axis=1).astype(np.float32)

@@ -1,7 +1,7 @@
-"""What a gap is: one rule for text, boards and files.
+"""Definition of a gap: one rule for text, boards and files.
 
-``ingest`` and the readers of files decide by it once, and keep what they decided (``starts_run``); whoever reads
-samples later follows that flag.
+``ingest`` and the readers of files apply it once, and store the result (``starts_run``); all later readers of samples
+use that flag.
 """
 
 from __future__ import annotations

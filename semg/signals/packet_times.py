@@ -2,8 +2,9 @@
 
 A Bluetooth armband stamps a packet of two samples once; a sketch that reads faster than its clock ticks repeats a
 millisecond. The samples of a packet are spread over it at the device's own spacing: the first keeps the stamp, each
-further one follows by a step. The step is the nominal period until some packets have shown the spacing. A stamp that
-the spread has already passed continues it by a slightly shorter step: times grow strictly, and the lead dies out.
+further one follows by a step. The step is the nominal period until the spacing has been estimated from some packets.
+After a stamp that the spread has already passed, a slightly shorter step is used: times increase strictly, and the lead
+decays.
 
 Live, offline and in files the rule is this one, sample by sample, so that the same samples get the same times.
 """
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_LEAD_US = 1_000_000
-"""A time may be spread so far beyond its stamp. Beyond, the stamp stands still, and is no time of a sample."""
+"""Maximum lead of a spread time over its stamp. Beyond it, the stamp stands still, and is no time of a sample."""
 
 STAMP_US = 1000
 """Resolution of a stamp in milliseconds."""
@@ -69,7 +70,7 @@ class PacketTimes:
 
     @property
     def packet_size(self) -> int:
-        """How many samples a packet has, as most of the last ones had; 1 when that is not known."""
+        """Number of samples per packet, the mode of the last packets; 1 when unknown."""
         if len(self._packets) < _KNOWN_FROM:
             return 1
         sizes = [n for _, n in self._packets]
@@ -77,7 +78,7 @@ class PacketTimes:
 
     @property
     def resolution_us(self) -> int:
-        """How far stamps lie apart at least: no time is known better."""
+        """Smallest step between stamps, which limits the resolution of the times."""
         if len(self._packets) < _KNOWN_FROM:
             return STAMP_US
         return max(STAMP_US, round(sum(length for length, _ in self._packets) / len(self._packets)))
@@ -88,7 +89,7 @@ class PacketTimes:
         return self._step_us
 
     def set_period(self, period_us: float) -> None:
-        """Take over the nominal period of a device that was changed."""
+        """Set the nominal period of a changed device."""
         self._period_us = period_us
         self._measure()
 
@@ -118,14 +119,14 @@ class PacketTimes:
         return self.newest_us
 
     def resume(self, newest_us: int) -> None:
-        """Go on behind samples that were alone in their packets."""
+        """Continue after samples that were alone in their packets."""
         self.stamp_us = self.newest_us = newest_us
         self.n_in_packet = 1
         self._packets.clear()
         self._measure()
 
     def _close(self, next_us: int) -> None:
-        """Learn from a packet that has ended. One that a gap follows says nothing."""
+        """Update the estimates from a completed packet, unless a gap follows it."""
         length_us = next_us - self.stamp_us
         if self.n_in_packet == 1:
             self._packets.clear()
@@ -142,19 +143,19 @@ class PacketTimes:
 
 
 def spread(stamps_us: NDArray[np.int64], period_us: float) -> NDArray[np.int64]:
-    """Return strictly growing times of samples in order, where several may have one stamp.
+    """Return strictly increasing times of samples in order, where several may have the same stamp.
 
     Parameters
     ----------
     stamps_us
-        Stamps that do not fall, µs, int64 ``(n,)``.
+        Non-decreasing stamps, µs, int64 ``(n,)``.
     period_us
         The nominal period.
 
     Raises
     ------
     ValueError
-        A stamp falls, or stands still for more than ``MAX_LEAD_US`` of samples; the text names the index.
+        A stamp decreases, or stands still for more than ``MAX_LEAD_US`` of samples; the text names the index.
     """
     steps = np.diff(stamps_us)
     if (steps > 0).all():

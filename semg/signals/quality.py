@@ -1,4 +1,4 @@
-"""Whether a signal is worth recording: per channel flat, saturated, mains hum, noise; per stream rate and gaps."""
+"""Assess signal quality: per channel flat, saturated, mains hum, noise; per stream rate and gaps."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MIN_SECONDS = 0.5
 SATURATED_FAIR, SATURATED_BAD = 0.002, 0.05
 """Share of samples at an end of the ADC's range."""
 HUM_SHARE = 0.5
-"""Share of the power that lies at the mains frequency and its harmonics before hum is a reason to look."""
+"""Share of the power at the mains frequency and its harmonics above which hum is reported."""
 HUM_FAIR, HUM_BAD = 0.005, 0.03
-"""Amplitude (RMS) of the hum, as a part of the ADC's range."""
+"""Amplitude (RMS) of the hum, as a fraction of the ADC's range."""
 NOISE_FAIR, NOISE_BAD = 0.08, 0.2
-"""RMS in the quietest tenth of the time, as a part of the ADC's range."""
+"""RMS in the quietest tenth of the time, as a fraction of the ADC's range."""
 RATE_FAIR, RATE_BAD = 0.03, 0.15
-"""Difference between the measured and the device's rate, as a part of the latter."""
+"""Difference between the measured and the device's rate, as a fraction of the latter."""
 LOSS_FAIR, LOSS_BAD = 0.01, 0.05
 """Share of samples that did not arrive."""
 _HALF_BAND_HZ = 1.5
@@ -33,7 +33,7 @@ _EDGE = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelQuality:
-    """What is to be said about one channel. Figures are parts of 1; ``rms`` is in the sensor's own unit."""
+    """Assessment of one channel. Figures are fractions of 1; ``rms`` is in the sensor's own unit."""
 
     channel: str
     level: Level
@@ -45,7 +45,7 @@ class ChannelQuality:
 
 @dataclass(frozen=True, slots=True)
 class StreamQuality:
-    """What is to be said about a stream as a whole."""
+    """Assessment of a stream as a whole."""
 
     level: Level
     reason: str
@@ -56,7 +56,7 @@ class StreamQuality:
 def assess_channels(
     samples: NDArray[np.float32], device: Device, *, has_quiet: bool = True
 ) -> tuple[ChannelQuality, ...]:
-    """Judge each channel of the last seconds of raw samples.
+    """Assess each channel from the last seconds of raw samples.
 
     Parameters
     ----------
@@ -65,11 +65,11 @@ def assess_channels(
     device
         Names of the channels, range of the ADC, kind of sensor, mains frequency.
     has_quiet
-        Whether quiet moments can be expected, whose noise is judged; not in a performance that fills the time.
+        Whether quiet intervals can be expected, whose noise is assessed; not during a continuous performance.
 
     Returns
     -------
-    One judgement a channel; the worst finding gives the level and the reason.
+    One assessment per channel; the worst finding determines the level and the reason.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def assess_channels(
 
 
 def assess_stream(server_us: NDArray[np.int64], rate_hz: float, window_s: float) -> StreamQuality:
-    """Judge whether samples come at the device's rate and without loss.
+    """Assess whether samples arrive at the device's rate and without loss.
 
     Parameters
     ----------
@@ -109,14 +109,14 @@ def assess_stream(server_us: NDArray[np.int64], rate_hz: float, window_s: float)
         return StreamQuality("bad", rate_text, measured_hz, loss)
     if loss > LOSS_FAIR:
         level: Level = "bad" if loss > LOSS_BAD else "fair"
-        return StreamQuality(level, f"{loss:.1%} of the samples are lost on the way", measured_hz, loss)
+        return StreamQuality(level, f"{loss:.1%} of the samples are lost in transit", measured_hz, loss)
     if off > RATE_FAIR:
         return StreamQuality("fair", rate_text, measured_hz, loss)
     return StreamQuality("good", f"{measured_hz:.0f} samples/s, nothing lost", measured_hz, loss)
 
 
 def worst(levels: Sequence[Level]) -> Level:
-    """Return the worst of some levels; ``good`` of none."""
+    """Return the worst of some levels; ``good`` if there is none."""
     order: tuple[Level, ...] = ("good", "fair", "bad")
     return order[max((order.index(level) for level in levels), default=0)]
 
@@ -175,7 +175,7 @@ def _hum(centred: NDArray[np.float64], device: Device) -> tuple[float, float]:
 
 
 def _floor(centred: NDArray[np.float64], rate_hz: float) -> float:
-    """Return the RMS of the quietest tenth of 100 ms pieces, each about its own mean."""
+    """Return the RMS of the quietest tenth of 100 ms segments, each about its own mean."""
     length = max(2, round(0.1 * rate_hz))
-    pieces = centred[: len(centred) // length * length].reshape(-1, length)
-    return float(np.quantile(pieces.std(axis=1), 0.1))
+    segments = centred[: len(centred) // length * length].reshape(-1, length)
+    return float(np.quantile(segments.std(axis=1), 0.1))

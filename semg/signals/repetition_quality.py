@@ -1,4 +1,4 @@
-"""How good the repetitions of a recorded session are: what a choice of training data shows."""
+"""Assess the quality of a recorded session's repetitions, shown when training data are chosen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BAD_SHARE, FAIR_SHARE = 0.2, 0.1
 
 @dataclass(frozen=True, slots=True)
 class RepetitionQuality:
-    """What is to be said of a repetition, with each channel's RMS, float64 ``(n_channels,)``."""
+    """Assessment of a repetition, with each channel's RMS, float64 ``(n_channels,)``."""
 
     gesture: str
     level: Level
@@ -31,12 +31,12 @@ class RepetitionQuality:
 def judge_repetition(
     blocks: Sequence[Block], gesture: str, length_s: float, device: Device, rate_hz: float
 ) -> RepetitionQuality:
-    """Judge the samples of one repetition.
+    """Assess the samples of one repetition.
 
     Parameters
     ----------
     blocks
-        In time order; late ones and those of another number of channels are left out.
+        In time order; late ones and those with another number of channels are ignored.
     device
         Its channels, range, kind of sensor and mains frequency; ``rate_hz`` is the session's.
     """
@@ -54,7 +54,7 @@ def judge_repetition(
 
 
 def compare_with_rest(judged: Mapping[int, RepetitionQuality]) -> dict[int, RepetitionQuality]:
-    """Return the judgements again, those of performances that are as quiet as rest marked for a look."""
+    """Return the assessments, with performances that are as quiet as rest marked for review."""
     rests = [each.rms for each in judged.values() if each.gesture == REST and each.rms.any()]
     if not rests:
         return dict(judged)
@@ -67,7 +67,7 @@ def compare_with_rest(judged: Mapping[int, RepetitionQuality]) -> dict[int, Repe
 
 
 def judge_session(judged: Sequence[RepetitionQuality]) -> tuple[Level, str]:
-    """Return a session's level and the reason that most of its repetitions have for it."""
+    """Return a session's level and the most frequent reason among its repetitions."""
     if not judged:
         return "fair", "nothing is labelled"
     bad = [each for each in judged if each.level == "bad"]

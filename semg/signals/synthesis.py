@@ -1,8 +1,8 @@
 """A seeded synthetic forearm: signals with the structure of surface EMG, for demos, load and tests.
 
-Muscles lie around the forearm; a gesture is a pattern of their activations. Each muscle gives band-limited noise
-under an amplitude envelope, and reaches every electrode by the distance between them around the arm. A session
-turns the band a little, changes each electrode's gain, tires the muscles, and adds mains hum, baseline drift and
+Muscles lie around the forearm; a gesture is a pattern of their activations. Each muscle emits band-limited noise
+with an amplitude envelope, and reaches every electrode by the distance between them around the arm. A session
+rotates the band a little, changes each electrode's gain, tires the muscles, and adds mains hum, baseline drift and
 noise before the converter clips and quantises. It is a model of the difficulties of the task, not of physiology.
 """
 
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, REST, CapturePlan, PlanStep, Sensor
-from semg.signals.dataset import LabelledSamples, number_stretches
 
 DEFAULT_GESTURES = (REST, "fist", "open_hand", "flexion", "extension", "pinch")
 N_MUSCLES = 8
@@ -40,7 +39,7 @@ _BLOCK = 4096
 
 @dataclass(frozen=True, slots=True)
 class SyntheticSession:
-    """Samples with what the person was asked to do.
+    """Samples with the gestures that the person was prompted to perform.
 
     Attributes
     ----------
@@ -61,12 +60,12 @@ class SyntheticSession:
 
 
 def make_plan(gestures: Sequence[str] = DEFAULT_GESTURES, repetitions: int = 5, seconds: float = 3.0) -> CapturePlan:
-    """Return a plan in which all gestures follow each other, as often as ``repetitions`` says."""
+    """Return a plan in which all gestures follow each other ``repetitions`` times."""
     names = [(gesture, number) for number in range(1, repetitions + 1) for gesture in gestures]
     return CapturePlan(
         tuple(
-            PlanStep(gesture, number, place * seconds, (place + 1) * seconds)
-            for place, (gesture, number) in enumerate(names)
+            PlanStep(gesture, number, index * seconds, (index + 1) * seconds)
+            for index, (gesture, number) in enumerate(names)
         )
     )
 
@@ -77,13 +76,13 @@ class SyntheticArm:
     Parameters
     ----------
     seed
-        The person: where muscles lie, how strong they are, how gestures are performed.
+        Determines the person: positions and strengths of the muscles, and the performance of gestures.
     channels
         Electrodes around the arm, 1 to 16.
     rate_hz
         50 to 2000.
     sensor
-        ``raw`` gives EMG around the middle of the converter's range, ``envelope`` a rectified and smoothed one.
+        ``raw`` yields EMG around the middle of the converter's range, ``envelope`` a rectified and smoothed one.
     adc_min, adc_max
         Range of the converter; values are rounded and clipped to it.
     mains_hz
@@ -120,7 +119,7 @@ class SyntheticArm:
         self.patterns = {name: self._pattern(name) for name in self.gestures}
 
     def _pattern(self, gesture: str) -> NDArray[np.float64]:
-        """Return the activations of a gesture, ``(N_MUSCLES,)``: the usual ones with a personal touch."""
+        """Return the activations of a gesture, ``(N_MUSCLES,)``: typical ones with personal variation."""
         rng = np.random.default_rng([self.seed, 2, zlib.crc32(gesture.encode())])
         known = ACTIVATIONS.get(gesture)
         usual = np.array(known) if known else rng.uniform(0.08, 0.7, N_MUSCLES)
@@ -134,32 +133,22 @@ class SyntheticArm:
         index
             Which sitting of this person: another placement of the band, another day.
         plan
-            The prompts; ``make_plan`` of this arm's gestures when not given.
+            The prompts; by default ``make_plan`` of this arm's gestures.
         """
         plan = plan or make_plan(self.gestures)
         wearing = _Wearing(self, index, fatigue_s=max(60.0, plan.duration_s))
-        parts = [wearing.perform(step) for step in _steps_with_pauses(plan)]
+        chunks = [wearing.perform(step) for step in _steps_with_pauses(plan)]
         return SyntheticSession(
-            np.concatenate([part.samples for part in parts]),
-            np.concatenate([part.device_ms for part in parts]),
-            np.concatenate([part.gestures for part in parts]),
-            np.concatenate([part.repetitions for part in parts]),
-        )
-
-    def labelled_session(self, index: int = 1, plan: CapturePlan | None = None) -> LabelledSamples:
-        """Return a whole session as training and evaluation take it; parameters as ``session``."""
-        made = self.session(index, plan)
-        stretch, stretches = number_stretches(made.gestures, made.repetitions, f"synthetic-{self.seed}-{index}")
-        names = tuple(f"a{channel}" for channel in range(self.channels))
-        starts_run = np.arange(len(stretch)) == 0
-        return LabelledSamples(
-            made.samples, starts_run, stretch, stretches, names, self.rate_hz, self.sensor, self.mains_hz
+            np.concatenate([part.samples for part in chunks]),
+            np.concatenate([part.device_ms for part in chunks]),
+            np.concatenate([part.gestures for part in chunks]),
+            np.concatenate([part.repetitions for part in chunks]),
         )
 
     def stream(
         self, index: int = 3, plan: CapturePlan | None = None, chunk_samples: int = 10, start_ms: int = 0
     ) -> Iterator[SyntheticSession]:
-        """Yield a session without end in chunks, the plan repeated; time and repetition numbers go on.
+        """Yield an endless session in chunks, with the plan repeated; time and repetition numbers continue.
 
         Parameters
         ----------
@@ -211,8 +200,8 @@ class _Wearing:
         self.inner_hz = arm.rate_hz * self.times
         turned = self.rng.normal(0, np.deg2rad(7.0))
         angle = 2 * np.pi * np.arange(arm.channels) / max(arm.channels, 3) + turned
-        apart = np.angle(np.exp(1j * (angle[:, None] - arm.muscle_angle[None, :])))
-        reach = np.exp(-0.5 * (apart / arm.muscle_width) ** 2) + 0.06
+        angle_difference = np.angle(np.exp(1j * (angle[:, None] - arm.muscle_angle[None, :])))
+        reach = np.exp(-0.5 * (angle_difference / arm.muscle_width) ** 2) + 0.06
         self.mixing = reach * arm.muscle_gain * np.exp(self.rng.normal(0, 0.12, (arm.channels, 1)))
         top_hz = min(150.0, 0.45 * self.inner_hz)
         self.band = signal.butter(2, [min(20.0, 0.4 * top_hz), top_hz], "bandpass", fs=self.inner_hz, output="sos")
@@ -240,13 +229,13 @@ class _Wearing:
         force = np.exp(self.rng.normal(0, 0.4))
         wanted = pattern * force * np.exp(self.rng.normal(0, 0.2, N_MUSCLES))
         reaction = round(self.rng.uniform(*REACTION_S) * self.inner_hz)
-        parts, made = [], 0
+        chunks, made = [], 0
         while made < n:
             count = min(n - made, _BLOCK)
-            parts.append(self._make(count, wanted, reaction - made * self.times))
+            chunks.append(self._make(count, wanted, reaction - made * self.times))
             made += count
         self.target = wanted
-        samples = np.concatenate(parts) if parts else np.empty((0, arm.channels), np.float32)
+        samples = np.concatenate(chunks) if chunks else np.empty((0, arm.channels), np.float32)
         first = self.done - n
         device_ms = self.start_ms + np.rint(np.arange(first, self.done) * 1000.0 / arm.rate_hz).astype(np.int64)
         return SyntheticSession(samples, device_ms, np.full(n, name), np.full(n, step.number, np.int64))

@@ -1,4 +1,4 @@
-"""Where windows lie in a stream, and how they are cut from it, live and offline by the same grid.
+"""Cut windows from a stream, live and offline on the same grid.
 
 The grid is counted from the last reset of the conditioning: window ``k`` ends, inclusive, at sample
 ``settle_samples + window_samples - 1 + k * hop_samples`` after it.
@@ -15,12 +15,6 @@ from semg.domain import ConditioningSpec, WindowSpec
 from semg.signals.conditioning import Conditioner
 
 
-def window_ends(spec: WindowSpec, n_samples: int) -> NDArray[np.int64]:
-    """Return the index of the last sample of every window in a run of ``n_samples`` since a reset; int64 ``(N,)``."""
-    first = spec.settle_samples + spec.window_samples - 1
-    return np.arange(first, n_samples, spec.hop_samples, dtype=np.int64)
-
-
 def cut(conditioned: NDArray[np.float32], ends: NDArray[np.int64], spec: WindowSpec) -> NDArray[np.float32]:
     """Return the windows that end at given samples.
 
@@ -31,7 +25,7 @@ def cut(conditioned: NDArray[np.float32], ends: NDArray[np.int64], spec: WindowS
     ends
         Index of each window's last sample, int64 ``(N,)``; none below ``window_samples - 1``.
     spec
-        Tells the window's length ``T``.
+        Determines the window's length ``T``.
 
     Returns
     -------
@@ -45,9 +39,9 @@ def cut(conditioned: NDArray[np.float32], ends: NDArray[np.int64], spec: WindowS
 
 
 class StreamWindower:
-    """Cuts a stream that comes in chunks into the windows of the grid; one thread at a time.
+    """Cuts a stream that arrives in chunks into the windows of the grid; one thread at a time.
 
-    Holds the last ``window_samples - 1`` samples and never more than one chunk beside them.
+    Buffers the last ``window_samples - 1`` samples and at most one chunk in addition.
     """
 
     def __init__(self, spec: WindowSpec, n_channels: int) -> None:
@@ -66,11 +60,11 @@ class StreamWindower:
 
     @property
     def samples_until_due(self) -> int:
-        """How many more samples complete the next window."""
+        """Number of samples until the next window is complete."""
         return self._next_end + 1
 
     def push(self, conditioned: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the windows that become complete with a chunk.
+        """Return the windows that a chunk completes.
 
         Parameters
         ----------
@@ -93,7 +87,7 @@ class StreamWindower:
         return cut(held, ends + (len(held) - n), self.spec), ends
 
     def _append(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what is held with the chunk at its end, and keep the tail that later windows need."""
+        """Append the chunk to the buffered samples, return both, and keep the tail that later windows need."""
         n = len(chunk)
         if self._filled + n > len(self._buffer):
             kept = min(self._keep, self._filled)
@@ -117,7 +111,7 @@ class WindowStream:
     conditioning, spec
         As stored with the classifier.
     columns
-        Which columns of a sample are the classifier's channels, in its order.
+        Indices of the classifier's channels in a sample, in its order.
     """
 
     def __init__(self, conditioning: ConditioningSpec, spec: WindowSpec, columns: Sequence[int]) -> None:
@@ -127,25 +121,25 @@ class WindowStream:
         self._windower = StreamWindower(spec, len(self.columns))
 
     def push(self, samples: NDArray[np.float32], starts_run: bool) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the windows that become complete with a chunk; see ``StreamWindower.push``.
+        """Return the windows that a chunk completes; see ``StreamWindower.push``.
 
         Parameters
         ----------
         samples
             Float32 ``(n, all channels of the device)``.
         starts_run
-            True when the chunk does not continue the previous one: conditioning and grid start anew.
+            True when the chunk does not continue the previous one: conditioning and grid are reset.
         """
         if starts_run:
             self.reset()
         return self._windower.push(self._conditioner.process(samples[:, self.columns]))
 
     def reset(self) -> None:
-        """Start anew: the next sample is the first of a run."""
+        """Reset: the next sample is the first of a run."""
         self._conditioner.reset()
         self._windower.reset()
 
     @property
     def samples_until_due(self) -> int:
-        """How many more samples complete the next window."""
+        """Number of samples until the next window is complete."""
         return self._windower.samples_until_due

@@ -1,5 +1,5 @@
 """Every SQL query of the project; one module per subject.
 
 Functions take an open transaction (``Transaction``, from ``pool.Pool.transaction``) as their first argument and
-never commit: the outer edge does. ``get_*`` raises ``NotFoundError``, ``find_*`` gives None.
+never commit: the outer edge does. ``get_*`` raises ``NotFoundError``, ``find_*`` returns None.
 """

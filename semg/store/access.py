@@ -1,4 +1,4 @@
-"""Who may see and do what: the one place that knows what an account's role and shares allow.
+"""Authorisation: the single module that decides what an account's role and shares allow.
 
 An admin may do everything. A researcher works with the profiles that are the researcher's own or shared with the
 researcher; giving one away or erasing it is for its owner. A viewer sees what is shared with the viewer, and changes
@@ -7,18 +7,17 @@ nothing: the transactions that a viewer's pages get are read-only (``Pool.read_o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from semg.domain import Profile
-from semg.errors import AccessError, ConflictError, NotFoundError
+from semg.errors import AccessError, NotFoundError
 from semg.store import profiles
 from semg.store.accounts import Account
 from semg.store.logins import HOLDS
 from semg.store.pool import Transaction, execute, one, rows
 
 Right = Literal["see", "work", "own"]
-"""``see``: look at everything of a profile. ``work``: record, train, change. ``own``: also share and erase."""
+"""``see``: view everything of a profile. ``work``: record, train, change. ``own``: also share and erase."""
 
 
 def list_visible(tx: Transaction, account: Account) -> list[Profile]:
@@ -40,31 +39,31 @@ def require(tx: Transaction, account: Account, user_id: int, right: Right = "see
     AccessError
         The account sees the profile, and may not do this with it.
     """
-    asked = {"account": account.account_id, "user": user_id, "login": None}
-    _judge(one(tx, _STANDING, asked), account, user_id, right)
+    parameters = {"account": account.account_id, "user": user_id, "login": None}
+    _judge(one(tx, _STANDING, parameters), account, user_id, right)
 
 
 def require_still(
     tx: Transaction, account: Account, login_id: int, user_id: int | None = None, right: Right = "see"
 ) -> None:
-    """Refuse what an account may not do any more: what is known of it may be older than what was changed since.
+    """Refuse what an account may not do any more: the caller's copy of it may be outdated.
 
-    One query. Nothing is asked of a profile when none is named.
+    One query. Without a profile only the account is checked.
 
     Parameters
     ----------
     login_id
-        The login in which this is asked.
+        The login of the request.
 
     Raises
     ------
     NotFoundError
         As ``require``.
     AccessError
-        The login has ended, for whatever reason; the account has another role since; or as ``require``.
+        The login has ended; the account's role has changed; or as ``require``.
     """
-    asked = {"account": account.account_id, "user": user_id, "login": login_id}
-    row = one(tx, _STANDING, asked)
+    parameters = {"account": account.account_id, "user": user_id, "login": login_id}
+    row = one(tx, _STANDING, parameters)
     if row is None or not row.holds or row.role != account.role:
         raise AccessError("this login has ended, or the account was changed; reload the page")
     if user_id is not None:
@@ -78,7 +77,7 @@ def _judge(row: Any, account: Account, user_id: int, right: Right) -> None:
     if right != "see":
         require_work(account)
     if right == "own" and not (is_admin or is_owner):
-        raise AccessError("only who made a profile, or an admin, may share or erase it")
+        raise AccessError("only a profile's owner or an admin may share or delete it")
 
 
 def require_work(account: Account) -> None:
@@ -87,10 +86,10 @@ def require_work(account: Account) -> None:
     Raises
     ------
     AccessError
-        The account may look only.
+        The account is read-only.
     """
     if account.role == "viewer":
-        raise AccessError("this account may look and change nothing; an admin can give it the role researcher")
+        raise AccessError("this account has read-only access; an admin can give it the role researcher")
 
 
 def require_admin(account: Account) -> None:
@@ -102,7 +101,7 @@ def require_admin(account: Account) -> None:
         The account is no admin.
     """
     if account.role != "admin":
-        raise AccessError("this is for admins; ask one of them")
+        raise AccessError("only admins may do this; ask one of them")
 
 
 def set_owner(tx: Transaction, user_id: int, account_id: int | None) -> None:
@@ -142,35 +141,9 @@ def add_share(tx: Transaction, user_id: int, account_id: int) -> None:
 
 
 def remove_share(tx: Transaction, user_id: int, account_id: int) -> bool:
-    """End a share, and tell whether there was one."""
+    """End a share, and return whether there was one."""
     statement = "DELETE FROM profile_shares WHERE user_id = %s AND account_id = %s"
     return execute(tx, statement, (user_id, account_id)) > 0
-
-
-def set_shares(tx: Transaction, user_id: int, account_ids: Sequence[int]) -> None:
-    """Share a profile with these accounts and with no others.
-
-    Raises
-    ------
-    ConflictError
-        The profile or an account is gone.
-    """
-    wanted = sorted(set(account_ids))
-    execute(
-        tx, "DELETE FROM profile_shares WHERE user_id = %s AND NOT account_id = ANY(%s::bigint[])", (user_id, wanted)
-    )
-    there = execute(
-        tx,
-        """
-        INSERT INTO profile_shares (user_id, account_id)
-        SELECT p.user_id, a.account_id FROM profiles p, accounts a
-        WHERE p.user_id = %s AND a.account_id = ANY(%s::bigint[])
-        ON CONFLICT (user_id, account_id) DO UPDATE SET account_id = excluded.account_id
-        """,
-        (user_id, wanted),
-    )
-    if there != len(wanted):
-        raise ConflictError("the profile or one of the accounts is gone; look again")
 
 
 _STANDING = f"""

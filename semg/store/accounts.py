@@ -22,7 +22,7 @@ _COLUMNS = "account_id, login, password_hash, role, password_changed_at, failed_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Someone who logs in."""
+    """An account of somebody who logs in."""
 
     account_id: int
     login: str
@@ -59,7 +59,7 @@ def count_accounts(tx: Transaction) -> int:
 
 
 def insert_account(tx: Transaction, login: str, password_hash: str, role: str = "admin") -> int:
-    """Make an account, and give its number.
+    """Create an account, and return its number.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def insert_account(tx: Transaction, login: str, password_hash: str, role: str = 
     """
     login = checks.name("login", login, 100, is_login=True)
     if role not in ROLES:
-        raise InvalidValueError("role", f"expected {', '.join(ROLES)}, got {role!r}")
+        raise InvalidValueError("role", f"choose one of the roles {', '.join(ROLES)} (now {role!r})")
     made = one(
         tx,
         """
@@ -80,21 +80,26 @@ def insert_account(tx: Transaction, login: str, password_hash: str, role: str = 
         (login, password_hash, role),
     )
     if made is None:
-        raise ConflictError(f"login: {login!r} exists already; choose another one")
+        raise ConflictError(f"choose another login: {login!r} already exists")
     return int(made.account_id)
 
 
-def update_password(
-    tx: Transaction, account_id: int, password_hash: str, *, rehash: bool = False, keep_login: int | None = None
-) -> None:
+def update_hash(tx: Transaction, account_id: int, password_hash: str, *, before: str) -> None:
+    """Store a newer hash of the same password; nothing when the password was changed meanwhile."""
+    execute(
+        tx,
+        "UPDATE accounts SET password_hash = %s WHERE account_id = %s AND password_hash = %s",
+        (password_hash, account_id, before),
+    )
+
+
+def update_password(tx: Transaction, account_id: int, password_hash: str, *, keep_login: int | None = None) -> None:
     """Store a new hash; a new password also ends a lock and the account's logins.
 
     Parameters
     ----------
-    rehash
-        The same password with newer parameters: logins go on.
     keep_login
-        The login in which the password was changed goes on.
+        The login in which the password was changed stays valid.
 
     Raises
     ------
@@ -104,22 +109,15 @@ def update_password(
     changed = execute(
         tx,
         """
-        UPDATE accounts SET password_hash = %(hash)s,
-            password_changed_at = CASE WHEN %(rehash)s THEN password_changed_at ELSE clock_timestamp() END,
-            failed_logins = CASE WHEN %(rehash)s THEN failed_logins ELSE 0 END,
-            locked_until = CASE WHEN %(rehash)s THEN locked_until END
-        WHERE account_id = %(account)s
+        UPDATE accounts SET password_hash = %s, password_changed_at = clock_timestamp(), failed_logins = 0,
+            locked_until = NULL
+        WHERE account_id = %s
         """,
-        {"hash": password_hash, "rehash": rehash, "account": account_id},
+        (password_hash, account_id),
     )
     if changed == 0:
         raise NotFoundError(f"there is no account {account_id}")
-    if not rehash:
-        execute(
-            tx,
-            "DELETE FROM logins WHERE account_id = %s AND login_id IS DISTINCT FROM %s",
-            (account_id, keep_login),
-        )
+    execute(tx, "DELETE FROM logins WHERE account_id = %s AND login_id IS DISTINCT FROM %s", (account_id, keep_login))
 
 
 def update_account(tx: Transaction, account_id: int, *, role: str, disabled: bool) -> None:
@@ -133,7 +131,7 @@ def update_account(tx: Transaction, account_id: int, *, role: str, disabled: boo
         Nobody would be left who can manage accounts.
     """
     if role not in ROLES:
-        raise InvalidValueError("role", f"expected {', '.join(ROLES)}, got {role!r}")
+        raise InvalidValueError("role", f"choose one of the roles {', '.join(ROLES)} (now {role!r})")
     if role != "admin" or disabled:
         _require_another_admin(tx, account_id)
     changed = execute(
@@ -174,18 +172,18 @@ def _require_another_admin(tx: Transaction, account_id: int) -> None:
     )
     admins = {row.account_id for row in found}
     if admins == {account_id}:
-        raise ConflictError("this is the last admin: make another one first")
+        raise ConflictError("add another admin first: this is the last admin")
 
 
 def lock_s(failed: int) -> float:
-    """Return for how long the next failure after so many locks a login, in seconds; 0: not at all."""
+    """Return for how long the next failure after a number of failures locks a login, s; 0: not at all."""
     return min(MAX_LOCK_S, FIRST_LOCK_S * 2.0 ** min(failed - FREE_TRIES, 30)) if failed >= FREE_TRIES else 0.0
 
 
 def record_failed_login(tx: Transaction, login: str, now: datetime) -> Account | None:
-    """Count a try as failed, and give its account; None when there is none, or it is locked.
+    """Count an attempt as failed, and return its account; None when there is none, or it is locked.
 
-    Called before the password is looked at, and undone by ``record_successful_login``: many tries at the same
+    Called before the password is checked, and undone by ``record_successful_login``: many tries at the same
     moment cannot slip under the throttle together.
     """
     row = one(
@@ -210,7 +208,7 @@ def record_failed_login(tx: Transaction, login: str, now: datetime) -> Account |
 
 
 def record_successful_login(tx: Transaction, account_id: int) -> None:
-    """Forget the failed tries of an account."""
+    """Reset the failed attempts of an account."""
     execute(tx, "UPDATE accounts SET failed_logins = 0, locked_until = NULL WHERE account_id = %s", (account_id,))
 
 

@@ -1,4 +1,4 @@
-"""API tokens of accounts: random, shown once, stored as a hash, for a purpose and for a time.
+"""API tokens of accounts: random, shown once, stored as a hash, limited in purpose and time.
 
 A token has 256 random bits, so that a plain SHA-256 is as good as a slow hash and costs a request nothing.
 """
@@ -19,18 +19,18 @@ from semg.store.audit import Actor
 from semg.store.pool import Transaction, execute, one, rows
 
 PREFIX = "semg_"
-"""Every token begins with it: a scanner for secrets finds it, and nothing else is looked up."""
+"""Prefix of every token: secret scanners find it, and other strings are not looked up."""
 MAX_TOKENS = 50
 DEFAULT_DAYS, MAX_DAYS = 90, 365
 
 Scope = Literal["read", "predict", "metrics"]
-"""``read``: look and listen. ``predict``: predictions of a profile's model. ``metrics``: the API's counters."""
+"""``read``: data and live streams. ``predict``: predictions of a profile's model. ``metrics``: the API's counters."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """What is known of a token; the token itself is not."""
+    """The stored data of a token, without the token itself."""
 
     token_id: int
     name: str
@@ -42,7 +42,7 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token that was just made; ``text`` is what a program shows."""
+    """A token that was just created; ``text`` is the token."""
 
     token_id: int
     text: str
@@ -50,7 +50,7 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a valid token allows: to act as this account, for these purposes."""
+    """The rights of a valid token: to act as this account, for these purposes."""
 
     account: Account
     scopes: frozenset[str]
@@ -59,12 +59,12 @@ class Grant:
 def insert_token(
     tx: Transaction, account_id: int, name: str, scopes: Collection[str], days: int = DEFAULT_DAYS
 ) -> NewToken:
-    """Make a token of an account, and return it: the only time.
+    """Create a token of an account, and return it; it is not shown again.
 
     Parameters
     ----------
     scopes
-        What it is for; what the account may not, the token may not either.
+        Its purposes; the rights of the account limit them.
     days
         How long it lasts.
 
@@ -77,11 +77,11 @@ def insert_token(
     """
     name = checks.name("name", name, 100)
     if not scopes or not set(scopes) <= set(SCOPES):
-        raise InvalidValueError("scopes", f"expected one or more of {', '.join(SCOPES)}, got {sorted(scopes)}")
+        raise InvalidValueError("scopes", f"choose one or more of {', '.join(SCOPES)} (now {sorted(scopes)})")
     if not 1 <= days <= MAX_DAYS:
-        raise InvalidValueError("days", f"expected 1 to {MAX_DAYS} days, got {days}")
+        raise InvalidValueError("days", f"choose a life of 1 to {MAX_DAYS} days (now {days})")
     if len(list_tokens(tx, account_id)) >= MAX_TOKENS:
-        raise InvalidValueError("name", f"expected at most {MAX_TOKENS} tokens of an account; revoke one first")
+        raise InvalidValueError("name", f"revoke a token first: an account has at most {MAX_TOKENS}")
     token = PREFIX + secrets.token_urlsafe(32)
     made = one(
         tx,
@@ -93,7 +93,7 @@ def insert_token(
         (account_id, name, _hash(token), [scope for scope in SCOPES if scope in scopes], days),
     )
     if made is None:
-        raise ConflictError(f"name: a token called {name!r} exists already; choose another name")
+        raise ConflictError(f"choose another name: a token called {name!r} already exists")
     return NewToken(int(made.token_id), token)
 
 
@@ -122,7 +122,7 @@ def delete_token(tx: Transaction, account_id: int, token_id: int) -> None:
         The account has no such token.
     """
     if execute(tx, "DELETE FROM api_tokens WHERE account_id = %s AND token_id = %s", (account_id, token_id)) == 0:
-        raise NotFoundError("the token is gone already")
+        raise NotFoundError("this token has already been revoked")
 
 
 def revoke_tokens(tx: Transaction, account_id: int, actor: Actor) -> int:
@@ -134,7 +134,7 @@ def revoke_tokens(tx: Transaction, account_id: int, actor: Actor) -> int:
 
 
 def find_grant(tx: Transaction, token: str) -> Grant | None:
-    """Return what a token allows, and note that it was used, once an hour in the audit log.
+    """Return the rights of a token, and record its use, once an hour in the audit log.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a person's archive is made of: rows that no page needs all at once, in portions."""
+"""Contents of a person's data archive: rows that no page needs all at once, in batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _AT_ONCE = 5000
 
 
 def list_live_times(tx: Transaction, user_id: int) -> list[datetime]:
-    """Return the beginnings of the ten minutes in which live samples of a profile are stored, in order."""
+    """Return the start times of the ten-minute intervals with live samples of a profile, in order."""
     found = rows(
         tx,
         """
@@ -38,7 +38,7 @@ def list_senders(tx: Transaction, user_id: int) -> list[Any]:
 
 
 def iterate_decisions(pool: Pool, user_id: int) -> Iterator[list[Any]]:
-    """Yield all decisions of a profile in time order, a portion in a transaction of its own."""
+    """Yield all decisions of a profile in time order, each batch in a separate transaction."""
     behind: tuple[datetime | None, int] = (None, 0)
     while True:
         with pool.transaction() as tx:

@@ -1,4 +1,4 @@
-"""Who saw, exported, shared, changed and erased what: entries of numbers, added and never changed."""
+"""Audit log: who viewed, exported, shared, changed and erased what, in append-only entries of numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SEEN_AGAIN_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something: an account by its login, or else a service or a program with a token."""
+    """The actor of an entry: an account by its login, a service, or a program with a token."""
 
     login: str = ""
     service: str = ""
@@ -64,7 +64,7 @@ def record(
     session_id: int | None = None,
     **counts: int,
 ) -> None:
-    """Add an entry, in the transaction that does what it tells of.
+    """Add an entry, in the transaction of the action that it records.
 
     It is chained to the entry before it when the transaction commits (``chain_audit`` in ``db/postgres.sql``).
 

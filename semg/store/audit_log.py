@@ -1,4 +1,4 @@
-"""The audit log as a chain: every entry with its position and hash, in order."""
+"""The audit log as a hash chain: every entry with its position and hash, in order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from semg.store.pool import Transaction, execute, one, rows
 
 START = bytes(32)
-"""Stands for the hash before the first entry."""
+"""Used as the hash before the first entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Blocks cut: to a range of time, and to the length of a row."""
+"""Cut blocks to a time range, and to the length of a row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from semg.block_table import MAX_SPAN_US, STARTS_RUN, BlockTable
 
 
 def trimmed(table: BlockTable, since_us: int, until_us: int) -> BlockTable:
-    """Return the samples of a range of server time; those of a row are in time order."""
+    """Return the samples in a range of server time; those of a row are in time order."""
     if not len(table):
         return table
     counts = table.counts
@@ -31,17 +31,17 @@ def trimmed(table: BlockTable, since_us: int, until_us: int) -> BlockTable:
 
 
 def cut_long(table: BlockTable) -> BlockTable:
-    """Split blocks into parts shorter than ``MAX_SPAN_US`` whose first sample is the earliest, the last the latest."""
+    """Split blocks into chunks shorter than ``MAX_SPAN_US`` whose first sample is the earliest, the last the latest."""
     counts = table.counts
     starts = np.cumsum(counts) - counts
     first, last = table.device_us[starts], table.device_us[starts + counts - 1]
     low, high = np.minimum.reduceat(table.device_us, starts), np.maximum.reduceat(table.device_us, starts)
     if not bool(((last - first >= MAX_SPAN_US) | (low < first) | (high > last)).any()):
         return table
-    places: list[int] = []
+    positions: list[int] = []
     for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
-        places += [start + place for place in _cuts(table.device_us[start : start + count])]
-    cut = np.array(places, np.int64)
+        positions += [start + position for position in _cuts(table.device_us[start : start + count])]
+    cut = np.array(positions, np.int64)
     origin = np.searchsorted(starts, cut, side="right") - 1
     rows = table.rows[origin]
     rows["n_samples"] = np.diff(np.append(cut, table.n_samples))
@@ -51,7 +51,7 @@ def cut_long(table: BlockTable) -> BlockTable:
 
 
 def _cuts(times: NDArray[np.int64]) -> list[int]:
-    """Return where the parts of a block begin: a row's times grow, and cover less than ``MAX_SPAN_US``."""
+    """Return where the chunks of a block begin: a row's times increase, and span less than ``MAX_SPAN_US``."""
     back = np.append(np.flatnonzero(np.diff(times) < 0) + 1, len(times))
     cuts, at = [0], 0
     for end in back.tolist():

@@ -1,13 +1,13 @@
 """Rows of ``sample_blocks`` as PostgreSQL's binary COPY carries them: columns of many blocks to bytes, and back.
 
-What is done to all samples alike is done by numpy for all rows at once; a row costs a few slices. Measured against
+numpy converts the samples of all rows at once; a row costs a few slices. Measured against
 arrays (``bigint[]``, ``real[]``) on two cores: a third of the CPU in PostgreSQL, 22 instead of 55 bytes on disk for a
 sample of 8 channels, read back five times as fast (docs/decisions/storage.md).
 
-``steps`` holds the times behind the first sample, device times and then arrivals: as steps from sample to sample in
-16 bits where all of a row's fit, else as offsets from the first sample in 32 or 64 bits. ``samples`` holds the values
-sample by sample: as 16-bit integers where all of a row's are such, else as float32. Both big-endian, as PostgreSQL's
-own ``int2send`` and ``float4send`` write them; the columns' lengths tell which it is. Nothing is rounded.
+``steps`` holds the times after the first sample, device times and then arrivals: as steps from sample to sample in 16
+bits where all of a row's fit, otherwise as offsets from the first sample in 32 or 64 bits. ``samples`` holds the values
+sample by sample: as 16-bit integers if all of a row's are, otherwise as float32. Both big-endian, as PostgreSQL's own
+``int2send`` and ``float4send`` write them; the columns' lengths determine the format. Nothing is rounded.
 """
 
 from __future__ import annotations
@@ -68,21 +68,21 @@ def encoded_rows(table: BlockTable, session_id: int | None = None) -> bytes:
     heads = _heads(table, ends, widths, session_id)
     sizes = (value_widths * table.value_counts).astype(">i4").tobytes()
     head_bytes, head_size = heads.tobytes(), heads.itemsize
-    parts: list[bytes | memoryview] = [_HEADER]
+    chunks: list[bytes | memoryview] = [_HEADER]
     at = value_at = 0
     columns = (ends.tolist(), widths.tolist(), value_ends.tolist(), value_widths.tolist())
-    for place, (end, width, value_end, value_width) in enumerate(zip(*columns, strict=True)):
+    for index, (end, width, value_end, value_width) in enumerate(zip(*columns, strict=True)):
         device, received = times[width]
-        parts += (
-            head_bytes[place * head_size : (place + 1) * head_size],
+        chunks += (
+            head_bytes[index * head_size : (index + 1) * head_size],
             device[width * at : width * end],
             received[width * at : width * end],
-            sizes[4 * place : 4 * place + 4],
+            sizes[4 * index : 4 * index + 4],
             values[value_width][value_width * value_at : value_width * value_end],
         )
         at, value_at = end, value_end
-    parts.append(_TRAILER)
-    return b"".join(parts)
+    chunks.append(_TRAILER)
+    return b"".join(chunks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class _Row:
 
 
 def decoded_rows(data: bytes) -> BlockTable:
-    """Read what ``COPY (SELECT …) TO STDOUT`` gave: by segment, in a segment by time, then by arrival.
+    """Decode the output of ``COPY (SELECT …) TO STDOUT``, sorted by segment, then time, then arrival.
 
     Raises
     ------
@@ -112,13 +112,15 @@ def decoded_rows(data: bytes) -> BlockTable:
             raise StoreError("sample_blocks: what the server sent ends in the middle of a row") from exc
         found.append(row)
     found.sort(key=lambda row: (row.scalars[1], row.scalars[3] + row.scalars[2], row.scalars[4]))
-    return BlockTable.joined([_table(list(alike)) for _, alike in groupby(found, lambda r: (r.width, r.value_width))])
+    return BlockTable.joined(
+        [_table(list(rows_of_width)) for _, rows_of_width in groupby(found, lambda r: (r.width, r.value_width))]
+    )
 
 
 def _heads(
     table: BlockTable, ends: NDArray[np.int64], widths: NDArray[np.int64], session_id: int | None
 ) -> NDArray[np.void]:
-    """Return everything of the rows up to the size of ``steps``; each field stands behind its size."""
+    """Return the rows' fields up to the size of ``steps``; each field follows its size."""
     session: list[tuple[str, str]] = [("session_id_size", ">i4")]
     if session_id is not None:
         session.append(("session_id", ">i8"))
@@ -173,7 +175,7 @@ def _packed_times(
 def _packed_values(table: BlockTable) -> tuple[dict[int, memoryview], NDArray[np.int64]]:
     """Return the values in every width that a row needs, and each row's width in bytes."""
     values = np.ascontiguousarray(table.values, np.float32)
-    with np.errstate(invalid="ignore"):  # what does not fit becomes anything, which is seen by looking back
+    with np.errstate(invalid="ignore"):  # a value that does not fit becomes arbitrary, which the comparison finds
         short = values.astype(np.int16)
     exact = short.astype(np.float32).view(np.uint32) == values.view(np.uint32)
     if bool(exact.all()):
@@ -187,12 +189,12 @@ def _packed_values(table: BlockTable) -> tuple[dict[int, memoryview], NDArray[np
 
 
 def _view(values: NDArray[Any], kind: str) -> memoryview:
-    """Return values in another form as bytes; what does not fit there is not used."""
+    """Return values in another format as bytes; values that do not fit are not used."""
     return values.astype(kind).view(np.uint8).data
 
 
 def _row(data: bytes, at: int) -> tuple[_Row, int]:
-    # the number of fields first, then each field behind its size
+    # the number of fields first, then each field after its size
     _, *fields, steps_size = _READ_ROW.unpack_from(data, at)
     user_id, segment_id, starts_run, late, offset_us, device_us, received_us, n, channels = fields[1::2]
     at += _READ_ROW.size
@@ -222,17 +224,20 @@ def _row(data: bytes, at: int) -> tuple[_Row, int]:
     return row, values + size
 
 
-def _table(alike: list[_Row]) -> BlockTable:
+def _table(rows_of_width: list[_Row]) -> BlockTable:
     """Return rows whose columns have the same widths."""
-    rows = np.array([row.scalars for row in alike], ROW)
+    rows = np.array([row.scalars for row in rows_of_width], ROW)
     counts = rows["n_samples"].astype(np.int64)
-    kind, value_kind = _TIMES[alike[0].width], _VALUES[alike[0].value_width]
+    kind, value_kind = _TIMES[rows_of_width[0].width], _VALUES[rows_of_width[0].value_width]
     times = []
-    for name, parts in (("device_us", [row.device for row in alike]), ("received_us", [row.received for row in alike])):
-        offsets = np.frombuffer(b"".join(parts), kind).astype(np.int64)
-        if alike[0].width == 2:
+    for name, chunks in (
+        ("device_us", [row.device for row in rows_of_width]),
+        ("received_us", [row.received for row in rows_of_width]),
+    ):
+        offsets = np.frombuffer(b"".join(chunks), kind).astype(np.int64)
+        if rows_of_width[0].width == 2:
             np.cumsum(offsets, out=offsets)
             offsets -= np.repeat(offsets[np.cumsum(counts) - counts], counts)
         times.append(offsets + np.repeat(rows[name], counts))
-    values = np.frombuffer(b"".join([row.values for row in alike]), value_kind).astype(np.float32)
+    values = np.frombuffer(b"".join([row.values for row in rows_of_width]), value_kind).astype(np.float32)
     return BlockTable(rows, times[0], times[1], values)

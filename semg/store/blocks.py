@@ -26,7 +26,7 @@ _DAY_US = 86_400_000_000
 
 
 def copy_blocks(tx: Transaction, blocks: BlockTable | Iterable[Block], session_id: int | None = None) -> int:
-    """Write blocks, and give the number of rows.
+    """Write blocks, and return the number of rows.
 
     The caller has made sure that the profiles exist (``profiles.lock_consenting``). The days' partitions are made.
 
@@ -48,9 +48,9 @@ def copy_blocks(tx: Transaction, blocks: BlockTable | Iterable[Block], session_i
 
 
 def list_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime) -> list[Block]:
-    """Return what a profile's device sent, as blocks in time order, trimmed to ``[since, until)`` of server time.
+    """Return a profile's live samples as blocks in time order, trimmed to ``[since, until)`` of server time.
 
-    Segments follow one another whole, so that a block without ``starts_run`` continues the one before it that is not
+    Segments are not interleaved, so that a block without ``starts_run`` continues the one before it that is not
     late. A block that lost its first samples to the trimming does not start a run.
     Imported samples belong to their sessions and are not among these.
     """
@@ -58,19 +58,14 @@ def list_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime)
 
 
 def read_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime) -> BlockTable:
-    """Return what ``list_blocks`` gives, as columns."""
+    """Return the blocks of ``list_blocks`` as columns."""
     query = "user_id = %s AND session_id IS NULL AND started_at >= %s AND started_at < %s"
     found = _read(tx, query, (user_id, since - timedelta(microseconds=MAX_ROW_US), until))
     return trimmed(found, us_from_utc(since), us_from_utc(until))
 
 
-def list_session_blocks(tx: Transaction, session: Session) -> list[Block]:
-    """Return the samples of a session: those of its time, or those imported for it."""
-    return read_session_blocks(tx, session).blocks()
-
-
 def read_session_blocks(tx: Transaction, session: Session) -> BlockTable:
-    """Return what ``list_session_blocks`` gives, as columns."""
+    """Return the samples of a session: those of its time, or those imported for it."""
     if session.origin == "capture":
         until = session.ended_at or datetime(9999, 1, 1, tzinfo=UTC)
         return read_blocks(tx, session.user_id, session.started_at, until)
@@ -82,13 +77,6 @@ def read_imported(tx: Transaction, user_id: int, session_id: int, since: datetim
     query = "user_id = %s AND session_id = %s AND started_at >= %s AND started_at < %s"
     found = _read(tx, query, (user_id, session_id, since - timedelta(microseconds=MAX_ROW_US), until))
     return trimmed(found, us_from_utc(since), us_from_utc(until))
-
-
-def count_samples(tx: Transaction, user_id: int) -> int:
-    """Return the number of samples stored for a profile, imported and late ones included."""
-    query = "SELECT coalesce(sum(n_samples), 0) AS n FROM sample_blocks WHERE user_id = %s"
-    found = one(tx, query, (user_id,))
-    return int(found.n) if found is not None else 0
 
 
 def last_sample_at(tx: Transaction, user_id: int) -> datetime | None:
@@ -104,18 +92,8 @@ def last_sample_at(tx: Transaction, user_id: int) -> datetime | None:
     return None if found is None else utc_from_us(int(found.at_us))
 
 
-def delete_blocks(tx: Transaction, user_id: int) -> int:
-    """Erase all samples of a profile, and give the number of rows."""
-    return execute(tx, "DELETE FROM sample_blocks WHERE user_id = %s", (user_id,))
-
-
-def delete_session_blocks(tx: Transaction, session_id: int) -> int:
-    """Erase the samples that were imported for a session, and give the number of rows."""
-    return execute(tx, "DELETE FROM sample_blocks WHERE session_id = %s", (session_id,))
-
-
 def ensure_partition(tx: Transaction, day: date) -> None:
-    """Make the partition of a day (UTC) unless it is there."""
+    """Create the partition of a day (UTC) unless it exists."""
     execute(tx, "SELECT ensure_sample_partition(%s)", (day,))
 
 
@@ -130,12 +108,12 @@ def read_progress(tx: Transaction, stream: str, partition: int, created_at: date
 
 
 def lock_progress(tx: Transaction, stream: str, partition: int, created_at: datetime) -> int:
-    """Return the last journal sequence that is stored, and let nobody else store until the transaction ends.
+    """Return the last journal sequence that is stored, locked against other store tasks until the transaction ends.
 
     Raises
     ------
     NotFoundError
-        Another store task already reads a newer stream of this name: this one is gone.
+        Another store task already reads a newer stream of this name: this one no longer exists.
     """
     execute(
         tx,
@@ -165,7 +143,7 @@ def save_progress(tx: Transaction, stream: str, partition: int, created_at: date
 
 
 def take_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime) -> BlockTable:
-    """Remove the rows that hold samples of ``[since, until)`` of server time, and give them whole."""
+    """Remove the rows with samples in ``[since, until)`` of server time, and return them untrimmed."""
     return _copied(
         tx,
         f"""

@@ -36,7 +36,7 @@ def get_board(tx: Transaction, board_id: int) -> Board:
 
 
 def insert_board(tx: Transaction, name: str) -> int:
-    """Make a board that has no key yet and is assigned to nobody, and give its number.
+    """Create a board without a key and without a profile, and return its number.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def insert_board(tx: Transaction, name: str) -> int:
 
 
 def set_key(tx: Transaction, board_id: int, key_encrypted: bytes) -> None:
-    """Set the key of a board; the one before is gone.
+    """Set the key of a board, replacing the former one.
 
     Raises
     ------
@@ -62,13 +62,13 @@ def set_key(tx: Transaction, board_id: int, key_encrypted: bytes) -> None:
 
 
 def replace_encrypted(tx: Transaction, board_id: int, before: bytes, after: bytes) -> bool:
-    """Store the same key encrypted anew, and tell whether it was still the one that was read."""
+    """Store the same key re-encrypted, and return whether it was still the one that was read."""
     statement = "UPDATE boards SET key_encrypted = %s WHERE board_id = %s AND key_encrypted = %s"
     return execute(tx, statement, (after, board_id, before)) > 0
 
 
 def revoke_key(tx: Transaction, board_id: int) -> None:
-    """Take a board's key away: what it sends is refused until it gets another.
+    """Revoke a board's key: its datagrams are refused until it gets another.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def revoke_key(tx: Transaction, board_id: int) -> None:
 
 
 def assign_board(tx: Transaction, board_id: int, user_id: int | None) -> None:
-    """Let a board send for a profile (None: for nobody); the profile's board before is assigned to nobody then.
+    """Assign a board to a profile (None: to none); the profile's former board becomes unassigned.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def assign_board(tx: Transaction, board_id: int, user_id: int | None) -> None:
 
 
 def remember_marks(tx: Transaction, marks: Mapping[int, HighWaterMark]) -> None:
-    """Write what was seen last of boards. It never goes back; a board that is gone meanwhile needs no memory."""
+    """Store high-water marks of boards. They never decrease; boards removed meanwhile are skipped."""
     board_ids = sorted(marks)
     rows(tx, "SELECT board_id FROM boards WHERE board_id = ANY(%s) ORDER BY board_id FOR NO KEY UPDATE", (board_ids,))
     statement = """

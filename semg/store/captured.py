@@ -1,4 +1,4 @@
-"""Erasing live samples by time."""
+"""Erase live samples by time."""
 
 from __future__ import annotations
 

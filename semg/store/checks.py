@@ -1,4 +1,4 @@
-"""What may be stored: every rule about values in one place, each with a message that names the field."""
+"""Validation of stored values: all rules in one module, each with a message that names the field."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ def name(field: str, value: str, max_length: int, *, is_login: bool = False) -> 
     Raises
     ------
     InvalidValueError
-        It is empty, too long, or has a character that does not show or changes the order of others.
+        It is empty, too long, or has an invisible or reordering character.
     """
     stripped = normal_form.composed(value) if is_login else normal_form.normalised(value)
     if not 1 <= len(stripped) <= max_length:
-        raise InvalidValueError(field, f"expected 1 to {max_length} characters, got {len(stripped)}")
+        raise InvalidValueError(field, _length_problem(field, max_length, len(stripped)))
     hidden = hides(stripped) or next((f"U+{ord(one):04X}" for one in stripped if not _shows(one)), "")
     if hidden:
         raise InvalidValueError(
             field,
-            "expected one line of characters that all show and stand in the order in which they are written, got "
-            f"{hidden}, which does not; type it anew instead of pasting it",
+            f"type the {_word(field)} instead of pasting it: it contains {hidden}, which is invisible or changes the "
+            "order in which the others are shown",
         )
     return stripped
 
 
 def normalised(login: str) -> str:
-    """Return a login as it is stored, to look for it."""
+    """Return a login in stored form, for looking it up."""
     return normal_form.composed(storable(login))
 
 
 def free_name(value: str, taken: Iterable[str], refusal: Callable[[str], ConflictError]) -> None:
-    """Accept a name that no other one equals, compared without case.
+    """Check that no other name equals this one, compared without case.
 
     Raises
     ------
@@ -70,8 +70,18 @@ def free_name(value: str, taken: Iterable[str], refusal: Callable[[str], Conflic
         raise refusal(there)
 
 
+def _word(field: str) -> str:
+    return field.replace("_", " ")
+
+
+def _length_problem(field: str, max_length: int, length: int) -> str:
+    if length == 0:
+        return f"enter a {_word(field)}"
+    return f"enter a {_word(field)} of at most {max_length} characters (now {length:,})"
+
+
 def _shows(letter: str) -> bool:
-    return letter.isprintable() or letter in "\u200c\u200d"  # joiners are looked at where they stand
+    return letter.isprintable() or letter in "\u200c\u200d"  # joiners are checked in context
 
 
 def text(field: str, value: str, max_length: int = MAX_NOTES) -> str:
@@ -83,12 +93,14 @@ def text(field: str, value: str, max_length: int = MAX_NOTES) -> str:
         It is too long.
     """
     if len(value) > max_length:
-        raise InvalidValueError(field, f"expected at most {max_length:,} characters, got {len(value):,}")
+        raise InvalidValueError(
+            field, f"shorten the {_word(field)} to at most {max_length:,} characters (now {len(value):,})"
+        )
     return storable(value)
 
 
 def storable(value: str) -> str:
-    """Return a text that PostgreSQL takes: it refuses NUL, and UTF-8 has no lone surrogates."""
+    """Return a text that PostgreSQL accepts: without NUL and lone surrogates."""
     return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
@@ -107,12 +119,12 @@ def aware(field: str, value: datetime) -> datetime:
         It has no time zone; the server would take it for its own.
     """
     if value.tzinfo is None or value.utcoffset() is None:
-        raise InvalidValueError(field, f"expected a time with its zone (UTC), got {value.isoformat()}")
+        raise InvalidValueError(field, f"give the time with its zone (UTC), not as {value.isoformat()}")
     return value
 
 
 def interval(started_at: datetime, ended_at: datetime) -> None:
-    """Accept an interval that has a length.
+    """Check that an interval has a length.
 
     Raises
     ------
@@ -121,12 +133,12 @@ def interval(started_at: datetime, ended_at: datetime) -> None:
     """
     if aware("ended_at", ended_at) - aware("started_at", started_at) <= timedelta(0):
         raise InvalidValueError(
-            "ended_at", f"expected a time after the start {started_at.isoformat()}, got {ended_at.isoformat()}"
+            "ended_at", f"choose an end after the start, {started_at.isoformat()} (now {ended_at.isoformat()})"
         )
 
 
 def device(value: Device) -> None:
-    """Accept a device that the whole platform can work with.
+    """Check that a device is valid for the whole platform.
 
     Raises
     ------
@@ -136,21 +148,26 @@ def device(value: Device) -> None:
     channels(value.channels)
     if not MIN_RATE_HZ <= value.rate_hz <= MAX_RATE_HZ:
         raise InvalidValueError(
-            "rate_hz", f"expected {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} samples per second, got {value.rate_hz:g}"
+            "rate_hz",
+            f"enter a sampling rate from {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} samples per second (now {value.rate_hz:g})",
         )
     if value.sensor not in ("raw", "envelope"):
-        raise InvalidValueError("sensor", f"expected raw or envelope, got {value.sensor!r}")
-    for field, limit in (("adc_min", value.adc_min), ("adc_max", value.adc_max)):
+        raise InvalidValueError("sensor", f"choose raw or envelope as the sensor (now {value.sensor!r})")
+    for field, word, limit in (("adc_min", "lowest", value.adc_min), ("adc_max", "highest", value.adc_max)):
         if not math.isfinite(limit) or abs(limit) > MAX_ADC:
-            raise InvalidValueError(field, f"expected a number within ±{MAX_ADC:g}, got {limit:g}")
+            raise InvalidValueError(field, f"enter a {word} value within ±{MAX_ADC:g} (now {limit:g})")
     if value.adc_min >= value.adc_max:
-        raise InvalidValueError("adc_max", f"expected more than adc_min {value.adc_min:g}, got {value.adc_max:g}")
+        raise InvalidValueError(
+            "adc_max", f"enter a highest value above the lowest, {value.adc_min:g} (now {value.adc_max:g})"
+        )
     if value.mains_hz not in MAINS_HZ:
-        raise InvalidValueError("mains_hz", f"expected 50, 60 or 0 (none), got {value.mains_hz:g}")
+        raise InvalidValueError(
+            "mains_hz", f"choose a mains frequency of 50 Hz, 60 Hz or 0 (none) (now {value.mains_hz:g})"
+        )
 
 
 def channels(names: Sequence[str]) -> None:
-    """Accept the channel names of a device.
+    """Check the channel names of a device.
 
     Raises
     ------
@@ -158,16 +175,20 @@ def channels(names: Sequence[str]) -> None:
         There are none or too many, one comes twice, or one could not be the column of a recording file.
     """
     if not 1 <= len(names) <= MAX_CHANNELS:
-        raise InvalidValueError("channels", f"expected 1 to {MAX_CHANNELS} names, got {len(names)}")
+        raise InvalidValueError("channels", f"enter 1 to {MAX_CHANNELS} channel names (now {len(names)})")
     for channel in names:
         if not _CHANNEL.fullmatch(channel):
             raise InvalidValueError(
-                "channels", f"expected letters, digits, '_', '-' or '.', at most 32 in a name, got {channel!r}"
+                "channels",
+                f"rename the channel {channel!r}: use at most 32 letters, digits, '_', '-' or '.', and begin with a "
+                "letter or a digit",
             )
         if channel.lower() in _RECORDING_COLUMNS:
-            raise InvalidValueError("channels", f"{channel!r} is another column of recordings; choose another name")
+            raise InvalidValueError(
+                "channels", f"rename the channel {channel!r}: recordings have a column of that name"
+            )
     if len(set(names)) != len(names):
-        raise InvalidValueError("channels", f"expected different names, got {', '.join(names)}")
+        raise InvalidValueError("channels", f"give each channel its own name (now {', '.join(names)})")
 
 
 def channels_used(chosen: Sequence[str] | None, available: Sequence[str]) -> tuple[str, ...] | None:
@@ -181,15 +202,18 @@ def channels_used(chosen: Sequence[str] | None, available: Sequence[str]) -> tup
     if chosen is None:
         return None
     if not chosen:
-        raise InvalidValueError("channels_used", "expected at least one channel, or no choice for all of them")
+        raise InvalidValueError("channels_used", "choose at least one channel")
     unknown = [channel for channel in chosen if channel not in available]
     if unknown:
-        raise InvalidValueError("channels_used", f"the device has {', '.join(available)}, but not {', '.join(unknown)}")
+        raise InvalidValueError(
+            "channels_used",
+            f"choose among the device's channels, {', '.join(available)}: it has no {', '.join(unknown)}",
+        )
     return tuple(channel for channel in available if channel in chosen)
 
 
 def decision(value: DecisionSpec) -> None:
-    """Accept how predictions become decisions.
+    """Check a decision spec.
 
     Raises
     ------
@@ -197,11 +221,13 @@ def decision(value: DecisionSpec) -> None:
         A field is out of its range.
     """
     if not 1 <= value.vote_n <= 99:
-        raise InvalidValueError("vote_n", f"expected 1 to 99 windows, got {value.vote_n}")
+        raise InvalidValueError("vote_n", f"choose 1 to 99 votes (now {value.vote_n})")
     if not 0 <= value.min_confidence <= 1:
-        raise InvalidValueError("min_confidence", f"expected 0 to 1, got {value.min_confidence:g}")
+        raise InvalidValueError(
+            "min_confidence", f"choose a minimum confidence from 0 to 1 (now {value.min_confidence:g})"
+        )
     if not 0 <= value.hysteresis <= 1:
-        raise InvalidValueError("hysteresis", f"expected 0 to 1, got {value.hysteresis:g}")
+        raise InvalidValueError("hysteresis", f"choose a hysteresis from 0 to 1 (now {value.hysteresis:g})")
 
 
 def handedness(value: str | None) -> str | None:
@@ -213,7 +239,9 @@ def handedness(value: str | None) -> str | None:
         It is none of ``HANDEDNESS`` and not None.
     """
     if value is not None and value not in HANDEDNESS:
-        raise InvalidValueError("handedness", f"expected {', '.join(HANDEDNESS)} or nothing, got {value!r}")
+        raise InvalidValueError(
+            "handedness", f"choose {', '.join(HANDEDNESS)} or nothing as the handedness (now {value!r})"
+        )
     return value
 
 

@@ -1,4 +1,4 @@
-"""Who owns what in a cluster: what the start looks at before the platform uses an embedded one."""
+"""Roles and ownership in a cluster, checked at the start before the platform uses an embedded one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from psycopg2.extensions import connection as Connection
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a connection's user is in the cluster.
+    """Privileges of a connection's user in the cluster.
 
     Attributes
     ----------
     is_superuser
-        Whether everything is allowed to it.
+        Whether it is a superuser.
     owns
-        Whether the database is its own, or is not there yet.
+        Whether it owns the database, or the database does not exist yet.
     """
 
     is_superuser: bool

@@ -1,4 +1,4 @@
-"""Consent: a history of what each person agrees to, and the texts word for word."""
+"""Consent: the history of each person's consents, and the exact texts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
 
 _COLUMNS = "scopes, text_version, agreed_at, recorded_at, recorded_by"
-_ASK = {"recording": "being recorded", "video": "being filmed", "shared_models": "a use in models of several people"}
+_ASK = {"recording": "being recorded", "video": "being filmed", "shared_models": "use in models of several people"}
 
 
 def insert_consent(tx: Transaction, user_id: int, new: NewConsent) -> None:
-    """Write down what a person agrees to from now on; earlier entries stay as history.
+    """Insert a person's new consent; earlier entries stay as history.
 
     Raises
     ------
@@ -30,7 +30,9 @@ def insert_consent(tx: Transaction, user_id: int, new: NewConsent) -> None:
     scopes = _checked(new.scopes)
     agreed_at = checks.aware("agreed_at", new.agreed_at or datetime.now(UTC))
     if agreed_at > datetime.now(UTC) + timedelta(days=1):
-        raise InvalidValueError("agreed_at", f"expected a time that has come, got {agreed_at:%Y-%m-%d}")
+        raise InvalidValueError(
+            "agreed_at", f"choose a consent date that is not in the future (now {agreed_at:%Y-%m-%d})"
+        )
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE", (user_id,)) is None:
         raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
     _keep_text(tx, new.text)
@@ -69,7 +71,7 @@ def consenting(tx: Transaction, user_ids: Sequence[int], scope: ConsentScope) ->
 
 
 def require(tx: Transaction, user_id: int, scope: ConsentScope) -> None:
-    """Go on only if a person agrees to something.
+    """Raise unless a person agrees to something.
 
     Raises
     ------
@@ -89,9 +91,9 @@ def consent_of(row: Any) -> Consent:
 def _checked(scopes: Sequence[str]) -> list[str]:
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown:
-        raise InvalidValueError("scopes", f"expected {', '.join(SCOPES)}, got {unknown[0]!r}")
+        raise InvalidValueError("scopes", f"choose among {', '.join(SCOPES)} (now {unknown[0]!r})")
     if scopes and "recording" not in scopes:
-        raise InvalidValueError("scopes", f"{_ASK[scopes[0]]} needs the consent to the recording too")
+        raise InvalidValueError("scopes", f"tick the recording too: {_ASK[scopes[0]]} needs it")
     return [scope for scope in SCOPES if scope in scopes]
 
 

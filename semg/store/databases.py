@@ -1,4 +1,4 @@
-"""Whole databases of a server: made, renamed, dropped. None of it can stand in a transaction."""
+"""Create, rename and drop databases of a server, which is not possible in a transaction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Databases:
             return cursor.fetchone() is not None
 
     def list_beginning(self, prefix: str) -> list[str]:
-        """Return the names of the databases that begin so."""
+        """Return the names of the databases with a prefix."""
         with self._cursor("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", prefix) as cursor:
             return [str(row[0]) for row in cursor.fetchall()]
 

@@ -13,7 +13,7 @@ from semg.store.pool import Transaction, execute, rows
 
 
 def insert_decisions(tx: Transaction, decisions: Sequence[Decision]) -> int:
-    """Store decisions in one statement, and give how many; those of profiles that are gone are left out.
+    """Store decisions in one statement, and return how many; those of profiles that are gone are left out.
 
     ``confidence`` is stored as a 32-bit number.
     """
@@ -49,7 +49,7 @@ def insert_decisions(tx: Transaction, decisions: Sequence[Decision]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRun:
-    """Equal decisions that followed one another, in microseconds of the server's clock; no label: unsure."""
+    """A run of consecutive equal decisions, in microseconds of the server's clock; no label: rejected."""
 
     label: str | None
     begin_us: int
@@ -81,40 +81,3 @@ def list_runs(tx: Transaction, user_id: int, since: datetime, until: datetime, l
         {"user": user_id, "since": checks.aware("since", since), "until": checks.aware("until", until), "limit": limit},
     )
     return [DecisionRun(row.label, us_from_utc(row.began), us_from_utc(row.ended)) for row in reversed(found)]
-
-
-def list_decisions(
-    tx: Transaction,
-    user_id: int,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    limit: int = 10_000,
-) -> list[Decision]:
-    """Return the newest ``limit`` decisions with ``since <= decided_at < until``, in time order."""
-    for field, at in (("since", since), ("until", until)):
-        if at is not None:
-            checks.aware(field, at)
-    found = rows(
-        tx,
-        """
-        SELECT user_id, decided_at, label, confidence, model_version, window_end_device_ms, window_end_at, received_at
-        FROM api_responses
-        WHERE user_id = %s AND decided_at >= coalesce(%s, timestamptz '-infinity')
-          AND decided_at < coalesce(%s, timestamptz 'infinity')
-        ORDER BY decided_at DESC LIMIT %s
-        """,
-        (user_id, since, until, limit),
-    )
-    return [
-        Decision(
-            user_id=row.user_id,
-            label=row.label,
-            confidence=row.confidence,
-            model_version=row.model_version,
-            window_end_device_us=round(row.window_end_device_ms * 1000),
-            window_end_us=us_from_utc(row.window_end_at),
-            received_us=us_from_utc(row.received_at),
-            decided_us=us_from_utc(row.decided_at),
-        )
-        for row in reversed(found)
-    ]

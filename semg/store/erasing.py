@@ -1,4 +1,4 @@
-"""Erasing a session, and what was made of it."""
+"""Erase a session, and everything derived from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MODELS = f"""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasedSession:
-    """What goes, or went, with a session.
+    """What is erased with a session.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class ErasedSession:
 
 
 def count_made(tx: Transaction, session: Session) -> ErasedSession:
-    """Return what was made of a session and goes with it; samples are not counted."""
+    """Return what would be erased with a session; samples are not counted."""
     values = {
         "user": session.user_id,
         "session": session.session_id,
@@ -91,7 +91,7 @@ def erase(tx: Transaction, session: Session) -> ErasedSession:
     ConflictError
         A job that runs needs it.
     """
-    # Whoever stores samples of the profile is waited for, and sees the erased time afterwards.
+    # Waits for writers of the profile's samples, which see the erased time afterwards.
     execute(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR UPDATE", (session.user_id,))
     values = {"user": session.user_id, "session": session.session_id}
     running = one(tx, f"SELECT job_id FROM jobs WHERE {_JOBS} AND status = 'in-progress' LIMIT 1", values)  # noqa: S608
@@ -116,7 +116,7 @@ def erase(tx: Transaction, session: Session) -> ErasedSession:
 
 
 def note_in_bases(tx: Transaction, user_id: int) -> None:
-    """Note that a person is to be taken out of the stored bases."""
+    """Mark a person for removal from the stored population priors."""
     execute(
         tx,
         "INSERT INTO erased_from_bases (user_id) VALUES (%s) ON CONFLICT (user_id) DO UPDATE SET erased_at = now()",
@@ -125,7 +125,7 @@ def note_in_bases(tx: Transaction, user_id: int) -> None:
 
 
 def list_in_bases(tx: Transaction) -> list[int]:
-    """Return the people who are to be taken out of the stored bases."""
+    """Return the people to be removed from the stored population priors."""
     return [row.user_id for row in rows(tx, "SELECT user_id FROM erased_from_bases ORDER BY user_id")]
 
 

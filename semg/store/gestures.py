@@ -50,7 +50,7 @@ def get_gesture(tx: Transaction, gesture_id: int) -> Gesture:
 
 
 def insert_gesture(tx: Transaction, user_id: int, name: str, description: str = "", phrase: str = "") -> int:
-    """Add a gesture at the end of the bank, and give its number.
+    """Add a gesture at the end of the bank, and return its number.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def update_gesture(
     gesture = get_gesture(tx, gesture_id)
     name = gesture.name if name is None else checks.name("name", name, _MAX_NAME)
     if gesture.name == REST and name != REST:
-        raise ConflictError("name: rest keeps its name; training and decisions rely on it")
+        raise ConflictError("rest keeps its name: training and decisions rely on it")
     if name != gesture.name:
         _lock_bank(tx, gesture.user_id)
         others = [one.name for one in list_gestures(tx, gesture.user_id) if one.gesture_id != gesture_id]
@@ -134,7 +134,7 @@ def update_gesture(
 
 
 def delete_gesture(tx: Transaction, gesture_id: int, *, force: bool = False) -> int:
-    """Remove a gesture, and give how many repetitions went with it.
+    """Remove a gesture, and return how many repetitions went with it.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def delete_gesture(tx: Transaction, gesture_id: int, *, force: bool = False) -> 
 
 
 def reorder_gestures(tx: Transaction, user_id: int, gesture_ids: Sequence[int]) -> None:
-    """Put the bank into this order.
+    """Set the order of the bank.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def reorder_gestures(tx: Transaction, user_id: int, gesture_ids: Sequence[int]) 
     _lock_bank(tx, user_id)
     bank = {gesture.gesture_id for gesture in list_gestures(tx, user_id)}
     if len(gesture_ids) != len(bank) or set(gesture_ids) != bank:
-        raise InvalidValueError("gesture_ids", f"expected each of {sorted(bank)} once, got {list(gesture_ids)}")
+        raise InvalidValueError("gesture_ids", f"name each of {sorted(bank)} once (now {list(gesture_ids)})")
     execute(
         tx,
         """
@@ -185,7 +185,7 @@ def reorder_gestures(tx: Transaction, user_id: int, gesture_ids: Sequence[int]) 
 
 
 def copy_bank(tx: Transaction, from_user_id: int, to_user_id: int) -> int:
-    """Add to one bank the gestures of another that it does not have, with phrases and prompts; give how many."""
+    """Add to one bank the gestures of another that it does not have, with phrases and prompts; return how many."""
     known = {gesture.name for gesture in list_gestures(tx, to_user_id)}
     missing = [gesture for gesture in list_gestures(tx, from_user_id) if gesture.name not in known]
     for gesture in missing:
@@ -202,23 +202,23 @@ def copy_bank(tx: Transaction, from_user_id: int, to_user_id: int) -> int:
 
 
 def set_prompt(tx: Transaction, gesture_id: int, content: bytes) -> str:
-    """Store the picture or video that shows how a gesture is performed, and give its media type.
+    """Store the picture or video that shows how a gesture is performed, and return its media type.
 
     Raises
     ------
     NotFoundError
         There is no such gesture.
     InvalidValueError
-        It is none of the known kinds, or too large.
+        It is of an unknown kind, or too large.
     """
     get_gesture(tx, gesture_id)
     if len(content) > MAX_PROMPT_BYTES:
         raise InvalidValueError(
-            "prompt", f"expected at most {MAX_PROMPT_BYTES >> 20} MB, got {len(content) / (1 << 20):.1f} MB"
+            "prompt", f"choose a file of at most {MAX_PROMPT_BYTES >> 20} MB (now {len(content) / (1 << 20):.1f} MB)"
         )
     media_type = media_type_of(content)
     if media_type is None:
-        raise InvalidValueError("prompt", "expected a PNG, JPEG, GIF or WebP picture, or an MP4 or WebM video")
+        raise InvalidValueError("prompt", "choose a PNG, JPEG, GIF or WebP picture, or an MP4 or WebM video")
     execute(
         tx,
         """
@@ -259,13 +259,13 @@ def _phrase(phrase: str) -> str:
 
 
 def _lock_bank(tx: Transaction, user_id: int) -> None:
-    """Let one change of a bank at a time number its gestures."""
+    """Lock the numbering of a bank's gestures until the transaction ends."""
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE", (user_id,)) is None:
         raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
 
 
 def _name_taken(name: str) -> ConflictError:
-    return ConflictError(f"name: the gesture bank has {name!r} already; choose another name")
+    return ConflictError(f"choose another name: the gesture bank already has {name!r}")
 
 
 def _gesture(row: Any) -> Gesture:

@@ -1,4 +1,4 @@
-"""Who an OpenID Connect provider says somebody is, and which account that is.
+"""Identities from an OpenID Connect provider, and their accounts.
 
 Only issuer and subject count: names and addresses of mail change, and are given to other people.
 """
@@ -21,7 +21,7 @@ def find_account(tx: Transaction, issuer: str, subject: str) -> Account | None:
 
 
 def insert_account(tx: Transaction, issuer: str, subject: str, login: str) -> Account:
-    """Make the account of an identity: without a password, a viewer with whom nothing is shared yet.
+    """Create the account of an identity: a viewer without a password and without shares.
 
     Parameters
     ----------

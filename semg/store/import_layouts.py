@@ -1,4 +1,4 @@
-"""How files from elsewhere are laid out, as accounts have said: remembered for the next file with the same columns."""
+"""Layouts of imported files as chosen by accounts, stored for the next file with the same columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def find_layout(tx: Transaction, account_id: int, fingerprint: str) -> Layout | 
 
 
 def remember_layout(tx: Transaction, account_id: int, layout: Layout) -> None:
-    """Remember how an account reads files with these columns."""
+    """Store how an account reads files with these columns."""
     execute(
         tx,
         """

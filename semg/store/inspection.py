@@ -1,4 +1,4 @@
-"""What a PostgreSQL database contains: tables, columns, keys, sizes, some rows."""
+"""Inspect a PostgreSQL database: tables, columns, keys, sizes, some rows."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def list_relations(tx: Transaction) -> list[Table]:
 
 
 def begin_reading(tx: Transaction) -> None:
-    """Make the transaction refuse every change; its first statement."""
+    """Make the transaction read-only; its first statement."""
     execute(tx, "SET TRANSACTION READ ONLY")
 
 

@@ -1,4 +1,4 @@
-"""Training jobs: made by people, claimed by runners, reported on by the training process."""
+"""Training jobs: created by people, claimed by runners, updated by the training process."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def insert_job(
     options: dict[str, Any],
     scheduled_at: datetime | None = None,
 ) -> int:
-    """Schedule a training run, and give its number.
+    """Schedule a training run, and return its number.
 
     Parameters
     ----------
     scheduled_at
-        When a runner may start it; now when not given.
+        When a runner may start it; now by default.
 
     Raises
     ------
@@ -55,9 +55,11 @@ def insert_job(
     consents.require(tx, user_id, "recording")
     wanted = list(dict.fromkeys(session_ids))
     if not wanted:
-        raise InvalidValueError("session_ids", "expected at least one session to train on, got none")
+        raise InvalidValueError("session_ids", "choose at least one session to train on")
     if classifier not in ("cnn", "logcov_lda", "td_lda"):
-        raise InvalidValueError("classifier", f"expected cnn, logcov_lda or td_lda, got {classifier!r}")
+        raise InvalidValueError(
+            "classifier", f"choose cnn, logcov_lda or td_lda as the classifier (now {classifier!r})"
+        )
     query = "SELECT session_id, status FROM sessions WHERE user_id = %s AND session_id = ANY(%s::bigint[])"
     status = {row.session_id: row.status for row in rows(tx, query, (user_id, wanted))}
     foreign = [session_id for session_id in wanted if session_id not in status]
@@ -65,7 +67,7 @@ def insert_job(
         raise InvalidValueError("session_ids", f"profile {user_id} has no session {', '.join(map(str, foreign))}")
     recording = [session_id for session_id in wanted if status[session_id] == "recording"]
     if recording:
-        raise InvalidValueError("session_ids", f"session {recording[0]} is still being recorded; finish it first")
+        raise InvalidValueError("session_ids", f"finish session {recording[0]} first: it is still being recorded")
     made = one(
         tx,
         """
@@ -104,14 +106,6 @@ def list_jobs(tx: Transaction, user_id: int | None = None, limit: int = 100) -> 
     return [_job(row) for row in rows(tx, query, {"user": user_id, "n": limit})]
 
 
-def list_running(tx: Transaction, runner: str | None = None) -> list[Job]:
-    """Return the jobs in progress without their logs, oldest first; of all runners when none is named."""
-    query = (
-        _WITHOUT_LOG + " WHERE j.status = 'in-progress' AND (%(r)s::text IS NULL OR j.runner = %(r)s) ORDER BY j.job_id"
-    )
-    return [_job(row) for row in rows(tx, query, {"r": runner})]
-
-
 def claim_due_job(tx: Transaction, runner: str, now: datetime | None = None) -> Job | None:
     """Return the job that has been due longest, now in progress and this runner's, or None.
 
@@ -132,7 +126,7 @@ def claim_due_job(tx: Transaction, runner: str, now: datetime | None = None) -> 
 
 
 def claim_job(tx: Transaction, job_id: int, runner: str) -> bool:
-    """Take one scheduled job, whatever its time, and tell whether it was there to be taken."""
+    """Claim one scheduled job, whatever its time, and return whether it was still scheduled."""
     taken = execute(
         tx,
         """
@@ -152,7 +146,7 @@ def update_progress(
     epochs: int = 0,
     line: str | None = None,
 ) -> bool:
-    """Report on a job in progress, which is also its sign of life, and tell whether it has to stop.
+    """Report on a job in progress, which is also its sign of life, and return whether it has to stop.
 
     Parameters
     ----------
@@ -204,12 +198,12 @@ def list_epochs(tx: Transaction, job_id: int) -> list[dict[str, Any]]:
 
 
 def touch_job(tx: Transaction, job_id: int) -> None:
-    """Note a sign of life of a job in progress, seen from outside: its process runs."""
+    """Record a sign of life of a job in progress, observed from outside: its process runs."""
     execute(tx, "UPDATE jobs SET heartbeat_at = now() WHERE job_id = %s AND status = 'in-progress'", (job_id,))
 
 
 def record_used(tx: Transaction, job_id: int) -> int:
-    """Write the repetitions of a job's sessions as they are now to the job, and give how many it uses.
+    """Write the repetitions of a job's sessions as they are now to the job, and return how many it uses.
 
     Called in the transaction that reads them: they cannot change until it ends, and what is changed later does not
     change what the job has used.
@@ -259,7 +253,7 @@ def cancel_job(tx: Transaction, job_id: int) -> None:
 
 
 def request_cancel(tx: Transaction, job_id: int) -> Job:
-    """Cancel a scheduled job at once, ask a running one to stop, and give the job as it is then.
+    """Cancel a scheduled job at once, ask a running one to stop, and return the job as it is then.
 
     A job that has ended stays as it is.
 
@@ -273,18 +267,18 @@ def request_cancel(tx: Transaction, job_id: int) -> Job:
 
 
 def request_cancel_all(tx: Transaction, user_id: int) -> int:
-    """Cancel all of a profile's scheduled jobs, ask those that run to stop, and give how many there were."""
+    """Cancel all of a profile's scheduled jobs, ask those that run to stop, and return how many there were."""
     return execute(tx, f"{_CANCEL} WHERE user_id = %s AND {_OPEN}", (user_id,))
 
 
 def retry_job(tx: Transaction, job_id: int) -> int:
-    """Schedule a job like this one now, and give its number; errors as ``get_job`` and ``insert_job``."""
+    """Schedule a job like this one now, and return its number; errors as ``get_job`` and ``insert_job``."""
     job = get_job(tx, job_id)
     return insert_job(tx, job.user_id, job.session_ids, job.classifier, job.options)
 
 
 def fail_stale_jobs(tx: Transaction, stale_s: float, reason: str) -> list[int]:
-    """Mark the jobs in progress without a sign of life for ``stale_s`` seconds as failed, and give their numbers."""
+    """Mark the jobs in progress without a sign of life for ``stale_s`` seconds as failed, and return their numbers."""
     failed = rows(
         tx,
         """

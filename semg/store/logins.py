@@ -34,11 +34,11 @@ class LoginRecord:
     Attributes
     ----------
     method
-        How the person proved who it is.
+        How the person was authenticated.
     address, agent
         Where the browser was when it logged in, and what it called itself.
     confirmed_at
-        When the person last proved who it is.
+        When the person was last authenticated.
     """
 
     login_id: int
@@ -64,6 +64,7 @@ def insert_login(
     token: str,
     binding: str,
     method: Method,
+    password_hash: str | None = None,
     life_s: float,
     idle_s: float,
     address: str = "",
@@ -75,14 +76,28 @@ def insert_login(
     ----------
     token, binding
         The two secrets that the browser keeps.
+    password_hash
+        Of the password that was verified: when the account has another one by now, there is no login. A change of
+        the password waits for this transaction, or this one for it.
     life_s, idle_s
-        When it ends at the latest, and when after the person's last act.
+        Maximum duration, and maximum idle time.
 
     Raises
     ------
     ConflictError
-        The account is gone.
+        The account is gone, or its password was changed meanwhile.
     """
+    # The account's row first, as where a password is changed: else two such transactions wait for each other.
+    found = one(
+        tx,
+        """
+        SELECT 1 AS ok FROM accounts
+        WHERE account_id = %(account)s AND (%(hash)s IS NULL OR password_hash = %(hash)s) FOR SHARE
+        """,
+        {"account": account_id, "hash": password_hash},
+    )
+    if found is None:
+        raise ConflictError("the account no longer exists, or its password has just changed: log in again")
     execute(tx, "DELETE FROM logins WHERE expires_at < clock_timestamp() OR idle_at < clock_timestamp()")
     execute(
         tx,
@@ -96,9 +111,9 @@ def insert_login(
         tx,
         """
         INSERT INTO logins (account_id, token_hash, binding_hash, method, address, agent, idle_at, expires_at)
-        SELECT account_id, %(token)s, %(binding)s, %(method)s, %(address)s, %(agent)s,
-               clock_timestamp() + %(idle)s * interval '1 second', clock_timestamp() + %(life)s * interval '1 second'
-        FROM accounts WHERE account_id = %(account)s RETURNING login_id
+        VALUES (%(account)s, %(token)s, %(binding)s, %(method)s, %(address)s, %(agent)s,
+                clock_timestamp() + %(idle)s * interval '1 second', clock_timestamp() + %(life)s * interval '1 second')
+        RETURNING login_id
         """,
         {
             "account": account_id,
@@ -111,8 +126,7 @@ def insert_login(
             "life": life_s,
         },
     )
-    if made is None:
-        raise ConflictError("the account is gone; ask an admin for one")
+    assert made is not None
     return int(made.login_id)
 
 
@@ -122,7 +136,7 @@ def find_by_secrets(tx: Transaction, token: str, binding: str | None) -> LoginRe
     Parameters
     ----------
     binding
-        What else the browser shows; None: nothing was asked of it, the cookie alone decides.
+        The browser's other secret; None: only the cookie is checked.
     """
     row = one(
         tx,
@@ -160,7 +174,7 @@ def list_logins(tx: Transaction, account_id: int) -> list[LoginRecord]:
 
 
 def update_seen(tx: Transaction, login_id: int, idle_s: float) -> None:
-    """Note that the person did something: the login does not end for idleness until ``idle_s`` from now."""
+    """Record activity of the person: the login does not expire for idleness until ``idle_s`` from now."""
     execute(
         tx,
         """
@@ -172,7 +186,7 @@ def update_seen(tx: Transaction, login_id: int, idle_s: float) -> None:
 
 
 def update_confirmed(tx: Transaction, login_id: int) -> None:
-    """Note that the person has just proved again who it is.
+    """Record that the person has just been authenticated again.
 
     Raises
     ------
@@ -184,12 +198,12 @@ def update_confirmed(tx: Transaction, login_id: int) -> None:
 
 
 def update_unconfirmed(tx: Transaction, login_id: int) -> None:
-    """Note that a login was made without a fresh proof, as by a provider that went by a session of its own."""
+    """Record that a login was made without fresh authentication, as by a provider that used its own session."""
     execute(tx, "UPDATE logins SET confirmed_at = 'epoch' WHERE login_id = %s", (login_id,))
 
 
 def is_confirmed(tx: Transaction, login_id: int, within_s: float) -> bool:
-    """Return whether the person of a login proved who it is in the last ``within_s`` seconds."""
+    """Return whether the person of a login was authenticated in the last ``within_s`` seconds."""
     if within_s <= 0:
         raise InvalidValueError("within_s", f"expected more than 0 seconds, got {within_s:g}")
     query = "SELECT 1 AS ok FROM logins WHERE login_id = %s AND confirmed_at > clock_timestamp() - %s * interval '1 s'"
@@ -207,7 +221,7 @@ def delete_logins(tx: Transaction, account_id: int, *, keep: int | None = None) 
     Parameters
     ----------
     keep
-        The login that goes on; None: all end.
+        The login that continues; None: all end.
     """
     query = "DELETE FROM logins WHERE account_id = %s AND login_id IS DISTINCT FROM %s"
     return execute(tx, query, (account_id, keep))

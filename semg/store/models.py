@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from semg.domain import Model
-from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.errors import InvalidValueError, NotFoundError
 from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
 
@@ -67,7 +67,7 @@ def insert_model(
 
 
 def activate_model(tx: Transaction, user_id: int, version: int) -> None:
-    """Let this version decide for the profile from now on; an older one is a rollback.
+    """Activate this version for the profile; an older one is a rollback.
 
     Raises
     ------
@@ -140,23 +140,6 @@ def update_report(tx: Transaction, user_id: int, version: int, report: dict[str,
     query = "UPDATE models SET report = %s WHERE user_id = %s AND version = %s"
     if execute(tx, query, (checks.as_json(report), user_id, version)) == 0:
         raise _missing(user_id, version)
-
-
-def delete_model(tx: Transaction, user_id: int, version: int) -> None:
-    """Remove a version that is not the active one.
-
-    Raises
-    ------
-    NotFoundError
-        The profile has no such version.
-    ConflictError
-        It is active.
-    """
-    if one(tx, "SELECT 1 FROM models WHERE user_id = %s AND version = %s FOR UPDATE", (user_id, version)) is None:
-        raise _missing(user_id, version)
-    if get_model(tx, user_id, version).active:
-        raise ConflictError(f"version {version} of profile {user_id} is active; activate another one first")
-    execute(tx, "DELETE FROM models WHERE user_id = %s AND version = %s", (user_id, version))
 
 
 def _missing(user_id: int, version: int) -> NotFoundError:

@@ -54,7 +54,7 @@ class Pool:
         StoreUnavailableError
             The server cannot be reached, or went away.
         AccessError
-            A change by who may look only.
+            A change in a read-only transaction.
         ConflictError
             A uniqueness or foreign-key rule was broken.
         StoreError
@@ -71,7 +71,7 @@ class Pool:
                 self._give_back(connection)
                 if self._is_read_only and isinstance(exc, psycopg2.errors.ReadOnlySqlTransaction):
                     raise AccessError(
-                        "this account may look and change nothing; an admin can give it the role researcher"
+                        "this account has read-only access; an admin can give it the role researcher"
                     ) from exc
                 raise _wrapped(exc) from exc
             except BaseException:
@@ -80,7 +80,7 @@ class Pool:
             self._give_back(connection)
 
     def read_only(self) -> Pool:
-        """Return the same pool for somebody who may look only: its transactions refuse every change."""
+        """Return the same pool with read-only transactions."""
         made = copy.copy(self)
         made._is_read_only = True
         return made
@@ -134,28 +134,28 @@ class Pool:
 
 
 def rows(tx: Transaction, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
-    """Run a query and give its rows as named tuples."""
+    """Run a query and return its rows as named tuples."""
     with tx.cursor(cursor_factory=psycopg2.extras.NamedTupleCursor) as cursor:
         cursor.execute(query, parameters)
         return cursor.fetchall()
 
 
 def one(tx: Transaction, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> Any | None:
-    """Run a query and give its first row as a named tuple, or None."""
+    """Run a query and return its first row as a named tuple, or None."""
     with tx.cursor(cursor_factory=psycopg2.extras.NamedTupleCursor) as cursor:
         cursor.execute(query, parameters)
         return cursor.fetchone()
 
 
 def execute(tx: Transaction, statement: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> int:
-    """Run a statement and give the number of rows that it changed."""
+    """Run a statement and return the number of rows that it changed."""
     with tx.cursor() as cursor:
         cursor.execute(statement, parameters)
         return cursor.rowcount
 
 
 def limit_statements(tx: Transaction, longest_s: float) -> None:
-    """Let no statement of this transaction run for longer; one that does is refused, and the transaction with it."""
+    """Set the statement timeout of this transaction; exceeding it aborts the transaction."""
     execute(tx, "SELECT set_config('statement_timeout', %s, true)", (f"{max(1, round(longest_s * 1000))}ms",))
 
 

@@ -27,7 +27,7 @@ _MAX_NAME = 200
 
 
 class ProfileChanges(TypedDict, total=False):
-    """Fields of a profile that ``update_profile`` can change; a field that is left out stays as it is."""
+    """Fields of a profile that ``update_profile`` can change; a missing field is not changed."""
 
     name: str
     handedness: str | None
@@ -39,7 +39,7 @@ class ProfileChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class ErasedCounts:
-    """What hangs on a profile: erased by ``delete_profile``, foretold by ``count_profile``."""
+    """What depends on a profile: erased by ``delete_profile``, counted beforehand by ``count_profile``."""
 
     blocks: int
     samples: int
@@ -95,7 +95,7 @@ def list_devices(tx: Transaction) -> list[Device]:
 def lock_consenting(tx: Transaction, user_ids: Sequence[int]) -> set[int]:
     """Return those of the numbers whose profiles agree to being recorded, and keep these until the transaction ends.
 
-    Whoever writes ``sample_blocks`` calls this first: that table has no foreign key, and ``delete_profile`` waits
+    Writers of ``sample_blocks`` call this first: that table has no foreign key, and ``delete_profile`` waits
     for this lock, so that no block of an erased profile is left behind.
     """
     query = "SELECT user_id FROM profiles WHERE user_id = ANY(%s::bigint[]) ORDER BY user_id FOR KEY SHARE"
@@ -119,7 +119,7 @@ def insert_profile(
     consent: NewConsent | None = None,
     owner_id: int | None = None,
 ) -> int:
-    """Make a profile with its device and the gesture ``rest``, and give its number.
+    """Create a profile with its device and the gesture ``rest``, and return its number.
 
     Parameters
     ----------
@@ -164,14 +164,14 @@ def insert_profile(
 
 
 def _require_free_name(tx: Transaction, name: str, user_id: int = 0) -> None:
-    """Refuse a name that another profile has, compared without case; others who name a profile wait until the end."""
+    """Refuse a name that another profile has, compared without case; locks the names until the transaction ends."""
     execute(tx, "SELECT pg_advisory_xact_lock(hashtextextended('profile_names', 0))")
     others = rows(tx, "SELECT name FROM profiles WHERE user_id <> %s", (user_id,))
     checks.free_name(name, [row.name for row in others], _name_taken)
 
 
 def update_profile(tx: Transaction, user_id: int, **changes: Unpack[ProfileChanges]) -> Profile:
-    """Change the given fields of a profile, and give it as it is then.
+    """Change the given fields of a profile, and return it as it is then.
 
     Raises
     ------
@@ -276,7 +276,7 @@ def count_profile(tx: Transaction, user_id: int) -> ErasedCounts:
 
 
 def delete_profile(tx: Transaction, user_id: int) -> ErasedCounts:
-    """Erase a profile and everything that hangs on it; a running job ends because its row is gone.
+    """Erase a profile and everything that depends on it; a running job ends because its row is gone.
 
     Raises
     ------
@@ -301,7 +301,7 @@ def _purposes(profile: Profile) -> dict[str, str]:
 
 
 def _lock(tx: Transaction, user_id: int) -> None:
-    """Keep other changes of the profile out; readers, and rows that refer to it, go on."""
+    """Lock the profile against other changes, but not against readers and rows that refer to it."""
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE", (user_id,)) is None:
         raise _missing(user_id)
 
@@ -311,7 +311,7 @@ def _missing(user_id: int) -> NotFoundError:
 
 
 def _name_taken(name: str) -> ConflictError:
-    return ConflictError(f"name: a profile called {name!r} exists already; choose another name")
+    return ConflictError(f"choose another name: a profile called {name!r} already exists")
 
 
 def _device(row: Any) -> Device:

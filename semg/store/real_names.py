@@ -1,4 +1,4 @@
-"""The key table: names apart from the profiles that they belong to, encrypted (``semg.privacy.pseudonyms``)."""
+"""The key table: encrypted names, stored separately from their profiles (``semg.privacy.pseudonyms``)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from semg.store.pool import Transaction, execute, one, rows
 
 
 def set_name(tx: Transaction, user_id: int, name_encrypted: bytes) -> None:
-    """Store a profile's name in place of an earlier one."""
+    """Store a profile's name, replacing an earlier one."""
     execute(
         tx,
         """
@@ -30,6 +30,6 @@ def list_names(tx: Transaction) -> dict[int, bytes]:
 
 
 def replace_encrypted(tx: Transaction, user_id: int, before: bytes, after: bytes) -> bool:
-    """Store the same name encrypted anew, and tell whether it was still the one that was read."""
+    """Store the same re-encrypted name; return whether it was still the one that was read."""
     statement = "UPDATE real_names SET name_encrypted = %s WHERE user_id = %s AND name_encrypted = %s"
     return execute(tx, statement, (after, user_id, before)) > 0

@@ -1,4 +1,4 @@
-"""The repetitions of a whole session, written at once: as many statements for thousands as for one."""
+"""Write the repetitions of a whole session at once, with a fixed number of statements."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _check_gestures(tx: Transaction, session_id: int, gesture_ids: list[int]) ->
 
 
 def _refuse_overlaps(tx: Transaction, session_id: int) -> None:
-    """Raise when a sample of the session would have two labels: each is compared with all before it, in one pass."""
+    """Raise when a sample of the session would have two labels: each repetition is compared with all before it."""
     query = """
         SELECT later.started_at, later.ends_before FROM (
             SELECT started_at, max(ended_at) OVER (

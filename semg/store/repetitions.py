@@ -22,7 +22,7 @@ _SELECT = """
 
 @dataclass(frozen=True, slots=True)
 class GestureCount:
-    """What a session holds of one gesture; excluded repetitions count in ``excluded`` only."""
+    """Counts of one gesture in a session; excluded repetitions count in ``excluded`` only."""
 
     gesture: str
     repetitions: int
@@ -44,7 +44,7 @@ class RepetitionChange:
 def insert_repetition(
     tx: Transaction, session_id: int, gesture_id: int, number: int, started_at: datetime, ended_at: datetime
 ) -> int:
-    """Write a performed repetition, and give its number; one that begins at the same time is kept and given.
+    """Write a performed repetition, and return its number, or that of one that begins at the same time.
 
     Raises
     ------
@@ -107,14 +107,14 @@ def update_repetition(
     gesture_id: int | None = None,
     changed_by: str = "",
 ) -> Repetition:
-    """Change the given fields of a repetition, and give it as it is then; what it was is recorded.
+    """Change the given fields of a repetition, and return it as it is then; what it was is recorded.
 
     Parameters
     ----------
     excluded
-        True keeps it out of training; False also clears the reason.
+        True excludes it from training; False also clears the reason.
     changed_by
-        The login of whoever changes it.
+        The login of the person who changes it.
 
     Raises
     ------
@@ -241,7 +241,7 @@ def _check_gesture(tx: Transaction, session_id: int, gesture_id: int) -> None:
 
 
 def _refuse_overlap(tx: Transaction, repetition_id: int) -> None:
-    """Raise when a sample would have two labels; the caller's transaction is rolled back by that."""
+    """Raise when a sample would have two labels, which rolls back the caller's transaction."""
     other = one(
         tx,
         """

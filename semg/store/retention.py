@@ -1,4 +1,4 @@
-"""Old data leave the database."""
+"""Delete expired data from the database."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _LOCK = 5_736_471_002
 """Advisory lock of retention; any number that nothing else uses."""
 
 _LOCK_WAIT_S = 5
-"""Whoever reads an old day for longer is not waited for: the next round tries again. Writers wait behind a drop."""
+"""Lock timeout of a drop: a longer read of an old day makes the next run retry. Writers wait behind a drop."""
 
 
 def try_lock(tx: Transaction) -> bool:
-    """Return whether this transaction is the only one that expires anything, which it then is until it ends."""
+    """Try to take the lock for deleting expired data, until the transaction ends; return whether it was free."""
     found = one(tx, "SELECT pg_try_advisory_xact_lock(%s) AS locked", (_LOCK,))
     return found is not None and bool(found.locked)
 
@@ -32,7 +32,7 @@ def list_sample_days(tx: Transaction, before: date) -> list[date]:
 
 
 def expire_samples(tx: Transaction, day: date, *, keep_sessions: bool) -> bool:
-    """Drop a day's samples, and tell whether anything went.
+    """Drop a day's samples, and return whether anything was deleted.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def expire_samples(tx: Transaction, day: date, *, keep_sessions: bool) -> bool:
     partition = f"sample_blocks_{day:%Y%m%d}"
     found = one(tx, "SELECT expire_sample_partition(%s::regclass, %s) AS went", (partition, keep_sessions))
     went = found is not None and bool(found.went)
-    if went:  # what is kept of the day is summarised anew when it is looked at
+    if went:  # the rest of the day is summarised again when it is displayed
         execute(
             tx,
             "DELETE FROM sample_summaries WHERE started_at > %s::timestamp AT TIME ZONE 'UTC' - interval '1 minute' "
@@ -60,7 +60,7 @@ def expire_samples(tx: Transaction, day: date, *, keep_sessions: bool) -> bool:
 
 
 def delete_old_decisions(tx: Transaction, user_id: int, before: datetime, limit: int) -> int:
-    """Delete a profile's decisions that were made before a time, at most ``limit``, and give their number."""
+    """Delete a profile's decisions that were made before a time, at most ``limit``, and return their number."""
     return execute(
         tx,
         """
@@ -72,7 +72,7 @@ def delete_old_decisions(tx: Transaction, user_id: int, before: datetime, limit:
 
 
 def delete_old_videos(tx: Transaction, before: datetime) -> int:
-    """Delete the videos of sessions that ended before a time, and give their number; the files follow."""
+    """Delete the videos of sessions that ended before a time, and return their number; the files follow."""
     return execute(
         tx,
         "DELETE FROM videos v USING sessions s WHERE s.session_id = v.session_id AND s.ended_at < %s",
@@ -81,12 +81,12 @@ def delete_old_videos(tx: Transaction, before: datetime) -> int:
 
 
 def clear_old_logs(tx: Transaction, before: datetime) -> int:
-    """Empty the logs of jobs that ended before a time, and give their number."""
+    """Empty the logs of jobs that ended before a time, and return their number."""
     return execute(tx, "UPDATE jobs SET log = '' WHERE ended_at < %s AND log <> ''", (before,))
 
 
 def expire_audit(tx: Transaction, before: datetime) -> int:
-    """Remove entries of the audit log from before a time, and give their number.
+    """Remove entries of the audit log from before a time, and return their number.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which schema a database has, and running the scripts that change it."""
+"""Read a database's schema version, and run the scripts that change the schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def current_number(tx: Transaction) -> int:
 
 
 def list_applied(tx: Transaction) -> list[int]:
-    """Return the numbers of the migrations that the database contains; empty when it keeps no account of them."""
+    """Return the numbers of the migrations that the database contains; empty without a table of them."""
     found = one(tx, "SELECT to_regclass('public.schema_migrations') IS NOT NULL AS there")
     if found is None or not found.there:
         return []
@@ -47,7 +47,7 @@ def has_rows(tx: Transaction, tables: Sequence[str]) -> bool:
 
 
 def lock_schema(tx: Transaction) -> None:
-    """Keep every other schema change waiting until this transaction ends."""
+    """Lock schema changes until this transaction ends."""
     execute(tx, "SET LOCAL statement_timeout = 0")
     execute(tx, "SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
 
@@ -60,12 +60,12 @@ def run_script(tx: Transaction, script: str) -> None:
 
 
 def name_service_role(tx: Transaction, role: str) -> None:
-    """Set for the scripts of this transaction which role is the services'."""
+    """Set the services' role for the scripts of this transaction."""
     execute(tx, "SELECT set_config('semg.service_role', %s, true)", (role,))
 
 
 def insert_number(tx: Transaction, number: int) -> None:
-    """Write that the database now contains this migration."""
+    """Record that the database now contains this migration."""
     execute(tx, "INSERT INTO schema_migrations (number) VALUES (%s)", (number,))
 
 

@@ -1,4 +1,4 @@
-"""What proves who somebody is beside or in place of a password: codes of an authenticator app, and passkeys."""
+"""Second factors and alternatives to a password: codes of an authenticator app, and passkeys."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def list_totp(tx: Transaction) -> list[tuple[int, bytes]]:
 
 
 def replace_encrypted(tx: Transaction, account_id: int, before: bytes, after: bytes) -> bool:
-    """Store a secret that was encrypted anew, if it is still what was read; return whether it was."""
+    """Store a secret that was re-encrypted, if it is still what was read; return whether it was."""
     query = "UPDATE totp_factors SET secret = %s WHERE account_id = %s AND secret = %s"
     return execute(tx, query, (after, account_id, before)) > 0
 
@@ -71,7 +71,7 @@ def insert_totp(
 
 
 def record_wrong_code(tx: Transaction, account_id: int, now: datetime) -> bool:
-    """Count a code as wrong before it is looked at; return False when codes of the account are locked.
+    """Count a code as wrong before it is checked; return False when codes of the account are locked.
 
     A lock lasts as one after wrong passwords does (``accounts.lock_s``); ``forget_wrong_codes`` undoes it.
     """
@@ -137,7 +137,7 @@ def insert_passkey(
     """
     name = checks.name("name", name, 100)
     if len(list_passkeys(tx, account_id)) >= MAX_PASSKEYS:
-        raise InvalidValueError("name", f"expected at most {MAX_PASSKEYS} passkeys of an account; remove one first")
+        raise InvalidValueError("name", f"remove a passkey first: an account has at most {MAX_PASSKEYS}")
     made = one(
         tx,
         """
@@ -147,7 +147,7 @@ def insert_passkey(
         (account_id, name, rp_id, credential_id, public_key, sign_count),
     )
     if made is None:
-        raise ConflictError("this passkey is known already")
+        raise ConflictError("this passkey has already been added")
     return int(made.passkey_id)
 
 
@@ -158,14 +158,14 @@ def list_passkeys(tx: Transaction, account_id: int) -> list[Passkey]:
 
 
 def find_passkey(tx: Transaction, credential_id: bytes) -> Passkey | None:
-    """Return a passkey by what the browser calls it, locked until the transaction ends; or None."""
+    """Return a passkey by its credential id, locked until the transaction ends, or None."""
     query = f"SELECT {_COLUMNS} FROM passkeys WHERE credential_id = %s FOR UPDATE"  # noqa: S608
     row = one(tx, query, (credential_id,))
     return None if row is None else _passkey(row)
 
 
 def update_passkey_used(tx: Transaction, passkey_id: int, sign_count: int) -> None:
-    """Note that a passkey was used, and how often its device says that it was."""
+    """Record the use of a passkey, and its signature counter."""
     query = "UPDATE passkeys SET sign_count = %s, used_at = clock_timestamp() WHERE passkey_id = %s"
     execute(tx, query, (sign_count, passkey_id))
 
@@ -179,11 +179,11 @@ def delete_passkey(tx: Transaction, account_id: int, passkey_id: int) -> None:
         The account has no such passkey.
     """
     if execute(tx, "DELETE FROM passkeys WHERE account_id = %s AND passkey_id = %s", (account_id, passkey_id)) == 0:
-        raise NotFoundError("the passkey is gone already")
+        raise NotFoundError("this passkey has already been removed")
 
 
 def delete_all(tx: Transaction, account_id: int) -> None:
-    """Remove every second factor of an account: for an admin who helps somebody who has lost them."""
+    """Remove every second factor of an account, when its owner has lost them."""
     delete_totp(tx, account_id)
     execute(tx, "DELETE FROM passkeys WHERE account_id = %s", (account_id,))
 

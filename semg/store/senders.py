@@ -1,4 +1,4 @@
-"""Text senders (v1) whose number is no profile's, and the profile that each is assigned to."""
+"""Text senders (v1) with other numbers than those of profiles, and the profiles that they are assigned to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_NUMBER = 2**63 - 1
 
 
 def assign_sender(tx: Transaction, number: int, user_id: int) -> None:
-    """Let text datagrams with a number be stored for a profile, from the next second on.
+    """Assign text datagrams with a number to a profile, from the next second on.
 
     Raises
     ------
@@ -21,9 +21,9 @@ def assign_sender(tx: Transaction, number: int, user_id: int) -> None:
         There is no such profile.
     """
     if not 0 <= number <= MAX_NUMBER:
-        raise InvalidValueError("number", f"expected 0 to {MAX_NUMBER}, got {number}")
+        raise InvalidValueError("number", f"enter a number from 0 to {MAX_NUMBER} (now {number})")
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s", (number,)) is not None:
-        raise ConflictError(f"number: {number} is a profile's own number; set another USER_ID in the sketch")
+        raise ConflictError(f"set another USER_ID in the sketch: {number} is a profile's own number")
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR KEY SHARE", (user_id,)) is None:
         raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
     execute(
@@ -37,7 +37,7 @@ def assign_sender(tx: Transaction, number: int, user_id: int) -> None:
 
 
 def release_sender(tx: Transaction, number: int, user_id: int) -> bool:
-    """Refuse a number's datagrams again, and tell whether it was this profile's until now."""
+    """Remove a number's assignment, and return whether it was assigned to this profile."""
     return execute(tx, "DELETE FROM text_senders WHERE number = %s AND user_id = %s", (number, user_id)) > 0
 
 

@@ -25,7 +25,7 @@ class ServiceStatus:
 def upsert_service(
     tx: Transaction, service: str, instance: str, pid: int, started_at: datetime, metrics: dict[str, Any]
 ) -> None:
-    """Write that a service lives now, with its counters."""
+    """Store a service's sign of life, with its counters."""
     execute(
         tx,
         """
@@ -38,7 +38,7 @@ def upsert_service(
 
 
 def list_services(tx: Transaction, max_age_s: float | None = None) -> list[ServiceStatus]:
-    """Return the services seen in the last ``max_age_s`` seconds (all when not given), by name and instance."""
+    """Return the services seen in the last ``max_age_s`` seconds (all by default), by name and instance."""
     found = rows(
         tx,
         """
@@ -52,7 +52,7 @@ def list_services(tx: Transaction, max_age_s: float | None = None) -> list[Servi
 
 
 def forget_senders(tx: Transaction, max_age_s: float) -> int:
-    """Take the table of senders out of the rows of services that have not been seen for ``max_age_s`` seconds."""
+    """Remove the table of senders from the rows of services that have not been seen for ``max_age_s`` seconds."""
     return execute(
         tx,
         """
@@ -70,5 +70,5 @@ def delete_service(tx: Transaction, service: str, instance: str) -> None:
 
 
 def delete_old_services(tx: Transaction, max_age_s: float) -> int:
-    """Remove the rows of services that have not been seen for ``max_age_s`` seconds, and give how many."""
+    """Remove the rows of services that have not been seen for ``max_age_s`` seconds, and return how many."""
     return execute(tx, "DELETE FROM services WHERE seen_at < now() - %s * interval '1 second'", (max_age_s,))

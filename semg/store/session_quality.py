@@ -1,4 +1,4 @@
-"""How good the signals of recorded sessions were (``semg.signals.repetition_quality``)."""
+"""Signal quality of recorded sessions (``semg.signals.repetition_quality``)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SessionQuality:
 
 
 def save_quality(tx: Transaction, session_id: int, quality: SessionQuality) -> bool:
-    """Store a judgement, in place of an earlier one; tell whether the session is still there."""
+    """Store an assessment, replacing an earlier one; return whether the session still exists."""
     if one(tx, "SELECT 1 FROM sessions WHERE session_id = %s FOR KEY SHARE", (session_id,)) is None:
         return False
     execute(
@@ -39,19 +39,19 @@ def save_quality(tx: Transaction, session_id: int, quality: SessionQuality) -> b
 
 
 def list_quality(tx: Transaction, session_ids: Sequence[int]) -> dict[int, SessionQuality]:
-    """Return the judgements of sessions that have one, without those of their repetitions."""
+    """Return the assessments of sessions that have one, without those of their repetitions."""
     query = "SELECT session_id, level, reason FROM session_quality WHERE session_id = ANY(%s::bigint[])"
     return {row.session_id: SessionQuality(row.level, row.reason) for row in rows(tx, query, (list(session_ids),))}
 
 
 def find_quality(tx: Transaction, session_id: int) -> SessionQuality | None:
-    """Return a session's judgement with those of its repetitions, or None."""
+    """Return a session's assessment with those of its repetitions, or None."""
     row = one(tx, "SELECT level, reason, repetitions FROM session_quality WHERE session_id = %s", (session_id,))
     return None if row is None else SessionQuality(row.level, row.reason, _by_number(row.repetitions))
 
 
 def list_unjudged(tx: Transaction, ended_before: datetime, limit: int) -> list[Session]:
-    """Return ended sessions without a judgement, the newest first."""
+    """Return ended sessions without an assessment, the newest first."""
     query = """
         SELECT s.session_id FROM sessions s
         WHERE s.ended_at < %s AND NOT EXISTS (SELECT 1 FROM session_quality q WHERE q.session_id = s.session_id)

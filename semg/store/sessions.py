@@ -46,7 +46,7 @@ _MAX_NAME = 200
 
 
 def _name_taken(name: str) -> ConflictError:
-    return ConflictError(f"session name: a session called “{name}” already exists; choose another name")
+    return ConflictError(f"choose another name: a session called “{name}” already exists")
 
 
 _COLUMNS = "session_id, user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor, mains_hz, plan"
@@ -55,12 +55,12 @@ _SELECT = f"SELECT {_COLUMNS} FROM sessions"  # noqa: S608
 
 @dataclass(frozen=True, slots=True)
 class SessionSummary:
-    """A session as a list shows it.
+    """A session with its figures for a list.
 
     Attributes
     ----------
     gestures
-        In the order of the gesture bank; gestures without a repetition are left out.
+        In the order of the gesture bank; gestures without a repetition are omitted.
     n_samples
         Samples stored for the session, blocks counted by their start: at an edge it may be off by a block.
     """
@@ -71,12 +71,12 @@ class SessionSummary:
 
     @property
     def repetitions(self) -> int:
-        """How many repetitions can be trained on."""
+        """Number of repetitions available for training."""
         return sum(count.repetitions for count in self.gestures)
 
     @property
     def labelled_s(self) -> float:
-        """How many seconds can be trained on."""
+        """Duration available for training, s."""
         return sum(count.seconds for count in self.gestures)
 
 
@@ -92,7 +92,7 @@ def insert_session(
     plan: CapturePlan | None = None,
     device: Device,
 ) -> int:
-    """Make a session with the device's properties as they are now, and give its number.
+    """Create a session with the device's current properties, and return its number.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def require_free_name(tx: Transaction, user_id: int, name: str) -> None:
 
 
 def lock_times(tx: Transaction, user_id: int) -> None:
-    """Let whoever else places or names a session of the profile wait until this transaction ends."""
+    """Lock the times and names of a profile's sessions (an advisory lock) until this transaction ends."""
     execute(tx, "SELECT pg_advisory_xact_lock(hashtextextended('sessions', %s))", (user_id,))
 
 
@@ -209,7 +209,7 @@ def update_session(
     started_at: datetime | None = None,
     ended_at: datetime | None = None,
 ) -> Session:
-    """Change the given fields of a session, and give it as it is then.
+    """Change the given fields of a session, and return it as it is then.
 
     Raises
     ------
@@ -236,7 +236,7 @@ def update_session(
 
 
 def finish_session(tx: Transaction, session_id: int, ended_at: datetime, *, aborted: bool = False) -> Session:
-    """End a session that is being recorded, and give it as it is then.
+    """End a session that is being recorded, and return it as it is then.
 
     Raises
     ------
@@ -252,7 +252,7 @@ def finish_session(tx: Transaction, session_id: int, ended_at: datetime, *, abor
 
 
 def delete_session(tx: Transaction, session_id: int) -> ErasedSession:
-    """Remove a session, its repetitions, its samples and what was made of it, and tell what went.
+    """Remove a session, its repetitions, its samples and everything derived from it, and return what was removed.
 
     Imported samples carry the session's number. Captured ones are those of the profile in the session's time; a
     block that crosses an edge of the session keeps the samples outside. Models that were trained with it go too, the
@@ -302,7 +302,7 @@ def session_summaries(tx: Transaction, user_id: int, limit: int = 1000) -> list[
 def _check_end(status: SessionStatus, started_at: datetime, ended_at: datetime | None) -> None:
     if (status == "recording") != (ended_at is None):
         rule = "has no end yet" if status == "recording" else "needs an end"
-        raise InvalidValueError("ended_at", f"a session that is {status} {rule}, got {ended_at}")
+        raise InvalidValueError("ended_at", f"a session that is {status} {rule} (now {ended_at})")
     if ended_at is not None:
         checks.interval(started_at, ended_at)
 

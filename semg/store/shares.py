@@ -1,4 +1,4 @@
-"""Sharing a profile with a login that somebody types.
+"""Share a profile with a login entered by its owner.
 
 Nobody but admins sees a list of accounts. Who types a colleague's login has to learn whether it is right: a profile
 that seems to be shared, and is not, is worse than what the answer tells. So the answer is plain, the same for a login
@@ -19,7 +19,7 @@ WITHIN_S = 3600.0
 
 
 def share_with(tx: Transaction, sharer: Account, user_id: int, login: str) -> Account | None:
-    """Share a profile with the account of a login; the sharer's right to do so is asked before.
+    """Share a profile with the account of a login; the caller checks the sharer's right beforehand.
 
     Returns
     -------
@@ -34,18 +34,16 @@ def share_with(tx: Transaction, sharer: Account, user_id: int, login: str) -> Ac
         The sharer has tried too many wrong logins.
     """
     login = checks.name("login", login, 100, is_login=True)
-    # Whoever tries many at the same moment waits here for each other, and is counted.
+    # Simultaneous attempts of one account are serialised here, and counted.
     execute(tx, "SELECT 1 FROM accounts WHERE account_id = %s FOR UPDATE", (sharer.account_id,))
     if _count_wrong(tx, sharer) >= TRIES:
-        raise AccessError(
-            f"expected at most {TRIES} wrong logins in {WITHIN_S / 3600:g} h; ask the person how the login is spelled, "
-            "and try again later"
-        )
+        limit = f"at most {TRIES} wrong logins are allowed in {WITHIN_S / 3600:g} h"
+        raise AccessError(f"ask the person how the login is spelled, and try again later: {limit}")
     found = accounts.find_account(tx, login)
     if found is not None and found.account_id == access.find_owner(tx, user_id):
-        raise InvalidValueError("login", f"{login!r} is whose profile this is")
+        raise InvalidValueError("login", f"enter another login: {login!r} already owns this profile")
     if found is not None and found.account_id in access.list_shares(tx, user_id):
-        raise InvalidValueError("login", f"{login!r} sees this profile already")
+        raise InvalidValueError("login", f"enter another login: {login!r} already sees this profile")
     if found is None or found.disabled_at is not None or found.role == "admin":
         audit.record(tx, Actor(sharer.login), "profile.share_refused", user_id)
         return None

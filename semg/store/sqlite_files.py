@@ -1,4 +1,4 @@
-"""What a SQLite file contains; it is opened for reading only."""
+"""Inspect a SQLite file, opened read-only."""
 
 from __future__ import annotations
 

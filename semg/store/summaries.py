@@ -1,7 +1,7 @@
 """Summaries of minutes of samples (``semg.signals.display.summary``), kept beside the samples that they are made from.
 
 A summary names how many rows and samples it was made from. When these differ from what is stored, because samples
-came later or were erased, it is stale and made anew.
+came later or were erased, it is stale and recreated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _REACH = "interval '1 second'"
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """A minute of which something is stored: when it starts, and how many rows and samples reach into it."""
+    """A minute with stored samples: its start, and the number of rows and samples that overlap it."""
 
     started_at: datetime
     n_rows: int
@@ -27,7 +27,7 @@ class Minute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryKey:
-    """Whose samples, of which imported session (0: live ones), of how many channels and at which rate."""
+    """Key of summaries: profile, imported session (0: live samples), number of channels and rate."""
 
     user_id: int
     session_id: int
@@ -59,13 +59,13 @@ def list_minutes(tx: Transaction, key: SummaryKey, since: datetime, until: datet
 
 
 def list_fresh(tx: Transaction, key: SummaryKey, since: datetime, until: datetime) -> set[Minute]:
-    """Return what the stored summaries of a time were made from."""
+    """Return the sources of the stored summaries of a time."""
     query = "SELECT started_at, n_rows, n_samples FROM sample_summaries" + _RANGE  # noqa: S608
     return {Minute(row.started_at, row.n_rows, row.n_samples) for row in rows(tx, query, _range(key, since, until))}
 
 
 def list_contents(tx: Transaction, key: SummaryKey, since: datetime, until: datetime) -> dict[Minute, bytes]:
-    """Return the stored summaries of a time with what they were made from."""
+    """Return the stored summaries of a time with their sources."""
     query = "SELECT started_at, n_rows, n_samples, content FROM sample_summaries" + _RANGE  # noqa: S608
     return {
         Minute(row.started_at, row.n_rows, row.n_samples): bytes(row.content)
@@ -74,7 +74,7 @@ def list_contents(tx: Transaction, key: SummaryKey, since: datetime, until: date
 
 
 def save_summary(tx: Transaction, key: SummaryKey, minute: Minute, content: bytes) -> bool:
-    """Store the summary of a minute unless its samples were changed meanwhile; tell whether it was stored."""
+    """Store the summary of a minute unless its samples were changed meanwhile; return whether it was stored."""
     _lock(tx, key.user_id)
     if list_minutes(tx, key, minute.started_at, minute.started_at + MINUTE) != [minute]:
         return False
@@ -110,7 +110,7 @@ def delete_summaries(
     *,
     session_id: int = 0,
 ) -> int:
-    """Remove the summaries that show samples of a time, or those of an imported session; give how many.
+    """Remove the summaries that show samples of a time, or those of an imported session; return how many.
 
     Called in the transaction that erases the samples, after it: a summary that is being made waits, and then sees
     that its samples are gone.
@@ -130,7 +130,7 @@ def delete_summaries(
 def list_late(
     tx: Transaction, key: SummaryKey, since: datetime, until: datetime, limit: int = 500
 ) -> list[tuple[datetime, int]]:
-    """Return when samples belong that came after their place had been passed, and how many."""
+    """Return the times and the number of late samples."""
     found = rows(
         tx,
         f"""
@@ -165,5 +165,5 @@ def _of(key: SummaryKey) -> str:
 
 
 def _lock(tx: Transaction, user_id: int) -> None:
-    """Let one transaction at a time make or remove summaries of a profile."""
+    """Lock the summaries of a profile until the transaction ends."""
     execute(tx, "SELECT pg_advisory_xact_lock(hashtextextended('sample_summaries', %s))", (user_id,))

@@ -1,8 +1,7 @@
-"""Webcam videos: what is known about them. The files are those of ``semg.video.files``."""
+"""Rows of webcam videos; the files are those of ``semg.video.files``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,14 +21,8 @@ def find_video(tx: Transaction, session_id: int) -> Video | None:
     return None if row is None else _video(row)
 
 
-def list_videos(tx: Transaction, session_ids: Sequence[int]) -> dict[int, Video]:
-    """Return the videos of sessions, by session."""
-    found = rows(tx, _SELECT + " WHERE session_id = ANY(%s::bigint[])", (list(session_ids),))
-    return {row.session_id: _video(row) for row in found}
-
-
 def begin_video(tx: Transaction, session_id: int) -> None:
-    """Note that somebody records a session's video; a video that was begun before goes on.
+    """Record that a session's video is being recorded; a video that was begun before is continued.
 
     Raises
     ------
@@ -52,7 +45,7 @@ def begin_video(tx: Transaction, session_id: int) -> None:
 
 
 def touch_video(tx: Transaction, session_id: int) -> bool:
-    """Return a sign of life of a recording, and tell whether it is to go on.
+    """Record a sign of life of a recording, and return whether it is to continue.
 
     It is while its session is being recorded and the person agrees to the video.
     """
@@ -71,7 +64,7 @@ def touch_video(tx: Transaction, session_id: int) -> bool:
 
 
 def release_video(tx: Transaction, session_id: int, problem: str = "") -> None:
-    """Note that nobody records the video at the moment, and why it was cut short, if it was."""
+    """Record that the video is not being recorded at the moment, and why it was cut short, if it was."""
     execute(
         tx,
         "UPDATE videos SET seen_at = NULL, problem = CASE WHEN %s = '' THEN problem ELSE %s END WHERE session_id = %s",
@@ -80,12 +73,12 @@ def release_video(tx: Transaction, session_id: int, problem: str = "") -> None:
 
 
 def list_unfinished(tx: Transaction, silent_s: float) -> list[int]:
-    """Return the sessions that have ended and whose video nobody records, but which is not finished.
+    """Return the ended sessions whose video is not being recorded and not finished.
 
     Parameters
     ----------
     silent_s
-        Without a sign of life for this long, whoever recorded has died.
+        Time without a sign of life after which a recorder counts as dead.
     """
     found = rows(
         tx,
@@ -100,7 +93,7 @@ def list_unfinished(tx: Transaction, silent_s: float) -> list[int]:
 
 
 def claim_unfinished(tx: Transaction, session_id: int) -> bool:
-    """Lock a video that is to be finished, until the transaction ends; False when another has it, or it is gone."""
+    """Lock a video to finish it, until the transaction ends; False when it is locked by another, or gone."""
     query = """
         SELECT 1 FROM videos WHERE session_id = %s AND status = 'recording' FOR UPDATE SKIP LOCKED
     """
@@ -125,7 +118,7 @@ def finish_video(
     height: int,
     time_error_us: int | None,
 ) -> None:
-    """Note that a video's file is complete."""
+    """Record that a video's file is complete."""
     execute(
         tx,
         """
@@ -138,7 +131,7 @@ def finish_video(
 
 
 def fail_video(tx: Transaction, session_id: int, problem: str) -> None:
-    """Note that there is no video to show, and why."""
+    """Record that there is no video to show, and why."""
     statement = "UPDATE videos SET status = 'failed', problem = %s, seen_at = NULL WHERE session_id = %s"
     execute(tx, statement, (problem, session_id))
 
@@ -149,7 +142,7 @@ def list_erased(tx: Transaction) -> list[int]:
 
 
 def delete_erased(tx: Transaction, session_id: int) -> None:
-    """Note that the files of an erased video are gone."""
+    """Record that the files of an erased video have been removed."""
     execute(tx, "DELETE FROM erased_videos WHERE session_id = %s", (session_id,))
 
 

@@ -1,5 +1,6 @@
 """Webcam videos of sessions: when each frame was taken, and the files.
 
-``log`` what is written down while frames come · ``clock`` frames on the server's clock · ``writer`` one connection's
-file · ``recording`` frames to files while a session runs · ``finishing`` one MP4 a session · ``files`` where they lie.
+``part_log`` times logged during recording · ``frame_clock`` frame times on the server's clock · ``writer`` one
+connection's file · ``recording`` frames to files during a session · ``finishing`` one MP4 per session · ``files`` paths
+and encryption.
 """

@@ -1,4 +1,4 @@
-"""Where the files of videos lie, encrypted. Names come from session numbers alone, which are never used again."""
+"""Encrypted files of videos. Names are derived from session numbers alone, which are never reused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class VideoFiles:
     times
         Server time of each frame, int64 microseconds since the epoch, little-endian, in the order of the frames.
     parts
-        Folder of what one connection to the webcam gave: an MP4 and its log each, until the video is finished.
+        Folder of the parts, one per connection to the webcam: an MP4 and its log each, until the video is finished.
     vault
         Encrypts and decrypts them.
     """
@@ -41,7 +41,7 @@ class VideoFiles:
         return self.parts / f"{number:04d}{PART_SUFFIX}", self.parts / f"{number:04d}{LOG_SUFFIX}"
 
     def create_part(self, number: int) -> tuple[EncryptedWriter, EncryptedWriter]:
-        """Begin the MP4 and the log of a part."""
+        """Create the MP4 and the log of a part."""
         video, log = self.part(number)
         return self.create(video), self.create(log)
 
@@ -55,41 +55,41 @@ class VideoFiles:
         return 1 + max((int(path.stem) for path in self.parts.glob(f"*{PART_SUFFIX}")), default=0)
 
     def create(self, path: Path, final: Path | None = None) -> EncryptedWriter:
-        """Begin one of the files.
+        """Create one of the files.
 
         Parameters
         ----------
         final
-            What it is renamed to when it is complete.
+            Its name after completion.
         """
         return self.vault.create(path, self._purpose(final or path))
 
     def open(self, path: Path) -> EncryptedReader | RawIOBase:
-        """Open one of the files for reading; one that was made before videos were encrypted is read as it is.
+        """Open one of the files for reading; one from before videos were encrypted is read unchanged.
 
         Raises
         ------
         SealError
-            It was changed, or made with another SECRET_KEY.
+            It was modified, or written with another SECRET_KEY.
         OSError
             It cannot be read.
         """
         return self.vault.open(path, self._purpose(path)) if is_sealed(path) else path.open("rb", buffering=0)
 
     def seal_old(self) -> bool:
-        """Encrypt files of a finished video that are not yet, and tell whether there were any."""
+        """Encrypt the unencrypted files of a finished video, and return whether there were any."""
         found = [path for path in (self.video, self.times) if path.exists() and not is_sealed(path)]
         for path in found:
             self._write_anew(path)
         return bool(found)
 
     def reseal(self) -> bool:
-        """Encrypt files of a finished video with the current key that are not yet, and tell whether there were any.
+        """Re-encrypt the files of a finished video that have an old key, and return whether there were any.
 
         Raises
         ------
         SealError
-            One of them cannot be read, or ends in the middle: it stays as it is.
+            One of them cannot be read, or is truncated: it is not changed.
         OSError
             The disk is full, for instance.
         """
@@ -99,7 +99,7 @@ class VideoFiles:
         return bool(found)
 
     def is_current(self) -> bool:
-        """Return whether no file, the parts included, needs another key than the current one."""
+        """Return whether all files, the parts included, are readable with the current key."""
         return all(self._is_current(path) for path in (self.video, self.times, *self.parts.glob("*")))
 
     def _is_current(self, path: Path) -> bool:
@@ -109,11 +109,11 @@ class VideoFiles:
             return True
 
     def remove_parts(self) -> None:
-        """Remove the parts; what is not there is no error."""
+        """Remove the parts, if any."""
         shutil.rmtree(self.parts, ignore_errors=True)
 
     def remove(self) -> None:
-        """Remove all of them, half-made ones too."""
+        """Remove all files, including unfinished ones."""
         self.remove_parts()
         for path in self.video.parent.glob(f"{self.video.stem}.*"):
             path.unlink(missing_ok=True)
@@ -121,10 +121,10 @@ class VideoFiles:
     def _write_anew(self, path: Path) -> None:
         made = path.with_name(path.name + "-sealing")
         try:
-            with self.open(path) as before, self.create(made, path) as sealed:
+            with self.open(path) as before, self.create(made, path) as encrypted:
                 if isinstance(before, EncryptedReader) and not before.complete:
                     raise EncryptedFileError(f"{path.name} ends in the middle")
-                shutil.copyfileobj(before, sealed, _COPY_BYTES)
+                shutil.copyfileobj(before, encrypted, _COPY_BYTES)
             os.replace(made, path)
         except BaseException:
             made.unlink(missing_ok=True)

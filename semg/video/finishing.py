@@ -1,4 +1,4 @@
-"""One MP4 from the parts of a session: the pictures as they were encoded, each at its time on the server's clock."""
+"""Join the parts of a session's video into one MP4: frames as encoded, each at its time on the server's clock."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ INDEX_BYTES, INDEX_BYTES_A_FRAME = 16_384, 24
 
 @dataclass(frozen=True, slots=True)
 class FinishedVideo:
-    """What a finished video is.
+    """Properties of a finished video.
 
     Attributes
     ----------
     started_us, ended_us
         Server time of the first and of the last frame.
     time_error_us
-        The worst of the parts; None when any of them had no reports of the browser's clock.
+        Maximum over the parts; None when a part had no reports of the browser's clock.
     """
 
     started_us: int
@@ -52,7 +52,7 @@ class FinishedVideo:
 
 
 def finish(files: VideoFiles) -> FinishedVideo:
-    """Make the finished video of the parts, and remove the parts.
+    """Build the finished video from the parts, and remove the parts.
 
     The frames keep their encoded pictures; only their times are new: 0 is the first frame, and a frame stands as many
     1/90,000 s after it as it was taken later, on the server's clock. A session's time therefore maps to the file's by a
@@ -77,7 +77,7 @@ def finish(files: VideoFiles) -> FinishedVideo:
             writer.close()
     if not writer.times:
         made.unlink(missing_ok=True)
-        raise VideoError("no picture came from the camera; look at its light, and at the browser's permission")
+        raise VideoError("no frames came from the camera; check its light and the browser's permission")
     times_us = np.concatenate(writer.times)
     with files.create(times_made, files.times) as sidecar:
         sidecar.write(times_us.astype("<i8").tobytes())
@@ -96,18 +96,6 @@ def finish(files: VideoFiles) -> FinishedVideo:
     return finished
 
 
-def read_times(files: VideoFiles) -> Int64:
-    """Return the server time of each frame of a finished video, int64 microseconds since the epoch."""
-    with files.open(files.times) as file:
-        content = file.read() or b""
-    return np.frombuffer(content[: len(content) // 8 * 8], "<i8").astype(np.int64)
-
-
-def frame_at(times_us: Int64, at_us: int) -> int:
-    """Return the index of the frame that shows a moment: the last one taken until then, or the first."""
-    return max(0, int(np.searchsorted(times_us, at_us, side="right")) - 1)
-
-
 class _Joined:
     """The file that the parts are copied into."""
 
@@ -115,7 +103,7 @@ class _Joined:
         index_bytes = str(INDEX_BYTES + INDEX_BYTES_A_FRAME * most_frames)
         self._container = av.open(file, "w", format="mp4", options={"moov_size": index_bytes})
         self._stream: VideoStream | None = None
-        self._looks: tuple[int, int, bytes] | None = None
+        self._stream_format: tuple[int, int, bytes] | None = None
         self.times: list[Int64] = []
         self._first_us = 0
         self._held: tuple[Packet, int] | None = None
@@ -123,11 +111,11 @@ class _Joined:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height."""
-        assert self._looks is not None
-        return self._looks[:2]
+        assert self._stream_format is not None
+        return self._stream_format[:2]
 
     def add_part(self, files: VideoFiles, video: Path, log: Path) -> tuple[int | None, bool]:
-        """Copy a part; give the error of its times, and whether it had pictures."""
+        """Copy a part; return the error of its times, and whether it had frames."""
         try:
             with files.open(log) as opened:
                 rows = read_log(opened)
@@ -142,15 +130,15 @@ class _Joined:
         relative = rows.media - rows.media[0]
         used: list[int] = []
         for packet in _packets(files, video):
-            place = int(np.searchsorted(relative, packet.pts or 0))
-            if place == len(relative) or relative[place] != packet.pts:
+            index = int(np.searchsorted(relative, packet.pts or 0))
+            if index == len(relative) or relative[index] != packet.pts:
                 continue
             if not used and not self._fits(packet.stream):
                 return None, False
             if not self.times and not used:
-                self._first_us = int(server_us[place])
-            used.append(place)
-            self._mux(packet, int(server_us[place]))
+                self._first_us = int(server_us[index])
+            used.append(index)
+            self._mux(packet, int(server_us[index]))
         if used:
             self.times.append(server_us[used])
         return error_us, bool(used)
@@ -163,7 +151,7 @@ class _Joined:
         self._container.close()
 
     def _mux(self, packet: Packet, server_us: int) -> None:
-        """Keep a frame until the next one tells how long it stands."""
+        """Hold a frame until the next one determines its duration."""
         tick = round((server_us - self._first_us) * (CLOCK_HZ / 1e6))
         if self._held is not None:
             self._write(*self._held, tick)
@@ -176,16 +164,16 @@ class _Joined:
         self._container.mux(packet)
 
     def _fits(self, stream: VideoStream) -> bool:
-        looks = (stream.width, stream.height, bytes(stream.codec_context.extradata or b""))
+        stream_format = (stream.width, stream.height, bytes(stream.codec_context.extradata or b""))
         if self._stream is None:
             self._stream = self._container.add_stream_from_template(stream)
             self._stream.time_base = TIME_BASE
-            self._looks = looks
-        return looks == self._looks
+            self._stream_format = stream_format
+        return stream_format == self._stream_format
 
 
 def _packets(files: VideoFiles, video: Path) -> Iterator[Packet]:
-    """Yield the encoded pictures of a part, as far as they were written."""
+    """Yield the encoded frames of a part, as far as they were written."""
     try:
         with files.open(video) as opened, av.open(opened, "r") as container:
             for packet in container.demux(video=0):

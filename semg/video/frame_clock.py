@@ -1,7 +1,7 @@
-"""When each frame was taken, on the server's clock.
+"""Estimate when each frame was taken, on the server's clock.
 
-A frame's media time is the browser's capture clock. Its RTCP sender reports (RFC 3550, section 6.4.1) tell which of
-the browser's clock times a media time is, and the lower envelope of the reports' delays ties the browser's clock to
+A frame's media time is the browser's capture clock. Its RTCP sender reports (RFC 3550, section 6.4.1) map media
+times to the browser's clock, and the lower envelope of the reports' delays ties the browser's clock to
 the server's, as for sensors (``semg.ingest.streams.device_clock``). A frame's own arrival is of little use: it
 comes through encoder, jitter buffer and decoder, 42 to 46 ms late in the median and up to 0.9 s at the start
 (``testing/benchmarks/video.py`` shows both).
@@ -18,7 +18,7 @@ US_PER_TICK = 1e6 / CLOCK_HZ
 HINDSIGHT_US = 45_000_000
 """A report's offset is taken from the fit of that much time before and after it."""
 MIN_REPORTS = 3
-"""Fewer of them are used, but do not tell how exact they are."""
+"""Fewer of them are used, but without an error bound."""
 SMOOTHED_REPORTS = 5
 """The browser rounds a report's media time to 1 ms; a running median takes that, and an odd report, out."""
 MIN_ERROR_US = 1000
@@ -31,7 +31,7 @@ MIN_STEP_US = 100
 
 
 def frame_times(log: FrameLog) -> tuple[Int64, int | None]:
-    """Return the server time of each frame, and how far it may be off beside the network's least delay.
+    """Return the server time of each frame, and its error bound except for the network's minimum delay.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def frame_times(log: FrameLog) -> tuple[Int64, int | None]:
 
 
 def rising(times_us: Int64, after_us: int | None = None) -> Int64:
-    """Return times that rise from frame to frame, changing as few as possible.
+    """Return times that increase from frame to frame, changing as few as possible.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def _by_reports(log: FrameLog) -> tuple[np.ndarray, int]:
 
 
 def _offsets(clock_us: Int64, arrival_us: Int64) -> np.ndarray:
-    """Return ``server time - clock`` at each of some rising clock times."""
+    """Return ``server time - clock`` at each of some increasing clock times."""
     fit = ClockFit()
     offsets = np.zeros(len(clock_us))
     done = 0
@@ -95,5 +95,6 @@ def _offsets(clock_us: Int64, arrival_us: Int64) -> np.ndarray:
 
 
 def _running_median(values: np.ndarray, width: int) -> np.ndarray:
-    half = width // 2
-    return np.array([np.median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
+    """Return the median of each value and its neighbours, of fewer at the ends."""
+    padded = np.pad(values.astype(np.float64), width // 2, constant_values=np.nan)
+    return np.asarray(np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1))

@@ -1,8 +1,8 @@
-"""What is written down beside a part's pictures: when frames arrived, and what the browser said of its clock.
+"""Log of a part's times: when frames arrived, and the reports of the browser's clock.
 
 A row is four int64, little-endian. ``frame``: kind 0, media time of the frame (1/90,000 s), arrival, 0.
 ``report``: kind 1, media time, the browser's clock at that media time, arrival. Times in microseconds since the epoch.
-Nothing is computed while recording: the finished rows know more than any moment before.
+Nothing is computed during recording: the complete rows allow a better estimate.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ class LogWriter:
         self._file = file
 
     def add_frame(self, media: int, arrival_us: int) -> None:
-        """Write down a frame."""
+        """Append a frame."""
         self._write(FRAME, media, arrival_us, 0)
 
     def add_report(self, media: int, clock_us: int, arrival_us: int) -> None:
-        """Write down what the browser said of its clock."""
+        """Append a report of the browser's clock."""
         self._write(REPORT, media, clock_us, arrival_us)
 
     def flush(self) -> None:
-        """Hand what was written to the operating system."""
+        """Flush to the operating system."""
         self._file.flush()
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class LogWriter:
 
 
 def read_log(file: RawIOBase) -> FrameLog:
-    """Return the rows of a log; a last row that is cut short is left out, and rows with times beyond all clocks."""
+    """Return the rows of a log, without a truncated last row and rows with impossible times."""
     content = file.read() or b""
     values = np.frombuffer(content[: len(content) // 32 * 32], "<i8").reshape(-1, 4).astype(np.int64)
     values = values[((values > -MAX_TIME) & (values < MAX_TIME)).all(axis=1)]

@@ -1,8 +1,8 @@
-"""From a webcam's frames to files, while a session is being recorded.
+"""Write a webcam's frames to files while a session is being recorded.
 
-Frames come on an event loop, pages aim and ask from their own threads, and one thread a recorder writes: nothing here
-knows of the frontend. Each connection to a webcam gives a part of its own, because each has a media clock of its own;
-a reloaded page therefore goes on with the next part of the same session.
+Frames arrive in an event loop, pages control and query from their own threads, and one thread per recorder writes;
+nothing here depends on the frontend. Each connection to a webcam is a separate part with its own media clock;
+a reloaded page therefore continues with the next part of the same session.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ MAX_WAITING = 150
 KEPT_REPORTS = 120
 LOOK_EVERY_S = 1.0
 SILENT_S = 2.0
-"""A webcam that has sent nothing for this long is off; another one may take its place."""
+"""A webcam that has sent nothing for this long counts as off; another one may replace it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a recording may take: bytes of one session's video, and bytes to leave free on the disk."""
+    """Limits of a recording: bytes of one session's video, and bytes to leave free on the disk."""
 
     session_bytes: int
     free_bytes: int
@@ -46,20 +46,20 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class RecorderState:
-    """What a recorder does now.
+    """State of a recorder.
 
     Attributes
     ----------
     sends
-        Whether frames come.
+        Whether frames arrive.
     session_id
-        The session that they are written for; None when for none.
+        The session that they are written for, or None.
     rate_hz
-        Frames a second that the camera took, lately.
+        Recent frame rate of the camera.
     dropped
         Frames of this connection that could not be encoded in time.
     problem
-        Why frames are not written although they should be; empty when they are.
+        Why frames are not written although they should be; otherwise empty.
     """
 
     sends: bool
@@ -71,7 +71,7 @@ class RecorderState:
 
 
 class Claims:
-    """Which recorder writes a session's video: one at a time, whoever is silent gives way. Shared by all recorders."""
+    """Selects the one recorder that writes a session's video, and replaces a silent one. Shared by all recorders."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -79,7 +79,7 @@ class Claims:
         self._owners: dict[int, tuple[object, float]] = {}
 
     def hold(self, session_id: int, owner: object) -> bool:
-        """Return whether a recorder may write a frame now; a yes is good for ``SILENT_S``."""
+        """Return whether a recorder may write a frame now; True is valid for ``SILENT_S``."""
         now = self._clock()
         with self._lock:
             holder = self._owners.get(session_id)
@@ -89,7 +89,7 @@ class Claims:
             return True
 
     def give_up(self, session_id: int, owner: object) -> None:
-        """Let another recorder go on."""
+        """Allow another recorder to continue."""
         with self._lock:
             if self._owners.get(session_id, (None,))[0] is owner:
                 del self._owners[session_id]
@@ -140,7 +140,7 @@ class Recorder:
         self._written = 0
 
     def add_frame(self, picture: av.VideoFrame, media: int, arrival_us: int) -> None:
-        """Take in a frame; it is kept only while a session is aimed at."""
+        """Process a frame; it is kept only while a session is set."""
         with self._wake:
             self._arrivals.append((time.monotonic(), media))
             if self._target is None or self._ended:
@@ -153,7 +153,7 @@ class Recorder:
             self._wake.notify()
 
     def add_report(self, media: int, clock_us: int, arrival_us: int) -> None:
-        """Take in what the browser said of its clock."""
+        """Process a report of the browser's clock."""
         report = _Report(media=media, clock_us=clock_us, arrival_us=arrival_us)
         with self._wake:
             self._reports.append(report)
@@ -161,7 +161,7 @@ class Recorder:
                 self._waiting.append(report)
 
     def aim(self, session_id: int | None) -> None:
-        """Write the frames that come from now on for a session, or for none."""
+        """Set the session that later frames are written for, or None."""
         with self._wake:
             if session_id == self._target or self._ended:
                 return
@@ -172,7 +172,7 @@ class Recorder:
             self._wake.notify()
 
     def close(self) -> None:
-        """Finish what is being written; nothing is taken in any more. Does not wait."""
+        """Stop accepting frames and finish the file. Does not wait."""
         with self._wake:
             self._ended = True
             self._wake.notify()
@@ -184,7 +184,7 @@ class Recorder:
             thread.join(timeout_s)
 
     def state(self) -> RecorderState:
-        """Return what the recorder does now."""
+        """Return the recorder's state."""
         with self._wake:
             now = time.monotonic()
             recent = [media for at, media in self._arrivals if now - at < SILENT_S]
@@ -214,12 +214,12 @@ class Recorder:
                     return
         except Exception:
             logger.exception("the video is cut short", extra={"session_id": self._writing})
-            self._say("the video could not be written; the log of the app has the details")
+            self._say("the video could not be written; the app's log has the details")
         finally:
             self._end_part()
 
     def _step(self, items: list[_Frame | _Report], target: int | None) -> None:
-        """Write what came, then look whether the session goes on."""
+        """Write the pending frames, then check whether the session continues."""
         if self._writer is not None and target != self._writing:
             # What came before the change still belongs to the old session.
             self._write(items)
@@ -232,7 +232,7 @@ class Recorder:
         now = time.monotonic()
         if self._writer is not None and now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
-            self._look()
+            self._check()
 
     def _write(self, items: list[_Frame | _Report]) -> None:
         writer = self._writer
@@ -281,7 +281,7 @@ class Recorder:
         except EncryptedFileError:
             return None
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """Flush, and stop when the session has ended or a limit is reached."""
         assert self._writer is not None
         assert self._writing is not None

@@ -1,4 +1,4 @@
-"""The browser's clock, from the sender reports that come with a WebRTC stream."""
+"""Read the browser's clock from the sender reports of a WebRTC stream."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def unwrap(timestamp: int, near: int) -> int:
     return near + ((timestamp - near + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
 
 
-def listen(connection: Any, heard: Callable[[int, int, int], None]) -> bool:
-    """Call ``heard`` with each report of a peer connection's video, and tell whether that is possible.
+def listen(connection: Any, on_report: Callable[[int, int, int], None]) -> bool:
+    """Call ``on_report`` with each report of a peer connection's video, and return whether that is possible.
 
     aiortc has no public way to a report's media time: its receiver keeps the newest one's clock time only. The
     receiver's handler is wrapped instead; ``testing/tests/video`` fails when a new version of aiortc moves it, and
@@ -36,9 +36,9 @@ def listen(connection: Any, heard: Callable[[int, int, int], None]) -> bool:
     ----------
     connection
         An ``aiortc.RTCPeerConnection``.
-    heard
-        Gets the media time (as frames have it in ``pts``), the browser's clock, and the arrival, the latter two in
-        microseconds since the epoch; called on the connection's event loop.
+    on_report
+        Called with the media time (as frames have it in ``pts``), the browser's clock, and the arrival, the latter two
+        in microseconds since the epoch; called on the connection's event loop.
     """
     from aiortc.rtp import RtcpSrPacket
 
@@ -59,7 +59,7 @@ def listen(connection: Any, heard: Callable[[int, int, int], None]) -> bool:
         origin, last = mapper._origin, mapper._last
         if isinstance(packet, RtcpSrPacket) and origin is not None:
             info = packet.sender_info
-            heard(unwrap(info.rtp_timestamp - origin, last - origin), us_from_ntp(info.ntp_timestamp), arrival_us)
+            on_report(unwrap(info.rtp_timestamp - origin, last - origin), us_from_ntp(info.ntp_timestamp), arrival_us)
         await handle(packet)
 
     receiver._handle_rtcp_packet = handle_and_hear

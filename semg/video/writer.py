@@ -1,4 +1,4 @@
-"""One connection's pictures as an MP4, and its log."""
+"""Write one connection's frames as an MP4, and its log."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class PartWriter:
         self._last_media = -1
 
     def add_report(self, media: int, clock_us: int, arrival_us: int) -> None:
-        """Write down what the browser said of its clock."""
+        """Append a report of the browser's clock."""
         self._log.add_report(media, clock_us, arrival_us)
 
     def add_frame(self, frame: av.VideoFrame, media: int, arrival_us: int) -> None:
-        """Encode a frame; one whose media time does not rise is left out."""
+        """Encode a frame; one whose media time does not increase is dropped."""
         if media <= self._last_media:
             return
         stream = self._stream or self._begin(frame, media)
@@ -65,13 +65,13 @@ class PartWriter:
         self.frames += 1
 
     def flush(self) -> None:
-        """Hand both files to the operating system, the pictures up to the last fragment."""
+        """Flush both files to the operating system, the frames up to the last fragment."""
         self._file.flush()
         self._log.flush()
 
     @property
     def n_bytes(self) -> int:
-        """How large the file is."""
+        """Size of the file, bytes."""
         return self._file.stored_bytes
 
     def close(self) -> None:
@@ -96,13 +96,13 @@ class PartWriter:
 
 
 def fitting(width: int, height: int) -> tuple[int, int]:
-    """Return the size of a picture whose longer side is ``LONG_SIDE``; both sides even, as the format wants."""
+    """Return the size of a frame whose longer side is ``LONG_SIDE``; both sides even, as the format requires."""
     scale = LONG_SIDE / max(width, height)
     return (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
 
 
 def size_of(video: RawIOBase) -> tuple[int, int] | None:
-    """Return the size of a part's pictures; None when it has none."""
+    """Return the size of a part's frames; None when it has none."""
     try:
         with av.open(video) as container:
             stream = container.streams.video[0]

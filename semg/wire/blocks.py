@@ -1,13 +1,12 @@
 """Sample blocks on the bus: a columnar message with the blocks of one or many profiles.
 
 The same bytes serve ``semg.journal.<partition>`` (blocks of many profiles) and ``semg.samples.<userid>`` (blocks of
-one). Little-endian throughout; ``docs/wire.md`` draws the layout.
+one). Little-endian throughout; ``docs/wire.md`` shows the layout.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -29,7 +28,7 @@ def encode_table(table: BlockTable) -> bytes:
 
 
 def decode_table(message: bytes) -> BlockTable:
-    """Read a message of blocks. The values are a read-only view of the message.
+    """Decode a message of blocks. The values are a read-only view of the message.
 
     Raises
     ------
@@ -54,13 +53,8 @@ def decode_table(message: bytes) -> BlockTable:
     return BlockTable(rows, device_us, received_us, np.frombuffer(message, "<f4", -1, table_end + 8 * total))
 
 
-def encode_blocks(blocks: Sequence[Block]) -> bytes:
-    """Return the message that carries blocks, each by itself, in this order."""
-    return encode_table(BlockTable.from_blocks(blocks))
-
-
 def decode_blocks(message: bytes) -> list[Block]:
-    """Read a message as blocks, each by itself.
+    """Decode a message into separate blocks.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """How a file of samples is laid out: what its columns are, and what they count in.
 
 The platform's own layout is ``millis,a0,…,aN,gesture,repetition``. Files from elsewhere have other separators, times in
-seconds, no labels. What a guess cannot know is a question (``LayoutGuess.questions``) for whoever imports the file.
+seconds, no labels. What a guess cannot determine is a question (``LayoutGuess.questions``) for the person who imports
+the file.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayoutAnswers:
-    """What whoever imports a file says about it; None leaves it to the guess.
+    """Answers of the person who imports a file; None leaves a field to the guess.
 
     Attributes
     ----------
@@ -135,7 +136,7 @@ class LayoutGuess:
     questions: tuple[str, ...]
 
     def answered(self, answers: LayoutAnswers) -> LayoutGuess:
-        """Return the guess with what somebody said in place of what was guessed.
+        """Return the guess, overridden by what the person has specified.
 
         Raises
         ------

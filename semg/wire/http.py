@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from semg.domain import MAX_CHANNELS
 
 Value = Annotated[float, Field(allow_inf_nan=False, ge=-(1 << 24), le=1 << 24)]
-SampleRow = Annotated[list[Value], Field(min_length=1, max_length=MAX_CHANNELS)]
+SampleRow = Annotated[list[Value], Field(min_length=1, max_length=MAX_CHANNELS, fail_fast=True)]
 
 
 class PredictRequest(BaseModel):
@@ -21,7 +21,7 @@ class PredictRequest(BaseModel):
     )
 
     userid: int = Field(ge=0)
-    data: list[SampleRow] = Field(min_length=1)
+    data: list[SampleRow] = Field(min_length=1, fail_fast=True)
 
 
 class Prediction(BaseModel):

@@ -9,7 +9,7 @@ import orjson
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from semg.domain import Block, Decision, us_from_utc, utc_from_us
+from semg.domain import Block, Decision, utc_from_us
 from semg.errors import WireError
 
 JOURNAL_STREAM = "SEMG_JOURNAL"
@@ -18,7 +18,7 @@ SHARES_STREAM = "SEMG_SHARES"
 SHARES_SUBJECTS = "semg.shares.>"
 PROFILES_SUBJECT = "semg.profiles"
 WATCH_S = 10.0
-"""How long a profile's samples are published after somebody asked to see them."""
+"""How long a profile's samples are published after a viewer requested them."""
 
 MAX_DEVICE_MS = 1e15
 """Device time counts from the device's start or is wall-clock time: nothing real is beyond this."""
@@ -52,7 +52,7 @@ def share_subject(kind: str, *parts: str) -> str:
 
 
 def watch_subject(user_id: int | str) -> str:
-    """Subject by which a viewer asks for a profile's samples for ``WATCH_S`` seconds (``*`` for all)."""
+    """Subject by which a viewer requests a profile's samples for ``WATCH_S`` seconds (``*`` for all)."""
     return f"semg.watch.{user_id}"
 
 
@@ -76,22 +76,22 @@ def decisions_subject(user_id: int | str) -> str:
 
 
 def models_subject(user_id: int | str) -> str:
-    """Subject that tells of a profile's newly activated model (``*`` for all)."""
+    """Subject that announces a profile's newly activated model (``*`` for all)."""
     return f"semg.models.{user_id}"
 
 
 def sessions_subject(user_id: int | str) -> str:
-    """Subject that tells of a session's edges (``*`` for all)."""
+    """Subject that announces a session's edges (``*`` for all)."""
     return f"semg.sessions.{user_id}"
 
 
 def inbox_prefix(service: str) -> str:
-    """Where the answers to a service's questions come: below a prefix of its own, so that nobody else reads them."""
+    """Subject of the replies to a service's requests, below its own prefix, so that no other service reads them."""
     return f"_INBOX_{service}"
 
 
 class Message(BaseModel):
-    """Base of the JSON messages: unknown fields are refused, so that a typing slip is seen."""
+    """Base of the JSON messages: unknown fields are refused, so that a misspelt one is noticed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -116,7 +116,7 @@ class Message(BaseModel):
 
 
 class ModelActivated(Message):
-    """A model version became the one that decides."""
+    """A model version was activated."""
 
     userid: int
     model_version: int
@@ -149,23 +149,9 @@ class DecisionMessage(Message):
     received_at: AwareDatetime
     decided_at: AwareDatetime
 
-    @classmethod
-    def from_decision(cls, decision: Decision) -> DecisionMessage:
-        """Return the message of a decision."""
-        return cls(
-            userid=decision.user_id,
-            label=decision.label,
-            confidence=decision.confidence,
-            model_version=decision.model_version,
-            window_end_device_ms=decision.window_end_device_us / 1000,
-            window_end_at=utc_from_us(decision.window_end_us),
-            received_at=utc_from_us(decision.received_us),
-            decided_at=utc_from_us(decision.decided_us),
-        )
-
     @staticmethod
     def encode(decision: Decision) -> bytes:
-        """Return the bytes of a decision's message, as ``from_decision(…).to_bytes()`` but many times faster."""
+        """Return the bytes of a decision's message, many times faster than ``to_bytes`` of one."""
         return orjson.dumps(
             {
                 "type": "decision",
@@ -179,19 +165,6 @@ class DecisionMessage(Message):
                 "decided_at": utc_from_us(decision.decided_us),
             },
             option=orjson.OPT_UTC_Z,
-        )
-
-    def to_decision(self) -> Decision:
-        """Return the decision of the message."""
-        return Decision(
-            user_id=self.userid,
-            label=self.label,
-            confidence=self.confidence,
-            model_version=self.model_version,
-            window_end_device_us=round(self.window_end_device_ms * 1000),
-            window_end_us=us_from_utc(self.window_end_at),
-            received_us=us_from_utc(self.received_at),
-            decided_us=us_from_utc(self.decided_at),
         )
 
 

@@ -1,4 +1,4 @@
-"""What udpserver and nat_inference report of each profile's stream, in the metrics of their heartbeats."""
+"""Status of each profile's stream as udpserver and nat_inference report it in the metrics of their heartbeats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T", bound="ReceivedStatus | DecidedStatus")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedStatus:
-    """A profile's stream as udpserver sees it.
+    """Status of a profile's stream from udpserver.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class ReceivedStatus:
     datagrams, samples
         Datagrams that named the profile; samples that were taken.
     refused
-        How many datagrams (or samples of taken ones) were dropped, by reason.
+        Number of dropped datagrams (or samples of accepted ones), by drop code.
     missing, late
         Samples that did not arrive; samples that came when their position had passed.
     long_s, runs, segments
@@ -38,6 +38,9 @@ class ReceivedStatus:
         Who sent last.
     clock_error_ms
         How far the times of the samples may be off; None when that is not known.
+    battery_percent, lead_off
+        What the board told last: its battery, None when it does not know; one bit a channel without contact, the first
+        channel lowest.
     """
 
     age_s: float = 0.0
@@ -55,11 +58,13 @@ class ReceivedStatus:
     address: str = ""
     clock_error_ms: float | None = None
     channels: int = 0
+    battery_percent: int | None = None
+    lead_off: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DecidedStatus:
-    """A profile's stream as nat_inference sees it: windows and decisions of the last ``seconds``."""
+    """Status of a profile's stream from nat_inference: windows and decisions of the last ``seconds``."""
 
     seconds: float = 0.0
     windows: int = 0

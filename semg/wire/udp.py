@@ -45,7 +45,7 @@ def encode_v1(user_id: int, device_ms: int, values: Sequence[float]) -> bytes:
 def decode_v1(datagram: bytes) -> tuple[SampleV1, ...]:
     """Return the samples of a version 1 datagram: one a line, all of one profile and with as many values.
 
-    What stands behind a NUL is ignored (a text that is shorter than the buffer it was sent from), and so are blanks
+    Bytes after a NUL are ignored (a text that is shorter than the buffer it was sent from), and so are blanks
     around fields and empty lines.
 
     Raises

@@ -36,11 +36,11 @@ HEADER_ROW = np.dtype(
 battery; 40 bytes. ``HEADER_ROW`` is the same for numpy."""
 
 MIN_PERIOD_NS, MAX_PERIOD_NS = 400_000, 25_000_000
-"""2,500 Hz to 40 Hz: the allowed rates with room for a crystal that is off."""
+"""2,500 Hz to 40 Hz: the allowed rates with a margin for the crystal's tolerance."""
 
 
 class Flag(IntFlag):
-    """What a board tells about itself."""
+    """Status flags of a board."""
 
     BATTERY_LOW = 1
     LEAD_OFF = 2
@@ -51,7 +51,7 @@ class Flag(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class DatagramV2:
-    """What a version 2 datagram carries.
+    """Content of a version 2 datagram.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class Key:
 
 
 def signed(keys: Sequence[Key], datagrams: Sequence[memoryview]) -> list[bool]:
-    """Return of many datagrams whether each ends with its key's tag: one comparison for all that do."""
+    """Return which of many datagrams end with their key's tag; a single comparison if all do."""
     expected = [key.tag(datagram[:-TAG_BYTES]) for key, datagram in zip(keys, datagrams, strict=True)]
     given = [bytes(datagram[-TAG_BYTES:]) for datagram in datagrams]
     if hmac.compare_digest(b"".join(expected), b"".join(given)):
@@ -119,7 +119,7 @@ def signed(keys: Sequence[Key], datagrams: Sequence[memoryview]) -> list[bool]:
 
 
 def board_of(datagram: bytes) -> int:
-    """Return the board's number that a datagram claims, before anything of it is believed.
+    """Return the board number that a datagram claims, before authentication.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""The binary body of ``POST /predict/windows`` and its answer.
+"""Encode and decode the binary body of ``POST /predict/windows`` and its answer.
 
 A request carries conditioned windows of several profiles, each with its userid; the answer carries one row of
-probabilities a window, in the order of the request. Little-endian; ``docs/wire.md`` draws the layout.
+probabilities per window, in the order of the request. Little-endian; ``docs/wire.md`` shows the layout.
 """
 
 from __future__ import annotations
@@ -35,36 +35,13 @@ _ANSWER_ROW = np.dtype([("user_id", "<i8"), ("model_version", "<u4"), ("status",
 
 
 class WindowStatus(IntEnum):
-    """What became of one window."""
+    """Result of one window."""
 
     OK = 0
     NO_MODEL = 1
     STALE = 2
-    """The window was made for another model version and does not fit the active one."""
+    """The window was cut for another model version and does not fit the active one."""
     FAILED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class WindowRequest:
-    """A conditioned window: float32 ``(n_channels, n_samples)``, channels by name in the model's order.
-
-    ``stream`` as in ``AlikeWindows``.
-    """
-
-    user_id: int
-    model_version: int
-    window: NDArray[np.float32]
-    stream: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class WindowAnswer:
-    """Probabilities of one window, float32 ``(n_classes,)`` in the order of the model's classes."""
-
-    user_id: int
-    model_version: int
-    status: WindowStatus
-    probabilities: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +50,19 @@ class AlikeWindows:
 
     Attributes
     ----------
-    places
-        Where each stands in its request, int64 ``(N,)``.
+    indices
+        Index of each window in its request, int64 ``(N,)``.
     user_ids, model_versions
         int64 ``(N,)``.
     windows
         float32 ``(N, C, T)``.
     streams
-        Int64 ``(N,)``. 0: answered by the classifier as it is stored. Otherwise the window follows the profile's last
-        one of the same number, and the classifier follows the stream; another number than the last begins anew.
+        Int64 ``(N,)``. 0: predicted by the stored classifier without adaptation. Otherwise the window follows the
+        profile's last one of the same number, and the classifier adapts to the stream; a new number starts a new
+        stream.
     """
 
-    places: NDArray[np.int64]
+    indices: NDArray[np.int64]
     user_ids: NDArray[np.int64]
     model_versions: NDArray[np.int64]
     windows: NDArray[np.float32]
@@ -100,7 +78,7 @@ class AnswerTable:
     user_ids, model_versions, statuses, n_classes
         int64 ``(N,)``.
     probabilities
-        float32 ``(N, K)`` with the largest of ``n_classes`` as ``K``; what lies behind a window's classes is 0.
+        float32 ``(N, K)`` with the largest of ``n_classes`` as ``K``; values beyond a window's classes are 0.
     """
 
     user_ids: NDArray[np.int64]
@@ -114,24 +92,24 @@ class AnswerTable:
 
 
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
-"""User ids, model versions, streams and windows ``(N, C, T)`` of a part of a request."""
+"""User ids, model versions, streams and windows ``(N, C, T)`` of a chunk of a request."""
 
 
-def encode_alike(parts: Sequence[Columns]) -> bytes:
-    """Return the request body of windows as columns."""
+def encode_alike(chunks: Sequence[Columns]) -> bytes:
+    """Return the request body of windows given as columns."""
     tables, data = [], []
-    for user_ids, model_versions, streams, windows in parts:
+    for user_ids, model_versions, streams, windows in chunks:
         table = np.zeros(len(user_ids), _REQUEST_ROW)
         table["user_id"], table["model_version"], table["stream"] = user_ids, model_versions, streams
         table["n_channels"], table["n_samples"] = windows.shape[1:]
         tables.append(table.tobytes())
         data.append(np.ascontiguousarray(windows, "<f4").tobytes())
-    total = sum(len(part[0]) for part in parts)
+    total = sum(len(chunk[0]) for chunk in chunks)
     return b"".join([_HEADER.pack(REQUEST_MAGIC, total), *tables, *data])
 
 
 def decode_alike(body: bytes) -> list[AlikeWindows]:
-    """Read a request body as columns, windows of equal shape together; they are read-only views where they can be.
+    """Decode a request body into columns, windows of equal shape together; read-only views where possible.
 
     Raises
     ------
@@ -156,13 +134,13 @@ def decode_alike(body: bytes) -> list[AlikeWindows]:
         windows = values.reshape(len(rows), int(channels[0]), int(samples[0]))
         return [AlikeWindows(np.arange(len(rows)), user_ids, versions, windows, streams)]
     starts = np.cumsum(sizes) - sizes
-    parts = []
+    chunks = []
     for shape in different:
-        places = np.flatnonzero(shapes == shape)
-        c, n = int(channels[places[0]]), int(samples[places[0]])
-        windows = values[starts[places, None] + np.arange(c * n)].reshape(len(places), c, n)
-        parts.append(AlikeWindows(places, user_ids[places], versions[places], windows, streams[places]))
-    return parts
+        indices = np.flatnonzero(shapes == shape)
+        c, n = int(channels[indices[0]]), int(samples[indices[0]])
+        windows = values[starts[indices, None] + np.arange(c * n)].reshape(len(indices), c, n)
+        chunks.append(AlikeWindows(indices, user_ids[indices], versions[indices], windows, streams[indices]))
+    return chunks
 
 
 def encode_answer_table(answers: AnswerTable) -> bytes:
@@ -176,7 +154,7 @@ def encode_answer_table(answers: AnswerTable) -> bytes:
 
 
 def decode_answer_table(body: bytes) -> AnswerTable:
-    """Read an answer body as columns.
+    """Decode an answer body into columns.
 
     Raises
     ------
@@ -196,54 +174,8 @@ def decode_answer_table(body: bytes) -> AnswerTable:
     return AnswerTable(ids, versions, rows["status"].astype(np.int64), n_classes, probabilities)
 
 
-def encode_request(windows: Sequence[WindowRequest]) -> bytes:
-    """Return the request body of windows, each by itself, in this order."""
-    return encode_alike(
-        [
-            (np.array([w.user_id]), np.array([w.model_version]), np.array([w.stream]), np.asarray(w.window)[None])
-            for w in windows
-        ]
-    )
-
-
-def decode_request(body: bytes) -> list[WindowRequest]:
-    """Read a request body as windows, each by itself, in their order.
-
-    Raises
-    ------
-    WireError
-        As ``decode_alike``.
-    """
-    found = [
-        (place, WindowRequest(user_id, version, window, stream))
-        for part in decode_alike(body)
-        for place, user_id, version, stream, window in zip(
-            *map(np.ndarray.tolist, (part.places, part.user_ids, part.model_versions, part.streams)),
-            part.windows,
-            strict=True,
-        )
-    ]
-    return [window for _, window in sorted(found, key=lambda item: item[0])]
-
-
-def decode_answer(body: bytes) -> list[WindowAnswer]:
-    """Read an answer body as answers, each by itself.
-
-    Raises
-    ------
-    WireError
-        As ``decode_answer_table``.
-    """
-    table = decode_answer_table(body)
-    columns = (table.user_ids, table.model_versions, table.statuses, table.n_classes)
-    return [
-        WindowAnswer(user_id, version, WindowStatus(status), row[:n])
-        for user_id, version, status, n, row in zip(*map(np.ndarray.tolist, columns), table.probabilities, strict=True)
-    ]
-
-
 def _table(body: bytes, magic: bytes, row: np.dtype, name: str) -> tuple[np.ndarray, int]:
-    """Return the table's rows and the offset behind them."""
+    """Return the table's rows and the offset after them."""
     if len(body) < _HEADER.size or body[:4] != magic:
         raise WireError(f"{name}_magic", f"expected a body that starts with {magic!r}, got {bytes(body[:4])!r}")
     _, count = _HEADER.unpack_from(body)

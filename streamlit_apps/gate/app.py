@@ -88,14 +88,14 @@ class Gate:
         hosts = headers.getlist("host")
         address = find_address(settings, hosts[0]) if len(hosts) == 1 else None
         if address is None:
-            text = f"This app is reached at {settings.app_url} (setting PUBLIC_APP_URL)."
+            text = f"Open this app at {settings.app_url} (setting PUBLIC_APP_URL)."
             await _refuse(scope, receive, send, 421, text)
             return
         visit = Visit(settings, pool, address, client)
         enter(scope, visit)
         if not _is_from_here(scope, headers, address.origin):
             said = headers.get("origin")
-            logger.warning("refused: origin %r is not %s; a proxy must pass the Host on", said, address.origin)
+            logger.warning("refused: origin %.200r is not %s; a proxy must pass the Host on", said, address.origin)
             await _refuse(scope, receive, send, 403, "This request comes from another origin.")
             return
         try:
@@ -118,7 +118,7 @@ class Gate:
         elif path.startswith(uploads.PATH):
             await self._uploads(visit, scope, receive, send)
         elif scope["method"] not in _READS:
-            await _refuse(scope, receive, send, 405, "This cannot be sent here.")
+            await _refuse(scope, receive, send, 405, "This request is not allowed here.")
         elif path in _OPEN_FILES or path.startswith(_OPEN):
             await self._app(scope, receive, _hardened(documents.policy_of(visit.settings, visit.address), send))
         elif path not in self._pages and not path.startswith(_SHOWN):
@@ -143,7 +143,7 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
 def _not_there(_: Request, exc: Exception) -> Response:
     """Return the answer to what the gate's own pages have not."""
     status = exc.status_code if isinstance(exc, HTTPException) else 404
-    text = "This cannot be sent here." if status == 405 else "There is no such page."
+    text = "This request is not allowed here." if status == 405 else "There is no such page."
     return PlainTextResponse(text, status, {"Cache-Control": "no-store"})
 
 

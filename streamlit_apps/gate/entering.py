@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
+import re
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gate.requests import browser_of, find_login, keep_cookie, visit_of
 from gate.sockets import SESSIONS
+from semg.errors import ConflictError, LoginError
 from semg.security.login import NewLogin, end_login, open_login
 from semg.security.tokens import Login
 from semg.store import logins
@@ -17,16 +18,22 @@ from semg.store.accounts import Account
 from semg.store.audit import Actor, record
 from semg.store.pool import Pool
 
+CHANGED = "Your account has just changed. Log in again."
+_LOCAL = re.compile(r"/[!-.0-\[\]-~][!-\[\]-~]{0,1999}|/")
+"""An address on this host: printable ASCII without a backslash, and one ``/`` at its beginning."""
+
 
 def next_page(wanted: str, pages: frozenset[str]) -> str:
-    """Return where to go after a login: a page of the app with its query, whatever was asked for."""
-    try:
-        parts = urlsplit(wanted)
-    except ValueError:
+    """Return where to go after a login: a page of the app with its query, whatever was asked for.
+
+    What is no plain address is not parsed: ``urlsplit`` normalises host names, which takes the square of their length.
+    """
+    if _LOCAL.fullmatch(wanted) is None:
         return "/"
-    if parts.scheme or parts.netloc or parts.path not in (*pages, "/login/factors") or "\\" in wanted:
+    path, _, query = wanted.partition("#")[0].partition("?")
+    if path not in (*pages, "/login/factors"):
         return "/"
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return f"{path}?{query}" if query else path
 
 
 async def open_here(request: Request, account: Account, method: logins.Method, *, is_proof: bool = True) -> NewLogin:
@@ -59,7 +66,10 @@ async def let_in(
     request: Request, account: Account, method: logins.Method, *, is_proof: bool = True, **more: str
 ) -> Response:
     """Make a login, and answer with what the page has to keep of it; the rest is in the cookie."""
-    made = await open_here(request, account, method, is_proof=is_proof)
+    try:
+        made = await open_here(request, account, method, is_proof=is_proof)
+    except ConflictError as exc:
+        raise LoginError(CHANGED) from exc
     response = JSONResponse({"binding": made.binding, **more})
     keep_cookie(response, visit_of(request), made.token)
     return response

@@ -24,7 +24,7 @@ from semg.store.accounts import Account
 from semg.store.audit import Actor, record
 from semg.store.pool import Transaction
 
-CONFIRM = "Prove first that it is you."
+CONFIRM = "Confirm your identity first."
 Work = Callable[[Transaction, Account, int], Any]
 
 
@@ -86,7 +86,7 @@ class Factors:
 
         def work(_: Transaction, account: Account, login_id: int) -> dict[str, Any]:
             if not account.password_hash:
-                raise LoginError("This account logs in by its provider, which asks for further proofs itself.")
+                raise LoginError("This account logs in through its provider, which asks for second factors itself.")
             step = Step("new app", origin, account.account_id, login_id, secret.encode())
             picture = segno.make(totp.address_of(secret, account.login), error="m").svg_data_uri(scale=5)
             return {"handle": self._steps.begin(step), "secret": secret, "picture": picture}
@@ -100,7 +100,7 @@ class Factors:
 
         def work(tx: Transaction, account: Account, login_id: int) -> dict[str, Any]:
             if (step.account_id, step.login_id) != (account.account_id, login_id):
-                raise LoginError("This was begun in another login. Begin again.")
+                raise LoginError("This was started in another login. Start again.")
             keys, secret = ring_of(visit.settings), step.secret.decode()
             codes = totp.add(tx, keys, account.account_id, secret, text_of(body, "code"), datetime.now(UTC))
             record(tx, Actor(account.login), "factor.added", account=account.account_id)
@@ -124,7 +124,7 @@ class Factors:
         """Begin with a new passkey."""
         visit = visit_of(request)
         if not passkeys.are_possible(visit.address):
-            raise LoginError("Browsers take passkeys at a host name with HTTPS only, not at this address.")
+            raise LoginError("Browsers accept passkeys only at a host name with HTTPS, not at this address.")
 
         def work(tx: Transaction, account: Account, login_id: int) -> dict[str, Any]:
             options, challenge = passkeys.registration_options(tx, account, visit.address)
@@ -143,7 +143,7 @@ class Factors:
 
         def work(tx: Transaction, account: Account, login_id: int) -> dict[str, Any]:
             if (step.account_id, step.login_id) != (account.account_id, login_id):
-                raise LoginError("This was begun in another login. Begin again.")
+                raise LoginError("This was started in another login. Start again.")
             name = text_of(body, "name").strip() or "Passkey"
             number = passkeys.add(tx, account, visit.address, step.secret, answer, name)
             record(tx, Actor(account.login), "factor.added", account=account.account_id, passkey=number)

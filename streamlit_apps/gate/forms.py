@@ -138,7 +138,7 @@ class Forms:
         await body_of(request)
         visit = visit_of(request)
         if not passkeys.are_possible(visit.address):
-            raise LoginError("Browsers take passkeys at a host name with HTTPS only, not at this address.")
+            raise LoginError("Browsers accept passkeys only at a host name with HTTPS, not at this address.")
         self._turns.start(visit.key)
         options, challenge = passkeys.login_options(visit.address)
         return JSONResponse({

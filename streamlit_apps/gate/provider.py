@@ -42,7 +42,7 @@ PATH = "/oauth2callback"
 FRESH_S = 300.0
 """Who proves again who it is, does it at the provider, not longer ago than this."""
 REFUSED = "The provider did not let you in, or does not answer. Try again."
-SOMEBODY_ELSE = "The provider knows you as somebody else than who is logged in here."
+SOMEBODY_ELSE = "The provider identifies you as someone other than the person logged in here."
 _FAILURES = (httpx.HTTPError, AuthlibBaseError, JoseError, ValueError, RuntimeError, TypeError, KeyError)
 """What asking a provider, and reading what it says, may raise."""
 

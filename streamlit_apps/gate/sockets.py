@@ -40,8 +40,12 @@ ALLOWED = ("rerun_script", "stop_script", "file_urls_request", "app_heartbeat", 
 """Kinds of messages that pages of this app send."""
 MAX_DROPPED = 100
 """Of other messages, then the WebSocket is closed."""
-MAX_MESSAGE_BYTES = 16 << 20
+MAX_MESSAGE_BYTES = 1 << 20
 """From a browser; files come as uploads."""
+MAX_FILES = 20
+"""Whose addresses a page asks for at once; fields of this app take one each."""
+MAX_TEXT = 8192
+"""Characters of what a browser says of its page: address, query, time zone."""
 
 
 class Sessions:
@@ -278,4 +282,15 @@ def _parsed(data: bytes | None) -> BackMsg | None:
     kind = message.WhichOneof("type")
     if kind == "backend_operation_request":
         kind = message.backend_operation_request.WhichOneof("payload")
-    return message if kind in ALLOWED else None
+    return message if kind in ALLOWED and _is_bounded(message) else None
+
+
+def _is_bounded(message: BackMsg) -> bool:
+    """Return whether a message asks for no more work than a page of this app does."""
+    if message.WhichOneof("type") == "rerun_script":
+        rerun = message.rerun_script
+        context = rerun.context_info
+        texts = (rerun.query_string, rerun.page_name, rerun.page_script_hash, rerun.fragment_id)
+        return max(map(len, (*texts, context.url, context.timezone, context.locale))) <= MAX_TEXT
+    files = message.file_urls_request.file_names
+    return len(files) <= MAX_FILES and all(len(name) <= MAX_TEXT for name in files)

@@ -20,7 +20,7 @@ LIFE_S = 300.0
 MOST_OF_STRANGERS, MOST_OF_ACCOUNTS, MOST_OF_ONE = 20_000, 2_000, 20
 """Steps that are remembered: of whoever opens the login page, of those who proved a password, of one of these."""
 TRIES = 5
-EXPIRED = "This took too long, or was tried too often. Begin again."
+EXPIRED = "This took too long, or there were too many attempts. Start again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,8 @@ class Steps:
                 own = [key for key, (kept, _, _) in self._kept.items() if kept.account_id == step.account_id]
                 for key in own[: max(0, len(own) - MOST_OF_ONE + 1)]:
                     del self._kept[key]
+            while self._kept and next(iter(self._kept.values()))[1] < self._clock():
+                self._kept.popitem(last=False)
             self._kept[handle] = (step, self._clock() + LIFE_S, TRIES)
             if len(self._kept) > self._most:
                 self._kept.popitem(last=False)

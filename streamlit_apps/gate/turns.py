@@ -22,7 +22,7 @@ WAITING, WAITING_OF_ONE = 32, 4
 """Tries that wait, of all and of one address; who comes then is told to try again."""
 STARTS_PER_S, STARTS_BURST_S = 0.5, 30.0
 """Steps that one address may begin without a login; they are kept for five minutes, and there are not many."""
-TOO_MANY = "Too much was begun from your address. Wait a few seconds, then try again."
+TOO_MANY = "Too many requests came from your address. Wait a few seconds, then try again."
 
 
 class Turns:

@@ -92,12 +92,12 @@ class Uploads:
         if size < 0:
             return PlainTextResponse("Expected the length of the file (Content-Length).", 411)
         if size > most + FORM_BYTES:
-            return PlainTextResponse(f"Expected a file of at most {most >> 20} MB.", 413)
+            return PlainTextResponse(f"Choose a file of at most {most >> 20} MB.", 413)
         if self._under_way[account_id] >= AT_ONCE:
-            text = f"Expected at most {AT_ONCE} uploads at the same time; wait for one to end."
+            text = f"Wait for an upload to finish: at most {AT_ONCE} run at the same time."
             return PlainTextResponse(text, 429, {"Retry-After": "5"})
         if held_bytes(account_id) + self._coming_bytes[account_id] + size > HELD_FILES * (most + FORM_BYTES):
-            text = f"Files of {HELD_FILES * most >> 20} MB wait in open pages of this account; close them first."
+            text = f"Close some of your open pages first: they hold {HELD_FILES * most >> 20} MB of uploaded files."
             return PlainTextResponse(text, 413)
         return None
 

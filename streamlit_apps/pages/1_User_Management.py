@@ -41,7 +41,7 @@ SHOWN = 200
 
 def list_and_edit(app: App, known: list[Profile], profile: Profile | None) -> None:
     """Show the profiles, and the chosen one for editing."""
-    wanted = st.text_input("Search", placeholder="Part of a name or of the notes", key="search").strip().lower()
+    wanted = st.text_input("Search", placeholder="Part of a name or a note", key="search").strip().lower()
     found = [one for one in known if wanted in one.name.lower() or wanted in one.notes.lower()]
     if not found:
         st.info(md("No profile matches “{wanted}”.", wanted=wanted))
@@ -61,10 +61,10 @@ def list_and_edit(app: App, known: list[Profile], profile: Profile | None) -> No
         hide_index=True,
         width="stretch",
         height=min(38 * (len(found) + 1), 260),
-        column_config={"Number": st.column_config.NumberColumn(help="The userid that the device sends", format="%d")},
+        column_config={"Number": st.column_config.NumberColumn(help="The userid the device sends", format="%d")},
     )
     if profile is None:
-        st.info("Choose a profile in the field above to see and change it.", icon=":material/person_search:")
+        st.info("Choose a profile in the field above to view and edit it.", icon=":material/person_search:")
         return
     st.subheader(plain(profile.name), anchor=False)
     consent.warn(profile)
@@ -112,22 +112,22 @@ def delete(app: App, profile: Profile) -> None:
         owner_id = access.find_owner(tx, profile.user_id)
     if not app.may_own(owner_id):
         if app.may_work:
-            st.caption("Only who made the profile, or an admin, can share or erase it.")
+            st.caption("Only the profile's owner or an admin can share or delete it.")
         return
     with st.expander("Delete this profile", icon=":material/delete:"):
-        if not st.toggle("Show what would be erased", key=f"count-{profile.user_id}"):
+        if not st.toggle("Show what would be deleted", key=f"count-{profile.user_id}"):
             return
         with app.pool.transaction() as tx:
             counts = profiles.count_profile(tx, profile.user_id)
-        st.markdown(md("This erases **{name}** for ever, with", name=profile.name))
+        st.markdown(md("This permanently deletes **{name}**, with", name=profile.name))
         st.markdown(
             md(
                 "- {samples:,} samples\n"
                 "- {sessions} with {repetitions}, and their videos\n"
                 "- {models}, {jobs}\n"
                 "- {decisions}\n"
-                "- the gesture bank with its pictures, and the device\n\n"
-                "Other profiles keep everything.",
+                "- the gesture bank with its pictures, and the device settings\n\n"
+                "Other profiles are not affected.",
                 samples=counts.samples,
                 sessions=counted(counts.sessions, "session"),
                 repetitions=counted(counts.repetitions, "repetition"),
@@ -136,24 +136,24 @@ def delete(app: App, profile: Profile) -> None:
                 decisions=counted(counts.decisions, "decision"),
             )
         )
-        if not confirm.offer(app, "erase it"):
+        if not confirm.offer(app, "delete the profile"):
             return
         typed = st.text_input("Type the name to confirm", key=f"confirm-{profile.user_id}")
         if st.button(
-            md("Erase {name} for ever", name=profile.name),
+            md("Delete {name} permanently", name=profile.name),
             type="primary",
             disabled=typed.strip() != profile.name,
             icon=":material/delete:",
             key=acts.key("erase", profile.user_id),
         ):
-            with errors.attempt(), st.spinner("Erasing …"):
+            with errors.attempt(), st.spinner("Deleting …"):
                 with app.pool.transaction() as tx:
                     app.require(tx, profile.user_id, "own")
                     confirm.require(app, tx)
                     gone = profiles.delete_profile(tx, profile.user_id)
                     record(tx, audit_view.actor(app), "profile.erased", profile.user_id, **asdict(gone))
                 chosen.choose(None)
-                flash(md("{name} was erased", name=profile.name))
+                flash(md("{name} was deleted", name=profile.name))
                 st.rerun()
 
 
@@ -171,14 +171,14 @@ def create(app: App) -> None:
         labels,
         format_func=shown,
         key="preset",
-        help="Fills the fields below; everything can be changed.",
+        help="Fills in the fields below; you can change them.",
     )
     index = labels.index(label)
     text = read_text(app.settings)
     consent.show_text(text)
     with st.form("new-profile", clear_on_submit=False):
         if app.settings.pseudonyms:
-            st.caption(":material/badge: The profile gets a code; the name is stored apart, encrypted.")
+            st.caption(":material/badge: The profile is given a code; the name is stored separately, encrypted.")
         person = person_fields(None, "new")
         device = device_fields(PRESETS[index].device, f"new{index}")
         scopes, said_at = consent.consent_fields(None, "new-consent")
@@ -210,7 +210,7 @@ def create(app: App) -> None:
                 st.rerun()
 
 
-with page("User Management", "A profile is a person together with the sensor that the person wears.") as app:
+with page("Profiles", "A profile is a person together with the sensor that person wears.") as app:
     with app.pool.transaction() as tx:
         known = app.people(tx)
     profile = pick.find_profile(app, known)
@@ -220,7 +220,7 @@ with page("User Management", "A profile is a person together with the sensor tha
             st.markdown(
                 md(
                     ":material/check_circle: **{name}** was created. Its device sends the userid **{number}**. "
-                    "Next, say which gestures shall be recognised.",
+                    "Next, choose which gestures to recognise.",
                     name=made[1],
                     number=made[0],
                 )
@@ -229,11 +229,11 @@ with page("User Management", "A profile is a person together with the sensor tha
                 if one.user_id == made[0]:
                     consent.warn(one)
                     if one.device.allow_v1:
-                        st.caption("No device at hand? This command sends simulated signals for this profile:")
+                        st.caption("No device to hand? This command sends simulated signals for this profile:")
                         st.code(shown(simulator_command(one.user_id, one.device)), language="bash")
             st.page_link("pages/2_Gesture_Management.py", label="Add gestures", icon=":material/arrow_forward:")
     if not known:
-        hint = "Create the first one here." if app.may_work else "None is shared with you."
+        hint = "Create the first one here." if app.may_work else "None has been shared with you."
         st.info(md("No profile yet. {hint}", hint=hint))
     parts: dict[str, Callable[[], None]] = {}
     if known:

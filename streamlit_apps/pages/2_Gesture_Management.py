@@ -10,6 +10,7 @@ from semg.domain import REST, Gesture, Profile
 from semg.store import gestures, profiles, repetitions, sessions
 from semg.store.audit import record
 from semg.store.pool import Transaction
+from semg.words import counted
 from ui import acts, audit_view, errors, palette, prompts
 from ui.banks import BANKS
 from ui.page import flash, page, split
@@ -17,7 +18,7 @@ from ui.pick import pick_profile
 from ui.runtime import App
 from ui.text import markup, md, plain, shown
 
-PHRASE_HELP = "The live page shows it large when the gesture is recognised, and can speak it."
+PHRASE_HELP = "The Live page shows it in large type when the gesture is recognised, and can speak it."
 
 
 def bank(app: App, profile: Profile, known: list[Gesture], counts: Counter[str]) -> None:
@@ -29,7 +30,7 @@ def bank(app: App, profile: Profile, known: list[Gesture], counts: Counter[str])
             prompt = prompts.picture_of(app, gesture)
             n = counts[gesture.name]
             recorded = f" · {n} repetition{'s' if n != 1 else ''}" if n else ""
-            description = gesture.description or ("always there" if gesture.name == REST else "no description")
+            description = gesture.description or ("always included" if gesture.name == REST else "no description")
             phrase = markup('<br><span style="color:#0b6e8f">says “{phrase}”</span>', phrase=gesture.phrase)
             text.html(
                 markup(
@@ -49,12 +50,12 @@ def bank(app: App, profile: Profile, known: list[Gesture], counts: Counter[str])
             up_key, down_key = (acts.key(f"{way}-{gesture.gesture_id}", profile.user_id) for way in ("up", "down"))
             if not app.may_work:
                 continue
-            if up.button("", icon=":material/arrow_upward:", key=up_key, help="Earlier", disabled=index == 0):
+            if up.button("", icon=":material/arrow_upward:", key=up_key, help="Move up", disabled=index == 0):
                 move(app, profile, known, index, index - 1)
             last = index == len(known) - 1
-            if down.button("", icon=":material/arrow_downward:", key=down_key, help="Later", disabled=last):
+            if down.button("", icon=":material/arrow_downward:", key=down_key, help="Move down", disabled=last):
                 move(app, profile, known, index, index + 1)
-            with change.popover("Change", width="stretch"):
+            with change.popover("Edit", width="stretch"):
                 edit(app, profile, gesture, n)
 
 
@@ -88,13 +89,14 @@ def edit(app: App, profile: Profile, gesture: Gesture, n_repetitions: int) -> No
                 st.rerun()
     prompts.edit_prompt(app, gesture)
     if gesture.name == REST:
-        st.caption("Rest is part of every bank: without it, every moment would be some gesture.")
+        st.caption("Rest is part of every bank: without it, every moment would count as a gesture.")
         return
     what = "Delete {gesture} of {name}"
     if n_repetitions:
-        what = "Delete {gesture} of {name}: {n} recorded repetitions lose their label"
+        what = "Delete {gesture} of {name}: the labels of {n} will be lost"
     sure = st.checkbox(
-        md(what, gesture=gesture.name, name=profile.name, n=n_repetitions), key=f"sure-{number}-{n_repetitions}"
+        md(what, gesture=gesture.name, name=profile.name, n=counted(n_repetitions, "recorded repetition")),
+        key=f"sure-{number}-{n_repetitions}",
     )
     if st.button("Delete", icon=":material/delete:", key=acts.key(f"delete-{number}", profile.user_id),
                  disabled=not sure):  # fmt: skip
@@ -110,10 +112,10 @@ def add(app: App, profile: Profile) -> None:
     """Show the three ways to add gestures."""
     with st.form("add-gesture", clear_on_submit=True):
         st.markdown("**Add a gesture**")
-        name = st.text_input("Name", key="new-name", max_chars=100, placeholder="for example: fist")
+        name = st.text_input("Name", key="new-name", max_chars=100, placeholder="e.g. fist")
         text = st.text_input("Description", key="new-text", placeholder="How to perform it; shown with the prompt")
         phrase = st.text_input(
-            "Phrase", key="new-phrase", max_chars=200, placeholder="for example: Yes, please", help=PHRASE_HELP
+            "Phrase", key="new-phrase", max_chars=200, placeholder="e.g. Yes, please", help=PHRASE_HELP
         )
         label, number = md("Add to {name}", name=profile.name), profile.user_id
         if st.form_submit_button(label, type="primary", icon=":material/add:", key=acts.key("add", number)):
@@ -156,7 +158,7 @@ def copy(app: App, profile: Profile) -> None:
                     app.require(tx, source, "see")
                     _begin(app, tx, profile.user_id)
                     n = gestures.copy_bank(tx, source, profile.user_id)
-                flash(md("{n} gestures copied", n=n) if n else "Nothing to copy: the bank has them all")
+                flash(md("{n} gestures copied", n=n) if n else "Nothing to copy: the bank already has them all")
                 st.rerun()
 
 
@@ -172,13 +174,13 @@ def channels(app: App, profile: Profile) -> None:
             label_visibility="collapsed",
             key=f"channels-{profile.user_id}",
         )
-        st.caption("All channels are recorded; the next training uses these.")
+        st.caption("All channels are recorded; the next model is trained on these.")
         purposes = st.data_editor(
             [{"Channel": one, "Purpose": profile.channel_purposes.get(one, "")} for one in profile.device.channels],
             hide_index=True,
             width="stretch",
             disabled=["Channel"],
-            column_config={"Purpose": st.column_config.TextColumn(max_chars=200, help="Which muscle, which place")},
+            column_config={"Purpose": st.column_config.TextColumn(max_chars=200, help="Which muscle, which position")},
             key=f"purposes-{profile.user_id}",
         )
         label = md("Save for {name}", name=profile.name)
@@ -204,7 +206,7 @@ def _begin(app: App, tx: Transaction, user_id: int) -> None:
     record(tx, audit_view.actor(app), "gestures.changed", user_id)
 
 
-with page("Gesture Management", "The gestures that shall be recognised, in the order in which they are shown.") as app:
+with page("Gestures", "The gestures to recognise, in the order in which they are shown.") as app:
     profile = pick_profile(app)
     with app.pool.transaction() as tx:
         known = gestures.list_gestures(tx, profile.user_id)
@@ -218,7 +220,7 @@ with page("Gesture Management", "The gestures that shall be recognised, in the o
     with left:
         st.subheader(md("Gestures of {name}", name=profile.name), anchor=False)
         if len(known) == 1:
-            how = " Add gestures on the right, or take a ready-made bank." if app.may_work else ""
+            how = " Add gestures on the right, or use a ready-made bank." if app.may_work else ""
             st.info(md("Only rest so far.{how}", how=how))
         bank(app, profile, known, n_repetitions)
         if len(known) > 1 and app.may_work:

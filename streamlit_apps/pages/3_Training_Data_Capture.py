@@ -13,6 +13,7 @@ from semg.errors import ConflictError
 from semg.store import consents, gestures, profiles, sessions, videos
 from semg.store.audit import record
 from semg.video.recording import RecorderState
+from semg.words import counted
 from ui import acts, audit_view, errors, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
@@ -56,7 +57,7 @@ def start(app: App, profile: Profile, name: str, plan: CapturePlan, camera: Reco
             raise ConflictError(f"the capture was not started. {state.problem}")
         if webcam_on() and not camera.sends:
             raise ConflictError(
-                "the capture was not started. The webcam sends no pictures yet: wait for it, or switch it off"
+                "the capture was not started. The webcam is not sending frames yet: wait for it, or switch it off"
             )
         sessions.require_free_name(tx, profile.user_id, name)
         session_id = sessions.insert_session(
@@ -89,7 +90,7 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
             if plan is not None:
                 start(app, profile, name, plan, camera)
             st.rerun()
-    st.caption("Keep the electrodes where they are until the session is over: one session is one placement.")
+    st.caption("Leave the electrodes where they are until the session is over: one session is one placement.")
 
 
 def show_captured(app: App, profile: Profile, session_id: int) -> None:
@@ -103,28 +104,29 @@ def show_captured(app: App, profile: Profile, session_id: int) -> None:
     performed = sum(1 for one in written if one.gesture != REST and not one.excluded)
     again = sum(1 for one in written if one.gesture != REST and one.excluded)
     early = session.status == "aborted" and session.plan is not None and session.ended_at != plan_end(session)
-    redone = f" {again} more {'is' if again == 1 else 'are'} left out of training: redone." if again else ""
+    redone = (
+        f" {again} more {'was' if again == 1 else 'were'} redone and will not be used for training." if again else ""
+    )
     with st.container(border=True):
         st.markdown(
             md(
-                ":material/check_circle: **{name}** of {whose} {ended}: {performed} performances were recorded."
-                "{redone}",
+                ":material/check_circle: **{name}** of {whose} {ended}: {performed} recorded.{redone}",
                 name=session.name,
                 whose=profile.name,
                 ended="ended early" if early else "ended",
-                performed=performed,
+                performed=counted(performed, "repetition"),
                 redone=redone,
             )
         )
         if video is not None:
             said = "With video." if video.status == "ready" else unplayable(video)
             st.caption(md(":material/videocam: {said}", said=said))
-        st.page_link("pages/4_Kickoff_Training.py", label="Train with it", icon=":material/arrow_forward:")
+        st.page_link("pages/4_Kickoff_Training.py", label="Train on it", icon=":material/arrow_forward:")
 
 
 with page(
-    "Training Data Capture",
-    "Perform what is prompted; every performance becomes a labelled repetition.",
+    "Capture",
+    "Perform the gestures as prompted; each one becomes a labelled repetition.",
     captures=True,
 ) as app:
     with app.pool.transaction() as tx:
@@ -147,7 +149,7 @@ with page(
         elif len(bank) == 1:
             empty(
                 md(
-                    "**{name} has no gestures yet.** Only rest is in the bank, and there is nothing to prompt.",
+                    "**{name} has no gestures yet.** The bank contains only rest, so there is nothing to prompt.",
                     name=profile.name,
                 ),
                 "pages/2_Gesture_Management.py",
@@ -160,7 +162,7 @@ with page(
             if app.may_work:
                 show_plan(app, profile, bank, camera)
             else:
-                st.info(md("Nothing is being recorded of {name} now. This account may look only.", name=profile.name))
+                st.info(md("No capture of {name} is running. This account has read-only access.", name=profile.name))
         names = [one.name for one in bank]
         live_view(app, profile, names, has_model=False, compact=True, height_px=210)
     with right:

@@ -29,10 +29,10 @@ def show(app: App, profile: Profile, summaries: Sequence[SessionSummary]) -> Non
         bank = gestures.list_gestures(tx, profile.user_id)
     left, right = split("training", [1.6, 1])
     with left:
-        st.subheader(md("Data of {name}", name=profile.name), anchor=False)
+        st.subheader(md("{name}'s data", name=profile.name), anchor=False)
         chosen = choose_sessions(summaries, qualities)
     with right:
-        st.subheader("What it learns from", anchor=False)
+        st.subheader("Training data", anchor=False)
         if chosen:
             check(chosen, qualities)
         else:
@@ -66,13 +66,11 @@ def _start(app: App, profile: Profile, chosen: Sequence[SessionSummary]) -> None
                 app.require(tx, profile.user_id, "work")
                 job_id = jobs.insert_job(tx, profile.user_id, ids, kind, options, scheduled_at)
                 record(tx, audit_view.actor(app), "job.created", profile.user_id, job=job_id)
-            flash("The training is in the queue")
+            flash("Training job queued")
             st.switch_page(JOBS_PAGE)
 
 
-with page(
-    "Kickoff Training", "Make a model of the gestures from recorded sessions. It is tested on data held out."
-) as app:
+with page("Train", "Train a model on recorded sessions. It is tested on held-out data.") as app:
     profile = pick_profile(app)
     with app.pool.transaction() as tx:
         found = [one for one in sessions.session_summaries(tx, profile.user_id) if one.session.status != "recording"]
@@ -81,7 +79,7 @@ with page(
     else:
         empty(
             md(
-                "**{name} has no recorded session yet.** A model needs some repetitions of every gesture.",
+                "**{name} has no recorded sessions yet.** A model needs several repetitions of every gesture.",
                 name=profile.name,
             ),
             "pages/3_Training_Data_Capture.py",

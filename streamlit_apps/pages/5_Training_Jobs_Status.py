@@ -11,14 +11,14 @@ from ui.page import page, split
 from ui.pick import pick_profile
 from ui.text import md
 
-with page("Training Jobs and Models") as app:
+with page("Jobs and models") as app:
     profile = pick_profile(app)
     left, right = split("jobs", [1, 1.25])
     with left:
-        st.subheader(md("Jobs of {name}", name=profile.name), anchor=False)
+        st.subheader(md("{name}'s jobs", name=profile.name), anchor=False)
         show_jobs(app, profile.user_id)
     with right:
-        st.subheader(md("Models of {name}", name=profile.name), anchor=False)
+        st.subheader(md("{name}'s models", name=profile.name), anchor=False)
         with app.pool.transaction() as tx:
             versions = models.list_models(tx, profile.user_id)
         if versions:
@@ -27,4 +27,4 @@ with page("Training Jobs and Models") as app:
                 "pages/6_Realtime_Gesture_Recognition.py", label="See it live", icon=":material/arrow_forward:"
             )
         else:
-            st.info("A model appears here when the first training is completed.")
+            st.info("A model appears here when the first training job has completed.")

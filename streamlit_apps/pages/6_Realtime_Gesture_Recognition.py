@@ -14,7 +14,7 @@ from ui.report import show_verdict
 from ui.stream_state import stream_state
 from ui.text import md
 
-with page("Realtime Gesture Recognition") as app:
+with page("Live") as app:
     profile = pick_profile(app)
     with app.pool.transaction() as tx:
         bank = gestures.list_gestures(tx, profile.user_id)
@@ -24,12 +24,12 @@ with page("Realtime Gesture Recognition") as app:
         left, right = st.columns([4, 1], vertical_alignment="center")
         left.info(
             md(
-                "{name} has no model yet: signals are shown, gestures appear after the first training.",
+                "{name} has no model yet: signals are shown, and gestures will appear after the first training job.",
                 name=profile.name,
             )
         )
         if app.may_work:
-            right.page_link("pages/4_Kickoff_Training.py", label="Train one", icon=":material/arrow_forward:")
+            right.page_link("pages/4_Kickoff_Training.py", label="Train a model", icon=":material/arrow_forward:")
     elif report.level == "do not use":
         show_verdict(report)
     stream_state(app, profile.user_id)

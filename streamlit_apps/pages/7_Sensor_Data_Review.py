@@ -77,7 +77,7 @@ def show(
     if session is not None:
         video.show_video(app, session.session_id, key="review", height_px=260)
     if shown.overview.drawn is None:
-        st.info("No samples are stored for this time.")
+        st.info("No samples are stored for this period.")
         return
     show_figures(app, recorded(profile, session), shown)
 
@@ -99,16 +99,14 @@ def show_figures(app: App, source: Recorded, shown: Shown) -> None:
             late=n_late,
         )
     )
-    with st.expander("Figures and spectra of each channel"):
-        wanted = st.toggle(
-            "Spectra", key="spectra", help="Of the time shown; of a long one, from pieces spread over it"
-        )
+    with st.expander("Statistics and spectra of each channel"):
+        wanted = st.toggle("Spectra", key="spectra", help="For the period shown; a long one is sampled at intervals")
         found = None
         if wanted:
             with app.pool.transaction() as tx:
                 found = look_at_spectrum(tx, source, shown.since, shown.until)
             if found is None:
-                st.caption("A spectrum needs a second without a gap.")
+                st.caption("A spectrum needs one second without gaps.")
             else:
                 st.plotly_chart(spectrum_figure(found, source.channels), width="stretch", key="spectrum")
         st.dataframe(
@@ -150,13 +148,13 @@ def show_session(app: App, profile: Profile, known: list[Session], bank: list[Ge
     show(app, profile, session, whole_of(session, clock.utc_now()), bank)
     left, right = split("review", [1.4, 1])
     with left, st.container(border=True):
-        title = "**Put a label of {name} right**" if app.may_work else "**Labels of {name}**"
+        title = "**Correct a label of {name}**" if app.may_work else "**{name}'s labels**"
         st.markdown(md(title, name=profile.name))
         if app.may_work:
             review_edit.edit_repetition(app, profile, session, bank, labels)
         review_edit.show_changes(app, session.session_id)
     with right, st.container(border=True):
-        st.markdown(md("**Session of {name}**", name=profile.name))
+        st.markdown(md("**{name}'s session**", name=profile.name))
         review_edit.edit_session(app, profile, session)
 
 
@@ -166,7 +164,7 @@ def show_any_time(app: App, profile: Profile, bank: list[Gesture]) -> None:
     if chosen is None:
         empty(
             md(
-                "**Nothing was recorded for {name} yet.** Samples appear here as soon as the device sends.",
+                "**Nothing has been recorded for {name} yet.** Samples appear here as soon as the device sends data.",
                 name=profile.name,
             ),
             "pages/3_Training_Data_Capture.py",
@@ -183,7 +181,7 @@ def _label(session: Session) -> str:
     return line("{name} · {at}{extra}", name=session.name, at=times.shown(session.started_at), extra=extra)
 
 
-with page("Sensor Data Review") as app:
+with page("Review") as app:
     profile = pick_profile(app)
     with app.pool.transaction() as tx:
         bank = gestures.list_gestures(tx, profile.user_id)

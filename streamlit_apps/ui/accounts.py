@@ -18,8 +18,8 @@ from ui.text import cells, line, md, shown
 _SHOW_ONCE = "account-password"
 _ROLES = {
     "admin": "sees all profiles and manages accounts",
-    "researcher": "works with own profiles and with those that are shared",
-    "viewer": "looks at what is shared, and changes nothing",
+    "researcher": "works with their own profiles and those shared with them",
+    "viewer": "views what is shared with them, and changes nothing",
 }
 
 
@@ -35,7 +35,7 @@ def manage(app: App) -> None:
                 "Role": one.role,
                 "State": f"disabled since {times.shown(one.disabled_at)}" if one.disabled_at else "active",
                 "Logs in by": "password" if one.password_hash else "provider",
-                "Password of": times.shown(one.password_changed_at) if one.password_hash else "—",
+                "Password set": times.shown(one.password_changed_at) if one.password_hash else "—",
             }
             for one in known
         ),
@@ -61,7 +61,10 @@ def _show_password_once() -> None:
         return
     with st.container(border=True):
         st.markdown(
-            md(":material/key: Password of **{login}**. It is shown only now; tell it to nobody else.", login=made[0])
+            md(
+                ":material/key: Password of **{login}**. It is shown only once; do not share it with anyone else.",
+                login=made[0],
+            )
         )
         st.code(shown(made[1]), language=None)
 
@@ -71,7 +74,9 @@ def _change(app: App, account: Account) -> None:
     with st.form(f"account-{number}"):
         roles = list(_ROLES)
         role = st.selectbox("Role", roles, roles.index(account.role), format_func=_with_meaning)
-        disabled = st.toggle("Disabled", account.disabled_at is not None, help="Ends its logins and stops its tokens.")
+        disabled = st.toggle(
+            "Disabled", account.disabled_at is not None, help="Ends its logins and disables its tokens."
+        )
         if st.form_submit_button("Save", type="primary"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
@@ -86,8 +91,8 @@ def _change(app: App, account: Account) -> None:
                 st.rerun()
     again, remove = st.columns(2)
     revoke = again.checkbox("Revoke its API tokens", value=True, key=f"revoke-{number}", help=REVOKE_HELP)
-    lost = again.checkbox("Remove its second factors", key=f"factors-{number}", help="For who has lost them.")
-    if again.button("New password", width="stretch", help="Ends every login with the old one."):
+    lost = again.checkbox("Remove its second factors", key=f"factors-{number}", help="For someone who has lost them.")
+    if again.button("New password", width="stretch", help="Ends every login made with the old one."):
         with errors.attempt():
             password = generate_password()
             with app.pool.transaction() as tx:
@@ -101,7 +106,7 @@ def _change(app: App, account: Account) -> None:
                     record(tx, audit_view.actor(app), "factor.removed", account=number)
             st.session_state[_SHOW_ONCE] = (account.login, password)
             st.rerun()
-    sure = remove.checkbox("Sure", key=f"sure-{number}", help="Its profiles stay, and are nobody's then.")
+    sure = remove.checkbox("Yes, delete it", key=f"sure-{number}", help="Its profiles are kept, without an owner.")
     if remove.button("Delete account", width="stretch", disabled=not sure):
         with errors.attempt():
             with app.pool.transaction() as tx:
@@ -118,7 +123,7 @@ def _create(app: App) -> None:
         login = st.text_input("Login of the new account", autocomplete="off")
         roles = list(_ROLES)
         role = st.selectbox("Role", roles, 1, format_func=_with_meaning, key="new-account-role")
-        if st.form_submit_button("Make account", type="primary"):
+        if st.form_submit_button("Add account", type="primary"):
             with errors.attempt():
                 password = generate_password()
                 with app.pool.transaction() as tx:

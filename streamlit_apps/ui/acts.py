@@ -43,7 +43,7 @@ def refuse_pressed(known: Mapping[int, Profile], chosen: int | None) -> None:
     """Say that nothing was done, where a button of somebody else than the chosen profile was pressed."""
     for user_id in sorted(pressed_for() - {chosen}):
         whose = known[user_id].name if user_id in known else f"profile {user_id}"
-        now = f"{known[chosen].name} is chosen now" if chosen is not None else "nobody is chosen now"
+        now = f"{known[chosen].name} is now selected" if chosen is not None else "nobody is now selected"
         st.error(
             md(
                 "Nothing was done: the button that was pressed was for **{whose}**, and {now}. Choose {whose} and "

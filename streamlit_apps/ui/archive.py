@@ -25,14 +25,14 @@ def offer(app: App, profile: Profile) -> None:
         owner_id = access.find_owner(tx, profile.user_id)
     if not app.may_own(owner_id):
         return
-    with st.expander("Everything about this person, as one archive", icon=":material/folder_zip:"):
+    with st.expander("Everything about this person in one archive", icon=":material/folder_zip:"):
         st.caption(
             "For the person concerned: profile, consents, gestures, samples, labels, videos, decisions, models with "
-            "their reports, and who looked at them. It is removed from the server after an hour."
+            "their reports, and who viewed them. It is removed from the server after an hour."
         )
         export: Export | None = st.session_state.get(_EXPORT)
         busy = export is not None and export.user_id == profile.user_id and not export.done
-        label = md("Make the archive of {name}", name=profile.name)
+        label = md("Create {name}'s archive", name=profile.name)
         key = acts.key("archive", profile.user_id)
         if st.button(label, icon=":material/folder_zip:", disabled=busy, key=key):
             with errors.attempt():
@@ -60,9 +60,9 @@ def _progress(app: App, user_id: int) -> None:
     if export is None or export.user_id != user_id or (export.with_name and not app.is_admin):
         return
     if export.problem:
-        st.error(md("The archive was not made: {problem}", problem=export.problem), icon=":material/error:")
+        st.error(md("The archive could not be created: {problem}", problem=export.problem), icon=":material/error:")
     elif not export.name:
-        st.progress(export.share, md("{share:.0%} of the samples are written", share=export.share))
+        st.progress(export.share, md("{share:.0%} of the samples written", share=export.share))
     else:
         seen(app, "person.offered", user_id)
         url = download.url(app, tokens.EXPORT, f"exports/{export.name}", export.name, KEPT_S)

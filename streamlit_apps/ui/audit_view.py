@@ -19,60 +19,60 @@ from ui.text import cells, md, shown
 
 SHOWN = 500
 WORDS: dict[Action, str] = {
-    "profile.created": "made the profile",
+    "profile.created": "created the profile",
     "profile.changed": "changed the profile",
-    "profile.erased": "erased the profile",
+    "profile.erased": "deleted the profile",
     "profile.shared": "shared the profile",
-    "profile.share_refused": "tried to share with a login that nobody has",
-    "profile.unshared": "ended a share",
-    "profile.given": "gave the profile to somebody",
-    "consent.changed": "entered a consent",
-    "name.seen": "saw the name",
+    "profile.share_refused": "tried to share with an unknown login",
+    "profile.unshared": "stopped sharing the profile",
+    "profile.given": "changed the profile's owner",
+    "consent.changed": "recorded a consent",
+    "name.seen": "viewed the name",
     "gestures.changed": "changed gestures",
-    "person.exported": "made the person's archive",
+    "person.exported": "created the person's archive",
     "person.offered": "got the link to the archive",
     "capture.started": "started a capture",
     "capture.ended": "ended a capture early",
     "session.changed": "changed the session",
-    "session.erased": "erased the session",
+    "session.erased": "deleted the session",
     "session.imported": "imported a session",
     "session.exported": "exported the session",
-    "samples.seen": "saw the signals",
-    "live.seen": "saw the live signals",
-    "video.seen": "saw the video",
+    "samples.seen": "viewed the signals",
+    "live.seen": "viewed the live signals",
+    "video.seen": "viewed the video",
     "video.expired": "removed old videos",
-    "job.created": "started a training",
-    "job.canceled": "canceled a training",
-    "model.activated": "let a version decide",
-    "model.exported": "took a model away",
-    "report.exported": "took a report away",
-    "board.created": "made a board",
+    "job.created": "started a training job",
+    "job.canceled": "cancelled a training job",
+    "model.activated": "activated a model version",
+    "model.exported": "downloaded a model",
+    "report.exported": "downloaded a report",
+    "board.created": "added a board",
     "board.assigned": "assigned a board",
-    "board.released": "took a board from the profile",
-    "board.key_made": "made a board's key",
-    "board.key_revoked": "revoked a board's key",
+    "board.released": "unassigned a board",
+    "board.key_made": "created a board key",
+    "board.key_revoked": "revoked a board key",
     "board.erased": "removed a board",
     "sender.assigned": "assigned a text sender",
-    "sender.released": "released a text sender",
-    "account.created": "made an account",
+    "sender.released": "unassigned a text sender",
+    "account.created": "created an account",
     "account.changed": "changed an account",
-    "account.role_changed": "gave an account another role",
+    "account.role_changed": "changed an account's role",
     "account.password_changed": "set a password",
     "account.logged_out": "logged out everywhere",
-    "account.locked": "was locked out: wrong passwords",
+    "account.locked": "was locked out after wrong passwords",
     "account.erased": "deleted an account",
     "login.ok": "logged in",
     "login.failed": "failed to log in",
-    "login.confirmed": "proved again who it is",
+    "login.confirmed": "confirmed their identity",
     "login.ended": "logged out",
     "session.revoked": "ended a login elsewhere",
     "factor.added": "added a second factor",
     "factor.removed": "removed a second factor",
-    "token.created": "made an API token",
+    "token.created": "created an API token",
     "token.used": "used an API token",
     "token.revoked": "revoked an API token",
-    "key.rotated": "encrypted secrets with a new key",
-    "audit.seen": "saw the audit log",
+    "key.rotated": "re-encrypted secrets with a new key",
+    "audit.seen": "viewed the audit log",
     "audit.exported": "exported the audit log",
 }
 
@@ -95,18 +95,18 @@ def seen(app: App, action: Action, user_id: int | None, session_id: int | None =
 
 def show_tab(app: App) -> None:
     """Offer an administrator the log."""
-    if st.toggle("Show who did and saw what", key="audit-show"):
+    if st.toggle("Show who did and viewed what", key="audit-show"):
         show_log(app)
 
 
 def show_log(app: App) -> None:
-    """Show who did and saw what; looking is written down too."""
+    """Show who did and viewed what; looking is written down too."""
     app.require_admin()
     seen(app, "audit.seen", None)
     with app.pool.transaction() as tx:
         names = {one.user_id: one.name for one in app.people(tx)}
         logins = {one.account_id: one.login for one in accounts.list_accounts(tx)}
-        number = st.number_input("Only profile number", value=None, step=1, min_value=1, key="audit-profile")
+        number = st.number_input("Profile number", value=None, step=1, min_value=1, key="audit-profile")
         entries = audit.list_entries(tx, user_id=number, limit=SHOWN)
     st.dataframe(
         cells(
@@ -125,19 +125,19 @@ def show_log(app: App) -> None:
         hide_index=True,
         width="stretch",
     )
-    st.caption(md("The newest {n} entries. They hold numbers only, and are neither changed nor deleted.", n=SHOWN))
+    st.caption(md("The newest {n} entries. They contain only numbers, and cannot be changed or deleted.", n=SHOWN))
     _check_and_export(app)
 
 
 def _check_and_export(app: App) -> None:
     """Check the chain of hashes, and take the whole log away."""
-    if st.button("Check that nothing was changed", key="audit-check"):
+    if st.button("Verify the log", key="audit-check"):
         with errors.attempt(), app.pool.transaction() as tx:
             verdict = audit_chain.verify(tx)
             if verdict.broken is not None:
                 st.error(md("Entry {number}: {reason}", number=verdict.broken, reason=verdict.reason))
             else:
-                st.success(md("{n:,} entries are as they were written.", n=verdict.n_entries))
+                st.success(md("Entries unchanged since they were written: {n:,}.", n=verdict.n_entries))
                 st.code(shown(verdict.head or ""), language=None)
     for kind in ("csv", "jsonl"):
         download.link(app, md("Download the log as {kind}", kind=kind), file_exports.audit_file(kind))

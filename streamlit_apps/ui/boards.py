@@ -34,8 +34,8 @@ def manage(app: App, people: Sequence[Profile]) -> None:
                     "Name": board.name,
                     "Number": board.board_id,
                     "Sends for": names.get(board.user_id, "—") if board.user_id is not None else "—",
-                    "Key made": times.shown(board.key_made_at) if board.key_encrypted else "revoked",
-                    "Starts seen": "none yet" if board.last.boot_id < 0 else f"up to {board.last.boot_id}",
+                    "Key created": times.shown(board.key_made_at) if board.key_encrypted else "revoked",
+                    "Restarts seen": "none yet" if board.last.boot_id < 0 else f"up to {board.last.boot_id}",
                 }
                 for board in known
             ),
@@ -48,11 +48,11 @@ def manage(app: App, people: Sequence[Profile]) -> None:
     else:
         st.info(
             "No board yet. A board has its own key and signs what it sends, so that nobody else can send in its place. "
-            "Make one here, and put the two lines that it gets into the sketch."
+            "Add one here, and copy the two lines it gives you into the sketch."
         )
     with st.form("new-board", clear_on_submit=True):
         name = st.text_input("Name of the new board", placeholder="Left armband")
-        if st.form_submit_button("Make board", type="primary"):
+        if st.form_submit_button("Add board", type="primary"):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     app.require_work(tx)
@@ -70,7 +70,7 @@ def _show_key_once() -> None:
     with st.container(border=True):
         st.markdown(
             md(
-                ":material/key: **{name}**: put these lines into `arduino/arduinocode.ino`. They are shown only now.",
+                ":material/key: **{name}**: copy these lines into `arduino/arduinocode.ino`. They are shown only once.",
                 name=name,
             )
         )
@@ -87,16 +87,16 @@ def _change(app: App, board: Board, names: dict[int, str]) -> None:
         place,
         format_func=lambda one: NOBODY if one is None else shown(names[one]),
         key=f"assign-{board.board_id}",
-        help="Works within a second; the board needs no new program. A profile has one board at a time.",
+        help="Takes effect within a second; the board need not be reflashed. A profile has one board at a time.",
     )
     with errors.attempt():
         if user_id != board.user_id:
             with app.pool.transaction() as tx:
                 let_send(app, tx, board.board_id, user_id)
             whom = NOBODY if user_id is None else names[user_id]
-            flash(md("{board} sends for {whom}", board=board.name, whom=whom))
+            flash(md("{board} now sends for {whom}", board=board.name, whom=whom))
             st.rerun()
-        if renew.button("New key", width="stretch", help="The key before stops working at once."):
+        if renew.button("New key", width="stretch", help="The previous key stops working immediately."):
             key = make_key()
             with app.pool.transaction() as tx:
                 _require(app, tx, board.board_id)
@@ -110,9 +110,9 @@ def _change(app: App, board: Board, names: dict[int, str]) -> None:
                 _require(app, tx, board.board_id)
                 boards.revoke_key(tx, board.board_id)
                 record(tx, audit_view.actor(app), "board.key_revoked", board.user_id, board=board.board_id)
-            flash(md("What {board} sends is refused from now on", board=board.name))
+            flash(md("Data from {board} is now refused", board=board.name))
             st.rerun()
-        if remove.button("Remove", width="stretch", help="What it sent stays with the profiles."):
+        if remove.button("Remove", width="stretch", help="The data it has sent stays with the profiles."):
             with app.pool.transaction() as tx:
                 _require(app, tx, board.board_id)
                 boards.delete_board(tx, board.board_id)

@@ -13,8 +13,8 @@ from ui.text import md, shown
 
 TRAINING, CALIBRATION = "Training", "Calibration"
 _ABOUT = {
-    TRAINING: "Every gesture several times: what a classifier learns from.",
-    CALIBRATION: "Ten seconds of rest and each gesture once: a minute after the band was put on again.",
+    TRAINING: "Every gesture several times, to train a classifier.",
+    CALIBRATION: "Ten seconds of rest and each gesture once: about a minute, after the band has been put on again.",
 }
 
 
@@ -49,7 +49,7 @@ def plan_fields(bank: list[Gesture], n_sessions: int, user_id: int) -> tuple[str
     with errors.attempt():
         plan = _training(kept, chosen) if kind == TRAINING else _calibration(kept, chosen)
         total = sum(1 for step in plan.steps if step.gesture not in (None, REST))
-        st.caption(md("{n} performances, {length} in all.", n=total, length=times.length(plan.duration_s)))
+        st.caption(md("{n} repetitions, {length} in total.", n=total, length=times.length(plan.duration_s)))
     return name, plan
 
 
@@ -71,9 +71,9 @@ def _training(kept: dict[str, Any], chosen: list[str]) -> CapturePlan:
         format_func=lambda one: "Shuffled (recommended)" if one else "Blocked: one gesture after the other",
         horizontal=True,
         key="shuffled",
-        help="Shuffled keeps fatigue and drift from looking like a gesture.",
+        help="Shuffling prevents fatigue and drift from being mistaken for a gesture.",
     )
-    number = seed.number_input("Seed of the order", 0, 2**31 - 1, kept.get("seed", 0), key="seed")
+    number = seed.number_input("Seed for the order", 0, 2**31 - 1, kept.get("seed", 0), key="seed")
     kept |= {"n": n, "gesture_s": perform_s, "rest_s": relax_s, "prepare_s": ready_s}
     kept |= {"shuffled": shuffled, "seed": number}
     return make_plan(chosen, int(n), perform_s, relax_s, ready_s, shuffled, int(number))

@@ -59,7 +59,7 @@ class Prompt {
           piece.style.background = step.gesture === null ? "#eef1f4" : data.gesture_colours[step.gesture] || "#7f7f7f";
         }
         piece.title = step.gesture === null ? (step.dropped ? "pause" : "get ready") :
-          `${step.gesture} ${step.number}${step.dropped ? ": performed again later" : ""}`;
+          `${step.gesture} ${step.number}${step.dropped ? ": to be performed again later" : ""}`;
         this.planBar.append(piece);
       }
       this.planBar.append(this.cursor);
@@ -82,7 +82,7 @@ class Prompt {
     if (paused) {
       const waiting = performances.find((step) => step.start_s >= at);
       this.set("Paused", waiting ? `Next: ${waiting.gesture}` : "Next: the end",
-        "Nothing is labelled now. What was interrupted is performed again.", "‖", 0, "#5f6f7c", "");
+        "Nothing is being labelled. The interrupted repetition will be performed again.", "‖", 0, "#5f6f7c", "");
       this.figures.textContent = progress;
       this.depict(waiting, false);
       this.mount.dataset.prompt = "paused";

@@ -9,7 +9,7 @@ from ui import palette
 from ui.stream import StreamState
 from ui.text import Markup, joined, markup, plain
 
-_WORDS = {"good": "Good to record", "fair": "Usable, but look at this", "bad": "Do not record like this"}
+_WORDS = {"good": "Good to record", "fair": "Usable, but check this", "bad": "Do not record like this"}
 _STYLE = Markup("""
 <style>
 .semg-verdict { border: 1px solid #d5dde3; border-left: 8px solid var(--l); border-radius: .4rem; padding: .4rem .8rem;

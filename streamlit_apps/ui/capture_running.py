@@ -49,14 +49,14 @@ def show_running(app: App, user_id: int, session_id: int, bank: list[Gesture]) -
     due = performed_steps(session, now - timedelta(seconds=LATE_S))
     if any(interval_of(session, step)[0] not in begun for step in due):
         st.warning(
-            "Labels are not being written: is the service job_runner running? It catches up when it is back; "
-            "go on as prompted.",
+            "Labels are not being written. Check that the service job_runner is running; it catches up when it is "
+            "back. Carry on as prompted.",
             icon=":material/warning:",
         )
     else:
         st.caption(
             md(
-                "{n} labels written, rest included. This runs on the server: closing the page changes nothing.",
+                "{n} labels written, including rest. The capture runs on the server: you can close this page.",
                 n=len(written),
             )
         )
@@ -70,7 +70,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
     # A callback acts before the prompt is drawn anew: one run of this part answers a press, not two of the whole page.
     if paused:
         hold.button(
-            "Go on",
+            "Resume",
             type="primary",
             icon=":material/play_arrow:",
             key=acts.key("resume", session.user_id),
@@ -96,7 +96,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
         width="stretch",
         disabled=last is None,
         shortcut="Backspace",
-        help="Perform the last repetition again; the one before is kept out of training.",
+        help="Repeat the last repetition; the previous attempt is left out of training.",
         on_click=_press,
         args=(app, session, redo_last),
     )
@@ -106,7 +106,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
         key=acts.key("abort", session.user_id),
         width="stretch",
         shortcut="Shift+E",
-        help="What has been performed is kept; the rest gets no label.",
+        help="What has been performed is kept; the remainder is not labelled.",
     ):
         with errors.attempt():
             with app.pool.transaction() as tx:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit
+import re
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -12,7 +13,9 @@ from semg.store.pool import Transaction
 from ui.runtime import App
 from ui.text import markup
 
-NEEDED = "confirm first that it is you: the link above asks for your password or passkey"
+NEEDED = "confirm your identity first: the link above asks for your password or passkey"
+_URL = re.compile(r"https?://[!-.0->@-~]{1,255}(/[!-\"$-~]{0,1999})?(?:#[!-~]{0,1999})?")
+"""The address of a page, in printable ASCII."""
 
 
 def is_fresh(app: App) -> bool:
@@ -27,15 +30,20 @@ def offer(app: App, what: str) -> bool:
     Parameters
     ----------
     what
-        The act, as the end of "Confirm that it is you to …"; a constant.
+        The act, as the end of "Confirm your identity to …"; a constant.
     """
     if is_fresh(app):
         return True
-    parts = urlsplit(st.context.url or "/")
-    back = quote(f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/", safe="")
-    link = '<p><a href="/login/confirm?next={back}" target="_self">Confirm that it is you</a> to {what}.</p>'
+    back = quote(_here(st.context.url or ""), safe="")
+    link = '<p><a href="/login/confirm?next={back}" target="_self">Confirm your identity</a> to {what}.</p>'
     st.html(markup(link, back=back, what=what))
     return False
+
+
+def _here(url: str) -> str:
+    """Return the path and query of the page that is open, as its browser says; the gate looks at it again."""
+    found = _URL.fullmatch(url)
+    return found[1] if found is not None and found[1] else "/"
 
 
 def require(app: App, tx: Transaction) -> None:

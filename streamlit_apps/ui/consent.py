@@ -17,9 +17,9 @@ from ui.runtime import App
 from ui.text import Markdown, cells, md
 
 LABELS: dict[ConsentScope, str] = {
-    "recording": "Recording of the signals, needed for everything else",
-    "video": "Video beside them",
-    "shared_models": "Use in models of several people",
+    "recording": "Recording of the signals (required for everything else)",
+    "video": "Video recording alongside them",
+    "shared_models": "Use in models trained on several people",
 }
 _SHORT: dict[ConsentScope, str] = {"recording": "recording", "video": "video", "shared_models": "shared models"}
 
@@ -51,7 +51,7 @@ def consent_fields(given: Consent | None, key: str) -> tuple[tuple[ConsentScope,
     boxes, said_on = st.columns([3, 1])  # one below the other: side by side, their labels are cut
     ticked = [scope for scope in LABELS if boxes.checkbox(LABELS[scope], scope in agreed, key=f"{key}-{scope}")]
     today = datetime.now(times.viewer_zone()).date()
-    day: date = said_on.date_input("Said on", today, max_value=today, key=f"{key}-day")
+    day: date = said_on.date_input("Consent date", today, max_value=today, key=f"{key}-day")
     at = datetime.now(UTC) if day == today else times.from_viewer(day, time(12))
     return tuple(ticked), at
 
@@ -60,7 +60,7 @@ def warn(profile: Profile) -> None:
     """Say at once, when a person has not agreed to being recorded, that nothing is."""
     if not agrees(profile.consent, "recording"):
         st.warning(
-            md("Nothing of {name} is recorded without consent: what the device sends is dropped.", name=profile.name),
+            md("Nothing is recorded for {name} without consent: data from the device is discarded.", name=profile.name),
             icon=":material/block:",
         )
 
@@ -78,18 +78,18 @@ def manage(app: App, profile: Profile) -> None:
             return
         with st.form(f"consent-{profile.user_id}", border=False):
             scopes, at = consent_fields(profile.consent, f"consent-{profile.user_id}")
-            label = md("Record this consent of {name}", name=profile.name)
+            label = md("Record {name}'s consent", name=profile.name)
             if st.form_submit_button(label, key=acts.key("consent", profile.user_id)):
                 _record(app, profile, scopes, text, at)
         if agrees(profile.consent, "recording"):
-            st.caption("A withdrawal ends a running recording and waiting trainings at once.")
-            label = md("Withdraw all consent of {name}", name=profile.name)
+            st.caption("Withdrawing consent stops a running recording and cancels waiting training jobs immediately.")
+            label = md("Withdraw all of {name}'s consent", name=profile.name)
             if st.button(label, icon=":material/block:", key=acts.key("withdraw", profile.user_id)):
                 _record(app, profile, consent.WITHDRAWN, text, datetime.now(UTC))
         elif profile.consent is not None:
             st.info(
-                "What was recorded before is still stored. Erase it with “Delete this profile” below, or single "
-                "sessions on the Review page, if the person wants that.",
+                "Earlier recordings are still stored. If the person wishes, delete them with “Delete this profile” "
+                "below, or single sessions on the Review page.",
                 icon=":material/delete:",
             )
         _history(app, profile)
@@ -116,7 +116,7 @@ def _history(app: App, profile: Profile) -> None:
             cells(
                 {
                     "Agreed to": ", ".join(_SHORT[scope] for scope in one.scopes) or "nothing: withdrawn",
-                    "Said": times.shown(one.agreed_at),
+                    "Consent date": times.shown(one.agreed_at),
                     "Text": one.text_version,
                     "Entered": times.shown(one.recorded_at),
                     "By": one.recorded_by or "—",

@@ -23,21 +23,21 @@ TARGETS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 def decision_fields(app: App, profile: Profile, report: TrainingReport) -> None:
     """Show vote length, rejection and hysteresis, saved to the profile when they are changed."""
     current = profile.decision
-    st.caption(md("How decisions are made for **{name}**", name=profile.name))
+    st.caption(md("Decision settings for **{name}**", name=profile.name))
     shown = DecisionSpec(current.vote_n, round(100 * current.min_confidence), round(100 * current.hysteresis))
     votes, confidence, hysteresis = st.columns(3, gap="medium")
     key = profile.user_id
     wanted = DecisionSpec(
         votes.slider(
-            "Windows that vote",
+            "Votes (windows)",
             1,
             max(MAX_VOTES, shown.vote_n),
             shown.vote_n,
             key=f"vote-{key}",
-            help="More votes are steadier and slower: each adds one hop (usually 50 ms).",
+            help="More votes make decisions steadier but slower: each adds one hop (usually 50 ms).",
         ),
         confidence.slider(
-            "Least confidence (%)",
+            "Minimum confidence (%)",
             0,
             100,
             int(shown.min_confidence),
@@ -50,8 +50,8 @@ def decision_fields(app: App, profile: Profile, report: TrainingReport) -> None:
             100,
             int(shown.hysteresis),
             key=f"hysteresis-{key}",
-            help="How much surer a gesture that begins must be than one that goes on: part of the way from the least "
-            "confidence to 100 %.",
+            help="How much more confidence a new gesture needs than one that continues: a share of the way from the "
+            "minimum confidence to 100 %.",
         ),
     )
     if wanted != shown:
@@ -76,11 +76,11 @@ def _suggestion(app: App, profile: Profile, report: TrainingReport) -> None:
     """Show what the model's report suggests for a target, and let it be taken."""
     points = [point for point in report.operating_points if point.recognised is not None]
     if not any(point.false_activations_per_min is not None for point in points):
-        st.caption("All work within a second, for everybody who uses the decisions of this profile.")
+        st.caption("Changes take effect within a second, for everyone who uses this profile's decisions.")
         return
     target, said, take = st.columns([1, 2, 1], gap="medium", vertical_alignment="bottom")
     most = target.selectbox(
-        "False activations a minute of rest, at most",
+        "Maximum false activations per minute of rest",
         TARGETS,
         TARGETS.index(2.0),
         format_func=lambda value: line("{value:g}", value=value),
@@ -96,7 +96,7 @@ def _suggestion(app: App, profile: Profile, report: TrainingReport) -> None:
         said.caption(
             md(
                 "Settings within this limit recognise at most {most:.0f} % of the gestures, too few to be useful: "
-                "allow more false activations, or train a better version.",
+                "allow more false activations, or train a better model.",
                 most=100 * max(quiet),
             )
             if quiet
@@ -105,8 +105,8 @@ def _suggestion(app: App, profile: Profile, report: TrainingReport) -> None:
         return
     said.caption(
         md(
-            "On data that were held out: {vote_n} votes, least confidence {least:.0f} %, hysteresis {hysteresis:.0f} % "
-            "recognised {recognised:.1f} % (mean of the gestures) with {false:.1f} false activations a minute.",
+            "On held-out data: {vote_n} votes, minimum confidence {least:.0f} %, hysteresis {hysteresis:.0f} % "
+            "recognised {recognised:.1f} % (mean of the gestures) with {false:.1f} false activations per minute.",
             vote_n=point.vote_n,
             least=100 * point.min_confidence,
             hysteresis=100 * (point.hysteresis or 0.0),

@@ -17,25 +17,9 @@ from ui.text import Markdown, md, plain
 logger = logging.getLogger(__name__)
 
 NO_DATABASE = md(
-    "The database cannot be reached at the moment. Nothing is lost: what the sensors send is kept until it is back. "
-    "Reload the page in a moment; if it stays away, look at `./start_all.sh --status`."
+    "The database cannot be reached at the moment. No data is lost: it is buffered until the database is back. "
+    "Reload the page in a moment; if that does not help, check `./start_all.sh --status`."
 )
-_FIELDS = {
-    "adc_min": "lowest value",
-    "adc_max": "highest value",
-    "rate_hz": "sampling rate",
-    "mains_hz": "mains frequency",
-    "channels_used": "channels used",
-    "gesture_s": "seconds per gesture",
-    "rest_s": "seconds of rest",
-    "prepare_s": "preparation",
-    "session_ids": "sessions",
-    "ended_at": "end",
-    "started_at": "start",
-    "vote_n": "votes",
-    "min_confidence": "least confidence",
-    "hysteresis": "hysteresis",
-}
 
 
 def sentence(error: Exception) -> Markdown:
@@ -44,15 +28,14 @@ def sentence(error: Exception) -> Markdown:
         logger.warning("store unavailable: %s", error)
         return NO_DATABASE
     if isinstance(error, SettingsError):
-        return md("The settings need a change: {error}.", error=error)
-    if isinstance(error, InvalidValueError):
-        text = str(error).removeprefix(f"{error.field}: ")
-        return plain(_as_sentence(f"{_FIELDS.get(error.field, error.field.replace('_', ' '))}: {text}"))
+        return md("The settings need changing: {error}.", error=error)
+    if isinstance(error, InvalidValueError):  # says what to do, and names the field in words
+        return plain(_as_sentence(str(error).removeprefix(f"{error.field}: ")))
     if isinstance(error, SemgError):
         return plain(_as_sentence(str(error)))
     logger.error("page failed", exc_info=error)
     now = datetime.now(UTC).strftime("%H:%M:%S")
-    return md("Something went wrong that was not expected. The log of the app has the details ({now} UTC).", now=now)
+    return md("An unexpected error occurred. The app's log has the details ({now} UTC).", now=now)
 
 
 @contextmanager
@@ -90,7 +73,7 @@ def consent_link(user_id: int) -> None:
     """Show the way to the consent of a profile."""
     st.page_link(
         "pages/1_User_Management.py",
-        label="Profiles: the person's consent",
+        label="Profiles: this person's consent",
         icon=":material/contract:",
         query_params={"profile": str(user_id)},
     )

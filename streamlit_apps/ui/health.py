@@ -31,9 +31,9 @@ def state_of(statuses: Sequence[ServiceStatus], service: str, now: datetime) -> 
     if age_s > stream.SERVICE_MISSING_S:
         return "missing", f"last seen {times.ago(newest.seen_at, now)}"
     if age_s > stream.SERVICE_LATE_S:
-        return "late", f"last sign {times.ago(newest.seen_at, now)}"
+        return "late", f"last heartbeat {times.ago(newest.seen_at, now)}"
     running = sum(1 for status in mine if (now - status.seen_at).total_seconds() <= stream.SERVICE_LATE_S)
-    several = f", {running} of them" if running > 1 else ""
+    several = f", {running} instances" if running > 1 else ""
     return "ready", f"running for {times.length((now - newest.started_at).total_seconds())}{several}"
 
 
@@ -58,7 +58,9 @@ def show_services(statuses: Sequence[ServiceStatus], now: datetime) -> None:
                 )
             )
     if any(state_of(statuses, service, now)[0] == "missing" for service in EXPECTED):
-        st.caption("A missing service is started by `./start_all.sh`; `./start_all.sh --status` and `logs/` tell more.")
+        st.caption(
+            "Start a missing service with `./start_all.sh`; `./start_all.sh --status` and `logs/` have the details."
+        )
 
 
 def rates(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float] | None:
@@ -103,6 +105,6 @@ def show_rates(statuses: Sequence[ServiceStatus]) -> None:
     loss = None if accepted is None or missing is None else missing / max(1.0, accepted + missing)
     received, lost, decisions = st.columns(3)
     received.metric("Samples per second", "—" if accepted is None else md("{n:,.0f}", n=accepted), border=True)
-    lost.metric("Lost on the way", "—" if loss is None else md("{n:.2f} %", n=100 * loss), border=True,
-                help="Samples that a device sent and that never arrived, of the last seconds.")  # fmt: skip
+    lost.metric("Lost in transit", "—" if loss is None else md("{n:.2f} %", n=100 * loss), border=True,
+                help="Share of samples in the last few seconds that a device sent but that never arrived.")  # fmt: skip
     decisions.metric("Decisions per second", "—" if decided is None else md("{n:,.0f}", n=decided), border=True)

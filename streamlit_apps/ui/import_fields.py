@@ -66,7 +66,7 @@ def _show_foreseen(profile: Profile, found: imports.Foreseen) -> None:
     known = f", {len(found.known)} of them already in the gesture bank" if found.known else ""
     st.info(
         md(
-            "This adds to **{name}** one session: {samples:,} samples at {rate:g} samples/s, {length}, "
+            "This adds one session to **{name}**: {samples:,} samples at {rate:g} samples/s, {length}, "
             "{repetitions} of {gestures}{known}.",
             name=profile.name,
             samples=found.samples,
@@ -84,8 +84,8 @@ def _show_foreseen(profile: Profile, found: imports.Foreseen) -> None:
     if found.new:
         st.warning(
             md(
-                "New in the gesture bank of **{name}**: {gestures}. If these are not gestures of {name}, the file may "
-                "be another person's.",
+                "New in **{name}**'s gesture bank: {gestures}. If these are not {name}'s gestures, the file may "
+                "belong to someone else.",
                 name=profile.name,
                 gestures=", ".join(found.new),
             ),
@@ -111,9 +111,9 @@ def _import(app: App, profile: Profile, given: Any, layout: Layout, *, is_settle
     with st.form("import", border=False, clear_on_submit=False):
         name_column, day_column = st.columns([2, 1])
         name = name_column.text_input(
-            "Name of the session", key=f"import-name-{profile.user_id}", placeholder="that of the file"
+            "Session name", key=f"import-name-{profile.user_id}", placeholder="the file's name"
         )
-        day = day_column.date_input("Recorded on", None, key="import-day", help="If empty: today.")
+        day = day_column.date_input("Recorded on", None, key="import-day", help="Today if left empty.")
         label = md("Import into {name}", name=profile.name)
         key = acts.key("import", profile.user_id)
         is_pressed = st.form_submit_button(

@@ -43,7 +43,7 @@ def layout_fields(guess: LayoutGuess, profile: Profile, number: int) -> tuple[La
     asked = [_ASKED[one] for one in guess.questions if one in _ASKED]
     if asked:
         st.warning(md("Please check {asked}.", asked=", ".join(asked)), icon=":material/help:")
-    with st.expander("How the file is read", expanded=bool(asked), icon=":material/table_view:"):
+    with st.expander("How the file will be read", expanded=bool(asked), icon=":material/table_view:"):
         header = guess.layout.header
         st.dataframe(
             cells({shown(name): cell for name, cell in zip(header, row, strict=True)} for row in guess.rows),
@@ -72,7 +72,7 @@ def _columns(layout: Layout, key: str) -> Layout:
         key=f"import-rate-{key}",
     )  # fmt: skip
     channels = st.multiselect(
-        "Channels, in the order of the device", header, list(layout.channels), format_func=shown,
+        "Channels, in the device's order", header, list(layout.channels), format_func=shown,
         key=f"import-channels-{key}",
     )  # fmt: skip
     first, second, third = st.columns(3)
@@ -109,7 +109,7 @@ def _rest(layout: Layout, guess: LayoutGuess, key: str) -> Layout:
     rest = st.selectbox(
         "Label that means rest", ["", *labels], 1 + labels.index(alike[0]) if alike else 0,
         format_func=lambda one: shown(one) if one else NONE, key=f"import-rest-{key}",
-        help="Rest is what the hand does between gestures. It is a label of its own in training.",
+        help="Rest is what the hand does between gestures. Training treats it as a label of its own.",
     )  # fmt: skip
     return replace(layout, rest=rest)
 

@@ -55,7 +55,7 @@ def turn(kept: threading.Semaphore) -> Iterator[None]:
         Another one runs. Nobody waits here: a page that waits holds a thread and its file.
     """
     if not kept.acquire(blocking=False):
-        raise ConflictError("another import runs at this moment; wait until it has ended, and press Import again")
+        raise ConflictError("wait until the other import has finished, then press Import again: one runs at a time")
     try:
         yield
     finally:

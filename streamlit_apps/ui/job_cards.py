@@ -23,7 +23,7 @@ SIGNS = {
     "in-progress": ":material/progress_activity: running",
     "completed": ":material/check_circle: completed",
     "failed": ":material/error: failed",
-    "canceled": ":material/cancel: canceled",
+    "canceled": ":material/cancel: cancelled",
 }
 KINDS = {"cnn": "convolutional network", "logcov_lda": "log-covariance + LDA", "td_lda": "time-domain + LDA"}
 ACTIVE = ("scheduled", "in-progress")
@@ -39,11 +39,11 @@ def show_jobs(app: App, user_id: int) -> None:
         names = {one.session_id: one.name for one in sessions.list_sessions(tx, user_id)}
         runners = [one for one in services.list_services(tx, SERVICE_LATE_S) if one.service == "job_runner"]
     if not found:
-        empty(md("**No training yet.**"), "pages/4_Kickoff_Training.py", "Start one")
+        empty(md("**No training jobs yet.**"), "pages/4_Kickoff_Training.py", "Train a model")
         return
     if not runners and any(job.status in ACTIVE for job in found):
         st.warning(
-            "The service job_runner is not running; trainings wait until it is back. See `./start_all.sh --status`."
+            "The service job_runner is not running; training jobs wait until it is back. See `./start_all.sh --status`."
         )
     # Versions are drawn by the whole page: one appears before its job ends, and gets its report at the end.
     news = {(job.job_id, job.model_version, job.status in ACTIVE) for job in found}
@@ -81,7 +81,7 @@ def show_job(app: App, job: Job, names: dict[int, str], now: datetime, *, opened
                     app.require(tx, job.user_id, "work")
                     again = jobs.retry_job(tx, job.job_id)
                     record(tx, audit_view.actor(app), "job.created", job.user_id, job=again, again=job.job_id)
-                flash("The training is in the queue again")
+                flash("Training job queued again")
                 st.rerun()
         if job.status == "in-progress":
             epochs = f" · epoch {job.epoch} of {job.epochs}" if job.epochs else ""
@@ -106,7 +106,7 @@ def when(job: Job, now: datetime) -> str:
     if job.status == "in-progress" and job.started_at is not None:
         return f"for {times.length((now - job.started_at).total_seconds())}"
     ended = f"ended {times.shown(job.ended_at)}"
-    return ended if job.model_version is None else f"{ended} · made version {job.model_version}"
+    return ended if job.model_version is None else f"{ended} · created version {job.model_version}"
 
 
 def _details(app: App, job: Job) -> None:

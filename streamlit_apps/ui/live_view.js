@@ -109,7 +109,7 @@ class LiveView {
     this.figures = el("div", "figures");
     this.figure = {};
     for (const [key, title] of [["state", "Stream"], ["rate", "Samples/s"], ["latency", "Decision latency p50 / p95"],
-      ["arrival", "On this screen p50 / p95"], ["updates", "Updates/s"]]) {
+      ["arrival", "Latency on screen p50 / p95"], ["updates", "Updates/s"]]) {
       const box = el("div", "figure");
       this.figure[key] = el("b", "", "—");
       box.append(el("span", "", title), this.figure[key]);
@@ -133,7 +133,7 @@ class LiveView {
     this.controlsFor = signature;
     this.controls.replaceChildren();
     if (this.data.compact) return;
-    this.pauseButton = el("button", "pause", this.paused ? "Continue" : "Pause");
+    this.pauseButton = el("button", "pause", this.paused ? "Resume" : "Pause");
     this.pauseButton.title = "Key P";
     this.pauseButton.onclick = () => this.togglePause();
     this.controls.append(this.pauseButton);
@@ -144,7 +144,7 @@ class LiveView {
       this.controls.append(this.speechButton);
       this.showSpeech();
     }
-    this.controls.append(this.choice("Scale", [["auto", "each channel"], ["common", "all alike"], ["full", "full range"]],
+    this.controls.append(this.choice("Scale", [["auto", "each channel"], ["common", "same for all"], ["full", "full range"]],
       this.scale, (value) => { this.scale = value; this.dirty = true; }));
     this.controls.append(this.choice("Span", [["2", "2 s"], ["5", "5 s"], ["10", "10 s"]],
       String(this.seconds), (value) => { this.seconds = Number(value); this.dirty = true; }));
@@ -166,7 +166,7 @@ class LiveView {
 
   togglePause() {
     this.paused = !this.paused;
-    this.pauseButton.textContent = this.paused ? "Continue" : "Pause";
+    this.pauseButton.textContent = this.paused ? "Resume" : "Pause";
     this.pauseButton.classList.toggle("on", this.paused);
     this.dirty = true;
   }
@@ -184,7 +184,7 @@ class LiveView {
     if (!able) this.speaks = false;
     this.speechButton.disabled = !able;
     this.speechButton.textContent = !able ? "No voice on this device" : this.speaks ? "Speaking: on" : "Speak phrases";
-    this.speechButton.title = "Speaks each phrase once, with a voice of this device; nothing is sent anywhere. Key S";
+    this.speechButton.title = "Speaks each phrase once, with a voice installed on this device; nothing is sent anywhere. Key S";
     this.speechButton.classList.toggle("on", this.speaks);
   }
 
@@ -363,8 +363,8 @@ class LiveView {
       stopped: `The stream stopped ${since} s ago. Check the sensor's power and its Wi-Fi.`,
       offline: `The API at ${this.data.url.replace(/\/ws\/.*/, "")} cannot be reached. Trying again …`,
       refused: this.refusals > 2
-        ? "The API refuses this page. Open the app at the address that the setting PUBLIC_APP_URL names."
-        : "Renewing the access to the live stream …",
+        ? "The API refuses this page. Open the app at the address set in PUBLIC_APP_URL."
+        : "Renewing access to the live stream …",
       gone: "This profile was deleted.",
     };
     this.notice.textContent = notices[state];

@@ -46,7 +46,7 @@ def show_models(app: App, profile: Profile, versions: Sequence[Model]) -> None:
     _activate(app, profile, chosen, active)
     report.show_report(chosen.report, f"{profile.user_id}-{version}")
     if len(versions) > 1:
-        with st.expander("Compare the versions"):
+        with st.expander("Compare versions"):
             _compare(list(by_version.values()), chosen)
     _download(app, profile, chosen.model)
 
@@ -54,7 +54,7 @@ def show_models(app: App, profile: Profile, versions: Sequence[Model]) -> None:
 def _activate(app: App, profile: Profile, chosen: _Version, active: int | None) -> None:
     model = chosen.model
     if model.active:
-        st.caption(":material/check_circle: This version decides now.")
+        st.caption(":material/check_circle: This is the active version.")
         return
     if not app.may_work:
         return
@@ -62,13 +62,13 @@ def _activate(app: App, profile: Profile, chosen: _Version, active: int | None) 
     doubts = _doubts(chosen.report)
     if doubts:
         st.markdown(md(":material/warning: {doubts}", doubts=doubts))
-        sure = md("Let version {n} decide for {name} anyway", n=model.version, name=profile.name)
+        sure = md("Activate version {n} for {name} anyway", n=model.version, name=profile.name)
         if not st.checkbox(sure, key=f"sure-{profile.user_id}-{model.version}"):
             return
     if st.button(
         md("Go back to this version for {name}", name=profile.name)
         if back
-        else md("Let this version decide for {name}", name=profile.name),
+        else md("Activate this version for {name}", name=profile.name),
         key=acts.key(f"activate-{model.version}", profile.user_id),
         type="secondary" if doubts else "primary",
         icon=":material/undo:" if back else ":material/check:",
@@ -78,7 +78,7 @@ def _activate(app: App, profile: Profile, chosen: _Version, active: int | None) 
                 app.require(tx, profile.user_id, "work")
                 models.activate_model(tx, profile.user_id, model.version)
                 audit.record(tx, Actor(app.login), "model.activated", profile.user_id, version=model.version)
-            flash(md("Version {n} decides from now on", n=model.version))
+            flash(md("Version {n} is now active", n=model.version))
             st.rerun()
 
 
@@ -96,15 +96,15 @@ def _compare(versions: Sequence[_Version], chosen: _Version) -> None:
     splits = {(each.report.split, each.report.held_out) for each in versions if each.report.scored}
     if len(splits) > 1:
         st.caption(
-            ":material/info: These versions were tested on different data; small differences mean nothing. “More about "
-            "it” compares a version with the one before it on the same windows."
+            ":material/info: These versions were tested on different data; small differences are not meaningful. "
+            "“Details” compares a version with the previous one on the same windows."
         )
     own = chosen.model.version
     others = {each.model.version: each.report for each in versions if each is not chosen and each.report.scored}
     if not others or not chosen.report.scored:
         return
     number = st.selectbox(
-        md("Version {n}, gesture by gesture, beside version", n=own),
+        md("Compare version {n}, gesture by gesture, with version", n=own),
         list(others),
         format_func=shown,
         key=f"beside-{own}",
@@ -129,13 +129,13 @@ def _row(version: _Version) -> dict[str, Any]:
     false = None if made.decisions is None else made.decisions.false_activations_per_min
     return {
         "Version": f"{model.version}{' ●' if model.active else ''}",
-        "Made": times.shown(model.created_at),
+        "Created": times.shown(model.created_at),
         "Verdict": made.level or "—",
         "Classifier": KINDS.get(str(model.metadata.get("kind")), "—"),
         "Balanced": report.percent(made.balanced_accuracy),
         "Accuracy": report.percent(made.accuracy),
         "Macro F1": report.percent(made.macro_f1),
-        "False per min of rest": "—" if false is None else f"{false:.1f}",
+        "False activations per min of rest": "—" if false is None else f"{false:.1f}",
         "Windows": made.windows,
         "KiB": round(model.model_bytes / 1024),
     }
@@ -149,8 +149,8 @@ def _download(app: App, profile: Profile, model: Model) -> None:
             app,
             "Model (safetensors)",
             file_exports.model_file(profile.user_id, model.version, "safetensors"),
-            help_text="Weights, and in the file's header everything else as JSON: channels, window, gestures, training "
-            "data.",
+            help_text="The weights, with everything else as JSON in the file's header: channels, window, gestures, "
+            "training data.",
         )
     with right:
         download.link(app, "Report (JSON)", file_exports.model_file(profile.user_id, model.version, "json"))
@@ -158,7 +158,7 @@ def _download(app: App, profile: Profile, model: Model) -> None:
 
 def _label(version: _Version) -> str:
     model, made = version.model, version.report
-    score = "report to come" if made.pending else f"{report.percent(made.balanced_accuracy)} balanced"
+    score = "report pending" if made.pending else f"{report.percent(made.balanced_accuracy)} balanced"
     score = f"{score}, {made.level}" if made.level else score
     return line(
         "{version} · {at} · {score}{active}",

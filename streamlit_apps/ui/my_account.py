@@ -20,12 +20,12 @@ from ui.text import line, md, shown
 
 _SHOW_ONCE = "api-token"
 _SCOPES: dict[api_tokens.Scope, str] = {
-    "read": "look and take away: live signals, videos, recordings, models",
+    "read": "view and download live signals, videos, recordings and models",
     "predict": "predictions",
     "metrics": "the API's counters",
 }
 _DAYS = {7: "a week", 30: "30 days", api_tokens.DEFAULT_DAYS: "90 days", 180: "180 days", api_tokens.MAX_DAYS: "a year"}
-REVOKE_HELP = "Whoever knew the password may have made one. Programs that use them need new ones."
+REVOKE_HELP = "Anyone who knew the password may have created one. Programs that use them will need new ones."
 
 
 def my_account(app: App) -> None:
@@ -44,31 +44,34 @@ def my_account(app: App) -> None:
 
 def _password(app: App, account: Account) -> None:
     if not account.password_hash:
-        st.info("This account logs in by its provider and has no password here.")
+        st.info("This account logs in through its provider and has no password here.")
         return
     with st.form("own-password", clear_on_submit=True):
         st.markdown("**Change the password**")
-        old = st.text_input("Password now", type="password", autocomplete="current-password")
+        old = st.text_input("Current password", type="password", autocomplete="current-password")
         new = st.text_input("New password", type="password", autocomplete="new-password")
-        again = st.text_input("New password again", type="password", autocomplete="new-password")
+        again = st.text_input("Repeat the new password", type="password", autocomplete="new-password")
         revoke = st.checkbox("Revoke my API tokens too", value=True, help=REVOKE_HELP)
-        st.caption("Every other login with the old password ends.")
+        st.caption("All other logins made with the old password end.")
         if st.form_submit_button("Change the password"):
             with errors.attempt():
                 if new != again:
-                    raise InvalidValueError("new_password", "expected the same twice, got two different ones")
+                    raise InvalidValueError("new_password", "enter the same new password twice: the two differ")
                 hashed = hash_password(new, account.login)
                 try:
                     verify_login(app.unrestricted, account.login, old, datetime.now(UTC))
                 except LoginError as exc:
-                    raise InvalidValueError("password_now", "it is wrong, or there were too many wrong tries") from exc
+                    raise InvalidValueError(
+                        "password_now",
+                        "enter your current password: this one is wrong, or there were too many failed attempts",
+                    ) from exc
                 with app.unrestricted.transaction() as tx:
                     app.require_login(tx)
                     accounts.update_password(tx, account.account_id, hashed, keep_login=app.login_id)
                     record(tx, audit_view.actor(app), "account.password_changed", account=account.account_id)
                     if revoke:
                         api_tokens.revoke_tokens(tx, account.account_id, audit_view.actor(app))
-                flash("The password was changed")
+                flash("Password changed")
                 st.rerun()
 
 
@@ -84,14 +87,16 @@ def _logins(app: App, account: Account) -> None:
             where = "This browser" if here else one.agent[:80] or "A browser"
             text.text(line("{where}, by {method}", where=where, method=one.method))
             made_at, seen_at = times.shown(one.created_at), times.shown(one.seen_at)
-            text.text(line("from {address}, {made}; last act {seen}", address=one.address, made=made_at, seen=seen_at))
+            text.text(
+                line("from {address}, {made}; last active {seen}", address=one.address, made=made_at, seen=seen_at)
+            )
             if not here and act.button("End", key=f"end-login-{one.login_id}", width="stretch"):
                 with errors.attempt():
                     _end(app, account, one.login_id)
-                    flash("That login has ended")
+                    flash("That login was ended")
                     st.rerun()
         st.html('<p><a href="/login/factors" target="_self">Second factors: authenticator app and passkeys</a></p>')
-        if st.button("Log out everywhere", help="Also here. API tokens stay."):
+        if st.button("Log out everywhere", help="Including this browser. API tokens are kept."):
             with errors.attempt():
                 with app.unrestricted.transaction() as tx:
                     app.require_login(tx)
@@ -114,10 +119,10 @@ def _end(app: App, account: Account, login_id: int) -> None:
 def _tokens(app: App, account: Account) -> None:
     with st.container(border=True):
         st.markdown("**API tokens**")
-        st.caption("For programs of yours: they see and do at the API what this account may, and nothing else.")
+        st.caption("For your own programs: through the API they can do what this account can, and nothing else.")
         made = st.session_state.pop(_SHOW_ONCE, None)
         if made is not None:
-            st.markdown(md(":material/key: Token **{name}**. It is shown only now.", name=made[0]))
+            st.markdown(md(":material/key: Token **{name}**. It is shown only once.", name=made[0]))
             st.code(shown(made[1]), language=None)
         with app.unrestricted.transaction() as tx:
             known = api_tokens.list_tokens(tx, account.account_id)
@@ -125,9 +130,9 @@ def _tokens(app: App, account: Account) -> None:
             text, act = st.columns([4, 1], vertical_alignment="center")
             used = "never used" if token.last_used_at is None else f"last used {times.shown(token.last_used_at)}"
             made_at, ends_at = times.shown(token.created_at), times.shown(token.expires_at)
-            template = "**{name}** ({scopes}), made {made_at}, until {ends_at}, {used}"
+            template = "**{name}** ({scopes}), created {made_at}, expires {ends_at}, {used}"
             if token.expires_at <= datetime.now(UTC):
-                template = "**{name}** ({scopes}), made {made_at}, **expired** {ends_at}, {used}"
+                template = "**{name}** ({scopes}), created {made_at}, **expired** {ends_at}, {used}"
             may = ", ".join(token.scopes)
             text.markdown(md(template, name=token.name, scopes=may, made_at=made_at, ends_at=ends_at, used=used))
             if act.button("Revoke", key=f"revoke-token-{token.token_id}", width="stretch"):
@@ -138,20 +143,20 @@ def _tokens(app: App, account: Account) -> None:
                         record(tx, audit_view.actor(app), "token.revoked", token=token.token_id)
                     flash(md("Token {name} was revoked", name=token.name))
                     st.rerun()
-        if not confirm.offer(app, "make a token"):
+        if not confirm.offer(app, "create a token"):
             return
         with st.form("new-token", clear_on_submit=True):
             name = st.text_input("Name of the new token", placeholder="Robot hand")
             scopes = st.multiselect(
-                "It may", _offered(account), default=_offered(account)[:1], format_func=lambda one: shown(_SCOPES[one])
+                "Scopes", _offered(account), default=_offered(account)[:1], format_func=lambda one: shown(_SCOPES[one])
             )
             days = st.selectbox(
-                "It lasts",
+                "Valid for",
                 list(_DAYS),
                 list(_DAYS).index(api_tokens.DEFAULT_DAYS),
                 format_func=lambda one: shown(_DAYS[one]),
             )
-            if st.form_submit_button("Make token"):
+            if st.form_submit_button("Create token"):
                 with errors.attempt():
                     made_token = _make_token(app, account, name, scopes, days)
                     st.session_state[_SHOW_ONCE] = (name.strip(), made_token.text)

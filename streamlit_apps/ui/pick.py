@@ -26,9 +26,11 @@ def pick_profile(app: App) -> Profile:
     with app.pool.transaction() as tx:
         known = app.people(tx)
     if not known:
-        hint = "" if app.may_work else " None is shared with you."
+        hint = "" if app.may_work else " None has been shared with you."
         empty(
-            md("**No profile yet.**{hint} A profile is a person with the sensor that the person wears.", hint=hint),
+            md(
+                "**No profile yet.**{hint} A profile is a person together with the sensor that person wears.", hint=hint
+            ),
             "pages/1_User_Management.py" if app.may_work else None,
             "Create the first profile",
         )
@@ -68,7 +70,7 @@ def find_profile(app: App, people: list[Profile], *, must: bool = False) -> Prof
 
 def _ask() -> DeltaGenerator:
     box = st.container(border=True)
-    box.markdown("**Whose data? Choose a person.**")
+    box.markdown("**Whose data? Choose a profile.**")
     return box
 
 
@@ -93,7 +95,7 @@ def _take() -> None:
 
 def _say_refused() -> None:
     st.warning(
-        "The profile that was chosen, or that the address names, does not exist any more, or is not shared with "
-        "you. Nobody else is shown in its place.",
+        "The selected profile, or the one in the address, no longer exists or is not shared with you. No other "
+        "profile is shown in its place.",
         icon=":material/person_off:",
     )

@@ -32,13 +32,13 @@ PRESETS = (
     Preset("Armband like the Myo (8 channels, 200 Hz)", Device(0, _numbered(8), 200.0, "raw", -128, 127)),
     Preset("Envelope sensor board (4 channels, 200 Hz)", Device(0, _numbered(4), 200.0, "envelope", 0, 4095, 0)),
     Preset("ESP32 with raw EMG sensors, fast (4 channels, 1000 Hz)", Device(0, _numbered(4), 1000.0, "raw", 0, 4095)),
-    Preset("Something else", Device(0, _numbered(1), 200.0, "raw", 0, 1023)),
+    Preset("Other", Device(0, _numbered(1), 200.0, "raw", 0, 1023)),
 )
 _SENSORS: dict[Sensor, str] = {"raw": "Raw EMG", "envelope": "Envelope (rectified and smoothed by the sensor)"}
 _MAINS = {50.0: "50 Hz (Europe, Asia, Africa)", 60.0: "60 Hz (Americas)", 0.0: "None (battery, envelope)"}
 V1_WARNING = (
-    "The plain text format (v1) has no signature: anybody on this network can send samples in this profile's name. "
-    "Allow it only on a network that you trust."
+    "The plain text format (v1) has no signature: anyone on this network can send samples as this profile. "
+    "Allow it only on a network you trust."
 )
 
 
@@ -71,9 +71,9 @@ def device_fields(device: Device, key: str) -> Device:
     """Draw the fields of a device and give it as it stands in them; the store checks the values."""
     names, rate = st.columns([2, 1])
     text = names.text_input(
-        "Channels, in the order in which the device sends them",
+        "Channels, in the order the device sends them",
         ", ".join(device.channels),
-        help="1 to 16 names, separated by commas. Name them after places on the arm if you like.",
+        help="1 to 16 names, separated by commas. You may name them after positions on the arm.",
         key=f"{key}-channels",
     )
     rate_hz = rate.number_input(

@@ -74,7 +74,9 @@ def edit_prompt(app: App, gesture: Gesture) -> None:
         "A picture or a short video, at most 8 MB", TYPES, key=f"file-{number}-{changed}", max_upload_size=8
     )
     with errors.attempt():
-        if given is not None and st.button("Use it", key=acts.key(f"use-{number}", gesture.user_id), type="primary"):
+        if given is not None and st.button(
+            "Use this file", key=acts.key(f"use-{number}", gesture.user_id), type="primary"
+        ):
             content = given.getvalue()
             check_prompt(content)
             with app.pool.transaction() as tx:
@@ -82,10 +84,10 @@ def edit_prompt(app: App, gesture: Gesture) -> None:
                 gestures.set_prompt(tx, number, content)
                 record(tx, audit_view.actor(app), "gestures.changed", gesture.user_id)
             _forget(app, number)
-            flash(md("{name} has a new prompt", name=gesture.name))
+            flash(md("Prompt for {name} saved", name=gesture.name))
             st.rerun()
         key = acts.key(f"remove-{number}", gesture.user_id)
-        if gesture.prompt_type is not None and st.button("Remove it", key=key):
+        if gesture.prompt_type is not None and st.button("Remove file", key=key):
             with app.pool.transaction() as tx:
                 app.require(tx, gesture.user_id, "work")
                 gestures.delete_prompt(tx, number)

@@ -31,15 +31,15 @@ def manage(app: App, profile: Profile) -> None:
     secret = ring_of(app.settings)
     with st.expander("Name behind the pseudonym" if kept else "Use a pseudonym", icon=":material/badge:"):
         if not kept:
-            st.caption("The name is stored apart and encrypted, and a code stands in its place everywhere.")
-            label = md("Replace “{name}” by a code", name=profile.name)
+            st.caption("The name is stored separately, encrypted, and a code replaces it everywhere.")
+            label = md("Replace “{name}” with a code", name=profile.name)
             if st.button(label, key=acts.key("pseudonym", profile.user_id)):
                 with errors.attempt():
                     with app.pool.transaction() as tx:
                         _require(tx, app, profile)
                         code = pseudonyms.replace_name(tx, secret, profile.user_id)
                         record(tx, Actor(app.login), "profile.changed", profile.user_id)
-                    flash(md("The profile is called {code} now", code=code))
+                    flash(md("The profile is now called {code}", code=code))
                     st.rerun()
         elif st.button("Show the name", icon=":material/visibility:", key=acts.key("real-name", profile.user_id)):
             with errors.attempt():

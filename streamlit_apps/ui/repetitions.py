@@ -11,8 +11,8 @@ import streamlit as st
 from semg.domain import Repetition
 from ui import palette, times
 
-USE, REASON = "Use", "Why not"
-DEFAULT_REASON = "left out by hand"
+USE, REASON = "Use", "Reason"
+DEFAULT_REASON = "left out manually"
 Qualities = Mapping[int, tuple[str, str]]
 
 
@@ -52,7 +52,7 @@ def edit(repetitions: Sequence[Repetition], key: str, qualities: Qualities, *, r
             USE: st.column_config.CheckboxColumn(width="small"),
             "Seconds": st.column_config.NumberColumn(format="%.1f", width="small"),
             "No.": st.column_config.NumberColumn(width="small"),
-            "Signal": st.column_config.TextColumn(help="Judged soon after the session's end"),
+            "Signal": st.column_config.TextColumn(help="Assessed shortly after the session ends"),
         },
         key=key,
     )

@@ -15,8 +15,12 @@ from ui.report_figures import QUIET, confusion_figure, reliability_figure
 from ui.text import Markdown, cells, md, plain
 
 FIGURES = (
-    ("Balanced", "balanced_accuracy", "Balanced accuracy: mean recall of the gestures. “Always rest” scores little."),
-    ("Accuracy", "accuracy", "Share of windows that were right."),
+    (
+        "Balanced",
+        "balanced_accuracy",
+        "Balanced accuracy: the mean recall of the gestures. “Always rest” scores poorly.",
+    ),
+    ("Accuracy", "accuracy", "Share of windows that were correct."),
     ("Macro F1", "macro_f1", "Mean F1 of the gestures."),
 )
 
@@ -35,10 +39,10 @@ def percent(value: float | None) -> str:
 def show_report(report: TrainingReport, key: str) -> None:
     """Show the figures with what they were measured on, and the pictures; without figures, why there are none."""
     if report.pending:
-        st.info("This version is not in use yet. It is being tested on held-out data; the report will appear here.")
+        st.info("This version is not active yet. It is being tested on held-out data; its report will appear here.")
         return
     if report.incomplete:
-        st.warning(md("There is no report of this version: {why}", why=report.incomplete))
+        st.warning(md("This version has no report: {why}", why=report.incomplete))
         return
     show_verdict(report)
     _metrics(report)
@@ -47,7 +51,7 @@ def show_report(report: TrainingReport, key: str) -> None:
     st.caption(_measured_on(report))
     if report.confusion:
         st.plotly_chart(confusion_figure(report), width="stretch", key=f"confusion-{key}", config=QUIET)
-    with st.expander("More about it"):
+    with st.expander("Details"):
         _previous(report.previous)
         _calibration(report.calibration)
         _decisions(report)
@@ -56,8 +60,8 @@ def show_report(report: TrainingReport, key: str) -> None:
         if found is not None and any(each.windows for each in found.bins):
             st.markdown(
                 md(
-                    "**How true its confidence is**: on average {error} off. On the dashed line a confidence of "
-                    "80 % is right 8 times out of 10; larger points stand for more windows.",
+                    "**Calibration error**: {error} on average. On the dashed line, a confidence of "
+                    "80 % is correct 8 times out of 10; larger points represent more windows.",
                     error=percent(found.calibration_error),
                 )
             )
@@ -80,7 +84,7 @@ def _metrics(report: TrainingReport) -> None:
     guessing = report.chance_balanced or (1 / n_classes if n_classes else None)
     chances = {
         "balanced_accuracy": md(", chance {value}", value=percent(guessing)),
-        "accuracy": md(", always naming the most frequent gesture: {value}", value=percent(report.chance)),
+        "accuracy": md(", always predicting the most frequent gesture: {value}", value=percent(report.chance)),
     }
     for column, (title, name, text) in zip(st.columns(3), FIGURES, strict=True):
         column.metric(title, plain(percent(getattr(report, name))), help=text)
@@ -93,7 +97,7 @@ def _measured_on(report: TrainingReport) -> Markdown:
     held_out = ", ".join(report.held_out)
     return md(
         "Tested on {windows:,} windows: {split}{held_out}. Baseline: log-covariance + LDA on the same windows. "
-        "Trained on {train_windows:,} windows in {train_s:.0f} s, seed {seed}; {kib:.0f} KiB, {us:.0f} µs a window.",
+        "Trained on {train_windows:,} windows in {train_s:.0f} s, seed {seed}; {kib:.0f} KiB, {us:.0f} µs per window.",
         windows=report.windows,
         split="" if report.split is None else report.split.description,
         held_out=f" ({held_out})" if held_out else "",
@@ -111,14 +115,14 @@ def _previous(before: Comparison | None) -> None:
         return
     new, old = (None if each is None else each.balanced_accuracy for each in (before.new, before.previous))
     if new is None or old is None:
-        why = before.why or "nothing is known"
-        st.markdown(md("**Against the version before**: cannot be compared, {why}.", why=why))
+        why = before.why or "the reason is unknown"
+        st.markdown(md("**Compared with the previous version**: not possible, {why}.", why=why))
         return
     word = "better" if new > old else "worse" if new < old else "equal"
     st.markdown(
         md(
-            "**Against the version before**, on the same {windows:,} windows that neither had seen: {new} balanced, "
-            "before {old} ({word}).",
+            "**Compared with the previous version**, on the same {windows:,} windows that neither had seen: {new} "
+            "balanced, previously {old} ({word}).",
             windows=before.windows,
             new=percent(new),
             old=percent(old),
@@ -133,7 +137,7 @@ def _calibration(calibration: CalibrationFigures | None) -> None:
         return
     st.markdown(
         md(
-            "**Calibration**: {before} balanced before it, {after} after, on {windows:,} windows.",
+            "**Calibration**: {before} balanced before, {after} after, on {windows:,} windows.",
             before=percent(calibration.before.balanced_accuracy),
             after=percent(calibration.after.balanced_accuracy),
             windows=calibration.windows,
@@ -149,21 +153,21 @@ def _decisions(report: TrainingReport) -> None:
     false = decided.false_activations_per_min
     st.markdown(
         md(
-            "**Decisions** (vote of {vote_n}, least confidence {least}{hysteresis}): {right} right, {unsure} unsure"
+            "**Decisions** (vote of {vote_n}, minimum confidence {least}{hysteresis}): {right} correct, {unsure} unsure"
             "{false}.",
             vote_n=decided.vote_n,
             least=percent(decided.min_confidence),
             hysteresis=_hysteresis(decided),
             right=percent(decided.accuracy),
             unsure=percent(decided.rejected),
-            false="" if false is None else f", {false:.1f} false activations in a minute of rest",
+            false="" if false is None else f", {false:.1f} false activations per minute of rest",
         )
     )
     if point is not None and _settings(point) != _settings(decided):
         st.markdown(
             md(
-                "For a quiet rest: a vote of {vote_n}, a least confidence of {least}{hysteresis} (on the Live page, "
-                "*Use these*) has {false:.1f} false activations in a minute, {unsure} unsure.",
+                "For a quiet rest: a vote of {vote_n}, a minimum confidence of {least}{hysteresis} (on the Live page, "
+                "*Use these*) gives {false:.1f} false activations per minute, {unsure} unsure.",
                 vote_n=point.vote_n,
                 least=percent(point.min_confidence),
                 hysteresis=_hysteresis(point),

@@ -97,7 +97,7 @@ def reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
         line={"color": palette.CHANNELS[0], "width": 2},
         marker={"size": [7 + 15 * (each.windows / most) ** 0.5 for each in used]},
         customdata=[each.windows for each in used],
-        hovertemplate="confidence %{x:.0%}: right in %{y:.0%} of %{customdata} windows<extra></extra>",
+        hovertemplate="confidence %{x:.0%}: correct in %{y:.0%} of %{customdata} windows<extra></extra>",
     )
     figure.update_layout(
         height=280,

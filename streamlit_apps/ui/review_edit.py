@@ -67,7 +67,7 @@ def choose(number: int) -> None:
 def edit_repetition(app: App, profile: Profile, session: Session, bank: list[Gesture], found: list[Repetition]) -> None:
     """Show one repetition for changes: another gesture, moved edges, left out of training."""
     if not found:
-        st.caption("This session has no label.")
+        st.caption("This session has no labels.")
         return
     by_id = {one.repetition_id: one for one in found}
     if st.session_state.get("repetition") not in by_id:
@@ -82,7 +82,7 @@ def edit_repetition(app: App, profile: Profile, session: Session, bank: list[Ges
         begin_s = begin.number_input("Move the start by (s)", -30.0, 30.0, 0.0, 0.1, key=f"begin-{number}")
         end_s = end.number_input("Move the end by (s)", -30.0, 30.0, 0.0, 0.1, key=f"end-{number}")
         excluded = st.checkbox("Leave out of training", one.excluded, key=f"excluded-{number}")
-        reason = st.text_input("Why", one.exclude_reason, key=f"reason-{number}")
+        reason = st.text_input("Reason", one.exclude_reason, key=f"reason-{number}")
         label = md("Save for {name}", name=profile.name)
         if st.form_submit_button(label, type="primary", key=acts.key(f"label-{number}", profile.user_id)):
             with errors.attempt():
@@ -109,7 +109,7 @@ def show_changes(app: App, session_id: int) -> None:
         found = repetitions.list_changes(tx, session_id)
     if not found:
         return
-    with st.expander(md("Changes of labels ({n})", n=len(found))):
+    with st.expander(md("Label changes ({n})", n=len(found))):
         st.dataframe(
             cells(
                 {"When": times.shown(one.changed_at, seconds=True), "Who": one.changed_by or "—",
@@ -119,7 +119,7 @@ def show_changes(app: App, session_id: int) -> None:
             hide_index=True,
             width="stretch",
         )  # fmt: skip
-        st.caption("A training that used the label before keeps what it used.")
+        st.caption("Training jobs that used the earlier label are not affected.")
 
 
 def edit_session(app: App, profile: Profile, session: Session) -> None:
@@ -132,7 +132,7 @@ def edit_session(app: App, profile: Profile, session: Session) -> None:
     if app.may_own(owner_id):
         _erase(app, profile, session)
     else:
-        st.caption("Only who made the profile, or an admin, can erase a session.")
+        st.caption("Only the profile's owner or an admin can delete a session.")
 
 
 def _rename(app: App, session: Session) -> None:
@@ -153,7 +153,7 @@ def _erase(app: App, profile: Profile, session: Session) -> None:
     if not confirm.offer(app, "delete this session"):
         return
     sure = st.checkbox(
-        md("Delete this session of {name} with its samples, labels and video", name=profile.name),
+        md("Yes, delete this session of {name} with its samples, labels and video", name=profile.name),
         key=f"sure-{session.session_id}",
     )
     if sure and session.ended_at is not None:
@@ -161,7 +161,7 @@ def _erase(app: App, profile: Profile, session: Session) -> None:
             _foretell(erasing.count_made(tx, session))
     key = acts.key(f"delete-session-{session.session_id}", profile.user_id)
     if st.button("Delete session", icon=":material/delete:", disabled=not sure, key=key):
-        with errors.attempt(), st.spinner("Erasing …"):
+        with errors.attempt(), st.spinner("Deleting …"):
             with app.pool.transaction() as tx:
                 app.require(tx, session.user_id, "own")
                 confirm.require(app, tx)
@@ -178,11 +178,15 @@ def _foretell(gone: erasing.ErasedSession) -> None:
     """Say what else goes with a session."""
     if gone.models:
         versions = ", ".join(map(str, gone.models))
-        ends = " No version decides then, until another is activated or trained." if gone.active else ""
-        told = md("Trained with it, and erased too: model version {versions}.{ends}", versions=versions, ends=ends)
+        ends = " There will be no active version until another is activated or trained." if gone.active else ""
+        told = md(
+            "Also deleted, because they were trained on it: model version {versions}.{ends}",
+            versions=versions,
+            ends=ends,
+        )
         st.warning(told, icon=":material/warning:")
     elif gone.jobs:
-        st.caption("Trainings that wait for it are taken back.")
+        st.caption("Training jobs waiting for it are cancelled.")
 
 
 def _note_change(app: App, tx: Transaction, changed: Repetition) -> None:
@@ -211,7 +215,7 @@ def _difference(one: repetitions.RepetitionChange) -> str:
     if after.excluded and not before.excluded:
         said.append(f"left out: {after.exclude_reason or 'no reason given'}")
     elif before.excluded and not after.excluded:
-        said.append("taken in again")
+        said.append("included again")
     elif after.exclude_reason != before.exclude_reason:
         said.append(f"reason: {after.exclude_reason}")
     return ", ".join(said)

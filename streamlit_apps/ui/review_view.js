@@ -26,8 +26,8 @@ class Review {
     for (const [name, text, title, act] of [
       ["back", "◀", "Earlier (left arrow)", () => this.pan(-0.5)],
       ["on", "▶", "Later (right arrow)", () => this.pan(0.5)],
-      ["closer", "+", "Closer (+)", () => this.zoom(0.5)],
-      ["wider", "−", "Wider (−)", () => this.zoom(2)],
+      ["closer", "+", "Zoom in (+)", () => this.zoom(0.5)],
+      ["wider", "−", "Zoom out (−)", () => this.zoom(2)],
       ["whole", "All", "The whole recording (Home)", () => this.ask(this.data.whole_since_ms, this.data.whole_until_ms)],
     ]) {
       const button = el("button", name, text);
@@ -70,9 +70,9 @@ class Review {
     this.asked = null;
     this.stage.style.height = `${data.height}px`;
     this.strip.style.display = data.whole_until_ms > data.whole_since_ms ? "" : "none";
-    const choosing = data.choosable ? " · click a label to choose it" : "";
-    const moving = data.editable ? " · drag an edge of the chosen label to move it" : "";
-    this.hint.textContent = `Drag over the signal to look closer · click for the cursor${choosing}${moving}`;
+    const choosing = data.choosable ? " · click a label to select it" : "";
+    const moving = data.editable ? " · drag an edge of the selected label to move it" : "";
+    this.hint.textContent = `Drag over the signal to zoom in · click to set the cursor${choosing}${moving}`;
     this.draw();
   }
 

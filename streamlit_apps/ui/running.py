@@ -42,15 +42,15 @@ def _show(app: App) -> None:
         said, way = st.columns([4, 1], vertical_alignment="center")
         said.markdown(
             md(
-                ":material/fiber_manual_record: **{name}** is being recorded: {session}. It goes on while you "
-                "are elsewhere.",
+                ":material/fiber_manual_record: **{name}** is being recorded: {session}. It continues while you "
+                "are on other pages.",
                 name=person.name,
                 session=recording[person.user_id].name,
             )
         )
         way.page_link(
             CAPTURE_PAGE,
-            label="Back to it",
+            label="Back to the capture",
             icon=":material/arrow_forward:",
             query_params={"profile": str(person.user_id)},
         )

@@ -13,7 +13,7 @@ from ui.page import flash
 from ui.runtime import App
 from ui.text import line, md, shown
 
-NOBODY = "nobody (admins only)"
+NOBODY = "no one (admins only)"
 
 
 def share(app: App, profile: Profile) -> None:
@@ -29,9 +29,9 @@ def share(app: App, profile: Profile) -> None:
             _give(app, profile, owner_id)
         with st.form(f"share-{profile.user_id}", clear_on_submit=True):
             login = st.text_input(
-                "Login of who is to see it",
+                "Login to share it with",
                 autocomplete="off",
-                help="Researchers may record and train, viewers look. Admins see every profile.",
+                help="Researchers can record and train, viewers can only view. Admins see every profile.",
             )
             label = md("Share {name}", name=profile.name)
             if st.form_submit_button(label, key=acts.key("share", profile.user_id)):
@@ -47,21 +47,21 @@ def _share(app: App, account: Account, profile: Profile, login: str) -> None:
         app.require(tx, profile.user_id, "own")
         found = shares.share_with(tx, account, profile.user_id, login)
     if found is None:  # after the commit: the try is counted
-        st.error("There is no login of this spelling that the profile can be shared with. Ask how it is spelled.")
+        st.error("Check the spelling: the profile cannot be shared with a login of that name.")
         return
-    flash(md("{login} ({role}) sees {name} now", login=found.login, role=found.role, name=profile.name))
+    flash(md("{login} ({role}) can now see {name}", login=found.login, role=found.role, name=profile.name))
     st.rerun()
 
 
 def _shared_with(app: App, account: Account, profile: Profile, other: Account) -> None:
     text, act = st.columns([4, 1], vertical_alignment="center")
     text.text(line("{login} ({role})", login=other.login, role=other.role))
-    if act.button("End", key=acts.key(f"unshare-{other.account_id}", profile.user_id), width="stretch"):
+    if act.button("Stop sharing", key=acts.key(f"unshare-{other.account_id}", profile.user_id), width="stretch"):
         with errors.attempt():
             with app.pool.transaction() as tx:
                 app.require(tx, profile.user_id, "own")
                 shares.end_share(tx, account, profile.user_id, other.account_id)
-            flash(md("{login} does not see {name} any more", login=other.login, name=profile.name))
+            flash(md("{login} can no longer see {name}", login=other.login, name=profile.name))
             st.rerun()
 
 
@@ -71,12 +71,12 @@ def _give(app: App, profile: Profile, owner_id: int | None) -> None:
     owners = [None, *people]
     with st.form(f"give-{profile.user_id}"):
         owner = st.selectbox(
-            "Belongs to",
+            "Owner",
             owners,
             owners.index(owner_id),
             format_func=lambda one: NOBODY if one is None else shown(people[one]),
         )
-        label = md("Save whose {name} is", name=profile.name)
+        label = md("Save {name}'s owner", name=profile.name)
         if st.form_submit_button(label, key=acts.key("give", profile.user_id)) and owner != owner_id:
             with errors.attempt():
                 with app.pool.transaction() as tx:
@@ -85,5 +85,5 @@ def _give(app: App, profile: Profile, owner_id: int | None) -> None:
                     access.set_owner(tx, profile.user_id, owner)
                     new_owner = {} if owner is None else {"account": owner}
                     record(tx, audit_view.actor(app), "profile.given", profile.user_id, **new_owner)
-                flash(md("Saved whose {name} is", name=profile.name))
+                flash(md("{name}'s owner saved", name=profile.name))
                 st.rerun()

@@ -25,7 +25,7 @@ ASSIGNABLE = 5
 """So many senders at once can be assigned here; a flood of forged numbers must not fill the page."""
 NOW_S = 3.0
 CLOCK_HELP = (
-    "How far the server times of the samples may be off, beside the least delay of the network; and how much faster "
+    "How far the samples' server times may be off, beyond the network's minimum delay; and how much faster "
     "this machine's clock runs than the device's."
 )
 
@@ -85,7 +85,7 @@ def show_sources(
     if not sources:
         st.info(
             md(
-                "Nobody sends at the moment. A device sends to UDP port {port} of this machine; without one, try "
+                "No device is connected. Devices send to UDP port {port} of this machine; without one, try "
                 "`cd testing && python udpsim.py`.",
                 port=app.settings.udp_port,
             )
@@ -148,7 +148,7 @@ def row_of(source: Mapping[str, Any], known: Known, health: Mapping[int, StreamH
         said = "● accepted" if judged is None or judged.level == "silent" else word(judged)
     return {
         "Address": source.get("address", ""),
-        "Says": known.says(source),
+        "Identifies as": known.says(source),
         "Profile": "—" if owner is None else owner.name,
         "State": said,
         "Samples/s": f"{rate_hz:.0f}{expected}",
@@ -189,7 +189,7 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
         text, whom, act = st.columns([2.2, 1.5, 1.2], vertical_alignment="center")
         text.markdown(
             md(
-                ":material/sensors: **{name}** at {address} belongs to nobody; it sends {channels}.",
+                ":material/sensors: **{name}** at {address} is not assigned to a profile; it sends {channels}.",
                 name=known.says(source),
                 address=source.get("address", ""),
                 channels=f"{width} channel{'s' if width != 1 else ''}",
@@ -213,7 +213,7 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
                     else:
                         _assign_number(app, tx, int(number or 0), user_id)
                 said, name = known.says(source), known.people[user_id].name
-                flash(md("{said} sends for {whom} from now on", said=said[:1].upper() + said[1:], whom=name))
+                flash(md("{said} now sends for {whom}", said=said[:1].upper() + said[1:], whom=name))
                 st.rerun()
 
 
@@ -244,11 +244,11 @@ def _assigned(app: App, known: Known) -> None:
             owner = known.people.get(user_id)
             whose = owner.name if owner else NOBODY
             text.markdown(md("Text with number **{number}** is stored for **{whose}**.", number=number, whose=whose))
-            if act.button("Release", key=f"release-{number}", width="stretch"):
+            if act.button("Unassign", key=f"release-{number}", width="stretch"):
                 with errors.attempt():
                     with app.pool.transaction() as tx:
                         app.require(tx, user_id, "work")
                         if senders.release_sender(tx, number, user_id):
                             record(tx, audit_view.actor(app), "sender.released", user_id, number=number)
-                    flash(md("Number {number} is refused from now on", number=number))
+                    flash(md("Number {number} is now refused", number=number))
                     st.rerun()

@@ -99,7 +99,7 @@ def look(tx: Transaction, profile: Profile, now: datetime, *, with_channels: boo
     if health.blocks:
         return StreamState(health.sentence, health)
     if not found and with_channels:
-        return StreamState("No samples of the last seconds are stored yet. Wait a moment.", health)
+        return StreamState("No samples from the last few seconds are stored yet. Wait a moment.", health)
     return StreamState("", health, channels_of(found, profile.device))
 
 

@@ -35,7 +35,7 @@ def show_fix(app: App, profile: Profile, fix: Fix, key: str) -> None:
                 device = profiles.get_profile(tx, profile.user_id).device
                 profiles.update_device(tx, replace(device, **dict(fix.values)))  # type: ignore[arg-type]
                 record(tx, audit_view.actor(app), "profile.changed", profile.user_id)
-            flash(md("The device settings of {name} were changed", name=profile.name))
+            flash(md("{name}'s device settings were changed", name=profile.name))
             st.rerun()
 
 

@@ -14,6 +14,7 @@ from semg.store import sessions
 from semg.store.audit import record
 from semg.store.session_quality import SessionQuality, find_quality
 from semg.store.sessions import SessionSummary
+from semg.words import counted
 from ui import acts, audit_view, errors, palette, repetitions, times, video
 from ui.page import flash
 from ui.review_read import keep_part, part_of, read, whole_of
@@ -64,7 +65,7 @@ def check(chosen: Sequence[SessionSummary], qualities: Mapping[int, SessionQuali
     if few:
         st.warning(
             md(
-                "Fewer than {n} repetitions of {names}: the test of the model will say little about them.",
+                "Fewer than {n} repetitions of {names}: the model's test will say little about them.",
                 n=FEW,
                 names=", ".join(few),
             )
@@ -87,7 +88,7 @@ def look_into(app: App, profile: Profile, summaries: Sequence[SessionSummary], b
     """Show a session's signal with its labels and its video at the same cursor, and take repetitions in or out."""
     by_id = {summary.session.session_id: summary for summary in summaries}
     toggle, choice = st.columns([1, 1.6], vertical_alignment="bottom")
-    if not toggle.toggle("Look into a session", key="look", help="Its signal, its video, and each repetition"):
+    if not toggle.toggle("Inspect a session", key="look", help="Its signal, video and repetitions"):
         return
     number = choice.selectbox(
         "Session",
@@ -102,7 +103,7 @@ def look_into(app: App, profile: Profile, summaries: Sequence[SessionSummary], b
         found = sessions.list_repetitions(tx, number)
         quality = find_quality(tx, number)
     if not found:
-        st.info("This session has no label; there is nothing to learn from it.")
+        st.info("This session has no labels, so there is nothing to learn from it.")
         return
     edited = repetitions.edit(
         found,
@@ -118,9 +119,9 @@ def look_into(app: App, profile: Profile, summaries: Sequence[SessionSummary], b
     keys = {what: acts.key(f"{what}-{number}", profile.user_id) for what in ("save", "all-out", "all-in")}
     if save.button(label, key=keys["save"], disabled=not wanted, type="primary", width="stretch"):
         _store(app, session, wanted)
-    if all_out.button("Leave all out", key=keys["all-out"], width="stretch", help="The session as a whole"):
+    if all_out.button("Exclude all", key=keys["all-out"], width="stretch", help="All repetitions of the session"):
         _store(app, session, repetitions.all_changes(found, excluded=True))
-    if all_in.button("Take all in", key=keys["all-in"], width="stretch"):
+    if all_in.button("Include all", key=keys["all-in"], width="stretch"):
         _store(app, session, repetitions.all_changes(found, excluded=False))
 
 
@@ -175,7 +176,7 @@ def _label(summary: SessionSummary, quality: SessionQuality | None) -> Markdown:
     said = [
         times.shown(session.started_at),
         times.length(summary.labelled_s),
-        f"{performed} performances" + (f", {left_out} intervals left out" if left_out else ""),
+        counted(performed, "repetition") + (f", {left_out} intervals left out" if left_out else ""),
     ]
     if quality is not None:
         said.append(f"{palette.LEVEL_SIGNS[quality.level]} {_WORDS[quality.level]}")

@@ -14,7 +14,7 @@ from ui import times
 KINDS: dict[ClassifierKind, str] = {
     "cnn": "Convolutional network (recommended)",
     "logcov_lda": "Log-covariance + LDA: seconds to train, the baseline",
-    "td_lda": "Time-domain features + LDA: the classic",
+    "td_lda": "Time-domain features + LDA: the classic method",
 }
 
 
@@ -27,7 +27,7 @@ def options_fields(kind: ClassifierKind) -> dict[str, Any]:
             default.calibrate,
             key="calibrate",
             help="Ten seconds of rest and each gesture once (on the Capture page, Calibration): it adapts the sessions "
-            "before it, or alone the model in use.",
+            "before it or, on its own, the active version.",
         )
     }
     with st.expander("More options"):
@@ -36,24 +36,24 @@ def options_fields(kind: ClassifierKind) -> dict[str, Any]:
             "window_ms": window.number_input("Window (ms)", 50.0, 1000.0, default.window_ms, 10.0, format="%g"),
             "hop_ms": hop.number_input("Hop (ms)", 5.0, 1000.0, default.hop_ms, 5.0, format="%g"),
             "skip_start_ms": skip.number_input(
-                "Left out at each start (ms)", 0.0, 5000.0, default.skip_start_ms, 50.0, format="%g",
+                "Skipped at each start (ms)", 0.0, 5000.0, default.skip_start_ms, 50.0, format="%g",
                 help="The hand follows the prompt with a delay.",
             ),
         }  # fmt: skip
         votes, confidence, most = st.columns(3)
         values |= {
-            "vote_n": int(votes.number_input("Windows that vote", 1, 50, default.vote_n, help="In the report")),
+            "vote_n": int(votes.number_input("Votes (windows)", 1, 50, default.vote_n, help="Used in the report")),
             "min_confidence": confidence.number_input(
-                "Least confidence", 0.0, 1.0, default.min_confidence, 0.05, format="%g", help="In the report"
+                "Minimum confidence", 0.0, 1.0, default.min_confidence, 0.05, format="%g", help="Used in the report"
             ),
             "false_per_min": most.number_input(
-                "False activations a minute",
+                "False activations per minute",
                 0.0,
                 600.0,
                 default.false_per_min,
                 0.5,
                 format="%g",
-                help="The report suggests the decisions that recognise most with so many in a minute of rest at most.",
+                help="The report suggests the settings that recognise most with at most this many per minute of rest.",
             ),
         }
         seed, epochs, base = st.columns([1, 1, 2], vertical_alignment="bottom")
@@ -61,14 +61,14 @@ def options_fields(kind: ClassifierKind) -> dict[str, Any]:
         if kind == "cnn":
             values["epochs"] = int(epochs.number_input("Epochs", 1, 200, default.epochs))
             values["use_base"] = base.checkbox(
-                "Start from what was learned from other people, when it fits", default.use_base, key="use-base"
+                "Start from a population prior learned from other people, if one fits", default.use_base, key="use-base"
             )
     return {name: value for name, value in values.items() if value != getattr(default, name)}
 
 
 def when_fields() -> datetime | None:
     """Show when to start, and give the moment; None for now."""
-    if st.radio("Start", ["Now", "At a time"], horizontal=True, key="when") == "Now":
+    if st.radio("Start", ["Now", "Later"], horizontal=True, key="when") == "Now":
         return None
     local = datetime.now(UTC).astimezone(times.viewer_zone())
     day_column, time_column = st.columns(2)
@@ -76,5 +76,5 @@ def when_fields() -> datetime | None:
     at = time_column.time_input("Time", local.time().replace(second=0, microsecond=0), key="time")
     moment = times.from_viewer(day, at)
     if moment < datetime.now(UTC):
-        st.caption("This time has passed: the training starts at once.")
+        st.caption("This time has passed: training will start immediately.")
     return moment

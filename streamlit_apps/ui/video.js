@@ -95,7 +95,7 @@ class Player {
   failed() {
     // The address holds a token that expires; a reload of the page makes a new one.
     this.note.className = "failed";
-    this.note.textContent = "The video cannot be loaded. Reload the page; if it stays away, the API may not be running.";
+    this.note.textContent = "The video cannot be loaded. Reload the page; if that does not help, the API may not be running.";
     const { data } = this;
     if (data && data.url !== this.retried) {
       this.retried = data.url;

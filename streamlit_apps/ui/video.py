@@ -79,8 +79,8 @@ def show_video(
 def unplayable(video: Video) -> str:
     """Say why a video cannot be played."""
     if video.status == "failed":
-        return f"The video of this session was not kept: {video.problem}"
-    return "The video of this session is being written; it can be played a moment after the session's end."
+        return f"This session's video was not kept: {video.problem}"
+    return "This session's video is being written; it can be played shortly after the session ends."
 
 
 def video_url(app: App, session_id: int) -> str:

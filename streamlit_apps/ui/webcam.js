@@ -4,11 +4,11 @@
 const DISPOSE_AFTER_MS = 500;  // a rerun cleans up and comes back at once; a page change does not come back
 
 const WHY = {
-  NotAllowedError: "The browser does not let this page use the webcam. Allow it (beside the address), then switch it " +
+  NotAllowedError: "The browser does not let this page use the webcam. Allow it (next to the address bar), then switch it " +
     "off and on here.",
-  NotFoundError: "This computer has no webcam, or the browser does not see it.",
-  NotReadableError: "Another program uses the webcam. Close that one, then switch it off and on here.",
-  OverconstrainedError: "The webcam has no picture of the wanted size.",
+  NotFoundError: "This computer has no webcam, or the browser cannot find it.",
+  NotReadableError: "Another program is using the webcam. Close it, then switch the webcam off and on here.",
+  OverconstrainedError: "The webcam cannot provide the requested picture size.",
 };
 
 class Mirror {

@@ -145,7 +145,7 @@ def show_webcam(app: App, profile: Profile, session_id: int | None) -> RecorderS
         "Record the webcam",
         key=_ON,
         disabled=not allowed,
-        help="One video a session, each frame on the clock of the signals.",
+        help="One video per session, with each frame timed on the signals' clock.",
     )
     if not allowed:
         st.caption(
@@ -252,10 +252,10 @@ def _status(app: App, user_id: int, camera: Camera, session_id: int | None) -> N
     elif not state.sends:
         st.caption(":material/videocam_off: Waiting for the webcam. Allow it in the browser.")
     elif session_id is None:
-        st.caption(md(":material/videocam: Ready, {n:.0f} pictures/s. The capture records it.", n=state.rate_hz))
+        st.caption(md(":material/videocam: Ready, {n:.0f} frames/s. The capture will record it.", n=state.rate_hz))
     else:
-        lost = f", {state.dropped} lost: the machine is too busy" if state.dropped else ""
-        recording = ":material/fiber_manual_record: Recording, {n:.0f} pictures/s{lost}."
+        lost = f", {state.dropped} dropped: the machine is too busy" if state.dropped else ""
+        recording = ":material/fiber_manual_record: Recording, {n:.0f} frames/s{lost}."
         st.caption(md(recording, n=state.rate_hz, lost=lost))
 
 

@@ -51,4 +51,4 @@ def log_in(page: Page, target: Target, login: str, password: str) -> None:
     page.get_by_role("textbox", name="Login").fill(login)
     page.get_by_role("textbox", name="Password").fill(password)
     page.get_by_role("button", name="Log in", exact=True).click()
-    page.get_by_role("heading", name="Overview").wait_for()
+    page.get_by_role("heading", name="Overview", exact=True).wait_for()

@@ -26,7 +26,7 @@ MOST_BYTES = 512 << 20
 """What docs/security.md grants an import."""
 BOMB_BYTES = 1 << 30
 N_SCANS = 5000
-FORM, FILE, BUTTON = "Import a recording", "A recording", "Import"
+FORM, FILE, BUTTON = "Import a recording", "Recording of", "Import"
 SCAN = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\x00"
 """A scan of a JPEG with one component and no content."""
 
@@ -165,7 +165,7 @@ def _picture(target: Target, entry: Entry, process: psutil.Process) -> Iterator[
         page.give_file("A picture or a short video", "x.jpg", content)
         page.run()
         with watched(process) as spent:
-            page.press("Use it")
+            page.press("Use this file")
         said = page.problems
     with inside.pool.transaction() as tx:
         is_stored = gestures.find_prompt(tx, gesture.gesture_id) is not None

@@ -84,7 +84,7 @@ def sharing(target: Target) -> Iterator[Finding]:
         told = [login for login in (ADMIN, VIEWER) if login.encode() in page.heard]
         is_there = target.login.encode() in page.heard
     said = f"lists {', '.join(told)}" if told else "lists nobody"
-    yield judged(not told and is_there, "User Management of a researcher: other people's logins", said)
+    yield judged(not told and is_there, "Profiles of a researcher: other people's logins", said)
 
 
 def chain(settings: Settings, pool: Pool) -> Iterator[Finding]:

@@ -67,7 +67,7 @@ def own_system(canary: Canary, limits: Limits) -> Iterator[Target]:
 
 
 def _filled(pool: Pool, settings: Settings, folder: Path, canary: Canary) -> Inside:
-    """Make accounts, and a profile whose name, gestures and session are called what is no Markdown here."""
+    """Add accounts, and a profile whose name, gestures and session are called what is no Markdown here."""
     made = {login: secrets.token_urlsafe(16) for login in (ADMIN, RESEARCHER, VIEWER)}
     picture = f"x![]({canary.origin}/p.png)"
     with pool.transaction() as tx:

@@ -41,15 +41,15 @@ from wearers import Heard, Plan, Sent, listen, send  # noqa: E402
 
 from semg.domain import WindowSpec  # noqa: E402
 from semg.privacy.consent import TEST_PERSON  # noqa: E402 - after the path is set
-from semg.recordings.importing import synthetic_recording  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.signals.model.classifier import Classifier  # noqa: E402
 from semg.signals.synthesis import SyntheticArm, make_plan  # noqa: E402
 from semg.signals.training.options import TrainingOptions  # noqa: E402
 from semg.signals.training.train import fit  # noqa: E402
-from semg.signals.windows import window_ends  # noqa: E402
 from semg.store import blocks, models, profiles  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402
+from testing.kits.recording_kit import synthetic_recording  # noqa: E402
+from testing.kits.window_grid import window_ends  # noqa: E402
 
 SERVICES = ("api", "nat_inference", "job_runner", "udpserver")
 N_DIFFERENT_MODELS = 8

@@ -28,7 +28,6 @@ sys.path.insert(0, str(PROJECT))
 
 from semg.domain import ClassifierKind  # noqa: E402 - after the path is set
 from semg.predictor.model_cache import Loaded, Predictor  # noqa: E402
-from semg.recordings.importing import synthetic_recording  # noqa: E402
 from semg.signals.dataset import grid_windows  # noqa: E402
 from semg.signals.model.batched_forward import prepare  # noqa: E402
 from semg.signals.model.classifier import Classifier  # noqa: E402
@@ -36,6 +35,7 @@ from semg.signals.synthesis import SyntheticArm, make_plan  # noqa: E402
 from semg.signals.training.options import TrainingOptions  # noqa: E402
 from semg.signals.training.train import fit  # noqa: E402
 from semg.wire.windows import decode_alike, encode_alike, encode_answer_table  # noqa: E402
+from testing.kits.recording_kit import synthetic_recording  # noqa: E402
 
 USERS = (1, 10, 50, 200)
 WINDOWS_PER_USER = (1, 8)

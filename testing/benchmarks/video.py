@@ -32,8 +32,8 @@ from semg.settings import Settings  # noqa: E402
 from semg.store import accounts, gestures, profiles, sessions, videos  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402
 from semg.video.files import files_of  # noqa: E402
-from semg.video.finishing import read_times  # noqa: E402
 from testing import fake_camera  # noqa: E402
+from testing.kits.video_kit import read_times  # noqa: E402
 from testing.running_system import running, throwaway_servers  # noqa: E402
 
 CHROMIUM = "/usr/bin/chromium"

@@ -24,7 +24,6 @@ from breaking.system import System, wait_for
 from semg.capture.plan import make_plan
 from semg.domain import Session
 from semg.privacy.consent import TEST_PERSON
-from semg.recordings.importing import synthetic_recording
 from semg.recordings.session_data import load_session
 from semg.security.board_keys import encrypt_key, make_key
 from semg.settings import PROJECT_DIR
@@ -37,6 +36,7 @@ from semg.store import boards as boards_store
 from semg.store import models, profiles, repetitions, sessions
 from semg.store.pool import Pool
 from semg.store.services import ServiceStatus, list_services
+from testing.kits.recording_kit import synthetic_recording
 
 CHANNELS = tuple(f"a{number}" for number in range(8))
 FIRST_NUMBER = 1_000_000

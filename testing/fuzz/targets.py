@@ -40,13 +40,13 @@ from semg.signals.training.population_prior import _digest as digest_of_base
 from semg.store.block_rows import decoded_rows
 from semg.store.gestures import media_type_of
 from semg.video.files import files_of
-from semg.video.finishing import read_times
 from semg.video.frame_clock import frame_times, rising
 from semg.video.part_log import read_log
 from semg.wire import blocks, messages, windows
 from semg.wire.http import PredictRequest
 from semg.wire.udp import decode_v1, encode_v1
 from semg.wire.udp2 import HEADER, MAGIC, Key, decode_v2
+from testing.kits.video_kit import read_times
 
 SECRET = "f" * 48  # the fuzzer's own
 T0_US = 1_790_000_000_000_000
@@ -177,8 +177,6 @@ def bus_message(data: bytes) -> None:
     for kind in kinds:
         try:
             message = kind.from_bytes(data)
-            if kind is messages.DecisionMessage:
-                message.to_decision()
         except WireError:
             continue
         assert kind.from_bytes(message.to_bytes()) == message

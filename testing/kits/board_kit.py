@@ -28,6 +28,7 @@ class SimulatedBoard:
         self.board_id, self.secret, self.boot_id, self.channels = board_id, secret, boot_id, channels
         self.key = Key(secret)
         self.sequence, self.number, self.start_us = first, 0, 1_000_000
+        self.told: dict[str, int] = {}
 
     def known(self, user_id: int | None = 21, last: HighWaterMark = NEVER_SENT) -> KnownBoard:
         return KnownBoard(self.board_id, user_id, self.key, last)
@@ -40,7 +41,7 @@ class SimulatedBoard:
         numbers = np.arange(self.number, self.number + n_samples)
         datagram = DatagramV2(
             self.board_id, self.boot_id, self.sequence % (1 << 32), self.device_us(self.number),
-            PERIOD_US * 1000, values(numbers, self.channels),
+            PERIOD_US * 1000, values(numbers, self.channels), **self.told,
         )  # fmt: skip
         self.sequence += 1
         self.number += n_samples

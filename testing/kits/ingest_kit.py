@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import numpy as np
 
+from semg.block_table import BlockTable
 from semg.domain import Block
 from semg.ingest.server import IngestServer
 from semg.privacy.consent import TEST_PERSON
@@ -18,7 +19,9 @@ from semg.settings import Settings
 from semg.store import blocks as blocks_store
 from semg.store import profiles
 from semg.store.pool import Pool
+from semg.wire.blocks import encode_table
 from semg.wire.udp import encode_v1
+from testing.kits.store_queries import count_samples
 
 T = TypeVar("T")
 PATIENCE_S = 40.0
@@ -92,6 +95,11 @@ def stored_numbers(pool: Pool, user_id: int) -> list[int]:
 async def stored_count(pool: Pool, user_id: int) -> int:
     def count() -> int:
         with pool.transaction() as tx:
-            return blocks_store.count_samples(tx, user_id)
+            return count_samples(tx, user_id)
 
     return await asyncio.to_thread(count)
+
+
+def encode_blocks(blocks: Sequence[Block]) -> bytes:
+    """Return the message that carries blocks, each by itself, in this order."""
+    return encode_table(BlockTable.from_blocks(blocks))

@@ -21,13 +21,13 @@ def log_in(page: Page, settings: Settings) -> None:
     page.get_by_role("textbox", name="Login").fill(LOGIN)
     page.get_by_role("textbox", name="Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in", exact=True).click()
-    page.get_by_role("heading", name="Overview").wait_for()
+    page.get_by_role("heading", name="Overview", exact=True).wait_for()
 
 
-def open_page(page: Page, link: str, heading: str) -> None:
-    """Go to a page by the navigation."""
-    page.get_by_test_id("stSidebar").get_by_role("link", name=link, exact=True).click()
-    page.get_by_role("heading", name=heading).wait_for()
+def open_page(page: Page, name: str) -> None:
+    """Go to a page by the navigation; its heading is its name there."""
+    page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
+    page.get_by_role("heading", name=name, exact=True).wait_for()
 
 
 def fill_number(page: Page, label: str, value: str) -> None:

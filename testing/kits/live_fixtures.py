@@ -9,13 +9,13 @@ import pytest
 
 from semg.privacy.consent import TEST_PERSON
 from semg.recordings.csv_format import Recording
-from semg.recordings.importing import synthetic_recording
 from semg.signals.model.classifier import Classifier
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.train import train
 from semg.store import profiles
 from semg.store.pool import Pool
 from testing.kits.live_helpers import activate, api_running
+from testing.kits.recording_kit import synthetic_recording
 
 GESTURES = ("rest", "fist", "flexion")
 

@@ -19,6 +19,7 @@ from semg.signals.model.classifier import Classifier
 from semg.store import access, accounts, models
 from semg.store.pool import Pool, Transaction
 from testing.kits.new_logins import make_login
+from testing.kits.store_queries import set_shares
 from webapi.app import create_app
 
 
@@ -35,7 +36,7 @@ def logged_in(pool: Pool, login: str = "watcher", role: str = "admin", *shared: 
     with pool.transaction() as tx:
         account_id = accounts.insert_account(tx, login, "", role)
         for user_id in shared:
-            access.set_shares(tx, user_id, [*access.list_shares(tx, user_id), account_id])
+            set_shares(tx, user_id, [*access.list_shares(tx, user_id), account_id])
     return make_login(pool, account_id)
 
 

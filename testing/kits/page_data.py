@@ -56,7 +56,7 @@ REPORT: dict[str, Any] = {
         "vote_n": 3, "min_confidence": 0.4, "accuracy": 0.95, "rejected": 0.1, "false_activations_per_min": 1.5,
     },
     "operating_point": {"vote_n": 3, "min_confidence": 0.6, "rejected": 0.2, "false_activations_per_min": 0.5},
-    "advice": "Record more repetitions of fist: with fewer than 5 little can be learned.",
+    "advice": "Record more repetitions of fist: with fewer than 5, little can be learned.",
     "previous": {
         "comparable": True, "windows": 100, "new": {"balanced_accuracy": 0.85}, "previous": {"balanced_accuracy": 0.8},
     },

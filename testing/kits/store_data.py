@@ -11,7 +11,6 @@ from semg.domain import Block, CapturePlan, Decision, PlanStep, us_from_utc
 from semg.privacy.consent import TEST_PERSON
 from semg.privacy.pseudonyms import keep_name
 from semg.store import (
-    access,
     accounts,
     blocks,
     boards,
@@ -26,6 +25,7 @@ from semg.store import (
     summaries,
 )
 from semg.store.pool import Transaction, execute
+from testing.kits.store_queries import set_shares
 
 T0 = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
 PLAN = CapturePlan((PlanStep(None, 0, 0.0, 2.0), PlanStep("fist", 1, 2.0, 5.0), PlanStep("rest", 1, 5.0, 8.0)))
@@ -87,6 +87,6 @@ def fill(tx: Transaction, name: str) -> Filled:
     _, version = models.insert_model(tx, user_id, job_id, b"weights", {"classes": ["fist"]}, {"accuracy": 0.9}, 1000)
     models.activate_model(tx, user_id, version)
     decisions.insert_decisions(tx, [decision(user_id, T0), decision(user_id, T0 + timedelta(seconds=1), None)])
-    access.set_shares(tx, user_id, [accounts.insert_account(tx, f"helper of {name}", "", "viewer")])
+    set_shares(tx, user_id, [accounts.insert_account(tx, f"helper of {name}", "", "viewer")])
     boards.assign_board(tx, boards.insert_board(tx, f"board of {name}"), user_id)
     return Filled(user_id, captured, imported, job_id, version)

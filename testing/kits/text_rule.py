@@ -190,11 +190,11 @@ def _wrong(name: str, call: ast.Call, judge: Judge) -> Iterator[str]:
             yield f"{parameter} of {name}() is Markdown; use md() or plain()"
     if any(parameter == "options" for _, parameter in markdown_parameters().get(name, [])):
         options = given.get("options", call.args[1] if len(call.args) > 1 else None)
-        if not judge.markdown(given["format_func"] if "format_func" in given else options):
+        if not judge.markdown(given.get("format_func", options)):
             yield f"options of {name}() are Markdown; use md() or plain()"
     if name in CHOICES:
         options = given.get("options", call.args[1] if len(call.args) > 1 else None)
-        if not judge.drawn(given["format_func"] if "format_func" in given else options):
+        if not judge.drawn(given.get("format_func", options)):
             yield f"options of {name}() need shown() or line() as format_func"
     if name == "dataframe" and _named(first) != "cells":
         yield "dataframe() needs cells()"

@@ -9,10 +9,11 @@ import pytest
 
 from semg.privacy.consent import TEST_PERSON
 from semg.recordings.csv_format import Recording
-from semg.recordings.importing import import_recording, synthetic_recording
+from semg.recordings.importing import import_recording
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.store import profiles
 from semg.store.pool import Pool
+from testing.kits.recording_kit import synthetic_recording
 
 GESTURES = ("rest", "fist", "flexion")
 CHANNELS = ("a0", "a1", "a2", "a3")

@@ -6,6 +6,7 @@ import av
 import numpy as np
 
 from semg.security.encrypted_files import EncryptedWriter, Vault
+from semg.video.files import VideoFiles
 from semg.video.part_log import CLOCK_HZ, FrameLog
 from semg.video.writer import PartWriter
 from testing import fake_camera
@@ -83,3 +84,15 @@ def simulated_log(
         report_arrival_us=(report_us + waited_us).astype(np.int64),
     )
     return log, true_us
+
+
+def read_times(files: VideoFiles) -> np.ndarray:
+    """Return the server time of each frame of a finished video, int64 microseconds since the epoch."""
+    with files.open(files.times) as file:
+        content = file.read() or b""
+    return np.frombuffer(content[: len(content) // 8 * 8], "<i8").astype(np.int64)
+
+
+def frame_at(times_us: np.ndarray, at_us: int) -> int:
+    """Return the index of the frame that shows a moment: the last one taken until then, or the first."""
+    return max(0, int(np.searchsorted(times_us, at_us, side="right")) - 1)

@@ -38,6 +38,14 @@ API_TOKEN = "test-token-" + "0" * 24
 BACKUP_IDENTITY = age_files.make_identity()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as ``servers`` whatever needs the throw-away PostgreSQL, by any fixture; the fast lane leaves it out."""
+    for item in items:
+        if "postgres_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.servers)
+
+
 def skip_or_fail(reason: str) -> None:
     """Skip a layer that this machine cannot run; under ``REQUIRE_ALL=1`` that is a failure."""
     if os.environ.get("REQUIRE_ALL") == "1":

@@ -53,4 +53,4 @@ def test_nothing_that_is_logged_looks_like_a_record_of_its_own() -> None:
     (line,) = out.getvalue().splitlines()
     assert line.startswith("1970-01-01T00:00:00.007Z app INFO refused: x\\n2026-01-01")
     assert line.endswith("\\r\\u2028\\x1b[2J\\u202e")
-    assert "Grüße 漢字" == _shown("Grüße 漢字")
+    assert _shown("Grüße 漢字") == "Grüße 漢字"

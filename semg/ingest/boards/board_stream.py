@@ -1,7 +1,7 @@
-"""Boards' datagrams on their way to profiles: put in order, gaps and late ones told, made into blocks.
+"""Reorder boards' datagrams, detect gaps and late datagrams, and build blocks of samples.
 
-``BoardStream`` is one board's stream; ``BatchBoardStream`` sees for many boards at once which datagrams continue their
-board's last one, and leaves the others to each board's own stream.
+``BoardStream`` is one board's stream; ``BatchBoardStream`` determines for many boards at once which datagrams continue
+their board's last one, and leaves the others to each board's own stream.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ MAX_HELD = 256
 
 
 class BoardStream:
-    """Turns new datagrams, as they arrive, into blocks.
+    """Turns new datagrams into blocks as they arrive.
 
     Parameters
     ----------
     user_id
         The profile.
     wait_us
-        How long a missing datagram is waited for.
+        How long to wait for a missing datagram, µs.
     counters
-        Counted up here.
+        Incremented here.
     segment_ids
-        The last segment's id by profile, kept by all streams together.
+        The last segment's id by profile, shared by all streams.
     emit
         Called with each block, in order.
     """
@@ -68,18 +68,18 @@ class BoardStream:
 
     @property
     def clock(self) -> ClockFit:
-        """The clock of the segment that runs."""
+        """The clock of the current segment."""
         return self._clock
 
     @property
-    def standing(self) -> tuple[int, int, int, ClockFit] | None:
-        """Next number, segment, last device time and clock when nothing but the next datagram is expected."""
+    def stream_state(self) -> tuple[int, int, int, ClockFit] | None:
+        """Next number, segment, last device time and clock; None unless the next datagram is all that is expected."""
         if self._held or self._broken or self._expected is None or self._last_us is None:
             return None
         return self._expected, self._segment_id, self._last_us, self._clock
 
     def resume(self, n: int, last_us: int) -> None:
-        """Go on behind ``n`` datagrams that were taken elsewhere since ``standing`` was read."""
+        """Continue after ``n`` datagrams that were accepted in the batch since ``stream_state`` was read."""
         if n:
             assert self._expected is not None
             self._expected += n
@@ -87,7 +87,7 @@ class BoardStream:
             self._clock.continue_from(last_us)
 
     def push(self, number: int, datagram: DatagramV2, received_us: int) -> None:
-        """Take in a datagram that was not seen before, at its moment of arrival; numbers of a boot do not wrap."""
+        """Process a new datagram at its arrival time; the numbers of a boot do not wrap."""
         if self._held and received_us >= self._deadline_us:
             self.release(received_us)
         if self._expected is None:
@@ -106,7 +106,7 @@ class BoardStream:
             self.release(received_us, everything=True)
 
     def release(self, now_us: int, *, everything: bool = False) -> None:
-        """Go on behind what is missing when its time is over; a server clock that was set back ends the wait too."""
+        """Skip missing datagrams whose wait has expired; a server clock that was set back ends the wait too."""
         while self._held:
             since = min(received_us for _, received_us in self._held.values())
             self._deadline_us = since + self._wait_us
@@ -117,7 +117,7 @@ class BoardStream:
             self._drain()
 
     def break_run(self) -> None:
-        """Let what follows start a run: the device was changed."""
+        """Make the next block start a run, because the device was changed."""
         self.release(0, everything=True)
         self._broken = True
 
@@ -146,13 +146,13 @@ class BoardStream:
         self._emit(self._block(datagram, device_us, received_us, offset_us, starts_run=starts_run, late=False))
 
     def _put_late(self, datagram: DatagramV2, received_us: int) -> None:
-        """Emit a datagram whose place was passed."""
+        """Emit a datagram that later ones have overtaken."""
         self._counts.note("late", len(datagram.samples))
         offset_us = self._clock.last_offset_us()
         self._emit(self._block(datagram, _times(datagram), received_us, offset_us, starts_run=False, late=True))
 
     def _begin_segment(self, received_us: int) -> None:
-        """Begin with a new clock: the stream starts, or the board's clock went back within a boot."""
+        """Begin a segment with a new clock: the stream starts, or the board's clock went back within a boot."""
         self._segment_id = max(received_us, self._segment_ids.get(self.user_id, 0) + 1)
         self._segment_ids[self.user_id] = self._segment_id
         self._clock = ClockFit()
@@ -192,12 +192,12 @@ SEQUENCES = 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class Datagrams:
-    """Datagrams whose tags and sizes are right, as columns.
+    """Datagrams whose tags and sizes are valid, as columns.
 
     Attributes
     ----------
-    places
-        Each datagram's board, as its place among the known ones, int64 ``(n,)``.
+    board_indices
+        Index of each datagram's board among the known ones, int64 ``(n,)``.
     heads
         ``HEADER_ROW`` ``(n,)``.
     data
@@ -206,19 +206,21 @@ class Datagrams:
         int64 ``(n,)``.
     """
 
-    places: NDArray[np.int64]
+    board_indices: NDArray[np.int64]
     heads: NDArray[np.void]
     data: NDArray[np.uint8]
     received_us: NDArray[np.int64]
 
-    def take(self, places: NDArray[np.int64]) -> Datagrams:
-        """Return the datagrams at these places, in this order."""
-        return Datagrams(self.places[places], self.heads[places], self.data[places], self.received_us[places])
+    def take(self, indices: NDArray[np.int64]) -> Datagrams:
+        """Return the datagrams at these indices, in this order."""
+        return Datagrams(
+            self.board_indices[indices], self.heads[indices], self.data[indices], self.received_us[indices]
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardStreamStates:
-    """Where a board's stream stands when nothing but its next datagram is expected."""
+    """State of a board's stream of which only the next datagram is expected."""
 
     user_id: int
     boot_id: int
@@ -229,7 +231,7 @@ class BoardStreamStates:
 
 
 class BatchBoardStream:
-    """What of each board's stream tells whether a datagram continues it.
+    """The state of each board's stream that decides whether a datagram continues it.
 
     Parameters
     ----------
@@ -249,49 +251,49 @@ class BatchBoardStream:
         self._taken = np.zeros(n, np.int64)
         self.clocks = BatchClockFit(n)
 
-    def put(self, place: int, standing: BoardStreamStates) -> None:
-        """Follow a board's stream from here; its clock is put into ``clocks`` as well."""
-        self._follows[place] = True
-        self._user_ids[place], self._segment_ids[place] = standing.user_id, standing.segment_id
-        self._boots[place], self._sequences[place] = standing.boot_id, standing.next_sequence % SEQUENCES
-        self._channels[place], self._last_us[place] = standing.channels, standing.last_us
-        self._newest_us[place], self._taken[place] = -1, 0
+    def put(self, index: int, stream_state: BoardStreamStates) -> None:
+        """Track a board's stream from this state; the caller puts its clock into ``clocks`` as well."""
+        self._follows[index] = True
+        self._user_ids[index], self._segment_ids[index] = stream_state.user_id, stream_state.segment_id
+        self._boots[index], self._sequences[index] = stream_state.boot_id, stream_state.next_sequence % SEQUENCES
+        self._channels[index], self._last_us[index] = stream_state.channels, stream_state.last_us
+        self._newest_us[index], self._taken[index] = -1, 0
 
-    def pull(self, place: int) -> tuple[int, int] | None:
-        """Stop to follow a board's stream.
+    def pull(self, index: int) -> tuple[int, int] | None:
+        """Stop tracking a board's stream.
 
         Returns
         -------
-        How many datagrams were taken since ``put`` and the last one's last device time; None if it was not followed.
+        Number of datagrams accepted since ``put`` and the last one's last device time; None if it was not tracked.
         """
-        if not self._follows[place]:
+        if not self._follows[index]:
             return None
-        self._follows[place] = False
-        return int(self._taken[place]), int(self._last_us[place])
+        self._follows[index] = False
+        return int(self._taken[index]), int(self._last_us[index])
 
-    def newest_us(self, place: int) -> int:
-        """Return the device time of the newest datagram taken of a followed board; -1 if there is none."""
-        return int(self._newest_us[place]) if self._follows[place] else -1
+    def newest_us(self, index: int) -> int:
+        """Return the device time of the newest datagram accepted of a tracked board; -1 if there is none."""
+        return int(self._newest_us[index]) if self._follows[index] else -1
 
     def accept(self, datagrams: Datagrams) -> tuple[BlockTable, NDArray[np.bool_]]:
-        """Take the datagrams of those boards of which every one continues the stream.
+        """Accept the datagrams of those boards whose datagrams all continue the stream.
 
         Parameters
         ----------
         datagrams
-            Sorted by board; those of a board in the order of their arrival.
+            Sorted by board, and by arrival within a board.
 
         Returns
         -------
         table, taken
-            One block a datagram, and which datagrams those are, bool ``(n,)``.
+            One block per accepted datagram, and a mask of the accepted datagrams, bool ``(n,)``.
         """
-        places, heads = datagrams.places, datagrams.heads
-        begins = np.empty(len(places), bool)
-        begins[0], begins[1:] = True, places[1:] != places[:-1]
+        board_indices, heads = datagrams.board_indices, datagrams.heads
+        begins = np.empty(len(board_indices), bool)
+        begins[0], begins[1:] = True, board_indices[1:] != board_indices[:-1]
         starts = np.flatnonzero(begins)
-        own, counts = places[starts], np.diff(starts, append=len(places))
-        within = np.arange(len(places)) - np.repeat(starts, counts)
+        own, counts = board_indices[starts], np.diff(starts, append=len(board_indices))
+        within = np.arange(len(board_indices)) - np.repeat(starts, counts)
         first_us = heads["device_us"].astype(np.int64)
         period_ns = heads["period_ns"].astype(np.int64)
         last_us = first_us + (heads["samples"].astype(np.int64) - 1) * period_ns // 1000
@@ -299,10 +301,10 @@ class BatchBoardStream:
         before_us[1:] = last_us[:-1]
         before_us[starts] = self._last_us[own]
         step_us = first_us - before_us
-        good = self._follows[places] & (step_us > 0) & (step_us < gap_step_us(period_ns / 1000))
-        good &= heads["boot_id"] == self._boots[places]
-        good &= heads["sequence"] == self._sequences[places] + within.astype(np.uint32)
-        good &= heads["channels"] == self._channels[places]
+        good = self._follows[board_indices] & (step_us > 0) & (step_us < gap_step_us(period_ns / 1000))
+        good &= heads["boot_id"] == self._boots[board_indices]
+        good &= heads["sequence"] == self._sequences[board_indices] + within.astype(np.uint32)
+        good &= heads["channels"] == self._channels[board_indices]
         taken_boards = np.logical_and.reduceat(good, starts)
         taken = np.repeat(taken_boards, counts)
         if not taken_boards.any():
@@ -330,7 +332,10 @@ class BatchBoardStream:
         self._taken[own] += counts
         heads, lengths = datagrams.heads, datagrams.heads["samples"].astype(np.int64)
         rows = np.zeros(len(heads), ROW)
-        rows["user_id"], rows["segment_id"] = self._user_ids[datagrams.places], self._segment_ids[datagrams.places]
+        rows["user_id"], rows["segment_id"] = (
+            self._user_ids[datagrams.board_indices],
+            self._segment_ids[datagrams.board_indices],
+        )
         rows["clock_offset_us"] = np.repeat(offsets, counts)
         rows["device_us"], rows["received_us"] = first_us, received_us
         rows["n_samples"], rows["n_channels"] = lengths, heads["channels"]
@@ -342,11 +347,11 @@ class BatchBoardStream:
 
 
 def payloads(data: NDArray[np.uint8], heads: NDArray[np.void]) -> NDArray[np.float32]:
-    """Return the samples of datagrams, float32, one datagram behind the other."""
+    """Return the concatenated samples of datagrams, float32."""
     sizes = 2 * heads["samples"].astype(np.int64) * heads["channels"]
-    parts: Sequence[NDArray[np.uint8]]
+    chunks: Sequence[NDArray[np.uint8]]
     if bool((sizes == sizes[0]).all()):
         end = HEADER.size + int(sizes[0])
         return np.ascontiguousarray(data[:, HEADER.size : end]).view("<i2").ravel().astype(np.float32)
-    parts = [row[HEADER.size : HEADER.size + size] for row, size in zip(data, sizes.tolist(), strict=True)]
-    return np.concatenate(parts).view("<i2").astype(np.float32)
+    chunks = [row[HEADER.size : HEADER.size + size] for row, size in zip(data, sizes.tolist(), strict=True)]
+    return np.concatenate(chunks).view("<i2").astype(np.float32)

@@ -1,4 +1,4 @@
-"""Binary datagrams (v2): which board sent them, whether they are new, and for whom they are stored."""
+"""Binary datagrams (v2): authenticate the board, reject replays, and assign them to profiles."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from semg.wire.udp2 import (
 )
 
 FIRST_BYTE = MAGIC[0]
-"""No text datagram that is any good begins with it."""
+"""No valid text datagram begins with it."""
 
 UNASSIGNED_RATE_HZ = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
 class KnownBoard:
-    """A board whose tags can be verified, as the registry tells it; ``last`` is what was seen of it before."""
+    """A registered board whose tags can be verified; ``last`` is its high-water mark before this start."""
 
     board_id: int
     user_id: int | None
@@ -49,13 +49,13 @@ class KnownBoard:
 
 
 class _Board:
-    """What is remembered of a board: what was seen of it, its stream, and its place in the columns."""
+    """State of a board: its history, its stream, and its index in the columns."""
 
-    __slots__ = ("history", "known", "place", "stream")
+    __slots__ = ("history", "index", "known", "stream")
 
     def __init__(self, known: KnownBoard) -> None:
         self.known = known
-        self.place = 0
+        self.index = 0
         self.history = BoardHistory(known.last)
         self.stream: BoardStream | None = None
 
@@ -66,14 +66,14 @@ class Boards:
     Parameters
     ----------
     wait_us
-        How long a missing datagram is waited for.
+        How long to wait for a missing datagram, µs.
     counters
-        Counted up here.
+        Incremented here.
     emit
         Called with blocks when they are ready, in order.
     take_over
-        Called with a profile before a board's stream begins for it: ends what else is under way for the profile,
-        and gives its last segment's id (0 for none).
+        Called with a profile before a board's stream begins for it: ends any other stream of the profile and returns
+        its last segment's id (0 for none).
     """
 
     def __init__(
@@ -108,9 +108,9 @@ class Boards:
         return None if board is None or board.stream is None else board.stream.clock
 
     def set_devices(self, devices: dict[int, Device]) -> None:
-        """Take over the registry's devices by profile. One that changed starts a run.
+        """Apply the registry's devices by profile. A changed device starts a run.
 
-        One that is gone, or whose person does not agree any more, ends.
+        The stream of a device that was removed, or whose person withdrew consent, ends.
         """
         if devices == self._devices:
             return
@@ -127,9 +127,9 @@ class Boards:
         self._make_columns()
 
     def set_boards(self, boards: Iterable[KnownBoard]) -> None:
-        """Take over the registry's boards, at most one of a profile.
+        """Apply the registry's boards, at most one per profile.
 
-        What is held for a profile that loses its board is given to that profile.
+        Datagrams held for a profile that loses its board are still emitted for that profile.
         """
         known = {board.board_id: board for board in boards}
         if known == self._known:
@@ -153,11 +153,11 @@ class Boards:
         self._known = known
         self._make_columns()
 
-    def push(self, arrivals: DatagramBatch, now_us: int) -> BatchResult:
-        """Verify and take in datagrams, and give what they say."""
-        n = len(arrivals)
-        heads = np.ascontiguousarray(arrivals.data[:, : HEADER.size]).view(HEADER_ROW)[:, 0]
-        heard = BatchResult(
+    def push(self, batch: DatagramBatch, now_us: int) -> BatchResult:
+        """Verify and process datagrams, and return the result of the batch."""
+        n = len(batch)
+        heads = np.ascontiguousarray(batch.data[:, : HEADER.size]).view(HEADER_ROW)[:, 0]
+        result = BatchResult(
             codes=np.zeros(n, np.int8),
             readable=np.zeros(n, bool),
             user_ids=np.full(n, -1, np.int64),
@@ -165,33 +165,35 @@ class Boards:
             device_ms=np.zeros(n, np.int64),
             samples=np.ones(n, np.int64),
             widths=heads["channels"].astype(np.int64),
-            values=lambda place: _last_sample(arrivals, heads, place),
+            values=lambda index: _last_sample(batch, heads, index),
+            battery=heads["battery"],
+            lead_off=heads["lead_off"],
         )
-        codes = heard.codes
-        places = self._verify(arrivals, heads, codes)
+        codes = result.codes
+        board_indices = self._verify(batch, heads, codes)
         good = np.flatnonzero(codes == OK)
         if not len(good):
-            return heard
-        heard.readable[good] = True
-        heard.user_ids[good] = self._owners[places[good]]
-        heard.board_ids[good] = heads["board_id"][good]
-        heard.device_ms[good] = (heads["device_us"][good] // 1000).astype(np.int64)
-        heard.samples[good] = heads["samples"][good]
-        admitted = self._budgets.admit(places[good], heard.samples[good], now_us)
+            return result
+        result.readable[good] = True
+        result.user_ids[good] = self._owners[board_indices[good]]
+        result.board_ids[good] = heads["board_id"][good]
+        result.device_ms[good] = (heads["device_us"][good] // 1000).astype(np.int64)
+        result.samples[good] = heads["samples"][good]
+        admitted = self._budgets.admit(board_indices[good], result.samples[good], now_us)
         codes[good[~admitted]] = CODE["rate_limited"]
         good = good[admitted]
         if len(good):
-            order = good[np.argsort(places[good], kind="stable")]
-            sorted_ = Datagrams(places[order], heads[order], arrivals.data[order], arrivals.received_us[order])
+            order = good[np.argsort(board_indices[good], kind="stable")]
+            sorted_ = Datagrams(board_indices[order], heads[order], batch.data[order], batch.received_us[order])
             table, taken = self._columns.accept(sorted_)
             if len(table):
                 self._counters.accepted += table.n_samples
                 self._emit(table)
-            self._push_alone(arrivals, places, order[~taken], codes)
-        return heard
+            self._push_alone(batch, board_indices, order[~taken], codes)
+        return result
 
     def release(self, now_us: int, *, everything: bool = False) -> None:
-        """Stop waiting for missing datagrams whose time is over (``everything``: at once)."""
+        """Stop waiting for missing datagrams whose wait has expired (``everything``: for all)."""
         for board in self._sending.values():
             if board.stream is not None and board.stream.holds:
                 board.stream.release(now_us, everything=everything)
@@ -199,30 +201,30 @@ class Boards:
                 self._follow(board)
 
     def leave(self, user_id: int) -> int:
-        """End the stream of a profile, and give its last segment's id (0 for none)."""
+        """End the stream of a profile and return its last segment's id (0 for none)."""
         board = self._sending.get(user_id)
         if board is not None:
             self._end(board)
         return self._segment_ids.get(user_id, 0)
 
     def take_marks(self) -> dict[int, HighWaterMark]:
-        """Return what was seen last of each board that has sent since the last call, for the database."""
+        """Return the high-water marks of the boards that have sent since the last call, for the database."""
         changed = {}
         for board_id, board in self._boards.items():
             history = board.history
-            mark = HighWaterMark(history.boot_id, max(history.newest_us, self._columns.newest_us(board.place)))
+            mark = HighWaterMark(history.boot_id, max(history.newest_us, self._columns.newest_us(board.index)))
             if mark != self._marks.get(board_id):
                 changed[board_id] = mark
         self._marks |= changed
         return changed
 
     def give_back_marks(self, marks: Iterable[int]) -> None:
-        """Return the marks of these boards again with the next call: they could not be written."""
+        """Return the marks of these boards again at the next ``take_marks``: they could not be written."""
         for board_id in marks:
             self._marks.pop(board_id, None)
 
     def _make_columns(self) -> None:
-        """Make the columns anew, and follow in them the streams that can be followed."""
+        """Rebuild the columns and track the eligible streams in them."""
         boards = [self._boards[board_id] for board_id in sorted(self._boards)]
         for board in boards:
             self._pull(board)
@@ -231,30 +233,30 @@ class Boards:
         owners = [self._devices.get(owner) for owner in self._owners.tolist()]
         self._budgets = Budgets([UNASSIGNED_RATE_HZ if owner is None else owner.rate_hz for owner in owners])
         self._columns = BatchBoardStream(len(boards))
-        for place, board in enumerate(boards):
-            board.place = place
+        for index, board in enumerate(boards):
+            board.index = index
             self._follow(board)
 
-    def _verify(self, arrivals: DatagramBatch, heads: NDArray[np.void], codes: NDArray[np.int8]) -> NDArray[np.int64]:
-        """Note in ``codes`` what cannot be believed or read, and give each datagram's board's place."""
-        sizes = arrivals.sizes
+    def _verify(self, batch: DatagramBatch, heads: NDArray[np.void], codes: NDArray[np.int8]) -> NDArray[np.int64]:
+        """Set ``codes`` of unauthentic or malformed datagrams, and return the index of each datagram's board."""
+        sizes = batch.sizes
         if len(self._ids):
-            places = np.minimum(np.searchsorted(self._ids, heads["board_id"]), len(self._ids) - 1)
-            codes[self._ids[places] != heads["board_id"]] = CODE["unknown_board"]
+            board_indices = np.minimum(np.searchsorted(self._ids, heads["board_id"]), len(self._ids) - 1)
+            codes[self._ids[board_indices] != heads["board_id"]] = CODE["unknown_board"]
         else:
-            places = np.zeros(len(heads), np.int64)
+            board_indices = np.zeros(len(heads), np.int64)
             codes[:] = CODE["unknown_board"]
         codes[heads["magic"] != _MAGIC] = CODE["v2_magic"]
         codes[sizes < HEADER.size + TAG_BYTES] = CODE["v2_size"]
         codes[sizes > MAX_DATAGRAM_BYTES] = CODE["too_long"]
         claimed = np.flatnonzero(codes == OK)
         if not len(claimed):
-            return places
-        flat, width = arrivals.data.reshape(-1).data, arrivals.data.shape[1]
+            return board_indices
+        flat, width = batch.data.reshape(-1).data, batch.data.shape[1]
         starts = claimed * width
         ends = (starts + sizes[claimed]).tolist()
-        by_place = [self._boards[board_id].known.key for board_id in self._ids.tolist()]
-        keys = [by_place[place] for place in places[claimed].tolist()]
+        board_keys = [self._boards[board_id].known.key for board_id in self._ids.tolist()]
+        keys = [board_keys[index] for index in board_indices[claimed].tolist()]
         views = [flat[start:end] for start, end in zip(starts.tolist(), ends, strict=True)]
         codes[claimed] = np.where(signed(keys, views), OK, CODE["bad_tag"])
         period_ns, channels, samples = heads["period_ns"], heads["channels"], heads["samples"].astype(np.int64)
@@ -263,27 +265,31 @@ class Boards:
         wrong |= sizes != HEADER.size + 2 * samples * channels + TAG_BYTES
         codes[(codes == OK) & strange] = CODE["v2_range"]
         codes[(codes == OK) & wrong | (codes == CODE["v2_range"]) & wrong] = CODE["v2_size"]
-        return places
+        return board_indices
 
     def _push_alone(
-        self, arrivals: DatagramBatch, places: NDArray[np.int64], datagrams: NDArray[np.int64], codes: NDArray[np.int8]
+        self,
+        batch: DatagramBatch,
+        board_indices: NDArray[np.int64],
+        datagrams: NDArray[np.int64],
+        codes: NDArray[np.int8],
     ) -> None:
-        """Take datagrams one by one, of each board in the order of their arrival."""
+        """Process datagrams one by one, those of each board in order of arrival."""
         touched = set()
         board_ids = self._ids.tolist()
         for index in datagrams.tolist():
-            board = self._boards[board_ids[places[index]]]
+            board = self._boards[board_ids[board_indices[index]]]
             if board not in touched:
                 touched.add(board)
                 self._pull(board)
-            refused = self._take(board, decode_v2(arrivals.datagram(index)), int(arrivals.received_us[index]))
+            refused = self._take(board, decode_v2(batch.datagram(index)), int(batch.received_us[index]))
             codes[index] = CODE[refused] if refused else OK
         self._emit_single()
         for board in touched:
             self._follow(board)
 
     def _take(self, board: _Board, datagram: DatagramV2, received_us: int) -> str:
-        """Take a datagram; give the reason not to, or an empty text."""
+        """Process a datagram; return its drop code, or an empty string if it is accepted."""
         if datagram.boot_id > board.history.boot_id:
             self._end(board)
         number, refused = board.history.number(datagram)
@@ -310,16 +316,16 @@ class Boards:
         return BoardStream(user_id, self._wait_us, self._counters, self._segment_ids, self._single.append)
 
     def _follow(self, board: _Board) -> None:
-        """Follow a board's stream in the columns if nothing but its next datagram is expected."""
+        """Track a board's stream in the columns if only its next datagram is expected."""
         stream, newest = board.stream, board.history.newest
-        standing = None if stream is None else stream.standing
-        if stream is None or newest is None or standing is None or standing[0] != newest + 1:
+        stream_state = None if stream is None else stream.stream_state
+        if stream is None or newest is None or stream_state is None or stream_state[0] != newest + 1:
             return
-        number, segment_id, last_us, clock = standing
+        number, segment_id, last_us, clock = stream_state
         channels = self._devices[stream.user_id].n_channels
-        self._columns.clocks.put(board.place, clock)
+        self._columns.clocks.put(board.index, clock)
         self._columns.put(
-            board.place,
+            board.index,
             BoardStreamStates(
                 user_id=stream.user_id,
                 boot_id=board.history.boot_id,
@@ -331,29 +337,29 @@ class Boards:
         )
 
     def _pull(self, board: _Board) -> None:
-        """Let a board's stream go on behind what was followed in the columns."""
+        """Move a board's stream out of the columns, after the datagrams that were accepted there."""
         if board.stream is None:
             return
-        board.history.newest_us = max(board.history.newest_us, self._columns.newest_us(board.place))
-        told = self._columns.pull(board.place)
-        if told is not None:
-            n, last_us = told
+        board.history.newest_us = max(board.history.newest_us, self._columns.newest_us(board.index))
+        progress = self._columns.pull(board.index)
+        if progress is not None:
+            n, last_us = progress
             board.history.skip(n)
             board.stream.resume(n, last_us)
 
     def _emit_single(self) -> None:
-        """Hand over the blocks that streams made by themselves."""
+        """Emit the blocks of streams that are processed singly."""
         if self._single:
             self._emit(BlockTable.from_blocks(self._single))
             self._single.clear()
 
     def _refuse_before(self, board: _Board) -> None:
-        """End a board's stream, and take nothing later that was sent before now."""
+        """End a board's stream, and refuse from now on what was sent before."""
         self._end(board)
         board.history.refuse_before()
 
     def _end(self, board: _Board) -> None:
-        """End a board's stream: what it holds becomes ready."""
+        """End a board's stream and emit what it holds."""
         self._pull(board)
         stream, board.stream = board.stream, None
         if stream is not None:
@@ -365,8 +371,8 @@ class Boards:
 _MAGIC = np.void(MAGIC)
 
 
-def _last_sample(arrivals: DatagramBatch, heads: NDArray[np.void], place: int) -> tuple[float, ...]:
-    """Return the last sample of a datagram that was read."""
-    channels, samples = int(heads["channels"][place]), int(heads["samples"][place])
+def _last_sample(batch: DatagramBatch, heads: NDArray[np.void], index: int) -> tuple[float, ...]:
+    """Return the last sample of a readable datagram."""
+    channels, samples = int(heads["channels"][index]), int(heads["samples"][index])
     end = HEADER.size + 2 * channels * samples
-    return tuple(arrivals.data[place, end - 2 * channels : end].view("<i2").astype(float).tolist())
+    return tuple(batch.data[index, end - 2 * channels : end].view("<i2").astype(float).tolist())

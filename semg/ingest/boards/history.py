@@ -1,4 +1,4 @@
-"""What was seen of a board, which tells whether a datagram is new."""
+"""Replay protection: decide from a board's history whether a datagram is new."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from semg.wire.udp2 import DatagramV2
 
 
 class BoardHistory:
-    """A board's newest boot, the sequences of that, and how far its device clock has come.
+    """A board's newest boot, the sequences seen in it, and its newest device time.
 
     Parameters
     ----------
     last
-        What was seen before this server started.
+        High-water mark before this server started.
 
     Attributes
     ----------
     boot_id
         The newest boot.
     newest_us
-        The device time of the boot's newest datagram, -1 before any: one that follows it is of a later time.
+        The device time of the boot's newest datagram, -1 before any; a following datagram must be later.
     """
 
     __slots__ = ("_seen", "_since", "boot_id", "newest_us")
@@ -32,18 +32,18 @@ class BoardHistory:
 
     @property
     def newest(self) -> int | None:
-        """The number of the boot's newest datagram; None before any came."""
+        """The number of the boot's newest datagram; None before the first."""
         return None if self._seen is None else self._seen.newest
 
     def begin_boot(self, boot_id: int) -> None:
-        """Begin with another boot, of which everything is new."""
+        """Begin a new boot, of which no datagram has been seen."""
         self.boot_id, self.newest_us, self._seen, self._since = boot_id, -1, None, None
 
     def number(self, datagram: DatagramV2) -> tuple[int, str]:
-        """Note a datagram; give its number in the boot, and the reason not to take it, or an empty text.
+        """Record a datagram; return its number in the boot and its drop code, or an empty string if it is new.
 
-        What was sent before this server started is refused: before the first datagram of a running boot that it sees,
-        and before ``last``. So is what goes on in the boot while the device clock does not.
+        Datagrams sent before this server started are refused: those before the first datagram seen of a running boot,
+        and those before ``last``. So is a later datagram of the boot whose device time does not advance.
         """
         if datagram.boot_id < self.boot_id:
             return 0, "replayed"
@@ -66,11 +66,11 @@ class BoardHistory:
         return number, refused
 
     def skip(self, n: int) -> None:
-        """Note the next ``n`` datagrams, which were taken elsewhere."""
+        """Record the next ``n`` datagrams, which were accepted in the batch."""
         if self._seen is not None:
             self._seen.skip(n)
 
     def refuse_before(self) -> None:
-        """Take nothing later that was sent before now: it belongs to another profile, or to none."""
+        """Refuse from now on what was sent before: it belongs to another profile, or to none."""
         if self._seen is not None:
             self._since = self._seen.newest + 1

@@ -6,25 +6,25 @@ SEQUENCES = 1 << 32
 """Sequences wrap here."""
 
 REMEMBERED = 4096
-"""So far behind the newest one, a sequence can still be told from one that was seen."""
+"""Size of the replay window: how far behind the newest one a sequence can still be checked for duplicates."""
 
 _ALL = (1 << REMEMBERED) - 1
 
 
 class SeenSequences:
-    """The sequences of one boot that have been seen, as a bit for each of the last 4,096."""
+    """The sequences seen in one boot, as a bit mask of the last 4,096."""
 
     def __init__(self, sequence: int) -> None:
         self.newest = sequence
         self._bits = 1
 
     def number_of(self, sequence: int) -> int:
-        """Return the number of a datagram in its boot, which does not wrap, from its sequence, which does."""
+        """Return the unwrapped number of a datagram in its boot from its sequence, which wraps."""
         half = SEQUENCES // 2
         return self.newest + (sequence - self.newest + half) % SEQUENCES - half
 
     def refusal(self, number: int) -> str:
-        """Note a number; give the reason not to take it, or an empty text."""
+        """Record a number; return its drop code, or an empty string if it is new."""
         ahead = number - self.newest
         if ahead > 0:
             self._bits = (self._bits << ahead | 1) & _ALL if ahead < REMEMBERED else 1
@@ -39,6 +39,6 @@ class SeenSequences:
         return ""
 
     def skip(self, n: int) -> None:
-        """Note the next ``n`` numbers behind the newest."""
+        """Record the ``n`` numbers after the newest."""
         self.newest += n
         self._bits = (self._bits << n | ((1 << n) - 1)) & _ALL if n < REMEMBERED else _ALL

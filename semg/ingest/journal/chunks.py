@@ -1,4 +1,4 @@
-"""Blocks in parts: one a partition of the journal, each small enough for a message."""
+"""Split blocks into chunks: one per partition of the journal, each small enough for a message."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ MAX_MESSAGE_BYTES = 900_000
 
 
 def in_partitions(table: BlockTable, partitions: int) -> list[BlockTable]:
-    """Return the blocks of each partition, in their order."""
+    """Return the blocks of each partition, in their original order."""
     if partitions == 1:
         return [table]
-    places = partition_of(table.rows["user_id"], partitions)
-    return [table.where(places == number) for number in range(partitions)]
+    assigned = partition_of(table.rows["user_id"], partitions)
+    return [table.where(assigned == number) for number in range(partitions)]
 
 
 def in_messages(table: BlockTable, max_bytes: int = MAX_MESSAGE_BYTES) -> Iterator[BlockTable]:
-    """Yield the blocks in parts of at most ``max_bytes``; a block that is larger makes a part by itself."""
+    """Yield the blocks in chunks of at most ``max_bytes``; a larger block is a chunk of its own."""
     if table.n_bytes <= max_bytes:
         yield table
         return
     sizes = table.rows.itemsize + 8 * table.counts + 4 * table.value_counts
     first = size = 0
-    for place, own in enumerate(sizes.tolist()):
-        if place > first and size + own > max_bytes:
-            yield table.take(np.arange(first, place))
-            first, size = place, 0
+    for index, own in enumerate(sizes.tolist()):
+        if index > first and size + own > max_bytes:
+            yield table.take(np.arange(first, index))
+            first, size = index, 0
         size += own
     yield table.take(np.arange(first, len(table)))

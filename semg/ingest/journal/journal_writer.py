@@ -1,8 +1,9 @@
 """The journal to PostgreSQL, exactly once.
 
-A store task reads one partition of the journal with a consumer of its own and keeps its place in PostgreSQL, in the
-transaction that stores the samples. JetStream is told nothing (``AckPolicy.NONE``): a place kept in two stores could
-differ between them. Several tasks on one partition are harmless: the row of the place makes them take turns.
+A store task reads one partition of the journal with its own consumer and saves its stream position in PostgreSQL, in
+the transaction that stores the samples. Nothing is acknowledged to JetStream (``AckPolicy.NONE``): a position kept in
+two stores could differ between them. Several tasks on one partition are harmless: the lock on the position's row
+serialises them.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ CHECK_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A journal message with its place in the stream."""
+    """A journal message with its position in the stream."""
 
     sequence: int
     data: bytes
@@ -66,8 +67,8 @@ class Stored:
     damaged: int = 0
 
 
-class _PlaceLost(Exception):
-    """The consumer no longer continues where this task is: it is made anew."""
+class _PositionLost(Exception):
+    """The consumer no longer continues at this task's position and must be recreated."""
 
 
 class JournalWriter:
@@ -82,14 +83,14 @@ class JournalWriter:
         self._stopping = asyncio.Event()
         self._subscription: JetStreamContext.PullSubscription | None = None
         self._created_at: datetime | None = None
-        self._place = 0
+        self._position = 0
         self._batch = FIRST_BATCH
         self._delivered = self._stored = 0
         self._suspected = -1
         self._checked_at = 0.0
 
     async def run(self) -> None:
-        """Copy until told to stop. Outages of NATS and PostgreSQL are waited out."""
+        """Copy until ``stop`` is called, retrying through outages of NATS and PostgreSQL."""
         pause_s = RETRY_S[0]
         while not self._stopping.is_set():
             try:
@@ -100,10 +101,10 @@ class JournalWriter:
                 if not more_waits:
                     await self._pause(self._settings.store_every_ms / 1000)
                 continue
-            except (NatsError, TimeoutError, OSError, StoreError, _PlaceLost) as exc:
+            except (NatsError, TimeoutError, OSError, StoreError, _PositionLost) as exc:
                 self._counters.store_retries += 1
                 logger.warning("store: %s; trying again", str(exc) or type(exc).__name__)
-            except Exception:  # the edge of the task: receiving goes on, and the journal keeps what is not stored
+            except Exception:  # task boundary: receiving continues, and the journal keeps what is not stored
                 self._counters.store_retries += 1
                 logger.exception("store: unexpected error; trying again")
             await self._close()
@@ -125,7 +126,7 @@ class JournalWriter:
         self._stopping.set()
 
     async def _has_all(self) -> bool:
-        """Return whether all that the journal has for this partition is stored."""
+        """Return whether everything in the journal for this partition is stored."""
         if self._subscription is None:
             return False
         consumer = await self._subscription.consumer_info()
@@ -133,16 +134,16 @@ class JournalWriter:
         return not consumer.num_pending and delivered <= self._stored
 
     async def _open(self) -> None:
-        """Make a consumer that starts behind what is stored."""
+        """Create a consumer that starts after the last stored message."""
         info = await self._stream_info()
         if info.created is None:
-            raise _PlaceLost("NATS does not tell when the stream was made; version 2.9 or later is needed")
+            raise _PositionLost("NATS does not tell when the stream was made; version 2.9 or later is needed")
         self._created_at = info.created
-        self._place = await asyncio.to_thread(self._read_progress, info.created)
+        self._position = await asyncio.to_thread(self._read_progress, info.created)
         self._skip_expired(info)
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=self._place + 1,
+            opt_start_seq=self._position + 1,
             ack_policy=AckPolicy.NONE,
             inactive_threshold=60.0,
         )
@@ -153,11 +154,11 @@ class JournalWriter:
         self._suspected = -1
 
     async def _copy_once(self) -> bool:
-        """Store what is there, or the first that arrives within ``WAIT_S``; tell whether more may wait."""
+        """Store the available messages, waiting up to ``WAIT_S`` for one; return whether more may be waiting."""
         assert self._subscription is not None
-        asked = self._batch
+        requested = self._batch
         try:
-            messages = await self._subscription.fetch(asked, timeout=WAIT_S)
+            messages = await self._subscription.fetch(requested, timeout=WAIT_S)
         except TimeoutError:
             messages = []
         if not messages:
@@ -167,7 +168,7 @@ class JournalWriter:
         self._batch = max(1, min(MAX_BATCH, MAX_BATCH_BYTES // max(1, largest)))
         entries = self._entries(messages)
         stored = await asyncio.to_thread(self._store, entries)
-        self._place, self._stored = stored.sequence, self._delivered
+        self._position, self._stored = stored.sequence, self._delivered
         counters = self._counters
         counters.stored += stored.samples
         counters.stored_rows += stored.rows
@@ -176,21 +177,21 @@ class JournalWriter:
         counters.journal_damaged += stored.damaged
         if asyncio.get_running_loop().time() - self._checked_at > CHECK_S:
             await self._check()
-        return len(messages) == asked
+        return len(messages) == requested
 
     def _entries(self, messages: Sequence[Msg]) -> list[_Entry]:
-        """Return the messages, after a look whether one was lost on the way here."""
+        """Return the messages after checking that none was lost in delivery."""
         entries = []
         for message in messages:
-            place = message.metadata.sequence
+            sequence = message.metadata.sequence
             self._delivered += 1
-            if place.consumer != self._delivered:
-                raise _PlaceLost(f"message {self._delivered} of the consumer expected, got {place.consumer}")
-            entries.append(_Entry(place.stream, message.data))
+            if sequence.consumer != self._delivered:
+                raise _PositionLost(f"message {self._delivered} of the consumer expected, got {sequence.consumer}")
+            entries.append(_Entry(sequence.stream, message.data))
         return entries
 
     def _store(self, entries: Sequence[_Entry]) -> Stored:
-        """Write messages and the place behind them in one transaction. Runs in a thread."""
+        """Write messages and the new position in one transaction. Runs in a thread."""
         assert self._created_at is not None
         key = (JOURNAL_STREAM, self._partition, self._created_at)
         with self._pool.transaction() as tx:
@@ -219,7 +220,7 @@ class JournalWriter:
             return blocks_store.read_progress(tx, JOURNAL_STREAM, self._partition, created_at)
 
     async def _check(self) -> None:
-        """Look at the stream: is it still the same, did messages expire unread, how far behind is this task."""
+        """Check whether the stream is still the same, count messages that expired unread, and measure the lag."""
         assert self._subscription is not None
         now = asyncio.get_running_loop().time()
         if now - self._checked_at < CHECK_S:
@@ -227,28 +228,28 @@ class JournalWriter:
         self._checked_at = now
         info = await self._stream_info()
         if info.created != self._created_at:
-            raise _PlaceLost("the stream was made anew")
+            raise _PositionLost("the stream was made anew")
         self._skip_expired(info)
         consumer = await self._subscription.consumer_info()
         waiting = consumer.num_pending or 0
         delivered = consumer.delivered.consumer_seq if consumer.delivered is not None else 0
         self._counters.journal_lag = waiting + delivered - self._stored
         if delivered > self._delivered:
-            # A message may still be on its way; one that is so at two looks was lost with a connection.
+            # A message may still be in transit; one that is so at two checks was lost with a connection.
             if self._suspected == self._delivered:
-                raise _PlaceLost("messages were delivered that did not arrive")
+                raise _PositionLost("messages were delivered that did not arrive")
             self._suspected = self._delivered
         elif waiting == 0:
-            # Everything of this partition up to here is stored; what follows belongs to others.
-            self._place = max(self._place, info.state.last_seq)
+            # Everything of this partition up to here is stored; later messages belong to other partitions.
+            self._position = max(self._position, info.state.last_seq)
 
     def _skip_expired(self, info: StreamInfo) -> None:
         """Count messages that the journal dropped before they were stored (of any partition: an upper bound)."""
-        expired = info.state.first_seq - 1 - self._place
+        expired = info.state.first_seq - 1 - self._position
         if expired > 0:
             self._counters.journal_expired += expired
             logger.error("store: up to %d journal messages expired before they were stored", expired)
-            self._place += expired
+            self._position += expired
 
     async def _stream_info(self) -> StreamInfo:
         return await self._client.jetstream(timeout=2).stream_info(JOURNAL_STREAM)
@@ -269,7 +270,7 @@ class JournalWriter:
 
 
 def _decoded(entries: Sequence[_Entry]) -> tuple[BlockTable, int]:
-    """Return the blocks of messages, and how many messages were damaged; those are logged and passed over."""
+    """Return the blocks of messages and the number of damaged messages, which are logged and skipped."""
     decoded: list[BlockTable] = []
     damaged = 0
     for entry in entries:

@@ -36,15 +36,15 @@ logger = logging.getLogger(__name__)
 HEADROOM_BYTES = 16_384
 
 ROOM_SHARE = 0.9
-"""A buffer that was full takes blocks again below this share: one long gap instead of many short runs."""
+"""A buffer that was full accepts blocks again below this share: one long gap instead of many short runs."""
 
 ACK_TIMEOUT_S = 2.0
 RETRY_S = (0.05, 1.0)
 FORGOTTEN_AFTER_S = 60.0
-"""From here on a retry first looks whether the message arrived: JetStream remembers ids for 120 s only."""
+"""After this time a retry first checks whether the message arrived: JetStream remembers ids for 120 s only."""
 
 CLOCKS_DIFFER = timedelta(minutes=10)
-"""At most so much does the bus's clock differ from this machine's when a message is looked for."""
+"""Largest difference between the bus's clock and this machine's that the search for a message allows for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class _Message:
 
 
 class JournalBuffer:
-    """Blocks of one partition on their way to the journal, oldest first."""
+    """Queue of blocks of one partition for the journal, oldest first."""
 
     def __init__(self, name: str, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._name = name
@@ -67,16 +67,16 @@ class JournalBuffer:
         self._filled = asyncio.Event()
 
     def add(self, table: BlockTable) -> None:
-        """Take in blocks."""
-        for part in in_messages(table, self._max_bytes):
-            if self._open_bytes + part.n_bytes > self._max_bytes:
+        """Append blocks."""
+        for chunk in in_messages(table, self._max_bytes):
+            if self._open_bytes + chunk.n_bytes > self._max_bytes:
                 self._seal()
-            self._open.append(part)
-            self._open_bytes += part.n_bytes
+            self._open.append(chunk)
+            self._open_bytes += chunk.n_bytes
         self._filled.set()
 
     async def oldest(self) -> _Message:
-        """Return the oldest message, made of all that waits when nothing older does; wait for one."""
+        """Return the oldest message, built from all pending blocks if none is ready; wait for one."""
         while not self._sealed:
             if self._open:
                 self._seal()
@@ -86,7 +86,7 @@ class JournalBuffer:
         return self._sealed[0]
 
     def remove_oldest(self) -> None:
-        """Forget the oldest message: it is in the journal."""
+        """Remove the oldest message: it is in the journal."""
         self._sealed.popleft()
 
     def _seal(self) -> None:
@@ -106,7 +106,7 @@ class Journal:
     instance
         Unique for this run of the process; message ids start with it.
     counters
-        Counted up here, and ``journal_pending`` kept.
+        Incremented here; ``journal_pending`` is maintained.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Journal:
         self._tasks: list[asyncio.Task[None]] = []
         self._empty = asyncio.Event()
         self._empty.set()
-        self._told_at = 0.0
+        self._logged_at = 0.0
 
     def start(self) -> None:
         """Start one publisher per partition."""
@@ -135,43 +135,43 @@ class Journal:
         ]
 
     def offer(self, table: BlockTable) -> BlockTable:
-        """Take in blocks, and give those that were taken.
+        """Queue blocks, and return those that were accepted.
 
         When the buffer is full, blocks are dropped and counted as ``journal_overflow`` until there is some room
-        again; a profile's next one starts a run, in what is given as well.
+        again; a profile's next block starts a run, in the returned table as well.
         """
         if self._full or self._broken or self._counters.journal_pending + table.n_samples > self._room:
             table = self._fitting(table)
         if not len(table):
             return table
         self._counters.journal_pending += table.n_samples
-        for number, part in enumerate(in_partitions(table, len(self._buffers))):
-            if len(part):
-                self._buffers[number].add(part)
+        for number, chunk in enumerate(in_partitions(table, len(self._buffers))):
+            if len(chunk):
+                self._buffers[number].add(chunk)
         self._empty.clear()
         return table
 
     def _fitting(self, table: BlockTable) -> BlockTable:
-        """Return the blocks that there is room for, and count the others."""
+        """Return the blocks that fit, and count the others."""
         rows = table.rows.copy()
         late = (rows["flags"] & LATE) != 0
         taken = np.zeros(len(rows), bool)
         pending = self._counters.journal_pending
-        for place, (user_id, n) in enumerate(zip(rows["user_id"].tolist(), rows["n_samples"].tolist(), strict=True)):
+        for index, (user_id, n) in enumerate(zip(rows["user_id"].tolist(), rows["n_samples"].tolist(), strict=True)):
             self._full = pending + n > (ROOM_SHARE * self._room if self._full else self._room)
             if self._full:
                 self._counters.dropped["journal_overflow"] += n
                 self._broken.add(user_id)
                 continue
-            if user_id in self._broken and not late[place]:
+            if user_id in self._broken and not late[index]:
                 self._broken.discard(user_id)
-                rows["flags"][place] |= STARTS_RUN
+                rows["flags"][index] |= STARTS_RUN
             pending += n
-            taken[place] = True
+            taken[index] = True
         return BlockTable(rows, table.device_us, table.received_us, table.values).where(taken)
 
     async def drain(self, timeout_s: float) -> bool:
-        """Wait until all is acknowledged, then stop; tell whether it was in time."""
+        """Wait until all is acknowledged, then stop; return whether that was within the timeout."""
         try:
             await asyncio.wait_for(self._empty.wait(), timeout_s)
         except TimeoutError:
@@ -216,14 +216,14 @@ class Journal:
                 return
             except (NatsError, BusError, TimeoutError, OSError) as exc:
                 self._counters.journal_retries += 1
-                self._tell(exc)
+                self._log_failure(exc)
                 if isinstance(exc, NoStreamResponseError | NotFoundError) and self._client.is_connected:
                     await self._make_stream()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, RETRY_S[1])
 
     async def _arrived(self, subject: str, message: _Message, first_sent: datetime) -> bool:
-        """Return whether the subject got the message since it was first sent. Other servers publish to it as well."""
+        """Return whether the subject has the message since it was first sent; other servers publish to it as well."""
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_TIME,
             opt_start_time=first_sent - CLOCKS_DIFFER,
@@ -235,24 +235,24 @@ class Journal:
         try:
             left = (await found.consumer_info()).num_pending or 0
             while left > 0:
-                part = await found.fetch(min(left, 500), timeout=ACK_TIMEOUT_S)
-                if any((other.headers or {}).get("Nats-Msg-Id") == message.message_id for other in part):
+                others = await found.fetch(min(left, 500), timeout=ACK_TIMEOUT_S)
+                if any((other.headers or {}).get("Nats-Msg-Id") == message.message_id for other in others):
                     return True
-                left -= len(part)
+                left -= len(others)
             return False
         finally:
             await found.unsubscribe()
 
     async def _make_stream(self) -> None:
-        """Make the stream anew; it was deleted, or its server lost its disk."""
+        """Recreate the stream; it was deleted, or its server lost its disk."""
         try:
             await bus.ensure_journal(self._client, self._settings)
         except BusError as exc:
-            self._tell(exc)
+            self._log_failure(exc)
 
-    def _tell(self, exc: Exception) -> None:
+    def _log_failure(self, exc: Exception) -> None:
         now = time.monotonic()
-        if now - self._told_at >= 1.0:
-            self._told_at = now
+        if now - self._logged_at >= 1.0:
+            self._logged_at = now
             reason = str(exc) or type(exc).__name__
             logger.warning("journal: %s; %d samples wait", reason, self._counters.journal_pending)

@@ -1,9 +1,9 @@
-"""The store tasks in a process of their own, below the ingest service.
+"""Run the store tasks in a child process of the ingest service.
 
-Beside the receiver, fetching and packing held its event loop for up to 44 ms, in a process of their own for up to 22
+In the receiver's process, fetching and packing blocked its event loop for up to 44 ms, in a separate one for up to 22
 (``testing/benchmarks/storage.py``, 2,000,000 samples/s); a full receive buffer lasts 30 to 40. The process costs 30 MB
-of memory of its own. It ends with its parent, however
-that ends: its standard input is the parent's end of a pipe. What it counts comes back over its standard output.
+of memory. It ends with its parent, however that ends: its standard input is a pipe from the parent. It reports its
+counters on its standard output.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ _LATEST = ("journal_lag",)
 
 
 class StoreProcess:
-    """Keeps the process running, and adds what it counts to the service's counters.
+    """Keeps the process running and adds its counts to the service's counters.
 
     Parameters
     ----------
     partitions
         Of the journal; the process stores all of them.
     counters
-        The service's; the fields of the store are counted up here.
+        The service's; the store's fields are incremented here.
     """
 
     def __init__(self, settings: Settings, partitions: Sequence[int], counters: Counters) -> None:
@@ -74,7 +74,7 @@ class StoreProcess:
         return None if self._process is None else self._process.pid
 
     async def run(self) -> None:
-        """Keep a process running until told to stop; one that ends by itself is started again."""
+        """Keep a process running until ``stop`` is called; one that exits is restarted."""
         pause_s = RETRY_S[0]
         try:
             while not self._stopping.is_set():
@@ -101,7 +101,7 @@ class StoreProcess:
             self._end()
 
     async def _run_one(self) -> bool:
-        """Run a process to its end, and tell whether it ever reported."""
+        """Run a process until it exits, and return whether it ever reported."""
         process = self._process = subprocess.Popen(
             [sys.executable, "-m", "semg.ingest.journal.store_process"],
             stdin=subprocess.PIPE,
@@ -132,14 +132,14 @@ class StoreProcess:
         return report
 
     def _write(self, data: bytes) -> None:
-        """Send the process something; it may be gone."""
+        """Write to the process's standard input; it may have exited."""
         if self._process is not None and self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.write(data)
                 self._process.stdin.flush()
 
     def _end(self) -> None:
-        """End the process, which has closed its output or is of no use any more; a killed one loses nothing."""
+        """Kill the process, which has closed its output or is no longer needed; nothing is lost by that."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -150,18 +150,18 @@ class StoreProcess:
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
-    """Return the settings with their secrets: the pipe belongs to the two processes alone."""
+    """Return the settings with their secrets: only the two processes can read the pipe."""
     values = settings.model_dump(exclude_none=True)
     return {
         name: value.get_secret_value() if isinstance(value, SecretStr) else str(value) for name, value in values.items()
     }
 
 
-async def serve(settings: Settings, partitions: Sequence[int], orders: asyncio.StreamReader) -> None:
-    """Store until told to stop, or until the parent is gone."""
+async def serve(settings: Settings, partitions: Sequence[int], commands: asyncio.StreamReader) -> None:
+    """Store until the parent sends ``stop`` or exits."""
     counters = Counters()
-    order = asyncio.create_task(orders.readline())
-    client = await _connected(settings, order)
+    command = asyncio.create_task(commands.readline())
+    client = await _connected(settings, command)
     pool = Pool(settings, size=max(2, len(partitions)), name=APPLICATION)
     try:
         if client is None:
@@ -174,14 +174,14 @@ async def serve(settings: Settings, partitions: Sequence[int], orders: asyncio.S
             await stores.set_partitions(set(partitions))
         else:
             tasks.append(asyncio.create_task(share.run()))
-        await asyncio.wait([order, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([command, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await stores.stop(_seconds(order))
+        await stores.stop(_seconds(command))
         if share is not None:
             await share.leave()
-        _tell(counters)
+        _write_report(counters)
     finally:
         pool.close()
         if client is not None:
@@ -189,7 +189,7 @@ async def serve(settings: Settings, partitions: Sequence[int], orders: asyncio.S
 
 
 class _Stores:
-    """The store tasks of the partitions that this process has."""
+    """The store tasks of the partitions leased by this process."""
 
     def __init__(self, client: Client, pool: Pool, settings: Settings, counters: Counters) -> None:
         self._made_with = client, pool, settings
@@ -197,7 +197,7 @@ class _Stores:
         self._running: dict[int, tuple[JournalWriter, asyncio.Task[None]]] = {}
 
     async def set_partitions(self, partitions: set[int]) -> None:
-        """Store these partitions from now on; one that is given up ends its transaction first."""
+        """Store these partitions from now on; a task that is stopped finishes its transaction first."""
         for number in self._running.keys() - partitions:
             await self._stop(number, 0.0)
         for number in partitions - self._running.keys():
@@ -214,12 +214,12 @@ class _Stores:
         await running
 
 
-async def _connected(settings: Settings, order: asyncio.Task[bytes]) -> Client | None:
-    """Return the bus; a server that is not there yet is waited for, after an order for as long as that says."""
+async def _connected(settings: Settings, command: asyncio.Task[bytes]) -> Client | None:
+    """Connect to the bus, waiting for its server; after a stop command at most for the time that it allows."""
     connecting = asyncio.create_task(_connect_forever(settings))
-    await asyncio.wait([connecting, order], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([connecting, command], return_when=asyncio.FIRST_COMPLETED)
     if not connecting.done():
-        await asyncio.wait([connecting], timeout=_seconds(order))
+        await asyncio.wait([connecting], timeout=_seconds(command))
     if connecting.done():
         return connecting.result()
     connecting.cancel()
@@ -236,41 +236,41 @@ async def _connect_forever(settings: Settings) -> Client:
         await asyncio.sleep(0.5)
 
 
-def _seconds(order: asyncio.Task[bytes]) -> float:
-    """Return how long storing may still take by the parent's order; a parent that is gone gives no time."""
-    text = order.result().decode() if order.done() else ""
+def _seconds(command: asyncio.Task[bytes]) -> float:
+    """Return how long the stop command lets storing continue, s; 0 if the parent is gone."""
+    text = command.result().decode() if command.done() else ""
     return float(text.split()[1]) if text.startswith("stop ") else 0.0
 
 
 async def _report(counters: Counters) -> None:
-    """Report to the parent what was counted whenever it changed."""
-    told: Counters | None = None
+    """Report the counters to the parent whenever they change."""
+    reported: Counters | None = None
     while True:
-        if told is None or any(getattr(told, name) != getattr(counters, name) for name in _ADDED + _LATEST):
-            told = Counters(**{name.name: getattr(counters, name.name) for name in fields(Counters)})
-            _tell(counters)
+        if reported is None or any(getattr(reported, name) != getattr(counters, name) for name in _ADDED + _LATEST):
+            reported = Counters(**{name.name: getattr(counters, name.name) for name in fields(Counters)})
+            _write_report(counters)
         await asyncio.sleep(REPORT_EVERY_S)
 
 
-def _tell(counters: Counters) -> None:
+def _write_report(counters: Counters) -> None:
     report = {name: getattr(counters, name) for name in _ADDED + _LATEST}
-    with suppress(OSError):  # the parent is gone, which the other pipe tells
+    with suppress(OSError):  # the parent is gone; the other pipe signals that
         sys.stdout.buffer.write(json.dumps(report).encode() + b"\n")
         sys.stdout.buffer.flush()
 
 
 async def _child() -> None:
-    orders = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    first = await orders.readline()
+    commands = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
+    first = await commands.readline()
     if not first:
         return
-    given = json.loads(first)
-    settings = Settings(_env_file=None, **given["settings"])  # type: ignore[call-arg]
+    message = json.loads(first)
+    settings = Settings(_env_file=None, **message["settings"])  # type: ignore[call-arg]
     log.configure(APPLICATION, settings.log_level)
-    await serve(settings, given["partitions"], orders)
+    await serve(settings, message["partitions"], commands)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent has it too, and tells
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the parent too, which stops this process
     uvloop.run(_child())

@@ -1,4 +1,4 @@
-"""What ingest counts: figures of the heartbeat."""
+"""Counters of the ingest service, as reported by its heartbeat."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class StreamCounts:
-    """What happened to one profile's stream since the start; counted in the totals too."""
+    """Counters of one profile's stream since the start; they are added to the totals too."""
 
     __slots__ = ("_totals", "dropped", "late", "missing", "runs", "segments")
 
@@ -18,7 +18,7 @@ class StreamCounts:
         self.late = self.missing = self.runs = self.segments = 0
 
     def note(self, name: str, n: int = 1) -> None:
-        """Count ``late``, ``missing``, ``runs`` or ``segments`` up."""
+        """Increment ``late``, ``missing``, ``runs`` or ``segments``."""
         setattr(self, name, getattr(self, name) + n)
         setattr(self._totals, name, getattr(self._totals, name) + n)
 
@@ -59,7 +59,7 @@ class Counters:
     streams: dict[int, StreamCounts] = field(default_factory=dict)
 
     def of(self, user_id: int) -> StreamCounts:
-        """Return what is counted for one profile."""
+        """Return the counters of one profile."""
         return self.streams.setdefault(user_id, StreamCounts(self))
 
     def as_metrics(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Datagrams as they came from the socket, as columns."""
+"""Datagrams as read from the socket, as columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from semg.wire.udp import MAX_DATAGRAM_BYTES
 
 SLOT_BYTES = MAX_DATAGRAM_BYTES + 8
-"""Room for a datagram. A longer one is cut to it; it is no good one, whatever its rest says."""
+"""Buffer size for a datagram. A longer one is truncated; it is invalid anyway."""
 
 ADDRESS_BYTES = 28
 """The length of ``struct sockaddr_in6``; an IPv4 address takes 8 of them, the rest is 0."""
@@ -27,16 +27,16 @@ _MIX = np.array([secrets.randbits(63) | 1 for _ in range(ADDRESS_BYTES // 4)], n
 
 @dataclass(frozen=True, slots=True)
 class DatagramBatch:
-    """Some datagrams in the order of their arrival. The bytes are valid until the socket is read again.
+    """Datagrams in order of arrival. The bytes are valid until the socket is read again.
 
     Attributes
     ----------
     data
-        uint8 ``(n, SLOT_BYTES)``; what lies behind a datagram's end has no meaning.
+        uint8 ``(n, SLOT_BYTES)``; the bytes after a datagram's end are undefined.
     sizes
-        int64 ``(n,)``, how many bytes of a row the datagram fills.
+        int64 ``(n,)``, the datagrams' lengths in bytes.
     received_us
-        int64 ``(n,)``, moments of arrival.
+        int64 ``(n,)``, arrival times.
     addresses
         uint8 ``(n, ADDRESS_BYTES)``, the senders' ``sockaddr``.
     """
@@ -54,26 +54,26 @@ class DatagramBatch:
         """A number for each datagram's address, equal for equal addresses, uint64 ``(n,)``."""
         return np.asarray((self.addresses.view(np.uint32) * _MIX).sum(axis=1, dtype=np.uint64))
 
-    def datagram(self, place: int) -> bytes:
+    def datagram(self, index: int) -> bytes:
         """Return a datagram's bytes."""
-        return self.data[place, : self.sizes[place]].tobytes()
+        return self.data[index, : self.sizes[index]].tobytes()
 
     def where(self, wanted: NDArray[np.bool_]) -> DatagramBatch:
-        """Return the datagrams that a mask ``(n,)`` chooses."""
+        """Return the datagrams selected by a mask ``(n,)``."""
         return DatagramBatch(self.data[wanted], self.sizes[wanted], self.received_us[wanted], self.addresses[wanted])
 
     @classmethod
     def of(cls, datagrams: Sequence[Datagram]) -> DatagramBatch:
-        """Return datagrams, each by itself, as columns."""
+        """Return separate datagrams as columns."""
         n = len(datagrams)
         data = np.zeros((n, SLOT_BYTES), np.uint8)
         addresses = np.zeros((n, ADDRESS_BYTES), np.uint8)
         sizes = np.zeros(n, np.int64)
-        for place, (datagram, _, address) in enumerate(datagrams):
+        for index, (datagram, _, address) in enumerate(datagrams):
             cut = datagram[:SLOT_BYTES]
-            sizes[place] = len(cut)
-            data[place, : len(cut)] = np.frombuffer(cut, np.uint8)
-            addresses[place] = np.frombuffer(_packed(address), np.uint8)
+            sizes[index] = len(cut)
+            data[index, : len(cut)] = np.frombuffer(cut, np.uint8)
+            addresses[index] = np.frombuffer(_packed(address), np.uint8)
         return cls(data, sizes, np.array([item[1] for item in datagrams], np.int64), addresses)
 
 

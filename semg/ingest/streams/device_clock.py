@@ -1,4 +1,4 @@
-"""Device clock to server clock, from the moments of arrival alone.
+"""Map device clocks to the server clock from arrival times alone.
 
 A packet arrives later than it was sent by a delay that is never below the network's minimum. The points
 ``arrival - device time`` therefore lie on or above a line: its height is the clock offset plus the minimum delay, its
@@ -7,7 +7,7 @@ Towsley, "Estimation and removal of clock skew from network delay measurements",
 program; its solution is the edge of the lower convex hull above the mean abscissa). The constant minimum delay
 (1-2 ms on a WiFi network) cannot be seen from one side and stays in the offset.
 
-``ClockFit`` is one stream's fit; ``BatchClockFit`` sees for many streams at once which of them learn nothing new.
+``ClockFit`` is one stream's fit; ``BatchClockFit`` determines for many streams at once which fits are unchanged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RC_DRIFT = 0.02
 """Boards that run from an RC oscillator (UNO R4) are off by up to 1-2 %."""
 
 RC_RESIDUAL_US = 5000.0
-"""Median distance of the points from the best quartz line beyond which a steeper one is tried."""
+"""Median distance of the points from the best quartz line beyond which a steeper one is fitted."""
 
 DEADBAND_US = 500
 """The offset of blocks follows the fit in steps of at least this much, so that blocks can be merged into rows."""
@@ -38,7 +38,7 @@ DEADBAND_US = 500
 class ClockFit:
     """The mapping of one segment's device clock to the server's clock.
 
-    Feed every accepted sample to ``add`` and ask ``block_offset_us`` once per block, in emission order.
+    Pass every accepted sample to ``add`` and call ``block_offset_us`` once per block, in emission order.
     """
 
     __slots__ = (
@@ -58,7 +58,7 @@ class ClockFit:
         self.spread_us = 0.0
 
     def add(self, device_us: int, arrival_us: int) -> None:
-        """Take in a sample."""
+        """Update the fit with a sample."""
         delta = arrival_us - device_us
         if self._first_us is None:
             self._first_us = device_us
@@ -92,12 +92,12 @@ class ClockFit:
         return self._offset
 
     def continue_from(self, device_us: int) -> None:
-        """Note the last sample of the blocks that were given the last offset without being asked for one."""
+        """Record the last sample of the blocks that reused the last offset without a call of ``block_offset_us``."""
         self._last_us = device_us
 
     @property
     def lowest(self) -> tuple[int, int, int]:
-        """The lowest point of the second that runs, its end, and the offset of the last block; all in µs."""
+        """The lowest point of the current second, the second's end, and the offset of the last block; all in µs."""
         return self._low, self._bucket_end, self._offset or 0
 
     @property
@@ -186,14 +186,14 @@ _NONE = ClockFit()
 
 
 class BatchClockFit:
-    """What of each stream's ``ClockFit`` tells whether new samples change it.
+    """The values of each stream's ``ClockFit`` that decide whether new samples change it.
 
-    The fits stay the streams' own; ``put`` reads one after it was used elsewhere.
+    The streams keep their fits; ``put`` reads one again after it was used elsewhere.
 
     Parameters
     ----------
     n
-        How many streams there can be.
+        Number of streams.
     """
 
     def __init__(self, n: int) -> None:
@@ -203,29 +203,29 @@ class BatchClockFit:
         self._offset = np.zeros(n, np.int64)
         self._lines = np.zeros((n, 3))
 
-    def put(self, place: int, fit: ClockFit) -> None:
-        """Take over a stream's fit as it is now; it has given a block's offset before."""
-        self._fits[place] = fit
-        self._low[place], self._bucket_end[place], self._offset[place] = fit.lowest
-        self._lines[place] = fit.line
+    def put(self, index: int, fit: ClockFit) -> None:
+        """Copy the current values of a stream's fit, which has returned a block's offset before."""
+        self._fits[index] = fit
+        self._low[index], self._bucket_end[index], self._offset[index] = fit.lowest
+        self._lines[index] = fit.line
 
     def advance(
         self,
-        places: NDArray[np.int64],
+        indices: NDArray[np.int64],
         starts: NDArray[np.int64],
         device_us: NDArray[np.int64],
         received_us: NDArray[np.int64],
         first_us: NDArray[np.int64],
         before_us: NDArray[np.int64],
     ) -> NDArray[np.int64]:
-        """Take in one new block of each of some streams, and give their clock offsets.
+        """Update the fits with one new block of each of some streams, and return the blocks' clock offsets.
 
         Equal to ``ClockFit.add`` with each sample and ``ClockFit.block_offset_us`` of each block.
 
         Parameters
         ----------
-        places
-            The streams, int64 ``(k,)``.
+        indices
+            Index of each stream, int64 ``(k,)``.
         starts
             Where each stream's points begin in ``device_us`` and ``received_us`` ``(n,)``.
         first_us
@@ -236,18 +236,18 @@ class BatchClockFit:
         ends = np.append(starts[1:], len(device_us))
         last_us = device_us[ends - 1]
         lowest = np.minimum.reduceat(received_us - device_us, starts)
-        learns = (last_us >= self._bucket_end[places]) | (lowest < self._low[places])
-        x0, intercept, slope = self._lines[places].T
+        learns = (last_us >= self._bucket_end[indices]) | (lowest < self._low[indices])
+        x0, intercept, slope = self._lines[indices].T
         target = intercept + slope * (last_us - x0)
-        moves = np.abs(target - self._offset[places]) > DEADBAND_US
-        for index in np.flatnonzero(learns | moves).tolist():
-            place, first, end = int(places[index]), int(starts[index]), int(ends[index])
-            fit = self._fits[place]
-            if learns[index]:
+        moves = np.abs(target - self._offset[indices]) > DEADBAND_US
+        for row in np.flatnonzero(learns | moves).tolist():
+            index, first, end = int(indices[row]), int(starts[row]), int(ends[row])
+            fit = self._fits[index]
+            if learns[row]:
                 points = zip(device_us[first:end].tolist(), received_us[first:end].tolist(), strict=True)
                 for point in points:
                     fit.add(*point)
-            fit.continue_from(int(before_us[index]))
-            fit.block_offset_us(int(first_us[index]), int(device_us[end - 1]))
-            self.put(place, fit)
-        return self._offset[places]
+            fit.continue_from(int(before_us[row]))
+            fit.block_offset_us(int(first_us[row]), int(device_us[end - 1]))
+            self.put(index, fit)
+        return self._offset[indices]

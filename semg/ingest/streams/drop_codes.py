@@ -1,4 +1,4 @@
-"""Why a datagram is not taken: the names under which such are counted and shown, and a number for each."""
+"""Drop codes: the names under which refused datagrams are counted and shown, each with a number."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ DROP_CODES = (
     "v2_magic", "v2_size", "v2_range", "unknown_board", "bad_tag", "replayed", "duplicate", "unassigned_board",
     # both
     "rate_limited", "no_consent", "second_sender",
-    # a sample by itself
+    # single samples
     "time_unit", "time_jump", "time_stands",
 )  # fmt: skip
 TEXT_DROP_CODES = frozenset(DROP_CODES[1 : DROP_CODES.index("unknown_profile")])
-"""Why a text cannot be read."""
+"""Codes of text datagrams that cannot be parsed."""
 CODE = {reason: number for number, reason in enumerate(DROP_CODES)}
 
 
 def count_refused(dropped: Counter[str], codes: NDArray[np.int8]) -> None:
-    """Add what was refused to the counts by reason."""
+    """Add the refused datagrams to the counts by drop code."""
     for code, n in enumerate(np.bincount(codes).tolist()):
         if n and code != OK:
             dropped[DROP_CODES[code]] += n

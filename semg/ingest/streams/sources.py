@@ -1,4 +1,4 @@
-"""Who sends: the addresses, what came from each last, and which of them send too much that is refused."""
+"""Table of senders: their addresses, the last data of each, and which of them are limited for refused datagrams."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from semg.ingest.streams.drop_codes import DROP_CODES, OK, TEXT_DROP_CODES
 
 MAX_SOURCES = 200
 SOURCE_IDLE_US = 60_000_000
-"""Who sends nothing for so long is forgotten."""
+"""A sender that is silent for this long is removed."""
 CLEAR_EVERY_US = 1_000_000
 """A full table is searched for silent senders at most this often, so that forged addresses cost nothing."""
 
 DETAILS_EVERY_US = 100_000
-"""The last values are kept at most this often: nobody reads faster."""
+"""The last values are updated at most this often, since nobody reads faster."""
 
 MAX_SAID = 60
-"""So much of a text that could not be read is shown."""
+"""How many bytes of a text that could not be parsed are shown."""
 
 REFUSED_PER_S = 2000
 REFUSED_SHARE = 0.98
 REFUSED_LOOKED_AT = 32
-"""A sender of whom more than ``REFUSED_PER_S`` datagrams, and nearly all, were refused within a second has so many
-looked at in each batch."""
+"""Of a sender with more than ``REFUSED_PER_S`` datagrams refused within a second, and nearly all of them, this many are
+processed in each batch."""
 
 _LIMIT_US = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
-    """What a batch of datagrams said, as columns.
+    """Result of a batch of datagrams, as columns.
 
     Attributes
     ----------
@@ -45,13 +45,15 @@ class BatchResult:
     readable
         Whether the datagram could be read, bool ``(n,)``.
     user_ids
-        int64 ``(n,)``: of text the number in it, of a board its profile; -1 where none is named.
+        int64 ``(n,)``: the number in a text, or the profile of a board; -1 where there is none.
     board_ids
-        int64 ``(n,)``, -1 for text and before the tag is believed.
+        int64 ``(n,)``, -1 for text and for unverified tags.
     device_ms, samples, widths
-        int64 ``(n,)``: the last sample's time, how many samples there are, and how many values each has.
+        int64 ``(n,)``: the last sample's time, the number of samples, and the number of values in each.
     values
-        Gives the last sample of the datagram at a place.
+        Returns the last sample of the datagram at an index.
+    battery, lead_off
+        What boards report of themselves, as in ``HEADER_ROW``, ``(n,)`` each; None for text.
     """
 
     codes: NDArray[np.int8]
@@ -62,13 +64,15 @@ class BatchResult:
     samples: NDArray[np.int64]
     widths: NDArray[np.int64]
     values: Callable[[int], tuple[float, ...]]
+    battery: NDArray[np.uint8] | None = None
+    lead_off: NDArray[np.uint16] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class _Source:
-    """One sending address as the bench sees it.
+    """One sender, as shown on the test bench.
 
-    ``state`` is ``ok`` or why the last datagram was refused, ``said`` the beginning of a text that could not be read.
+    ``state`` is ``ok`` or the last datagram's drop code, ``said`` the beginning of a text that could not be parsed.
     """
 
     address: Address
@@ -88,7 +92,7 @@ class _Source:
 
 
 class Sources:
-    """Who sends now, at most ``MAX_SOURCES``; those that fell silent are forgotten."""
+    """The current senders, at most ``MAX_SOURCES``; silent ones are removed."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
@@ -98,9 +102,9 @@ class Sources:
         self._cleared_us = 0
 
     def surplus(self, senders: NDArray[np.uint64], now_us: int) -> NDArray[np.bool_] | None:
-        """Return which datagrams are not worth a look, bool ``(n,)``; None for none.
+        """Return which datagrams to drop unread because their sender is limited, bool ``(n,)``; None for none.
 
-        Nothing of a datagram has to be read for this: it costs a flood's sender its own next datagrams.
+        No datagram has to be parsed for this, and only the flooding sender loses datagrams.
         """
         for sender, until_us in list(self._limited.items()):
             if not 0 <= until_us - now_us <= _LIMIT_US:
@@ -112,15 +116,15 @@ class Sources:
             surplus[np.flatnonzero(senders == sender)[REFUSED_LOOKED_AT:]] = True
         return surplus if surplus.any() else None
 
-    def note(self, arrivals: DatagramBatch, senders: NDArray[np.uint64], heard: BatchResult, now_us: int) -> None:
-        """Take in what a batch said."""
+    def note(self, batch: DatagramBatch, senders: NDArray[np.uint64], result: BatchResult, now_us: int) -> None:
+        """Update the senders from the result of a batch."""
         known, inverse = np.unique(senders, return_inverse=True)
         last = np.zeros(len(known), np.int64)
         last[inverse] = np.arange(len(senders))
-        samples = np.bincount(inverse, heard.samples, len(known)).astype(np.int64).tolist()
-        refused = np.bincount(inverse, heard.codes != OK, len(known)).astype(np.int64).tolist()
+        samples = np.bincount(inverse, result.samples, len(known)).astype(np.int64).tolist()
+        refused = np.bincount(inverse, result.codes != OK, len(known)).astype(np.int64).tolist()
         datagrams = np.bincount(inverse, minlength=len(known)).tolist()
-        for index, (sender, place) in enumerate(zip(known.tolist(), last.tolist(), strict=True)):
+        for index, (sender, newest) in enumerate(zip(known.tolist(), last.tolist(), strict=True)):
             source = self._by_sender.get(sender)
             if source is None:
                 if len(self._by_sender) >= MAX_SOURCES and not self._make_room(now_us):
@@ -128,24 +132,24 @@ class Sources:
                     if refused[index] == datagrams[index] > REFUSED_LOOKED_AT and len(self._limited) < MAX_SOURCES:
                         self._limited[sender] = now_us + _LIMIT_US
                     continue
-                source = self._by_sender[sender] = _Source(address=readable(arrivals.addresses[place]))
+                source = self._by_sender[sender] = _Source(address=readable(batch.addresses[newest]))
             source.samples += samples[index]
             source.seen_us = now_us
-            source.state = DROP_CODES[heard.codes[place]]
+            source.state = DROP_CODES[result.codes[newest]]
             self._count_refused(sender, source, datagrams[index], refused[index], now_us)
             if not 0 <= now_us - source.details_us < DETAILS_EVERY_US:
                 source.details_us = now_us
-                if heard.readable[place]:
-                    source.user_id = _named(heard.user_ids[place])
-                    source.board_id = _named(heard.board_ids[place])
-                    source.device_ms = int(heard.device_ms[place])
-                    source.values = heard.values(place)
+                if result.readable[newest]:
+                    source.user_id = _named(result.user_ids[newest])
+                    source.board_id = _named(result.board_ids[newest])
+                    source.device_ms = int(result.device_ms[newest])
+                    source.values = result.values(newest)
                     source.said = ""
                 elif source.state in TEXT_DROP_CODES:
-                    source.said = _beginning(arrivals.datagram(place))
+                    source.said = _beginning(batch.datagram(newest))
 
     def table(self, now_us: int) -> list[dict[str, Any]]:
-        """Forget who fell silent, and give the others, the most recent first, with their rate since the last call."""
+        """Remove silent senders and return the others, the most recent first, with their rate since the last call."""
         self._drop_silent(now_us)
         elapsed_s = (now_us - self._tabled_us) / 1e6
         rows = []
@@ -171,7 +175,7 @@ class Sources:
         return rows
 
     def forget(self, numbers: Collection[int]) -> None:
-        """Forget what was said under some numbers, by text or by a profile's board; addresses stay while they send."""
+        """Clear the data of some profile numbers, from text or from a board; addresses stay while they send."""
         for source in self._by_sender.values():
             if source.user_id in numbers:
                 source.user_id = source.board_id = source.device_ms = None
@@ -200,7 +204,7 @@ class Sources:
 
 
 def _beginning(datagram: bytes) -> str:
-    """Return the beginning of a datagram as text, other bytes than printable ASCII by their numbers."""
+    """Return the beginning of a datagram as text, with bytes other than printable ASCII escaped."""
     signs = datagram[:MAX_SAID]
     shown = "".join(chr(sign) if 32 <= sign < 127 else f"\\x{sign:02x}" for sign in signs)
     return shown + ("…" if len(datagram) > MAX_SAID else "")

@@ -1,1 +1,1 @@
-"""Text datagrams (v1): decoded, told apart by boot, put in order."""
+"""Text datagrams (v1): decoding, separation of boots, reordering."""

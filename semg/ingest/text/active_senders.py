@@ -1,8 +1,8 @@
-"""One sender a profile at a time: two boards with one number are told from a board that has started anew.
+"""Allow one sender per profile at a time: distinguish two boards with one number from a board that has restarted.
 
-Text names its profile by a number that anybody can have left in a sketch. Samples of two boards in one stream would
-make neither's signal, so the sender that came first keeps the profile until it has been silent for ``TAKEOVER_US``. A
-program that opens a port for each datagram is one sender: its addresses differ in the port and never come twice.
+Text names its profile by a number that may also be left in another board's sketch. Samples of two boards in one stream
+would be neither's signal, so the first sender keeps the profile until it has been silent for ``TAKEOVER_US``. A program
+that opens a port for each datagram is one sender: its addresses differ in the port and never repeat.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 TAKEOVER_US = 500_000
-"""A sender that is silent for so long has lost the profile to whoever sends next; no board restarts sooner."""
+"""A sender that is silent for this long loses the profile to the next sender; no board restarts sooner."""
 
 MAX_RIVALS = 64
 _HOST = np.ones(28, bool)
 _HOST[2:4] = False
-"""The bytes of a ``sockaddr`` beside the port's."""
+"""The bytes of a ``sockaddr`` except the port's."""
 
 
 class ActiveSenders:
-    """Which address sends for each profile.
+    """The active sender of each profile.
 
     Parameters
     ----------
     n
-        How many profiles there are; each has an index.
+        Number of profiles; each has an index.
     """
 
     def __init__(self, n: int) -> None:
@@ -36,7 +36,7 @@ class ActiveSenders:
         self._rivals: dict[int, dict[int, int]] = {}
 
     def moved(self, n: int, before: NDArray[np.int64], after: NDArray[np.int64]) -> ActiveSenders:
-        """Return the same for a registry of ``n`` profiles in which those at ``before`` are at ``after``."""
+        """Return a copy for a registry of ``n`` profiles, with the profiles at ``before`` moved to ``after``."""
         new = ActiveSenders(n)
         for name in ("_senders", "_seen_us", "_boards_seen_us"):
             getattr(new, name)[after] = getattr(self, name)[before]
@@ -47,7 +47,7 @@ class ActiveSenders:
         return new
 
     def note_boards(self, profiles: NDArray[np.int64], received_us: NDArray[np.int64]) -> None:
-        """Note that signed datagrams were taken for some profiles."""
+        """Record that signed datagrams were accepted for some profiles."""
         self._boards_seen_us[profiles] = received_us
 
     def admit(
@@ -57,17 +57,17 @@ class ActiveSenders:
         addresses: NDArray[np.uint8],
         received_us: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
-        """Return of each text datagram, in the order of arrival, whether its sender has its profile, bool ``(k,)``.
+        """Return which text datagrams, in order of arrival, are from their profile's active sender, bool ``(k,)``.
 
         Parameters
         ----------
         profiles
             Index of each datagram's profile, int64 ``(k,)``.
         senders, addresses
-            As in ``Arrivals``.
+            As in ``DatagramBatch``.
         """
         since_board_us = received_us - self._boards_seen_us[profiles]
-        free = (since_board_us < 0) | (since_board_us >= TAKEOVER_US)  # a signed board has its profile for itself
+        free = (since_board_us < 0) | (since_board_us >= TAKEOVER_US)  # a signed board has its profile exclusively
         steady = self._senders[profiles] == senders
         if steady.all():
             self._seen_us[profiles] = received_us

@@ -1,4 +1,4 @@
-"""Text datagrams to samples, a batch at a time."""
+"""Decode text datagrams into samples, a batch at a time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _DIGITS_OF_USER, _DIGITS_OF_TIME, _DIGITS_OF_VALUE = 18, 13, 7
 """What fits int64, and what lies in the allowed range; a time of 13 digits may be too late."""
 
 FEW = 6
-"""So many datagrams are parsed faster one by one."""
+"""Up to this many datagrams are parsed faster one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextSamples:
-    """What a batch of *n* text datagrams says, in *m* samples.
+    """The *m* samples of a batch of *n* text datagrams.
 
     Attributes
     ----------
@@ -36,13 +36,13 @@ class TextSamples:
     counts
         int64 ``(n,)``: samples of each datagram; 0 for a refused one.
     device_ms
-        int64 ``(m,)``, the samples of the datagrams one behind the other.
+        int64 ``(m,)``, concatenated over the datagrams.
     ordinals
-        int64 ``(m,)``: how many samples before it in the same datagram have the same time.
+        int64 ``(m,)``: number of earlier samples in the same datagram with the same time.
     values
-        float32, the values of all samples, one behind the other.
+        float32, the concatenated values of all samples.
     refused
-        Reason of a ``WireError`` by the datagram's index.
+        Drop code of a ``WireError`` by the datagram's index.
     """
 
     user_ids: NDArray[np.int64]
@@ -77,13 +77,13 @@ class TextSamples:
         return np.cumsum(self.counts * self.widths)
 
 
-def decode_batch(arrivals: DatagramBatch) -> TextSamples:
-    """Return what text datagrams say; the result equals ``semg.wire.udp.decode_v1`` of each.
+def decode_batch(batch: DatagramBatch) -> TextSamples:
+    """Decode text datagrams; the result equals ``semg.wire.udp.decode_v1`` of each.
 
-    Datagrams of nothing but integers, which is what boards send, are parsed as one text; the others one by one.
+    Datagrams that hold only integers, which is what boards send, are parsed as one text; the others one by one.
     """
-    n = len(arrivals)
-    plain, numbers, counts = _parse_together(arrivals)
+    n = len(batch)
+    plain, numbers, counts = _parse_together(batch)
     at = np.cumsum(counts) - counts
     good = numbers[at + 1] < EPOCH_MS_BEFORE if len(plain) else np.zeros(0, bool)
     if len(plain) == n and good.all():
@@ -100,18 +100,18 @@ def decode_batch(arrivals: DatagramBatch) -> TextSamples:
             values=values,
             refused={},
         )
-    return _decode_mixed(arrivals, plain[good], numbers, at[good], counts[good])
+    return _decode_mixed(batch, plain[good], numbers, at[good], counts[good])
 
 
 def _decode_mixed(
-    arrivals: DatagramBatch,
+    batch: DatagramBatch,
     plain: NDArray[np.int64],
     numbers: NDArray[np.int64],
     at: NDArray[np.int64],
     counts: NDArray[np.int64],
 ) -> TextSamples:
-    """Put the datagrams that were parsed together between those that are read one by one."""
-    n = len(arrivals)
+    """Merge the datagrams that were parsed together with those that are parsed one by one."""
+    n = len(batch)
     user_ids, widths, n_samples = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
     user_ids[plain], widths[plain], n_samples[plain] = numbers[at], counts - 2, 1
     found: dict[int, tuple[SampleV1, ...]] = {}
@@ -120,7 +120,7 @@ def _decode_mixed(
     rest[plain] = False
     for index in np.flatnonzero(rest).tolist():
         try:
-            samples = decode_v1(arrivals.datagram(index))
+            samples = decode_v1(batch.datagram(index))
         except WireError as exc:
             refused[index] = exc.reason
             continue
@@ -153,7 +153,7 @@ def _decode_mixed(
 
 
 def _ordinals(samples: tuple[SampleV1, ...]) -> list[int]:
-    """Return how many samples before each in its datagram have the same time."""
+    """Return for each sample the number of earlier samples in its datagram with the same time."""
     seen: Counter[int] = Counter()
     found = []
     for sample in samples:
@@ -162,38 +162,38 @@ def _ordinals(samples: tuple[SampleV1, ...]) -> list[int]:
     return found
 
 
-def _parse_together(arrivals: DatagramBatch) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Parse the datagrams that are plain integers of a length that fits.
+def _parse_together(batch: DatagramBatch) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Parse the datagrams that hold only integers and have a valid length.
 
     Returns
     -------
-    places, numbers, counts
-        Places of those datagrams ``(k,)``, all their numbers, and how many of them each has ``(k,)``.
+    indices, numbers, counts
+        Indices of those datagrams ``(k,)``, all their numbers, and how many of them each has ``(k,)``.
     """
     nothing = np.zeros(0, np.int64)
-    if len(arrivals) <= FEW:
+    if len(batch) <= FEW:
         return nothing, nothing, nothing
-    places = np.flatnonzero((arrivals.sizes > 0) & (arrivals.sizes <= MAX_DATAGRAM_BYTES))
-    if not len(places):
+    indices = np.flatnonzero((batch.sizes > 0) & (batch.sizes <= MAX_DATAGRAM_BYTES))
+    if not len(indices):
         return nothing, nothing, nothing
-    everything = len(places) == len(arrivals)
-    sizes = arrivals.sizes if everything else arrivals.sizes[places]
-    text, row_ends = _joined(arrivals.data if everything else arrivals.data[places], sizes)
+    everything = len(indices) == len(batch)
+    sizes = batch.sizes if everything else batch.sizes[indices]
+    text, row_ends = _joined(batch.data if everything else batch.data[indices], sizes)
     odd = _is_odd(text, row_ends)
     if odd.any():
-        places, sizes = places[~odd], sizes[~odd]
-        if not len(places):
+        indices, sizes = indices[~odd], sizes[~odd]
+        if not len(indices):
             return nothing, nothing, nothing
-        text, row_ends = _joined(arrivals.data[places], sizes)
+        text, row_ends = _joined(batch.data[indices], sizes)
     commas = np.flatnonzero(text == _COMMA)
     ends = np.searchsorted(commas, row_ends)  # of each row, its closing comma's number
     counts = np.diff(ends, prepend=-1)
     numbers = np.fromstring(text[:-1].tobytes(), np.int64, sep=",")
-    return places, numbers, counts
+    return indices, numbers, counts
 
 
 def _joined(data: NDArray[np.uint8], sizes: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the rows as one text, a comma behind each, and the places of those commas."""
+    """Return the rows as one text with a comma after each, and the positions of those commas."""
     width = int(sizes.max()) + 1
     rows = data[:, :width].copy()
     rows[np.arange(len(rows)), sizes] = _COMMA
@@ -217,7 +217,7 @@ def _is_odd(text: NDArray[np.uint8], row_ends: NDArray[np.int64]) -> NDArray[np.
     second = first[counts > 1] + 1
     limit[second] = _DIGITS_OF_TIME
     bad = (digits < 1) | (digits > limit)
-    # numpy's integers know no minus zero, and the first two numbers have no sign
+    # numpy's integers have no minus zero, and the first two numbers have no sign
     bad |= minus & (text[np.minimum(starts + 1, len(text) - 1)] == _ZERO)
     bad[first] |= minus[first]
     bad[second] |= minus[second]

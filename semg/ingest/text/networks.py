@@ -1,4 +1,4 @@
-"""From which networks text datagrams (v1) are taken; of a batch at once."""
+"""Networks from which text datagrams (v1) are accepted, checked for a whole batch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MAPPED = bytes(10) + b"\xff\xff"
-"""How an IPv4 address is written as an IPv6 one (RFC 4291, 2.5.5.2); a socket for both gives it like this."""
+"""Prefix of an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2), as a dual-stack socket reports it."""
 
 
 class Networks:
-    """Which addresses belong to some networks; without any network, all do."""
+    """A set of networks; an empty set contains every address."""
 
     def __init__(self, networks: Sequence[IPv4Network | IPv6Network] = ()) -> None:
         self._bases = [_sixteen(one.network_address.packed, _MAPPED) for one in networks]
@@ -22,11 +22,11 @@ class Networks:
 
     @property
     def are_all(self) -> bool:
-        """Whether every address belongs to them."""
+        """Whether every address is contained."""
         return not self._bases
 
     def contain(self, addresses: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Return of each socket address (as in ``Arrivals.addresses``) whether its host is in them, bool ``(n,)``."""
+        """Return which socket addresses (``DatagramBatch.addresses``) have a contained host, bool ``(n,)``."""
         found = np.full(len(addresses), self.are_all)
         hosts = _hosts(addresses) if self._bases else addresses
         for base, mask in zip(self._bases, self._masks, strict=True):

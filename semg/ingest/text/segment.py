@@ -1,4 +1,4 @@
-"""A boot of a device that sends text: its clock, its newest sample, and what was recently seen of it."""
+"""One boot of a device that sends text: its clock, its newest sample, and its recent samples."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Sample: TypeAlias = tuple[int, int, tuple[float, ...]]
 """``(device_us, received_us, values)``; samples of one packet have been spread over it."""
 
 SampleKey: TypeAlias = tuple[int, tuple[float, ...], int]
-"""What a repeated sample has in common with the first: ``(stamp_us, values, ordinal)``."""
+"""Key by which a duplicate of a sample is recognised: ``(stamp_us, values, ordinal)``."""
 
 Recent: TypeAlias = Callable[[int], Iterable[SampleKey]]
-"""Returns the keys of samples from a device time on that were accepted elsewhere, in order."""
+"""Returns in order the keys of the samples from a device time on that were accepted in the batch."""
 
 BACK_US = 500_000
 """A larger step back is a boot or a wrap of the counter."""
 
 MISMATCH_US = 2_000_000
 MISMATCH_SHARE = 0.1
-"""How far a forward step may differ from the time between the arrivals before it is another boot."""
+"""How far a forward step may differ from the time between the arrivals before it counts as another boot."""
 
 RECENT_US = 600_000
 MAX_RECENT = 4096
@@ -32,14 +32,14 @@ _PACKETS_REMEMBERED = 64
 
 
 class Arrival(NamedTuple):
-    """A sample as its datagram says it.
+    """A sample as sent in its datagram.
 
     Attributes
     ----------
     stamp_us
         The device's time, as sent.
     ordinal
-        How many samples before it in the same datagram have the same stamp.
+        Number of earlier samples in the same datagram with the same stamp.
     """
 
     stamp_us: int
@@ -50,13 +50,13 @@ class Arrival(NamedTuple):
 
     @property
     def key(self) -> SampleKey:
-        """What a repetition of the sample would have in common with it."""
+        """The key that a duplicate of the sample would have."""
         return self.stamp_us, self.values, self.ordinal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootState:
-    """Where a stream stands: the boot, its newest sample, its clock."""
+    """State of a stream: the boot, its newest sample, its clock."""
 
     segment_id: int
     epoch: bool
@@ -88,21 +88,21 @@ class Segment:
         self._n_since = 0
 
     def is_continued_by(self, arrival: Arrival, gap_us: float) -> bool:
-        """Return whether a sample belongs to this boot: it follows, or the arrivals confirm how far it is ahead."""
+        """Return whether a sample belongs to this boot: it follows, or the arrival times confirm its step ahead."""
         step_us = arrival.stamp_us - self.times.stamp_us
         if arrival.epoch != self.epoch or step_us < -BACK_US:
             return False
         if step_us < gap_us:
             return True
-        arrivals_us = arrival.received_us - self.newest_received_us
-        if abs(step_us - arrivals_us) > MISMATCH_US + MISMATCH_SHARE * max(step_us, arrivals_us):
+        received_step_us = arrival.received_us - self.newest_received_us
+        if abs(step_us - received_step_us) > MISMATCH_US + MISMATCH_SHARE * max(step_us, received_step_us):
             return False
         since_us = arrival.received_us - self._first[1]
         ahead_us = arrival.stamp_us - self._first[0] - since_us
         return ahead_us <= MISMATCH_US + MISMATCH_SHARE * since_us
 
     def time_of(self, arrival: Arrival) -> int | None:
-        """Return a sample's time, µs: its stamp, or where it lies in its packet; None when the stamp stands still."""
+        """Return a sample's time, µs: its stamp, or its time within its packet; None when the stamp stands still."""
         stamp_us, times = arrival.stamp_us, self.times
         if stamp_us >= times.stamp_us:
             if stamp_us > times.stamp_us and (times.n_in_packet > 1 or times.in_packets):
@@ -127,7 +127,7 @@ class Segment:
         return key in self._keys
 
     def resume(self, newest_us: int, newest_received_us: int, recent: Recent) -> None:
-        """Go on behind samples that were accepted elsewhere."""
+        """Continue after samples that were accepted in the batch."""
         self._elsewhere = recent
         self._n_since = 0
         self.emitted_us = self.newest_us = newest_us
@@ -136,7 +136,7 @@ class Segment:
         self.clock.continue_from(newest_us)
 
     def remember(self, key: SampleKey) -> None:
-        """Keep a sample's stamp and values, so that its repetition is known."""
+        """Remember a sample's key, so that a duplicate is recognised."""
         recent, keys = self.recent, self._keys
         recent.append(key)
         self._n_since += 1

@@ -1,7 +1,7 @@
-"""One profile's stream put in order: boots, gaps, duplicates, late samples.
+"""Reorder one profile's stream: boots, gaps, duplicates, late samples.
 
 The rules are those of ``docs/wire.md``, "How the server reads a device's time". Decisions depend only on the device
-times and the moments of arrival of the samples, not on how they are cut into batches.
+times and the arrival times of the samples, not on how they are split into batches.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from semg.signals.gaps import gap_step_us
 from semg.wire.udp import EPOCH_MS_FROM
 
 STREAK = 16
-"""So many late samples in a row with growing device time are a board that has started anew."""
+"""This many late samples in a row with growing device time mean that the board has restarted."""
 
 BOOT_MISMATCH_US = 200_000
-"""How far the step behind a boot's first sample may differ from the time between the arrivals."""
+"""How far the step after a boot's first sample may differ from the time between the arrivals."""
 
 BOOT_PERIODS = 8
-"""For so many periods, at least, a sample that would be a boot waits for one that continues it."""
+"""Minimum number of periods for which the possible first sample of a boot waits for one that continues it."""
 
 UNIT_STEPS = 300, 3000
-"""Steps of so many periods are those of microseconds that were sent as milliseconds."""
+"""Steps of this many periods mean that microseconds were sent as milliseconds."""
 
 MAX_HELD = 4096
 MAX_BLOCK_US = 1_000_000
 
 
 class _Group:
-    """Samples that will make one block."""
+    """Samples that will become one block."""
 
     __slots__ = ("late", "samples", "segment", "starts_run", "width")
 
@@ -57,7 +57,7 @@ class _Group:
 
 
 class TextStream:
-    """Turns a profile's samples, as they arrive, into blocks.
+    """Turns a profile's samples into blocks as they arrive.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ class TextStream:
     wait_us
         How long a gap is held open for samples that another one overtook.
     counters
-        Counted up here.
+        Incremented here.
     after_id
-        The profile's last segment's id, if another stream was before this one.
+        The id of the profile's last segment, if it had another stream before this one.
     """
 
     def __init__(self, user_id: int, rate_hz: float, wait_us: int, counters: Counters, after_id: int = 0) -> None:
@@ -96,21 +96,21 @@ class TextStream:
 
     @property
     def holds(self) -> bool:
-        """Whether samples wait: for a gap to be filled, for the rest of a packet, or for what continues a boot."""
+        """Whether samples wait: for a gap to be filled, for the rest of a packet, or for confirmation of a boot."""
         return bool(self._held or self._packet) or self._pending is not None
 
     @property
     def clock(self) -> ClockFit | None:
-        """The clock of the boot that runs; None before the first sample."""
+        """The clock of the current boot; None before the first sample."""
         return None if self._segment is None else self._segment.clock
 
     @property
     def resolution_us(self) -> int:
-        """How far the device's stamps lie apart at least: no time is known better."""
+        """Smallest step of the device's stamps, which limits the resolution of its times."""
         return 0 if self._segment is None else self._segment.times.resolution_us
 
     def set_rate(self, rate_hz: float) -> None:
-        """Take over a changed device: what follows starts a run."""
+        """Apply a changed device; the next block starts a run."""
         self.release(0, everything=True)
         self._period_us = 1e6 / rate_hz
         self._gap_us = gap_step_us(self._period_us)
@@ -119,8 +119,8 @@ class TextStream:
         self._broken = True
 
     @property
-    def boot(self) -> BootState | None:
-        """Where the stream stands when nothing but its next sample is expected; None otherwise."""
+    def stream_state(self) -> BootState | None:
+        """State of the stream if only its next sample is expected; None otherwise."""
         segment = self._segment
         if segment is None or self.holds or self._broken or segment.emitted_us != segment.newest_us:
             return None
@@ -135,7 +135,7 @@ class TextStream:
         )
 
     def resume(self, newest_us: int, newest_received_us: int, recent: Recent) -> None:
-        """Go on behind samples that were accepted elsewhere since ``boot`` was read: each continued the last."""
+        """Continue after samples accepted in the batch since ``stream_state`` was read; each continued the last."""
         assert self._segment is not None
         if newest_us > self._segment.newest_us:
             self.seen_us = newest_received_us
@@ -143,9 +143,9 @@ class TextStream:
             self._segment.resume(newest_us, newest_received_us, recent)
 
     def push(self, device_ms: int, received_us: int, values: tuple[float, ...], ordinal: int = 0) -> None:
-        """Take in a sample as its datagram says it, at its moment of arrival.
+        """Process a sample as sent in its datagram, at its arrival time.
 
-        ``ordinal`` counts the samples before it in the same datagram that have the same time: such are no repetitions.
+        ``ordinal`` counts the earlier samples in the same datagram with the same time, which are no duplicates.
         """
         self.seen_us = received_us
         if self.holds and received_us >= self._next_deadline_us():
@@ -154,7 +154,7 @@ class TextStream:
         if self._packet and arrival.stamp_us != self._packet[0][0].stamp_us:
             self._take_packet()
         segment = self._segment
-        if segment is not None and (segment.knows(arrival.key) or self._holds_alike(arrival)):
+        if segment is not None and (segment.knows(arrival.key) or self._holds_duplicate(arrival)):
             times = segment.times
             if arrival.stamp_us == times.stamp_us and times.n_in_packet < times.packet_size:
                 self._packet.append((arrival, True))
@@ -166,7 +166,7 @@ class TextStream:
             self._take_arrival(arrival)
 
     def release(self, now_us: int, *, everything: bool = False) -> None:
-        """Stop waiting for what is missing and whose time is over (``everything``: at once)."""
+        """Stop waiting for missing samples whose wait has expired (``everything``: for all)."""
         if self._packet and (everything or _is_over(self._packet[0][0], self._wait_us, now_us)):
             self._take_packet()
         if self._held:
@@ -175,7 +175,7 @@ class TextStream:
             self._settle_pending()
 
     def take(self) -> list[Block]:
-        """Return the blocks that are ready, in order; late ones among them."""
+        """Return the blocks that are ready, in order, including late ones."""
         groups, self._groups = self._groups, []
         self._open = self._open_late = None
         return [self._block(group) for group in groups]
@@ -191,27 +191,27 @@ class TextStream:
         ends += [] if self._pending is None else [self._pending.received_us + self._boot_wait_us]
         return min(ends)
 
-    def _holds_alike(self, arrival: Arrival) -> bool:
+    def _holds_duplicate(self, arrival: Arrival) -> bool:
         return any(held.key == arrival.key for held, _ in self._packet)
 
     def _take_packet(self) -> None:
-        """Take the samples of a packet that were held because one of them equals another in all that it says.
+        """Process the samples of a packet that were held because one of them equals another in every field.
 
-        It is a second sample where the packet would be too short without it, else a repetition.
+        It is a second sample where the packet would be too short without it, otherwise a duplicate.
         """
         packet, self._packet = self._packet, []
         assert self._segment is not None
         times = self._segment.times
-        missing = times.packet_size - times.n_in_packet - sum(1 for _, is_alike in packet if not is_alike)
-        for arrival, is_alike in packet:
-            if is_alike and missing <= 0:
+        missing = times.packet_size - times.n_in_packet - sum(1 for _, is_duplicate in packet if not is_duplicate)
+        for arrival, is_duplicate in packet:
+            if is_duplicate and missing <= 0:
                 self._counts.drop("duplicate")
                 continue
-            missing -= is_alike
+            missing -= is_duplicate
             self._take_arrival(arrival)
 
     def _take_arrival(self, arrival: Arrival) -> None:
-        """Take a sample that is no repetition."""
+        """Process a sample that is no duplicate."""
         segment = self._segment
         if segment is None:
             self._begin(arrival)
@@ -229,7 +229,7 @@ class TextStream:
             self._consider_boot(arrival)
 
     def _consider_boot(self, arrival: Arrival) -> None:
-        """Begin a boot when two samples tell of it: one alone may be another board's, or in another unit of time."""
+        """Begin a boot once two samples confirm it: one alone may be another board's, or in another unit of time."""
         first = self._pending
         if first is None:
             self._pending = arrival
@@ -245,14 +245,14 @@ class TextStream:
             self._pending = arrival
 
     def _is_behind(self, first: Arrival, second: Arrival) -> bool:
-        """Return whether a sample continues one that would be a boot."""
-        step_us, arrivals_us = second.stamp_us - first.stamp_us, second.received_us - first.received_us
+        """Return whether a sample continues the possible first sample of a boot."""
+        step_us, received_step_us = second.stamp_us - first.stamp_us, second.received_us - first.received_us
         if first.epoch != second.epoch or step_us < -BACK_US:
             return False
-        return step_us < self._gap_us or abs(step_us - arrivals_us) <= BOOT_MISMATCH_US
+        return step_us < self._gap_us or abs(step_us - received_step_us) <= BOOT_MISMATCH_US
 
     def _settle_pending(self) -> None:
-        """Decide on a sample that nothing has continued: a stray when the stream went on, else a boot."""
+        """Decide on a sample that no other continued: a stray if the stream has continued, otherwise a boot."""
         first, self._pending = self._pending, None
         assert first is not None
         assert self._segment is not None
@@ -262,7 +262,7 @@ class TextStream:
             self._begin(first)
 
     def _belongs_to_previous(self, arrival: Arrival) -> bool:
-        """Deal with a sample that the first ones of a new boot have overtaken."""
+        """Process a sample of the previous boot that the new boot overtook; return whether it is one."""
         previous = self._previous
         if previous is None or arrival.epoch != previous.epoch:
             return False
@@ -280,7 +280,7 @@ class TextStream:
         return True
 
     def _begin(self, first: Arrival) -> None:
-        """Begin a boot with its first sample, which is emitted."""
+        """Begin a boot and emit its first sample."""
         self._release(first.received_us, everything=True)
         if self._pending is not None:
             self._pending = None
@@ -296,7 +296,7 @@ class TextStream:
         self._emit(segment, (first.stamp_us, first.received_us, first.values))
 
     def _accept(self, segment: Segment, arrival: Arrival, sample: Sample) -> None:
-        """Take a sample whose position has not been passed."""
+        """Accept a sample that no emitted sample has overtaken."""
         device_us, received_us, _ = sample
         self._streak = 0
         if device_us >= segment.newest_us:
@@ -315,7 +315,7 @@ class TextStream:
             self._release(received_us, everything=True)
 
     def _take_late(self, segment: Segment, arrival: Arrival, sample: Sample) -> None:
-        """Take a sample whose position has been passed; enough of them in a row are a new boot."""
+        """Process a sample that emitted ones have overtaken; enough of them in a row are a new boot."""
         if self._is_boot(sample):
             self._begin(arrival)
             return
@@ -323,7 +323,7 @@ class TextStream:
         self._emit_late(segment, sample)
 
     def _is_boot(self, sample: Sample) -> bool:
-        """Return whether so many late samples in a row, this one among them, are those of a board that started anew."""
+        """Return whether the late samples in a row, including this one, show that the board has restarted."""
         device_us, received_us, _ = sample
         if self._streak and device_us >= self._streak_us:
             self._streak += 1
@@ -331,7 +331,7 @@ class TextStream:
             self._streak, self._streak_from = 1, (device_us, received_us)
         self._streak_us = device_us
         first_us, first_received_us = self._streak_from
-        # A delayed bunch of packets also comes in order, but at once; a board that runs comes at its pace.
+        # A delayed burst of packets also arrives in order, but at once; a running board sends at its own rate.
         at_pace = received_us - first_received_us >= (device_us - first_us) // 2
         return self._streak >= STREAK and device_us > first_us and at_pace
 
@@ -344,7 +344,7 @@ class TextStream:
         del held[:n]
 
     def _release(self, now_us: int, *, everything: bool = False) -> None:
-        """Go on behind a gap whose time is over; a server clock that was set back ends the wait as well."""
+        """Skip gaps whose wait has expired; a server clock that was set back ends the wait as well."""
         segment, held = self._segment, self._held
         while segment is not None and held:
             since = min(sample[1] for sample in held)

@@ -1,1 +1,1 @@
-"""The schema of an installation's database, its backups, and putting one back."""
+"""The schema of an installation's database, its backups, and their restoration."""

@@ -1,4 +1,4 @@
-"""Copies of the database and of the videos, each in one encrypted file (``semg.security.age_files``)."""
+"""Back up the database and the videos, each to one encrypted file (``semg.security.age_files``)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def back_up(settings: Settings, *, programs: Sequence[Path] | None = None) -> Pa
     Parameters
     ----------
     programs
-        ``pg_dump`` programs to try, best first; those of this machine when not given. None of them may be as new as
+        ``pg_dump`` programs to try, best first; those of this machine by default. None of them may be as new as
         the server: then every table is written as CSV into a tar file.
 
     Returns
@@ -50,7 +50,7 @@ def back_up(settings: Settings, *, programs: Sequence[Path] | None = None) -> Pa
     Raises
     ------
     PlatformError
-        Nothing could be written; the message carries the reasons.
+        Nothing could be written; the message contains the reasons.
     SettingsError
         No key to encrypt with, or what a setting names is none.
     """
@@ -82,7 +82,7 @@ def back_up_videos(settings: Settings) -> Path:
     Raises
     ------
     PlatformError
-        Nothing could be written; the message carries the reason.
+        Nothing could be written; the message contains the reason.
     SettingsError
         No key to encrypt with, or what a setting names is none.
     """
@@ -133,7 +133,7 @@ def dump_programs() -> list[Path]:
 
 
 def _dump(settings: Settings, program: Path, target: Path, recipients: list[Recipient]) -> bool:
-    """Run ``pg_dump``; tell whether it worked. One older than the server refuses."""
+    """Run ``pg_dump``; return whether it worked. One older than the server refuses."""
     host, port = settings.postgres_address
     user, password = settings.postgres_owner
     command = [
@@ -161,11 +161,11 @@ def _dump(settings: Settings, program: Path, target: Path, recipients: list[Reci
 
 
 class _DumpFailedError(Exception):
-    """``pg_dump`` ended with an error: what it wrote is no backup."""
+    """``pg_dump`` ended with an error: its output is no backup."""
 
 
 def _copy_tables(settings: Settings, target: Path, recipients: list[Recipient]) -> None:
-    """Write every table as CSV, all of one moment.
+    """Write every table as CSV, from one snapshot.
 
     A tar file says how long a member is before the member: each table waits in a temporary file, encrypted with a key
     that nobody keeps.
@@ -193,7 +193,7 @@ def _copy_tables(settings: Settings, target: Path, recipients: list[Recipient]) 
 
 @contextlib.contextmanager
 def _encrypted(target: Path, recipients: list[Recipient]) -> Iterator[BinaryIO]:
-    """Yield a writer for a file that only this user can read, and that has its name when all is on the disk."""
+    """Yield a writer for a file that only this user can read, renamed to its name when all is on the disk."""
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
@@ -213,7 +213,7 @@ def _remove_old(folder: Path, database: str) -> None:
 
 
 def _encrypt_earlier(folder: Path, database: str, recipients: list[Recipient]) -> None:
-    """Encrypt backups of earlier versions in their place; they stay as old as they are, for ``KEEP_BACKUPS_DAYS``."""
+    """Encrypt backups of earlier versions in place; they stay as old as they are, for ``KEEP_BACKUPS_DAYS``."""
     for path in (p for ending in ("sql.gz", "tar.gz", "-videos.tar") for p in folder.glob(f"{database}-*{ending}")):
         target = path.with_name(path.name + age_files.SUFFIX)
         try:

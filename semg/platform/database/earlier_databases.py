@@ -1,4 +1,4 @@
-"""Databases that a restore has put aside: they hold what was erased since, and go when backups of that age do."""
+"""Databases kept aside by a restore: they may hold data erased since, and expire like backups of that age."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNFINISHED = timedelta(days=1)
 
 
 def name_aside(database: str, now: datetime) -> str:
-    """Return the name under which a restore keeps what was there."""
+    """Return the name under which a restore keeps the former database."""
     return f"{database}_before_{now:{STAMP}}"
 
 
@@ -27,7 +27,7 @@ def name_fresh(database: str, now: datetime) -> str:
 
 
 def remove_earlier(settings: Settings, now: datetime) -> list[str]:
-    """Drop databases that were put aside more than ``KEEP_BACKUPS_DAYS`` ago, as their owner; give their names.
+    """Drop databases that were put aside more than ``KEEP_BACKUPS_DAYS`` ago, as their owner; return their names.
 
     Raises
     ------

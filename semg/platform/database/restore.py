@@ -1,4 +1,4 @@
-"""A backup back into the database; what was there before is kept beside it."""
+"""Restore a backup; the former database is kept beside it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_VIDEO_NAME = 40
 
 
 def restore(settings: Settings, file: Path) -> str | None:
-    """Put a backup in the place of the database, and bring it to the current schema.
+    """Replace the database by a backup, and migrate it to the current schema.
 
     The file is read once to its end before anything is changed. Then it is read into a new database; only when all of
     it is there does that one take the name. Nothing may be connected to the old one. A backup of an earlier version,
@@ -68,7 +68,7 @@ def restore(settings: Settings, file: Path) -> str | None:
 
 
 def check_videos(settings: Settings, file: Path) -> None:
-    """Read a backup of videos to its end, and see that it has nothing else in it.
+    """Read a backup of videos to its end, and check that it contains nothing else.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def check_videos(settings: Settings, file: Path) -> None:
 
 
 def restore_videos(settings: Settings, file: Path) -> int:
-    """Put the videos of a backup into their folder, beside those that are there, and return how many files came.
+    """Restore the videos of a backup beside the existing ones, and return the number of files.
 
     The file is read once to its end before anything is changed; a video takes its name when all of them are there.
 
@@ -157,7 +157,7 @@ def _check(settings: Settings, file: Path) -> None:
         )
     try:
         with _opened(settings, file) as content, gzip.GzipFile(fileobj=content) as script:
-            while script.read(1 << 20):  # to the end, where its checksum stands
+            while script.read(1 << 20):  # to the end, where its checksum is
                 pass
     except (OSError, EOFError, EncryptedFileError, zlib.error) as exc:
         raise PlatformError(f"{file} is no whole backup: {exc}; expected a ….sql.gz.age of db/backup.sh") from exc
@@ -189,6 +189,6 @@ def _read_into(settings: Settings, database: str, file: Path) -> None:
         except BaseException:  # the file was whole a moment ago: what came of it must not be taken for all
             process.kill()
             raise
-        told = process.stderr.read().decode("utf-8", "replace").strip()
+        output = process.stderr.read().decode("utf-8", "replace").strip()
     if process.returncode != 0:
-        raise PlatformError(f"{file.name} was not restored, nothing was changed: {' '.join(told.splitlines()[:3])}")
+        raise PlatformError(f"{file.name} was not restored, nothing was changed: {' '.join(output.splitlines()[:3])}")

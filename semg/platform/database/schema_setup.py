@@ -1,4 +1,4 @@
-"""Bringing a database to the schema that this version of the project works with."""
+"""Migrate a database to the schema of this version of the project."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GRANTS = FOLDER / "grants.sql"
 def bring_up_to_date(
     settings: Settings, backup: Callable[[Settings], Path] | None = None, *, folder: Path = FOLDER
 ) -> list[int]:
-    """Return an empty database the current schema, or an older one the migrations that it lacks.
+    """Create the current schema in an empty database, or apply the missing migrations to an older one.
 
     Then the services get their rights. All is done as the tables' owner (``POSTGRES_OWNER_USER``), who may be another
     role than that of the services.
@@ -32,7 +32,7 @@ def bring_up_to_date(
     Parameters
     ----------
     backup
-        Writes the backup and gives its file; ``semg.platform.database.backup.back_up`` when not given.
+        Writes the backup and returns its file; ``semg.platform.database.backup.back_up`` by default.
     folder
         Where ``postgres.sql`` and ``migrations/`` are.
 
@@ -44,7 +44,7 @@ def bring_up_to_date(
     Raises
     ------
     SettingsError
-        The database is of a newer version, or is not this project's; the message tells what to do.
+        The database is of a newer version, or is not this project's; the message says what to do.
     PlatformError
         No backup could be written; nothing was changed.
     StoreError
@@ -118,7 +118,7 @@ def _create(pool: Pool, folder: Path) -> list[int]:
 
 
 def _grant(pool: Pool, service: str) -> None:
-    """Let the services' role do what it needs, and nothing else."""
+    """Grant the services' role exactly the rights that it needs."""
     with pool.transaction() as tx:
         schema.name_service_role(tx, service)
         schema.run_script(tx, GRANTS.read_text(encoding="utf-8"))

@@ -1,1 +1,1 @@
-"""What tells this installation from another: its processes, its state, its `.env`."""
+"""Identity of an installation: its processes, its state, its `.env`."""

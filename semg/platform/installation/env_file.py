@@ -21,7 +21,7 @@ TOKEN_BYTES = 32
 def complete(path: Path, settings: Settings) -> list[str]:
     """Generate every secret that is still missing in ``.env``, and close the file to other users.
 
-    What the file or the environment already gives is left as it is. A password is made for an embedded server
+    Values in the file or the environment are not changed. A password is generated for an embedded server
     only: that of a named server is known to its owner alone.
 
     Parameters
@@ -29,7 +29,7 @@ def complete(path: Path, settings: Settings) -> list[str]:
     path
         The file; made if it is not there.
     settings
-        What file and environment give now.
+        The current values of file and environment.
 
     Returns
     -------
@@ -55,9 +55,9 @@ def complete(path: Path, settings: Settings) -> list[str]:
 
 
 def remember_ports(path: Path, settings: Settings) -> list[str]:
-    """Write the ports that the environment gives into ``.env``, so that a tool in another terminal finds the system.
+    """Write the ports in the environment to ``.env``, so that a tool in another terminal finds the system.
 
-    The last start counts; a port that stands in neither stays the default.
+    The last start counts; a port that is in neither keeps its default.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def remember_ports(path: Path, settings: Settings) -> list[str]:
 
 
 def complete_backup_key(path: Path, settings: Settings) -> bool:
-    """Generate the key of the backups in ``.env`` when no setting names one; tell whether it was generated.
+    """Generate the key of the backups in ``.env`` when no setting names one; return whether it was generated.
 
     A backup may be the first thing that is done after an update, before a start completes the file.
     """
@@ -100,12 +100,12 @@ def _generate(path: Path, names: Iterable[str]) -> None:
 
 
 def rotate_key(path: Path, settings: Settings) -> None:
-    """Make a new ``SECRET_KEY`` in ``.env``; the one before is still read (``SECRET_KEYS_OLD``).
+    """Generate a new ``SECRET_KEY`` in ``.env``; the former one is kept for reading (``SECRET_KEYS_OLD``).
 
     Raises
     ------
     SettingsError
-        The environment gives one of the two, or there is no key yet.
+        One of the two is set in the environment, or there is no key yet.
     """
     for name in ("SECRET_KEY", "SECRET_KEYS_OLD"):
         if environment.is_in_environment(name):
@@ -128,7 +128,7 @@ def _without(text: str, *names: str) -> str:
 
 
 def _value(text: str, name: str) -> str:
-    """Return what the file says of a setting; empty when it says nothing."""
+    """Return the value of a setting in the file; empty when it has none."""
     said = re.findall(rf"^[ \t]*(?:export[ \t]+)?{name}[ \t]*=[ \t]*(.*?)[ \t]*$", text, re.MULTILINE | re.IGNORECASE)
     return said[-1].strip("'\"") if said else ""
 

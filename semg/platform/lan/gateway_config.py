@@ -1,4 +1,4 @@
-"""What the gateway of ``--lan`` lets through: Caddy's configuration, made of the settings.
+"""Build the configuration of the ``--lan`` gateway (Caddy) from the settings.
 
 The upstreams are fixed. A request is matched by its raw target, as the client sent it, against the list of what pages
 and programs need; whatever is not on the list gets 404, and a target that is not a plain path with a query gets 400.
@@ -29,7 +29,7 @@ APP_PATHS = (
     r"_stcore/health", r"_stcore/host-config", rf"_stcore/bidi-components/{_BELOW}",
     r"oauth2callback", rf"login(?:/{_BELOW})?", rf"gate/{_BELOW}",
 )  # fmt: skip
-"""Of the app, beside its pages: Streamlit's front end asks for the first eight, the login for the rest."""
+"""Paths of the app besides its pages: Streamlit's front end requests the first eight, the login the rest."""
 APP_UPLOADS = rf"_stcore/upload_file/{_BELOW}"
 APP_WEBSOCKETS = r"_stcore/stream"
 API_PATHS = (
@@ -61,7 +61,7 @@ AWAY = "The service does not answer at the moment. Try again in a few seconds."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long a client may take, in seconds.
+    """Timeouts of a client, in seconds.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Timeouts:
 
 
 def page_names(folder: Path = PROJECT_DIR / "streamlit_apps" / "pages") -> list[str]:
-    """Return the names of the app's pages as they stand in an address."""
+    """Return the names of the app's pages as they occur in an address."""
     return sorted(re.sub(r"^\d+_", "", path.stem) for path in folder.glob("*.py"))
 
 
@@ -119,7 +119,7 @@ def configuration(settings: Settings, home: Path, timeouts: Timeouts | None = No
 
 
 def _log() -> Json:
-    """Warnings only, and nothing of the request: tokens stand in queries, and sessions in paths."""
+    """Log warnings only, and nothing of the request: queries contain tokens, and paths contain sessions."""
     return {
         "writer": {"output": "stderr"},
         "level": "WARN",
@@ -129,7 +129,7 @@ def _log() -> Json:
 
 
 def _end_with_a_body() -> Json:
-    """Return the route that lets no connection go on after a request with a body.
+    """Return the route that closes the connection after a request with a body.
 
     What is left of a body, when a service answers before it has read it, can then never be taken for the next request,
     whatever the proxy forgets to read: Caddy 2.11.7 does so (docs/decisions/gateway.md).

@@ -1,4 +1,4 @@
-"""The LAN address: what ``--lan`` adds to the settings of every service."""
+"""LAN address: settings that ``--lan`` adds to every service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OUTSIDE = ("203.0.113.1", 9)
 
 
 def with_lan(settings: Settings) -> tuple[Settings, dict[str, str]]:
-    """Return the settings of a platform that serves the LAN, and what its services' environment needs for that.
+    """Return the settings of a platform that serves the LAN, and the additions to its services' environment.
 
     The certificate is made, unless ``TLS_CERT`` names one. ``PUBLIC_APP_URL`` and ``PUBLIC_API_URL`` stay as they are
     when they are set: a name that a router knows, for instance.

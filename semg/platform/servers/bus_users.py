@@ -1,6 +1,6 @@
-"""Who may say what on the bus: one user per service, with the subjects that the service needs and no others.
+"""Users of the bus: one per service, with the subjects that the service needs and no others.
 
-A user may do nothing that is not listed. JetStream is asked over subjects too (``$JS.API.…``), so that this is also the
+A user may do nothing that is not listed. JetStream is controlled over subjects too (``$JS.API.…``), so this is also the
 list of who may make, read and change which stream; answers come to an inbox whose prefix is the service's own. The app
 has no user: it has no connection to the bus.
 """
@@ -41,7 +41,7 @@ class BusUser:
 def users_of(settings: Settings) -> list[BusUser]:
     """Return the users that the settings name beside ``NATS_USER``, which may do everything.
 
-    A service whose settings give no credentials of its own works as ``NATS_USER`` and is not listed.
+    A service without credentials in the settings works as ``NATS_USER`` and is not listed.
     """
     common = settings.nats_credentials(None)
     made = []

@@ -22,7 +22,7 @@ def postmaster_pid(data: Path) -> int | None:
 
 
 def end_stale(data: Path, grace_s: float = 20.0) -> None:
-    """End whatever runs on this cluster, and drop a pid file that names something else.
+    """End all server processes on this cluster, and remove a pid file that names another process.
 
     A server that was killed leaves its children behind for a moment (for as long as their query, at worst); no
     new server can start beside them.

@@ -1,4 +1,4 @@
-"""What the embedded servers share: ports, waiting for readiness, an account that is not root."""
+"""Common functions of the embedded servers: ports, waiting for readiness, an account that is not root."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def unprivileged() -> dict[str, object]:
 
 
 def hand_over(path: Path) -> None:
-    """Hand a file or a folder with all in it to ``account()`` when this process is root."""
+    """Change the owner of a file or a folder tree to ``account()`` when this process is root."""
     if os.geteuid() != 0:
         return
     own = account()
@@ -138,7 +138,7 @@ def hand_over(path: Path) -> None:
 
 
 def reachable_by_others(path: Path) -> bool:
-    """Return whether every folder above the path lets other users through."""
+    """Return whether other users can traverse every folder above the path."""
     return all(folder.stat().st_mode & 0o001 for folder in path.resolve().parents)
 
 
@@ -153,7 +153,7 @@ def usable_by_others(folder: Path) -> bool:
 
 
 def open_to_others(folder: Path) -> None:
-    """Let other users read all in a folder, whatever the umask or the copied file said."""
+    """Make everything in a folder readable by other users, whatever the umask or the copied modes."""
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             mode = path.stat().st_mode
@@ -171,7 +171,7 @@ def make_passable(folder: Path, below: Path) -> None:
 
 
 def copy_once(source: Path, target: Path) -> None:
-    """Copy a folder unless a complete copy is there; a copy cut short is made anew."""
+    """Copy a folder unless a complete copy is there; a copy cut short is recreated."""
     if target.exists():
         return
     partial = target.with_name(target.name + f".partial-{os.getpid()}")

@@ -74,7 +74,7 @@ def write_config(
     """Write the server's configuration, readable by its owner only.
 
     ``user`` may use every subject, each of ``users`` its own ones only. With ``health_password`` there is one more, who
-    may ask whether the server is well and nothing else (``is_healthy``). There is no monitoring port: it would tell
+    may only query the server's health (``is_healthy``). There is no monitoring port: it would tell
     everybody on this machine who is connected, from where, and to which subjects.
 
     ``sync_always`` makes the journal survive a power cut; at one message per flush its cost was not measurable.
@@ -132,48 +132,48 @@ def start(config: Path, port: int, log: Path, *, environment: Mapping[str, str] 
 
 
 def is_healthy(port: int, password: str) -> bool:
-    """Return whether a server on this machine takes messages, by its own account.
+    """Return whether a server on this machine reports that it accepts messages.
 
     A server whose disk ran full refuses a stream's messages until it is started again, however much is free then.
 
     Parameters
     ----------
     password
-        What ``write_config`` was given as ``health_password``.
+        The ``health_password`` passed to ``write_config``.
     """
     hello = {"user": HEALTH_USER, "pass": password, "verbose": False, "pedantic": False, "name": "supervisor"}
     said = f"CONNECT {json.dumps(hello)}\r\nSUB {_HEALTH_INBOX} 1\r\nPUB {_HEALTH_SUBJECT} {_HEALTH_INBOX} 0\r\n\r\n"
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=HEALTH_TIMEOUT_S) as client:
             client.sendall(said.encode())
-            with client.makefile("rb") as heard:
-                return _reads_well(heard)
+            with client.makefile("rb") as replies:
+                return _reads_well(replies)
     except OSError:
         return False
 
 
-def _reads_well(heard: BinaryIO) -> bool:
+def _reads_well(replies: BinaryIO) -> bool:
     """Return whether the server's answer says so; the client library leaves its sockets open when it is refused."""
-    while line := heard.readline(MAX_LINE_BYTES):
+    while line := replies.readline(MAX_LINE_BYTES):
         if line.startswith(b"-ERR"):
             return False
         if line.startswith(b"MSG "):
             n_bytes = int(line.split()[-1])
             try:
-                return bool(json.loads(heard.read(n_bytes))["data"]["status_code"] == 200)
+                return bool(json.loads(replies.read(n_bytes))["data"]["status_code"] == 200)
             except (ValueError, KeyError, TypeError):
                 return False
     return False
 
 
 def _health_account(password: str) -> list[str]:
-    """Return the system account, with a user who may ask one question."""
+    """Return the system account, with a user who may send one request."""
     user = BusUser(HEALTH_USER, password, (_HEALTH_SUBJECT,), (_HEALTH_INBOX,))
     return [f"accounts {{ SYS: {{ users: [ {_restricted(user)} ] }} }}", "system_account: SYS"]
 
 
 def _answers(port: int) -> bool:
-    """Return whether the server greets, which it does once JetStream has recovered."""
+    """Return whether the server sends its greeting, which it does once JetStream has recovered."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as client:
             return client.recv(5) == b"INFO "

@@ -105,7 +105,7 @@ def start(
     durable: bool = True,
     environment: Mapping[str, str] | None = None,
 ) -> PostgresServer:
-    """Make the cluster unless it is there, start the server on 127.0.0.1, and make the database and its roles.
+    """Create the cluster if necessary, start the server on 127.0.0.1, and create the database and its roles.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def _spawn(command: list[str], log: Path, environment: Mapping[str, str] | None)
 
 
 def _check_access(data: Path) -> None:
-    """Make sure that the account which runs the server owns the cluster and reaches it."""
+    """Ensure that the account which runs the server owns the cluster and can reach it."""
     owner = data.stat().st_uid
     if os.geteuid() == 0:
         if data.is_relative_to(ROOT_HOME):
@@ -222,7 +222,7 @@ def _check_access(data: Path) -> None:
 
 
 def _answers(server: PostgresServer) -> bool:
-    """Return whether the server takes connections, whoever it lets in."""
+    """Return whether the server accepts connections, regardless of credentials."""
     try:
         _connect(server, "postgres").close()
     except psycopg2.OperationalError as exc:

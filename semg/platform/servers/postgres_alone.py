@@ -1,4 +1,4 @@
-"""The files of an embedded PostgreSQL that does not run: made, and given their roles.
+"""Create the files of an embedded PostgreSQL that does not run, and its roles.
 
 ``postgres --single`` works on a cluster's files as its superuser, without a server and without a password.
 """
@@ -32,7 +32,7 @@ def give_roles(
     foreign: Sequence[str],
     environment: Mapping[str, str] | None,
 ) -> None:
-    """Make the roles of a cluster that does not run, and hand what an earlier superuser owned to the owner."""
+    """Create the roles of a cluster that does not run, and reassign an earlier superuser's objects to the owner."""
     run_alone(folder, data, "postgres", postgres_roles.role_script(owner, service), environment)
     for name in foreign:
         run_alone(folder, data, name, postgres_roles.ownership_script(owner[0]), environment)
@@ -57,10 +57,10 @@ def run_alone(folder: Path, data: Path, database: str, script: str, environment:
         env=environment,
         **embedded.unprivileged(),  # type: ignore[call-overload]
     )
-    told = done.stderr.decode("utf-8", "replace")
-    refused = [line for line in told.splitlines() if re.search(r"\b(ERROR|FATAL|PANIC):", line)]
+    output = done.stderr.decode("utf-8", "replace")
+    refused = [line for line in output.splitlines() if re.search(r"\b(ERROR|FATAL|PANIC):", line)]
     if done.returncode != 0 or refused:
-        raise PlatformError(f"PostgreSQL in {data} cannot be given its roles: {(refused or [told.strip()])[0]}")
+        raise PlatformError(f"PostgreSQL in {data} cannot be given its roles: {(refused or [output.strip()])[0]}")
 
 
 def initialise(
@@ -70,7 +70,7 @@ def initialise(
     service: Login | None,
     environment: Mapping[str, str] | None,
 ) -> None:
-    """Make the cluster beside its place and move it there: one that was cut short is never taken for a whole one."""
+    """Create the cluster at a temporary path and rename it, so that an incomplete one is never used."""
     data.parent.mkdir(parents=True, exist_ok=True)
     partial = data.with_name(data.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

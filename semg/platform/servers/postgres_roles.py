@@ -2,7 +2,7 @@
 
 Neither is a superuser. The cluster's own superuser (``semg_bootstrap``) may not log in: what only a superuser can do is
 done while the server is down, in its single-user mode, which asks for no password because it needs the cluster's files
-(``db/cluster_roles.sql``, ``db/cluster_ownership.sql``). What the services' role may do stands in ``db/grants.sql``.
+(``db/cluster_roles.sql``, ``db/cluster_ownership.sql``). The rights of the services' role are in ``db/grants.sql``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Login = tuple[str, str]
 
 
 class Missing(enum.Enum):
-    """What a cluster lacks of the roles that the settings name."""
+    """Roles of the settings that a cluster lacks."""
 
     NOTHING = enum.auto()
     SERVICE = enum.auto()
@@ -36,7 +36,7 @@ class Missing(enum.Enum):
 
 
 def find_missing(connect: Connect, owner: Login, service: Login | None, database: str) -> Missing:
-    """Return what has to be changed before the platform can use a cluster.
+    """Return the changes that are needed before the platform can use a cluster.
 
     Raises
     ------
@@ -44,10 +44,10 @@ def find_missing(connect: Connect, owner: Login, service: Login | None, database
         The server lets neither owner nor services in.
     """
     try:
-        standing = _look(connect, owner, database)
+        standing = _find_standing(connect, owner, database)
     except psycopg2.OperationalError:
         # Of an earlier version: the services were the superuser, and there was no owner.
-        if service is None or not _look(connect, service, database).is_superuser:
+        if service is None or not _find_standing(connect, service, database).is_superuser:
             raise
         return Missing.OWNER
     if standing.is_superuser or not standing.owns:
@@ -81,14 +81,14 @@ def is_let_in(connect: Connect, login: Login) -> bool:
 
 
 def role_script(owner: Login, service: Login | None) -> str:
-    """Return what gives a cluster its roles, with the settings' passwords; all of it or nothing."""
+    """Return the script that creates a cluster's roles with the settings' passwords, all or nothing."""
     user, password = service or ("", "")
     values = {"owner": owner[0], "owner_password": owner[1], "service": user, "service_password": password}
     return _settings(values) + (_FOLDER / "cluster_roles.sql").read_text(encoding="utf-8")
 
 
 def ownership_script(owner: str) -> str:
-    """Return what gives a database and all in it that the cluster's superuser made to its owner."""
+    """Return the script that reassigns a database and the superuser's objects in it to the owner."""
     return _settings({"owner": owner}) + (_FOLDER / "cluster_ownership.sql").read_text(encoding="utf-8")
 
 
@@ -97,7 +97,7 @@ def _settings(values: dict[str, str]) -> str:
 
 
 def _literal(text: str) -> str:
-    """Return a text as it stands in a statement of the single-user mode, which ends one at an empty line."""
+    """Quote a text for a statement of the single-user mode, which ends a statement at an empty line."""
     if not text.isprintable():
         raise PlatformError(
             "POSTGRES_USER and the passwords of the embedded server need printable characters: change them in .env"
@@ -105,7 +105,7 @@ def _literal(text: str) -> str:
     return "E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _look(connect: Connect, login: Login, database: str) -> Standing:
+def _find_standing(connect: Connect, login: Login, database: str) -> Standing:
     connection = connect(*login)
     try:
         return cluster_roles.get_standing(connection, database)

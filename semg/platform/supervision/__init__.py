@@ -1,1 +1,1 @@
-"""The supervisor: every server and service started, watched, started again."""
+"""The supervisor: starts, monitors and restarts every server and service."""

@@ -1,4 +1,4 @@
-"""How each supervised process is started: the embedded servers and the services."""
+"""Start each supervised process: the embedded servers and the services."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ NATS_SPARE_BYTES = 64 << 20
 
 
 class Launcher:
-    """Makes the units of an installation.
+    """Creates the units of an installation.
 
     Attributes
     ----------
     clock_offset_ns
-        The platform's clock, as every started process is told.
+        The platform's clock, passed to every started process.
 
     Parameters
     ----------
     installation
         The id that every started process carries.
     workers
-        Where the units start and look at their processes.
+        Threads in which the units start and check their processes.
     """
 
     def __init__(self, settings: Settings, installation: str, workers: ThreadPoolExecutor) -> None:
@@ -183,8 +183,8 @@ class Launcher:
 
     def _environment(self, name: str) -> dict[str, str]:
         marks = {identity.INSTALLATION_VARIABLE: self._installation, identity.SERVICE_VARIABLE: name}
-        told = {CLOCK_VARIABLE: str(self.clock_offset_ns)} | lan_address.environment(self._settings)
-        return child_environment(**marks, **told)
+        passed = {CLOCK_VARIABLE: str(self.clock_offset_ns)} | lan_address.environment(self._settings)
+        return child_environment(**marks, **passed)
 
     def _log(self, name: str) -> Path:
         return self._settings.log_dir / f"{name}.log"

@@ -1,4 +1,4 @@
-"""Which services there are: one table."""
+"""The table of services."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from semg.settings import PROJECT_DIR, Settings, reachable
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How a service is started, and how one knows that it is ready.
+    """How a service is started, and how its readiness is determined.
 
     Attributes
     ----------

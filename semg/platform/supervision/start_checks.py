@@ -1,4 +1,4 @@
-"""What can be known before anything is started: settings, folders, ports, named servers.
+"""Checks before anything is started: settings, folders, ports, named servers.
 
 Every check raises PlatformError with one sentence that names the setting to change.
 """
@@ -30,7 +30,7 @@ LOG_NAMES = ("supervisor", "pip", "postgres", "nats", "gateway", "demo_stream")
 
 
 def check_folders(settings: Settings) -> None:
-    """Make ``DATA_DIR`` and ``LOG_DIR``, and see that they can be written and that the disk has room."""
+    """Create ``DATA_DIR`` and ``LOG_DIR``, and check that they are writable and that the disk has space."""
     for name, folder in (("DATA_DIR", settings.data_dir), ("LOG_DIR", settings.log_dir)):
         try:
             folder.mkdir(mode=0o700 if name == "LOG_DIR" else 0o777, parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def check_folders(settings: Settings) -> None:
 
 
 def close_logs(settings: Settings) -> None:
-    """Close the logs of earlier versions to other users; the folder too, where it is the project's own.
+    """Restrict the logs of earlier versions to their owner; the folder too, where it is the project's own.
 
     A folder that ``LOG_DIR`` names may be shared with other programs, such as ``/var/log``.
     """
@@ -74,7 +74,7 @@ def close_logs(settings: Settings) -> None:
 
 
 def check_tls(settings: Settings) -> None:
-    """See that certificate and key are both named and readable."""
+    """Check that certificate and key are both named and readable."""
     if bool(settings.tls_cert) != bool(settings.tls_key):
         raise PlatformError("TLS_CERT and TLS_KEY belong together: set both in .env, or neither")
     for name, path in (("TLS_CERT", settings.tls_cert), ("TLS_KEY", settings.tls_key)):
@@ -83,14 +83,14 @@ def check_tls(settings: Settings) -> None:
 
 
 def check_provider(settings: Settings) -> None:
-    """See that what belongs to a login by a provider is there as a whole."""
+    """Check that the settings of a login by a provider are complete."""
     given = (settings.oidc_metadata_url, settings.oidc_client_id, settings.oidc_client_secret.get_secret_value())
     if any(given) and not all(given):
         raise PlatformError("OIDC_METADATA_URL, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET belong together: set all or none")
 
 
 def check_ports(settings: Settings) -> None:
-    """See that every port that the platform listens on is free, and that no two settings name the same one."""
+    """Check that every port that the platform listens on is free, and that no two settings name the same one."""
     tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
     wanted = [
         ("API", settings.api_host, settings.api_port, tcp),
@@ -117,7 +117,7 @@ def check_ports(settings: Settings) -> None:
 
 
 def check_named_servers(settings: Settings) -> None:
-    """See that the servers that the settings name can be reached and let us in."""
+    """Check that the servers named in the settings are reachable and accept the credentials."""
     if not settings.embedded_postgres:
         _check_postgres(settings)
     if not settings.embedded_nats:
@@ -157,7 +157,7 @@ def _check_postgres_user(settings: Settings, user: str, password: str) -> None:
 
 
 async def _check_nats(settings: Settings) -> None:
-    """See that every user of the bus is let in, and that JetStream is there for the one who makes the journal."""
+    """Check that every user of the bus can log in, and that the journal's creator can use JetStream."""
     users = {settings.nats_credentials(service) for service in (None, *NATS_SERVICES)}
     journal = settings.nats_credentials("udpserver")
     for user, password in sorted(users):

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 0.1
 ROTATE_EVERY_S = 2.0
 EXPIRE_EVERY_S = 3600.0
-"""Databases that a restore put aside are looked for, the first time when everything was started."""
+"""Interval of the search for databases kept aside by restores, the first time after everything was started."""
 
 
 SERVICE_FILES = 4 * OPEN_FILES
@@ -37,7 +37,7 @@ SERVICE_FILES = 4 * OPEN_FILES
 
 
 def allow_files() -> None:
-    """Let this process, and every service that it starts, have ``SERVICE_FILES`` open files where the system allows it.
+    """Raise the limit of open files of this process and its services to ``SERVICE_FILES``, as far as the system allows.
 
     The usual limit of 1,024 is less than the gateway passes on: who held its connections open would shut the API and
     the app for everybody on this machine too.
@@ -51,7 +51,7 @@ def allow_files() -> None:
 
 
 class Supervisor:
-    """Starts everything, starts again what ends, and stops everything.
+    """Starts all units, restarts those that end, and stops all.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ class Supervisor:
         self._stop_asked = self._reload_asked = False
 
     def run(self) -> int:
-        """Supervise until SIGTERM or SIGINT; SIGHUP starts at once what waits, and reads the extra services.
+        """Supervise until SIGTERM or SIGINT; SIGHUP starts waiting units at once, and reloads the extra services.
 
         Returns
         -------
         int
-            0 after a stop that was asked for, 1 if the servers or the schema could not be started.
+            0 after a requested stop, 1 if the servers or the schema could not be started.
         """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
@@ -114,7 +114,7 @@ class Supervisor:
             self._stop_asked = True
 
     def _turn(self) -> None:
-        """One round: every unit takes a step, the state is written if it changed."""
+        """Run one iteration: every unit takes a step, the state is written if it changed."""
         time.sleep(TICK_S)
         if self._reload_asked and self._phase == "running":
             self._reload_asked = False
@@ -143,7 +143,7 @@ class Supervisor:
                     raise PlatformError(str(unit.failure)) from unit.failure
 
     def _match_services(self) -> None:
-        """Start what is in the table or among the extra services and is not here, stop what is there no more."""
+        """Start the missing units of the table and the extra services, and stop removed ones."""
         self._matched += 1
         wanted = {service.name: service for service in services.load(services.extra_file(self._settings))}
         wanted |= {service.name: service for service in self._table}
@@ -208,7 +208,7 @@ class Supervisor:
             )  # fmt: skip
 
     def _expire_databases(self) -> None:
-        """Remove what restores put aside; the services' role could not."""
+        """Remove databases kept aside by restores, which the services' role cannot."""
         try:
             earlier_databases.remove_earlier(self._settings, datetime.now(UTC))
         except SemgError as exc:

@@ -1,4 +1,4 @@
-"""One supervised process: started, watched, started again after a crash, stopped."""
+"""One supervised process: start, monitoring, restart after a crash, stop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STUCK_AFTER_S = 3.0
 
 
 class Unit:
-    """A service or an embedded server in the supervisor's hands.
+    """A service or an embedded server under supervision.
 
     ``step`` never blocks: starting (which first ends what an earlier process left) and looking whether it is
     ready happen on ``workers``. All methods belong to the supervisor's thread.
@@ -34,12 +34,11 @@ class Unit:
     launch
         Starts the process; raises PlatformError or OSError if it cannot.
     probe
-        Tells whether it is ready.
+        Returns whether it is ready.
     clean
         Ends what the process left behind.
     stuck
-        Tells of a process that has been unready for ``STUCK_AFTER_S`` whether it must be ended; none ever is when
-        this is not given.
+        Returns whether a process that has been unready for ``STUCK_AFTER_S`` must be ended; by default none is.
     delay_s, delay_max_s
         Pause before the first restart and the longest pause; it doubles from crash to crash, and begins anew
         once the process was ready for a minute.
@@ -84,7 +83,7 @@ class Unit:
         return self._state
 
     def status(self) -> UnitStatus:
-        """Return what others may know."""
+        """Return the published status."""
         return UnitStatus(
             name=self.name,
             state=self._state,
@@ -105,7 +104,7 @@ class Unit:
             self._begin()
 
     def step(self) -> None:
-        """Take notice of what has happened since the last call, and do what is due."""
+        """Process the events since the last call, and take due actions."""
         if self._launching is not None:
             if self._launching.done():
                 self._launched(self._launching)
@@ -114,12 +113,12 @@ class Unit:
             if code is not None:
                 self._ended(describe_exit(code))
             else:
-                self._look()
+                self._check()
         elif self._state == "waiting" and self._clock() >= self._retry_at:
             self._begin()
 
     def stop(self) -> None:
-        """Stop the process and what it left; blocks for at most the grace and a moment."""
+        """Stop the process and its leftovers; blocks for little more than the grace period."""
         if self._launching is not None:
             try:
                 self._process = self._launching.result()
@@ -159,7 +158,7 @@ class Unit:
         self._enter("starting")
         logger.info("%s started, pid %d", self.name, self._process.pid)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = self._clock()
         if self._probing is None:
             if now >= self._probe_at:
@@ -222,17 +221,19 @@ def url_answers(url: str, timeout_s: float = 3.0) -> bool:
 
     A certificate is not checked: it belongs to the public name, and the connection does not leave the machine.
     """
-    parts = urlsplit(url)
+    address = urlsplit(url)
     connection: http.client.HTTPConnection
-    if parts.scheme == "https":
+    if address.scheme == "https":
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout_s, context=context)
+        connection = http.client.HTTPSConnection(
+            address.hostname or "", address.port, timeout=timeout_s, context=context
+        )
     else:
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=timeout_s)
     try:
-        connection.request("GET", parts.path or "/")
+        connection.request("GET", address.path or "/")
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False

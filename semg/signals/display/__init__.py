@@ -1,1 +1,1 @@
-"""Long signals as a screen can show them: decimated, summarised, as a spectrum."""
+"""Display of long signals: decimation, summaries, spectra."""

@@ -1,4 +1,4 @@
-"""A long signal as a screen can show it: lowest and highest value of every pixel column, and where it has gaps."""
+"""Decimate a long signal for the screen: minimum and maximum of every pixel column, and the gaps."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ GAP_PERIODS = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecimatedSignal:
-    """A signal ready to be drawn as lines.
+    """A decimated signal, ready to be plotted as lines.
 
     Attributes
     ----------
     server_us
-        int64 ``(m,)``, growing.
+        int64 ``(m,)``, increasing.
     values
         float32 ``(m, n_channels)``; a row of NaN breaks the lines at a gap.
     gaps
-        ``(from_us, to_us)`` of the places without samples, however short.
+        ``(from_us, to_us)`` of the intervals without samples, however short.
     rms, low, high
         float64 ``(n_channels,)`` of all samples; RMS is about the mean.
     n_samples
-        How many samples stand behind it.
+        Number of samples before decimation.
     """
 
     server_us: NDArray[np.int64]
@@ -43,19 +43,19 @@ class DecimatedSignal:
 def decimate(
     blocks: Sequence[Block], rate_hz: float, since_us: int, until_us: int, n_columns: int
 ) -> DecimatedSignal | None:
-    """Return blocks in time order as at most ``2 · n_columns`` points and the breaks of gaps; None without samples.
+    """Decimate blocks in time order to at most ``2 · n_columns`` points and the breaks of gaps; None without samples.
 
-    No peak is lost: each column of the picture keeps its lowest and its highest value. A signal that has no more
-    samples than that is given whole.
+    No peak is lost: each column of the picture keeps its minimum and its maximum. A signal that has no more samples
+    than that is returned whole.
 
     Parameters
     ----------
     blocks
-        Of one number of channels, without late ones.
+        With equal numbers of channels, without late ones.
     rate_hz
         Nominal rate; a step of more than 1.5 periods is a gap.
     since_us, until_us
-        What the columns divide.
+        Interval that the columns divide.
     """
     if not blocks:
         return None
@@ -82,7 +82,7 @@ def _columns(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     width_us = max(1, until_us - since_us) / n_columns
     column = np.clip(((times - since_us) / width_us).astype(np.int64), 0, n_columns - 1)
-    # A step back of the clock fit between two blocks must not open an earlier column again.
+    # A backward step of the clock fit between two blocks must not reopen an earlier column.
     column = np.maximum.accumulate(column)
     first = np.flatnonzero(np.r_[True, np.diff(column) > 0])
     last = np.r_[first[1:], len(column)] - 1
@@ -97,15 +97,15 @@ def _columns(
 def broken(
     shown_us: NDArray[np.int64], shown: NDArray[np.float32], gaps: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Put a row of NaN into every gap that lies between two points."""
+    """Insert a row of NaN into every gap between two points."""
     if not gaps:
         return shown_us, shown
     begins = np.array([begin for begin, _ in gaps], np.int64)
     ends = np.array([end for _, end in gaps], np.int64)
-    place = np.searchsorted(shown_us, ends, side="left")
-    inside = place < len(shown_us)
-    place, begins, ends = place[inside], begins[inside], ends[inside]
-    apart = np.r_[True, np.diff(place) > 0] if len(place) else np.zeros(0, bool)
-    place, middles = place[apart], ((begins + ends) // 2)[apart]
-    rows = np.full((len(place), shown.shape[1]), np.nan, np.float32)
-    return np.insert(shown_us, place, middles), np.insert(shown, place, rows, axis=0)
+    index = np.searchsorted(shown_us, ends, side="left")
+    inside = index < len(shown_us)
+    index, begins, ends = index[inside], begins[inside], ends[inside]
+    distinct = np.r_[True, np.diff(index) > 0] if len(index) else np.zeros(0, bool)
+    index, middles = index[distinct], ((begins + ends) // 2)[distinct]
+    rows = np.full((len(index), shown.shape[1]), np.nan, np.float32)
+    return np.insert(shown_us, index, middles), np.insert(shown, index, rows, axis=0)

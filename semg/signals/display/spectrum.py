@@ -1,10 +1,9 @@
-"""How the power of a signal is spread over frequencies."""
+"""Power spectral density of signals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +22,9 @@ class Spectrum:
     density
         float64 ``(k, n_channels)``, in the sensor's unit squared per hertz.
     median_hz
-        float64 ``(n_channels,)``: half of the power lies below it; it falls with fatigue.
+        float64 ``(n_channels,)``: median frequency, which decreases with fatigue.
     n_pieces
-        How many pieces were averaged.
+        Number of segments averaged.
     """
 
     frequency_hz: NDArray[np.float64]
@@ -35,30 +34,29 @@ class Spectrum:
 
 
 def spectrum(runs: Sequence[NDArray[np.float32]], rate_hz: float) -> Spectrum | None:
-    """Return the averaged spectrum of unbroken runs of samples; None when none lasts a second.
+    """Return the averaged spectrum of runs of samples without gaps; None when none lasts a second.
 
-    Pieces of one second with a Hann window that overlap by half (Welch, 1967).
+    Segments of one second with a Hann window that overlap by half (Welch, 1967).
 
     Parameters
     ----------
     runs
         float32 ``(n, n_channels)`` each.
     """
+    from scipy.signal import welch  # half a second and 76 MiB, for who looks at a spectrum only
+
     length = round(PIECE_S * rate_hz)
-    window = np.hanning(length)[:, None]
-    scale = 2.0 / (rate_hz * float((window**2).sum()))
-    total: NDArray[np.floating[Any]] | None = None
-    n_pieces = 0
+    step = max(1, length // 2)
+    found, n_pieces = [], []
     for run in runs:
-        for start in range(0, len(run) - length + 1, max(1, length // 2)):
-            piece = run[start : start + length].astype(np.float64)
-            power = np.abs(np.fft.rfft((piece - piece.mean(axis=0)) * window, axis=0)) ** 2 * scale
-            total = power if total is None else total + power
-            n_pieces += 1
-    if total is None:
+        if len(run) >= length:
+            wide = run.astype(np.float64)
+            found.append(welch(wide, rate_hz, np.hanning(length), noverlap=length - step, axis=0))
+            n_pieces.append((len(run) - length) // step + 1)
+    if not found:
         return None
-    density = total[1:].astype(np.float64) / n_pieces
-    frequency_hz = np.fft.rfftfreq(length, 1 / rate_hz)[1:].astype(np.float64)
+    frequency_hz = found[0][0][1:]
+    density = np.average([density[1:] for _, density in found], axis=0, weights=n_pieces)
     share = np.cumsum(density, axis=0)
     middle = np.argmax(share >= 0.5 * share[-1:], axis=0)
-    return Spectrum(frequency_hz=frequency_hz, density=density, median_hz=frequency_hz[middle], n_pieces=n_pieces)
+    return Spectrum(frequency_hz=frequency_hz, density=density, median_hz=frequency_hz[middle], n_pieces=sum(n_pieces))

@@ -1,4 +1,4 @@
-"""A long signal in bins of a fifth of a second: what a picture of hours needs, without reading every sample again."""
+"""Summarise a long signal in bins of a fifth of a second, to display hours without reading every sample again."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Summary:
     Attributes
     ----------
     bin_us
-        int64 ``(m,)``: server time at which each bin begins, a multiple of ``BIN_US``, growing.
+        int64 ``(m,)``: server time at which each bin begins, a multiple of ``BIN_US``, increasing.
     count
         int32 ``(m,)``: samples in the bin.
     low, high, mean, variance
         float32 ``(m, n_channels)``; the variance is about the bin's mean.
     gaps
-        ``(from_us, to_us)`` of the places without samples.
+        ``(from_us, to_us)`` of the intervals without samples.
     first_us, last_us
         Server time of the first and of the last sample.
     """
@@ -50,12 +50,12 @@ class Summary:
 
     @property
     def n_samples(self) -> int:
-        """How many samples stand behind it."""
+        """Number of samples summarised."""
         return int(self.count.sum())
 
 
 def summarise(blocks: Sequence[Block], n_channels: int, rate_hz: float) -> Summary | None:
-    """Return blocks in time order in bins; late ones and those of another number of channels are left out."""
+    """Return blocks in time order in bins; late ones and those with another number of channels are ignored."""
     usual = [block for block in blocks if not block.late and block.samples.shape[1] == n_channels]
     if not usual:
         return None
@@ -84,30 +84,30 @@ def summarise(blocks: Sequence[Block], n_channels: int, rate_hz: float) -> Summa
     )
 
 
-def join(parts: Sequence[Summary], rate_hz: float) -> Summary | None:
-    """Return summaries that follow one another as one; a gap between two of them is told."""
-    if not parts:
+def join(summaries: Sequence[Summary], rate_hz: float) -> Summary | None:
+    """Concatenate consecutive summaries; a gap between two of them is recorded."""
+    if not summaries:
         return None
     gaps: list[tuple[int, int]] = []
-    for index, part in enumerate(parts):
-        if index and part.first_us - parts[index - 1].last_us > GAP_PERIODS * 1e6 / rate_hz:
-            gaps.append((parts[index - 1].last_us, part.first_us))
-        gaps += part.gaps
+    for index, each in enumerate(summaries):
+        if index and each.first_us - summaries[index - 1].last_us > GAP_PERIODS * 1e6 / rate_hz:
+            gaps.append((summaries[index - 1].last_us, each.first_us))
+        gaps += each.gaps
     return Summary(
-        np.concatenate([part.bin_us for part in parts]),
-        np.concatenate([part.count for part in parts]),
-        np.concatenate([part.low for part in parts]),
-        np.concatenate([part.high for part in parts]),
-        np.concatenate([part.mean for part in parts]),
-        np.concatenate([part.variance for part in parts]),
+        np.concatenate([summary.bin_us for summary in summaries]),
+        np.concatenate([summary.count for summary in summaries]),
+        np.concatenate([summary.low for summary in summaries]),
+        np.concatenate([summary.high for summary in summaries]),
+        np.concatenate([summary.mean for summary in summaries]),
+        np.concatenate([summary.variance for summary in summaries]),
         tuple(gaps),
-        parts[0].first_us,
-        parts[-1].last_us,
+        summaries[0].first_us,
+        summaries[-1].last_us,
     )
 
 
 def draw(summary: Summary, since_us: int, until_us: int, n_columns: int) -> DecimatedSignal | None:
-    """Return the bins that reach into a time as at most ``2 · n_columns`` points; None without samples.
+    """Decimate the bins that overlap a time range to at most ``2 · n_columns`` points; None without samples.
 
     A bin at an edge counts as a whole: figures are off by a fifth of a second at most.
     """
@@ -156,7 +156,7 @@ def to_bytes(summary: Summary, start_us: int) -> bytes:
 
 
 def from_bytes(content: bytes | memoryview) -> Summary:
-    """Return what ``to_bytes`` made.
+    """Decode the bytes of ``to_bytes``.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""A classifier at work: its weights, the forward pass, adaptation, decisions. No training, no torch."""
+"""Classifiers in use: weights, the forward pass, adaptation, decisions. No training, no torch."""

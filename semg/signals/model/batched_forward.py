@@ -1,7 +1,7 @@
-"""Windows of many people's classifiers in one pass: what every classifier does alike is done once for all.
+"""Run windows of many people's classifiers in one pass: operations without weights are done once for all.
 
 Scaling, features and the unfolding of the convolutions run over all windows at once; only the products with a person's
-own weights are a call for each person. Stacking the weights would copy 146 kB a window, which costs more.
+own weights need a call for each person. Stacking the weights would copy 146 kB per window, which costs more.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ Weights = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A classifier with its weights laid out for a pass of many.
+    """A classifier with its weights arranged for batched passes.
 
     Attributes
     ----------
     batch_key
-        Classifiers for which this is equal can go in one pass.
+        Batch key: classifiers with equal keys can share a pass.
     small
-        Offset and gain of the scaling, mix and biases of the convolutions, one behind the other.
+        Concatenated offset and gain of the scaling, ensemble weights and biases of the convolutions.
     convolutions
         Weights ``(width * inputs, outputs)`` of each layer.
     linear, dense, head
         Steps of the discriminant, of the dense branch, and the network's last one.
     centre
-        What is taken from the features, ``(F,)``.
+        Subtracted from the features, ``(F,)``.
     """
 
     classifier: Classifier
@@ -55,7 +55,7 @@ class Member:
 
     @property
     def n_bytes(self) -> int:
-        """What its arrays take, the classifier's own included."""
+        """Memory of its arrays in bytes, the classifier's own included."""
         kept = {id(array): array.nbytes for array in self.classifier.arrays.values()}
         own = [self.small, *(array for step in self.linear for array in step)]
         return sum(kept.values()) + sum(array.nbytes for array in own)
@@ -66,24 +66,24 @@ class _Run:
     """Neighbouring windows of one classifier."""
 
     member: Member
-    part: slice
+    rows: slice
 
 
 def prepare(classifier: Classifier) -> Member:
-    """Lay a classifier's weights out; they are shared with it where they can be."""
+    """Arrange a classifier's weights for batched products; they are shared with it where possible."""
     arrays, layers = classifier.arrays, _layers(classifier)
-    pieces = [arrays["scale_offset"], arrays["scale_gain"], arrays["mix"]]
-    pieces += [arrays[f"conv{layer}_bias"] for layer in range(len(layers))]
+    chunks = [arrays["scale_offset"], arrays["scale_gain"], arrays["mix"]]
+    chunks += [arrays[f"conv{layer}_bias"] for layer in range(len(layers))]
     shape = (len(classifier.channels), classifier.window.window_samples)
     spectral = tuple((name, *arrays[name].tolist()) for name in ("lags", "crossing") if name in arrays)
     n_dense = sum(name.startswith("dense") and name.endswith("_weight") for name in arrays)
     dense = tuple((arrays[f"dense{layer}_weight"], arrays[f"dense{layer}_bias"]) for layer in range(n_dense))
     envelope = classifier.conditioning.sensor == "envelope"
-    alike = (classifier.kind, spectral, shape, envelope, layers, len(arrays["mix"]), n_dense, "centre" in arrays)
+    batch_key = (classifier.kind, spectral, shape, envelope, layers, len(arrays["mix"]), n_dense, "centre" in arrays)
     return Member(
         classifier=classifier,
-        batch_key=alike,
-        small=np.concatenate(pieces, dtype=np.float32),
+        batch_key=batch_key,
+        small=np.concatenate(chunks, dtype=np.float32),
         convolutions=tuple(arrays[f"conv{layer}_weight"] for layer in range(len(layers))),
         linear=((arrays["lda_coef"].T.astype(np.float64), arrays["lda_intercept"].astype(np.float64)),),
         dense=dense,
@@ -97,18 +97,18 @@ def predict_batch(
     windows: NDArray[np.float32],
     shifts: Sequence[NDArray[np.float32] | None] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the probabilities of windows, each by its own classifier, and their features.
+    """Return the probabilities of windows, each from its own classifier, and their features.
 
     Equal to ``Classifier.predict_proba`` of each, within 1e-5.
 
     Parameters
     ----------
     members
-        A classifier for each window, all ``alike``; the same one several times in a row is cheaper.
+        A classifier for each window, all with one ``batch_key``; repeats of one in a row are cheaper.
     windows
         Conditioned, float32 ``(N, C, T)``.
     shifts
-        What the features of each window lie apart from those of its classifier's training, ``(F,)`` or None.
+        Shift of each window's features from those of its classifier's training, ``(F,)`` or None.
 
     Returns
     -------
@@ -120,23 +120,23 @@ def predict_batch(
     Raises
     ------
     ValueError
-        The windows have another shape than the classifiers want, or the classifiers are not alike.
+        The windows have another shape than the classifiers expect, or the batch keys of the classifiers differ.
     """
     if len(members) != len(windows) or any(member.batch_key != members[0].batch_key for member in members):
         raise ValueError("expected one classifier for each window, all alike")
     wide = max((len(member.classifier.classes) for member in members), default=0)
     answers, features = [np.empty((0, wide), np.float32)], []
     for start in range(0, len(members), CHUNK):
-        part = slice(start, start + CHUNK)
-        members[start].classifier.check_shape(windows[part])
-        found = _predict(members[part], windows[part], None if shifts is None else shifts[part], wide)
+        rows = slice(start, start + CHUNK)
+        members[start].classifier.check_shape(windows[rows])
+        found = _predict(members[rows], windows[rows], None if shifts is None else shifts[rows], wide)
         answers.append(found[0])
         features.append(found[1])
     return np.concatenate(answers), np.concatenate(features) if features else np.empty((0, 0), np.float32)
 
 
 def _layers(classifier: Classifier) -> tuple[tuple[int, int, int], ...]:
-    """Return rows of weights, outputs and stride of each convolution."""
+    """Return the rows of weights, the outputs and the stride of each convolution."""
     arrays = classifier.arrays
     layers: list[tuple[int, int, int]] = []
     while f"conv{len(layers)}_weight" in arrays:
@@ -154,9 +154,11 @@ def _predict(
     first, runs = members[0].classifier, _runs(members)
     if len(runs) == 1 and (shifts is None or all(shift is shifts[0] for shift in shifts)):
         return _predict_one(first, windows, wide, shifts[0] if shifts else None)
-    n_channels, n_mix = len(first.channels), len(first.arrays["mix"])
+    n_channels, n_ensemble = len(first.channels), len(first.arrays["mix"])
     small = np.stack([member.small for member in members])
-    offset, gain, mix, biases = np.split(small, [n_channels, 2 * n_channels, 2 * n_channels + n_mix], axis=1)
+    offset, gain, ensemble_weights, biases = np.split(
+        small, [n_channels, 2 * n_channels, 2 * n_channels + n_ensemble], axis=1
+    )
     scaled = windows - offset[:, :, None]
     scaled *= gain[:, :, None]
     features = forward.branch_features(first.kind, first.arrays, scaled, first.conditioning.sensor == "envelope")
@@ -165,21 +167,21 @@ def _predict(
     if first.kind == "cnn":
         pooled = _pooled(scaled, runs, biases)
         network = forward.log_softmax(_products(pooled, runs, [run.member.head for run in runs], wide))
-        share = mix[:, :1]
+        share = ensemble_weights[:, :1]
         scores = forward.log_softmax(scores)
         if members[0].dense:
             dense = forward.log_softmax(_products(moved, runs, [run.member.dense for run in runs], wide))
-            dense_share = mix[:, 1:2]
+            dense_share = ensemble_weights[:, 1:2]
             scores = share * network + dense_share * dense + (1 - share - dense_share) * scores
         else:
             scores = share * network + (1 - share) * scores
-    return forward.softmax(scores * mix[:, -1:]), features
+    return forward.softmax(scores * ensemble_weights[:, -1:]), features
 
 
 def _predict_one(
     classifier: Classifier, windows: NDArray[np.float32], wide: int, shift: NDArray[np.float32] | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return what ``_predict`` gives when all windows are one classifier's, without what many need."""
+    """Return the result of ``_predict`` for windows of a single classifier, without the overhead of many."""
     arrays, kind = classifier.arrays, classifier.kind
     scaled = forward.scale(arrays, windows)
     features = forward.branch_features(kind, arrays, scaled, classifier.conditioning.sensor == "envelope")
@@ -210,25 +212,25 @@ def _products(
     """Return ``(N, wide)`` scores: each run's inputs through its linear steps, with a rectifier between them."""
     scores = np.full((len(inputs), wide), NO_CLASS, inputs.dtype)
     for run, own in zip(runs, steps, strict=True):
-        held = inputs[run.part]
+        held = inputs[run.rows]
         for number, (weight, intercept) in enumerate(own):
             if number:
                 np.maximum(held, 0, out=held)
             held = held @ weight
             held += intercept
-        scores[run.part, : held.shape[1]] = held
+        scores[run.rows, : held.shape[1]] = held
     return scores
 
 
 def _pooled(scaled: NDArray[np.float32], runs: Sequence[_Run], biases: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what the network's last step gets, ``(N, 2 * outputs)``; see ``runtime.network_scores``."""
+    """Return the input of the network's last layer, ``(N, 2 * outputs)``; see ``forward.network_scores``."""
     held, at = np.ascontiguousarray(scaled.transpose(0, 2, 1)), 0  # (N, C, T) -> (N, T, C)
     for layer, (rows, outputs, stride) in enumerate(_layers(runs[0].member.classifier)):
         unfolded = np.ascontiguousarray(forward.unfold(held, rows, stride))
         held = np.empty((*unfolded.shape[:2], outputs), np.float32)
         for run in runs:
-            weight, own = run.member.convolutions[layer], held[run.part]
-            np.matmul(unfolded[run.part].reshape(-1, rows), weight, out=own.reshape(-1, outputs))
+            weight, own = run.member.convolutions[layer], held[run.rows]
+            np.matmul(unfolded[run.rows].reshape(-1, rows), weight, out=own.reshape(-1, outputs))
         held += biases[:, None, at : at + outputs]
         at += outputs
         np.maximum(held, 0, out=held)

@@ -1,4 +1,4 @@
-"""The classifier as it is stored, served and evaluated: weights with everything that gives them a meaning."""
+"""The classifier as stored, served and evaluated: weights with the specs needed to interpret them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_CLASSES = 64
 
 @dataclass(frozen=True, slots=True)
 class ClassifierSpec:
-    """What a classifier wants and gives, without its weights: all that cutting its windows needs."""
+    """Inputs and outputs of a classifier, without its weights: sufficient for cutting its windows."""
 
     classes: tuple[str, ...]
     channels: tuple[str, ...]
@@ -46,7 +46,7 @@ class Classifier:
     arrays
         Float32 weights by name; see ``semg.signals.model.forward``.
     training
-        What it was trained on: data ids, seed, options. JSON-able.
+        Its training: data ids, seed, options. JSON-serialisable.
     """
 
     kind: ClassifierKind
@@ -60,12 +60,12 @@ class Classifier:
 
     @property
     def spec(self) -> ClassifierSpec:
-        """The part of it that needs no weights."""
+        """The spec, without the weights."""
         return ClassifierSpec(self.classes, self.channels, self.window, self.conditioning, self.decision)
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers were fitted or stored."""
+        """Number of parameters."""
         return sum(int(array.size) for array in self.arrays.values())
 
     def predict_proba(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -83,7 +83,7 @@ class Classifier:
         Raises
         ------
         ValueError
-            When the shape is another.
+            When the shape differs.
         """
         self.check_shape(windows)
         envelope = self.conditioning.sensor == "envelope"
@@ -96,7 +96,7 @@ class Classifier:
             raise ValueError(f"windows must be (N, {expected[0]}, {expected[1]}), got {windows.shape}")
 
     def metadata(self) -> dict[str, Any]:
-        """Return everything but the weights, JSON-able: what ``models.metadata`` stores."""
+        """Return everything but the weights, JSON-serialisable, as stored in ``models.metadata``."""
         return {
             "format": FORMAT,
             "kind": self.kind,
@@ -189,7 +189,7 @@ def _digest(text: str, arrays: Mapping[str, NDArray[np.float32]]) -> str:
 
 
 def _check(classifier: Classifier) -> None:
-    """Try the classifier on one silent window, so that shapes that do not fit are found when it is loaded."""
+    """Run the classifier on one silent window, so that mismatched shapes are found when it is loaded."""
     if classifier.kind not in get_args(ClassifierKind):
         raise ArtifactError(f"Unknown kind of classifier {classifier.kind!r}.")
     if any(array.dtype != np.float32 or not np.isfinite(array).all() for array in classifier.arrays.values()):

@@ -1,4 +1,4 @@
-"""How predictions become decisions: a majority over the last windows, then rejection, harder for what begins."""
+"""Turn predictions into decisions: majority vote over the last windows, then rejection with hysteresis."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Voter:
     Parameters
     ----------
     spec
-        How many windows vote, below which confidence a decision is rejected, and how much more a new label needs.
+        Number of windows that vote, confidence below which a decision is rejected, and how much more a new label needs.
     n_classes
-        Classes of the predictions.
+        Number of classes of the predictions.
     """
 
     def __init__(self, spec: DecisionSpec, n_classes: int) -> None:
@@ -28,7 +28,7 @@ class Voter:
         self._held: int | None = None
 
     def reset(self) -> None:
-        """Forget earlier windows: they lie before a gap or belong to another classifier."""
+        """Discard earlier windows: they lie before a gap or belong to another classifier."""
         self._recent.clear()
         self._held = None
 
@@ -42,10 +42,10 @@ class Voter:
 
         Returns
         -------
-        The class that most of the last ``vote_n`` windows name (between equals the one with the larger summed
-        probability), when its mean probability over these windows reaches ``min_confidence``, or
-        ``begin_confidence`` if it was not the decision before. Else what was decided before, as long as that
-        reaches ``min_confidence``; else None. And the mean probability of the class decided or rejected.
+        The class with most votes among the last ``vote_n`` windows (a tie goes to the larger summed probability), if
+        its mean probability over these windows reaches ``min_confidence``, or ``begin_confidence`` if it was not the
+        previous decision. Otherwise the previous decision, as long as that reaches ``min_confidence``; otherwise None.
+        And the mean probability of the class decided or rejected.
         """
         row: list[float] = probabilities.tolist()
         if len(row) != self.n_classes:
@@ -64,9 +64,9 @@ class Voter:
         confidence = summed[winner] / len(self._recent)
         held, spec = self._held, self.spec
         if winner != held and confidence < spec.begin_confidence and held is not None:
-            goes_on = sum(earlier[held] for _, earlier in self._recent) / len(self._recent)
-            if goes_on >= spec.min_confidence:
-                return held, goes_on
+            held_confidence = sum(earlier[held] for _, earlier in self._recent) / len(self._recent)
+            if held_confidence >= spec.min_confidence:
+                return held, held_confidence
         needed = spec.min_confidence if winner == held else spec.begin_confidence
         self._held = None if confidence < needed else winner
         return self._held, confidence
@@ -75,7 +75,7 @@ class Voter:
 class BatchVoter:
     """The votes of many profiles' streams; one thread at a time.
 
-    Gives each stream exactly what a ``Voter`` of its own would give: the same sums in the same order.
+    Returns for each stream exactly what a separate ``Voter`` would return: the same sums in the same order.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class BatchVoter:
         self._held = np.zeros(0, np.int64)
 
     def set_stream(self, stream: int, spec: DecisionSpec, n_classes: int) -> None:
-        """Begin a stream, or go on with another classifier: earlier windows take no part."""
+        """Begin a stream, or continue it with another classifier; earlier windows are discarded."""
         n_streams, n_windows, wide = self._recent.shape
         wanted = (max(n_streams, stream + 1), max(n_windows, spec.vote_n), max(wide, n_classes))
         if wanted != self._recent.shape:
@@ -116,11 +116,11 @@ class BatchVoter:
         Parameters
         ----------
         streams
-            Which streams, each once, ``(k,)``.
+            Indices of the streams, each once, ``(k,)``.
         starting
-            Which of them forget earlier windows first, ``(k,)``.
+            Which of them discard earlier windows first, ``(k,)``.
         probabilities
-            Of the newest window, ``(k, K)``; what lies behind a stream's ``n_classes`` is not read.
+            Of the newest window, ``(k, K)``; columns from a stream's ``n_classes`` on are ignored.
 
         Returns
         -------
@@ -138,18 +138,18 @@ class BatchVoter:
         named = recent.argmax(axis=2)
         votes, summed = np.zeros((k, recent.shape[2]), np.int64), np.zeros((k, recent.shape[2]))
         rows = np.arange(k)
-        for place in range(recent.shape[1]):
-            counts = recent.shape[1] - place <= filled
-            votes[rows, named[:, place]] += counts
-            summed += np.where(counts[:, None], recent[:, place], 0.0)
+        for index in range(recent.shape[1]):
+            counts = recent.shape[1] - index <= filled
+            votes[rows, named[:, index]] += counts
+            summed += np.where(counts[:, None], recent[:, index], 0.0)
         held = np.where(starting, -1, self._held[streams])
-        going_on = np.where(held < 0, -np.inf, summed[rows, held] / filled)
+        held_confidence = np.where(held < 0, -np.inf, summed[rows, held] / filled)
         summed[votes < votes.max(axis=1, keepdims=True)] = -np.inf
         winner = summed.argmax(axis=1)
         confidence = summed[rows, winner] / filled
         least, begin = self._min_confidence[streams], self._begin_confidence[streams]
-        stays = (winner != held) & (confidence < begin) & (going_on >= least)
+        stays = (winner != held) & (confidence < begin) & (held_confidence >= least)
         accepted = confidence >= np.where(winner == held, least, begin)
         decided = np.where(stays, held, np.where(accepted, winner, -1))
         self._held[streams] = decided
-        return decided, np.where(stays, going_on, confidence)
+        return decided, np.where(stays, held_confidence, confidence)

@@ -1,4 +1,4 @@
-"""How the convolutional and the closed-form branch become one calibrated classifier."""
+"""Combine the convolutional, dense and closed-form branches into one calibrated classifier."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ INVERSE_TEMPERATURES = tuple(float(x) for x in np.geomspace(0.15, 2.4, 33))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsembleWeights:
-    """Shares of the convolutional and the dense branch in the mean of log-probabilities, and its calibration.
+    """Weights of the convolutional and the dense branch in the mean of log-probabilities, and its calibration.
 
-    The closed-form branch has the rest. Equal shares: see ``docs/recognition.md``.
+    The closed-form branch has the remaining weight. Equal weights: see ``docs/recognition.md``.
 
-    ``inverse_temperature`` is the inverse of a temperature (Guo et al., ICML 2017): the factor on the mixed
-    log-probabilities that makes confidences true on held-out windows.
+    ``inverse_temperature`` is the inverse of a temperature (Guo et al., ICML 2017): the factor on the averaged
+    log-probabilities that calibrates confidences on held-out windows.
     """
 
     share: float = 1 / 3
@@ -27,7 +27,7 @@ class EnsembleWeights:
     inverse_temperature: float = 0.7
 
     def after(self, repetitions: float) -> EnsembleWeights:
-        """Return the shares for a training with so many repetitions of each gesture.
+        """Return the weights for a training with a number of repetitions of each gesture.
 
         The network learns from windows alone, and needs more of them than the branches on features.
         """
@@ -35,18 +35,18 @@ class EnsembleWeights:
         return replace(self, share=share, dense_share=self.dense_share * (1.0 - share) / (1.0 - self.share))
 
     def as_array(self) -> NDArray[np.float32]:
-        """Return ``(3,)`` as ``runtime`` reads it."""
+        """Return ``(3,)`` as ``forward`` reads it."""
         return np.array([self.share, self.dense_share, self.inverse_temperature], dtype=np.float32)
 
 
 DEFAULT_WEIGHTS = EnsembleWeights()
-"""Where nothing could be held out to choose by; the middle of what was chosen on real recordings."""
+"""Used without held-out data; the median of the values chosen on real recordings."""
 
 
 def choose_inverse_temperature(log_probabilities: NDArray[np.floating], y: NDArray[np.int64]) -> float:
-    """Return the factor on log-probabilities ``(N, K)`` with the least log-loss on windows that were left out.
+    """Return the factor on log-probabilities ``(N, K)`` with the least log-loss on held-out windows.
 
-    Every class counts by its windows, as it will live; the factor is one of ``INVERSE_TEMPERATURES``.
+    Classes are weighted by their windows, as in live use; the factor is one of ``INVERSE_TEMPERATURES``.
     """
     rows = np.arange(len(y))
     losses = [

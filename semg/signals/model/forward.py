@@ -1,7 +1,7 @@
-"""The forward pass of every kind of classifier in numpy: what the predictor and every evaluation run.
+"""The forward pass of every kind of classifier in numpy, used by the predictor and every evaluation.
 
 Training uses torch; serving does not, because batch-1 calls of small networks are mostly call overhead
-there. A test holds both forms equal within 1e-5.
+there. A test checks that both agree within 1e-5.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def log_softmax(scores: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def scale(arrays: Arrays, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return windows ``(N, C, T)`` with the training data's offset and spread taken from each channel."""
+    """Return windows ``(N, C, T)`` normalised by the training data's offset and spread of each channel."""
     return (windows - arrays["scale_offset"][:, None]) * arrays["scale_gain"][:, None]
 
 
@@ -50,7 +50,7 @@ def branch_features(kind: str, arrays: Arrays, scaled: NDArray[np.float32], enve
 def linear_scores(arrays: Arrays, features: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the discriminant scores ``(N, K)`` of the closed-form branch.
 
-    In float64: large terms cancel, so that in float32 the order of adding, which is the library's choice, showed in
+    In float64: large terms cancel, so that in float32 the summation order, which is the library's choice, showed in
     the fifth digit of a probability.
     """
     return features.astype(np.float64) @ arrays["lda_coef"].T + arrays["lda_intercept"]
@@ -92,7 +92,7 @@ def pool(held: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def unfold(held: NDArray[np.float32], rows: int, stride: int) -> NDArray[np.float32]:
-    """Return what each step of a convolution sees of ``(N, T, inputs)``, contiguous: a view ``(N, T', rows)``."""
+    """Return the contiguous input of each step of a convolution over ``(N, T, inputs)``: a view ``(N, T', rows)``."""
     n, length, inputs = held.shape
     steps = (length - rows // inputs) // stride + 1
     # Reckoned, not read from held.strides: numpy leaves the stride of an axis of length 1 undefined.
@@ -132,7 +132,7 @@ def mixed_scores(
     Parameters
     ----------
     shift
-        ``(F,)``: what the features lie apart from those of the training; None for nothing.
+        ``(F,)``: shift of the features from those of the training; None for zero.
     """
     if shift is not None:
         features = features - shift
@@ -147,16 +147,16 @@ def mixed_scores(
         return np.asarray(inverse_temperature * (share * network + (1 - share) * linear), dtype=np.float32)
     dense = log_softmax(dense_scores(arrays, features))
     share, dense_share, inverse_temperature = arrays["mix"]
-    mixed = share * network + dense_share * dense + (1 - share - dense_share) * linear
-    return np.asarray(inverse_temperature * mixed, dtype=np.float32)
+    combined = share * network + dense_share * dense + (1 - share - dense_share) * linear
+    return np.asarray(inverse_temperature * combined, dtype=np.float32)
 
 
 def probabilities(kind: str, arrays: Arrays, windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
     """Return the probabilities ``(N, K)`` of windows ``(N, C, T)``, in bounded memory."""
-    parts = [
+    chunks = [
         softmax(scores(kind, arrays, windows[start : start + BATCH], envelope))
         for start in range(0, max(1, len(windows)), BATCH)
         if len(windows)
     ]
     n_classes = len(arrays["lda_intercept"])
-    return np.concatenate(parts) if parts else np.empty((0, n_classes), np.float32)
+    return np.concatenate(chunks) if chunks else np.empty((0, n_classes), np.float32)

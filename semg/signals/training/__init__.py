@@ -1,1 +1,1 @@
-"""Training a classifier, and what its report says."""
+"""Training of classifiers, and their reports."""

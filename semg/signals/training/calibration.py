@@ -1,4 +1,4 @@
-"""How true confidences are, and what voting and rejection make of predictions: figures for a report."""
+"""Calibration of confidences, and the effect of voting and rejection: figures for a report."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ BINS = 10
 MIN_CONFIDENCES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 VOTES = (1, 3, 5, 9)
 HYSTERESES = (0.0, 0.1, 0.3)
-"""What a report tries, beside what the classifier was given."""
+"""Settings that a report evaluates beside the classifier's own."""
 
 MIN_RECOGNISED = 0.5
-"""An operating point that recognises less than so much of the gestures is of no use."""
+"""Minimum recall of a useful operating point."""
 
 
 def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Reliability:
-    """Return how often predictions are right for each of ten bands of confidence."""
+    """Return the calibration of confidences: accuracy in each of ten confidence bins."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == truth
-    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    bins, apart = [], 0.0
+    bin_index = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    bins, error = [], 0.0
     for number in range(BINS):
-        mine = place == number
+        mine = bin_index == number
         n = int(mine.sum())
-        apart += abs(float(confidence[mine].sum()) - float(right[mine].sum()))
+        error += abs(float(confidence[mine].sum()) - float(right[mine].sum()))
         bins.append(
             ReliabilityBin(
                 low=number / BINS,
@@ -43,7 +43,7 @@ def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32]) ->
         )
     return Reliability(
         bins=tuple(bins),
-        calibration_error=round(apart / max(1, len(truth)), 6),
+        calibration_error=round(error / max(1, len(truth)), 6),
         mean_confidence=round(float(confidence.mean()), 6) if len(truth) else None,
     )
 
@@ -51,9 +51,9 @@ def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32]) ->
 def decide_all(
     data: WindowSet, probabilities: NDArray[np.float32], spec: DecisionSpec
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return what is decided of each window, -1 for nothing, and which windows begin a stretch; all stretches at once.
+    """Return the decision on each window, -1 for rejected, and which windows begin a stretch; all stretches at once.
 
-    The vote starts anew with every stretch, as after a gap: the windows between two stretches are not there.
+    The vote restarts with every stretch, as after a gap: the windows between two stretches are missing.
     """
     n, n_classes = probabilities.shape
     first = np.append(True, data.stretch[1:] != data.stretch[:-1])[:n]
@@ -62,7 +62,7 @@ def decide_all(
     bank, decided = BatchVoter(), np.full(n, -1, np.int64)
     for stream in range(len(begins)):
         bank.set_stream(stream, spec, n_classes)
-    # The longest first: those that have a window at a step are always the first so many.
+    # The longest first: the stretches with a window at a step are then always a prefix.
     order = np.argsort(-lengths, kind="stable")
     begins, lengths = begins[order], lengths[order]
     for step in range(int(lengths.max(initial=0))):
@@ -79,7 +79,7 @@ def decision_figures(
     spec: DecisionSpec,
     hop_ms: float,
 ) -> DecisionFigures:
-    """Return what decisions score; the vote starts anew with every stretch."""
+    """Return the scores of decisions; the vote restarts with every stretch."""
     index = {name: i for i, name in enumerate(classes)}
     truth = np.array([index[name] for name in data.labels.tolist()], np.int64)
     decided, first = decide_all(data, probabilities, spec)
@@ -122,10 +122,10 @@ def operating_points(
 
 
 def choose_operating_point(points: Sequence[DecisionFigures], false_per_min: float) -> DecisionFigures | None:
-    """Return the point that recognises most with so many false activations in a minute of rest at most.
+    """Return the point with the highest recall among those within the target of false activations per minute of rest.
 
-    Between equals the one with fewer votes, hence the fastest. None without rest, or when no point keeps the target and
-    recognises at least ``MIN_RECOGNISED``: one that never speaks keeps every target.
+    A tie goes to fewer votes, hence the fastest. None without rest, or when no point meets the target and recognises at
+    least ``MIN_RECOGNISED``: one that rejects everything meets every target.
     """
     kept = [
         point

@@ -1,4 +1,4 @@
-"""Training in another order of channels than the one that is worn, and bringing the weights back."""
+"""Train in another channel order than the current one, and permute the weights back."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ Arrays = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class ChannelPermutation:
-    """An order to train in.
+    """A permutation of channels and features for training.
 
     Attributes
     ----------
     channels, features
-        Which channel and which feature, in the order worn, stands at each place.
+        Index of the current channel and the current feature at each position of the training order.
     """
 
     channels: NDArray[np.intp]
     features: NDArray[np.intp]
 
     @staticmethod
-    def of_first(turn: Rotation, crossing: float, envelope: bool) -> ChannelPermutation:
-        """Return the first session's order; ``turn`` brings that session into the order worn."""
-        back = inverse(turn)
-        places = band_feature_indices(len(turn), 2 if crossing > 0 else 1, envelope)
-        return ChannelPermutation(np.array(back, np.intp), places[rotations_of(len(turn)).index(back)])
+    def of_first(rotation: Rotation, crossover: float, envelope: bool) -> ChannelPermutation:
+        """Return the permutation to the first session's order; ``rotation`` maps that session to the current order."""
+        back = inverse(rotation)
+        indices = band_feature_indices(len(rotation), 2 if crossover > 0 else 1, envelope)
+        return ChannelPermutation(np.array(back, np.intp), indices[rotations_of(len(rotation)).index(back)])
 
     def dense_back(self, made: Arrays) -> Arrays:
-        """Return a dense branch that was trained in this order for features in the order worn."""
+        """Return a dense branch that was trained in this order, permuted to the current order of features."""
         weight = np.empty_like(made["dense0_weight"])
         weight[self.features] = made["dense0_weight"]
         return made | {"dense0_weight": weight}
 
     def network_back(self, made: Arrays) -> Arrays:
-        """Return a network that was trained in this order for channels in the order worn."""
+        """Return a network that was trained in this order, permuted to the current order of channels."""
         trained = made["conv0_weight"]
         # (width * inputs, outputs) -> (width, inputs, outputs)
         taps = trained.reshape(-1, len(self.channels), trained.shape[1])

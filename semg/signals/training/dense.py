@@ -13,7 +13,7 @@ HIDDEN = (128, 64)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DenseOptions:
-    """How the dense branch is trained; ``noise`` is in spreads of each feature."""
+    """How the dense branch is trained; ``noise`` is in standard deviations of each feature."""
 
     steps: int = 486
     batch: int = 256
@@ -33,18 +33,18 @@ def fit_dense(
     check: Callable[[], None],
     scatter: NDArray[np.float64] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
-    """Return the trained branch as ``runtime.dense_scores`` reads it.
+    """Return the trained branch as ``forward.dense_scores`` reads it.
 
     Parameters
     ----------
     features
         Float32 ``(N, F)``, centred.
     weights
-        ``(N,)``: how often each window is drawn.
+        ``(N,)``: sampling weight of each window.
     check
         Called before every batch; raises to stop the training.
     scatter
-        ``(F, F)``: covariance of what is added at random to the windows beside the noise, or None.
+        ``(F, F)``: covariance of a random offset added to the windows beside the noise, or None.
     """
     import torch
     from torch import nn
@@ -54,7 +54,7 @@ def fit_dense(
         torch.manual_seed(seed)
         spread = torch.from_numpy(features.std(axis=0) + np.float32(1e-6))
         data, target = torch.from_numpy(features), torch.from_numpy(y)
-        drawn = torch.from_numpy(weights / weights.sum())
+        sampling_weights = torch.from_numpy(weights / weights.sum())
         root = None
         if scatter is not None:
             root = torch.from_numpy(np.linalg.cholesky(scatter).T.astype(np.float32))
@@ -74,7 +74,7 @@ def fit_dense(
         network.train()
         for _ in range(options.steps):
             check()
-            chosen = torch.multinomial(drawn, options.batch, replacement=True, generator=generator)
+            chosen = torch.multinomial(sampling_weights, options.batch, replacement=True, generator=generator)
             batch = data[chosen]
             batch = batch + options.noise * spread * torch.randn(batch.shape, generator=generator)
             if root is not None:

@@ -1,4 +1,4 @@
-"""When a network's training should end: judged on repetitions or a session that were left out."""
+"""Early stopping: choose the last epoch of a network's training on held-out repetitions or a held-out session."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLEAR = 0.01
 
 
 class EarlyStopping:
-    """How often a network is wrong on windows that it does not learn from, epoch by epoch.
+    """Error rate of a network on held-out windows, by epoch.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class EarlyStopping:
         self.wrong: list[float] = []
 
     def update(self, arrays: forward.Arrays) -> None:
-        """Take note of an epoch's network, all gestures counting alike."""
+        """Record an epoch's network and its score, with equal class weights."""
         scores = forward.network_scores(arrays, forward.scale(arrays, self._windows))
         wrong = scores.argmax(axis=1) != self._y
         self.wrong.append(float(np.mean([wrong[self._y == k].mean() for k in np.unique(self._y)])))

@@ -1,4 +1,4 @@
-"""Fitting the branches of a classifier on windows that were chosen and split elsewhere."""
+"""Fit the branches of a classifier on windows that were selected and split elsewhere."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from semg.errors import TrainingError
+from semg.signals.training.covariance import shrunk_covariance_of
 
 if TYPE_CHECKING:
     from semg.signals.training.population_prior import ClassPrior
@@ -25,7 +25,7 @@ REST_QUANTILE = 0.02
 
 
 class TrainingStopped(TrainingError):
-    """Somebody asked the training to stop."""
+    """The training was stopped on request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +35,15 @@ class NetworkOptions:
     Attributes
     ----------
     last_epoch
-        After which of the ``epochs`` the training ends early; see ``early_stopping``.
+        Epoch after which the training ends early; see ``early_stopping``.
     windows_per_epoch
-        Windows drawn for an epoch, balanced by ``balance``: the time of a training does not grow with the data.
+        Windows sampled per epoch, balanced by ``balance``: the training time does not grow with the data.
     balance
-        0 draws classes as often as they occur, 1 equally often.
+        0 samples classes as often as they occur, 1 equally often.
     mixing_jitter
-        Spread of the random channel mixing that stands for another placement of the electrodes.
+        Standard deviation of the random channel mixing that simulates another placement of the electrodes.
     gain_jitter
-        Spread (natural logarithm) of the random channel gains that stand for the skin contact of another day.
+        Standard deviation (natural logarithm) of the random channel gains that simulate another day's skin contact.
     """
 
     epochs: int = 18
@@ -58,7 +58,7 @@ class NetworkOptions:
 
 
 def fit_scale(windows: NDArray[np.float32], envelope: bool) -> Arrays:
-    """Return the offset and gain of each channel that ``runtime.scale`` applies.
+    """Return the offset and gain of each channel that ``forward.scale`` applies.
 
     Raw EMG has no mean after its high-pass; an envelope's zero is taken to be its level at rest, from where a gain
     of the electrode acts. A channel that never moves gets gain 0.
@@ -113,20 +113,17 @@ def fit_discriminant(
     features
         Float32 ``(N, F)``, centred.
     weights
-        ``(N,)``: how much each window counts.
+        ``(N,)``: weight of each window.
     shares
         Priors ``(K,)``.
     base
-        What other people's data say beforehand of covariance and means.
+        Population prior of the covariance and the means.
     """
     wide = features.astype(np.float64)
     n_classes = len(shares)
     means = np.stack([np.average(wide[y == k], axis=0, weights=weights[y == k]) for k in range(n_classes)])
-    apart = (wide - means[y]) * np.sqrt(weights / weights.mean())[:, None]
-    covariance = apart.T @ apart / len(apart)
-    part = float(ledoit_wolf_shrinkage(apart, assume_centered=True))
-    level = max(1e-9, float(np.trace(covariance)) / len(covariance))
-    covariance = (1 - part) * covariance + part * level * np.eye(len(covariance))
+    residuals = (wide - means[y]) * np.sqrt(weights / weights.mean())[:, None]
+    covariance = shrunk_covariance_of(residuals)
     if base is not None:
         covariance, means = base.update(covariance, means)
     coef = np.linalg.solve(covariance, means.T).T
@@ -148,9 +145,9 @@ def fit_network(
     on_epoch: Callable[[int, float], None],
     should_stop: Callable[[], bool],
     weights: NDArray[np.float64] | None = None,
-    look: Callable[[Arrays], None] | None = None,
+    update: Callable[[Arrays], None] | None = None,
 ) -> Arrays:
-    """Return the trained convolutional branch as ``runtime`` reads it.
+    """Return the trained convolutional branch as ``forward`` reads it.
 
     Parameters
     ----------
@@ -159,16 +156,16 @@ def fit_network(
     on_epoch
         Called after every epoch with its number from 1 and its mean loss.
     should_stop
-        Asked before every batch.
+        Called before every batch.
     weights
-        ``(N,)``: how often each window is drawn, in place of ``options.balance``.
-    look
+        ``(N,)``: sampling weight of each window, instead of ``options.balance``.
+    update
         Called with the network after every epoch.
 
     Raises
     ------
     TrainingStopped
-        When ``should_stop`` said so.
+        When ``should_stop`` returned True.
     """
     import torch  # only here: everything else of training must start without it
 
@@ -180,7 +177,7 @@ def fit_network(
         network = Network(network_shape(scaled.shape[1], scaled.shape[2], n_classes, rate_hz))
         data, target = torch.from_numpy(scaled), torch.from_numpy(y)
         weight = torch.from_numpy(class_shares(y, n_classes, options.balance) / np.bincount(y, minlength=n_classes))
-        drawn = weight[target] if weights is None else torch.from_numpy(weights / weights.sum())
+        sampling_weights = weight[target] if weights is None else torch.from_numpy(weights / weights.sum())
         per_epoch = min(len(y), options.windows_per_epoch)
         steps = options.epochs * max(1, -(-per_epoch // options.batch))
         optimiser = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
@@ -190,24 +187,24 @@ def fit_network(
         identity = torch.eye(scaled.shape[1])
         network.train()
         for epoch in range(1, options.epochs + 1):
-            order = torch.multinomial(drawn, per_epoch, replacement=True, generator=generator)
+            order = torch.multinomial(sampling_weights, per_epoch, replacement=True, generator=generator)
             total = 0.0
             for chosen in order.split(options.batch):
                 if should_stop():
                     raise TrainingStopped("The training was asked to stop.")
                 batch = data[chosen]
                 n, c, _ = batch.shape
-                mix = identity + options.mixing_jitter * torch.randn(n, c, c, generator=generator)
+                mixing = identity + options.mixing_jitter * torch.randn(n, c, c, generator=generator)
                 gains = torch.exp(options.gain_jitter * torch.randn(n, c, 1, generator=generator))
-                batch = torch.bmm(mix * gains, batch)
+                batch = torch.bmm(mixing * gains, batch)
                 loss = torch.nn.functional.cross_entropy(network(batch), target[chosen])
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 optimiser.step()
                 schedule.step()
                 total += float(loss.detach()) * n
-            if look is not None:
-                look(export(network.eval()))
+            if update is not None:
+                update(export(network.eval()))
                 network.train()
             on_epoch(epoch, total / per_epoch)
             if epoch == options.last_epoch:

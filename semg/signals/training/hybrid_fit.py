@@ -1,4 +1,4 @@
-"""A person's classifier of kind ``cnn``: what is fitted on aligned sessions, all branches from the same windows."""
+"""Fit a person's classifier of kind ``cnn`` on aligned sessions, all branches from the same windows."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from semg.signals.training.fitting import (
 from semg.signals.training.population_prior import ClassPrior, PopulationPrior
 
 CALIBRATION_PART = 0.4
-"""A calibration weighs as much as this part of all other sessions together, and never less than its windows."""
+"""Weight of a calibration relative to all other sessions together; never less than one per window."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Windows of one training, conditioned, in time order of their sessions.
+    """Training set: conditioned windows, in time order of their sessions.
 
     Attributes
     ----------
     windows
         Float32 ``(N, C, T)``.
     y, session
-        Class and session ``(N,)``.
+        Class and session of each window, ``(N,)``.
     usable
-        Bool ``(N,)``: windows that may be learned from.
+        Bool ``(N,)``: windows that may be fitted on.
     stretch
-        Repetition of each window ``(N,)``.
+        Repetition of each window, ``(N,)``.
     calibrated
-        Whether the last session is a calibration: the placement that is worn from now on.
+        Whether the last session is a calibration of the current placement.
     """
 
     windows: NDArray[np.float32]
@@ -65,11 +65,11 @@ class PersonalOptions:
     network: NetworkOptions
     dense: DenseOptions
     seed: int = 0
-    mix: EnsembleWeights = DEFAULT_WEIGHTS
+    ensemble_weights: EnsembleWeights = DEFAULT_WEIGHTS
 
 
 def fit_personal(
-    material: TrainingSet,
+    training_set: TrainingSet,
     options: PersonalOptions,
     base: PopulationPrior | None,
     classes: Sequence[str],
@@ -77,49 +77,49 @@ def fit_personal(
     should_stop: Callable[[], bool],
     watch: EarlyStopping | None = None,
 ) -> Arrays:
-    """Return the arrays of a classifier of kind ``cnn``, as ``runtime`` and ``Adapter`` read them.
+    """Return the arrays of a classifier of kind ``cnn``, as ``forward`` and ``Adapter`` read them.
 
     Parameters
     ----------
     watch
-        Takes note of how the network does on windows that were left out.
+        Updated after every epoch with the network, for its score on held-out windows.
 
     Raises
     ------
     TrainingStopped
-        When ``should_stop`` said so.
+        When ``should_stop`` returned True.
     """
-    n_channels, length = material.windows.shape[1:]
-    crossing = 0.0 if material.envelope else choose_crossover_hz(n_channels, length, material.rate_hz)
+    n_channels, length = training_set.windows.shape[1:]
+    crossover = 0.0 if training_set.envelope else choose_crossover_hz(n_channels, length, training_set.rate_hz)
     aligned = align(
-        material.windows,
-        material.y,
-        material.session,
-        material.n_classes,
-        crossing,
-        envelope=material.envelope,
-        calibrated=material.calibrated,
-        usable=material.usable,
+        training_set.windows,
+        training_set.y,
+        training_set.session,
+        training_set.n_classes,
+        crossover,
+        envelope=training_set.envelope,
+        calibrated=training_set.calibrated,
+        usable=training_set.usable,
     )
-    chosen = material.usable
-    y, features = material.y[chosen], aligned.features[chosen]
-    weights = window_weights(material)[chosen]
-    of_training = chosen & (material.session < material.session.max()) if material.calibrated else chosen
-    shares = class_shares(material.y[of_training], material.n_classes, BRANCH_BALANCE)
-    repetitions = len(np.unique(material.stretch[chosen])) / material.n_classes
+    chosen = training_set.usable
+    y, features = training_set.y[chosen], aligned.features[chosen]
+    weights = window_weights(training_set)[chosen]
+    of_training = chosen & (training_set.session < training_set.session.max()) if training_set.calibrated else chosen
+    shares = class_shares(training_set.y[of_training], training_set.n_classes, BRANCH_BALANCE)
+    repetitions = len(np.unique(training_set.stretch[chosen])) / training_set.n_classes
     known = None
-    if base is not None and base.crossing == crossing:
-        known = base.prior(classes, repetitions, aligned.turn_model, material.envelope)
+    if base is not None and base.crossover == crossover:
+        known = base.prior(classes, repetitions, aligned.rotation_model, training_set.envelope)
     arrays: Arrays = {
         "scale_offset": aligned.offset,
         "scale_gain": aligned.gain,
-        "crossing": np.array([crossing], dtype=np.float32),
+        "crossing": np.array([crossover], dtype=np.float32),
         "centre": aligned.centre,
-        "mix": options.mix.after(repetitions).as_array(),
-        "turn_means": aligned.turn_model.means.astype(np.float32),
-        "turn_precision": aligned.turn_model.precision.astype(np.float32),
-        "turn_centre": aligned.turn_centre.astype(np.float32),
-        "turn_gain": np.array([aligned.turn_gain], dtype=np.float32),
+        "mix": options.ensemble_weights.after(repetitions).as_array(),
+        "turn_means": aligned.rotation_model.means.astype(np.float32),
+        "turn_precision": aligned.rotation_model.precision.astype(np.float32),
+        "turn_centre": aligned.rotation_centre.astype(np.float32),
+        "turn_gain": np.array([aligned.rotation_gain], dtype=np.float32),
     }
     arrays |= fit_discriminant(features, y, weights, shares, known)
 
@@ -127,35 +127,42 @@ def fit_personal(
         if should_stop():
             raise TrainingStopped("The training was asked to stop.")
 
-    drawn = weights * (shares / np.bincount(y, weights=weights, minlength=material.n_classes))[y]
-    # What is drawn at random meets the channels in the first session's order, however the band is worn now.
-    order = ChannelPermutation.of_first(aligned.turns[0], crossing, material.envelope)
-    foretold, scatter = _predictive(features, y, known)
+    sampling_weights = weights * (shares / np.bincount(y, weights=weights, minlength=training_set.n_classes))[y]
+    # Random numbers are applied in the first session's channel order, however the band is worn now.
+    permutation = ChannelPermutation.of_first(aligned.rotations[0], crossover, training_set.envelope)
+    expected, scatter = _predictive(features, y, known)
     if scatter is not None:
-        scatter = scatter[np.ix_(order.features, order.features)]
+        scatter = scatter[np.ix_(permutation.features, permutation.features)]
     made = fit_dense(
-        foretold[:, order.features], y, drawn, material.n_classes, options.dense, options.seed, check, scatter
-    )
-    arrays |= order.dense_back(made)
-    made = fit_network(
-        np.ascontiguousarray(aligned.scaled[chosen][:, order.channels]),
+        expected[:, permutation.features],
         y,
-        material.n_classes,
-        material.rate_hz,
+        sampling_weights,
+        training_set.n_classes,
+        options.dense,
+        options.seed,
+        check,
+        scatter,
+    )
+    arrays |= permutation.dense_back(made)
+    made = fit_network(
+        np.ascontiguousarray(aligned.scaled[chosen][:, permutation.channels]),
+        y,
+        training_set.n_classes,
+        training_set.rate_hz,
         options.network,
         options.seed,
         on_epoch,
         should_stop,
-        drawn,
-        None if watch is None else lambda made: watch.update(arrays | order.network_back(made)),
+        sampling_weights,
+        None if watch is None else lambda made: watch.update(arrays | permutation.network_back(made)),
     )
-    return arrays | order.network_back(made)
+    return arrays | permutation.network_back(made)
 
 
 def _predictive(
     features: NDArray[np.float32], y: NDArray[np.int64], known: ClassPrior | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
-    """Return features as the base lets expect them of repetitions to come, and how these will scatter."""
+    """Return features moved to the prior's predictive means of future repetitions, and the predictive covariance."""
     if known is None:
         return features, None
     means = np.stack([features[y == k].mean(axis=0, dtype=np.float64) for k in range(len(known.means))])
@@ -163,12 +170,12 @@ def _predictive(
     return features + (moved - means)[y].astype(np.float32), scatter
 
 
-def window_weights(material: TrainingSet) -> NDArray[np.float64]:
-    """Return how much each window counts: those of a calibration more, because they are of the placement worn now."""
-    weights = np.ones(len(material.y))
-    if material.calibrated:
-        last = material.session == material.session.max()
-        of_last, of_others = int((last & material.usable).sum()), int((~last & material.usable).sum())
+def window_weights(training_set: TrainingSet) -> NDArray[np.float64]:
+    """Return the weight of each window: larger for a calibration, which is of the current placement."""
+    weights = np.ones(len(training_set.y))
+    if training_set.calibrated:
+        last = training_set.session == training_set.session.max()
+        of_last, of_others = int((last & training_set.usable).sum()), int((~last & training_set.usable).sum())
         if of_last:
             weights[last] = max(1.0, CALIBRATION_PART * of_others / of_last)
     return weights

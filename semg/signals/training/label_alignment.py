@@ -1,7 +1,8 @@
-"""Whether labels follow the signal: muscles are busier in a gesture than in rest, and become so when its label begins.
+"""Check that labels follow the signal: activity rises from rest when a gesture's label begins.
 
-The amplitude envelope of all channels is compared with the labels' own course, gesture or rest. Where the two agree
-best tells by how much the labels are early or late; where they agree nowhere, the labels are not those of the signal.
+The amplitude envelope of all channels is correlated with the labels, gesture or rest. The lag of the
+highest correlation is how much the labels are early or late; without any correlation, the labels are not those of the
+signal.
 The onset of activity in the amplitude envelope is the classical reference for labels of movements (Hodges and Bui, "A
 comparison of computer-based methods for the determination of onset of muscle contraction using electromyography",
 Electroencephalography and Clinical Neurophysiology 101, 1996).
@@ -21,21 +22,21 @@ from semg.signals.dataset import LabelledSamples
 BIN_MS = 100
 MAX_LAG_MS = 3000
 MIN_BINS = 100
-"""Ten seconds of labelled signal: less says nothing."""
+"""Ten seconds of labelled signal, the minimum."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelAlignment:
-    """How the labels of some sessions fit the amplitude of their signals.
+    """Correlation of the labels of some sessions with the amplitude of their signals.
 
     Attributes
     ----------
     correlation
-        Of amplitude and labels (1 in a gesture, 0 in rest) as they stand, -1 to 1.
+        Correlation of amplitude and labels (1 in a gesture, 0 in rest) without a shift, -1 to 1.
     best
-        The highest correlation with labels that are moved.
+        The highest correlation with shifted labels.
     lag_ms
-        How far the labels are to be moved for that; positive: they are early.
+        The shift of the labels for that; positive: they are early.
     """
 
     correlation: float
@@ -44,7 +45,7 @@ class LabelAlignment:
 
 
 def measure_alignment(sessions: Sequence[LabelledSamples]) -> LabelAlignment | None:
-    """Return how labels and amplitude fit; None without rest, without a gesture, or with too little signal."""
+    """Measure how labels and amplitude fit; None without rest, without a gesture, or with too little signal."""
     lags = np.arange(-MAX_LAG_MS, MAX_LAG_MS + BIN_MS, BIN_MS)
     sums, weights = np.zeros(len(lags)), 0
     for session in sessions:
@@ -70,17 +71,17 @@ def _courses(session: LabelledSamples) -> tuple[NDArray[np.float64], NDArray[np.
         return None
     middle = session.stretch[: n * length].reshape(n, length)[:, length // 2]
     active = np.where(middle < 0, np.nan, np.where(is_rest[middle], 0.0, 1.0))
-    pieces = session.samples[: n * length].astype(np.float64).reshape(n, length, -1)
+    segments = session.samples[: n * length].astype(np.float64).reshape(n, length, -1)
     # A raw signal moves about its mean, an envelope rises: the mean's rise above its quiet level is the latter's.
-    spread = pieces.std(axis=1)
-    level = pieces.mean(axis=1)
+    spread = segments.std(axis=1)
+    level = segments.mean(axis=1)
     rises = np.maximum(level - np.quantile(level, 0.1, axis=0), 0.0) if session.sensor == "envelope" else 0.0
     amplitude = np.log1p((spread + rises) / np.maximum(np.median(spread + rises, axis=0), 1e-9))
     return amplitude.mean(axis=1), active
 
 
 def _correlation(amplitude: NDArray[np.float64], active: NDArray[np.float64], lag: int) -> float:
-    """Return the correlation of the amplitude with labels that are moved later by ``lag`` bins."""
+    """Return the correlation of the amplitude with labels delayed by ``lag`` bins."""
     moved, there = (amplitude[lag:], active[: len(active) - lag]) if lag >= 0 else (amplitude[:lag], active[-lag:])
     known = ~np.isnan(there)
     if known.sum() < MIN_BINS // 2 or there[known].std() == 0 or moved[known].std() == 0:

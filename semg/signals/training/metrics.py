@@ -1,4 +1,4 @@
-"""Figures about decided labels against true ones. All give fractions of 1; classes are indices ``0 … K-1``."""
+"""Metrics of decided labels against true ones. All are fractions of 1; classes are indices ``0 … K-1``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Scores:
     macro_f1
         Mean F1 over the classes that occur in the truth or are predicted.
     chance
-        What always naming the most frequent class would score as ``accuracy``.
+        ``accuracy`` of always predicting the most frequent class.
     """
 
     n: int

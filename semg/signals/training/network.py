@@ -1,4 +1,4 @@
-"""The convolutional branch as a torch module, only for training; ``runtime`` serves what it exports."""
+"""The convolutional branch as a torch module, only for training; ``forward`` serves what it exports."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-
-MAX_PARAMETERS = 250_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +23,8 @@ class NetworkShape:
 def network_shape(n_channels: int, window_samples: int, n_classes: int, rate_hz: float) -> NetworkShape:
     """Return a network whose receptive fields are durations, whatever the sampling rate.
 
-    The first layer looks at 25 ms every 5 ms; from there on all rates look alike. Layers that a short window has
-    no room for are narrowed.
+    The first layer looks at 25 ms every 5 ms; after it all rates are equivalent. Layers that do not fit a short
+    window are narrowed.
     """
     wanted = ((32, max(3, round(0.025 * rate_hz)), max(1, round(0.005 * rate_hz))), (48, 5, 2), (64, 3, 1))
     layers, length = [], window_samples
@@ -65,7 +63,7 @@ class Network(nn.Module):
 
 
 def export(network: Network) -> dict[str, NDArray[np.float32]]:
-    """Return the arrays that ``runtime.network_scores`` reads, batch normalisation folded into the weights."""
+    """Return the arrays that ``forward.network_scores`` reads, batch normalisation folded into the weights."""
     arrays: dict[str, NDArray[np.float32]] = {}
     for index, (convolution, norm) in enumerate(zip(network.convolutions, network.norms, strict=True)):
         assert isinstance(convolution, nn.Conv1d)

@@ -1,4 +1,4 @@
-"""What a training can be told, and how it is read from the JSON of a job."""
+"""Options of a training, and their parsing from the JSON of a job."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from semg.domain import DecisionSpec, WindowSpec
 from semg.errors import TrainingError
 
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -22,10 +23,13 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
 }
 
+_WINDOW, _DECISION = WindowSpec(rate_hz=1.0), DecisionSpec()
+"""Defaults stand in ``semg.domain`` alone. What decides live is the profile's own spec; these are its first values."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions:
-    """How a classifier is trained and how it will decide.
+    """Options of a classifier's training and decisions.
 
     Attributes
     ----------
@@ -34,27 +38,27 @@ class TrainingOptions:
     window_ms, hop_ms, settle_ms
         See ``WindowSpec``.
     skip_start_ms
-        What is left out at the start of every training stretch, at most a fifth of it, because a prompt's clock
-        runs ahead of the hand (0.3 to 0.6 s in recordings prompted every 5 s).
+        Time skipped at the start of every training stretch, at most a fifth of it, because the hand reacts later than
+        the prompt (0.3 to 0.6 s in recordings prompted every 5 s).
     high_pass_hz
-        Takes the place of the default of ``ConditioningSpec``; 0 for none.
+        Overrides the default of ``ConditioningSpec``; 0 for none.
     false_per_min
-        The report's operating point has at most so many false activations in a minute of rest.
+        Maximum false activations per minute of rest of the report's operating point.
     calibrate
-        For a job: its newest session is a calibration (10 s of rest, each gesture once) of the placement worn now.
+        For a job: its newest session is a calibration (10 s of rest, each gesture once) of the current placement.
     use_base
-        For a job: start from other people's data when a base fits.
+        For a job: use a population prior when one fits.
     """
 
     channels: tuple[str, ...] | None = None
-    window_ms: float = 250.0
-    hop_ms: float = 50.0
-    settle_ms: float = 100.0
+    window_ms: float = _WINDOW.window_ms
+    hop_ms: float = _WINDOW.hop_ms
+    settle_ms: float = _WINDOW.settle_ms
     skip_start_ms: float = 500.0
     epochs: int = 18
-    vote_n: int = 3
-    min_confidence: float = 0.4
-    hysteresis: float = 0.1
+    vote_n: int = _DECISION.vote_n
+    min_confidence: float = _DECISION.min_confidence
+    hysteresis: float = _DECISION.hysteresis
     false_per_min: float = 2.0
     high_pass_hz: float | None = None
     seed: int = 0
@@ -71,7 +75,7 @@ class TrainingOptions:
 
     @staticmethod
     def from_mapping(values: Mapping[str, Any]) -> TrainingOptions:
-        """Return the options of a job's JSON object; names that are not given keep their defaults.
+        """Return the options of a job's JSON object; missing names keep their defaults.
 
         Raises
         ------

@@ -1,10 +1,10 @@
-"""Population priors: what other people's data say beforehand of a new person's features ("base" in files and tables).
+"""Population priors of a new person's features, from other people's data (called "base" in files and tables).
 
-A prior keeps statistics of each person by itself, so that any of them can be left out: a training never starts from
-its own person's data, and a consent that was withdrawn takes effect at once. Priors hold no samples and no windows.
+A prior keeps the statistics of each person separately, so that any person can be left out: a training never uses a
+prior with its own person's data, and a withdrawn consent takes effect at once. Priors hold no samples and no windows.
 The model is hierarchical: windows scatter around the mean of their repetition, repetitions around their gesture's,
-and people around the gesture of the same name. A person's few repetitions are weighed against that (the closed form
-of a Gaussian prior with a Gaussian likelihood); the more repetitions there are, the less the prior says.
+and people around the gesture of the same name. A person's few repetitions are combined with it (the closed form of a
+Gaussian prior with a Gaussian likelihood); the more repetitions there are, the less the prior counts.
 """
 
 from __future__ import annotations
@@ -26,29 +26,31 @@ from semg.signals.dataset import LabelledSamples
 from semg.signals.features import choose_crossover_hz
 from semg.signals.model.electrode_rotation import RotationModel, band_feature_indices, feature_indices
 from semg.signals.training.alignment import Aligned
+from semg.signals.training.covariance import shrink
 from semg.signals.training.options import TrainingOptions
 
 FORMAT = "semg-base-2"
 MAX_BASE_BYTES = 512 * 2**20
 BASE_REPETITIONS = 3.0
-"""With so many repetitions of a gesture a person's own scatter counts as much as the base's."""
+"""Number of repetitions of a gesture at which a person's own scatter counts as much as the prior's."""
 WINDOWS_A_REPETITION = 20.0
-"""About so many windows of a repetition are independent of each other, as measured by few-shot trainings."""
+"""Effective number of independent windows in a repetition, as measured by few-shot trainings."""
 RIDGE = 0.05
+"""Part by which every covariance of people is shrunk."""
 PREDICTIVE_PART = 0.5
-"""Of the scatter of repetitions, with which the dense branch is trained; all of it costs what is easy to tell apart."""
+"""Fraction of the predictive scatter used to train the dense branch; all of it would blur well separated gestures."""
 
 
 @dataclass(frozen=True, slots=True)
 class PersonStatistics:
-    """One person's part of a base.
+    """One person's contribution to a population prior.
 
     Attributes
     ----------
     name
-        Who: a profile's number, or what the names of the recordings have in common.
+        A profile's number, or the common part of the recordings' names.
     digests
-        Of each recording that went in, so that nobody is tested on a base that holds them.
+        Of each recording included, so that nobody is tested with a prior that holds their data.
     classes
         Gesture names in the order of the means.
     within, repetition
@@ -56,7 +58,7 @@ class PersonStatistics:
     means
         ``(K, F)``, centred.
     turn_means, turn_covariance
-        As ``RotationModel``: for bringing people's bands into one order.
+        As in ``RotationModel``: for rotating people's bands into a common channel order.
     """
 
     name: str
@@ -80,19 +82,19 @@ def person_statistics(
     session: NDArray[np.int64],
     usable: NDArray[np.bool_],
 ) -> PersonStatistics:
-    """Return a person's statistics from aligned sessions; arguments as ``align``, ``stretch`` tells repetitions."""
+    """Return a person's statistics from aligned sessions; arguments as ``align``, ``stretch`` numbers repetitions."""
     features = aligned.features[usable].astype(np.float64)
     y, stretch, session = y[usable], stretch[usable], session[usable]
     size, n_classes = features.shape[1], len(classes)
-    ids, place = np.unique(stretch, return_inverse=True)
+    ids, index = np.unique(stretch, return_inverse=True)
     of_repetition = np.zeros((len(ids), size))
-    np.add.at(of_repetition, place, features)
-    of_repetition /= np.bincount(place)[:, None]
-    first = np.unique(place, return_index=True)[1]
+    np.add.at(of_repetition, index, features)
+    of_repetition /= np.bincount(index)[:, None]
+    first = np.unique(index, return_index=True)[1]
     rep_y, rep_session = y[first], session[first]
     means = np.stack([of_repetition[rep_y == k].mean(axis=0) for k in range(n_classes)])
-    apart = features - of_repetition[place]
-    within = np.mean([_scatter(apart[y == k], 0) for k in range(n_classes)], axis=0)
+    residuals = features - of_repetition[index]
+    within = np.mean([_scatter(residuals[y == k], 0) for k in range(n_classes)], axis=0)
     between = []
     for s in np.unique(rep_session):
         for k in range(n_classes):
@@ -108,33 +110,33 @@ def person_statistics(
         within,
         repetition,
         means - means.mean(axis=0),
-        aligned.turn_model.means.astype(np.float64),
-        np.linalg.inv(aligned.turn_model.precision.astype(np.float64)),
+        aligned.rotation_model.means.astype(np.float64),
+        np.linalg.inv(aligned.rotation_model.precision.astype(np.float64)),
     )
 
 
-def _scatter(apart: NDArray[np.float64], lost: int) -> NDArray[np.float64]:
-    return np.asarray(apart.T @ apart / max(1, len(apart) - lost))
+def _scatter(residuals: NDArray[np.float64], lost: int) -> NDArray[np.float64]:
+    return np.asarray(residuals.T @ residuals / max(1, len(residuals) - lost))
 
 
 def specs_of(session: LabelledSamples, options: TrainingOptions) -> tuple[WindowSpec, ConditioningSpec]:
-    """Return how a training on a session cuts and conditions its windows."""
+    """Return the window and conditioning specs of a training on a session."""
     conditioning = ConditioningSpec(session.sensor, session.rate_hz, session.mains_hz)
     return WindowSpec(session.rate_hz, options.window_ms, options.hop_ms, options.settle_ms), conditioning
 
 
 @dataclass(frozen=True, slots=True)
 class ClassPrior:
-    """What a base says of one training, in that training's order of channels and of classes.
+    """Prior of one training, in that training's order of channels and classes.
 
     Attributes
     ----------
     covariance, repetition, between
-        ``(F, F)``: scatter of windows inside a repetition, of repetitions, of a class's mean between people.
+        ``(F, F)``: covariance of windows within a repetition, of repetitions, of a class's mean between people.
     means
-        ``(K, F)``: of each class; the common mean (0) for a class that the base does not know.
+        ``(K, F)``: of each class; the common mean (0) for a class that is not in the prior.
     repetitions
-        How many of each gesture the person has.
+        Number of repetitions of each gesture that the person has.
     """
 
     covariance: NDArray[np.float64]
@@ -146,18 +148,18 @@ class ClassPrior:
     def update(
         self, covariance: NDArray[np.float64], means: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return covariance and class means of a person's own windows, weighed against the base."""
+        """Return the posterior covariance and class means, given those of a person's own windows."""
         part = BASE_REPETITIONS / (BASE_REPETITIONS + max(1.0, self.repetitions))
         moved, unsure = self._weighed(means)
         return (1 - part) * covariance + part * (self.covariance + self.repetition) + unsure, moved
 
     def predictive(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return class means as ``update``, and how repetitions that are still to come will scatter around them."""
+        """Return the class means of ``update``, and the predictive covariance of future repetitions around them."""
         moved, unsure = self._weighed(means)
-        return moved, PREDICTIVE_PART * _ridged(self.repetition + unsure)
+        return moved, PREDICTIVE_PART * shrink(self.repetition + unsure, RIDGE)
 
     def _weighed(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the class means weighed against the base's, and the covariance of what is not known of them."""
+        """Return the posterior class means, and the posterior covariance of these means."""
         noise = (self.repetition + self.covariance / WINDOWS_A_REPETITION) / max(1.0, self.repetitions)
         gain = np.linalg.solve(self.between + noise, self.between).T
         level = means.mean(axis=0)
@@ -168,29 +170,29 @@ class ClassPrior:
 
 @dataclass(frozen=True, slots=True)
 class PopulationPrior:
-    """Statistics of several people, for one way of cutting and conditioning windows."""
+    """Statistics of several people, for one window and conditioning spec."""
 
     name: str
     window: WindowSpec
     conditioning: ConditioningSpec
     n_channels: int
-    crossing: float
+    crossover: float
     people: tuple[PersonStatistics, ...]
 
     @staticmethod
     def of(
         name: str, session: LabelledSamples, options: TrainingOptions, people: Sequence[PersonStatistics]
     ) -> PopulationPrior:
-        """Return the base of people whose devices are like that of a session."""
+        """Return the prior of people whose devices match that of a session."""
         window, conditioning = specs_of(session, options)
         n_channels = len(session.channels)
-        crossing = 0.0
+        crossover = 0.0
         if session.sensor != "envelope":
-            crossing = choose_crossover_hz(n_channels, window.window_samples, window.rate_hz)
-        return PopulationPrior(name, window, conditioning, n_channels, crossing, tuple(people))
+            crossover = choose_crossover_hz(n_channels, window.window_samples, window.rate_hz)
+        return PopulationPrior(name, window, conditioning, n_channels, crossover, tuple(people))
 
     def fitting(self, window: WindowSpec, conditioning: ConditioningSpec, n_channels: int) -> PopulationPrior | None:
-        """Return this base when it fits a training's windows and channels, else None."""
+        """Return this prior when it fits a training's windows and channels, otherwise None."""
         fits = (
             n_channels == self.n_channels
             and conditioning.sensor == self.conditioning.sensor
@@ -201,88 +203,89 @@ class PopulationPrior:
         return self if fits else None
 
     def describe(self) -> str:
-        """Return in words what it was made of."""
+        """Return a description for people."""
         return (
             f"base {self.name} of {len(self.people)} people ({self.n_channels} channels, {self.window.rate_hz:g} Hz, "
             f"{self.conditioning.sensor}, windows of {self.window.window_ms:g} ms)"
         )
 
     def without(self, names: Collection[str] = (), digests: Collection[str] = ()) -> PopulationPrior:
-        """Return the base without some people: by their name, or because a recording of theirs went in."""
+        """Return the prior without some people, given by their names or by a recording that is included."""
         left = (p for p in self.people if p.name not in names and not set(p.digests) & set(digests))
         return replace(self, people=tuple(left))
 
     def prior(
-        self, classes: Sequence[str], repetitions: float, turn_model: RotationModel, envelope: bool
+        self, classes: Sequence[str], repetitions: float, rotation_model: RotationModel, envelope: bool
     ) -> ClassPrior | None:
-        """Return what this base says of a training; ``turn_model`` tells how its band is worn."""
+        """Return the prior of a training; ``rotation_model`` determines how its band is worn."""
         if len(self.people) < 2:
             return None
-        names, turned = self._in_one_order(envelope)
+        names, rotated = self._in_common_order(envelope)
         size = self.people[0].within.shape[0]
         count = np.zeros(len(names))
-        total, total_turn = np.zeros((len(names), size)), np.zeros((len(names), self.people[0].turn_means.shape[1]))
-        for person in turned:
+        total, rotation_sum = np.zeros((len(names), size)), np.zeros((len(names), self.people[0].turn_means.shape[1]))
+        for person in rotated:
             rows = [names.index(name) for name in person.classes]
             count[rows] += 1
             total[rows] += person.means
-            total_turn[rows] += person.turn_means
+            rotation_sum[rows] += person.turn_means
         means = total / count[:, None]
         within, repetition = (
-            np.mean([getattr(person, what) for person in turned], axis=0) for what in ("within", "repetition")
+            np.mean([getattr(person, what) for person in rotated], axis=0) for what in ("within", "repetition")
         )
-        apart = np.concatenate([p.means - means[[names.index(name) for name in p.classes]] for p in turned])
-        between = _ridged(apart.T @ apart / max(1, len(apart) - len(names)))
-        scatter = _ridged(np.concatenate([p.means for p in turned]).T @ np.concatenate([p.means for p in turned]))
-        scatter /= sum(len(p.classes) for p in turned)
+        residuals = np.concatenate([p.means - means[[names.index(name) for name in p.classes]] for p in rotated])
+        between = shrink(residuals.T @ residuals / max(1, len(residuals) - len(names)), RIDGE)
+        gestures = np.concatenate([p.means for p in rotated])
+        scatter = shrink(gestures.T @ gestures, RIDGE)
+        scatter /= sum(len(p.classes) for p in rotated)
         shared = [(k, names.index(name)) for k, name in enumerate(classes) if name in names]
         own = np.zeros((len(classes), size))
         if len(shared) >= 2:
             mine, theirs = (list(each) for each in zip(*shared, strict=True))
             best = _match(
-                turn_model.means[mine],
-                (total_turn / count[:, None])[theirs],
-                turn_model.precision,
+                rotation_model.means[mine],
+                (rotation_sum / count[:, None])[theirs],
+                rotation_model.precision,
                 feature_indices(self.n_channels, envelope),
             )
-            order = self._feature_places(envelope)[best]
+            order = self._feature_indices(envelope)[best]
             own[mine] = means[theirs][:, order] - means[theirs][:, order].mean(axis=0)
             within, repetition, between, scatter = (
                 each[np.ix_(order, order)] for each in (within, repetition, between, scatter)
             )
         if len(shared) < len(classes):
-            between = scatter  # of a gesture that nobody else made only the scatter of all gestures is known
-        return ClassPrior(_ridged(within), _ridged(repetition), between, own, repetitions)
+            between = scatter  # for a gesture of nobody else only the scatter of all gestures is known
+        return ClassPrior(shrink(within, RIDGE), shrink(repetition, RIDGE), between, own, repetitions)
 
-    def _in_one_order(self, envelope: bool) -> tuple[list[str], list[PersonStatistics]]:
-        """Return the gesture names and everybody's statistics turned into the first one's order of channels."""
-        places = feature_indices(self.n_channels, envelope)
-        of_features = self._feature_places(envelope)
+    def _in_common_order(self, envelope: bool) -> tuple[list[str], list[PersonStatistics]]:
+        """Return the gesture names and everybody's statistics, rotated into the first person's channel order."""
+        indices = feature_indices(self.n_channels, envelope)
+        of_features = self._feature_indices(envelope)
         names = sorted({name for person in self.people for name in person.classes})
         precision = np.linalg.inv(np.mean([person.turn_covariance for person in self.people], axis=0))
         known: dict[str, list[NDArray[np.float64]]] = {}
-        turned = []
+        rotated = []
         for person in self.people:
             shared = [k for k, name in enumerate(person.classes) if name in known]
             best = 0
             if len(shared) >= 2:
                 reference = np.stack([np.mean(known[person.classes[k]], axis=0) for k in shared])
-                best = _match(reference, person.turn_means[shared], precision, places)
-            order, turn_order = of_features[best], places[best]
+                best = _match(reference, person.turn_means[shared], precision, indices)
+            order, rotation_order = of_features[best], indices[best]
             moved = replace(
                 person,
                 within=person.within[np.ix_(order, order)],
                 repetition=person.repetition[np.ix_(order, order)],
                 means=person.means[:, order],
-                turn_means=person.turn_means[:, turn_order],
+                turn_means=person.turn_means[:, rotation_order],
             )
-            turned.append(moved)
+            rotated.append(moved)
             for name, mean in zip(moved.classes, moved.turn_means, strict=True):
                 known.setdefault(name, []).append(mean)
-        return names, turned
+        return names, rotated
 
-    def _feature_places(self, envelope: bool) -> NDArray[np.intp]:
-        return band_feature_indices(self.n_channels, 2 if self.crossing > 0 else 1, envelope)
+    def _feature_indices(self, envelope: bool) -> NDArray[np.intp]:
+        return band_feature_indices(self.n_channels, 2 if self.crossover > 0 else 1, envelope)
 
     def to_bytes(self) -> bytes:
         """Return the stored form: safetensors with the description as JSON in its header."""
@@ -300,7 +303,7 @@ class PopulationPrior:
             "window": asdict(self.window),
             "conditioning": asdict(self.conditioning),
             "n_channels": self.n_channels,
-            "crossing": self.crossing,
+            "crossing": self.crossover,
             "people": people,
         }
         text = json.dumps(described, sort_keys=True)
@@ -308,7 +311,7 @@ class PopulationPrior:
 
     @staticmethod
     def from_bytes(data: bytes) -> PopulationPrior:
-        """Return the base of stored bytes.
+        """Return the prior of stored bytes.
 
         Raises
         ------
@@ -367,20 +370,15 @@ def _match(
     reference: NDArray[np.floating],
     means: NDArray[np.floating],
     precision: NDArray[np.floating],
-    places: NDArray[np.intp],
+    indices: NDArray[np.intp],
 ) -> int:
-    """Return which turn brings class means nearest to others of the same classes, a common shift left out."""
+    """Return the index of the rotation that brings class means nearest to reference means, up to a common shift."""
     wanted = reference - reference.mean(axis=0)
     distances = []
-    for order in places:
-        apart = means[:, order] - means[:, order].mean(axis=0) - wanted
-        distances.append(float(np.einsum("kf,fg,kg->", apart, precision, apart)))
+    for order in indices:
+        residuals = means[:, order] - means[:, order].mean(axis=0) - wanted
+        distances.append(float(np.einsum("kf,fg,kg->", residuals, precision, residuals)))
     return int(np.argmin(distances))
-
-
-def _ridged(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    level = max(1e-9, float(np.trace(matrix)) / len(matrix))
-    return (1 - RIDGE) * matrix + RIDGE * level * np.eye(len(matrix))
 
 
 def _square(upper: NDArray[np.float64]) -> NDArray[np.float64]:

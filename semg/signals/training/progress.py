@@ -1,4 +1,4 @@
-"""What is told of a training while it runs: how far it is, and each epoch of its networks."""
+"""The progress of a training while it runs: its percentage, and each epoch of its networks."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class TrainingProgress:
     line
         For the log.
     point
-        The epoch that has ended; None when something else is told.
+        The epoch that has ended; None for any other line.
     """
 
     percent: float

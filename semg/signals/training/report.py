@@ -1,4 +1,4 @@
-"""What a classifier scores on windows that no fitting step has seen."""
+"""Scores of a classifier on held-out windows."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def as_rows(confusion: NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
 
 
 def evaluate(classifier: Classifier, data: WindowSet) -> TrainingReport:
-    """Return ``figures`` of a classifier as it is stored: it follows no stream."""
+    """Return ``figures`` of a stored classifier without adaptation."""
     return figures(classifier.classes, data, classifier.predict_proba(data.windows))
 
 

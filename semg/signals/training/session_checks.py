@@ -1,4 +1,4 @@
-"""Whether sessions can give a classifier at all, said in sentences for the person who recorded them."""
+"""Check that a classifier can be trained on sessions, with messages for the person who recorded them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from semg.errors import TrainingError
 from semg.signals.dataset import LabelledSamples, WindowSet
 
 RATE_TOLERANCE = 0.01
-"""Sessions of one device whose rates were measured from their clocks may differ by this part."""
+"""Fraction by which the rates of one device's sessions may differ when measured from their clocks."""
 
 
 def session_name(session: LabelledSamples, number: int) -> str:
-    """Return what a session is called in a message."""
+    """Return the name of a session for a message."""
     return f"session {session.stretches[0].session}" if session.stretches else f"session number {number}"
 
 
@@ -68,7 +68,7 @@ def check_sessions(sessions: Sequence[LabelledSamples], wanted: Sequence[str] | 
 def check_windows(
     data: WindowSet, sessions: Sequence[LabelledSamples], window_ms: float, min_repetitions: int = 2
 ) -> None:
-    """Check that the windows of the sessions can be learned from and tested.
+    """Check that the windows of the sessions suffice for training and testing.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def check_windows(
 
 
 def check_calibration(calibration: WindowSet, classes: Sequence[str]) -> None:
-    """Check that a calibration session can tell how the band is worn now.
+    """Check that a calibration session suffices to determine how the band is worn now.
 
     Raises
     ------

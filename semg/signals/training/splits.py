@@ -1,4 +1,4 @@
-"""Which repetitions or sessions are held out, before anything is fitted."""
+"""Choose the repetitions or sessions that are held out, before anything is fitted."""
 
 from __future__ import annotations
 
@@ -11,72 +11,7 @@ from numpy.typing import NDArray
 
 from semg.signals.dataset import WindowSet
 
-HOLD_ONE_IN = 5
-"""Of this many repetitions of a gesture one is held out, and at least one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A division of windows by whole sessions or whole repetitions.
-
-    Attributes
-    ----------
-    by
-        ``session`` or ``repetition``.
-    held_out
-        What was held out, in words.
-    test
-        Bool ``(N,)``: the windows that were held out; all others are fitted on.
-    """
-
-    by: str
-    held_out: tuple[str, ...]
-    test: NDArray[np.bool_]
-
-    @property
-    def train(self) -> NDArray[np.bool_]:
-        """The windows that may be fitted on."""
-        return ~self.test
-
-
-def split_held_out(data: WindowSet) -> Split | None:
-    """Return a split whose training part still holds every gesture, or None when the data allow none.
-
-    The last session is held out when there are two or more and the others hold every gesture; otherwise of every
-    gesture the last repetition and every ``HOLD_ONE_IN``-th before it.
-    """
-    return _by_session(data) or _by_repetition(data)
-
-
-def _by_session(data: WindowSet) -> Split | None:
-    sessions = np.unique(data.session_index)
-    if len(sessions) < 2:
-        return None
-    test = data.session_index == sessions[-1]
-    labels = data.labels
-    if set(labels[~test]) != set(labels):
-        return None
-    name = data.stretches[int(data.stretch[test][0])].session
-    return Split("session", (f"session {name}",), test)
-
-
-def _by_repetition(data: WindowSet) -> Split | None:
-    performed: dict[str, set[tuple[int, int]]] = defaultdict(set)
-    ids, firsts = np.unique(data.stretch, return_index=True)
-    session_of = {int(i): int(data.session_index[first]) for i, first in zip(ids, firsts, strict=True)}
-    for i, session in session_of.items():
-        performed[data.stretches[i].label].add((session, data.stretches[i].repetition))
-    held: set[tuple[str, int, int]] = set()
-    for label, repetitions in performed.items():
-        if len(repetitions) < 2:
-            return None
-        held.update((label, *each) for each in sorted(repetitions, reverse=True)[::HOLD_ONE_IN])
-    chosen = {
-        i
-        for i, session in session_of.items()
-        if (data.stretches[i].label, session, data.stretches[i].repetition) in held
-    }
-    return Split("repetition", _describe(data, sorted(chosen)), np.isin(data.stretch, sorted(chosen)))
+MAX_FOLDS = 5
 
 
 def _describe(data: WindowSet, chosen: Sequence[int]) -> tuple[str, ...]:
@@ -87,12 +22,17 @@ def _describe(data: WindowSet, chosen: Sequence[int]) -> tuple[str, ...]:
     return tuple(seen)
 
 
-MAX_FOLDS = 5
-
-
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One division of windows into a training part and a part left out; see ``Split``."""
+    """A division of windows by whole sessions or whole repetitions.
+
+    Attributes
+    ----------
+    held_out
+        What was held out, in words.
+    train, test
+        Bool ``(N,)``: the windows that may be fitted on, and all others.
+    """
 
     held_out: tuple[str, ...]
     train: NDArray[np.bool_]
@@ -100,10 +40,10 @@ class Fold:
 
 
 def folds_of(data: WindowSet) -> tuple[str, list[Fold]]:
-    """Return what is left out (``session`` or ``repetition``) and splits that leave each part out once, newest first.
+    """Return the unit held out (``session`` or ``repetition``) and the folds of a cross-validation, newest first.
 
-    With two sessions or more each of the newest ``MAX_FOLDS`` is left out, as far as the others hold its gestures;
-    otherwise whole repetitions, of every gesture a fifth at a time. Without a second repetition there is no fold.
+    With two sessions or more each of the newest ``MAX_FOLDS`` is held out, as far as the others hold its gestures;
+    otherwise whole repetitions, a fifth of every gesture at a time. Without a second repetition there is no fold.
     """
     by_session = []
     labels = data.labels
@@ -124,26 +64,26 @@ def folds_of(data: WindowSet) -> tuple[str, list[Fold]]:
         return "repetition", []
     found = []
     for number in range(n_folds):
-        chosen = sorted(i for i, place in order.items() if place % n_folds == number)
+        chosen = sorted(i for i, index in order.items() if index % n_folds == number)
         test = np.isin(data.stretch, chosen)
         found.append(Fold(_describe(data, chosen), ~test, test))
     return "repetition", found
 
 
 def first_stretches(data: WindowSet) -> NDArray[np.bool_]:
-    """Return the windows of each gesture's first repetition: what a calibration consists of."""
+    """Return the windows of each gesture's first repetition, which serve as a calibration."""
     order = _repetition_order(data)
-    return np.isin(data.stretch, sorted(i for i, place in order.items() if place == _last_place(data, order, i)))
+    return np.isin(data.stretch, sorted(i for i, index in order.items() if index == _last_index(data, order, i)))
 
 
-def _last_place(data: WindowSet, order: dict[int, int], i: int) -> int:
-    return max(place for j, place in order.items() if data.stretches[j].label == data.stretches[i].label)
+def _last_index(data: WindowSet, order: dict[int, int], i: int) -> int:
+    return max(index for j, index in order.items() if data.stretches[j].label == data.stretches[i].label)
 
 
 def _repetition_order(data: WindowSet) -> dict[int, int]:
-    """Return each stretch's position among those of its gesture, counted from the newest."""
+    """Return each stretch's index among those of its gesture, counted from the newest."""
     ids, firsts = np.unique(data.stretch, return_index=True)
     by_label: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
     for i, first in zip(ids.tolist(), firsts.tolist(), strict=True):
         by_label[data.stretches[i].label].append((int(data.session_index[first]), int(data.end_index[first]), i))
-    return {i: place for found in by_label.values() for place, (_, _, i) in enumerate(sorted(found, reverse=True))}
+    return {i: index for found in by_label.values() for index, (_, _, i) in enumerate(sorted(found, reverse=True))}

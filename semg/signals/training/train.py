@@ -1,4 +1,4 @@
-"""Training: labelled sessions in, a classifier and an honest report out."""
+"""Train a classifier on labelled sessions, and report its accuracy on held-out data."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BASELINES: tuple[ClassifierKind, ...] = ("logcov_lda", "td_lda")
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """A classifier fitted on all data, and the report of ones fitted without what they were tried on."""
+    """A classifier fitted on all data, and the report of classifiers tested on data held out of their training sets."""
 
     classifier: Classifier
     report: TrainingReport
@@ -54,12 +54,12 @@ def _never() -> bool:
     return False
 
 
-def _unheard(progress: TrainingProgress) -> None:
-    """Take the place of a listener."""
+def _ignore_progress(progress: TrainingProgress) -> None:
+    """Ignore the progress: the default callback."""
 
 
 def _unused(classifier: Classifier) -> None:
-    """Take the place of somebody who waits for the classifier."""
+    """Ignore the classifier: the default callback."""
 
 
 def fit(
@@ -68,12 +68,12 @@ def fit(
     *,
     options: TrainingOptions | None = None,
     seed: int | None = None,
-    progress: Callable[[TrainingProgress], None] = _unheard,
+    progress: Callable[[TrainingProgress], None] = _ignore_progress,
     should_stop: Callable[[], bool] = _never,
     calibration: LabelledSamples | None = None,
     base: PopulationPrior | None = None,
 ) -> Classifier:
-    """Return a classifier fitted on all of some sessions, without a report: what ``evaluate.py`` tests on others.
+    """Return a classifier fitted on all of some sessions, without a report, which ``evaluate.py`` tests on others.
 
     One repetition of each gesture is enough. Other parameters and errors as ``train``.
     """
@@ -92,9 +92,11 @@ def fit(
     if calibration is not None and by == "repetition":
         folds = []
     trainer.networks = 2 if folds else 1
-    tried = [trainer.try_fold(folds[0], "choosing the calibration of confidences")] if folds else []
-    last_epoch = tried[0].last_epoch if tried else None
-    return trainer.fit(trainer.data, "final fit", trainer.calibration, trainer.weights_of(tried), last_epoch=last_epoch)
+    results = [trainer.try_fold(folds[0], "choosing the calibration of confidences")] if folds else []
+    last_epoch = results[0].last_epoch if results else None
+    return trainer.fit(
+        trainer.data, "final fit", trainer.calibration, trainer.weights_of(results), last_epoch=last_epoch
+    )
 
 
 def train(
@@ -103,42 +105,42 @@ def train(
     *,
     options: TrainingOptions | None = None,
     seed: int | None = None,
-    progress: Callable[[TrainingProgress], None] = _unheard,
+    progress: Callable[[TrainingProgress], None] = _ignore_progress,
     should_stop: Callable[[], bool] = _never,
     calibration: LabelledSamples | None = None,
     base: PopulationPrior | None = None,
     previous: Classifier | None = None,
     ready: Callable[[Classifier], None] = _unused,
 ) -> TrainingResult:
-    """Return a classifier fitted on all sessions, with the report of ones that did not see what they were tried on.
+    """Return a classifier fitted on all sessions, with a report of classifiers tested on held-out data.
 
     Parameters
     ----------
     sessions
-        In time order; with two or more each of the newest is left out once for the report, otherwise repetitions are.
+        In time order; with two or more each of the newest is held out once for the report, otherwise repetitions are.
     options
-        Defaults where not given.
+        The defaults if None.
     seed
-        Takes the place of ``options.seed``.
+        Overrides ``options.seed``.
     progress
-        Called from this thread, some times a second.
+        Called from this thread, several times a second.
     should_stop
-        Asked between batches.
+        Called between batches.
     calibration
-        A short session (10 s of rest, each gesture once) of the placement that is worn from now on.
+        A short session (10 s of rest, each gesture once) of the current placement.
     base
-        What other people's data say beforehand; not used where it does not fit.
+        Population prior; not used where it does not fit.
     previous
-        The classifier in use until now, compared on the same windows as far as it did not see them.
+        The classifier in use until now, compared on the same windows except those of its training set.
     ready
-        Called with the classifier as soon as it can be used; the report follows.
+        Called with the classifier as soon as it is usable; the report follows.
 
     Raises
     ------
     TrainingError
-        When the data cannot give a classifier; the sentence says why and what to do.
+        When no classifier can be fitted on the data; the message says why and what to do.
     TrainingStopped
-        When ``should_stop`` said so.
+        When ``should_stop`` returned True.
     """
     started = time.perf_counter()
     trainer = Trainer(
@@ -146,7 +148,7 @@ def train(
     )
     by, folds = folds_of(trainer.data)
     if calibration is not None and by == "repetition":
-        folds = []  # inside one session nothing can play the part of another placement's calibration
+        folds = []  # within one session nothing can serve as another placement's calibration
     if not folds:
         if calibration is None:
             raise TrainingError(
@@ -157,19 +159,19 @@ def train(
     trainer.say(f"{len(trainer.data)} windows of {len(trainer.classes)} gestures, {len(folds)} parts held out in turn")
     if trainer.base_refusal:
         trainer.say(f"the {trainer.base_refusal} does not fit these signals: trained from scratch")
-    tried = [trainer.try_fold(folds[0], "held-out test 1")] if folds else []
-    mix = trainer.weights_of(tried)
-    last_epoch = tried[0].last_epoch if tried else None
-    classifier = trainer.fit(trainer.data, "final fit", trainer.calibration, mix, last_epoch=last_epoch)
+    results = [trainer.try_fold(folds[0], "held-out test 1")] if folds else []
+    ensemble_weights = trainer.weights_of(results)
+    last_epoch = results[0].last_epoch if results else None
+    classifier = trainer.fit(trainer.data, "final fit", trainer.calibration, ensemble_weights, last_epoch=last_epoch)
     trained_s = time.perf_counter() - started
     ready(classifier)
     trainer.say("the classifier is ready, its report follows")
     for number, fold in enumerate(folds[1:], 2):
-        tried.append(trainer.try_fold(fold, f"held-out test {number}"))
+        results.append(trainer.try_fold(fold, f"held-out test {number}"))
     calibrated = None if calibration is None else _compare_calibration(trainer)
-    if tried:
+    if results:
         report = replace(
-            _held_out_report(trainer, tried, folds, kind), previous=_compare_previous(trainer, tried, previous)
+            _held_out_report(trainer, results, folds, kind), previous=_compare_previous(trainer, results, previous)
         )
     else:
         assert calibrated is not None
@@ -179,7 +181,7 @@ def train(
         report,
         calibration=calibrated,
         split=_describe(by, calibration is not None, len(folds)),
-        held_out=tuple(name for each in tried for name in each.held_out),
+        held_out=tuple(name for each in results for name in each.held_out),
         seed=trainer.seed,
         last_epoch=last_epoch or trainer.options.epochs if kind == "cnn" else None,
         classifier=kind,
@@ -199,17 +201,17 @@ def train(
 
 
 def _held_out_report(
-    trainer: Trainer, tried: Sequence[FoldResult], folds: Sequence[Fold], kind: ClassifierKind
+    trainer: Trainer, results: Sequence[FoldResult], folds: Sequence[Fold], kind: ClassifierKind
 ) -> TrainingReport:
-    """Return the figures over all windows that were left out once."""
-    data, truth, probabilities = _pooled(trainer, tried)
+    """Return the figures over all held-out windows."""
+    data, truth, probabilities = _pooled(trainer, results)
     report = reports.figures(trainer.classes, data, probabilities)
     hop_ms = trainer.window.hop_samples * 1000 / trainer.window.rate_hz
-    spec = tried[0].classifier.decision
+    spec = results[0].classifier.decision
     points, chosen = operating_points(trainer.classes, data, probabilities, spec, hop_ms, trainer.options.false_per_min)
     baselines: dict[str, BaselineFigures] = {}
     for plain in BASELINES:
-        again = tried if plain == kind else [trainer.try_fold(fold, f"{plain} beside it", plain) for fold in folds]
+        again = results if plain == kind else [trainer.try_fold(fold, f"{plain} beside it", plain) for fold in folds]
         windows, _, named = _pooled(trainer, again)
         scored = reports.figures(trainer.classes, windows, named)
         baselines[plain] = BaselineFigures(
@@ -227,7 +229,7 @@ def _held_out_report(
         report,
         baseline=replace(baselines["logcov_lda"], classifier="logcov_lda"),
         baselines=baselines,
-        folds=tuple(_fold_line(trainer, each) for each in tried),
+        folds=tuple(_fold_line(trainer, each) for each in results),
         train_windows=int(np.mean([(fold.train & trainer.usable(trainer.data)).sum() for fold in folds])),
         reliability=reliability(truth, probabilities),
         decisions=decision_figures(trainer.classes, data, probabilities, spec, hop_ms),
@@ -239,16 +241,18 @@ def _held_out_report(
     )
 
 
-def _pooled(trainer: Trainer, tried: Sequence[FoldResult]) -> tuple[WindowSet, NDArray[np.int64], NDArray[np.float32]]:
-    """Return the windows left out in all folds; each fold's confidences are calibrated by the others'.
+def _pooled(
+    trainer: Trainer, results: Sequence[FoldResult]
+) -> tuple[WindowSet, NDArray[np.int64], NDArray[np.float32]]:
+    """Return the held-out windows of all folds; each fold's confidences are calibrated on the others'.
 
-    With one fold its own first half calibrates nothing: the default stays.
+    With a single fold the default calibration is used.
     """
-    parts = []
-    for number, each in enumerate(tried):
-        others = [other for place, other in enumerate(tried) if place != number]
-        parts.append(softmax(trainer.weights_of(others).inverse_temperature * each.log_probabilities))
-    windows = [each.data for each in tried]
+    chunks = []
+    for number, each in enumerate(results):
+        others = [other for index, other in enumerate(results) if index != number]
+        chunks.append(softmax(trainer.weights_of(others).inverse_temperature * each.log_probabilities))
+    windows = [each.data for each in results]
     data = WindowSet(
         np.concatenate([each.windows for each in windows]),
         np.concatenate([each.stretch for each in windows]),
@@ -258,21 +262,23 @@ def _pooled(trainer: Trainer, tried: Sequence[FoldResult]) -> tuple[WindowSet, N
         np.concatenate([each.end_index for each in windows]),
         np.concatenate([each.session_index for each in windows]),
     )
-    return data, np.concatenate([each.truth for each in tried]), np.concatenate(parts)
+    return data, np.concatenate([each.truth for each in results]), np.concatenate(chunks)
 
 
-def _fold_line(trainer: Trainer, tried: FoldResult) -> dict[str, object]:
-    scores = score(tried.truth, tried.log_probabilities.argmax(axis=1), len(trainer.classes))
+def _fold_line(trainer: Trainer, result: FoldResult) -> dict[str, object]:
+    scores = score(result.truth, result.log_probabilities.argmax(axis=1), len(trainer.classes))
     return {
-        "held_out": list(tried.held_out),
+        "held_out": list(result.held_out),
         "windows": scores.n,
         "accuracy": round(scores.accuracy, 6) if scores.n else None,
         "balanced_accuracy": round(scores.balanced_accuracy, 6) if scores.n else None,
     }
 
 
-def _compare_previous(trainer: Trainer, tried: Sequence[FoldResult], previous: Classifier | None) -> Comparison | None:
-    """Compare with the classifier in use until now, on held-out windows of sessions that it was not trained on."""
+def _compare_previous(
+    trainer: Trainer, results: Sequence[FoldResult], previous: Classifier | None
+) -> Comparison | None:
+    """Compare with the classifier in use until now, on held-out windows of sessions outside its training set."""
     if previous is None:
         return None
     seen = set(previous.training.get("sessions", [])) | set(previous.training.get("calibration_sessions", []))
@@ -282,17 +288,19 @@ def _compare_previous(trainer: Trainer, tried: Sequence[FoldResult], previous: C
     if not same or not set(trainer.classes) <= set(previous.classes):
         return Comparison(why="it has other channels, windows or gestures")
     rows = []
-    for each in tried:
+    for each in results:
         names = np.array([stretch.session for stretch in each.data.stretches])
         unseen = ~np.isin(names[each.data.stretch], sorted(seen))
         if unseen.any():
             rows.append((each, unseen))
     if not rows:
         return Comparison(why="it was trained on every session that was held out")
-    place = [previous.classes.index(name) for name in trainer.classes]
+    columns = [previous.classes.index(name) for name in trainer.classes]
     truth = np.concatenate([each.truth[unseen] for each, unseen in rows])
     new = np.concatenate([each.log_probabilities[unseen].argmax(axis=1) for each, unseen in rows])
-    old = np.concatenate([follow(previous, each.data.select(unseen))[:, place].argmax(axis=1) for each, unseen in rows])
+    old = np.concatenate(
+        [follow(previous, each.data.select(unseen))[:, columns].argmax(axis=1) for each, unseen in rows]
+    )
     mine, theirs = (score(truth, predicted, len(trainer.classes)) for predicted in (new, old))
     return Comparison(comparable=True, windows=len(truth), new=_summarise(mine), previous=_summarise(theirs))
 
@@ -306,10 +314,9 @@ def _summarise(scores: Scores) -> SummaryFigures:
 
 
 def _compare_calibration(trainer: Trainer) -> CalibrationFigures:
-    """Return balanced accuracy on the calibration before and after it, each gesture judged without its own repetition.
+    """Return the scores on the calibration before and after it, each repetition predicted without itself.
 
-    The classifiers here have a network of one epoch: they are many, and the closed-form and dense branches carry the
-    adaptation.
+    These many classifiers have a network of one epoch only: the closed-form and dense branches carry the adaptation.
     """
     assert trainer.calibration is not None
     calibration = trainer.calibration
@@ -338,7 +345,7 @@ def _compare_calibration(trainer: Trainer) -> CalibrationFigures:
 
 
 def _calibration_only(calibrated: CalibrationFigures, trainer: Trainer) -> TrainingReport:
-    """Return the figures of a report where nothing but the calibration could be left out."""
+    """Return the figures of a report where only the calibration could be held out."""
     after = calibrated.after
     assert trainer.calibration is not None
     assert after is not None

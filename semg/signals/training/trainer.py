@@ -1,4 +1,4 @@
-"""The windows of one training, the fits on parts of them, and what these score on the parts left out."""
+"""Fit classifiers on the windows of one training, and test them on held-out folds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DENSE_STEPS = 27
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """What a classifier said of windows that it was not fitted on; log-probabilities before calibration."""
+    """Predictions of a classifier for the held-out windows of a fold; log-probabilities before calibration."""
 
     data: WindowSet
     truth: NDArray[np.int64]
@@ -52,9 +52,9 @@ class Trainer:
     sessions
         In time order.
     calibration
-        A short session of the placement that is worn from now on, or None.
+        A short session of the current placement, or None.
     base
-        What other people's data say beforehand, or None.
+        Population prior, or None.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Trainer:
         return self.conditioning.sensor == "envelope"
 
     def usable(self, data: WindowSet) -> NDArray[np.bool_]:
-        """Return the windows that may be fitted on: those that do not lie at a stretch's start."""
+        """Return the windows that may be fitted on: those after the start of their stretch."""
         return data.into_stretch_ms >= np.minimum(self.options.skip_start_ms, 0.2 * data.stretch_ms)
 
     def truth(self, data: WindowSet) -> NDArray[np.int64]:
@@ -115,7 +115,7 @@ class Trainer:
         data: WindowSet,
         what: str,
         calibration: WindowSet | None = None,
-        mix: EnsembleWeights = DEFAULT_WEIGHTS,
+        ensemble_weights: EnsembleWeights = DEFAULT_WEIGHTS,
         kind: ClassifierKind | None = None,
         network: bool = True,
         watch: EarlyStopping | None = None,
@@ -123,7 +123,7 @@ class Trainer:
     ) -> Classifier:
         """Return a classifier fitted on windows, and on those of a calibration.
 
-        ``watch`` takes note of how the network does, and ``last_epoch`` is after which epoch it ends.
+        ``watch`` is updated after every epoch of the network, and ``last_epoch`` is the last one.
         """
         kind = kind or self.kind
         if calibration is not None:
@@ -131,7 +131,7 @@ class Trainer:
         y, usable = self.truth(data), self.usable(data)
         _, session = np.unique(data.session_index, return_inverse=True)
         if kind == "cnn":
-            material = TrainingSet(
+            training_set = TrainingSet(
                 data.windows,
                 y,
                 session.astype(np.int64),
@@ -147,7 +147,7 @@ class Trainer:
                 NetworkOptions(epochs=epochs, last_epoch=last_epoch),
                 DenseOptions(steps=DENSE_STEPS * self.options.epochs),
                 self.seed,
-                mix,
+                ensemble_weights,
             )
 
             def on_epoch(epoch: int, loss: float) -> None:
@@ -156,10 +156,10 @@ class Trainer:
                     wrong = None if watch is None else watch.last_error
                     self._say_epoch(EpochPoint(what=what, epoch=epoch, epochs=epochs, loss=loss, held_out_error=wrong))
 
-            arrays = fit_personal(material, chosen, self.base, self.classes, on_epoch, self._should_stop, watch)
+            arrays = fit_personal(training_set, chosen, self.base, self.classes, on_epoch, self._should_stop, watch)
         else:
             arrays = self._fit_plain(kind, data, y, session.astype(np.int64), usable, calibration is not None)
-            arrays["mix"] = mix.as_array()
+            arrays["mix"] = ensemble_weights.as_array()
         training = {
             "sessions": self.session_names,
             "seed": self.seed,
@@ -180,7 +180,7 @@ class Trainer:
         usable: NDArray[np.bool_],
         calibrated: bool,
     ) -> Arrays:
-        """Return a plain method; with a calibration log-covariance is re-centred and the band's turn is corrected."""
+        """Fit a baseline; with a calibration log-covariance is re-centred and the electrode rotation is corrected."""
         shares = class_shares(y[usable & (session < session.max())] if calibrated else y[usable], len(self.classes), 0)
         if calibrated and kind == "logcov_lda":
             aligned = align(
@@ -195,9 +195,9 @@ class Trainer:
         return arrays | fit_linear(forward.branch_features(kind, arrays, scaled, self.envelope), y[usable], shares)
 
     def try_fold(self, fold: Fold, what: str, kind: ClassifierKind | None = None, network: bool = True) -> FoldResult:
-        """Fit on a fold's training part and try it on the part left out, as live: in order, following the stream.
+        """Fit on a fold's training set and predict its held-out set as a live stream: in order, with adaptation.
 
-        With a calibration in this training, the first stretch of each gesture of the part left out plays its role.
+        With a calibration in this training, the held-out set's first stretch of each gesture serves as one.
         """
         seen, unseen = self.data.select(fold.train), self.data.select(fold.test)
         calibration = None
@@ -210,17 +210,17 @@ class Trainer:
             unseen, self.truth(unseen), log_follow(classifier, unseen), fold.held_out, classifier, watch.last_epoch
         )
 
-    def weights_of(self, tried: Sequence[FoldResult]) -> EnsembleWeights:
-        """Return the mix whose confidences are truest on windows that were left out."""
-        if not tried or not any(len(each.truth) for each in tried):
+    def weights_of(self, results: Sequence[FoldResult]) -> EnsembleWeights:
+        """Return the ensemble weights with the best calibrated confidences on held-out windows."""
+        if not results or not any(len(each.truth) for each in results):
             return DEFAULT_WEIGHTS
-        rows = [self.usable(each.data) for each in tried]
-        log_probabilities = np.concatenate([each.log_probabilities[r] for each, r in zip(tried, rows, strict=True)])
-        truth = np.concatenate([each.truth[r] for each, r in zip(tried, rows, strict=True)])
+        rows = [self.usable(each.data) for each in results]
+        log_probabilities = np.concatenate([each.log_probabilities[r] for each, r in zip(results, rows, strict=True)])
+        truth = np.concatenate([each.truth[r] for each, r in zip(results, rows, strict=True)])
         return replace(DEFAULT_WEIGHTS, inverse_temperature=choose_inverse_temperature(log_probabilities, truth))
 
     def say(self, line: str) -> None:
-        """Report progress, reckoned by epochs of all networks of the training."""
+        """Report progress, measured in epochs of all networks of the training."""
         self._report(line, 0, None)
 
     def _say_epoch(self, point: EpochPoint) -> None:
@@ -228,7 +228,7 @@ class Trainer:
 
     def _report(self, line: str, epoch: int, point: EpochPoint | None) -> None:
         total = self.networks * self.options.epochs if self.kind == "cnn" else 1
-        # Never back: how many networks there will be is known better as the training goes on.
+        # Never backward: the estimated number of networks changes during the training.
         self._percent = max(self._percent, min(99.0, 1.0 + 98.0 * self._epochs_done / max(1, total)))
         epochs = self.options.epochs
         self._progress(TrainingProgress(percent=self._percent, epoch=epoch, epochs=epochs, line=line, point=point))
@@ -243,7 +243,7 @@ UNCALIBRATED = replace(DEFAULT_WEIGHTS, inverse_temperature=1.0)
 
 
 def follow(classifier: Classifier, data: WindowSet) -> NDArray[np.float32]:
-    """Return the probabilities of windows as a live stream gives them: each session from a fresh start, in order."""
+    """Return the probabilities of windows as in a live stream: in order, with a new adapter for each session."""
     answers = np.zeros((len(data), len(classifier.classes)), np.float32)
     for session in np.unique(data.session_index):
         mine = data.session_index == session
@@ -257,7 +257,7 @@ def log_follow(classifier: Classifier, data: WindowSet) -> NDArray[np.float64]:
 
 
 def join(first: WindowSet, second: WindowSet) -> WindowSet:
-    """Return the windows of both, the second's sessions numbered behind the first's."""
+    """Concatenate two sets of windows, with the second's sessions numbered after the first's."""
     behind = int(first.session_index.max()) + 1 if len(first) else 0
     return WindowSet(
         np.concatenate([first.windows, second.windows]),

@@ -205,18 +205,18 @@ class DecisionFigures(_Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict(_Part):
-    """The judgement of a version.
+    """The assessment of a version.
 
     Attributes
     ----------
     code
-        What decided: ``good``, ``gesture``, ``accuracy``, ``few``, ``chance``, ``baseline``, ``labels``.
+        The deciding criterion: ``good``, ``gesture``, ``accuracy``, ``few``, ``chance``, ``baseline``, ``labels``.
     sentence
         The reason and the next step.
     chance
         Balanced accuracy of guessing: one over the number of gestures.
     standard_error
-        Of balanced accuracy, from the number of held-out trials: windows of one trial are alike.
+        Of balanced accuracy, from the number of held-out trials: windows of one trial are correlated.
     """
 
     level: VerdictLevel

@@ -1,4 +1,4 @@
-"""Whether a version of a classifier is good enough to decide: one sentence with the reason and the next step."""
+"""Assess whether a version of a classifier is good enough for use: one sentence with the reason and the next step."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ GOOD_RECALL = 0.6
 ABOVE_CHANCE = 1.645
 """Standard errors that balanced accuracy must lie above chance (one-sided, 5 %)."""
 NEAR_CHANCE = 1.3
-"""Balanced accuracy below so many times chance is near it, whatever the number of trials."""
+"""Balanced accuracy below this multiple of chance counts as near it, whatever the number of trials."""
 MIN_WINDOWS = 10
-"""Held-out windows of each gesture: fewer say nothing."""
+"""Minimum held-out windows of each gesture."""
 BELOW_BASELINE = 0.03
 WORSE = 0.02
 """Differences of balanced accuracy below these are noise of the training."""
 SHIFTED_MS, SHIFTED_GAIN = 700, 0.15
-"""Labels that fit the amplitude so much better when they are moved so far; a reaction takes 200 to 500 ms."""
+"""Shift of labels that is reported, and gain in correlation with the amplitude; a reaction takes 200 to 500 ms."""
 UNRELATED = 0.1
-"""A correlation of labels and amplitude below this: they have nothing to do with each other."""
+"""Correlation of labels and amplitude below which they count as unrelated."""
 
 
 def judge_version(report: TrainingReport, alignment: LabelAlignment | None = None) -> Verdict:
-    """Judge a version by its report.
+    """Assess a version by its report.
 
     Parameters
     ----------
@@ -93,11 +93,11 @@ def judge_version(report: TrainingReport, alignment: LabelAlignment | None = Non
 
 
 def compare_with_active(report: TrainingReport, active: TrainingReport | None) -> str:
-    """Return why a version must not take the place of the active one unasked; empty when it may.
+    """Return why a version must not replace the active one automatically; empty when it may.
 
     Both are compared on the same held-out windows: those of sessions that the active version has never seen
     (``previous`` in the report), or, when it was trained on all of these sessions, by its own report, if that held out
-    the very same windows in turn.
+    the same windows.
     """
     mine, theirs, windows = report.balanced_accuracy, None, report.windows
     before = report.previous
@@ -108,8 +108,8 @@ def compare_with_active(report: TrainingReport, active: TrainingReport | None) -
     if mine is None or theirs is None or mine >= theirs - WORSE:
         return ""
     return (
-        f"On the same {windows:,} held-out windows it is worse than the version in use (balanced accuracy "
-        f"{100 * mine:.0f} %; version in use {100 * theirs:.0f} %)."
+        f"On the same {windows:,} held-out windows it is worse than the active version (balanced accuracy "
+        f"{100 * mine:.0f} %; active version {100 * theirs:.0f} %)."
     )
 
 
@@ -118,7 +118,7 @@ def _tested_on(report: TrainingReport) -> tuple[object, ...]:
 
 
 def _mismatch(alignment: LabelAlignment) -> str:
-    """Return how labels do not match the signal, as a sentence's end; empty when they do."""
+    """Return how the labels mismatch the signal, as the end of a sentence; empty when they match."""
     if abs(alignment.lag_ms) >= SHIFTED_MS and alignment.best - alignment.correlation >= SHIFTED_GAIN:
         word = "before" if alignment.lag_ms > 0 else "after"
         return (

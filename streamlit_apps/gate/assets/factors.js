@@ -28,7 +28,7 @@ const attempt = (work) => async (event) => {
   try {
     await work(event);
   } catch (error) {
-    say(error.name === "NotAllowedError" ? "No passkey was made. Try again." : error.message);
+    say(error.name === "NotAllowedError" ? "No passkey was created. Try again." : error.message);
   }
 };
 
@@ -52,7 +52,7 @@ const show = async () => {
   find("[data-app]").hidden = !known.has_password;
   find("[data-app-state]").textContent = known.has_app
     ? `An app is set up. ${known.recovery_codes} recovery codes are left.`
-    : "None is set up.";
+    : "No app is set up.";
   find("[data-app-begin]").textContent = known.has_app ? "Replace the app" : "Add an authenticator app";
   find("[data-app-remove]").hidden = !known.has_app;
   find("[data-passkeys]").replaceChildren(...known.passkeys.map((one) => row(

@@ -85,7 +85,7 @@ def test_press_is_answered_by_one_run_of_the_prompt(
         prompt = page.locator(".semg-prompt")
         expect(prompt).to_have_attribute("data-prompt", "fist")
         expect(page.get_by_role("button", name=re.compile("Redo fist"))).to_be_enabled()
-        page.get_by_role("heading", name="Training Data Capture").click()
+        page.get_by_role("heading", name="Capture", exact=True).click()
         page.wait_for_load_state("networkidle")
         delays_ms, whole = [], 0
         for number in range(2 * PRESSES):
@@ -97,7 +97,7 @@ def test_press_is_answered_by_one_run_of_the_prompt(
             delays_ms.append(page.evaluate("window.answered"))
             is_paused = number % 2 == 0
             assert (plan().paused_s is not None) == is_paused
-            expect(page.get_by_role("button", name="Go on" if is_paused else "Pause")).to_be_visible()
+            expect(page.get_by_role("button", name="Resume" if is_paused else "Pause")).to_be_visible()
             page.wait_for_timeout(300)  # the run that drew it tells its end
             whole += runs.count(False)
         expect(prompt).to_have_attribute("data-prompt", "fist")

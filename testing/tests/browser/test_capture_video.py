@@ -25,9 +25,9 @@ from semg.settings import Settings
 from semg.store import gestures, profiles, sessions, videos
 from semg.store.pool import Pool
 from semg.video.files import files_of
-from semg.video.finishing import frame_at, read_times
 from testing import fake_camera
 from testing.kits.journey import fill_number, finished_video, log_in, open_page, wait_until_gone
+from testing.kits.video_kit import frame_at, read_times
 from testing.running_system import ALL, running, streaming
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(300)]
@@ -59,9 +59,9 @@ def test_capture_with_video(
     with running(settings, tmp_path, (*ALL, "gateway")), streaming(settings, tmp_path, *stream):
         log_in(page, settings)
         assert page.evaluate("isSecureContext && location.protocol") == "https:"
-        open_page(page, "Capture", "Training Data Capture")
+        open_page(page, "Capture")
         page.get_by_text("Record the webcam").click()
-        expect(page.get_by_text(re.compile("Ready, .* pictures/s"))).to_be_visible()
+        expect(page.get_by_text(re.compile("Ready, .* frames/s"))).to_be_visible()
         truth = perform(page)
         session = only_session(pool, user_id)
         check_labels(pool, session)
@@ -78,19 +78,19 @@ def perform(page: Page) -> tuple[Truth, Truth]:
     for label, value in (("Repetitions of each", "1"), ("Seconds per gesture", "5"), ("Seconds of rest", "2"),
                          ("Preparation (s)", "1")):  # fmt: skip
         fill_number(page, label, value)
-    expect(page.get_by_text("2 performances, 17 s in all.")).to_be_visible()
+    expect(page.get_by_text("2 repetitions, 17 s in total.")).to_be_visible()
     expect(page.get_by_text(re.compile(r"samples/s · \d\.\d% lost"))).to_be_visible()
     expect(page.locator(".semg-live")).to_have_attribute("data-state", "live")
     fake_camera.watch(page.locator(MIRROR))
-    page.get_by_role("heading", name="Training Data Capture").click()  # out of the field: there, an S is a letter
+    page.get_by_role("heading", name="Capture", exact=True).click()  # out of the field: there, an S is a letter
     page.keyboard.press("s")
     prompt = page.locator(PROMPT)
     gesture = re.compile("fist|open hand")
     expect(prompt).to_have_attribute("data-prompt", gesture)
-    expect(page.get_by_text(re.compile("Recording, .* pictures/s"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Recording, .* frames/s"))).to_be_visible()
     page.keyboard.press("Space")
     expect(prompt).to_have_attribute("data-prompt", "paused")
-    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
     page.keyboard.press("Space")
     expect(prompt).to_have_attribute("data-prompt", gesture)
     expect(prompt).to_have_attribute("data-prompt", REST)
@@ -100,9 +100,9 @@ def perform(page: Page) -> tuple[Truth, Truth]:
     before = fake_camera.seen(page)
     page.reload()
     expect(prompt).to_have_attribute("data-prompt", gesture)
-    expect(page.get_by_text(re.compile("Recording, .* pictures/s"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Recording, .* frames/s"))).to_be_visible()
     fake_camera.watch(page.locator(MIRROR))
-    expect(page.get_by_text("2 performances were recorded. 1 more is left out of training")).to_be_visible()
+    expect(page.get_by_text("2 repetitions recorded. 1 more was redone")).to_be_visible()
     return before, fake_camera.seen(page)
 
 
@@ -201,15 +201,15 @@ def check_playing(page: Page, settings: Settings, session: Session) -> None:
 
 def abort_one(page: Page, pool: Pool, user_id: int) -> Session:
     """Leave the page and come back; then end a second capture in the middle of a gesture: that one has no label."""
-    open_page(page, "Overview", "Overview")
-    open_page(page, "Capture", "Training Data Capture")
-    expect(page.get_by_text(re.compile("Ready, .* pictures/s"))).to_be_visible()
+    open_page(page, "Overview")
+    open_page(page, "Capture")
+    expect(page.get_by_text(re.compile("Ready, .* frames/s"))).to_be_visible()
     page.get_by_role("button", name="Start").click()
     prompt = page.locator(PROMPT)
     expect(prompt).to_have_attribute("data-prompt", re.compile("fist|open hand"))
-    expect(page.get_by_text(re.compile("Recording, .* pictures/s"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Recording, .* frames/s"))).to_be_visible()
     page.get_by_role("button", name="End early").click()
-    expect(page.get_by_text("ended early: 0 performances were recorded")).to_be_visible()
+    expect(page.get_by_text("ended early: 0 repetitions recorded")).to_be_visible()
     with pool.transaction() as tx:
         aborted = sessions.list_sessions(tx, user_id)[0]
         assert [one.gesture for one in sessions.list_repetitions(tx, aborted.session_id)] == [REST]

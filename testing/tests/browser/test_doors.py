@@ -102,7 +102,7 @@ def test_page_of_another_port_gets_the_cookie_and_nothing_by_it(
             refused = client.post("/login/factors/list", json={}, headers={"Origin": live_settings.app_url})
             assert refused.status_code == 401
         page.goto(live_settings.app_url)
-        expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+        expect(page.get_by_role("heading", name="Overview", exact=True)).to_be_visible()
 
 
 def at_localhost(settings: Settings) -> Settings:
@@ -126,7 +126,7 @@ def test_passkey_logs_in_without_a_password(page: Page, live_settings: Settings,
         page.goto(settings.app_url)
         page.get_by_role("button", name="Log out").click()
         page.get_by_role("button", name="Log in with a passkey").click()
-        expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+        expect(page.get_by_role("heading", name="Overview", exact=True)).to_be_visible()
         with pool.transaction() as tx:
             account = accounts.find_account(tx, LOGIN)
             assert account is not None
@@ -136,7 +136,7 @@ def test_passkey_logs_in_without_a_password(page: Page, live_settings: Settings,
             execute(tx, "UPDATE logins SET confirmed_at = now() - interval '1 day'")
         page.goto(f"{settings.app_url}/login/confirm?next=/")
         page.get_by_role("button", name="Confirm with a passkey").click()
-        expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+        expect(page.get_by_role("heading", name="Overview", exact=True)).to_be_visible()
         with pool.transaction() as tx:
             assert logins.is_confirmed(tx, login.login_id, 60)
 
@@ -154,18 +154,18 @@ def test_old_login_proves_who_it_is_before_it_makes_a_token(
         log_in(page, live_settings)
         with pool.transaction() as tx:
             execute(tx, "UPDATE logins SET confirmed_at = now() - interval '1 day'")
-        open_page(page, "Profiles", "User Management")
+        open_page(page, "Profiles")
         page.get_by_role("tab", name="My account").click()
-        page.get_by_role("link", name="Confirm that it is you").first.click()
+        page.get_by_role("link", name="Confirm your identity").first.click()
         page.get_by_label("Password").fill("wrong password")
         page.get_by_role("button", name="Confirm").click()
-        expect(page.get_by_text("Login or password is wrong")).to_be_visible()
+        expect(page.get_by_text("The login or password is wrong")).to_be_visible()
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Confirm").click()
         page.get_by_role("tab", name="My account").click()
         page.get_by_label("Name of the new token").fill("Robot hand")
-        page.get_by_role("button", name="Make token").click()
-        expect(page.get_by_text("It is shown only now")).to_be_visible()
+        page.get_by_role("button", name="Create token").click()
+        expect(page.get_by_text("It is shown only once")).to_be_visible()
 
 
 def test_address_of_a_client_is_not_what_the_client_says(
@@ -184,7 +184,7 @@ def test_address_of_a_client_is_not_what_the_client_says(
                 ).json()["detail"]
                 for number, port in enumerate(["", ":5555"] * 13)
             ]
-    assert "Too many wrong tries came from your address" in told[-1]
+    assert "too many failed attempts from your address" in told[-1]
     with pool.transaction() as tx:
         account = accounts.find_account(tx, LOGIN)
         assert account is not None

@@ -136,8 +136,8 @@ def test_every_page_shows_names_as_text_and_asks_nobody(walk: Walk) -> None:
 
     walk.go("User_Management")
     walk.unfold()
-    walk.page.get_by_text("Show what would be erased").click()
-    expect(walk.page.get_by_text("This erases")).to_be_visible()
+    walk.page.get_by_text("Show what would be deleted").click()
+    expect(walk.page.get_by_text("This permanently deletes")).to_be_visible()
     walk.look("picture")
     walk.click("Boards", "tab")
     walk.look("picture")
@@ -146,12 +146,12 @@ def test_every_page_shows_names_as_text_and_asks_nobody(walk: Walk) -> None:
     walk.click("Accounts", "tab")
     walk.look()
     walk.click("Audit log", "tab")
-    walk.page.get_by_text("Show who did and saw what").click()
+    walk.page.get_by_text("Show who did and viewed what").click()
     walk.look()
 
     walk.go("Gesture_Management")
     walk.look(*everything, also=(visible(HIDDEN),))
-    walk.click("Change")
+    walk.click("Edit")
     walk.look("picture")
     walk.page.keyboard.press("Escape")
 
@@ -162,7 +162,7 @@ def test_every_page_shows_names_as_text_and_asks_nobody(walk: Walk) -> None:
 
     walk.go("Kickoff_Training")
     walk.look(*everything)
-    walk.page.get_by_text("Look into a session").click()
+    walk.page.get_by_text("Inspect a session").click()
     walk.look("picture")
 
     walk.go("Training_Jobs_Status")
@@ -184,7 +184,7 @@ def test_every_page_shows_names_as_text_and_asks_nobody(walk: Walk) -> None:
     walk.look("picture")
     walk.page.get_by_text("Any time", exact=True).click()
     walk.look()
-    assert walk.page.title().startswith("Sensor Data Review")
+    assert walk.page.title().startswith("Review")
 
 
 def test_toasts_errors_and_choices_show_names_as_text(walk: Walk) -> None:
@@ -207,7 +207,7 @@ def test_toasts_errors_and_choices_show_names_as_text(walk: Walk) -> None:
     walk.look(also=(added,))
 
     walk.go("Kickoff_Training")
-    page.get_by_text("Look into a session").click()
+    page.get_by_text("Inspect a session").click()
     walk.settle()
     chosen = page.get_by_test_id("stSelectbox").filter(has_text="").last
     chosen.locator("input").click()

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(600)
 
 PERFORMED = ["fist", "open hand", "wrist extension"]
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-PICTURES = re.compile("(Ready|Recording), .* pictures/s")
+PICTURES = re.compile("(Ready|Recording), .* frames/s")
 SAME_MOMENT = """() => {
   const find = (root, name) => { for (const e of root.querySelectorAll('*')) {
     if (e.classList.contains(name)) return e;
@@ -60,9 +60,9 @@ def test_journey_from_an_empty_database_to_an_erased_profile(
 
 def create_profile(page: Page, pool: Pool) -> int:
     page.get_by_role("link", name="Create the first profile").click()
-    page.get_by_role("heading", name="User Management").wait_for()
+    page.get_by_role("heading", name="Profiles", exact=True).wait_for()
     page.get_by_label("Name or code").fill("Ada <b>Example</b>")
-    for agreed in ("Recording of the signals", "Video beside them"):
+    for agreed in ("Recording of the signals", "Video recording alongside them"):
         page.get_by_text(agreed).click()
     page.get_by_text("Accept the plain text format (v1)").click()
     page.get_by_role("button", name="Create profile").click()
@@ -76,7 +76,7 @@ def create_profile(page: Page, pool: Pool) -> int:
 
 def add_gestures(page: Page, pool: Pool, user_id: int) -> None:
     page.get_by_role("link", name="Add gestures").click()
-    page.get_by_role("heading", name="Gesture Management").wait_for()
+    page.get_by_role("heading", name="Gestures", exact=True).wait_for()
     page.get_by_role("button", name="Add these").click()
     expect(page.get_by_text("Spread all fingers.")).to_be_visible()
     with pool.transaction() as tx:
@@ -85,18 +85,18 @@ def add_gestures(page: Page, pool: Pool, user_id: int) -> None:
 
 def add_picture(page: Page) -> None:
     """The first gesture after rest gets a picture, which the bank shows."""
-    page.get_by_role("button", name="Change").nth(1).click()
+    page.get_by_role("button", name="Edit").nth(1).click()
     page.get_by_text("Picture or video").click()
     file = {"name": "fist.png", "mimeType": "image/png", "buffer": base64.b64decode(PICTURE)}
     page.get_by_test_id("stFileUploader").locator("input").set_input_files(file)
-    page.get_by_role("button", name="Use it").click()
+    page.get_by_role("button", name="Use this file").click()
     expect(page.locator('img[src^="data:image/png"]')).to_be_visible()
     page.keyboard.press("Escape")
 
 
 def refuse_to_capture(page: Page) -> None:
     """Without a stream, the start is refused, and says why."""
-    open_page(page, "Capture", "Training Data Capture")
+    open_page(page, "Capture")
     page.get_by_role("button", name="Start recording").click()
     expect(page.get_by_text("The capture was not started")).to_be_visible()
 
@@ -110,18 +110,18 @@ def capture(page: Page, pool: Pool, user_id: int) -> Session:
     fill_number(page, "Seconds per gesture", "2")
     fill_number(page, "Seconds of rest", "1")
     fill_number(page, "Preparation (s)", "1")
-    expect(page.get_by_text("6 performances, 20 s in all.")).to_be_visible()
+    expect(page.get_by_text("6 repetitions, 20 s in total.")).to_be_visible()
     page.get_by_role("button", name="Start recording").click()
     prompt = page.locator(".semg-prompt")
     expect(prompt).to_have_attribute("data-prompt", re.compile("|".join(PERFORMED)))
     expect(page.get_by_role("button", name=re.compile("Redo (" + "|".join(PERFORMED) + ")"))).to_be_enabled()
-    page.get_by_role("heading", name="Training Data Capture").click()  # out of the fields
+    page.get_by_role("heading", name="Capture", exact=True).click()  # out of the fields
     page.keyboard.press("Backspace")
-    expect(page.get_by_text("6 performances were recorded.")).to_be_visible()
+    expect(page.get_by_text("6 repetitions recorded.")).to_be_visible()
     with pool.transaction() as tx:
         (session,) = sessions.list_sessions(tx, user_id)
         written = sessions.list_repetitions(tx, session.session_id)
-        stored = [one for one in blocks.list_session_blocks(tx, session) if not one.late]
+        stored = [one for one in blocks.read_session_blocks(tx, session).blocks() if not one.late]
     assert session.status == "completed"
     assert session.plan is not None
     planned = [(one.gesture, one.number, one.start_s, one.end_s) for one in session.plan.steps
@@ -146,7 +146,7 @@ def abort_one(page: Page, pool: Pool, user_id: int) -> None:
     page.get_by_role("button", name="Start recording").click()
     expect(page.locator(".semg-prompt")).to_have_attribute("data-prompt", re.compile("|".join(PERFORMED)))
     page.get_by_role("button", name="End early").click()
-    expect(page.get_by_text("ended early: 0 performances were recorded")).to_be_visible()
+    expect(page.get_by_text("ended early: 0 repetitions recorded")).to_be_visible()
     with pool.transaction() as tx:
         aborted = sessions.list_sessions(tx, user_id)[0]
         assert [one.gesture for one in sessions.list_repetitions(tx, aborted.session_id)] == [REST]
@@ -154,21 +154,21 @@ def abort_one(page: Page, pool: Pool, user_id: int) -> None:
 
 
 def train(page: Page, pool: Pool, user_id: int) -> None:
-    page.get_by_role("link", name="Train with it").click()
-    page.get_by_role("heading", name="Kickoff Training").wait_for()
-    expect(page.get_by_text(re.compile(r"Session 1 · .* · 6 performances"))).to_be_visible()
+    page.get_by_role("link", name="Train on it").click()
+    page.get_by_role("heading", name="Train", exact=True).wait_for()
+    expect(page.get_by_text(re.compile(r"Session 1 · .* · 6 repetitions"))).to_be_visible()
     page.get_by_label("Classifier").click()
     page.get_by_role("option", name=re.compile("Log-covariance")).click()
     page.get_by_role("button", name="Start training").click()
-    page.get_by_role("heading", name="Training Jobs and Models").wait_for()
+    page.get_by_role("heading", name="Jobs and models", exact=True).wait_for()
     # The simulated device follows no prompt, and the second session has nothing but rest: the verdict says so.
     expect(page.get_by_text("Do not use.")).to_be_visible(timeout=120_000)
     expect(page.get_by_text("Tested on")).to_be_visible()
     with pool.transaction() as tx:
         assert models.find_active(tx, user_id) is None
-    page.get_by_text(re.compile("Let version .* decide for .* anyway")).click()
-    page.get_by_role("button", name="Let this version decide").click()
-    expect(page.get_by_text("This version decides now.")).to_be_visible()
+    page.get_by_text(re.compile("Activate version .* for .* anyway")).click()
+    page.get_by_role("button", name="Activate this version").click()
+    expect(page.get_by_text("This is the active version.")).to_be_visible()
     with pool.transaction() as tx:
         (job,) = jobs.list_jobs(tx, user_id)
     assert (job.status, job.classifier, job.model_version) == ("completed", "logcov_lda", 1)
@@ -187,7 +187,7 @@ def recognise(page: Page) -> None:
     )
     assert drawn
     view.get_by_role("button", name="Pause").click()
-    expect(view.get_by_role("button", name="Continue")).to_be_visible()
+    expect(view.get_by_role("button", name="Resume")).to_be_visible()
 
 
 def watch_with_another(page: Page, settings: Settings, user_id: int) -> None:
@@ -201,7 +201,7 @@ def watch_with_another(page: Page, settings: Settings, user_id: int) -> None:
 
 def review(page: Page, pool: Pool, session: Session) -> None:
     """The captured session with its labels and its video: a click on the signal leads the video there."""
-    open_page(page, "Review", "Sensor Data Review")
+    open_page(page, "Review")
     page.get_by_role("combobox", name="Session").click()
     page.get_by_role("option", name=re.compile(f"^{session.name}")).click()
     expect(page.get_by_text(re.compile(r"[45],\d{3} samples"))).to_be_visible()
@@ -224,13 +224,13 @@ def review(page: Page, pool: Pool, session: Session) -> None:
 
 def erase(page: Page, pool: Pool) -> None:
     """After the erasure, no table knows the profile."""
-    open_page(page, "Profiles", "User Management")
+    open_page(page, "Profiles")
     page.get_by_text("Delete this profile").click()
-    page.get_by_text("Show what would be erased").click()
+    page.get_by_text("Show what would be deleted").click()
     field = page.get_by_label("Type the name to confirm")
     field.fill("Ada <b>Example</b>")
     field.press("Enter")
-    page.get_by_role("button", name=re.compile("Erase .* for ever")).click()
+    page.get_by_role("button", name=re.compile("Delete .* permanently")).click()
     expect(page.get_by_text("No profile yet")).to_be_visible()
     with pool.transaction() as tx:
         for table in ERASED:

@@ -21,7 +21,7 @@ from semg.settings import Settings
 from semg.store import gestures, models, profiles
 from semg.store.pool import Pool
 from semg.wire import messages
-from semg.wire.blocks import encode_blocks
+from testing.kits.ingest_kit import encode_blocks
 from testing.kits.journey import log_in, open_page
 from testing.running_system import running
 
@@ -58,8 +58,8 @@ class Publisher:
                 now_us = time.time_ns() // 1000
                 await client.publish(messages.samples_subject(self._user_id), self._block(sample, started_us, now_us))
                 decision = Decision(self._user_id, self.label, 0.87, 3, now_us, now_us, now_us - 12_000, now_us)
-                message = messages.DecisionMessage.from_decision(decision)
-                await client.publish(messages.decisions_subject(self._user_id), message.to_bytes())
+                message = messages.DecisionMessage.encode(decision)
+                await client.publish(messages.decisions_subject(self._user_id), message)
                 await client.flush()
                 sample += CHUNK
             await asyncio.sleep(CHUNK * PERIOD_US / 1e6)
@@ -98,7 +98,7 @@ def user_id(pool: Pool) -> int:
 
 def open_live(page: Page, settings: Settings) -> None:
     log_in(page, settings)
-    open_page(page, "Live", "Realtime Gesture Recognition")
+    open_page(page, "Live")
 
 
 def test_decision_on_the_bus_stands_on_the_screen(
@@ -172,7 +172,7 @@ def test_login_outlives_a_reload_and_ends_with_the_logout(
     with running(live_settings, tmp_path, ("streamlit",)):
         open_live(page, live_settings)
         page.reload()
-        expect(page.get_by_role("heading", name="Realtime Gesture Recognition")).to_be_visible()
+        expect(page.get_by_role("heading", name="Live", exact=True)).to_be_visible()
         cookie = next(one for one in page.context.cookies() if one["name"] == "semg_login")
         assert (cookie["sameSite"], cookie["path"], cookie["httpOnly"]) == ("Strict", "/", True)
         page.get_by_role("button", name="Log out").click()
@@ -194,7 +194,7 @@ def test_phrase_is_shown_and_spoken_once_per_activation(
         view = page.locator(".semg-live")
         expect(view.locator(".phrase")).to_have_text("Yes, please")
         expect(view).to_have_attribute("data-spoken", "0")
-        page.get_by_role("heading", name="Realtime Gesture Recognition").click()
+        page.get_by_role("heading", name="Live", exact=True).click()
         page.keyboard.press("s")
         expect(view.get_by_role("button", name="Speaking: on")).to_be_visible()
         sender.label = "rest"

@@ -11,6 +11,7 @@ from semg.settings import Settings
 from semg.store import access, accounts, identities, profiles
 from semg.store.pool import Pool, one
 from testing.kits.identity_provider import CLIENT_ID, Provider, settings_with
+from testing.kits.store_queries import set_shares
 from testing.running_system import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers]
@@ -37,7 +38,7 @@ def test_person_of_the_provider_is_a_viewer_until_an_admin_says_more(
             assert account is not None
             assert (account.login, account.role) == ("ada-2", "viewer")
             assert access.list_visible(tx, account) == []
-            access.set_shares(tx, user_id, [account.account_id])
+            set_shares(tx, user_id, [account.account_id])
             accounts.update_account(tx, account.account_id, role="researcher", disabled=False)
         page.reload()
         page.get_by_role("link", name="Profiles").click()

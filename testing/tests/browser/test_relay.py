@@ -83,9 +83,9 @@ def test_pictures_come_by_the_relay_when_nothing_else_is_let_through(
         streaming(settings, tmp_path, *stream),
     ):
         log_in(camera_page, settings)
-        open_page(camera_page, "Capture", "Training Data Capture")
+        open_page(camera_page, "Capture")
         camera_page.get_by_text("Record the webcam").click()
-        expect(camera_page.get_by_text(re.compile("Ready, .* pictures/s"))).to_be_visible()
+        expect(camera_page.get_by_text(re.compile("Ready, .* frames/s"))).to_be_visible()
     told = log.read_text()
     for step in ("ALLOCATE", "CREATE_PERMISSION"):
         assert re.search(rf"user <{USER}>.*{step} processed, success", told), told[-2000:]

@@ -68,7 +68,7 @@ def view(page: Page, live_settings: Settings, session: Session, tmp_path: Path) 
     """The picture of the session, on the Review page."""
     with running(live_settings, tmp_path, ("api", "streamlit")):
         log_in(page, live_settings)
-        open_page(page, "Review", "Sensor Data Review")
+        open_page(page, "Review")
         found = page.locator(".semg-review")
         expect(found).to_have_attribute("data-labels", "4")
         yield found
@@ -111,7 +111,7 @@ def test_recording_is_looked_at_and_its_labels_put_right(
     assert abs(int(player.get_attribute("data-shown-us") or 0) - asked_us) < step_us
     # Its end is dragged two seconds on; that is stored, with who did it.
     drag(page, view, session, 15.0, 17.0)
-    expect(page.get_by_text("Changes of labels (1)")).to_be_visible()
+    expect(page.get_by_text("Label changes (1)")).to_be_visible()
     with pool.transaction() as tx:
         moved = repetitions.get_repetition(tx, fist.repetition_id)
         (change,) = repetitions.list_changes(tx, session.session_id)
@@ -135,9 +135,9 @@ def test_recording_is_looked_at_and_its_labels_put_right(
     leave_out = page.get_by_text("Leave out of training")
     expect(leave_out).to_have_count(1)  # the form of the label chosen before goes when the page has run
     leave_out.click()
-    page.get_by_label("Why").fill("talked")
+    page.get_by_label("Reason").fill("talked")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Changes of labels (2)")).to_be_visible()
+    expect(page.get_by_text("Label changes (2)")).to_be_visible()
     with pool.transaction() as tx:
         left_out = repetitions.get_repetition(tx, open_hand.repetition_id)
     assert (left_out.excluded, left_out.exclude_reason) == (True, "talked")

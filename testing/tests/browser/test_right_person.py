@@ -37,9 +37,9 @@ class Tab:
     user_id: int
     name: str
 
-    def open(self, link: str, heading: str) -> None:
+    def open(self, name: str) -> None:
         """Go to a page by the menu; it is this person's."""
-        open_page(self.page, link, heading)
+        open_page(self.page, name)
         expect(self.page.get_by_role("combobox", name="Profile")).to_have_value(self.name)
         assert (
             f"profile={self.user_id}" in self.page.url or self.page.wait_for_url(f"**profile={self.user_id}*") is None
@@ -56,9 +56,9 @@ def test_nothing_lands_with_the_other_of_two_people(
     ada_id = make_ada(pool)
     with running(live_settings, tmp_path, ("api", "streamlit")):
         log_in(page, live_settings)
-        expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+        expect(page.get_by_role("heading", name="Overview", exact=True)).to_be_visible()
         ada = Tab(page, ada_id, "Ada")
-        ada.open("Profiles", "User Management")
+        ada.open("Profiles")
         bea = create_bea(page.context.new_page(), live_settings, pool)
         record(ada, bea, pool)
         label(ada, bea, pool)
@@ -99,7 +99,7 @@ def create_bea(page: Page, settings: Settings, pool: Pool) -> Tab:
     page.get_by_label("Name or code").locator("visible=true").fill("Bea")
     for width in (1280, 800):
         page.set_viewport_size({"width": width, "height": 720})
-        for agreed in ("Recording of the signals, needed for everything else", "Video beside them"):
+        for agreed in ("Recording of the signals (required for everything else)", "Video recording alongside them"):
             words = page.get_by_text(agreed, exact=True).locator("visible=true").first
             expect(words).to_be_visible()
             assert words.evaluate("e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight + 1")
@@ -119,8 +119,8 @@ def record(ada: Tab, bea: Tab, pool: Pool) -> None:
     """The session of who was just created is hers; the other tab still records Ada, after a reload too."""
     for user_id in (ada.user_id, bea.user_id):
         store_noise(pool, user_id, now() - timedelta(seconds=5), 300)
-    ada.open("Capture", "Training Data Capture")
-    bea.open("Capture", "Training Data Capture")
+    ada.open("Capture")
+    bea.open("Capture")
     ada.page.reload()
     expect(ada.page.get_by_role("button", name="Start recording Ada")).to_be_visible()
     expect(bea.page.get_by_text("Bea has not agreed to being filmed")).to_be_visible()
@@ -129,7 +129,7 @@ def record(ada: Tab, bea: Tab, pool: Pool) -> None:
     with pool.transaction() as tx:
         assert [one.user_id for one in sessions.list_recording_sessions(tx)] == [bea.user_id]
     expect(bea.page.get_by_text(re.compile("Recording Bea"))).to_be_visible()
-    ada.open("Gestures", "Gesture Management")
+    ada.open("Gestures")
     expect(ada.page.get_by_text("Bea is being recorded")).to_be_visible()
     with only(pool, bea.user_id, ada.user_id):
         bea.press("End early")
@@ -137,8 +137,8 @@ def record(ada: Tab, bea: Tab, pool: Pool) -> None:
 
 
 def label(ada: Tab, bea: Tab, pool: Pool) -> None:
-    ada.open("Review", "Sensor Data Review")
-    bea.open("Review", "Sensor Data Review")
+    ada.open("Review")
+    bea.open("Review")
     ada.page.get_by_text("Leave out of training").locator("visible=true").first.click()
     with only(pool, ada.user_id, bea.user_id):
         ada.press("Save for Ada")
@@ -153,7 +153,7 @@ def bring_in(ada: Tab, bea: Tab, pool: Pool) -> None:
     file = {"name": "walk.csv", "mimeType": "text/csv", "buffer": FILE}
     before = fingerprint(pool, bea.user_id)
     page.get_by_test_id("stFileUploader").locator("input").set_input_files(file)
-    expect(page.get_by_text("New in the gesture bank of Bea: wave.")).to_be_visible()
+    expect(page.get_by_text("New in Bea's gesture bank: wave.")).to_be_visible()
     assert fingerprint(pool, bea.user_id) == before
     with only(pool, bea.user_id, ada.user_id):
         bea.press("Import into Bea")
@@ -164,8 +164,8 @@ def bring_in(ada: Tab, bea: Tab, pool: Pool) -> None:
 
 
 def train(ada: Tab, bea: Tab, pool: Pool) -> None:
-    ada.open("Train", "Kickoff Training")
-    bea.open("Train", "Kickoff Training")
+    ada.open("Train")
+    bea.open("Train")
     with only(pool, ada.user_id, bea.user_id):
         ada.press("Start training for Ada")
     with pool.transaction() as tx:
@@ -174,13 +174,13 @@ def train(ada: Tab, bea: Tab, pool: Pool) -> None:
 
 def press_while_another_is_chosen(ada: Tab, bea: Tab, pool: Pool) -> None:
     """A button of Ada's that is pressed just after Bea was chosen, before the page shows her, is refused."""
-    ada.open("Capture", "Training Data Capture")
+    ada.open("Capture")
     before = [fingerprint(pool, one.user_id) for one in (ada, bea)]
     button = ada.page.get_by_role("button", name="Start recording Ada").element_handle()
     ada.page.get_by_role("combobox", name="Profile").click()
     option = ada.page.get_by_role("option", name="Bea").element_handle()
     ada.page.evaluate(BOTH_AT_ONCE, [option, button])
-    expect(ada.page.get_by_text(re.compile("Nothing was done: .* was for Ada, and Bea is chosen now"))).to_be_visible()
+    expect(ada.page.get_by_text(re.compile("Nothing was done: .* for Ada, and Bea is now selected"))).to_be_visible()
     expect(ada.page.get_by_role("button", name="Start recording Bea")).to_be_visible()
     assert [fingerprint(pool, one.user_id) for one in (ada, bea)] == before
     ada.page.go_back()  # the address of before is Ada's, and wins
@@ -188,12 +188,12 @@ def press_while_another_is_chosen(ada: Tab, bea: Tab, pool: Pool) -> None:
 
 
 def withdraw(ada: Tab, bea: Tab, pool: Pool) -> None:
-    ada.open("Profiles", "User Management")
-    bea.open("Profiles", "User Management")
+    ada.open("Profiles")
+    bea.open("Profiles")
     bea.page.get_by_text(re.compile("^Consent — agrees")).click()
     with only(pool, bea.user_id, ada.user_id):
-        bea.press("Withdraw all consent of Bea")
-    expect(bea.page.get_by_text("Nothing of Bea is recorded without consent")).to_be_visible()
+        bea.press("Withdraw all of Bea's consent")
+    expect(bea.page.get_by_text("Nothing is recorded for Bea without consent")).to_be_visible()
     with pool.transaction() as tx:
         assert consents.list_consents(tx, bea.user_id)[0].scopes == ()
         assert consents.list_consents(tx, ada.user_id)[0].scopes == TEST_PERSON.scopes
@@ -202,20 +202,21 @@ def withdraw(ada: Tab, bea: Tab, pool: Pool) -> None:
 def erase(ada: Tab, bea: Tab, pool: Pool) -> None:
     page = bea.page
     page.get_by_text("Delete this profile", exact=True).click()
-    page.get_by_text("Show what would be erased").click()
+    expect(page.get_by_text("Show what would be deleted")).to_have_count(1)  # while it is drawn anew there are two
+    page.get_by_text("Show what would be deleted").click()
     field = page.get_by_label("Type the name to confirm")
     field.fill("Bea")
     field.press("Enter")
     with only(pool, bea.user_id, ada.user_id):
-        bea.press("Erase Bea for ever")
-    expect(page.get_by_text("Bea was erased")).to_be_visible()
+        bea.press("Delete Bea permanently")
+    expect(page.get_by_text("Bea was deleted")).to_be_visible()
     assert set(fingerprint(pool, bea.user_id).values()) == {""}
 
 
 def look_at_nobody(ada: Tab, bea: Tab, settings: Settings) -> None:
     """The address of who was erased shows nobody, and offers a choice."""
     bea.page.goto(f"{settings.app_url}/Training_Data_Capture?profile={bea.user_id}")
-    expect(bea.page.get_by_text("Nobody else is shown in its place")).to_be_visible()
-    expect(bea.page.get_by_text("Whose data? Choose a person.")).to_be_visible()
+    expect(bea.page.get_by_text("No other profile is shown in its place")).to_be_visible()
+    expect(bea.page.get_by_text("Whose data? Choose a profile.")).to_be_visible()
     expect(bea.page.get_by_role("button", name=re.compile("^Start recording"))).to_have_count(0)
     expect(ada.page.get_by_role("combobox", name="Profile")).to_have_value("Ada")

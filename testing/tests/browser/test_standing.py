@@ -34,7 +34,7 @@ def jobs_page(page: Page, pool: Pool, live_settings: Settings, tmp_path: Path) -
         gestures.set_prompt(tx, gestures.list_gestures(tx, user_id)[0].gesture_id, png.getvalue())
     with running(live_settings, tmp_path, ("streamlit", "api")):
         log_in(page, live_settings)
-        open_page(page, "Jobs and models", "Training Jobs and Models")
+        open_page(page, "Jobs and models")
         yield page
 
 
@@ -50,14 +50,14 @@ def test_model_is_taken_away_and_an_open_page_ends_with_its_account(jobs_page: P
         accounts.insert_account(tx, "another-admin", "", "admin")
         accounts.update_account(tx, account.account_id, role="admin", disabled=True)
     expect(jobs_page.get_by_role("textbox", name="Password")).to_be_visible()  # nobody has clicked
-    expect(jobs_page.get_by_text("No training yet.")).to_have_count(0)
+    expect(jobs_page.get_by_text("No training jobs yet.")).to_have_count(0)
 
 
 def test_picture_of_a_gesture_comes_from_the_api_and_is_no_open_file(jobs_page: Page) -> None:
     asked: list[str] = []
     jobs_page.on("request", lambda request: asked.append(request.url))
-    open_page(jobs_page, "Gestures", "Gesture Management")
-    jobs_page.get_by_role("button", name="Change").first.click()
+    open_page(jobs_page, "Gestures")
+    jobs_page.get_by_role("button", name="Edit").first.click()
     picture = jobs_page.locator("img[src*='/files/prompt-']")
     expect(picture).to_have_js_property("naturalWidth", 60)
     assert [url for url in asked if urlsplit(url).path.startswith("/media/")] == []  # Streamlit's store of open files

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import cbor2
 import httpx
 import pyotp
 import pytest
@@ -138,6 +141,38 @@ def test_code_after_a_password_that_was_changed_meanwhile_opens_nothing(door: Do
         assert logins.list_logins(tx, door.account_id) == []
 
 
+@pytest.mark.parametrize("moment", ["while it is verified", "before the login is made"])
+def test_login_under_way_does_not_outlive_a_change_of_its_password(
+    door: Door, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    def change() -> None:
+        with door.pool.transaction() as tx:
+            accounts.update_password(tx, door.account_id, new_hash)
+
+    new_hash, verify, has_code = hash_password("another long password"), passwords.verify_password, forms._has_code
+
+    def verified(*args: Any) -> Any:
+        found = verify(*args)
+        change()
+        return found
+
+    def asked(pool: Pool, account_id: int) -> bool:
+        change()
+        return has_code(pool, account_id)
+
+    if moment == "while it is verified":
+        monkeypatch.setattr(passwords, "verify_password", verified)
+    else:
+        monkeypatch.setattr(forms, "_has_code", asked)
+    answer = post(door, "/login", {"login": LOGIN, "password": PASSWORD})
+    assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
+    with door.pool.transaction() as tx:
+        assert logins.list_logins(tx, door.account_id) == []
+        account = accounts.find_account_by_id(tx, door.account_id)
+    assert account is not None
+    assert account.password_hash == new_hash
+
+
 def test_codes_are_guessed_as_slowly_as_passwords(door: Door) -> None:
     app_of(door)
     refusals = []
@@ -183,6 +218,16 @@ def test_steps_end_by_age_number_and_tries_and_are_for_one_thing() -> None:
     assert steps.take(others[1], "code", "http://a").account_id == 3
 
 
+def test_steps_that_are_over_are_forgotten_with_what_they_remembered() -> None:
+    now_s = [0.0]
+    steps = Steps(1000, lambda: now_s[0])
+    for _ in range(100):
+        steps.begin(Step("provider", "http://a", secret=b"x" * 1000))
+    now_s[0] += LIFE_S + 1
+    steps.begin(Step("provider", "http://a"))
+    assert len(steps._kept) == 1
+
+
 def test_no_number_of_steps_pushes_those_of_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gate.steps.MOST_OF_STRANGERS", 5)
     flows = Flows()
@@ -197,7 +242,9 @@ def test_no_number_of_steps_pushes_those_of_others_out(monkeypatch: pytest.Monke
     ("wanted", "there"),
     [("/", "/"), ("/User_Management?profile=3", "/User_Management?profile=3"), ("https://evil.example/", "/"),
      ("//evil.example/", "/"), ("/\\evil.example", "/"), ("javascript:alert(1)", "/"), ("/nothing", "/"), ("", "/"),
-     ("/login/factors", "/login/factors"), ("http://[", "/"), ("/User_Management#x", "/User_Management")],
+     ("/login/factors", "/login/factors"), ("http://[", "/"), ("/User_Management#x", "/User_Management"),
+     ("//a" + "\u0344" * 5200 + "\u0316" * 5200, "/"), ("/User_Management?q=é", "/"), ("/?" + "x" * 3000, "/"),
+     ("/ ", "/"), ("/%2f?x=1", "/"), ("///User_Management", "/"), ("/?profile=3", "/?profile=3")],
 )  # fmt: skip
 def test_login_leads_to_pages_of_the_app_only(wanted: str, there: str) -> None:
     assert next_page(wanted, PAGES) == there
@@ -259,7 +306,7 @@ def test_app_is_added_and_removed_with_a_fresh_proof_only(door: Door) -> None:
     with door.pool.transaction() as tx:
         execute(tx, "UPDATE logins SET confirmed_at = now() - interval '1 day'")
     refused = do("app/add", {"handle": begun["handle"], "code": pyotp.TOTP(begun["secret"]).now()})
-    assert (refused.status_code, "Prove first" in refused.json()["detail"]) == (401, True)
+    assert (refused.status_code, "onfirm" in refused.json()["detail"]) == (401, True)
     for path in ("app/begin", "app/remove", "passkey/remove"):
         assert do(path, {"id": 1}).status_code == 401, path
     with door.pool.transaction() as tx:
@@ -302,6 +349,96 @@ def test_answers_that_no_device_gives_are_refused(door: Door, answer: dict[str, 
             passkeys.check(tx, address, b"c" * 32, answer)
         with pytest.raises(LoginError):
             passkeys.add(tx, account, address, b"c" * 32, answer, "Laptop")
+
+
+def b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+TAG_35 = bytes([0xD8, 0x23])
+"""A regular expression, which ``cbor2`` compiles."""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [bytes(32) + b"\x85" + bytes(4) + b"\xa1\x61a" + TAG_35 + b"\x61x", bytes(32) + b"\x45" + bytes(4) + TAG_35,
+     bytes(32) + b"\x05", b"", bytes(40)],
+)  # fmt: skip
+def test_nothing_in_an_answer_of_a_passkey_is_made_into_values_before_its_signature(
+    door: Door, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    monkeypatch.setattr(cbor2, "loads", lambda *_: pytest.fail("read"))
+    answer = {"id": "YQ", "rawId": "YQ", "type": "public-key"}
+    shown = answer | {"response": {"authenticatorData": b64(data), "clientDataJSON": "e30", "signature": "YQ"}}
+    with door.pool.transaction() as tx:
+        address = Address("http", f"localhost:{door.settings.streamlit_port}")
+        with pytest.raises(LoginError):
+            passkeys.check(tx, address, b"c" * 32, shown)
+        account = accounts.find_account_by_id(tx, door.account_id)
+        assert account is not None
+        for cbor in (b"\xa1\x61a" + TAG_35 + b"\x61x", b"\x9f\xff", b"\xba\x7f\xff\xff\xff", b"\x82" * 3000, b""):
+            made = answer | {"response": {"attestationObject": b64(cbor), "clientDataJSON": "e30"}}
+            with pytest.raises(LoginError):
+                passkeys.add(tx, account, address, b"c" * 32, made, "x")
+        long = answer | {"response": {"authenticatorData": b64(bytes(20_000))}}
+        with pytest.raises(LoginError):
+            passkeys.check(tx, address, b"c" * 32, long)
+
+
+def attestation(flags: int, key: bytes) -> bytes:
+    """An attestation whose public key is these bytes."""
+    data = bytes(32) + bytes([flags]) + bytes(4) + bytes(16) + (1).to_bytes(2) + b"i" + key
+    return cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
+
+
+@pytest.mark.parametrize(
+    ("flags", "key"),
+    [(0x45, b"\xa1\x01\x82\xd8\x1c\x81\x00\xd8\x1d\x00"), (0x45, b"\xa1\x01" + TAG_35 + b"\x61x"), (0xC5, b"\xa0\xa0"),
+     (0x05, b"\xa0"), (0x45, b""), (0x45, b"\x82" * 100)],
+)  # fmt: skip
+def test_values_within_the_authenticator_data_are_refused_too(
+    door: Door, monkeypatch: pytest.MonkeyPatch, flags: int, key: bytes
+) -> None:
+    """References to what came before double with each level: some hundred bytes become gigabytes."""
+    read, loads = [], cbor2.loads
+
+    def remember(data: bytes, **more: Any) -> Any:
+        read.append(data)
+        return loads(data, **more)
+
+    made = attestation(flags, key)
+    monkeypatch.setattr(cbor2, "loads", remember)
+    response = {"attestationObject": b64(made), "clientDataJSON": "e30"}
+    answer = {"id": "aQ", "rawId": "aQ", "type": "public-key", "response": response}
+    with door.pool.transaction() as tx:
+        account = accounts.find_account_by_id(tx, door.account_id)
+        assert account is not None
+        with pytest.raises(LoginError):
+            passkeys.add(tx, account, Address("http", "localhost:8501"), b"c" * 32, answer, "x")
+    assert read == [made], "only the outer one, which has neither tags nor references"
+
+
+def test_login_is_made_while_another_one_ends_and_the_password_is_changed(door: Door) -> None:
+    """Both take the account's row first: neither waits for what the other has."""
+    old = door.login()
+    with door.pool.transaction() as tx:
+        execute(tx, "UPDATE logins SET expires_at = now() - interval '1 s' WHERE login_id = %s", (old.login.login_id,))
+    begun, done = threading.Event(), []
+
+    def change() -> None:
+        with door.pool.transaction() as tx:
+            execute(tx, "SELECT 1 FROM accounts WHERE account_id = %s FOR UPDATE", (door.account_id,))
+            begun.set()
+            time.sleep(0.2)  # the other one is at the account's row by now, and has nothing that this needs
+            accounts.update_password(tx, door.account_id, hash_password("another long password"))
+        done.append("changed")
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    assert begun.wait(10)
+    assert door.login().token
+    changing.join(20)
+    assert done == ["changed"]
 
 
 def test_passkeys_are_offered_where_browsers_take_them() -> None:

@@ -255,6 +255,35 @@ def test_page_sends_what_pages_send_and_nothing_else(door: Door, monkeypatch: py
             socket.recv(10)
 
 
+def _rerun(**context: str) -> BackMsg:
+    message = BackMsg()
+    message.rerun_script.query_string = context.pop("query_string", "")
+    for name, value in context.items():
+        setattr(message.rerun_script.context_info, name, value)
+    return message
+
+
+def _files(*names: str) -> BackMsg:
+    message = BackMsg()
+    message.file_urls_request.file_names.extend(names)
+    return message
+
+
+def test_message_that_asks_for_more_work_than_a_page_does_is_dropped(door: Door) -> None:
+    long = "x" * (sockets.MAX_TEXT + 1)
+    too_much = [
+        _files(*[""] * (sockets.MAX_FILES + 1)), _files(long), _rerun(query_string=long), _rerun(url="http://a" + long),
+        _rerun(timezone=long), _rerun(locale=long),
+    ]  # fmt: skip
+    with stream(door, door.login()) as socket:
+        for message in too_much:
+            socket.send(message.SerializeToString())
+        for message in (_files("a.csv", "b.csv"), _rerun(url="http://127.0.0.1/", query_string="profile=3")):
+            socket.send(message.SerializeToString())
+            assert socket.recv(10) == "heard"
+    assert len([one for one in door.inner.messages if one.get("bytes")]) == 2
+
+
 def test_two_cookies_of_the_name_are_none(door: Door) -> None:
     login, other = door.login(), door.login()
     for shown in (f"semg_login={other.token}; semg_login={login.token}", f"semg_login={login.token}; semg_login="):

@@ -28,6 +28,7 @@ from semg.settings import Settings
 from testing.running_system import environment_of
 from testing.tests.conftest import skip_or_fail
 
+pytestmark = pytest.mark.slow
 OUT = "out0"
 NOWHERE = f"""
 set -e

@@ -16,7 +16,8 @@ from semg.inference.streams import ActiveModel, Streams
 from semg.signals.conditioning import condition
 from semg.signals.model.classifier import ClassifierSpec
 from semg.signals.model.decisions import Voter
-from semg.signals.windows import cut, window_ends
+from semg.signals.windows import cut
+from testing.kits.window_grid import window_ends
 
 OFFSET_US = 1_800_000_000_000_000
 N = 400
@@ -118,6 +119,7 @@ def streamed(draw: st.DrawFn) -> tuple[list[Person], list[list[Block]], list[tup
     return everybody, flushes, edges
 
 
+@pytest.mark.slow
 @given(streamed())
 @settings(max_examples=150)
 def test_windows_of_many_equal_those_of_each_offline(

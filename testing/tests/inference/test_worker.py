@@ -22,12 +22,13 @@ from semg.recordings.csv_format import Recording
 from semg.security import tokens
 from semg.settings import Settings
 from semg.signals.dataset import grid_windows
-from semg.store import decisions, models, profiles
+from semg.store import models, profiles
 from semg.store.pool import Pool
 from semg.wire import messages
-from semg.wire.blocks import encode_blocks
-from semg.wire.windows import decode_request
+from testing.kits.ingest_kit import encode_blocks
 from testing.kits.live_helpers import activate, logged_in, with_classes
+from testing.kits.store_queries import list_decisions
+from testing.kits.window_bodies import decode_request
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("api")]
 T0_US = 1_800_000_000_000_000
@@ -66,7 +67,7 @@ async def worker_running(settings: Settings, pool: Pool) -> AsyncIterator[tuple[
     await worker.subscribe()
     await client.flush()
     task = asyncio.create_task(worker.run())
-    await asyncio.wait_for(worker.directory.loaded.wait(), 20)
+    await asyncio.wait_for(worker.registry.loaded.wait(), 20)
     try:
         yield worker, capture
     finally:
@@ -120,7 +121,7 @@ async def test_live_windows_equal_offline_windows_bit_for_bit(
     expected, ends = grid_windows(cut, classifier.channels, classifier.conditioning, classifier.window)
     async with worker_running(servers.settings, pool) as (worker, capture):
         blocks = blocks_of(user_id, recording, 800, starts=starts)
-        await publish(servers.settings, blocks + [blocks[-1]])  # the bus may deliver a block twice
+        await publish(servers.settings, [*blocks, blocks[-1]])  # the bus may deliver a block twice
         await until(lambda: worker.counters.windows + len(captured(capture, user_id)) >= len(ends))
         await until(lambda: worker.counters.decisions >= len(ends))
     assert captured(capture, user_id) == [window.tobytes() for window in expected]
@@ -137,7 +138,7 @@ async def test_message_that_the_bus_lost_starts_a_run(servers, pool, make_wearer
         stretch=labelled.stretch[behind:800],
     )  # fmt: skip
     expected, _ = grid_windows(rest, classifier.channels, classifier.conditioning, classifier.window)
-    async with worker_running(servers.settings, pool) as (worker, capture):
+    async with worker_running(servers.settings, pool) as (_worker, capture):
         await publish(servers.settings, blocks[:lost] + blocks[lost + 1 :])
         tail = [window.tobytes() for window in expected]
         await until(lambda: captured(capture, user_id)[-len(tail) :] == tail)
@@ -153,7 +154,7 @@ async def test_session_edge_resets_live_as_offline(servers, pool, make_wearer, c
         stretch=labelled.stretch[edge:800],
     )  # fmt: skip
     expected, _ = grid_windows(session, classifier.channels, classifier.conditioning, classifier.window)
-    async with worker_running(servers.settings, pool) as (worker, capture):
+    async with worker_running(servers.settings, pool) as (_worker, capture):
         client = await bus.connect(servers.settings, "test-page", forever=False)
         message = messages.SessionEdge(userid=user_id, session_id=1, at=utc_from_us(server_us))
         await client.publish(messages.sessions_subject(user_id), message.to_bytes())
@@ -218,14 +219,14 @@ async def test_viewer_that_wants_no_samples_gets_decisions_only(
 
 def stored(pool: Pool, user_id: int) -> list:
     with pool.transaction() as tx:
-        found = decisions.list_decisions(tx, user_id, utc_from_us(0), utc_from_us(4 * 10**15), 10_000)
+        found = list_decisions(tx, user_id, utc_from_us(0), utc_from_us(4 * 10**15), 10_000)
     return sorted(found, key=lambda decision: decision.window_end_us)
 
 
 async def test_two_profiles_with_swapped_labels_never_mix(servers, pool, make_wearer, classifier, recording) -> None:
     swap = {"fist": "flexion", "flexion": "fist"}
     one, two = make_wearer("A", classifier), make_wearer("B", with_classes(classifier, swap))
-    async with worker_running(servers.settings, pool) as (worker, _):
+    async with worker_running(servers.settings, pool) as (_worker, _):
         pairs = zip(blocks_of(one, recording, 1500), blocks_of(two, recording, 1500), strict=True)
         await publish(servers.settings, [block for pair in pairs for block in pair])
         await until(lambda: len(stored(pool, one)) == len(stored(pool, two)) > 100)
@@ -245,7 +246,7 @@ async def test_new_version_and_deleted_profile_while_streaming(
         await until(lambda: worker.counters.decisions > 0)
         with pool.transaction() as tx:
             activate(tx, user_id, with_classes(classifier, swap))
-        await until(lambda: worker.directory.find(user_id).version == 2)
+        await until(lambda: worker.registry.find(user_id).version == 2)
         await publish(servers.settings, blocks[60:120])
         await until(lambda: any(d.model_version == 2 for d in stored(pool, user_id)))
         reported = worker.metrics()["streams"][str(user_id)]
@@ -253,7 +254,7 @@ async def test_new_version_and_deleted_profile_while_streaming(
         with pool.transaction() as tx:
             assert models.find_active(tx, user_id).version == 2
             profiles.delete_profile(tx, user_id)
-        await until(lambda: worker.directory.find(user_id) is None)
+        await until(lambda: worker.registry.find(user_id) is None)
         before = worker.counters.decisions
         await publish(servers.settings, blocks[120:180])
         await until(lambda: worker.counters.blocks == 180)

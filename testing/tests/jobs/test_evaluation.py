@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from semg.jobs.evaluation import evaluate_recordings, paths_from_argument
-from semg.recordings.csv_format import read_recording, write_recording
+from semg.recordings.csv_format import read_recording
 from semg.signals.dataset import grid_windows
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.train import fit
+from testing.kits.recording_kit import write_recording
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
 KEYS = {
     "accuracy", "balanced_accuracy", "macro_f1", "trimmed", "per_gesture", "confusion", "classes", "windows",

@@ -260,7 +260,7 @@ def test_version_that_is_worse_on_the_same_windows_does_not_take_the_place(
     with pool.transaction() as tx:
         assert models.find_active(tx, user_id).version == 1
         why = models.get_model(tx, user_id, 2).report["activation"]["why"]
-    assert "worse than the version in use" in why
+    assert "worse than the active version" in why
 
 
 def test_calibration_without_a_model_fails_with_a_sentence(settings, pool, user_id, recordings, add_session) -> None:

@@ -16,6 +16,7 @@ from semg.settings import Settings
 from semg.store import blocks, decisions, gestures, profiles, sessions
 from semg.store import retention as store
 from semg.store.pool import Pool, execute, one, rows
+from testing.kits.store_queries import list_decisions
 
 pytestmark = pytest.mark.servers
 
@@ -166,7 +167,7 @@ def test_old_decisions_go_in_portions(
         )
     retention.expire(settings.model_copy(update={"keep_decisions_days": 10}), pool, NOW, STOP)
     with pool.transaction() as tx:
-        left = decisions.list_decisions(tx, user_id)
+        left = list_decisions(tx, user_id)
     assert sorted(one_.decided_us for one_ in left) == sorted(
         us_from_utc(at) for at in made if at >= NOW - timedelta(days=10)
     )

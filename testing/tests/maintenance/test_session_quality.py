@@ -43,7 +43,7 @@ def test_good_repetition_is_good_and_faults_are_named_with_their_channel() -> No
         [block(1, 100), block(1, 100, start_us=us_from_utc(T0) + 2_000_000)], "fist", 3.0, DEVICE, RATE_HZ
     )
     assert half.level == "bad"
-    assert "lost on the way" in half.reason
+    assert "lost in transit" in half.reason
 
 
 def test_strong_contraction_is_not_taken_for_noise() -> None:

@@ -45,7 +45,7 @@ ORDINARY = [
 @pytest.mark.parametrize("text", DECEIVING.values(), ids=DECEIVING)
 def test_name_with_characters_that_do_not_show_is_refused(text: str) -> None:
     with pytest.raises(
-        InvalidValueError, match=r"^name: expected one line of characters that all show .* U\+[0-9A-F]+"
+        InvalidValueError, match=r"^name: type the name instead of pasting it: it contains U\+[0-9A-F]+"
     ):
         checks.name("name", text, 200)
 
@@ -125,7 +125,7 @@ def test_endless_run_of_marks_is_not_composed(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(normal_form.unicodedata, "normalize", remember)
     tower = "a" + "\u0301" * 64_000 + "\u0316" * 64_000
     for is_login in (True, False):
-        with pytest.raises(InvalidValueError, match="expected 1 to 100 characters, got 128001"):
+        with pytest.raises(InvalidValueError, match=r"at most 100 characters \(now 128,001\)"):
             checks.name("name", tower, 100, is_login=is_login)
     assert checks.normalised(tower) == tower
     assert normal_form.label(tower) == tower

@@ -13,9 +13,10 @@ from semg.privacy import archive_downloads
 from semg.privacy.consent import TEST_PERSON
 from semg.security.passwords import hash_password
 from semg.settings import Settings
-from semg.store import access, accounts, gestures, profiles
+from semg.store import accounts, gestures, profiles
 from semg.store.pool import Pool
 from testing.kits.page_data import CHANNELS, LOGIN, LOGIN_OF_TEST, MAIN, PASSWORD, RATE_HZ, AsRole, login_of
+from testing.kits.store_queries import set_shares
 from ui import login, runtime
 from ui.runtime import App
 
@@ -72,7 +73,7 @@ def as_role(app_of_test: App, pool: Pool) -> AsRole:
             assert account is not None
             accounts.update_account(tx, account.account_id, role=role, disabled=False)
             for user_id in shared:
-                access.set_shares(tx, user_id, [account.account_id])
+                set_shares(tx, user_id, [account.account_id])
             return account.account_id
 
     return change

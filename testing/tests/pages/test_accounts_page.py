@@ -43,7 +43,7 @@ def test_viewer_sees_what_is_shared_and_nothing_that_changes_it(open_page, as_ro
     as_role("viewer", shared)
     page = open_page(GESTURES, profile_id=hidden)
     assert not page.exception
-    assert "Nobody else is shown in its place" in page.warning[0].value
+    assert "No other profile is shown in its place" in page.warning[0].value
     assert "Ada" not in all_text(page)
     page.selectbox(key="profile_choice").select(shared).run()
     assert [one.options for one in page.selectbox] == [["Ada"]]
@@ -63,12 +63,12 @@ def test_researcher_works_with_shared_profiles_and_erases_only_own_ones(open_pag
     assert "Hidden Bo" not in str(page.dataframe[0].value)
     assert "Share this profile" not in [one.label for one in page.expander]
     assert "Delete this profile" not in [one.label for one in page.expander]
-    assert "Only who made the profile" in all_text(page)
+    assert "Only the profile's owner" in all_text(page)
     mine = make_profile(pool, "Cy", account_id)
     page = open_page(USERS, profile_id=mine)
     page.toggle(key=f"count-{mine}").set_value(True).run()
     field(page.text_input, "Type the name to confirm").input("Cy").run()
-    button(page, "Erase Cy for ever").click().run()
+    button(page, "Delete Cy permanently").click().run()
     with pool.transaction() as tx:
         assert {profile.name for profile in profiles.list_profiles(tx)} == {"Ada", "Hidden Bo"}
 
@@ -84,7 +84,7 @@ def test_profile_belongs_to_who_made_it_and_is_shared_by_its_owner(open_page, as
         profile = profiles.find_profile_by_name(tx, "Ada")
         assert profile is not None
         assert access.find_owner(tx, profile.user_id) == account_id
-    field(page.text_input, "Login of who is to see it").input(" helper ")
+    field(page.text_input, "Login to share it with").input(" helper ")
     button(page, "Share Ada").click().run()
     assert not page.error
     with pool.transaction() as tx:
@@ -108,14 +108,14 @@ def test_researcher_sees_no_list_of_accounts_and_a_wrong_login_says_nothing_more
     assert "hidden" not in str(page), "nothing that was sent to the browser names another account"
     said = set()
     for login in ("nobody", "hidden-admin", "hidden-gone", "HIDDEN-helper"):
-        field(page.text_input, "Login of who is to see it").input(login)
+        field(page.text_input, "Login to share it with").input(login)
         button(page, "Share Ada").click().run()
         said.add(page.error[0].value)
     assert len(said) == 1
-    field(page.text_input, "Login of who is to see it").input(LOGIN)
+    field(page.text_input, "Login to share it with").input(LOGIN)
     button(page, "Share Ada").click().run()
-    assert "whose profile this is" in page.error[0].value
-    field(page.text_input, "Login of who is to see it").input("hidden-helper")
+    assert "already owns this profile" in page.error[0].value
+    field(page.text_input, "Login to share it with").input("hidden-helper")
     button(page, "Share Ada").click().run()
     assert "hidden-helper" in str(page), "whom the owner has shared with is shown"
 
@@ -136,7 +136,7 @@ def test_own_password_is_changed_with_the_old_one_only(open_page, app_of_test: A
     page = open_page(USERS)
 
     def change(old: str, new: str, again: str) -> None:
-        for label, text in (("Password now", old), ("New password", new), ("New password again", again)):
+        for label, text in (("Current password", old), ("New password", new), ("Repeat the new password", again)):
             field(page.text_input, label).input(text)
         button(page, "Change the password").click().run()
 
@@ -148,7 +148,7 @@ def test_own_password_is_changed_with_the_old_one_only(open_page, app_of_test: A
     assert "more than the login" in page.error[0].value
     change(PASSWORD, "another long password", "another long password")
     assert not page.error
-    assert [title.value for title in page.title] == ["User Management"], "this browser stays logged in"
+    assert [title.value for title in page.title] == ["Profiles"], "this browser stays logged in"
     assert verify_login(pool, LOGIN, "another long password", now()).login == LOGIN
     with pytest.raises(LoginError):
         verify_login(pool, LOGIN, PASSWORD, now())
@@ -158,7 +158,7 @@ def test_token_is_shown_once_and_revoked(open_page, as_role: AsRole, pool: Pool)
     account_id = as_role("viewer")  # also who may change nothing else
     page = open_page(USERS)
     field(page.text_input, "Name of the new token").input("Robot hand")
-    button(page, "Make token").click().run()
+    button(page, "Create token").click().run()
     (token,) = [code.value for code in page.code if code.value.startswith("semg_")]
     with pool.transaction() as tx:
         found = api_tokens.find_grant(tx, token)
@@ -180,11 +180,11 @@ def test_token_is_made_for_what_the_role_allows_and_for_a_time(
 ) -> None:
     account_id = as_role(role)
     page = open_page(USERS)
-    assert len(field(page.multiselect, "It may").options) == len(offered)
+    assert len(field(page.multiselect, "Scopes").options) == len(offered)
     field(page.text_input, "Name of the new token").input("Robot hand")
-    field(page.multiselect, "It may").set_value(offered)
-    field(page.selectbox, "It lasts").set_value(30)
-    button(page, "Make token").click().run()
+    field(page.multiselect, "Scopes").set_value(offered)
+    field(page.selectbox, "Valid for").set_value(30)
+    button(page, "Create token").click().run()
     with pool.transaction() as tx:
         (token,) = api_tokens.list_tokens(tx, account_id)
         created = next(one for one in audit.list_entries(tx) if one.action == "token.created")
@@ -220,8 +220,8 @@ def test_new_password_revokes_tokens_unless_told_otherwise(open_page, pool: Pool
     if not revoked:
         page.checkbox(key=f"revoke-{helper}").uncheck().run()
     button(page, "New password").click().run()
-    for label, text in (("Password now", PASSWORD), ("New password", "gr4nite ferry lamp"),
-                        ("New password again", "gr4nite ferry lamp")):  # fmt: skip
+    for label, text in (("Current password", PASSWORD), ("New password", "gr4nite ferry lamp"),
+                        ("Repeat the new password", "gr4nite ferry lamp")):  # fmt: skip
         field(page.text_input, label).input(text)
     if not revoked:
         field(page.checkbox, "Revoke my API tokens too").uncheck()
@@ -241,7 +241,7 @@ def test_log_out_everywhere_ends_this_login_too(open_page) -> None:
 def test_admin_makes_changes_and_deletes_accounts(open_page, app_of_test: App, pool: Pool) -> None:
     page = open_page(USERS)
     field(page.text_input, "Login of the new account").input("helper")
-    button(page, "Make account").click().run()
+    button(page, "Add account").click().run()
     assert not page.error
     password = page.code[0].value
     assert verify_login(pool, "helper", password, now()).role == "researcher"

@@ -90,7 +90,7 @@ def profile_is_kept(world: World) -> None:
     page.text_input(key="new-name").input("Grace")
     button(page, "Create profile").click().run()
     page = world.open_page(USERS, profile_id=world.user_id)
-    button(page, "Withdraw all consent of Ada").click().run()
+    button(page, "Withdraw all of Ada's consent").click().run()
     button(page, "Save Ada").click().run()
     page = world.open_page(GESTURES, profile_id=world.user_id)
     page.text_input(key="new-name").input("point")
@@ -102,23 +102,23 @@ def profile_is_shared_given_and_erased(world: World) -> None:
         other = accounts.insert_account(tx, "helper", "", "viewer")
     page = world.open_page(USERS, profile_id=world.user_id)
     for login in ("helpr", "helper"):
-        field(page.text_input, "Login of who is to see it").input(login)
+        field(page.text_input, "Login to share it with").input(login)
         button(page, "Share Ada").click().run()
     assert not page.error
     act(page, f"unshare-{other}").click().run()
-    field(page.selectbox, "Belongs to").set_value(world.account_id(LOGIN))
-    button(page, "Save whose Ada is").click().run()
+    field(page.selectbox, "Owner").set_value(world.account_id(LOGIN))
+    button(page, "Save Ada's owner").click().run()
     assert not page.error
     page.toggle(key=f"count-{world.user_id}").set_value(True).run()
     field(page.text_input, "Type the name to confirm").input("Ada").run()
-    button(page, "Erase Ada for ever").click().run()
+    button(page, "Delete Ada permanently").click().run()
 
 
 def archive_is_made(world: World) -> None:
     with world.pool.transaction() as tx:
         keep_name(tx, world.app.settings.secret_key.get_secret_value(), world.user_id, "Ada Lovelace")
     page = world.open_page(USERS)
-    button(page, "Make the archive of Ada").click().run()
+    button(page, "Create Ada's archive").click().run()
     page.session_state["person-export"].join(30)
     page.run()
 
@@ -204,7 +204,7 @@ def senders_are_assigned(world: World) -> None:
 def accounts_are_managed(world: World) -> None:
     page = world.open_page(USERS)
     field(page.text_input, "Login of the new account").input("helper")
-    button(page, "Make account").click().run()
+    button(page, "Add account").click().run()
     number = world.account_id("helper")
     page.selectbox(key="account-choice").set_value(number).run()
     field(page.toggle, "Disabled").set_value(True)
@@ -218,7 +218,7 @@ def accounts_are_managed(world: World) -> None:
 def own_account_is_used(world: World) -> None:
     page = world.open_page(USERS)
     field(page.text_input, "Name of the new token").input("Robot hand")
-    button(page, "Make token").click().run()
+    button(page, "Create token").click().run()
     button(page, "Revoke").click().run()
     page.toggle(key="audit-show").set_value(True).run()
     fetch(world, file_exports.audit_file("csv"))
@@ -330,10 +330,10 @@ def test_locks_are_written_down_and_not_every_try(world: World) -> None:
 def test_log_names_accounts_and_roles(world: World) -> None:
     page = world.open_page(USERS)
     field(page.text_input, "Login of the new account").input("helper")
-    button(page, "Make account").click().run()
+    button(page, "Add account").click().run()
     page.toggle(key="audit-show").set_value(True).run()
     shown = page.dataframe[-1].value
-    made = shown[shown["What"] == "made an account"].iloc[0]
+    made = shown[shown["What"] == "created an account"].iloc[0]
     assert (made["Who"], made["Counts"]) == (LOGIN, "role researcher, account helper")
 
 
@@ -353,7 +353,7 @@ def test_log_is_checked_on_its_page(world: World, settings: Settings, postgres_s
     page = world.open_page(USERS)
     page.toggle(key="audit-show").set_value(True).run()
     page.button(key="audit-check").click().run()
-    assert "as they were written" in page.success[-1].value
+    assert "nchanged since they were written: " in page.success[-1].value
     change = "UPDATE audit_entries SET user_id = 9 WHERE number = 1"
     off, on = (f"ALTER TABLE audit_entries {how} TRIGGER USER" for how in ("DISABLE", "ENABLE"))
     admin_execute(postgres_server, f"{off}; {change}; {on}", settings.postgres_db)
@@ -370,7 +370,7 @@ def test_name_stands_in_an_archive_of_an_admin_only(world: World) -> None:
         accounts.update_account(tx, number, role="researcher", disabled=False)
         access.set_owner(tx, world.user_id, number)
     page = world.open_page(USERS)
-    button(page, "Make the archive of Ada").click().run()
+    button(page, "Create Ada's archive").click().run()
     export = page.session_state["person-export"]
     export.join(30)
     assert export.name

@@ -1,4 +1,4 @@
-"""Boards on the User Management page."""
+"""Boards on the Profiles page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def all_boards(pool) -> list:
 def make(page, name: str):
     field = next(one for one in page.text_input if one.label == "Name of the new board")
     field.set_value(name)
-    next(one for one in page.button if one.label == "Make board").click()
+    next(one for one in page.button if one.label == "Add board").click()
     return page.run()
 
 

@@ -110,7 +110,7 @@ def test_redone_performances_are_counted_apart_at_the_end(open_page: Open, pool:
         first = next(one for one in sessions.list_repetitions(tx, session.session_id) if one.gesture != REST)
         sessions.update_repetition(tx, first.repetition_id, excluded=True, reason="performed again")
     page = open_page(CAPTURE, captured=session.session_id)
-    assert "ended: 1 performances were recorded. 1 more is left out of training: redone." in all_text(page)
+    assert "ended: 1 repetition recorded. 1 more was redone and will not be used for training." in all_text(page)
 
 
 def test_calibration_is_a_ready_made_plan(open_page: Open, pool: Pool, profile_id: int) -> None:
@@ -181,7 +181,7 @@ def test_webcam_that_sends_nothing_refuses_the_start_and_the_capture_works_witho
     assert not page.exception
     assert "Waiting for the webcam" in all_text(page)
     act(page, "start").click().run()
-    assert "The webcam sends no pictures yet" in page.error[0].value
+    assert "The webcam is not sending frames yet" in page.error[0].value
     page.toggle(key="webcam-on").set_value(False).run()
     act(page, "start").click().run()
     assert not page.error

@@ -33,17 +33,17 @@ def test_profile_is_created_with_what_the_person_agrees_to(open_page: Open, pool
 
 def test_consent_is_withdrawn_and_given_again(open_page: Open, pool: Pool, profile_id: int) -> None:
     page = open_page(USERS)
-    button(page, "Withdraw all consent of Ada").click().run()
+    button(page, "Withdraw all of Ada's consent").click().run()
     assert not page.exception
-    assert "is still stored. Erase it" in all_text(page)
-    assert "what the device sends is dropped" in page.warning[0].value
+    assert "are still stored" in all_text(page)
+    assert "data from the device is discarded" in page.warning[0].value
     with pool.transaction() as tx:
         assert not agrees(profiles.get_profile(tx, profile_id).consent, "recording")
     page.checkbox(key=f"consent-{profile_id}-video").check()
-    button(page, "Record this consent of Ada").click().run()
+    button(page, "Record Ada's consent").click().run()
     assert "needs the consent to the recording too" in page.error[0].value
     page.checkbox(key=f"consent-{profile_id}-recording").check()
-    button(page, "Record this consent of Ada").click().run()
+    button(page, "Record Ada's consent").click().run()
     assert not page.error
     with pool.transaction() as tx:
         history = consents.list_consents(tx, profile_id)
@@ -77,7 +77,7 @@ def test_archive_is_offered_and_what_was_done_stands_in_the_audit_log(
     open_page: Open, pool: Pool, profile_id: int
 ) -> None:
     page = open_page(USERS)
-    button(page, "Make the archive of Ada").click().run()
+    button(page, "Create Ada's archive").click().run()
     assert not page.exception
     page.session_state["person-export"].join(30)
     page.run()
@@ -87,10 +87,10 @@ def test_archive_is_offered_and_what_was_done_stands_in_the_audit_log(
     assert not page.exception
     shown = page.dataframe[-1].value
     assert shown["What"].tolist() == [
-        "saw the audit log",
+        "viewed the audit log",
         "changed the profile",
         "got the link to the archive",
-        "made the person's archive",
+        "created the person's archive",
     ]
     assert set(shown["Name"].tolist()[1:]) == {"Ada"}
 

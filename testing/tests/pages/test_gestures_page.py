@@ -36,7 +36,7 @@ def test_second_gesture_of_a_name_is_refused(open_page: Open, pool: Pool, profil
     page = open_page(GESTURES)
     page.text_input(key="new-name").input("fist")
     button(page, "Add to Ada").click().run()
-    assert "has 'fist' already" in page.error[0].value
+    assert "already has 'fist'" in page.error[0].value
     assert names_of(pool, profile_id) == ["rest", "fist", "open hand"]
 
 

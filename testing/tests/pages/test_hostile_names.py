@@ -98,5 +98,5 @@ def test_error_with_a_name_is_a_sentence(open_page: Open, pool: Pool, settings: 
     next(one for one in page.button if one.key == f"add-for-{user_id}").click()
     page.run()
     assert [one.value for one in page.error] == [
-        "Name: the gesture bank has 'x!\\[\\](http:\u2060//127.0.0.1:9/p.png)' already; choose another name."
+        "Choose another name: the gesture bank already has 'x!\\[\\](http:\u2060//127.0.0.1:9/p.png)'."
     ]

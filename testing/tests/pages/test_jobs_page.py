@@ -58,7 +58,7 @@ def test_report_is_shown_and_an_older_version_activated(open_page: Open, pool: P
     assert [one.value for one in page.metric] == ["85.0 %", "90.0 %", "86.0 %"]
     captions = " ".join(one.value for one in page.caption)
     assert "chance 50.0 %" in captions
-    assert "always naming the most frequent gesture: 40.0 %" in captions
+    assert "always predicting the most frequent gesture: 40.0 %" in captions
     assert "the last session held out" in all_text(page)
     field(page.selectbox, "Version").select_index(1).run()
     act(page, "activate").click().run()
@@ -70,8 +70,8 @@ def test_report_is_shown_and_an_older_version_activated(open_page: Open, pool: P
 
 def test_profile_without_jobs_leads_to_the_training(open_page: Open, profile_id: int) -> None:
     text = all_text(open_page(JOBS))
-    assert "No training yet" in text
-    assert "first training is completed" in text
+    assert "No training jobs yet" in text
+    assert "first training job has completed" in text
 
 
 def test_voting_and_rejection_are_saved_to_the_profile(open_page: Open, pool: Pool, profile_id: int) -> None:
@@ -140,9 +140,9 @@ def test_report_tells_of_decisions_confidence_and_the_version_before(
     insert_models(pool, profile_id, 2)
     page = open_page(JOBS)
     said = all_text(page)
-    assert "95.0 % right, 10.0 % unsure, 1.5 false activations in a minute of rest" in said
-    assert "a least confidence of 60.0 %" in said
-    assert "85.0 % balanced, before 80.0 % (better)" in said
+    assert "95.0 % correct, 10.0 % unsure, 1.5 false activations per minute of rest" in said
+    assert "a minimum confidence of 60.0 %" in said
+    assert "85.0 % balanced, previously 80.0 % (better)" in said
     assert "Record more repetitions of fist" in said
     matrix, reliability = drawings(page)
     assert matrix["data"][0]["customdata"] == REPORT["confusion"]
@@ -158,10 +158,10 @@ def test_version_without_its_report_yet_says_so(open_page: Open, pool: Pool, pro
         models.activate_model(tx, profile_id, 1)
     page = open_page(JOBS)
     assert not page.exception
-    assert "the report will appear here" in all_text(page)
+    assert "its report will appear here" in all_text(page)
     with pool.transaction() as tx:
-        models.update_report(tx, profile_id, 1, {"incomplete": "the training was canceled"})
-    assert "no report of this version: the training was canceled" in all_text(open_page(JOBS))
+        models.update_report(tx, profile_id, 1, {"incomplete": "the training was cancelled"})
+    assert "This version has no report: the training was cancelled" in all_text(open_page(JOBS))
 
 
 def test_model_and_report_can_be_downloaded(open_page: Open, pool: Pool, profile_id: int, settings: Settings) -> None:
@@ -184,8 +184,8 @@ def drawings(page: Any) -> list[dict[str, Any]]:
         ({"verdict": {"level": "do not use", "code": "chance", "sentence": "It is hardly better than chance."}},
          "hardly better than chance"),
         ({"verdict": {"level": "good", "code": "good", "sentence": "It is good."},
-          "activation": {"activated": False, "why": "It is worse than the version in use."}},
-         "worse than the version"),
+          "activation": {"activated": False, "why": "It is worse than the active version."}},
+         "worse than the active version"),
         ({"pending": True}, "has not been tested on held-out data"),
     ],
 )  # fmt: skip
@@ -199,7 +199,7 @@ def test_version_with_a_doubt_decides_only_when_it_is_said_twice(
     page = open_page(JOBS)
     field(page.selectbox, "Version").select_index(0).run()
     assert doubt in all_text(page)
-    assert not [one for one in page.button if "decide for" in one.label]
+    assert not [one for one in page.button if "Activate" in one.label]
     page.checkbox(key=f"sure-{profile_id}-2").check().run()
     act(page, "activate-2").click().run()
     with pool.transaction() as tx:

@@ -12,6 +12,7 @@ from semg.settings import PROJECT_DIR
 from semg.store import accounts, logins
 from semg.store.pool import Pool, Transaction, execute
 from testing.kits.page_data import LOGIN, LOGIN_OF_TEST, MAIN, PASSWORD, all_text, login_of
+from ui import confirm
 from ui.runtime import App
 
 PAGES = sorted((PROJECT_DIR / "streamlit_apps" / "pages").glob("*.py"))
@@ -93,3 +94,17 @@ def test_state_of_one_login_is_not_for_the_next_in_the_same_session(app_of_test:
     page.session_state[LOGIN_OF_TEST] = login_of(pool, "eve")
     page.run()
     assert "left behind" not in page.session_state
+
+
+def test_address_of_a_page_is_taken_as_plain_text_or_not_at_all() -> None:
+    """A browser says it; parsing it as an address would normalise a host name of any length."""
+    assert confirm._here("http://127.0.0.1:8501/User_Management?profile=3#x") == "/User_Management?profile=3"
+    assert confirm._here("https://emg.lab.example") == "/"
+    for url in (
+        "",
+        "http://a" + "\u0344" * 40_000 + "/x",
+        "javascript:alert(1)",
+        "http://a/" + "x" * 3000,
+        "http:///x",
+    ):
+        assert confirm._here(url) == "/"

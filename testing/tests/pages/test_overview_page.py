@@ -19,7 +19,7 @@ pytestmark = pytest.mark.servers
 def test_overview_of_an_empty_installation_leads_to_the_first_profile(open_page: Open) -> None:
     page = open_page()
     assert "Welcome" in all_text(page)
-    assert "Nobody sends" in all_text(page)
+    assert "No device is connected" in all_text(page)
 
 
 def test_overview_shows_services_and_why_a_sender_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
@@ -48,7 +48,7 @@ def test_number_that_is_nobodys_is_assigned_and_released(open_page: Open, pool: 
         profiles.insert_profile(tx, "Aaron", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
     show_sender(pool, user_id=77_000, state="unknown_profile")
     page = open_page()
-    assert "**number 77000** at 10.0.0.7:2390 belongs to nobody; it sends 4 channels" in all_text(page)
+    assert "**number 77000** at 10.0.0.7:2390 is not assigned to a profile; it sends 4 channels" in all_text(page)
     whom = page.selectbox(key="assign-to-n77000")
     assert whom.options == ["Ada", "Aaron (expects 1 channel)"]  # who has as many channels comes first
     act(page, "assign-n77000").click().run()
@@ -58,7 +58,7 @@ def test_number_that_is_nobodys_is_assigned_and_released(open_page: Open, pool: 
     show_sender(pool, user_id=77_000, state="ok")
     page = open_page()
     row = page.dataframe[0].value.iloc[0]
-    assert (row["Says"], row["Profile"], row["State"]) == ("number 77000", "Ada", "● accepted")
+    assert (row["Identifies as"], row["Profile"], row["State"]) == ("number 77000", "Ada", "● accepted")
     assert row["Samples/s"] == "200 of 200"
     page.button(key="release-77000").click().run()
     with pool.transaction() as tx:

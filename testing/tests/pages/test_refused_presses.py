@@ -39,7 +39,7 @@ def test_erasing_wants_its_confirmation_from_the_server_too(open_page: Open, poo
     page = open_page(USERS)
     page.selectbox(key="account-choice").set_value(helper).run()
     button(page, "Delete account").click().run()
-    next(one for one in page.toggle if one.label == "Show what would be erased").set_value(True).run()
+    next(one for one in page.toggle if one.label == "Show what would be deleted").set_value(True).run()
     for typed in ("", "Ad"):
         field(page.text_input, "Type the name to confirm").input(typed).run()
         page.button(key=acts.key("erase", profile_id)).click().run()
@@ -82,23 +82,23 @@ def test_archives_are_counted_by_the_server(
     open_page: Open, pool: Pool, settings: Settings, profile_id: int, held: threading.Event
 ) -> None:
     pages = [open_page(USERS), open_page(USERS)]
-    button(pages[0], "Make the archive of Ada").click().run()
+    button(pages[0], "Create Ada's archive").click().run()
     first = pages[0].session_state["person-export"]
     for _ in range(12):
-        button(pages[0], "Make the archive of Ada").click().run()
+        button(pages[0], "Create Ada's archive").click().run()
         assert pages[0].session_state["person-export"] is first
-    button(pages[1], "Make the archive of Ada").click().run()
-    assert "archive of this person is being made" in pages[1].error[0].value
+    button(pages[1], "Create Ada's archive").click().run()
+    assert "archive of this person is being created" in pages[1].error[0].value
     assert len(archive_downloads.list_exports(settings)) == 1
     held.set()
     first.join(60)
     for _ in range(archive_downloads.AN_HOUR - 1):
-        button(pages[1], "Make the archive of Ada").click().run()
+        button(pages[1], "Create Ada's archive").click().run()
         pages[1].session_state["person-export"].join(60)
     kept = [pages[1].session_state["person-export"].name]
     assert [path.name for path in archive_downloads.list_exports(settings)] == kept, "a new one replaces the one before"
-    button(pages[1], "Make the archive of Ada").click().run()
-    assert "10 archives made in an hour; try again in 60 minutes" in pages[1].error[0].value
+    button(pages[1], "Create Ada's archive").click().run()
+    assert "10 archives an hour; try again in 60 minutes" in pages[1].error[0].value
     assert [path.name for path in archive_downloads.list_exports(settings)] == kept
     with pool.transaction() as tx:
         made = [one for one in audit.list_entries(tx) if one.action == "person.exported"]
@@ -109,7 +109,7 @@ def test_archives_are_counted_by_the_server(
 def test_few_archives_are_made_at_once_of_all_accounts(pool: Pool, settings: Settings, held: threading.Event) -> None:
     desk = archive_downloads.ArchiveDownloads(at_once=2)
     making = [desk.begin(pool, settings, user_id, account_id=user_id) for user_id in (1, 2)]
-    with pytest.raises(archive_downloads.ConflictError, match="2 archives are being made"):
+    with pytest.raises(archive_downloads.ConflictError, match="2 archives are being created"):
         desk.begin(pool, settings, 3, account_id=3)
     held.set()
     for one in making:

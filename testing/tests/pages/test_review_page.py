@@ -91,11 +91,11 @@ def test_time_without_samples_says_so(open_page: Open, pool: Pool, profile_id: i
     store_noise(pool, profile_id, now() - timedelta(seconds=30), 5)
     page = open_page(REVIEW)
     page.date_input(key=f"day-{profile_id}").set_value((now() - timedelta(days=30)).date()).run()
-    assert "No samples are stored for this time" in all_text(page)
+    assert "No samples are stored for this period" in all_text(page)
 
 
 def test_profile_without_samples_leads_to_the_capture(open_page: Open, profile_id: int) -> None:
-    assert "Nothing was recorded for Ada yet" in all_text(open_page(REVIEW))
+    assert "Nothing has been recorded for Ada yet" in all_text(open_page(REVIEW))
 
 
 def test_relabelled_repetition_is_recorded_with_who_did_it(open_page: Open, pool: Pool, profile_id: int) -> None:
@@ -217,7 +217,7 @@ def test_import_waits_for_no_other_one(open_page: Open, pool: Pool, profile_id: 
     page.file_uploader(key=f"import-0-{profile_id}").set_value(("walk.csv", content, "text/csv")).run()
     with imports.turn(imports.turns()):
         button(page, "Import into Ada").click().run()
-    assert "nother import runs at this moment" in page.error[0].value
+    assert "the other import has finished" in page.error[0].value
     button(page, "Import into Ada").click().run()
     assert not page.error
     with pool.transaction() as tx:

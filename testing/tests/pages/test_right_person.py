@@ -85,7 +85,7 @@ def test_created_profile_is_the_chosen_one_and_what_is_recorded_is_its_own(
 ) -> None:
     page = open_page(USERS)
     assert page.selectbox(key=WHO).value == profile_id
-    field(page.text_input, "Channels, in the order in which the device sends them")
+    field(page.text_input, "Channels, in the order the device sends them")
     page.text_input(key="new-name").input("Bea")
     page.checkbox(key="new-consent-recording").check()
     button(page, "Create profile").click().run()
@@ -123,7 +123,7 @@ def test_address_of_nobody_shows_nobody_else_and_offers_a_choice(
     known = {"deleted": two.bea + 1000, "hidden": two.bea}
     page = at(open_page(profile_id=two.ada), known.get(address, address), file)
     assert not page.exception
-    assert "Nobody else is shown in its place" in page.warning[0].value
+    assert "No other profile is shown in its place" in page.warning[0].value
     assert "Ada" not in all_text(page)
     assert [one.label for one in page.button] == ["Log out"]
     assert page.selectbox(key=WHO).options == ["Ada"]
@@ -138,14 +138,14 @@ def test_profile_that_was_deleted_elsewhere_is_not_replaced(open_page: Open, poo
         profiles.delete_profile(tx, two.bea)
     page.query_params.clear()
     page.run()
-    assert "Nobody else is shown in its place" in page.warning[0].value
+    assert "No other profile is shown in its place" in page.warning[0].value
     assert [one.label for one in page.button] == ["Log out"]
 
 
 @pytest.mark.parametrize("file", OF_A_PERSON)
 def test_one_of_several_is_asked_for(open_page: Open, two: Two, file: str) -> None:
     page = open_page(file)
-    assert "Whose data? Choose a person." in all_text(page)
+    assert "Whose data? Choose a profile." in all_text(page)
     assert [one.label for one in page.button] == ["Log out"]
     assert "profile" not in page.query_params
     page.selectbox(key=WHO).select(two.bea).run()
@@ -185,7 +185,7 @@ def press_import(page: AppTest) -> None:
 
 
 def press_erase(page: AppTest) -> None:
-    next(one for one in page.toggle if one.label == "Show what would be erased").set_value(True).run()
+    next(one for one in page.toggle if one.label == "Show what would be deleted").set_value(True).run()
     field(page.text_input, "Type the name to confirm").input("Ada").run()
     act(page, "erase").click()
 
@@ -221,7 +221,7 @@ def test_press_for_somebody_who_is_not_chosen_any_more_does_nothing_and_says_so(
     at(page, two.bea)  # what chose another person came first
     assert not page.exception
     assert {user_id: fingerprint(pool, user_id) for user_id in (two.ada, two.bea)} == before
-    assert "was for **Ada**, and Bea is chosen now" in page.error[0].value
+    assert "was for **Ada**, and Bea is now selected" in page.error[0].value
     page.run()
     assert not page.error, "said once"
 
@@ -259,10 +259,8 @@ def test_every_button_that_writes_names_its_person(open_page: Open, pool: Pool, 
 def test_end_of_a_capture_is_not_told_of_another(open_page: Open, pool: Pool, two: Two) -> None:
     with pool.transaction() as tx:
         session = sessions.list_sessions(tx, two.ada)[0]
-    assert "performances were recorded" in all_text(open_page(CAPTURE, profile_id=two.ada, captured=session.session_id))
-    assert "performances were recorded" not in all_text(
-        open_page(CAPTURE, profile_id=two.bea, captured=session.session_id)
-    )
+    assert "of Ada ended" in all_text(open_page(CAPTURE, profile_id=two.ada, captured=session.session_id))
+    assert "of Ada ended" not in all_text(open_page(CAPTURE, profile_id=two.bea, captured=session.session_id))
 
 
 # Imports
@@ -273,8 +271,8 @@ def test_import_shows_what_it_adds_to_whose_bank_before_it_does(open_page: Open,
     page = open_page(REVIEW, profile_id=two.bea, mode="Import a recording")
     page.file_uploader(key=f"import-0-{two.bea}").set_value(FILE).run()
     said = "600 samples at 200 samples/s, 3 s, 2 repetitions of 2 gestures, 1 of them already in the gesture bank."
-    assert f"This adds to **Bea** one session: {said}" in all_text(page)
-    assert "New in the gesture bank of **Bea**: wave." in all_text(page)
+    assert f"This adds one session to **Bea**: {said}" in all_text(page)
+    assert "New in **Bea**'s gesture bank: wave." in all_text(page)
     assert fingerprint(pool, two.bea) == before
     button(page, "Import into Bea").click().run()
     assert not page.error
@@ -376,11 +374,11 @@ def test_viewer_sees_no_control_that_will_be_refused(
         start_session(pool, two.ada, 3.5, gesture_s=60)
     page = open_page(file, profile_id=two.ada)
     assert not page.exception
-    own = {"Log out", "Change the password", "Log out everywhere", "Make token"}
+    own = {"Log out", "Change the password", "Log out everywhere", "Create token"}
     assert {one.label for one in page.button} <= own
     assert not page.file_uploader
     assert not page.slider
-    assert {one.label for one in page.toggle} <= {"Look into a session", "Epochs and log", "Spectra"}
+    assert {one.label for one in page.toggle} <= {"Inspect a session", "Epochs and log", "Spectra"}
 
 
 def test_deleting_a_gesture_asks_even_when_nothing_was_recorded(open_page: Open, pool: Pool) -> None:
@@ -419,7 +417,7 @@ def test_profile_without_consent_says_so_at_once(open_page: Open, pool: Pool) ->
     page = open_page(USERS)
     page.text_input(key="new-name").input("Bea")
     button(page, "Create profile").click().run()
-    assert "Nothing of Bea is recorded without consent" in page.warning[0].value
+    assert "Nothing is recorded for Bea without consent" in page.warning[0].value
 
 
 @pytest.mark.parametrize("file", ["", USERS, GESTURES, TRAIN, JOBS, LIVE, REVIEW, CAPTURE])
@@ -428,7 +426,7 @@ def test_running_capture_is_shown_on_every_page(open_page: Open, pool: Pool, two
     page = open_page(file, profile_id=two.ada)
     assert not page.exception
     assert "**Bea** is being recorded: Session 7" in all_text(page)
-    back = next(one.proto for one in page.get("page_link") if one.proto.label == "Back to it")
+    back = next(one.proto for one in page.get("page_link") if one.proto.label == "Back to the capture")
     assert (back.query_string, back.page.rpartition("/")[2]) == (f"profile={two.bea}", "Training_Data_Capture")
     if file == CAPTURE:
         assert "is being recorded" not in all_text(open_page(CAPTURE, profile_id=two.bea))

@@ -36,6 +36,7 @@ from testing.kits.page_data import (
     now,
 )
 from testing.kits.page_parts import run_parts
+from testing.kits.store_queries import set_shares
 from testing.tests.pages.test_capture_page import of_plan, start_session
 from ui import decision_fields, review_edit
 from ui.boards import let_send
@@ -54,7 +55,7 @@ def demote(tx: Transaction, account_id: int, user_id: int) -> None:
 
 
 def unshare(tx: Transaction, account_id: int, user_id: int) -> None:
-    access.set_shares(tx, user_id, [])
+    set_shares(tx, user_id, [])
 
 
 def log_out(tx: Transaction, account_id: int, user_id: int) -> None:
@@ -162,7 +163,7 @@ def test_archive_is_for_owners_and_the_link_ends_with_that(
     with pool.transaction() as tx:
         access.set_owner(tx, profile_id, account_id)
     page = open_page(USERS)
-    button(page, "Make the archive of Ada").click().run()
+    button(page, "Create Ada's archive").click().run()
     page.session_state["person-export"].join(30)
     run_parts(page)
     assert page.get("link_button")
@@ -216,7 +217,7 @@ def test_label_of_another_session_is_not_moved_nor_named(
     with pool.transaction() as tx:
         hidden = profiles.insert_profile(tx, "Hidden Bo", channels=CHANNELS, rate_hz=RATE_HZ, consent=TEST_PERSON)
         account_id = accounts.insert_account(tx, "helper", hash_password(PASSWORD), "researcher")
-        access.set_shares(tx, profile_id, [account_id])
+        set_shares(tx, profile_id, [account_id])
         device = profiles.get_profile(tx, hidden).device
         gesture = gestures.insert_gesture(tx, hidden, "secret sign")
         theirs = sessions.insert_session(tx, hidden, "S", "capture", since, until, status="completed", device=device)
@@ -271,7 +272,7 @@ def test_settings_are_refused_after_a_share_has_ended(
     app = app_of_test.of(account_of(pool), login_of(pool))
     with pool.transaction() as tx:
         profile = profiles.get_profile(tx, profile_id)
-        access.set_shares(tx, profile_id, [])
+        set_shares(tx, profile_id, [])
     with pytest.raises(NotFoundError):
         decision_fields._save(app, profile, DecisionSpec(9, 0.5, 0.5))
 
@@ -287,7 +288,7 @@ def test_session_is_erased_by_its_owner_only(
     number = make_session(pool, profile_id, now() - timedelta(hours=1))
     page = open_page(REVIEW)
     assert not [one for one in page.button if one.key == "delete-session"]
-    assert "Only who made the profile, or an admin, can erase a session." in all_text(page)
+    assert "Only the profile's owner or an admin can delete a session." in all_text(page)
     with pytest.raises(AccessError), pool.transaction() as tx:
         app_of_test.of(account_of(pool), login_of(pool)).require(tx, profile_id, "own")
     with pool.transaction() as tx:

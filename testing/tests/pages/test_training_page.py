@@ -27,7 +27,7 @@ def test_training_is_scheduled_with_the_chosen_sessions(open_page: Open, pool: P
         (job,) = jobs.list_jobs(tx, profile_id)
     assert job.session_ids == (second,)
     assert (job.classifier, job.status, job.options) == ("logcov_lda", "scheduled", {})
-    assert [one.value for one in page.title] == ["Training Jobs and Models"]
+    assert [one.value for one in page.title] == ["Jobs and models"]
 
 
 def test_training_needs_a_session(open_page: Open, pool: Pool, profile_id: int) -> None:
@@ -40,7 +40,7 @@ def test_training_needs_a_session(open_page: Open, pool: Pool, profile_id: int) 
 def test_training_at_a_time_waits_for_it(open_page: Open, pool: Pool, profile_id: int) -> None:
     make_session(pool, profile_id, now() - timedelta(hours=2))
     page = open_page(TRAIN)
-    page.radio(key="when").set_value("At a time").run()
+    page.radio(key="when").set_value("Later").run()
     page.date_input(key="day").set_value((now() + timedelta(days=2)).date()).run()
     button(page, "Start training for Ada").click().run()
     with pool.transaction() as tx:
@@ -49,7 +49,7 @@ def test_training_at_a_time_waits_for_it(open_page: Open, pool: Pool, profile_id
 
 
 def test_training_without_a_session_leads_to_the_capture(open_page: Open, profile_id: int) -> None:
-    assert "has no recorded session yet" in all_text(open_page(TRAIN))
+    assert "has no recorded sessions yet" in all_text(open_page(TRAIN))
 
 
 def test_few_repetitions_are_told(open_page: Open, pool: Pool, profile_id: int) -> None:
@@ -82,7 +82,7 @@ def test_look_into_a_session_leaves_all_out_and_takes_all_in(open_page: Open, po
         found = sessions.list_repetitions(tx, number)
         assert len(repetitions.list_changes(tx, number)) == 4
     assert {(one.excluded, one.exclude_reason) for one in found} == {(True, "the session was left out")}
-    assert not page.checkbox(key=f"session-{number}").value or "0 performances" in str(
+    assert not page.checkbox(key=f"session-{number}").value or "0 repetitions" in str(
         page.checkbox(key=f"session-{number}").label
     )
     act(page, f"all-in-{number}").click().run()

@@ -15,6 +15,8 @@ import pytest
 from semg.platform import bootstrap
 from semg.settings import PROJECT_DIR
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:

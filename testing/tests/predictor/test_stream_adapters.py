@@ -20,6 +20,7 @@ from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
 from semg.store.pool import Pool
 from semg.wire.windows import AlikeWindows, WindowStatus
+from testing.kits.recording_kit import labelled_session
 
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 ARM = SyntheticArm(2, 4, gestures=GESTURES)
@@ -38,14 +39,14 @@ class InMemory(Predictor):
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    session = ARM.labelled_session(1, make_plan(GESTURES, 3, 1.5))
+    session = labelled_session(ARM, 1, make_plan(GESTURES, 3, 1.5))
     return fit([session], "cnn", options=TrainingOptions(epochs=1))
 
 
 @pytest.fixture(scope="module")
 def windows(classifier) -> NDArray[np.float32]:
     """Of another session."""
-    session = ARM.labelled_session(2, make_plan(GESTURES, 3, 2.0))
+    session = labelled_session(ARM, 2, make_plan(GESTURES, 3, 2.0))
     return make_windows([session], classifier.channels, classifier.conditioning, classifier.window).windows[:200]
 
 
@@ -103,7 +104,7 @@ def test_another_version_begins_anew_and_windows_for_the_last_one_do_not_disturb
 def test_stream_that_another_request_has_is_answered_as_stored(classifier, windows) -> None:
     predictor = InMemory({1: Loaded(1, prepare(classifier))})
     ask(predictor, windows[:100])
-    held = predictor._followers.take(1, 1, 7, classifier)
+    held = predictor._adapters.take(1, 1, 7, classifier)
     stored = classifier.predict_proba(windows[:10])
     np.testing.assert_allclose(ask(predictor, windows[:10]), stored, atol=1e-5)
     held.busy.release()
@@ -135,5 +136,5 @@ def test_followers_are_bounded(classifier) -> None:
 
 
 def test_plain_classifier_follows_nothing() -> None:
-    session = ARM.labelled_session(1, make_plan(GESTURES, 3, 1.5))
+    session = labelled_session(ARM, 1, make_plan(GESTURES, 3, 1.5))
     assert StreamAdapters(3).take(1, 1, 1, fit([session], "logcov_lda")) is None

@@ -18,6 +18,21 @@ from semg.store.pool import Pool, execute
 STARTED = datetime(2026, 3, 1, tzinfo=UTC)
 
 
+class Observed(Heartbeat):
+    """A heartbeat whose signs can be waited for."""
+
+    written = threading.Event()
+
+    def _beat(self) -> None:
+        super()._beat()
+        self.written.set()
+
+    def wait_for_sign(self, timeout_s: float) -> bool:
+        """Wait for the next sign that is written; tell whether it came in time."""
+        self.written.clear()
+        return self.written.wait(timeout_s)
+
+
 def test_services_are_renewed_listed_and_forgotten(pool: Pool) -> None:
     with pool.transaction() as tx:
         services.upsert_service(tx, "api", "host:1", 1, STARTED, {"n": 1})
@@ -36,7 +51,7 @@ def test_services_are_renewed_listed_and_forgotten(pool: Pool) -> None:
 
 def test_heartbeat_renews_its_row_and_removes_it_at_a_stop(pool: Pool) -> None:
     counter = iter(range(1000))
-    with Heartbeat(pool, "api", lambda: {"n": next(counter)}, every_s=0.02) as heartbeat:
+    with Observed(pool, "api", lambda: {"n": next(counter)}, every_s=0.02) as heartbeat:
         assert heartbeat.wait_for_sign(5)
         with pool.transaction() as tx:
             first = services.list_services(tx)[0]
@@ -59,7 +74,7 @@ def test_table_of_senders_of_a_killed_service_is_forgotten_by_any_other(pool: Po
             services.upsert_service(tx, "udpserver", f"host:{number}", number, STARTED, told)
     with pool.transaction() as tx:
         execute(tx, "UPDATE services SET seen_at = now() - interval '31 s' WHERE pid = 1")
-    with Heartbeat(pool, "api", dict, every_s=0.02) as heartbeat:
+    with Observed(pool, "api", dict, every_s=0.02) as heartbeat:
         assert heartbeat.wait_for_sign(5)
         with pool.transaction() as tx:
             found = {status.pid: status.metrics for status in services.list_services(tx)}
@@ -86,7 +101,7 @@ class BreakablePool:
 def test_heartbeat_outlives_an_outage_and_logs_it_once(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
     breakable = BreakablePool(pool)
     caplog.set_level(logging.INFO, "semg.process.heartbeat")
-    with Heartbeat(breakable, "api", dict, every_s=0.01) as heartbeat:
+    with Observed(breakable, "api", dict, every_s=0.01) as heartbeat:
         assert heartbeat.wait_for_sign(5)
         breakable.broken.set()
         for _ in range(4):
@@ -104,7 +119,7 @@ def test_heartbeat_outlives_broken_counters(pool: Pool, caplog: pytest.LogCaptur
     def metrics() -> dict:
         return {"ok": True} if next(tries) > 2 else {}["missing"]
 
-    with Heartbeat(pool, "api", metrics, every_s=0.01) as heartbeat:
+    with Observed(pool, "api", metrics, every_s=0.01) as heartbeat:
         assert heartbeat.wait_for_sign(5)
     assert heartbeat.failures == 3
     assert "KeyError" in caplog.text
@@ -113,7 +128,7 @@ def test_heartbeat_outlives_broken_counters(pool: Pool, caplog: pytest.LogCaptur
 def test_heartbeat_stops_while_the_database_is_away(pool: Pool) -> None:
     breakable = BreakablePool(pool)
     breakable.broken.set()
-    heartbeat = Heartbeat(breakable, "api", dict, every_s=60)
+    heartbeat = Observed(breakable, "api", dict, every_s=60)
     heartbeat.start()
     assert breakable.refused.acquire(timeout=5)
     heartbeat.stop()

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from semg.errors import RecordingError
-from semg.recordings.csv_format import CHUNK_ROWS, UPLOAD, load_recording, read_recording, write_recording
-from semg.signals.dataset import number_stretches
+from semg.recordings.csv_format import CHUNK_ROWS, UPLOAD, load_recording, read_recording
+from testing.kits.recording_kit import number_stretches, write_recording
 
 HEADER = "millis,a0,a1,gesture,repetition\n"
 
@@ -235,6 +235,7 @@ def peak_bytes(path) -> int:
     return most
 
 
+@pytest.mark.slow
 def test_text_is_never_in_memory_as_a_whole(tmp_path):
     path = tmp_path / "padded.csv.gz"
     with gzip.open(path, "wb", 1) as file:

@@ -10,6 +10,7 @@ import pytest
 
 from semg.errors import RecordingError
 from semg.names import normal_form
+from semg.recordings import layout_guess
 from semg.recordings.csv_format import Recording, guess_layout, load_recording
 from semg.settings import PROJECT_DIR
 from semg.wire.file_layout import Layout, LayoutAnswers
@@ -79,6 +80,28 @@ def test_file_of_another_tool_is_read_as_what_it_says(tmp_path: Path, text: str 
     assert_true(recording)
     assert recording.notes == ()
     assert recording.labelled.channels == ("a0", "a1")
+
+
+def test_endless_line_is_refused_in_every_encoding(tmp_path: Path) -> None:
+    """U+0A0A has the byte of a line feed, and is none."""
+    text = table() + "\u0a0a" * (1 << 20) + "\n"
+    with pytest.raises(RecordingError, match="a line of more than 8192 bytes"):
+        load_recording(put(tmp_path, text.encode("utf-16")))
+
+
+def test_endless_field_is_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is one takes the square of its length, when a pattern can match it in many ways."""
+    looked_at: list[int] = []
+
+    class Pattern:
+        def fullmatch(self, field: str) -> None:
+            looked_at.append(len(field))
+
+    monkeypatch.setattr(layout_guess, "_NUMBER", Pattern())
+    monkeypatch.setattr(layout_guess, "_COMMA_NUMBER", Pattern())
+    layout_guess.guess("r.csv", b"a,b\n" + (b"1," + b"1" * 8000 + b"x\n") * 4)
+    assert looked_at
+    assert max(looked_at) <= layout_guess.MAX_NUMBER
 
 
 def test_repetitions_are_counted_from_the_runs_of_a_label(tmp_path: Path) -> None:

@@ -18,11 +18,12 @@ from semg.privacy.consent import TEST_PERSON
 from semg.recordings import importing
 from semg.recordings.csv_format import Recording
 from semg.recordings.importing import import_recording
-from semg.recordings.session_data import label_blocks, load_session
+from semg.recordings.session_data import label_table, load_session
 from semg.signals.dataset import LabelledSamples, Stretch
 from semg.store import blocks, gestures, profiles, repetition_sets, sessions
 from semg.store.pool import Pool
 from semg.store.repetition_sets import NewRepetition
+from testing.kits.store_queries import count_samples
 
 pytestmark = pytest.mark.servers
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -130,7 +131,7 @@ def test_import_that_takes_too_long_is_taken_back(pool: Pool, user_id: int) -> N
         import_recording(tx, user_id, alternating(800, 4), "S", START, max_s=5, clock=lambda: float(next(ticks)))
     with pool.transaction() as tx:
         assert sessions.list_sessions(tx, user_id) == []
-        assert blocks.count_samples(tx, user_id) == 0
+        assert count_samples(tx, user_id) == 0
         assert [one.name for one in gestures.list_gestures(tx, user_id)] == ["rest"]
 
 
@@ -180,7 +181,7 @@ def test_sample_that_two_labels_claim_belongs_to_the_one_that_started_last(pool:
     with pool.transaction() as tx:
         made = import_recording(tx, user_id, alternating(2000, 4), "S", START)
         session = sessions.get_session(tx, made.session_id)
-        stored = blocks.list_session_blocks(tx, session)
+        stored = blocks.read_session_blocks(tx, session)
     spans = [(6, 8), (0, 5), (1, 2), (8, 9)]
     labels = [
         Repetition(
@@ -195,10 +196,10 @@ def test_sample_that_two_labels_claim_belongs_to_the_one_that_started_last(pool:
         )
         for i, (begin, end) in enumerate(spans)
     ]
-    seconds = label_blocks(session, stored, labels).stretch[100::200]
+    seconds = label_table(session, stored, labels).stretch[100::200]
     assert seconds.tolist() == [1, 2, 1, 1, 1, -1, 0, 0, 3, -1]
     apart = [labels[index] for index in (0, 2, 3)]
-    assert label_blocks(session, stored, apart).stretch[100::200].tolist() == [-1, 1, -1, -1, -1, -1, 0, 0, 2, -1]
+    assert label_table(session, stored, apart).stretch[100::200].tolist() == [-1, 1, -1, -1, -1, -1, 0, 0, 2, -1]
 
 
 # Where a session lies

@@ -7,9 +7,10 @@ import pytest
 
 from semg.errors import RecordingError
 from semg.jobs.evaluation import evaluate_recordings
-from semg.recordings.csv_format import load_recording, write_recording
+from semg.recordings.csv_format import load_recording
 from semg.recordings.overlap import shared_rows
 from semg.signals.synthesis import SyntheticArm, make_plan
+from testing.kits.recording_kit import write_recording
 
 GESTURES = ("rest", "fist", "pinch")
 

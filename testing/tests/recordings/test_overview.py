@@ -106,7 +106,7 @@ def test_summary_of_samples_that_changed_meanwhile_is_not_kept(pool: Pool, sourc
     store(pool, source.user_id, T0, 20)
     with pool.transaction() as tx:
         (minute,) = stale_minutes(tx, source, T0, T0 + timedelta(seconds=20))
-        blocks.delete_blocks(tx, source.user_id)
+        execute(tx, "DELETE FROM sample_blocks WHERE user_id = %s", (source.user_id,))
     with pool.transaction() as tx:
         assert not summaries.save_summary(tx, source.key, minute, b"anything")
     assert count(pool) == 0

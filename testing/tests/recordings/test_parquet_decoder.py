@@ -15,6 +15,8 @@ from semg.errors import RecordingError
 from semg.recordings import encoded_text
 from semg.recordings.csv_format import UPLOAD, load_recording
 
+pytestmark = pytest.mark.slow
+
 
 def put(folder: Path, table: pa.Table, **options: object) -> Path:
     path = folder / "r.parquet"

@@ -19,7 +19,9 @@ LOGIN = "maria.schmidt"
 
 @pytest.mark.parametrize("length", [0, 1, MIN_LENGTH - 1, MAX_LENGTH + 1])
 def test_password_of_wrong_length_is_refused(length: int) -> None:
-    with pytest.raises(InvalidValueError, match=f"^password: expected 10 to 1,024 characters, got {length:,}"):
+    with pytest.raises(
+        InvalidValueError, match=rf"^password: enter a password of 10 to 1,024 characters \(now {length:,}\)"
+    ):
         check_password(("kJ7mQ2xWfR" * 200)[:length])
 
 
@@ -35,7 +37,7 @@ def test_password_of_wrong_length_is_refused(length: int) -> None:
     ],
 )  # fmt: skip
 def test_what_is_guessed_first_is_refused(password: str) -> None:
-    with pytest.raises(InvalidValueError, match="^password: expected one that is (harder|more).* Three or four words"):
+    with pytest.raises(InvalidValueError, match="^password: choose one that is (harder|more).* Three or four words"):
         check_password(password, LOGIN)
 
 
@@ -55,7 +57,7 @@ def test_sentence_tells_why_and_what_helps() -> None:
     with pytest.raises(InvalidValueError) as caught:
         check_password("password12")
     assert str(caught.value) == (
-        "password: expected one that is harder to guess. This is a very common password. "
+        "password: choose one that is harder to guess. This is a very common password. "
         "Three or four words that have nothing to do with each other are easy to remember and hard to guess."
     )
     with pytest.raises(InvalidValueError, match="more than the login or this platform's name"):

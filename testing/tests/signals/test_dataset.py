@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semg.domain import ConditioningSpec, WindowSpec
-from semg.signals.dataset import LabelledSamples, Stretch, grid_windows, make_windows, number_stretches
+from semg.signals.dataset import LabelledSamples, Stretch, grid_windows, make_windows
+from testing.kits.recording_kit import number_stretches
 
 SPEC = WindowSpec(rate_hz=100, window_ms=100, hop_ms=30, settle_ms=50)
 PASS = ConditioningSpec("envelope", 100.0)

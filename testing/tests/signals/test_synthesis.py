@@ -12,13 +12,14 @@ from semg.signals.synthesis import DEFAULT_GESTURES, SyntheticArm, make_plan
 from semg.signals.training.metrics import score
 from semg.signals.training.report import evaluate
 from semg.signals.training.train import fit
+from testing.kits.recording_kit import labelled_session
 
 
 @pytest.mark.parametrize("sensor", ["raw", "envelope"])
 def test_difficulty_across_sessions_is_as_promised(sensor):
     """Log-covariance and LDA reach 75-95 % balanced; the mean absolute value of one channel stays below 50 %."""
     arm = SyntheticArm(sensor=sensor)
-    sessions = [arm.labelled_session(index) for index in (1, 2, 3)]
+    sessions = [labelled_session(arm, index) for index in (1, 2, 3)]
     classifier = fit(sessions[:2], "logcov_lda")
     learned, unseen = (
         make_windows(part, classifier.channels, classifier.conditioning, classifier.window)
@@ -76,7 +77,7 @@ def test_pause_between_prompts_is_unlabelled():
     plan = CapturePlan((PlanStep("rest", 1, 1.0, 2.0), PlanStep("fist", 1, 3.0, 4.0)))
     made = SyntheticArm(0).session(1, plan)
     assert [str(made.gestures[i]) for i in (0, 300, 500, 700)] == ["", "rest", "", "fist"]
-    assert [s.label for s in SyntheticArm(0).labelled_session(1, plan).stretches] == ["rest", "fist"]
+    assert [s.label for s in labelled_session(SyntheticArm(0), 1, plan).stretches] == ["rest", "fist"]
 
 
 def test_stream_continues_in_time_and_repeats_the_plan():

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from semg.domain import ConditioningSpec, WindowSpec
 from semg.signals.conditioning import condition
-from semg.signals.windows import StreamWindower, WindowStream, cut, window_ends
+from semg.signals.windows import StreamWindower, WindowStream, cut
+from testing.kits.window_grid import window_ends
 
 
 def test_first_window_ends_after_settling_and_then_every_hop():

@@ -250,7 +250,7 @@ def test_account_rules(pool: Pool, account_id: int) -> None:
     with pool.transaction() as tx:
         assert accounts.count_accounts(tx) == 1
         assert accounts.find_account(tx, "nobody") is None
-    with pytest.raises(ConflictError, match="'admin' exists already"), pool.transaction() as tx:
+    with pytest.raises(ConflictError, match="'admin' already exists"), pool.transaction() as tx:
         accounts.insert_account(tx, "admin", "x")
     with pytest.raises(InvalidValueError, match="^role: "), pool.transaction() as tx:
         accounts.insert_account(tx, "other", "x", role="king")

@@ -37,9 +37,9 @@ def test_name_twice_in_a_bank_is_a_conflict(pool: Pool, make_profile) -> None:
     user_id = make_profile("Ada")
     with pool.transaction() as tx:
         fist = gestures.insert_gesture(tx, user_id, "fist")
-    with pytest.raises(ConflictError, match="has 'rest' already"), pool.transaction() as tx:
+    with pytest.raises(ConflictError, match="already has 'rest'"), pool.transaction() as tx:
         gestures.insert_gesture(tx, user_id, REST)
-    with pytest.raises(ConflictError, match="has 'rest' already"), pool.transaction() as tx:
+    with pytest.raises(ConflictError, match="already has 'rest'"), pool.transaction() as tx:
         gestures.update_gesture(tx, fist, name=REST)
 
 

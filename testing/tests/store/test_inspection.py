@@ -156,6 +156,7 @@ def test_diagram_survives_tables_that_refer_to_one_another_and_odd_names() -> No
     ElementTree.fromstring(draw_svg(tables))
 
 
+@pytest.mark.servers
 def test_command_tells_a_stale_diagram(tmp_path: Path) -> None:
     command = [sys.executable, str(PROJECT_DIR / "db" / "draw_schema.py"), "--out", str(tmp_path)]
     stale = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False, cwd=tmp_path)

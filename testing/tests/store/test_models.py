@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.errors import InvalidValueError, NotFoundError
 from semg.settings import Settings
 from semg.store import models, profiles
 from semg.store.pool import Pool
@@ -93,18 +93,6 @@ def test_version_of_another_profile_cannot_be_activated(pool: Pool, filled: Fill
     other = make_profile("Bo")
     with pytest.raises(NotFoundError, match=f"profile {other} has no model version 1"), pool.transaction() as tx:
         models.activate_model(tx, other, 1)
-
-
-def test_active_model_is_not_deleted_and_no_version_is_used_again(pool: Pool, filled: Filled) -> None:
-    with pytest.raises(ConflictError, match="is active"), pool.transaction() as tx:
-        models.delete_model(tx, filled.user_id, 1)
-    with pool.transaction() as tx:
-        assert models.insert_model(tx, filled.user_id, None, b"w", {}, {}, 10)[1] == 2
-        models.delete_model(tx, filled.user_id, 2)
-        assert models.insert_model(tx, filled.user_id, None, b"w", {}, {}, 10)[1] == 3
-        assert [model.version for model in models.list_models(tx, filled.user_id)] == [3, 1]
-    with pytest.raises(NotFoundError), pool.transaction() as tx:
-        models.delete_model(tx, filled.user_id, 2)
 
 
 def test_training_of_a_deleted_profile_stores_nothing(pool: Pool, filled: Filled) -> None:

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import pytest
 
 from semg.consent_types import Consent, NewConsent, agrees
-from semg.domain import REST, DecisionSpec
+from semg.domain import REST, DecisionSpec, WindowSpec
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.privacy.consent import TEST_PERSON
+from semg.signals.training.options import TrainingOptions
 from semg.store import gestures, jobs, profiles
 from semg.store.pool import Pool, one, rows
 from testing.kits.store_data import Filled, fill, insert_block
@@ -96,9 +97,9 @@ def test_value_out_of_range_names_its_field(pool: Pool, field: str, changes: dic
 def test_taken_name_is_a_conflict_in_words(pool: Pool, make_profile) -> None:
     make_profile("Ada")
     other = make_profile("Bo")
-    with pytest.raises(ConflictError, match="'Ada' exists already"):
+    with pytest.raises(ConflictError, match="'Ada' already exists"):
         make_profile("Ada")
-    with pytest.raises(ConflictError, match="'Ada' exists already"), pool.transaction() as tx:
+    with pytest.raises(ConflictError, match="'Ada' already exists"), pool.transaction() as tx:
         profiles.update_profile(tx, other, name="Ada")
 
 
@@ -119,7 +120,10 @@ def test_channels_used_keep_the_order_of_the_device(pool: Pool, make_profile) ->
 
 def test_channels_used_must_be_channels_of_the_device(pool: Pool, make_profile) -> None:
     user_id = make_profile("Ada")
-    with pytest.raises(InvalidValueError, match="channels_used: the device has a0, a1"), pool.transaction() as tx:
+    with (
+        pytest.raises(InvalidValueError, match="channels_used: choose among the device's channels, a0, a1"),
+        pool.transaction() as tx,
+    ):
         profiles.update_profile(tx, user_id, channels_used=("a0", "b"))
     with pool.transaction() as tx:
         device = profiles.update_profile(tx, user_id, channels_used=("a1",)).device
@@ -231,3 +235,18 @@ def test_block_written_during_a_deletion_is_erased_too(pool: Pool, filled: Fille
     with pool.transaction() as tx:
         assert one(tx, "SELECT count(*) AS n FROM sample_blocks").n == 0
         assert profiles.lock_consenting(tx, [filled.user_id]) == set()
+
+
+def test_defaults_of_the_database_are_those_of_the_domain(pool: Pool, make_profile) -> None:
+    with pool.transaction() as tx:
+        user_id = make_profile("Ada")
+        row = one(tx, "SELECT vote_n, min_confidence, hysteresis FROM profiles WHERE user_id = %s", (user_id,))
+        assert profiles.get_profile(tx, user_id).decision == replace(
+            DecisionSpec(), min_confidence=row.min_confidence, hysteresis=row.hysteresis
+        )
+    default = DecisionSpec()
+    assert (row.vote_n, row.min_confidence, row.hysteresis) == pytest.approx(
+        (default.vote_n, default.min_confidence, default.hysteresis)
+    )
+    assert (TrainingOptions().vote_n, TrainingOptions().min_confidence) == (default.vote_n, default.min_confidence)
+    assert TrainingOptions().window_ms == WindowSpec(200.0).window_ms

@@ -49,7 +49,7 @@ def test_right_login_is_confirmed_and_the_share_ends_again(pool: Pool, ada: Acco
     assert found.account_id == bo.account_id
     with pytest.raises(InvalidValueError, match="already"):
         share(pool, ada, user_id, "bo")
-    with pytest.raises(InvalidValueError, match="whose profile"):
+    with pytest.raises(InvalidValueError, match="owns this profile"):
         share(pool, ada, user_id, "ada")
     with pool.transaction() as tx:
         access.require(tx, bo, user_id)

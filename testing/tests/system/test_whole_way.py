@@ -17,9 +17,9 @@ from semg.environment import child_environment
 from semg.platform.installation import identity
 from semg.platform.servers import embedded
 from semg.process.threads import thread_limits
-from semg.recordings.csv_format import write_recording
 from semg.settings import PROJECT_DIR
 from semg.signals.synthesis import SyntheticArm, make_plan
+from testing.kits.recording_kit import write_recording
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 GESTURES = ("rest", "fist", "open_hand", "flexion", "extension")

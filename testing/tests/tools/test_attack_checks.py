@@ -39,6 +39,8 @@ from testing.attacks.runner import CLEAR, GROUPS, OPEN, UNTRIED, findings, run
 from testing.attacks.target import Target
 from testing.kits.open_server import OpenServer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def canary() -> Iterator[Canary]:

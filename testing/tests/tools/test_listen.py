@@ -43,9 +43,7 @@ async def printed(settings: Settings, client: asyncio.subprocess.Process, user_i
         assert time.monotonic() < deadline, "nothing was printed"
         now_us = time.time_ns() // 1000
         decision = Decision(user_id, label, 0.87, 3, now_us, now_us, now_us, now_us)
-        await connection.publish(
-            messages.decisions_subject(user_id), messages.DecisionMessage.from_decision(decision).to_bytes()
-        )
+        await connection.publish(messages.decisions_subject(user_id), messages.DecisionMessage.encode(decision))
         await connection.flush()
         await asyncio.sleep(0.05)
     await connection.close()

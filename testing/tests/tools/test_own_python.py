@@ -34,6 +34,7 @@ def test_every_entry_goes_on_with_the_projects_own_python() -> None:
     assert {"testing/udpsim.py", "testing/listen.py", "ml_model/TrainMLJob.py", "db/view_dbs.py"} <= set(TOOLS)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BARE or not OWN.exists(), reason="needs a Python without packages, and .venv")
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("where", ["its folder", "elsewhere"])

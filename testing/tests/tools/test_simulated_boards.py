@@ -23,10 +23,12 @@ import udpsim
 from simulated_boards import BoardEncoder, in_blocks
 from simulation import Chunk, Network, SimulationError
 
-from semg.recordings.csv_format import load_recording, write_recording
+from semg.recordings.csv_format import load_recording
 from semg.settings import PROJECT_DIR, Settings
 from semg.wire.udp2 import DatagramV2, Key, decode_v2, encode_v2
+from testing.kits.recording_kit import write_recording
 
+pytestmark = pytest.mark.slow
 SECRET = bytes(range(32))
 GOLDEN = json.loads((PROJECT_DIR / "testing/tests/golden/v2.json").read_text())
 

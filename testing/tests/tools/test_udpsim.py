@@ -21,11 +21,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation import Chunk, Network, SimulationError
 
-from semg.recordings.csv_format import load_recording, write_recording
+from semg.recordings.csv_format import load_recording
 from semg.settings import PROJECT_DIR, Settings
 from semg.wire.udp import SampleV1, encode_v1
+from testing.kits.recording_kit import write_recording
 from testing.kits.texts import decode_one
 
+pytestmark = pytest.mark.slow
 TESTING = PROJECT_DIR / "testing"
 LATEST_S = sending.SHORTEST_SLEEP_S + 1e-9
 

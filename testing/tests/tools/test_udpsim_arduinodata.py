@@ -17,6 +17,7 @@ from semg.settings import PROJECT_DIR, Settings
 from semg.wire.udp import encode_v1
 from testing.kits.texts import decode_one
 
+pytestmark = pytest.mark.slow
 SKETCH = (PROJECT_DIR / "arduino" / "arduinocode.ino").read_text()
 
 

@@ -11,10 +11,10 @@ import pytest
 from semg.errors import EncryptedFileError, VideoError
 from semg.security.encrypted_files import MAGIC
 from semg.video.files import VideoFiles, files_of
-from semg.video.finishing import finish, frame_at, read_times
+from semg.video.finishing import finish
 from semg.video.writer import PartWriter, fitting, size_of
 from testing import fake_camera
-from testing.kits.video_kit import SERVER_US, TICKS, VAULT, picture, write_part
+from testing.kits.video_kit import SERVER_US, TICKS, VAULT, frame_at, picture, read_times, write_part
 
 SECOND_US = 1_000_000
 
@@ -107,10 +107,10 @@ def test_empty_and_foreign_parts_are_passed_over(files: VideoFiles) -> None:
 
 
 def test_nothing_at_all_is_said_and_leaves_no_file(files: VideoFiles) -> None:
-    with pytest.raises(VideoError, match="no picture came"):
+    with pytest.raises(VideoError, match="no frames came"):
         finish(files)
     PartWriter(*files.create_part(1)).close()
-    with pytest.raises(VideoError, match="no picture came"):
+    with pytest.raises(VideoError, match="no frames came"):
         finish(files)
     assert not files.video.exists()
 

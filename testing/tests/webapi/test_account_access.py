@@ -23,8 +23,10 @@ from semg.signals.windows import WindowStream
 from semg.store import access, accounts, api_tokens, audit, logins, sessions
 from semg.store.pool import Pool, execute
 from semg.video.files import files_of
-from semg.wire.windows import CONTENT_TYPE, WindowRequest, encode_request
+from semg.wire.windows import CONTENT_TYPE
 from testing.kits.live_helpers import api_running, logged_in, samples_of
+from testing.kits.store_queries import set_shares
+from testing.kits.window_bodies import WindowRequest, encode_request
 from testing.tests.conftest import Servers
 from webapi import lifespan, limits, live
 from webapi.access import CallerFor
@@ -42,7 +44,7 @@ def make_token(pool: Pool) -> MakeToken:
         with pool.transaction() as tx:
             account_id = accounts.insert_account(tx, login, "", role)
             for user_id in shared:
-                access.set_shares(tx, user_id, [*access.list_shares(tx, user_id), account_id])
+                set_shares(tx, user_id, [*access.list_shares(tx, user_id), account_id])
             return api_tokens.insert_token(tx, account_id, "test", scopes).text
 
     return make
@@ -183,7 +185,7 @@ async def test_websocket_is_for_those_who_see_the_profile_and_ends_with_the_shar
             seen, used = audit.list_entries(tx)
             assert (used.who, used.action) == ("eve", "token.used")
             assert (seen.who, seen.action, seen.user_id) == ("eve", "live.seen", mine)
-            access.set_shares(tx, mine, [])
+            set_shares(tx, mine, [])
         await socket.wait_closed()
         assert socket.close_code == live.NOT_LET_IN
 

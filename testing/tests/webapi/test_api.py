@@ -10,8 +10,9 @@ import pytest
 
 from semg.signals.windows import WindowStream
 from semg.store import models, profiles
-from semg.wire.windows import CONTENT_TYPE, WindowRequest, WindowStatus, decode_answer, encode_request
+from semg.wire.windows import CONTENT_TYPE, WindowStatus
 from testing.kits.live_helpers import activate, samples_of, wait_for, with_classes
+from testing.kits.window_bodies import WindowRequest, decode_answer, encode_request
 
 pytestmark = pytest.mark.servers
 
@@ -153,7 +154,9 @@ def test_metrics_count_windows(api, make_wearer, classifier, recording) -> None:
 def test_openapi_describes_the_calls_with_examples(api) -> None:
     schema = api.get("/openapi.json").json()
     assert {"/predict", "/predict/windows", "/healthz", "/readyz", "/metrics"} <= set(schema["paths"])
-    assert schema["components"]["schemas"]["PredictRequest"]["examples"][0]["userid"] == 21
+    asked = schema["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert asked["examples"][0]["userid"] == 21
+    assert asked["properties"].keys() == {"userid", "data"}
 
 
 def test_answers_carry_security_headers_and_are_counted_by_path(api) -> None:

@@ -25,10 +25,11 @@ from semg.recordings.importing import import_recording
 from semg.recordings.session_data import load_session
 from semg.security import tokens
 from semg.security.tokens import Login
-from semg.store import access, accounts, audit, blocks, gestures, logins, profiles, sessions
+from semg.store import accounts, audit, blocks, gestures, logins, profiles, sessions
 from semg.store.pool import Pool
 from testing.kits.live_helpers import logged_in
 from testing.kits.page_data import insert_models, make_session
+from testing.kits.store_queries import set_shares
 from testing.tests.conftest import Servers
 
 pytestmark = pytest.mark.servers
@@ -116,7 +117,7 @@ ENDS = {
     ),
     "logged out everywhere": (lambda tx, login, user: logins.delete_logins(tx, login.account_id), 401),
     "deleted": (lambda tx, login, user: accounts.delete_account(tx, login.account_id), 401),
-    "no longer shared": (lambda tx, login, user: access.set_shares(tx, user, []), 404),
+    "no longer shared": (lambda tx, login, user: set_shares(tx, user, []), 404),
 }
 
 

@@ -5,15 +5,22 @@ The long version, with 100,000 requests, is ``testing/benchmarks/hostile.py``.
 
 from __future__ import annotations
 
+import json
+
 import httpx
+import pydantic
 import pytest
 import schemathesis
+from fastapi.exceptions import RequestValidationError
 from hypothesis import HealthCheck, given, settings
 
 from semg.domain import utc_from_us
+from semg.predictor.model_cache import InputError
 from semg.security.encrypted_files import Vault
 from semg.store import profiles, sessions
 from semg.video.files import files_of
+from semg.wire.http import PredictRequest
+from webapi.routes import read_predict
 
 pytestmark = pytest.mark.servers
 EXAMPLES = 40
@@ -70,3 +77,23 @@ def test_numbers_ranges_and_bodies_that_mean_nothing_are_refused(api: httpx.Clie
         for number in (7, 8):
             status = api.get(f"/videos/{number}", headers={"Range": asked}).status_code
             assert status in (200, 206, 400, 416), (number, asked[:30], status)
+
+
+def test_first_error_of_a_body_ends_its_validation() -> None:
+    for data in ([[]] * 50_000, [[None] * 16] * 50_000, [["x"]] * 50_000):
+        with pytest.raises(pydantic.ValidationError) as refused:
+            PredictRequest.model_validate({"userid": 1, "data": data})
+        assert refused.value.error_count() == 1
+
+
+def test_parts_of_a_body_are_counted_before_they_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PredictRequest, "model_validate", lambda *_: pytest.fail("validated"))
+    for body, said in (
+        ({f"{number:05}": 1 for number in range(100_000)}, "extra inputs are not permitted"),
+        ({"userid": 1, "data": [[1]] * 11}, "expected at most 10 samples"),
+    ):
+        with pytest.raises(InputError, match=said):
+            read_predict(json.dumps(body).encode(), 10)
+    for body in (b"", b"{", b"[" * 100_000, b"\xff"):
+        with pytest.raises(RequestValidationError):
+            read_predict(body, 10)

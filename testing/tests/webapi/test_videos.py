@@ -17,10 +17,11 @@ from semg.security import tokens
 from semg.security.encrypted_files import Vault
 from semg.security.login import end_login
 from semg.security.tokens import Login
-from semg.store import access, accounts, audit, logins, profiles, sessions
+from semg.store import accounts, audit, logins, profiles, sessions
 from semg.store.pool import Pool, execute
 from semg.video.files import files_of
 from testing.kits.live_helpers import logged_in
+from testing.kits.store_queries import set_shares
 from testing.tests.conftest import Servers
 
 pytestmark = pytest.mark.servers
@@ -217,8 +218,8 @@ def test_browsers_tokens_are_for_profiles_that_the_account_still_sees(
     asked = (("/videos/1", token(login=viewer)), (f"/exports/{name}", token(name, tokens.EXPORT, login=viewer)))
     assert [browser.get(path, params=shown).status_code for path, shown in asked] == [200, 200]
     with pool.transaction() as tx:
-        access.set_shares(tx, owner, [])
-        access.set_shares(tx, user_id, [])
+        set_shares(tx, owner, [])
+        set_shares(tx, user_id, [])
     assert [browser.get(path, params=shown).status_code for path, shown in asked] == [404, 404]
 
 

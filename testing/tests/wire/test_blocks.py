@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from semg.domain import Block
 from semg.errors import WireError
 from semg.wire import blocks
+from testing.kits.ingest_kit import encode_blocks
 
 
 @st.composite
@@ -30,7 +31,7 @@ def a_block(draw: st.DrawFn) -> Block:
 
 @given(st.lists(a_block(), max_size=6))
 def test_decode_gives_back_what_was_encoded(sent: list[Block]) -> None:
-    message = blocks.encode_blocks(sent)
+    message = encode_blocks(sent)
     received = blocks.decode_blocks(message)
     assert len(received) == len(sent)
     for a, b in zip(sent, received, strict=True):
@@ -48,7 +49,7 @@ def test_decode_gives_back_what_was_encoded(sent: list[Block]) -> None:
 
 @given(st.lists(a_block(), max_size=3), st.data())
 def test_damaged_message_raises_only_wire_error(sent: list[Block], data: st.DataObject) -> None:
-    message = bytearray(blocks.encode_blocks(sent))
+    message = bytearray(encode_blocks(sent))
     for _ in range(data.draw(st.integers(1, 4))):
         message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(message)))

@@ -8,16 +8,13 @@ from hypothesis import strategies as st
 from semg.errors import WireError
 from semg.wire.windows import (
     AnswerTable,
-    WindowRequest,
     WindowStatus,
     decode_alike,
-    decode_answer,
     decode_answer_table,
-    decode_request,
     encode_alike,
     encode_answer_table,
-    encode_request,
 )
+from testing.kits.window_bodies import WindowRequest, decode_answer, decode_request, encode_request
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**60), st.integers(1, 16), st.integers(1, 60)), max_size=8))
@@ -46,7 +43,7 @@ def test_columns_and_single_windows_are_the_same_bytes() -> None:
         ]
     )
     found = {part.windows.shape: part for part in decode_alike(body)}
-    assert found[(2, 4, 25)].places.tolist() == [3, 4]
+    assert found[(2, 4, 25)].indices.tolist() == [3, 4]
     assert found[(2, 4, 25)].windows.tobytes() == narrow.tobytes()
     assert found[(3, 8, 50)].user_ids.tolist() == [5, 6, 7]
     assert found[(3, 8, 50)].model_versions.tolist() == [1, 2, 3]

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semg.domain import Device
 from semg.ingest.boards.board_stream import MAX_HELD
 from semg.ingest.boards.sequences import REMEMBERED, SEQUENCES, SeenSequences
+from semg.ingest.stream_health import StreamHealth, judge_stream
 from semg.wire.udp2 import DatagramV2, Flag, encode_v2
 from testing.kits.board_kit import (
     NOW_US,
@@ -44,6 +46,7 @@ def deliveries(draw: st.DrawFn) -> tuple[SimulatedBoard, list[tuple[int, bytes]]
     return board, sorted(arrivals, key=lambda arrival: arrival[0]), carried
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(made=deliveries(), cuts=st.lists(st.integers(1, 8), min_size=1, max_size=5))
 def test_every_sample_comes_once_in_order_and_no_run_crosses_a_gap(made, cuts: list[int]) -> None:
@@ -231,3 +234,32 @@ def test_server_times_follow_the_undelayed_datagrams(drift: float) -> None:
             if turn > 600:
                 worst_us = max(worst_us, abs(float(block.server_us[-1]) - true_us))
     assert 0 < worst_us < 2000
+
+
+def test_what_a_board_tells_of_battery_and_electrodes_is_in_the_judgement_of_its_stream() -> None:
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known())
+    device = Device(21, ("a0", "a1"), 1e6 / PERIOD_US, adc_min=-32768, adc_max=32767)
+    now_us = NOW_US
+    pipeline.streams_table(now_us)
+
+    def judged(**told: int) -> StreamHealth:
+        nonlocal now_us
+        board.told = told
+        for _ in range(12):
+            now_us += 50 * 20 * PERIOD_US // 50
+            feed(pipeline, board.next(20), at_us=now_us)
+        received = pipeline.streams_table(now_us)[21]
+        assert received.battery_percent == told.get("battery_percent")
+        return judge_stream("Ada", device, received)
+
+    assert judged().code == "good"
+    assert judged(battery_percent=16).code == "good"
+    low = judged(battery_percent=12)
+    assert (low.level, low.code, low.sentence) == (
+        "fair", "battery", "The battery of Ada's board is at 12 %. Charge it soon.",
+    )  # fmt: skip
+    off = judged(battery_percent=12, lead_off=0b10)
+    assert (off.level, off.code, off.blocks) == ("bad", "lead_off", False)
+    assert off.sentence.startswith("Ada's board reports no contact at a1.")
+    assert judged(battery_percent=80).code == "good", "what it told last counts"

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import numpy as np
 import psutil
@@ -21,9 +21,8 @@ from semg.ingest.streams.counters import Counters
 from semg.process import bus
 from semg.settings import PROJECT_DIR, Settings
 from semg.store.pool import Pool, one
-from semg.wire.blocks import encode_blocks
 from semg.wire.messages import journal_subject
-from testing.kits.ingest_kit import make_profile, stored_numbers, until
+from testing.kits.ingest_kit import encode_blocks, make_profile, stored_numbers, until
 
 pytestmark = pytest.mark.servers
 
@@ -113,10 +112,8 @@ def test_process_ends_when_its_parent_is_killed(servers, ingest_pool: Pool) -> N
         parent.stdin.flush()
         child = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
-    try:
+    with suppress(psutil.NoSuchProcess):
         child.wait(20)
-    except psutil.NoSuchProcess:
-        pass
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     with ingest_pool.transaction() as tx:
         left = one(tx, "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = %s", (APPLICATION,))

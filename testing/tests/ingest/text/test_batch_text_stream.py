@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +93,7 @@ def told(blocks: list[Block], user_id: int, *, late: bool) -> list[tuple[object,
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(traffic(), st.lists(st.integers(1, 40), min_size=1, max_size=4))
 def test_equal_to_one_by_one(sent: list[Sent], cuts: list[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,6 +46,7 @@ _good = _board.map(lambda sample: ",".join(map(str, (sample[0], sample[1], *samp
 _zeros = st.sampled_from([b"1,2," + b"0" * 30, b"1,2,-0", b"0" * 25 + b",1,2", b"0" * 19 + b",1,2", b"1,2,3,", b",1,2"])
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(
     st.one_of(

@@ -201,6 +201,7 @@ def traffic(draw: st.DrawFn) -> list[tuple[int, int, int]]:
     return sorted(sent, key=lambda item: item[0])
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(traffic(), st.lists(st.integers(1, 20), min_size=1, max_size=4))
 def test_packets_in_batches_are_those_of_one_by_one(sent: list[tuple[int, int, int]], cuts: list[int]) -> None:

@@ -248,6 +248,7 @@ def _disturbed(draw: st.DrawFn) -> list[tuple[int, float, float]]:
     return sorted(arrivals, key=lambda item: item[1])
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(_disturbed(), st.lists(st.integers(1, 30), min_size=1, max_size=20))
 def test_any_interleaving_gives_each_sample_once_in_order_and_no_run_over_a_gap(

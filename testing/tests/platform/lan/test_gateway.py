@@ -17,6 +17,8 @@ from semg.platform.lan import gateway, gateway_config
 from semg.platform.lan.gateway_config import Timeouts
 from testing.kits.gateway_kit import System, gateway_running, say
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[System]:

@@ -18,6 +18,8 @@ from semg.platform.lan import gateway_config
 from testing.kits.gateway_kit import System, gateway_running, say
 from webapi.app import create_app
 
+pytestmark = pytest.mark.slow
+
 
 class Other:
     """A server that nobody named: it remembers who came."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,3 +93,37 @@ def test_spectrum_shows_a_tone_at_its_place_and_its_power() -> None:
     np.testing.assert_allclose(found.median_hz, [40, 70], atol=1)
     np.testing.assert_allclose(found.density.sum(axis=0), [4.5, 0.5], rtol=0.01)  # power of a sine: half its square
     assert spectrum([tone[:50]], RATE_HZ) is None
+
+
+@pytest.mark.parametrize("rate_hz", [200.0, 333.0])
+def test_spectrum_is_the_mean_of_all_half_overlapping_pieces_of_a_second(rate_hz: float) -> None:
+    random = np.random.default_rng(1)
+    length = round(rate_hz)
+    runs = [random.normal(50, 3, (n, 2)).astype(np.float32) for n in (length - 1, length, 3 * length + 7, 5 * length)]
+    window = np.hanning(length)[:, None]
+    pieces = [
+        run[start : start + length] - run[start : start + length].mean(axis=0, dtype=np.float64)
+        for run in runs
+        for start in range(0, len(run) - length + 1, length // 2)
+    ]
+    powers = [np.abs(np.fft.rfft(piece * window, axis=0)) ** 2 for piece in pieces]
+    wanted = np.mean(powers, axis=0)[1:] * 2 / (rate_hz * (window**2).sum())
+    if length % 2 == 0:
+        wanted[-1] /= 2  # half the rate is one frequency, not a pair
+    found = spectrum(runs, rate_hz)
+    assert found is not None
+    assert found.n_pieces == len(pieces)
+    np.testing.assert_allclose(found.frequency_hz, np.fft.rfftfreq(length, 1 / rate_hz)[1:])
+    np.testing.assert_allclose(found.density, wanted, rtol=1e-6)
+
+
+def test_scipy_is_loaded_by_the_first_spectrum_only() -> None:
+    code = (
+        "import sys, numpy, semg.recordings.overview\n"
+        "from semg.signals.display.spectrum import spectrum\n"
+        "before = 'scipy' in sys.modules\n"
+        "spectrum([numpy.ones((300, 1), 'f4')], 200.0)\n"
+        "print(before, 'scipy.signal' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told == "False True\n"

@@ -13,6 +13,7 @@ from semg.signals.model.electrode_rotation import rotations_of
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
+from testing.kits.recording_kit import labelled_session
 
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 ARM = SyntheticArm(2, 8, gestures=GESTURES)
@@ -21,13 +22,13 @@ QUICK = TrainingOptions(epochs=2)
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return fit([ARM.labelled_session(1, make_plan(GESTURES, 4, 2.0))], "cnn", options=QUICK)
+    return fit([labelled_session(ARM, 1, make_plan(GESTURES, 4, 2.0))], "cnn", options=QUICK)
 
 
 @pytest.fixture(scope="module")
 def stream(classifier):
     """A longer session: windows, and the truth."""
-    session = ARM.labelled_session(2, make_plan(GESTURES, 6, 2.0))
+    session = labelled_session(ARM, 2, make_plan(GESTURES, 6, 2.0))
     data = make_windows([session], classifier.channels, classifier.conditioning, classifier.window)
     return data.windows, np.searchsorted(np.array(classifier.classes), data.labels)
 
@@ -40,7 +41,7 @@ def test_same_answers_and_the_same_state_for_any_chunks(classifier, stream, seed
     cuts = np.sort(np.random.default_rng(seed).integers(0, len(windows), 60))
     answers = np.concatenate([pieces.predict_proba(part) for part in np.split(windows, cuts)])
     np.testing.assert_allclose(answers, expected, atol=1e-5)
-    assert pieces.turn == whole.turn
+    assert pieces.rotation == whole.rotation
     np.testing.assert_array_equal(pieces.shift, whole.shift)
 
 
@@ -68,7 +69,7 @@ def test_turned_band_is_found_in_the_stream(classifier, stream, place):
     adapter = Adapter(classifier)
     right = (adapter.predict_proba(turned)[late].argmax(axis=1) == truth[late]).mean()
     as_worn = (Adapter(classifier).predict_proba(windows)[late].argmax(axis=1) == truth[late]).mean()
-    assert tuple(np.array(turn)[list(adapter.turn)]) == rotations_of(8)[0]
+    assert tuple(np.array(turn)[list(adapter.rotation)]) == rotations_of(8)[0]
     assert right >= as_worn - 0.03
     assert right >= (classifier.predict_proba(turned)[late].argmax(axis=1) == truth[late]).mean() + 0.1
 
@@ -76,7 +77,7 @@ def test_turned_band_is_found_in_the_stream(classifier, stream, place):
 def test_band_worn_as_trained_is_never_turned(classifier, stream):
     adapter = Adapter(classifier)
     adapter.predict_proba(stream[0])
-    assert adapter.turn == rotations_of(8)[0]
+    assert adapter.rotation == rotations_of(8)[0]
 
 
 def test_rest_alone_turns_nothing(classifier, stream):
@@ -85,7 +86,7 @@ def test_rest_alone_turns_nothing(classifier, stream):
     adapter = Adapter(classifier)
     for _ in range(6):
         adapter.predict_proba(rest)
-    assert adapter.turn == rotations_of(8)[0]
+    assert adapter.rotation == rotations_of(8)[0]
 
 
 def test_another_gain_is_followed(classifier, stream):
@@ -111,7 +112,7 @@ def test_long_rest_moves_next_to_nothing(classifier, stream):
 
 def test_plain_methods_and_older_classifiers_are_answered_as_stored(classifier, stream):
     windows, _ = stream
-    plain = fit([ARM.labelled_session(1, make_plan(GESTURES, 2, 1.5))], "logcov_lda")
+    plain = fit([labelled_session(ARM, 1, make_plan(GESTURES, 2, 1.5))], "logcov_lda")
     kept = {name: a for name, a in classifier.arrays.items() if not name.startswith(("class_means", "turn_", "dense"))}
     older = dataclasses.replace(classifier, arrays=kept | {"mix": np.array([0.5, 0.7], np.float32)})
     for each in (plain, older):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semg.recordings.importing import synthetic_recording
 from semg.signals.model.batched_forward import Member, predict_batch, prepare
 from semg.signals.model.classifier import Classifier
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
+from testing.kits.recording_kit import synthetic_recording
 
 
 def classifier(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 
 from semg.domain import ConditioningSpec, DecisionSpec, WindowSpec
 from semg.errors import ArtifactError
@@ -79,7 +80,7 @@ def test_a_window_alone_is_predicted_as_in_a_batch(classifier):
 def test_numpy_forward_equals_torch(channels, window, rate_hz):
     import torch
 
-    from semg.signals.training.network import MAX_PARAMETERS, Network, export, network_shape
+    from semg.signals.training.network import Network, export, network_shape
 
     torch.manual_seed(0)
     network = Network(network_shape(channels, window, 6, rate_hz))
@@ -92,7 +93,7 @@ def test_numpy_forward_equals_torch(channels, window, rate_hz):
         expected = torch.softmax(network(windows), dim=1).numpy()
     got = forward.softmax(forward.network_scores(export(network), windows.numpy()))
     assert np.abs(got - expected).max() < 1e-5
-    assert sum(p.numel() for p in network.parameters()) <= MAX_PARAMETERS
+    assert sum(p.numel() for p in network.parameters()) <= 250_000
 
 
 def test_wrong_shape_of_windows_is_refused(classifier):
@@ -175,3 +176,10 @@ def test_one_window_is_predicted_fast():
         times.append(time.perf_counter() - started)
     # 160 us on a quiet core; the best tenth, so that a busy machine does not fail the test.
     assert np.quantile(times, 0.1) < 1e-3
+
+
+@pytest.mark.parametrize("n", [1, 7])
+def test_softmax_is_that_of_scipy(n: int) -> None:
+    scores = np.random.default_rng(n).normal(0, 20, (n, 6)).astype(np.float32)
+    np.testing.assert_allclose(forward.softmax(scores), special.softmax(scores, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(forward.log_softmax(scores), special.log_softmax(scores, axis=1), rtol=1e-6)

@@ -15,6 +15,7 @@ from semg.signals.model.electrode_rotation import (
 )
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.alignment import align, session_effects
+from testing.kits.recording_kit import labelled_session
 
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 
@@ -22,7 +23,7 @@ GESTURES = ("rest", "fist", "open_hand", "flexion")
 @pytest.fixture(scope="module")
 def data() -> WindowSet:
     arm = SyntheticArm(1, 6, gestures=GESTURES)
-    sessions = [arm.labelled_session(index, make_plan(GESTURES, 2, 1.5)) for index in (1, 2)]
+    sessions = [labelled_session(arm, index, make_plan(GESTURES, 2, 1.5)) for index in (1, 2)]
     return make_windows(sessions, sessions[0].channels, ConditioningSpec("raw", 200.0), WindowSpec(200.0))
 
 
@@ -72,14 +73,14 @@ def aligned(data: WindowSet, windows, calibrated: bool = False):
 
 def test_every_turn_of_a_session_is_undone(data):
     plain = aligned(data, data.windows)
-    assert plain.turns == (rotations_of(6)[0],) * 2
+    assert plain.rotations == (rotations_of(6)[0],) * 2
     for turn in rotations_of(6)[1::3]:
         windows = data.windows.copy()
         last = data.session_index == 1
         windows[last] = windows[last][:, list(turn)]
         found = aligned(data, windows, calibrated=True)
-        assert found.turns[1] == rotations_of(6)[0]
-        assert found.turns[0] == turn  # session 1 is brought into the order worn now
+        assert found.rotations[1] == rotations_of(6)[0]
+        assert found.rotations[0] == turn  # session 1 is brought into the order worn now
 
 
 def test_gains_of_a_session_are_undone(data):

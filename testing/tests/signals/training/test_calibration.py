@@ -16,14 +16,16 @@ from semg.signals.training.advice import advise, silent_channels
 from semg.signals.training.calibration import decide_all, decision_figures, operating_points, reliability
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit, train
+from testing.kits.recording_kit import labelled_session
 
+pytestmark = pytest.mark.slow
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 ARM = SyntheticArm(2, 8, gestures=GESTURES)
 QUICK = TrainingOptions(epochs=2)
 
 
 def session(index: int, repetitions: int = 3) -> LabelledSamples:
-    return ARM.labelled_session(index, make_plan(GESTURES, repetitions, 2.0))
+    return labelled_session(ARM, index, make_plan(GESTURES, repetitions, 2.0))
 
 
 def turned(data: LabelledSamples, turn) -> LabelledSamples:
@@ -70,10 +72,10 @@ def test_one_session_with_a_calibration_is_reported_by_the_calibration():
 
 
 def test_calibration_of_unknown_or_too_few_gestures_is_refused():
-    strange = SyntheticArm(2, 8, gestures=("rest", "wave")).labelled_session(2, make_plan(("rest", "wave"), 1, 2.0))
+    strange = labelled_session(SyntheticArm(2, 8, gestures=("rest", "wave")), 2, make_plan(("rest", "wave"), 1, 2.0))
     with pytest.raises(TrainingError, match="gesture wave"):
         fit([session(1)], "logcov_lda", calibration=strange)
-    lonely = ARM.labelled_session(2, make_plan(("rest",), 1, 2.0))
+    lonely = labelled_session(ARM, 2, make_plan(("rest",), 1, 2.0))
     with pytest.raises(TrainingError, match="fewer than two gestures"):
         fit([session(1)], "logcov_lda", calibration=lonely)
 

@@ -37,7 +37,7 @@ def test_watched_network_is_the_one_that_is_trained_and_ends_where_it_is_told():
         0,
         lambda epoch, loss: epochs.append(epoch),
         lambda: False,
-        look=lambda made: watch.update(unscaled | made),
+        update=lambda made: watch.update(unscaled | made),
     )
     assert epochs == list(range(1, 10))
     assert len(watch.wrong) == 9

@@ -12,7 +12,6 @@ import pytest
 from semg.errors import ArtifactError, TrainingError
 from semg.jobs.evaluation import evaluate_recordings
 from semg.priors.building import digest_of, load_base, make_base, newest_fitting, people_in, store_version
-from semg.recordings.csv_format import write_recording
 from semg.settings import PROJECT_DIR
 from semg.signals.dataset import LabelledSamples, make_windows
 from semg.signals.model.electrode_rotation import rotations_of
@@ -20,7 +19,9 @@ from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.population_prior import PopulationPrior
 from semg.signals.training.train import fit, train
+from testing.kits.recording_kit import labelled_session, write_recording
 
+pytestmark = pytest.mark.slow
 ROOT = PROJECT_DIR
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 PLAN = make_plan(GESTURES, 3, 1.5)
@@ -28,7 +29,7 @@ PLAN = make_plan(GESTURES, 3, 1.5)
 
 def session(person: int, index: int = 1, repetitions: int = 3, **device) -> LabelledSamples:
     plan = make_plan(GESTURES, repetitions, 1.5)
-    return SyntheticArm(person, gestures=GESTURES, **device).labelled_session(index, plan)
+    return labelled_session(SyntheticArm(person, gestures=GESTURES, **device), index, plan)
 
 
 def turned(data: LabelledSamples, turn) -> LabelledSamples:

@@ -16,16 +16,18 @@ from semg.signals.training import trainer
 from semg.signals.training.fitting import TrainingStopped
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.progress import TrainingProgress
-from semg.signals.training.splits import split_held_out
+from semg.signals.training.splits import folds_of
 from semg.signals.training.train import fit, train
+from testing.kits.recording_kit import labelled_session
 
+pytestmark = pytest.mark.slow
 GESTURES = ("rest", "fist", "open_hand")
 PLAN = make_plan(GESTURES, repetitions=4, seconds=2.0)
 QUICK = TrainingOptions(epochs=3)
 
 
 def session(index: int = 1, repetitions: int = 4, gestures: tuple[str, ...] = GESTURES, **device) -> LabelledSamples:
-    return SyntheticArm(0, gestures=gestures, **device).labelled_session(index, make_plan(gestures, repetitions, 2.0))
+    return labelled_session(SyntheticArm(0, gestures=gestures, **device), index, make_plan(gestures, repetitions, 2.0))
 
 
 def windows_of(sessions: list[LabelledSamples]):
@@ -111,7 +113,7 @@ def test_random_state_of_the_program_is_left_alone():
 def test_network_is_as_good_as_the_baseline_across_synthetic_sessions():
     """Within three points, the noise of one arm; that it is better on people is measured in docs/recognition.md."""
     arm = SyntheticArm(0)
-    sessions = [arm.labelled_session(index) for index in (1, 2, 3)]
+    sessions = [labelled_session(arm, index) for index in (1, 2, 3)]
     figures = {}
     for kind in ("cnn", "logcov_lda"):
         classifier = fit(sessions[:2], kind)
@@ -142,21 +144,21 @@ def test_nothing_of_the_held_out_part_reaches_the_tested_classifier(monkeypatch)
 
 def test_split_by_repetition_holds_whole_repetitions_of_every_gesture():
     data = windows_of([session(1, repetitions=7)])
-    split = split_held_out(data)
-    assert split.by == "repetition"
+    by, folds = folds_of(data)
+    assert (by, len(folds)) == ("repetition", 5)
     for label in GESTURES:
-        held = {data.stretches[i].repetition for i in data.stretch[split.test & (data.labels == label)]}
-        kept = {data.stretches[i].repetition for i in data.stretch[split.train & (data.labels == label)]}
-        assert held == {7, 2}
-        assert kept == {1, 3, 4, 5, 6}
-    assert not set(data.stretch[split.test]) & set(data.stretch[split.train])
+        held = [{data.stretches[i].repetition for i in data.stretch[f.test & (data.labels == label)]} for f in folds]
+        assert held == [{7, 2}, {6, 1}, {5}, {4}, {3}]
+    for fold in folds:
+        assert not set(data.stretch[fold.test]) & set(data.stretch[fold.train])
+        assert (fold.test ^ fold.train).all()
 
 
 def test_sessions_with_different_gestures_are_split_by_repetition():
     other = session(2, gestures=("rest", "pinch"))
-    split = split_held_out(windows_of([session(1), other]))
-    assert split.by == "repetition"
-    assert any("pinch" in each for each in split.held_out)
+    by, folds = folds_of(windows_of([session(1), other]))
+    assert by == "repetition"
+    assert any("pinch" in each for each in folds[0].held_out)
 
 
 def test_stop_is_obeyed_between_batches():

@@ -28,6 +28,7 @@ from semg.signals.training.training_report import (
     TrainingReport,
 )
 from testing.kits.page_data import REPORT
+from testing.kits.recording_kit import labelled_session
 
 GESTURES = ("rest", "fist", "open_hand")
 ARM = SyntheticArm(1, 4, gestures=GESTURES)
@@ -61,12 +62,12 @@ def stored(report: TrainingReport) -> dict[str, Any]:
 
 def made(kind: ClassifierKind, *, calibrated: bool, sessions: int, compared: bool) -> TrainingReport:
     """The report of a small training."""
-    data = [ARM.labelled_session(index, make_plan(GESTURES, 3, 2.0)) for index in range(1, sessions + 1)]
+    data = [labelled_session(ARM, index, make_plan(GESTURES, 3, 2.0)) for index in range(1, sessions + 1)]
     return train(
         data,
         kind,
         options=QUICK,
-        calibration=ARM.labelled_session(9, make_plan(GESTURES, 1, 2.0)) if calibrated else None,
+        calibration=labelled_session(ARM, 9, make_plan(GESTURES, 1, 2.0)) if calibrated else None,
         previous=fit(data[:1], "logcov_lda") if compared else None,
     ).report
 

@@ -10,9 +10,8 @@ import pytest
 
 from semg.domain import REST
 from semg.recordings.csv_format import read_recording
-from semg.recordings.importing import synthetic_recording
 from semg.settings import PROJECT_DIR
-from semg.signals.dataset import LabelledSamples, Stretch, number_stretches
+from semg.signals.dataset import LabelledSamples, Stretch
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.calibration import choose_operating_point
 from semg.signals.training.label_alignment import measure_alignment
@@ -20,7 +19,9 @@ from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import train
 from semg.signals.training.training_report import DecisionFigures, TrainingReport
 from semg.signals.training.verdict import compare_with_active, judge_version
+from testing.kits.recording_kit import number_stretches, synthetic_recording
 
+pytestmark = pytest.mark.slow
 DATA = PROJECT_DIR.parent / "shared" / "data"
 CLASSES = ("fist", "flexion", "open", "point", REST)
 
@@ -75,7 +76,7 @@ def test_gesture_with_too_few_windows_is_named_whatever_the_others_have() -> Non
 
 def test_version_that_is_worse_on_the_same_windows_does_not_take_the_place() -> None:
     worse, better = report(balanced_accuracy=0.8), report()
-    assert "worse than the version in use (balanced accuracy 80 %; version in use 93 %)" in compare_with_active(
+    assert "worse than the active version (balanced accuracy 80 %; active version 93 %)" in compare_with_active(
         worse, better
     )
     assert compare_with_active(better, worse) == ""

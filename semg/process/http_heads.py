@@ -1,0 +1,73 @@
+"""Bounds on the head of an HTTP request: uvicorn's server by httptools keeps whatever comes, for as long as it comes.
+
+Its other server, by h11, has a bound, and costs more for each request than the forward pass of a window. The class is
+changed in place, because ``uvicorn api:app`` and Streamlit have chosen it before any code of ours runs, and neither
+takes another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 65_536
+"""Request line and headers together, as the gateway of ``--lan`` has it."""
+HEAD_S = 15.0
+"""From the first byte of a head to its last, and from the connection to its first head's end."""
+TOO_LONG = "The request's head is too long, or does not end."
+
+
+def bound_heads() -> None:
+    """Let every connection that begins from now on have bounds; a second call changes nothing."""
+    if getattr(HttpToolsProtocol, "has_bounded_heads", False):
+        return
+    made, received, lost = (
+        HttpToolsProtocol.connection_made,
+        HttpToolsProtocol.data_received,
+        HttpToolsProtocol.connection_lost,
+    )
+    begun, complete = HttpToolsProtocol.on_message_begin, HttpToolsProtocol.on_headers_complete
+
+    def connection_made(self: Any, transport: asyncio.Transport) -> None:
+        made(self, transport)
+        self.head_timer = None
+        start(self)
+
+    def data_received(self: Any, data: bytes) -> None:
+        if self.head_bytes is not None:
+            self.head_bytes += len(data)
+        received(self, data)
+        if self.head_bytes is not None and self.head_bytes > MAX_HEAD_BYTES:
+            refuse(self)
+
+    def on_message_begin(self: Any) -> None:
+        if self.head_timer is None:  # else the first one of the connection
+            start(self)
+        begun(self)
+
+    def on_headers_complete(self: Any) -> None:
+        stop(self)
+        complete(self)
+
+    def connection_lost(self: Any, exc: Exception | None) -> None:
+        stop(self)
+        lost(self, exc)
+
+    def start(self: Any) -> None:
+        self.head_bytes, self.head_timer = 0, self.loop.call_later(HEAD_S, refuse, self)
+
+    def stop(self: Any) -> None:
+        if self.head_timer is not None:
+            self.head_timer.cancel()
+        self.head_bytes = self.head_timer = None
+
+    def refuse(self: Any) -> None:
+        stop(self)
+        if not self.transport.is_closing():
+            self.send_400_response(TOO_LONG)
+
+    for function in (connection_made, data_received, on_message_begin, on_headers_complete, connection_lost):
+        setattr(HttpToolsProtocol, function.__name__, function)
+    HttpToolsProtocol.has_bounded_heads = True  # type: ignore[attr-defined]
