@@ -551,9 +551,11 @@ CREATE TABLE jobs (
     cancel_requested  boolean NOT NULL DEFAULT false,
     runner            text NOT NULL DEFAULT '',
     heartbeat_at      timestamptz,
-    used              jsonb
+    used              jsonb,
+    epoch_points      jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(epoch_points) = 'array')
 );
 COMMENT ON COLUMN jobs.used IS 'The repetitions as they were when the training read them; later changes do not touch it';
+COMMENT ON COLUMN jobs.epoch_points IS 'The newest epochs of its networks: what, epoch, epochs, loss, held_out_error';
 CREATE INDEX jobs_by_profile ON jobs (user_id, created_at);
 CREATE INDEX jobs_waiting ON jobs (scheduled_at) WHERE status IN ('scheduled', 'in-progress');
 COMMENT ON TABLE jobs IS 'Training runs; a runner claims a scheduled one by one UPDATE';
@@ -734,6 +736,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19);
 
 COMMIT;

@@ -99,7 +99,7 @@ def main(
             adapt=bool(adapt),
             answers=LayoutAnswers(channels=named, **said),
         )
-        text = json.dumps(report, indent=2, ensure_ascii=False)
+        text = json.dumps(report.as_json(), indent=2, ensure_ascii=False)
         if out:
             Path(str(out)).write_text(text + "\n", encoding="utf-8")
     except (SemgError, OSError) as exc:

@@ -248,7 +248,7 @@ class Profile:
     consent: Consent | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gesture:
     """What a person wants recognised; ``rest`` is always one of them.
 
@@ -291,7 +291,7 @@ class Session:
     plan: CapturePlan | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repetition:
     """One performance of a gesture inside a session, from ``started_at`` until before ``ended_at``."""
 
@@ -305,7 +305,7 @@ class Repetition:
     exclude_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
     """The webcam video of a session.
 
@@ -361,7 +361,7 @@ class CapturePlan:
         return self.steps[-1].end_s if self.steps else 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One training run."""
 
@@ -385,7 +385,7 @@ class Job:
     model_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A stored classifier version without its bytes."""
 

@@ -35,7 +35,7 @@ class ActiveModel:
         return StreamSpec(self.spec.window, self.spec.conditioning, self.columns, self.n_device_channels)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Stream:
     """One profile's stream: its slot in the buffers, and its model."""
 
@@ -123,7 +123,9 @@ class Streams:
         if stream is None:
             group = self._groups.setdefault(model.stream_spec, BatchWindowStream(model.stream_spec))
             number = self._free.pop() if self._free else len(self._streams)
-            stream = self._streams[user_id] = Stream(number, model, group, group.add_stream(), now_s)
+            stream = self._streams[user_id] = Stream(
+                number=number, model=model, group=group, slot=group.add_stream(), seen_at=now_s
+            )
             self._stale = True
             self._voters.set_stream(number, model.decision, len(model.spec.classes))
         elif stream.model is not model:

@@ -52,7 +52,7 @@ class Predictor(Protocol):
         """End the connection."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class InferenceCounters:
     """Counters of the worker since its start."""
 

@@ -193,25 +193,25 @@ class Pipeline:
             self.counters.accepted += len(samples)
             self._texts.push(
                 Batch(
-                    np.repeat(profiles[good], counts),
-                    texts.device_ms[samples],
-                    np.repeat(batch.received_us[good], counts),
-                    texts.ordinals[samples],
-                    texts.starts[samples],
-                    texts.values,
+                    profile_indices=np.repeat(profiles[good], counts),
+                    device_ms=texts.device_ms[samples],
+                    received_us=np.repeat(batch.received_us[good], counts),
+                    ordinals=texts.ordinals[samples],
+                    value_starts=texts.starts[samples],
+                    values=texts.values,
                 )
             )
         ends = texts.value_ends
         last = np.maximum(texts.firsts + texts.counts - 1, 0)
         return BatchResult(
-            codes,
-            texts.widths > 0,
-            texts.user_ids,
-            np.full(len(codes), -1, np.int64),
-            texts.device_ms[last] if len(texts.device_ms) else np.zeros(len(codes), np.int64),
-            np.maximum(texts.counts, 1),
-            texts.widths,
-            lambda index: tuple(texts.values[ends[index] - texts.widths[index] : ends[index]].tolist()),
+            codes=codes,
+            readable=texts.widths > 0,
+            user_ids=texts.user_ids,
+            board_ids=np.full(len(codes), -1, np.int64),
+            device_ms=texts.device_ms[last] if len(texts.device_ms) else np.zeros(len(codes), np.int64),
+            samples=np.maximum(texts.counts, 1),
+            widths=texts.widths,
+            values=lambda index: tuple(texts.values[ends[index] - texts.widths[index] : ends[index]].tolist()),
         )
 
     def _judge_texts(self, batch: DatagramBatch, texts: TextSamples) -> tuple[NDArray[np.int64], NDArray[np.int8]]:

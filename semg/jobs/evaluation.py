@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from semg.signals.training.report import figures, serving_us
 from semg.signals.training.session_checks import RATE_TOLERANCE
 from semg.signals.training.train import fit
 from semg.signals.training.trainer import follow
+from semg.signals.training.training_report import TrainingReport
 
 
 def paths_from_argument(value: object, name: str) -> list[Path]:
@@ -89,8 +91,11 @@ def evaluate_recordings(
     base: Path | None = None,
     adapt: bool = True,
     answers: LayoutAnswers = NO_ANSWERS,
-) -> dict[str, Any]:
-    """Return the report of a classifier fitted on some recordings and tested on others, JSON-serialisable.
+) -> TrainingReport:
+    """Return the report of a classifier fitted on some recordings and tested on others.
+
+    Beside the figures it states what was ``trained_on`` and ``calibrated_on``, how many ``base_people`` there were, and
+    whether the classifier ``adapts``: keys of its JSON.
 
     Parameters
     ----------
@@ -160,18 +165,22 @@ def evaluate_recordings(
     report = figures(classifier.classes, data, probabilities)
     truth = np.searchsorted(np.array(classifier.classes), data.labels).astype(np.int64)
     hop_ms = classifier.window.hop_samples * 1000 / classifier.window.rate_hz
-    return report | {
-        "reliability": reliability(truth, probabilities),
-        "decisions": decision_figures(classifier.classes, data, probabilities, classifier.decision, hop_ms),
-        "model_bytes": len(classifier.to_bytes()),
-        "train_s": round(train_s, 3),
-        "us_per_window": round(serving_us(classifier, data.windows), 1),
-        "seed": seed,
-        "held_out": names,
-        "trained_on": [path.name for path in train],
-        "calibrated_on": None if calibrate is None else calibrate.name,
-        "base": classifier.training["base"],
-        "base_people": None if prior is None else len(prior.people),
-        "adapts": adapt and kind == "cnn",
-        "classifier": kind,
-    }
+    return replace(
+        report,
+        reliability=reliability(truth, probabilities),
+        decisions=decision_figures(classifier.classes, data, probabilities, classifier.decision, hop_ms),
+        model_bytes=len(classifier.to_bytes()),
+        train_s=round(train_s, 3),
+        us_per_window=round(serving_us(classifier, data.windows), 1),
+        seed=seed,
+        held_out=tuple(names),
+        base=classifier.training["base"],
+        classifier=kind,
+        written=report.written | {"seed", "base", "train_s", "us_per_window"},
+        extra={
+            "trained_on": [path.name for path in train],
+            "calibrated_on": None if calibrate is None else calibrate.name,
+            "base_people": None if prior is None else len(prior.people),
+            "adapts": adapt and kind == "cnn",
+        },
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections import deque
+from dataclasses import dataclass, replace
 
 from semg.domain import Job, Model, Session
 from semg.errors import (
@@ -24,7 +24,9 @@ from semg.signals.model.classifier import Classifier
 from semg.signals.training.fitting import TrainingStopped
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.population_prior import PopulationPrior
-from semg.signals.training.train import TrainingProgress, train
+from semg.signals.training.progress import EpochPoint, TrainingProgress
+from semg.signals.training.train import train
+from semg.signals.training.training_report import Activation, TrainingReport
 from semg.signals.training.verdict import compare_with_active
 from semg.store import consents, jobs, models, profiles
 from semg.store import sessions as sessions_store
@@ -51,11 +53,16 @@ class _Reporter:
         self._job_id = job_id
         self._reported_at = 0.0
         self._lines: list[str] = []
+        self._points: deque[EpochPoint] = deque(maxlen=jobs.MAX_EPOCH_POINTS)
+        self._has_new_points = False
         self.stop = False
 
     def __call__(self, progress: TrainingProgress) -> None:
         """Record progress; it is written to the row at intervals."""
         self._lines.append(progress.line)
+        if progress.point is not None:
+            self._points.append(progress.point)
+            self._has_new_points = True
         if time.monotonic() - self._reported_at < REPORT_EVERY_S and progress.percent < 100:
             return
         self._reported_at = time.monotonic()
@@ -65,6 +72,8 @@ class _Reporter:
                     self.stop = jobs.update_progress(
                         tx, self._job_id, progress.percent, progress.epoch, progress.epochs, line
                     )
+                if self._has_new_points:
+                    jobs.update_epochs(tx, self._job_id, [point.as_json() for point in self._points])
         except StoreUnavailableError as exc:  # training continues; the lines are written with the next progress
             logger.warning("progress not written: %s", exc, extra={"job_id": self._job_id})
             return
@@ -72,6 +81,7 @@ class _Reporter:
             logger.info("the job is gone, its profile was deleted", extra={"job_id": self._job_id})
             self.stop = True
         self._lines.clear()
+        self._has_new_points = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +118,19 @@ class _Version:
                 self._job.job_id,
                 artifact,
                 metadata,
-                {"pending": True, "classifier": classifier.kind},
+                TrainingReport(pending=True, classifier=classifier.kind).as_json(),
                 self._settings.max_model_bytes,
             )
 
-    def complete(self, report: dict[str, Any]) -> Finished:
+    def complete(self, report: TrainingReport) -> Finished:
         """Store the report, activate the version if it is good enough, and end the job."""
         assert self.number is not None
         user_id = self._job.user_id
         with self._pool.transaction() as tx:
             active = models.find_active(tx, user_id)
             why = _why_not_activated(report, active)
-            report["activation"] = {"activated": not why, "why": why}
-            models.update_report(tx, user_id, self.number, report)
+            judged = replace(report, activation=Activation(activated=not why, why=why))
+            models.update_report(tx, user_id, self.number, judged.as_json())
             if not why:
                 models.activate_model(tx, user_id, self.number)
             jobs.complete_job(tx, self._job.job_id)
@@ -134,18 +144,19 @@ class _Version:
             return
         try:
             with self._pool.transaction() as tx:
-                report = {"pending": False, "incomplete": why, "classifier": self._job.classifier}
-                models.update_report(tx, self._job.user_id, self.number, report)
+                report = TrainingReport(
+                    incomplete=why, classifier=self._job.classifier, written=frozenset({"pending", "incomplete"})
+                )
+                models.update_report(tx, self._job.user_id, self.number, report.as_json())
         except SemgError as exc:
             logger.warning("the report's end is not written: %s", exc, extra={"job_id": self._job.job_id})
 
 
-def _why_not_activated(report: dict[str, Any], active: Model | None) -> str:
+def _why_not_activated(report: TrainingReport, active: Model | None) -> str:
     """Return why a version is not activated automatically; empty when it may be."""
-    verdict = report["verdict"]
-    if verdict["level"] == "do not use":
-        return str(verdict["sentence"])
-    return compare_with_active(report, None if active is None else active.report)
+    if report.verdict is not None and report.verdict.level == "do not use":
+        return report.verdict.sentence
+    return compare_with_active(report, None if active is None else TrainingReport.from_json(active.report))
 
 
 def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:

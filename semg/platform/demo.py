@@ -23,6 +23,7 @@ from semg.platform.supervision.services import Service
 from semg.process import bus
 from semg.settings import PROJECT_DIR, Settings, load_settings
 from semg.signals.synthesis import SyntheticArm
+from semg.signals.training.training_report import TrainingReport
 from semg.store import jobs, models, profiles, sessions
 from semg.store.pool import Pool
 from semg.wire import messages
@@ -53,13 +54,14 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         model = _find_model(pool, user_id) or _train(pool, user_id, say)
     finally:
         pool.close()
-    report = model.report
+    report = TrainingReport.from_json(model.report)
     say(
-        f"Balanced accuracy {report['balanced_accuracy']:.1%} (accuracy {report['accuracy']:.1%}) on "
-        f"{report['windows']} windows of a session that the classifier had not seen; chance level "
-        f"{report['chance_balanced']:.1%}."
+        f"Balanced accuracy {report.balanced_accuracy or 0:.1%} (accuracy {report.accuracy or 0:.1%}) on "
+        f"{report.windows} windows of a session that the classifier had not seen; chance level "
+        f"{report.chance_balanced or 0:.1%}."
     )
-    say(report["verdict"]["sentence"])
+    if report.verdict is not None:
+        say(report.verdict.sentence)
     _stream(settings, user_id)
     label = asyncio.run(_first_correct(settings, user_id))
     say(f"First gesture recognised live, “{label}”, {time.monotonic() - started:.0f} s after the platform was ready.")

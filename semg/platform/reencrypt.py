@@ -24,7 +24,7 @@ from semg.video.files import files_of
 ACTOR = Actor(service="reencrypt")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reencrypted:
     """Counts of re-encrypted items, and sentences about what still needs another key."""
 
@@ -60,7 +60,7 @@ def reencrypt(pool: Pool, settings: Settings) -> Reencrypted:
     if n_boards or n_names or n_apps or n_videos:
         with pool.transaction() as tx:
             audit.record(tx, ACTOR, "key.rotated", boards=n_boards, names=n_names, apps=n_apps, videos=n_videos)
-    return Reencrypted(n_boards, n_names, n_apps, n_videos, tuple(left))
+    return Reencrypted(boards=n_boards, names=n_names, apps=n_apps, videos=n_videos, left=tuple(left))
 
 
 def _each(

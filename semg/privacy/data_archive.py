@@ -68,7 +68,7 @@ sessions/N/           a recording session:
 outside/DAY.csv       samples that the device sent outside of sessions: server_us, device_us, values in channel order
 decisions.csv         what was recognised when, how sure, by which version of the classifier
 models/V.json         the description and the report of version V of the classifier; models/V.safetensors its numbers
-jobs.json             the trainings with their logs, and the labels as each used them
+jobs.json             the trainings with their logs and epochs, and the labels as each used them
 bases/FILE.json       what the starting points of other people's trainings hold of this person: statistics, no sample
 audit.csv             who saw, exported, shared and changed these data
 
@@ -281,7 +281,8 @@ class _Archive:
         full = []
         for job in done:
             with self._pool.transaction() as tx:
-                full.append({**asdict(jobs.get_job(tx, job.job_id)), "used": jobs.list_used(tx, job.job_id)})
+                more = {"used": jobs.list_used(tx, job.job_id), "epoch_points": jobs.list_epochs(tx, job.job_id)}
+                full.append({**asdict(jobs.get_job(tx, job.job_id)), **more})
         self._json("jobs.json", full)
 
     def _bases(self) -> None:

@@ -32,7 +32,7 @@ REFUSED = 3
 _TURNS = threading.BoundedSemaphore(AT_ONCE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Confinement:
     """Resource limits of a process; it sets all but ``wall_s`` itself before it reads its input."""
 

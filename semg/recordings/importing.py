@@ -36,7 +36,7 @@ MAX_S = 60.0
 """Of the transaction: while it lasts, rows that it touches are locked."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedSession:
     """Result of an import."""
 
@@ -106,7 +106,7 @@ def import_recording(
         deadline.check()
     n_repetitions = _insert_repetitions(tx, user_id, session_id, labelled, device_us + offset_us, period_us)
     deadline.check()
-    return ImportedSession(session_id, len(labelled.samples), n_repetitions)
+    return ImportedSession(session_id=session_id, samples=len(labelled.samples), repetitions=n_repetitions)
 
 
 def _free_start(

@@ -35,7 +35,9 @@ class Recorded:
     @property
     def key(self) -> SummaryKey:
         """Key of their summaries."""
-        return SummaryKey(self.user_id, self.session_id, len(self.channels), self.rate_hz)
+        return SummaryKey(
+            user_id=self.user_id, session_id=self.session_id, n_channels=len(self.channels), rate_hz=self.rate_hz
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,9 +132,16 @@ def verify_export(lines: Iterable[str]) -> ChainVerdict:
         try:
             one: dict[str, Any] = json.loads(line)
             entry = ChainedEntry(
-                int(one["number"]), datetime.fromisoformat(one["at"]), one["account"], one["service"], one["action"],
-                one["profile"], one["session"], dict(one["counts"]), bytes.fromhex(one["hash"]),
-            )  # fmt: skip
+                number=int(one["number"]),
+                at=datetime.fromisoformat(one["at"]),
+                account_id=one["account"],
+                service=one["service"],
+                action=one["action"],
+                user_id=one["profile"],
+                session_id=one["session"],
+                counts=dict(one["counts"]),
+                hash=bytes.fromhex(one["hash"]),
+            )
             previous = bytes.fromhex(one["previous_hash"]) if index == 0 else previous
         except (ValueError, KeyError, TypeError) as exc:
             raise InvalidValueError("file", f"name an export in JSON lines: line {index + 1} is not JSON") from exc

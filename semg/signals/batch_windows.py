@@ -36,7 +36,7 @@ class StreamSpec:
     n_device_channels: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueSlots:
     """Windows that became due in one pass, each of another stream.
 
@@ -66,9 +66,14 @@ class DueSlots:
     def take(self, indices: NDArray[np.int64] | NDArray[np.bool_]) -> DueSlots:
         """Return a selection of the windows."""
         return DueSlots(
-            self.slots[indices], self.windows[indices], self.device_us[indices], self.server_us[indices],
-            self.received_us[indices], self.starts_run[indices], self.numbers[indices],
-        )  # fmt: skip
+            slots=self.slots[indices],
+            windows=self.windows[indices],
+            device_us=self.device_us[indices],
+            server_us=self.server_us[indices],
+            received_us=self.received_us[indices],
+            starts_run=self.starts_run[indices],
+            numbers=self.numbers[indices],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +306,14 @@ class BatchWindowStream:
         self._fresh[slots] = False
         device_us = table.device_us[index]
         due = DueSlots(
-            slots, np.ascontiguousarray(windows.transpose(0, 2, 1)), device_us, device_us + offset_us,
-            table.received_us[index], fresh, self._numbers[slots],
-        )  # fmt: skip
+            slots=slots,
+            windows=np.ascontiguousarray(windows.transpose(0, 2, 1)),
+            device_us=device_us,
+            server_us=device_us + offset_us,
+            received_us=table.received_us[index],
+            starts_run=fresh,
+            numbers=self._numbers[slots],
+        )
         good = np.asarray(np.isfinite(due.windows).all(axis=(1, 2)), bool)
         return due if good.all() else self._without_broken(due, good)
 

@@ -31,7 +31,7 @@ _HALF_BAND_HZ = 1.5
 _EDGE = 0.001
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelQuality:
     """Assessment of one channel. Figures are fractions of 1; ``rms`` is in the sensor's own unit."""
 
@@ -79,7 +79,10 @@ def assess_channels(
     if samples.ndim != 2 or samples.shape[1] != device.n_channels:
         raise ValueError(f"samples must be (n, {device.n_channels}), got {samples.shape}")
     if len(samples) < MIN_SECONDS * device.rate_hz:
-        return tuple(ChannelQuality(name, "bad", "no samples", 0.0, 0.0, 0.0) for name in device.channels)
+        return tuple(
+            ChannelQuality(channel=name, level="bad", reason="no samples", rms=0.0, saturated=0.0, hum=0.0)
+            for name in device.channels
+        )
     return tuple(
         _channel(name, samples[:, i].astype(np.float64), device, has_quiet) for i, name in enumerate(device.channels)
     )
@@ -129,7 +132,7 @@ def _channel(name: str, values: NDArray[np.float64], device: Device, has_quiet: 
     hum_share, hum_rms = _hum(centred, device)
 
     def judged(level: Level, reason: str) -> ChannelQuality:
-        return ChannelQuality(name, level, reason, rms, saturated, hum_share)
+        return ChannelQuality(channel=name, level=level, reason=reason, rms=rms, saturated=saturated, hum=hum_share)
 
     if np.ptp(values) == 0 and not top.all():
         return judged("bad", "flat: the electrode or its wire is off")

@@ -20,7 +20,7 @@ ROLES = ("admin", "researcher", "viewer")
 _COLUMNS = "account_id, login, password_hash, role, password_changed_at, failed_logins, locked_until, disabled_at"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """An account of somebody who logs in."""
 

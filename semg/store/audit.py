@@ -38,7 +38,7 @@ class Actor:
     service: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """One entry; ``who`` is the login as it is now, the number of an account that is gone, or a service.
 
@@ -103,6 +103,15 @@ def list_entries(tx: Transaction, *, user_id: int | None = None, limit: int = 50
         {"user": user_id, "n": limit},
     )
     return [
-        AuditEntry(row.at, row.who, row.action, row.user_id, row.session_id, row.counts, row.account, row.number)
+        AuditEntry(
+            at=row.at,
+            who=row.who,
+            action=row.action,
+            user_id=row.user_id,
+            session_id=row.session_id,
+            counts=row.counts,
+            account=row.account,
+            number=row.number,
+        )
         for row in found
     ]

@@ -12,7 +12,7 @@ START = bytes(32)
 """Used as the hash before the first entry."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainedEntry:
     """One entry as it is hashed; ``login`` is what the account is called now, and is not."""
 
@@ -28,7 +28,7 @@ class ChainedEntry:
     login: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
     """Where the chain begins and ends.
 
@@ -60,8 +60,14 @@ def get_chain(tx: Transaction) -> Chain:
     loose = one(tx, "SELECT count(*) AS n FROM audit_entries WHERE number IS NULL")
     unchained = 0 if loose is None else int(loose.n)
     if row is None:
-        return Chain(0, START, 0, START, unchained)
-    return Chain(row.anchor_number, bytes(row.anchor_hash), row.head_number, bytes(row.head_hash), unchained)
+        return Chain(anchor_number=0, anchor_hash=START, head_number=0, head_hash=START, unchained=unchained)
+    return Chain(
+        anchor_number=row.anchor_number,
+        anchor_hash=bytes(row.anchor_hash),
+        head_number=row.head_number,
+        head_hash=bytes(row.head_hash),
+        unchained=unchained,
+    )
 
 
 def list_chained(tx: Transaction, after: int, limit: int) -> list[ChainedEntry]:
@@ -78,8 +84,16 @@ def list_chained(tx: Transaction, after: int, limit: int) -> list[ChainedEntry]:
     )
     return [
         ChainedEntry(
-            row.number, row.at, row.account_id, row.service, row.action, row.user_id, row.session_id, row.counts,
-            bytes(row.hash), row.login,
+            number=row.number,
+            at=row.at,
+            account_id=row.account_id,
+            service=row.service,
+            action=row.action,
+            user_id=row.user_id,
+            session_id=row.session_id,
+            counts=row.counts,
+            hash=bytes(row.hash),
+            login=row.login,
         )
         for row in found
-    ]  # fmt: skip
+    ]

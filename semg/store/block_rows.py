@@ -85,7 +85,7 @@ def encoded_rows(table: BlockTable, session_id: int | None = None) -> bytes:
     return b"".join(chunks)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
     scalars: tuple[Any, ...]
     width: int
@@ -213,7 +213,14 @@ def _row(data: bytes, at: int) -> tuple[_Row, int]:
         )
     flags = STARTS_RUN * starts_run | LATE * late
     scalars = (user_id, segment_id, offset_us, device_us, received_us, n, channels, flags)
-    row = _Row(scalars, width, value_width, data[at:half], data[half:end], data[values : values + size])
+    row = _Row(
+        scalars=scalars,
+        width=width,
+        value_width=value_width,
+        device=data[at:half],
+        received=data[half:end],
+        values=data[values : values + size],
+    )
     return row, values + size
 
 

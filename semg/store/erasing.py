@@ -22,7 +22,7 @@ _MODELS = f"""
 """  # noqa: S608 - the conditions of this module
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErasedSession:
     """What is erased with a session.
 
@@ -73,7 +73,14 @@ def count_made(tx: Transaction, session: Session) -> ErasedSession:
     assert counts is not None
     versions = tuple(row.version for row in trained)
     active = any(row.active for row in trained)
-    return ErasedSession(0, counts.repetitions, versions, active, counts.jobs, counts.decisions)
+    return ErasedSession(
+        samples=0,
+        repetitions=counts.repetitions,
+        models=versions,
+        active=active,
+        jobs=counts.jobs,
+        decisions=counts.decisions,
+    )
 
 
 def erase(tx: Transaction, session: Session) -> ErasedSession:
@@ -98,7 +105,14 @@ def erase(tx: Transaction, session: Session) -> ErasedSession:
     n_samples = _delete_samples(tx, session)
     execute(tx, "DELETE FROM sessions WHERE session_id = %s", (session.session_id,))
     note_in_bases(tx, session.user_id)
-    return ErasedSession(n_samples, made.repetitions, made.models, made.active, made.jobs, made.decisions)
+    return ErasedSession(
+        samples=n_samples,
+        repetitions=made.repetitions,
+        models=made.models,
+        active=made.active,
+        jobs=made.jobs,
+        decisions=made.decisions,
+    )
 
 
 def note_in_bases(tx: Transaction, user_id: int) -> None:

@@ -269,4 +269,12 @@ def _name_taken(name: str) -> ConflictError:
 
 
 def _gesture(row: Any) -> Gesture:
-    return Gesture(row.gesture_id, row.user_id, row.name, row.description, row.position, row.phrase, row.media_type)
+    return Gesture(
+        gesture_id=row.gesture_id,
+        user_id=row.user_id,
+        name=row.name,
+        description=row.description,
+        position=row.position,
+        phrase=row.phrase,
+        prompt_type=row.media_type,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from semg.store.pool import Transaction, execute, one, rows
 
 MAX_LOG_CHARACTERS = 64_000
 MAX_ERROR_CHARACTERS = 4_000
+MAX_EPOCH_POINTS = 600
+"""Kept of a job: a training has six networks of 18 epochs, unless its options say otherwise."""
 _COLUMNS = """
     j.job_id, j.user_id, j.session_ids, j.classifier, j.options, j.status, j.scheduled_at, j.created_at,
     j.started_at, j.ended_at, j.progress, j.epoch, j.epochs, j.error, j.cancel_requested, j.runner,
@@ -178,6 +180,21 @@ def update_progress(
         },
     )
     return True if row is None else bool(row.cancel_requested)
+
+
+def update_epochs(tx: Transaction, job_id: int, points: Sequence[Mapping[str, Any]]) -> None:
+    """Replace what is known of the epochs of a job in progress; its newest ``MAX_EPOCH_POINTS`` are kept."""
+    query = "UPDATE jobs SET epoch_points = %s WHERE job_id = %s AND status = 'in-progress'"
+    execute(tx, query, (checks.as_json(list(points[-MAX_EPOCH_POINTS:])), job_id))
+
+
+def list_epochs(tx: Transaction, job_id: int) -> list[dict[str, Any]]:
+    """Return the epochs of a job's networks, oldest first; empty for a job from before they were stored."""
+    row = one(tx, "SELECT epoch_points FROM jobs WHERE job_id = %s", (job_id,))
+    if row is None:
+        raise _missing(job_id)
+    points: list[dict[str, Any]] = row.epoch_points
+    return points
 
 
 def touch_job(tx: Transaction, job_id: int) -> None:

@@ -228,7 +228,7 @@ def _record_of(one_of_them: Repetition) -> dict[str, Any]:
 
 def _recorded(session_id: int, repetition_id: int, values: dict[str, Any]) -> Repetition:
     times = {name: datetime.fromisoformat(values[name]) for name in ("started_at", "ended_at")}
-    return Repetition(repetition_id, session_id, **(values | times))
+    return Repetition(repetition_id=repetition_id, session_id=session_id, **(values | times))
 
 
 def _check_gesture(tx: Transaction, session_id: int, gesture_id: int) -> None:

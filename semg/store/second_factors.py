@@ -15,7 +15,7 @@ MAX_PASSKEYS = 20
 _COLUMNS = "passkey_id, account_id, name, rp_id, credential_id, public_key, sign_count, added_at, used_at"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Passkey:
     """A WebAuthn credential of an account."""
 
@@ -190,6 +190,13 @@ def delete_all(tx: Transaction, account_id: int) -> None:
 
 def _passkey(row: Any) -> Passkey:
     return Passkey(
-        row.passkey_id, row.account_id, row.name, row.rp_id, bytes(row.credential_id), bytes(row.public_key),
-        row.sign_count, row.added_at, row.used_at,
-    )  # fmt: skip
+        passkey_id=row.passkey_id,
+        account_id=row.account_id,
+        name=row.name,
+        rp_id=row.rp_id,
+        credential_id=bytes(row.credential_id),
+        public_key=bytes(row.public_key),
+        sign_count=row.sign_count,
+        added_at=row.added_at,
+        used_at=row.used_at,
+    )

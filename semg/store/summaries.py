@@ -25,7 +25,7 @@ class Minute:
     n_samples: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryKey:
     """Key of summaries: profile, imported session (0: live samples), number of channels and rate."""
 

@@ -15,7 +15,7 @@ PART_SUFFIX, LOG_SUFFIX = ".mp4", ".log"
 _COPY_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VideoFiles:
     """The files of one session's video.
 
@@ -137,5 +137,8 @@ class VideoFiles:
 def files_of(folder: Path, session_id: int, vault: Vault) -> VideoFiles:
     """Return the files of a session's video below the folder of videos."""
     return VideoFiles(
-        folder / f"{session_id}.mp4", folder / f"{session_id}.times", folder / f"{session_id}.parts", vault
+        video=folder / f"{session_id}.mp4",
+        times=folder / f"{session_id}.times",
+        parts=folder / f"{session_id}.parts",
+        vault=vault,
     )

@@ -21,7 +21,7 @@ MAX_TIME = 1 << 53
 Int64 = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameLog:
     """The rows of one connection to a webcam.
 
@@ -72,4 +72,10 @@ def read_log(file: RawIOBase) -> FrameLog:
     values = np.frombuffer(content[: len(content) // 32 * 32], "<i8").reshape(-1, 4).astype(np.int64)
     values = values[((values > -MAX_TIME) & (values < MAX_TIME)).all(axis=1)]
     frames, reports = values[values[:, 0] == FRAME], values[values[:, 0] == REPORT]
-    return FrameLog(frames[:, 1], frames[:, 2], reports[:, 1], reports[:, 2], reports[:, 3])
+    return FrameLog(
+        media=frames[:, 1],
+        arrival_us=frames[:, 2],
+        report_media=reports[:, 1],
+        report_clock_us=reports[:, 2],
+        report_arrival_us=reports[:, 3],
+    )

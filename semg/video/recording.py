@@ -102,7 +102,7 @@ class _Frame:
     arrival_us: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Report:
     media: int
     clock_us: int
@@ -154,7 +154,7 @@ class Recorder:
 
     def add_report(self, media: int, clock_us: int, arrival_us: int) -> None:
         """Process a report of the browser's clock."""
-        report = _Report(media, clock_us, arrival_us)
+        report = _Report(media=media, clock_us=clock_us, arrival_us=arrival_us)
         with self._wake:
             self._reports.append(report)
             if self._target is not None and not self._ended:

@@ -12,7 +12,7 @@ SHORT_S, LONG_S = 10.0, 60.0
 T = TypeVar("T", bound="ReceivedStatus | DecidedStatus")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedStatus:
     """Status of a profile's stream from udpserver.
 

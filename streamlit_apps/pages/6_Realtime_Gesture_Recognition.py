@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from semg.signals.training.training_report import TrainingReport
 from semg.store import gestures, models
 from ui.decision_fields import decision_fields
 from ui.live_view import live_view
@@ -18,7 +19,8 @@ with page("Live") as app:
     with app.pool.transaction() as tx:
         bank = gestures.list_gestures(tx, profile.user_id)
         model = models.find_active(tx, profile.user_id)
-    if model is None:
+    report = None if model is None else TrainingReport.from_json(model.report)
+    if report is None:
         left, right = st.columns([4, 1], vertical_alignment="center")
         left.info(
             md(
@@ -28,17 +30,17 @@ with page("Live") as app:
         )
         if app.may_work:
             right.page_link("pages/4_Kickoff_Training.py", label="Train a model", icon=":material/arrow_forward:")
-    elif (model.report.get("verdict") or {}).get("level") == "do not use":
-        show_verdict(model.report)
+    elif report.level == "do not use":
+        show_verdict(report)
     stream_state(app, profile.user_id)
     phrases = {one.name: one.phrase for one in bank if one.phrase}
     live_view(
         app,
         profile,
         [one.name for one in bank],
-        has_model=model is not None,
+        has_model=report is not None,
         phrases=phrases,
         height_px=250 if phrases else 340,
     )
-    if model is not None and app.may_work:
-        decision_fields(app, profile, model.report)
+    if report is not None and app.may_work:
+        decision_fields(app, profile, report)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import streamlit as st
 
 from semg.domain import DecisionSpec, Profile
 from semg.signals.training.calibration import choose_operating_point
+from semg.signals.training.training_report import TrainingReport
 from semg.store import profiles
 from semg.store.audit import record
 from ui import acts, audit_view, errors
@@ -21,7 +20,7 @@ MAX_VOTES = 25
 TARGETS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-def decision_fields(app: App, profile: Profile, report: Mapping[str, Any]) -> None:
+def decision_fields(app: App, profile: Profile, report: TrainingReport) -> None:
     """Show vote length, rejection and hysteresis, saved to the profile when they are changed."""
     current = profile.decision
     st.caption(md("Decision settings for **{name}**", name=profile.name))
@@ -73,10 +72,10 @@ def _unless_moved(wanted_percent: float, shown_percent: float, exact: float) -> 
     return exact if wanted_percent == shown_percent else wanted_percent / 100
 
 
-def _suggestion(app: App, profile: Profile, report: Mapping[str, Any]) -> None:
+def _suggestion(app: App, profile: Profile, report: TrainingReport) -> None:
     """Show what the model's report suggests for a target, and let it be taken."""
-    points = [point for point in report.get("operating_points") or [] if "recognised" in point]
-    if not any(point["false_activations_per_min"] is not None for point in points):
+    points = [point for point in report.operating_points if point.recognised is not None]
+    if not any(point.false_activations_per_min is not None for point in points):
         st.caption("Changes take effect within a second, for everyone who uses this profile's decisions.")
         return
     target, said, take = st.columns([1, 2, 1], gap="medium", vertical_alignment="bottom")
@@ -89,8 +88,11 @@ def _suggestion(app: App, profile: Profile, report: Mapping[str, Any]) -> None:
     )
     point = choose_operating_point(points, most)
     if point is None:
-        quiet = [one["recognised"] or 0.0 for one in points if one["false_activations_per_min"] is not None
-                 and one["false_activations_per_min"] <= most]  # fmt: skip
+        quiet = [
+            one.recognised or 0.0
+            for one in points
+            if one.false_activations_per_min is not None and one.false_activations_per_min <= most
+        ]
         said.caption(
             md(
                 "Settings within this limit recognise at most {most:.0f} % of the gestures, too few to be useful: "
@@ -105,14 +107,14 @@ def _suggestion(app: App, profile: Profile, report: Mapping[str, Any]) -> None:
         md(
             "On held-out data: {vote_n} votes, minimum confidence {least:.0f} %, hysteresis {hysteresis:.0f} % "
             "recognised {recognised:.1f} % (mean of the gestures) with {false:.1f} false activations per minute.",
-            vote_n=point["vote_n"],
-            least=100 * point["min_confidence"],
-            hysteresis=100 * point["hysteresis"],
-            recognised=100 * point["recognised"],
-            false=point["false_activations_per_min"],
+            vote_n=point.vote_n,
+            least=100 * point.min_confidence,
+            hysteresis=100 * (point.hysteresis or 0.0),
+            recognised=100 * (point.recognised or 0.0),
+            false=point.false_activations_per_min or 0.0,
         )
     )
-    suggested = DecisionSpec(point["vote_n"], point["min_confidence"], point["hysteresis"])
+    suggested = DecisionSpec(point.vote_n, point.min_confidence, point.hysteresis or 0.0)
     take.button(
         md("Use these for {name}", name=profile.name),
         key=acts.key("use", profile.user_id),

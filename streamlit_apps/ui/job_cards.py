@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from semg.domain import Job
-from semg.signals.training.progress import read_epochs
+from semg.signals.training.progress import EpochPoint
 from semg.store import jobs, services, sessions
 from semg.store.audit import record
 from ui import acts, audit_view, errors, times
@@ -112,7 +112,7 @@ def when(job: Job, now: datetime) -> str:
 def _details(app: App, job: Job) -> None:
     with app.pool.transaction() as tx:
         log = jobs.get_job(tx, job.job_id).log
-    points = read_epochs(log)
+        points = [EpochPoint.from_json(one) for one in jobs.list_epochs(tx, job.job_id)]
     if points:
         st.plotly_chart(epoch_figure(points), width="stretch", key=f"epochs-{job.job_id}", config=QUIET)
     st.code(shown(times.local_log(log)) or "Nothing yet.", language=None, height=180, wrap_lines=True)

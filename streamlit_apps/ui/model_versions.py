@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from semg.domain import Model, Profile
 from semg.privacy import file_exports
+from semg.signals.training.training_report import TrainingReport
 from semg.store import audit, models
 from semg.store.audit import Actor
 from ui import acts, download, errors, report, times
@@ -18,13 +20,21 @@ from ui.runtime import App
 from ui.text import cells, line, md, shown
 
 
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """A stored version with its report."""
+
+    model: Model
+    report: TrainingReport
+
+
 def show_models(app: App, profile: Profile, versions: Sequence[Model]) -> None:
     """Show the report of a version, which one decides, and what sets them apart."""
-    by_version = {model.version: model for model in versions}
+    by_version = {model.version: _Version(model, TrainingReport.from_json(model.report)) for model in versions}
     active = next((model.version for model in versions if model.active), None)
     numbers = list(by_version)
     # What stands in a field keeps its words as long as the field does.
-    pending = sum(bool(model.report.get("pending")) for model in versions)
+    pending = sum(one.report.pending for one in by_version.values())
     version = st.selectbox(
         "Version",
         numbers,
@@ -32,23 +42,24 @@ def show_models(app: App, profile: Profile, versions: Sequence[Model]) -> None:
         format_func=lambda number: _label(by_version[number]),
         key=f"version-{profile.user_id}-{numbers[0]}-{active}-{pending}",
     )
-    model = by_version[version]
-    _activate(app, profile, model, active)
-    report.show_report(model.report, f"{profile.user_id}-{version}")
+    chosen = by_version[version]
+    _activate(app, profile, chosen, active)
+    report.show_report(chosen.report, f"{profile.user_id}-{version}")
     if len(versions) > 1:
         with st.expander("Compare versions"):
-            _compare(versions, model)
-    _download(app, profile, model)
+            _compare(list(by_version.values()), chosen)
+    _download(app, profile, chosen.model)
 
 
-def _activate(app: App, profile: Profile, model: Model, active: int | None) -> None:
+def _activate(app: App, profile: Profile, chosen: _Version, active: int | None) -> None:
+    model = chosen.model
     if model.active:
         st.caption(":material/check_circle: This is the active version.")
         return
     if not app.may_work:
         return
     back = active is not None and model.version < active
-    doubts = _doubts(model)
+    doubts = _doubts(chosen.report)
     if doubts:
         st.markdown(md(":material/warning: {doubts}", doubts=doubts))
         sure = md("Activate version {n} for {name} anyway", n=model.version, name=profile.name)
@@ -71,40 +82,40 @@ def _activate(app: App, profile: Profile, model: Model, active: int | None) -> N
             st.rerun()
 
 
-def _doubts(model: Model) -> str:
+def _doubts(made: TrainingReport) -> str:
     """Return why a version should not decide; empty when nothing speaks against it."""
-    made = model.report
-    if made.get("pending") or made.get("incomplete"):
+    if made.pending or made.incomplete:
         return "This version has not been tested on held-out data, so its accuracy is unknown."
-    if (made.get("verdict") or {}).get("level") == "do not use":
-        return str(made["verdict"]["sentence"])
-    return str((made.get("activation") or {}).get("why") or "")
+    if made.verdict is not None and made.verdict.level == "do not use":
+        return made.verdict.sentence
+    return "" if made.activation is None else made.activation.why
 
 
-def _compare(versions: Sequence[Model], model: Model) -> None:
+def _compare(versions: Sequence[_Version], chosen: _Version) -> None:
     st.dataframe(cells(_row(each) for each in versions), hide_index=True, width="stretch")
-    splits = {(str(each.report.get("split")), str(each.report.get("held_out"))) for each in versions if _scored(each)}
+    splits = {(each.report.split, each.report.held_out) for each in versions if each.report.scored}
     if len(splits) > 1:
         st.caption(
             ":material/info: These versions were tested on different data; small differences are not meaningful. "
             "“Details” compares a version with the previous one on the same windows."
         )
-    others = {each.version: each for each in versions if each.version != model.version and _scored(each)}
-    if not others or not _scored(model):
+    own = chosen.model.version
+    others = {each.model.version: each.report for each in versions if each is not chosen and each.report.scored}
+    if not others or not chosen.report.scored:
         return
     number = st.selectbox(
-        md("Compare version {n}, gesture by gesture, with version", n=model.version),
+        md("Compare version {n}, gesture by gesture, with version", n=own),
         list(others),
         format_func=shown,
-        key=f"beside-{model.version}",
+        key=f"beside-{own}",
     )
-    mine, theirs = model.report.get("per_gesture", {}), others[number].report.get("per_gesture", {})
+    mine, theirs = chosen.report.per_gesture, others[number].per_gesture
     st.dataframe(
         cells(
             {
                 "Gesture": name,
-                f"Recall of {model.version}": report.percent(mine.get(name, {}).get("recall")),
-                f"Recall of {number}": report.percent(theirs.get(name, {}).get("recall")),
+                f"Recall of {own}": report.percent(mine[name].recall if name in mine else None),
+                f"Recall of {number}": report.percent(theirs[name].recall if name in theirs else None),
             }
             for name in dict.fromkeys([*mine, *theirs])
         ),
@@ -113,19 +124,19 @@ def _compare(versions: Sequence[Model], model: Model) -> None:
     )
 
 
-def _row(model: Model) -> dict[str, Any]:
-    made: Mapping[str, Any] = model.report
-    false = made.get("decisions", {}).get("false_activations_per_min")
+def _row(version: _Version) -> dict[str, Any]:
+    model, made = version.model, version.report
+    false = None if made.decisions is None else made.decisions.false_activations_per_min
     return {
         "Version": f"{model.version}{' ●' if model.active else ''}",
         "Created": times.shown(model.created_at),
-        "Verdict": str((made.get("verdict") or {}).get("level", "—")),
+        "Verdict": made.level or "—",
         "Classifier": KINDS.get(str(model.metadata.get("kind")), "—"),
-        "Balanced": report.percent(made.get("balanced_accuracy")),
-        "Accuracy": report.percent(made.get("accuracy")),
-        "Macro F1": report.percent(made.get("macro_f1")),
+        "Balanced": report.percent(made.balanced_accuracy),
+        "Accuracy": report.percent(made.accuracy),
+        "Macro F1": report.percent(made.macro_f1),
         "False activations per min of rest": "—" if false is None else f"{false:.1f}",
-        "Windows": made.get("windows", 0),
+        "Windows": made.windows,
         "KiB": round(model.model_bytes / 1024),
     }
 
@@ -145,15 +156,10 @@ def _download(app: App, profile: Profile, model: Model) -> None:
         download.link(app, "Report (JSON)", file_exports.model_file(profile.user_id, model.version, "json"))
 
 
-def _scored(model: Model) -> bool:
-    return model.report.get("balanced_accuracy") is not None
-
-
-def _label(model: Model) -> str:
-    made = model.report
-    score = "report pending" if made.get("pending") else f"{report.percent(made.get('balanced_accuracy'))} balanced"
-    level = (made.get("verdict") or {}).get("level")
-    score = f"{score}, {level}" if level else score
+def _label(version: _Version) -> str:
+    model, made = version.model, version.report
+    score = "report pending" if made.pending else f"{report.percent(made.balanced_accuracy)} balanced"
+    score = f"{score}, {made.level}" if made.level else score
     return line(
         "{version} · {at} · {score}{active}",
         version=model.version,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import streamlit as st
 
+from semg.signals.training.training_report import (
+    BaselineFigures,
+    CalibrationFigures,
+    Comparison,
+    DecisionFigures,
+    TrainingReport,
+)
 from ui.report_figures import QUIET, confusion_figure, reliability_figure
 from ui.text import Markdown, cells, md, plain
 
@@ -32,98 +36,94 @@ def percent(value: float | None) -> str:
     return "—" if value is None else f"{100 * value:.1f} %"
 
 
-def show_report(report: Mapping[str, Any], key: str) -> None:
+def show_report(report: TrainingReport, key: str) -> None:
     """Show the figures with what they were measured on, and the pictures; without figures, why there are none."""
-    if report.get("pending"):
+    if report.pending:
         st.info("This version is not active yet. It is being tested on held-out data; its report will appear here.")
         return
-    if report.get("incomplete"):
-        st.warning(md("This version has no report: {why}", why=report["incomplete"]))
+    if report.incomplete:
+        st.warning(md("This version has no report: {why}", why=report.incomplete))
         return
     show_verdict(report)
     _metrics(report)
-    if report.get("advice"):
-        st.markdown(md(":material/lightbulb: {advice}", advice=report["advice"]))
+    if report.advice:
+        st.markdown(md(":material/lightbulb: {advice}", advice=report.advice))
     st.caption(_measured_on(report))
-    if report.get("confusion"):
+    if report.confusion:
         st.plotly_chart(confusion_figure(report), width="stretch", key=f"confusion-{key}", config=QUIET)
     with st.expander("Details"):
-        _previous(report.get("previous"))
-        _calibration(report.get("calibration"))
+        _previous(report.previous)
+        _calibration(report.calibration)
         _decisions(report)
         _per_gesture(report)
-        bins = report.get("reliability", {}).get("bins", [])
-        if any(each["windows"] for each in bins):
-            error = report["reliability"].get("calibration_error")
+        found = report.reliability
+        if found is not None and any(each.windows for each in found.bins):
             st.markdown(
                 md(
                     "**Calibration error**: {error} on average. On the dashed line, a confidence of "
                     "80 % is correct 8 times out of 10; larger points represent more windows.",
-                    error=percent(error),
+                    error=percent(found.calibration_error),
                 )
             )
-            st.plotly_chart(reliability_figure(bins), width="stretch", key=f"reliability-{key}", config=QUIET)
+            st.plotly_chart(reliability_figure(found.bins), width="stretch", key=f"reliability-{key}", config=QUIET)
 
 
-def show_verdict(report: Mapping[str, Any]) -> None:
+def show_verdict(report: TrainingReport) -> None:
     """Show whether the version is any good, and why it was not activated where it was not."""
-    verdict = report.get("verdict")
-    if not verdict:
+    verdict, activation = report.verdict, report.activation
+    if verdict is None:
         return
-    draw, icon = _VERDICTS.get(verdict.get("level", ""), _VERDICTS["usable"])
-    level = str(verdict["level"]).capitalize()
-    draw(md("**{level}.** {sentence}", level=level, sentence=verdict["sentence"]), icon=icon)
-    activation = report.get("activation") or {}
-    if not activation.get("activated", True) and activation.get("why") != verdict["sentence"]:
-        st.warning(md("It was not activated. {why}", why=activation.get("why", "")), icon=":material/pause_circle:")
+    draw, icon = _VERDICTS.get(verdict.level, _VERDICTS["usable"])
+    draw(md("**{level}.** {sentence}", level=verdict.level.capitalize(), sentence=verdict.sentence), icon=icon)
+    if activation is not None and not activation.activated and activation.why != verdict.sentence:
+        st.warning(md("It was not activated. {why}", why=activation.why), icon=":material/pause_circle:")
 
 
-def _metrics(report: Mapping[str, Any]) -> None:
-    baseline, n_classes = report.get("baseline", {}), len(report.get("classes", []))
-    guessing = report.get("chance_balanced") or (1 / n_classes if n_classes else None)
+def _metrics(report: TrainingReport) -> None:
+    baseline, n_classes = report.baseline or BaselineFigures(), len(report.classes)
+    guessing = report.chance_balanced or (1 / n_classes if n_classes else None)
     chances = {
         "balanced_accuracy": md(", chance {value}", value=percent(guessing)),
-        "accuracy": md(", always predicting the most frequent gesture: {value}", value=percent(report.get("chance"))),
+        "accuracy": md(", always predicting the most frequent gesture: {value}", value=percent(report.chance)),
     }
     for column, (title, name, text) in zip(st.columns(3), FIGURES, strict=True):
-        column.metric(title, plain(percent(report.get(name))), help=text)
+        column.metric(title, plain(percent(getattr(report, name))), help=text)
         column.caption(
-            md("baseline {value}{chance}", value=percent(baseline.get(name)), chance=chances.get(name, md("")))
+            md("baseline {value}{chance}", value=percent(getattr(baseline, name)), chance=chances.get(name, md("")))
         )
 
 
-def _measured_on(report: Mapping[str, Any]) -> Markdown:
-    split = report.get("split", {}).get("description", "")
-    held_out = ", ".join(map(str, report.get("held_out", [])))
+def _measured_on(report: TrainingReport) -> Markdown:
+    held_out = ", ".join(report.held_out)
     return md(
         "Tested on {windows:,} windows: {split}{held_out}. Baseline: log-covariance + LDA on the same windows. "
         "Trained on {train_windows:,} windows in {train_s:.0f} s, seed {seed}; {kib:.0f} KiB, {us:.0f} µs per window.",
-        windows=report.get("windows", 0),
-        split=split,
+        windows=report.windows,
+        split="" if report.split is None else report.split.description,
         held_out=f" ({held_out})" if held_out else "",
-        train_windows=report.get("train_windows", 0),
-        train_s=report.get("train_s", 0),
-        seed=report.get("seed", 0),
-        kib=report.get("model_bytes", 0) / 1024,
-        us=report.get("us_per_window", 0),
+        train_windows=report.train_windows,
+        train_s=report.train_s,
+        seed=report.seed,
+        kib=report.model_bytes / 1024,
+        us=report.us_per_window,
     )
 
 
-def _previous(previous: Mapping[str, Any] | None) -> None:
+def _previous(before: Comparison | None) -> None:
     """Show how the version before does on the same held-out windows."""
-    if not previous:
+    if before is None:
         return
-    if not previous.get("comparable"):
-        why = previous.get("why", "the reason is unknown")
+    new, old = (None if each is None else each.balanced_accuracy for each in (before.new, before.previous))
+    if new is None or old is None:
+        why = before.why or "the reason is unknown"
         st.markdown(md("**Compared with the previous version**: not possible, {why}.", why=why))
         return
-    new, old = previous["new"]["balanced_accuracy"], previous["previous"]["balanced_accuracy"]
     word = "better" if new > old else "worse" if new < old else "equal"
     st.markdown(
         md(
             "**Compared with the previous version**, on the same {windows:,} windows that neither had seen: {new} "
             "balanced, previously {old} ({word}).",
-            windows=previous["windows"],
+            windows=before.windows,
             new=percent(new),
             old=percent(old),
             word=word,
@@ -131,73 +131,68 @@ def _previous(previous: Mapping[str, Any] | None) -> None:
     )
 
 
-def _calibration(calibration: Mapping[str, Any] | None) -> None:
+def _calibration(calibration: CalibrationFigures | None) -> None:
     """Show what calibrating changed."""
-    if not calibration or "before" not in calibration or "after" not in calibration:
+    if calibration is None or calibration.before is None or calibration.after is None:
         return
     st.markdown(
         md(
             "**Calibration**: {before} balanced before, {after} after, on {windows:,} windows.",
-            before=percent(calibration["before"].get("balanced_accuracy")),
-            after=percent(calibration["after"].get("balanced_accuracy")),
-            windows=calibration.get("windows", 0),
+            before=percent(calibration.before.balanced_accuracy),
+            after=percent(calibration.after.balanced_accuracy),
+            windows=calibration.windows,
         )
     )
 
 
-def _decisions(report: Mapping[str, Any]) -> None:
+def _decisions(report: TrainingReport) -> None:
     """Show what voting and rejection make of the windows, and which rejection keeps rest quiet."""
-    decided = report.get("decisions")
-    if not decided:
+    decided, point = report.decisions, report.operating_point
+    if decided is None:
         return
-    false = decided.get("false_activations_per_min")
+    false = decided.false_activations_per_min
     st.markdown(
         md(
             "**Decisions** (vote of {vote_n}, minimum confidence {least}{hysteresis}): {right} correct, {unsure} unsure"
             "{false}.",
-            vote_n=decided["vote_n"],
-            least=percent(decided["min_confidence"]),
+            vote_n=decided.vote_n,
+            least=percent(decided.min_confidence),
             hysteresis=_hysteresis(decided),
-            right=percent(decided.get("accuracy")),
-            unsure=percent(decided.get("rejected")),
+            right=percent(decided.accuracy),
+            unsure=percent(decided.rejected),
             false="" if false is None else f", {false:.1f} false activations per minute of rest",
         )
     )
-    point = report.get("operating_point")
-    settings = ("vote_n", "min_confidence", "hysteresis")
-    if point and any(point.get(name) != decided.get(name) for name in settings):
+    if point is not None and _settings(point) != _settings(decided):
         st.markdown(
             md(
                 "For a quiet rest: a vote of {vote_n}, a minimum confidence of {least}{hysteresis} (on the Live page, "
                 "*Use these*) gives {false:.1f} false activations per minute, {unsure} unsure.",
-                vote_n=point["vote_n"],
-                least=percent(point["min_confidence"]),
+                vote_n=point.vote_n,
+                least=percent(point.min_confidence),
                 hysteresis=_hysteresis(point),
-                false=point["false_activations_per_min"],
-                unsure=percent(point.get("rejected")),
+                false=point.false_activations_per_min or 0.0,
+                unsure=percent(point.rejected),
             )
         )
 
 
-def _hysteresis(figures: Mapping[str, Any]) -> str:
+def _settings(figures: DecisionFigures) -> tuple[float | None, ...]:
+    return figures.vote_n, figures.min_confidence, figures.hysteresis
+
+
+def _hysteresis(figures: DecisionFigures) -> str:
     """Return the words for it; reports from before there was one have none."""
-    return f", hysteresis {percent(figures['hysteresis'])}" if "hysteresis" in figures else ""
+    return "" if figures.hysteresis is None else f", hysteresis {percent(figures.hysteresis)}"
 
 
-def _per_gesture(report: Mapping[str, Any]) -> None:
-    found = report.get("per_gesture")
-    if found:
+def _per_gesture(report: TrainingReport) -> None:
+    if report.per_gesture:
         st.dataframe(
-            cells({"Gesture": name, **gesture_row(each)} for name, each in found.items()),
+            cells(
+                {"Gesture": name, "Recall": percent(each.recall), "Windows": each.n}
+                for name, each in report.per_gesture.items()
+            ),
             hide_index=True,
             width="stretch",
         )
-
-
-def gesture_row(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a gesture's figures as columns of a table."""
-    row: dict[str, Any] = {"Recall": percent(figures.get("recall"))}
-    for title, name in (("Precision", "precision"), ("F1", "f1")):
-        if name in figures:
-            row[title] = percent(figures[name])
-    return row | {"Windows": figures.get("n", 0)}

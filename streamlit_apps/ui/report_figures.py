@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
 from semg.signals.training.progress import EpochPoint
+from semg.signals.training.training_report import ReliabilityBin, TrainingReport
 from ui import palette
 from ui.text import chart
 
@@ -29,7 +29,8 @@ def epoch_figure(points: Sequence[EpochPoint]) -> go.Figure:
             mode="lines+markers" if last else "lines",
             name=chart(what),
             line={"width": 3 if last else 1.2, "color": palette.CHANNELS[index % len(palette.CHANNELS)]},
-            hovertemplate="%{fullData.name}: epoch %{x}, loss %{y:.3f}<extra></extra>",
+            customdata=[_held_out_error(point) for point in mine],
+            hovertemplate="%{fullData.name}: epoch %{x}, loss %{y:.3f}%{customdata}<extra></extra>",
         )
     figure.update_layout(
         height=230,
@@ -42,9 +43,13 @@ def epoch_figure(points: Sequence[EpochPoint]) -> go.Figure:
     return figure
 
 
-def confusion_figure(report: Mapping[str, Any]) -> go.Figure:
+def _held_out_error(point: EpochPoint) -> str:
+    return "" if point.held_out_error is None else f", wrong in {100 * point.held_out_error:.1f} % of what was left out"
+
+
+def confusion_figure(report: TrainingReport) -> go.Figure:
     """Return the confusion matrix as a heat map: rows are what was performed, columns what was recognised."""
-    classes, counts = [chart(name) for name in report["classes"]], report["confusion"]
+    classes, counts = [chart(name) for name in report.classes], report.confusion
     shares = [[n / max(1, sum(row)) for n in row] for row in counts]
     texts = [
         [f"{100 * share:.0f} %" if n else "" for share, n in zip(s, row, strict=True)]
@@ -77,21 +82,21 @@ def confusion_figure(report: Mapping[str, Any]) -> go.Figure:
     return figure
 
 
-def reliability_figure(bins: Sequence[Mapping[str, Any]]) -> go.Figure:
+def reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
     """Return how often predictions of each confidence were right; on the diagonal, confidence means what it says."""
-    used = [each for each in bins if each["windows"]]
-    most = max((each["windows"] for each in used), default=1)
+    used = [each for each in bins if each.windows]
+    most = max((each.windows for each in used), default=1)
     figure = go.Figure()
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": "#8896a1", "dash": "dash", "width": 1}, hoverinfo="skip"
     )
     figure.add_scatter(
-        x=[each["confidence"] for each in used],
-        y=[each["accuracy"] for each in used],
+        x=[each.confidence for each in used],
+        y=[each.accuracy for each in used],
         mode="lines+markers",
         line={"color": palette.CHANNELS[0], "width": 2},
-        marker={"size": [7 + 15 * (each["windows"] / most) ** 0.5 for each in used]},
-        customdata=[each["windows"] for each in used],
+        marker={"size": [7 + 15 * (each.windows / most) ** 0.5 for each in used]},
+        customdata=[each.windows for each in used],
         hovertemplate="confidence %{x:.0%}: correct in %{y:.0%} of %{customdata} windows<extra></extra>",
     )
     figure.update_layout(

@@ -122,14 +122,14 @@ def _measure(
     if "across" in parts:
         result = train(learned, "cnn", seed=seed)
         following = tried(result.classifier, person.test)
-        following["reported"] = 100 * result.report["accuracy"]
+        following["reported"] = 100 * (result.report.accuracy or 0.0)
         note("1+2 -> 3: cnn, following", following)
         note("1+2 -> 3: cnn as stored", tried(result.classifier, person.test, adapt=False))
         note("1+2 -> 3: logcov_lda", tried(fit(learned, "logcov_lda"), person.test))
         note("1+2 -> 3: td_lda", tried(fit(learned, "td_lda"), person.test))
         if timed:
             shown = ", ".join(f"{name} {us:.0f}" for name, us in times_us(result.classifier, person.test).items())
-            print(f"{'':<10}microseconds a window: {shown}; training {result.report['train_s']:.0f} s until active")
+            print(f"{'':<10}microseconds a window: {shown}; training {result.report.train_s:.0f} s until active")
     if "calibrated" in parts or "turns" in parts:
         adapted = fit(learned, "cnn", seed=seed, calibration=person.calibration)
         as_worn = tried(adapted, person.test)

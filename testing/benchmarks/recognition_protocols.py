@@ -88,12 +88,12 @@ def tried(classifier: Classifier, test: LabelledSamples, *, adapt: bool = True) 
     """
     data = make_windows([test], classifier.channels, classifier.conditioning, classifier.window)
     probabilities = follow(classifier, data) if adapt else classifier.predict_proba(data.windows)
-    found = figures(classifier.classes, data, probabilities)
+    found = figures(classifier.classes, data, probabilities).as_json()
     truth = np.searchsorted(np.array(classifier.classes), data.labels).astype(np.int64)
     values = {name: 100 * found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
     values |= {f"trimmed_{name}": 100 * found["trimmed"][name] for name in ("accuracy", "macro_f1")}
     return values | {
-        "calibration_error": 100 * reliability(truth, probabilities)["calibration_error"],
+        "calibration_error": 100 * (reliability(truth, probabilities).calibration_error or 0.0),
         "windows": float(found["windows"]),
         "chance": 100 * found["chance"],
     }

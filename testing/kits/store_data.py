@@ -81,7 +81,7 @@ def fill(tx: Transaction, name: str) -> Filled:
     execute(tx, "INSERT INTO erased_spans (user_id, started_at, ended_at) VALUES (%s, now(), now())", (user_id,))
     insert_block(tx, user_id, T0 + timedelta(seconds=1), 100)
     insert_block(tx, user_id, T0 + timedelta(seconds=1), 60, imported)
-    key = summaries.SummaryKey(user_id, imported, 2, 200.0)
+    key = summaries.SummaryKey(user_id=user_id, session_id=imported, n_channels=2, rate_hz=200.0)
     summaries.save_summary(tx, key, summaries.list_minutes(tx, key, T0, T0 + summaries.MINUTE)[0], b"summary")
     job_id = jobs.insert_job(tx, user_id, [captured, imported], "cnn", {"seed": 1})
     _, version = models.insert_model(tx, user_id, job_id, b"weights", {"classes": ["fist"]}, {"accuracy": 0.9}, 1000)

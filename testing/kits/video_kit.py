@@ -77,11 +77,11 @@ def simulated_log(
     report_clock_us = browser_us(report_us)
     waited_us = generator.exponential(delay_us, len(report_us)) if delay_us else np.zeros(len(report_us))
     log = FrameLog(
-        media_of(browser_us(true_us)),
-        arrival_us.astype(np.int64),
-        media_of(report_clock_us),
-        report_clock_us.astype(np.int64),
-        (report_us + waited_us).astype(np.int64),
+        media=media_of(browser_us(true_us)),
+        arrival_us=arrival_us.astype(np.int64),
+        report_media=media_of(report_clock_us),
+        report_clock_us=report_clock_us.astype(np.int64),
+        report_arrival_us=(report_us + waited_us).astype(np.int64),
     )
     return log, true_us
 

@@ -218,7 +218,7 @@ class Datagrams:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoardStreamStates:
     """State of a board's stream of which only the next datagram is expected."""
 

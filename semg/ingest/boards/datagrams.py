@@ -325,7 +325,15 @@ class Boards:
         channels = self._devices[stream.user_id].n_channels
         self._columns.clocks.put(board.index, clock)
         self._columns.put(
-            board.index, BoardStreamStates(stream.user_id, board.history.boot_id, number, channels, segment_id, last_us)
+            board.index,
+            BoardStreamStates(
+                user_id=stream.user_id,
+                boot_id=board.history.boot_id,
+                next_sequence=number,
+                channels=channels,
+                segment_id=segment_id,
+                last_us=last_us,
+            ),
         )
 
     def _pull(self, board: _Board) -> None:

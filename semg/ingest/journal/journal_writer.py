@@ -52,7 +52,7 @@ class _Entry:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """What a transaction did: samples and rows written; samples of erased profiles and messages skipped.
 
@@ -206,7 +206,14 @@ class JournalWriter:
             last = max(saved, entries[-1].sequence)
             blocks_store.save_progress(tx, *key, last)
         erased = decoded.n_samples - kept.n_samples
-        return Stored(last, kept.n_samples, n_rows, erased, len(entries) - len(fresh), damaged)
+        return Stored(
+            sequence=last,
+            samples=kept.n_samples,
+            rows=n_rows,
+            erased=erased,
+            replayed=len(entries) - len(fresh),
+            damaged=damaged,
+        )
 
     def _read_progress(self, created_at: datetime) -> int:
         with self._pool.transaction() as tx:

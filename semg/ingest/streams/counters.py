@@ -28,7 +28,7 @@ class StreamCounts:
         self._totals.dropped[reason] += n
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Counters:
     """Totals since the start. ``missing`` counts at the moment of a gap; ``late`` samples may have filled some."""
 

@@ -34,7 +34,7 @@ processed in each batch."""
 _LIMIT_US = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
     """Result of a batch of datagrams, as columns.
 
@@ -68,7 +68,7 @@ class BatchResult:
     lead_off: NDArray[np.uint16] | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Source:
     """One sender, as shown on the test bench.
 
@@ -132,7 +132,7 @@ class Sources:
                     if refused[index] == datagrams[index] > REFUSED_LOOKED_AT and len(self._limited) < MAX_SOURCES:
                         self._limited[sender] = now_us + _LIMIT_US
                     continue
-                source = self._by_sender[sender] = _Source(readable(batch.addresses[newest]))
+                source = self._by_sender[sender] = _Source(address=readable(batch.addresses[newest]))
             source.samples += samples[index]
             source.seen_us = now_us
             source.state = DROP_CODES[result.codes[newest]]

@@ -30,7 +30,7 @@ _HISTORY_US = 2 * RECENT_US
 """How long after their arrival accepted samples can be looked up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Samples of many profiles in order of arrival, as columns.
 

@@ -23,7 +23,7 @@ FEW = 6
 """Up to this many datagrams are parsed faster one by one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextSamples:
     """The *m* samples of a batch of *n* text datagrams.
 
@@ -91,7 +91,15 @@ def decode_batch(batch: DatagramBatch) -> TextSamples:
         is_value[at] = is_value[at + 1] = False
         values = numbers[is_value].astype(np.float32)
         one_each = np.ones(n, np.int64)
-        return TextSamples(numbers[at], counts - 2, one_each, numbers[at + 1], one_each - 1, values, {})
+        return TextSamples(
+            user_ids=numbers[at],
+            widths=counts - 2,
+            counts=one_each,
+            device_ms=numbers[at + 1],
+            ordinals=one_each - 1,
+            values=values,
+            refused={},
+        )
     return _decode_mixed(batch, plain[good], numbers, at[good], counts[good])
 
 
@@ -133,7 +141,15 @@ def _decode_mixed(
         device_ms[first : first + len(samples)] = [sample.device_ms for sample in samples]
         ordinals[first : first + len(samples)] = _ordinals(samples)
         values[ends[index] - n_values[index] : ends[index]] = [value for one in samples for value in one.values]
-    return TextSamples(user_ids, widths, n_samples, device_ms, ordinals, values, refused)
+    return TextSamples(
+        user_ids=user_ids,
+        widths=widths,
+        counts=n_samples,
+        device_ms=device_ms,
+        ordinals=ordinals,
+        values=values,
+        refused=refused,
+    )
 
 
 def _ordinals(samples: tuple[SampleV1, ...]) -> list[int]:

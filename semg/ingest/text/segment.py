@@ -54,7 +54,7 @@ class Arrival(NamedTuple):
         return self.stamp_us, self.values, self.ordinal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BootState:
     """State of a stream: the boot, its newest sample, its clock."""
 

@@ -127,7 +127,11 @@ class TextStream:
         if not segment.times.is_plain or segment.times.in_packets:
             return None
         return BootState(
-            segment.segment_id, segment.epoch, segment.newest_us, segment.newest_received_us, segment.clock
+            segment_id=segment.segment_id,
+            epoch=segment.epoch,
+            newest_us=segment.newest_us,
+            newest_received_us=segment.newest_received_us,
+            clock=segment.clock,
         )
 
     def resume(self, newest_us: int, newest_received_us: int, recent: Recent) -> None:

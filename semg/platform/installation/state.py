@@ -15,7 +15,7 @@ Phase = Literal["starting", "running", "stopping", "failed"]
 UnitState = Literal["launching", "starting", "ready", "unready", "waiting", "stopped"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnitStatus:
     """One service (or embedded server) as the supervisor sees it.
 

@@ -59,7 +59,7 @@ HARDENED = {
 AWAY = "The service does not answer at the moment. Try again in a few seconds."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """Timeouts of a client, in seconds.
 

@@ -27,7 +27,7 @@ ROOT_HOME = Path("/var/lib/semg")
 """Where binaries and data go when root starts them and PostgreSQL's account cannot reach the project's folder."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresServer:
     """A running embedded server and how to reach it."""
 
@@ -159,7 +159,15 @@ def start(
     command = [str(folder / "postgres"), "-D", str(data)]
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
-    server = PostgresServer(_spawn(command, log, environment), port, user, password, database, data, log)
+    server = PostgresServer(
+        process=_spawn(command, log, environment),
+        port=port,
+        user=user,
+        password=password,
+        database=database,
+        data=data,
+        log=log,
+    )
     try:
         embedded.wait_until(lambda: _answers(server), server.process, "PostgreSQL", log)
         missing = _find_missing(server, service)

@@ -13,7 +13,7 @@ from semg.domain import Block
 GAP_PERIODS = 1.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecimatedSignal:
     """A decimated signal, ready to be plotted as lines.
 
@@ -72,7 +72,9 @@ def decimate(
     else:
         shown_us, shown = times, samples
     shown_us, shown = broken(shown_us, shown, gaps)
-    return DecimatedSignal(shown_us, shown, gaps, rms, low, high, len(times))
+    return DecimatedSignal(
+        server_us=shown_us, values=shown, gaps=gaps, rms=rms, low=low, high=high, n_samples=len(times)
+    )
 
 
 def _columns(

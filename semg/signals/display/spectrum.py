@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 PIECE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spectrum:
     """Power densities of several channels.
 
@@ -59,4 +59,4 @@ def spectrum(runs: Sequence[NDArray[np.float32]], rate_hz: float) -> Spectrum | 
     density = np.average([density[1:] for _, density in found], axis=0, weights=n_pieces)
     share = np.cumsum(density, axis=0)
     middle = np.argmax(share >= 0.5 * share[-1:], axis=0)
-    return Spectrum(frequency_hz, density, frequency_hz[middle], sum(n_pieces))
+    return Spectrum(frequency_hz=frequency_hz, density=density, median_hz=frequency_hz[middle], n_pieces=sum(n_pieces))

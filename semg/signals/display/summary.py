@@ -133,7 +133,13 @@ def draw(summary: Summary, since_us: int, until_us: int, n_columns: int) -> Deci
     middle = count @ mean / n
     rms = np.sqrt(count @ (summary.variance[inside] + (mean - middle) ** 2) / n)
     return DecimatedSignal(
-        shown_us, shown, gaps, rms, low.min(axis=0).astype(np.float64), high.max(axis=0).astype(np.float64), int(n)
+        server_us=shown_us,
+        values=shown,
+        gaps=gaps,
+        rms=rms,
+        low=low.min(axis=0).astype(np.float64),
+        high=high.max(axis=0).astype(np.float64),
+        n_samples=int(n),
     )
 
 

@@ -26,7 +26,7 @@ Weights = tuple[NDArray[np.floating], NDArray[np.floating]]
 """Of a linear step: ``(inputs, outputs)`` and the intercept ``(outputs,)``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """A classifier with its weights arranged for batched passes.
 
@@ -81,14 +81,14 @@ def prepare(classifier: Classifier) -> Member:
     envelope = classifier.conditioning.sensor == "envelope"
     batch_key = (classifier.kind, spectral, shape, envelope, layers, len(arrays["mix"]), n_dense, "centre" in arrays)
     return Member(
-        classifier,
-        batch_key,
-        np.concatenate(chunks, dtype=np.float32),
-        tuple(arrays[f"conv{layer}_weight"] for layer in range(len(layers))),
-        ((arrays["lda_coef"].T.astype(np.float64), arrays["lda_intercept"].astype(np.float64)),),
-        dense,
-        ((arrays["head_weight"].T, arrays["head_bias"]),) if layers else (),
-        arrays.get("centre"),
+        classifier=classifier,
+        batch_key=batch_key,
+        small=np.concatenate(chunks, dtype=np.float32),
+        convolutions=tuple(arrays[f"conv{layer}_weight"] for layer in range(len(layers))),
+        linear=((arrays["lda_coef"].T.astype(np.float64), arrays["lda_intercept"].astype(np.float64)),),
+        dense=dense,
+        head=((arrays["head_weight"].T, arrays["head_bias"]),) if layers else (),
+        centre=arrays.get("centre"),
     )
 
 

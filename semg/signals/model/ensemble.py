@@ -12,7 +12,7 @@ from semg.signals.model.forward import log_softmax
 INVERSE_TEMPERATURES = tuple(float(x) for x in np.geomspace(0.15, 2.4, 33))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnsembleWeights:
     """Weights of the convolutional and the dense branch in the mean of log-probabilities, and its calibration.
 

@@ -25,7 +25,7 @@ MIN_SHRINKAGE = 0.01
 REST_QUANTILE = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Aligned:
     """Windows of several sessions, aligned as if recorded with one placement of the band.
 
@@ -137,15 +137,15 @@ def align(
     gain = np.exp(np.log(np.maximum(gains, 1e-12))[last].reshape(-1, n_channels).mean(axis=0)) * moves
     centre = effects[last].reshape(-1, effects.shape[1]).mean(axis=0)
     return Aligned(
-        held,
-        features,
-        offsets[last].reshape(-1, n_channels).mean(axis=0).astype(np.float32),
-        gain.astype(np.float32),
-        centre.astype(np.float32),
-        tuple(rotations),
-        model,
-        common_gain,
-        rotation_centre,
+        scaled=held,
+        features=features,
+        offset=offsets[last].reshape(-1, n_channels).mean(axis=0).astype(np.float32),
+        gain=gain.astype(np.float32),
+        centre=centre.astype(np.float32),
+        rotations=tuple(rotations),
+        rotation_model=model,
+        rotation_gain=common_gain,
+        rotation_centre=rotation_centre,
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from semg.domain import REST, DecisionSpec
 from semg.signals.dataset import WindowSet
 from semg.signals.model.decisions import BatchVoter
+from semg.signals.training.training_report import DecisionFigures, Reliability, ReliabilityBin
 
 BINS = 10
 MIN_CONFIDENCES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -22,14 +22,8 @@ MIN_RECOGNISED = 0.5
 """Minimum recall of a useful operating point."""
 
 
-def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """Return the calibration of confidences: accuracy in each of ten confidence bins, JSON-serialisable.
-
-    Returns
-    -------
-    ``bins`` (``low``, ``high``, ``windows``, ``confidence``, ``accuracy``; the last two None without windows),
-    ``calibration_error`` (mean distance of confidence and accuracy, weighed by windows), ``mean_confidence``.
-    """
+def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Reliability:
+    """Return the calibration of confidences: accuracy in each of ten confidence bins."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == truth
     bin_index = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -39,19 +33,19 @@ def reliability(truth: NDArray[np.int64], probabilities: NDArray[np.float32]) ->
         n = int(mine.sum())
         error += abs(float(confidence[mine].sum()) - float(right[mine].sum()))
         bins.append(
-            {
-                "low": number / BINS,
-                "high": (number + 1) / BINS,
-                "windows": n,
-                "confidence": round(float(confidence[mine].mean()), 6) if n else None,
-                "accuracy": round(float(right[mine].mean()), 6) if n else None,
-            }
+            ReliabilityBin(
+                low=number / BINS,
+                high=(number + 1) / BINS,
+                windows=n,
+                confidence=round(float(confidence[mine].mean()), 6) if n else None,
+                accuracy=round(float(right[mine].mean()), 6) if n else None,
+            )
         )
-    return {
-        "bins": bins,
-        "calibration_error": round(error / max(1, len(truth)), 6),
-        "mean_confidence": round(float(confidence.mean()), 6) if len(truth) else None,
-    }
+    return Reliability(
+        bins=tuple(bins),
+        calibration_error=round(error / max(1, len(truth)), 6),
+        mean_confidence=round(float(confidence.mean()), 6) if len(truth) else None,
+    )
 
 
 def decide_all(
@@ -84,16 +78,8 @@ def decision_figures(
     probabilities: NDArray[np.float32],
     spec: DecisionSpec,
     hop_ms: float,
-) -> dict[str, Any]:
-    """Return the scores of decisions, JSON-serialisable; the vote restarts with every stretch.
-
-    Returns
-    -------
-    ``vote_n``, ``min_confidence``, ``hysteresis``; ``accuracy`` of the accepted decisions, ``rejected`` and
-    ``recognised`` (mean over the gestures that occur, rest included, of the share of windows whose decision is right; a
-    rejected one is not), fractions of 1; ``false_activations_per_min``: how often per minute of rest a decision for
-    another gesture begins, None without rest among the held-out windows or the classes.
-    """
+) -> DecisionFigures:
+    """Return the scores of decisions; the vote restarts with every stretch."""
     index = {name: i for i, name in enumerate(classes)}
     truth = np.array([index[name] for name in data.labels.tolist()], np.int64)
     decided, first = decide_all(data, probabilities, spec)
@@ -103,15 +89,15 @@ def decision_figures(
     of_rest = truth == index.get(REST, -1)
     begins = of_rest & (decided >= 0) & (decided != truth) & (decided != before)
     minutes = int(of_rest.sum()) * hop_ms / 60_000
-    return {
-        "vote_n": spec.vote_n,
-        "min_confidence": spec.min_confidence,
-        "hysteresis": spec.hysteresis,
-        "accuracy": round(int(right.sum()) / (n - rejected), 6) if n > rejected else None,
-        "rejected": round(rejected / n, 6) if n else None,
-        "recognised": round(float(np.mean([right[truth == k].mean() for k in np.unique(truth)])), 6) if n else None,
-        "false_activations_per_min": round(int(begins.sum()) / minutes, 3) if minutes > 0 else None,
-    }
+    return DecisionFigures(
+        vote_n=spec.vote_n,
+        min_confidence=spec.min_confidence,
+        hysteresis=spec.hysteresis,
+        accuracy=round(int(right.sum()) / (n - rejected), 6) if n > rejected else None,
+        rejected=round(rejected / n, 6) if n else None,
+        recognised=round(float(np.mean([right[truth == k].mean() for k in np.unique(truth)])), 6) if n else None,
+        false_activations_per_min=round(int(begins.sum()) / minutes, 3) if minutes > 0 else None,
+    )
 
 
 def operating_points(
@@ -121,21 +107,21 @@ def operating_points(
     spec: DecisionSpec,
     hop_ms: float,
     false_per_min: float,
-) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+) -> tuple[tuple[DecisionFigures, ...], DecisionFigures | None]:
     """Return ``decision_figures`` for several votes, thresholds and hystereses, and the best of them for a target.
 
     See ``choose_operating_point``.
     """
-    points = [
+    points = tuple(
         decision_figures(classes, data, probabilities, DecisionSpec(vote_n, threshold, hysteresis), hop_ms)
         for vote_n in sorted({spec.vote_n, *VOTES})
         for hysteresis in sorted({spec.hysteresis, *HYSTERESES})
         for threshold in MIN_CONFIDENCES
-    ]
+    )
     return points, choose_operating_point(points, false_per_min)
 
 
-def choose_operating_point(points: Sequence[Mapping[str, Any]], false_per_min: float) -> dict[str, Any] | None:
+def choose_operating_point(points: Sequence[DecisionFigures], false_per_min: float) -> DecisionFigures | None:
     """Return the point with the highest recall among those within the target of false activations per minute of rest.
 
     A tie goes to fewer votes, hence the fastest. None without rest, or when no point meets the target and recognises at
@@ -144,10 +130,10 @@ def choose_operating_point(points: Sequence[Mapping[str, Any]], false_per_min: f
     kept = [
         point
         for point in points
-        if point["false_activations_per_min"] is not None
-        and point["false_activations_per_min"] <= false_per_min
-        and (point["recognised"] or 0.0) >= MIN_RECOGNISED
+        if point.false_activations_per_min is not None
+        and point.false_activations_per_min <= false_per_min
+        and (point.recognised or 0.0) >= MIN_RECOGNISED
     ]
     if not kept:
         return None
-    return dict(max(kept, key=lambda point: (point["recognised"] or 0.0, -point["vote_n"])))
+    return max(kept, key=lambda point: (point.recognised or 0.0, -point.vote_n))

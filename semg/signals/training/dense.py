@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 HIDDEN = (128, 64)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DenseOptions:
     """How the dense branch is trained; ``noise`` is in standard deviations of each feature."""
 

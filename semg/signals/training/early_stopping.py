@@ -36,6 +36,11 @@ class EarlyStopping:
         self.wrong.append(float(np.mean([wrong[self._y == k].mean() for k in np.unique(self._y)])))
 
     @property
+    def last_error(self) -> float | None:
+        """How often the last epoch's network was wrong; None when there is nothing to judge it by."""
+        return self.wrong[-1] if self.wrong and len(self._y) else None
+
+    @property
     def last_epoch(self) -> int | None:
         """The epoch after which another training should end; None for the last one."""
         if not self.wrong:

@@ -28,7 +28,7 @@ class TrainingStopped(TrainingError):
     """The training was stopped on request."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkOptions:
     """How the convolutional branch is trained.
 
@@ -203,10 +203,10 @@ def fit_network(
                 optimiser.step()
                 schedule.step()
                 total += float(loss.detach()) * n
-            on_epoch(epoch, total / per_epoch)
             if update is not None:
                 update(export(network.eval()))
                 network.train()
+            on_epoch(epoch, total / per_epoch)
             if epoch == options.last_epoch:
                 break
         network.eval()

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semg.signals.training.training_report import GestureFigures
+
 TRIM_MS = 750.0
 """Windows that start sooner after a stretch's edge are left out of trimmed figures: the hand lags the label."""
 
@@ -19,7 +21,7 @@ def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], n_classes: in
     return flat.reshape(n_classes, n_classes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
     """Figures of one evaluation; NaN where there is nothing to count.
 
@@ -42,10 +44,10 @@ class Scores:
     counts: tuple[int, ...]
     confusion: NDArray[np.int64]
 
-    def per_gesture(self, classes: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
-        """Return ``{gesture: {recall, n}}``; the recall of a gesture without windows is None."""
+    def per_gesture(self, classes: Sequence[str]) -> dict[str, GestureFigures]:
+        """Return the figures of each gesture; the recall of one without windows is None."""
         return {
-            name: {"recall": None if n == 0 else round(recall, 6), "n": n}
+            name: GestureFigures(recall=None if n == 0 else round(recall, 6), n=n)
             for name, recall, n in zip(classes, self.recall, self.counts, strict=True)
         }
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkShape:
     """Sizes of the network; ``layers`` are (outputs, width in samples, stride)."""
 
@@ -32,7 +32,7 @@ def network_shape(n_channels: int, window_samples: int, n_classes: int, rate_hz:
         width = min(width, length)
         length = (length - width) // stride + 1
         layers.append((outputs, width, stride))
-    return NetworkShape(n_channels, window_samples, n_classes, tuple(layers))
+    return NetworkShape(n_channels=n_channels, window_samples=window_samples, n_classes=n_classes, layers=tuple(layers))
 
 
 class Network(nn.Module):

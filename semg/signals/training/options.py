@@ -27,7 +27,7 @@ _WINDOW, _DECISION = WindowSpec(rate_hz=1.0), DecisionSpec()
 """Defaults stand in ``semg.domain`` alone. What decides live is the profile's own spec; these are its first values."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions:
     """Options of a classifier's training and decisions.
 

@@ -1,33 +1,74 @@
-"""Format the log line of an epoch's result, and parse such lines into a learning curve."""
+"""The progress of a training while it runs: its percentage, and each epoch of its networks."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import isfinite, nan
+from typing import Any
 
-_EPOCH = re.compile(r"^(?:\S+Z )?(?P<what>.*): epoch (?P<epoch>\d+) of (?P<epochs>\d+), loss (?P<loss>[\d.]+)$")
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochPoint:
-    """The mean loss of one epoch of one network; ``what`` says which network of the training it is."""
+    """One epoch of one network.
+
+    Attributes
+    ----------
+    what
+        Which network of the training it is.
+    epoch, epochs
+        Its number from 1, and of how many.
+    loss
+        Mean over the epoch; NaN of a network that diverged, null in JSON.
+    held_out_error
+        Part of the windows left out that were named wrongly after it, all gestures counting alike; None of a network
+        that learns from all windows.
+    """
 
     what: str
     epoch: int
     epochs: int
     loss: float
+    held_out_error: float | None = None
+
+    @staticmethod
+    def from_json(stored: Mapping[str, Any]) -> EpochPoint:
+        """Return the point of a JSON object."""
+        return EpochPoint(
+            what=stored["what"],
+            epoch=stored["epoch"],
+            epochs=stored["epochs"],
+            loss=nan if stored["loss"] is None else stored["loss"],
+            held_out_error=stored.get("held_out_error"),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the point as JSON-ready values."""
+        return asdict(self) | {"loss": self.loss if isfinite(self.loss) else None}
+
+    def as_line(self) -> str:
+        """Return what the log says of it."""
+        return f"{self.what}: epoch {self.epoch} of {self.epochs}, loss {self.loss:.3f}"
 
 
-def epoch_line(point: EpochPoint) -> str:
-    """Return the log line of an epoch."""
-    return f"{point.what}: epoch {point.epoch} of {point.epochs}, loss {point.loss:.3f}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingProgress:
+    """How far a training is.
 
+    Attributes
+    ----------
+    percent
+        Of the whole training.
+    epoch, epochs
+        Of the current network.
+    line
+        For the log.
+    point
+        The epoch that has ended; None for any other line.
+    """
 
-def read_epochs(log: str) -> list[EpochPoint]:
-    """Return the epochs in a job's log, in order; other lines are skipped."""
-    found = (_EPOCH.match(line) for line in log.splitlines())
-    return [
-        EpochPoint(each["what"], int(each["epoch"]), int(each["epochs"]), float(each["loss"]))
-        for each in found
-        if each is not None
-    ]
+    percent: float
+    epoch: int
+    epochs: int
+    line: str
+    point: EpochPoint | None = None

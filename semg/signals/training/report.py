@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +11,13 @@ from numpy.typing import NDArray
 from semg.signals.dataset import WindowSet
 from semg.signals.model.classifier import Classifier
 from semg.signals.training.metrics import score, score_trimmed
+from semg.signals.training.training_report import FIGURES, TrainingReport
 
 TIMED_WINDOWS = 200
 
 
-def figures(classes: Sequence[str], data: WindowSet, probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """Return the figures of predictions on held-out windows, JSON-serialisable, at window level.
-
-    Returns
-    -------
-    ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``trimmed`` (``accuracy``, ``macro_f1`` without the windows
-    that start less than 750 ms into their stretch), ``per_gesture``, ``confusion`` (rows true, columns predicted),
-    ``classes``, ``windows``, ``trials`` (stretches that the windows are of), ``chance`` (accuracy of always naming the
-    most frequent gesture), ``chance_balanced`` (balanced accuracy of guessing); figures without windows are None.
+def figures(classes: Sequence[str], data: WindowSet, probabilities: NDArray[np.float32]) -> TrainingReport:
+    """Return a report of nothing but the figures of predictions on held-out windows; None where there are no windows.
 
     Raises
     ------
@@ -39,22 +32,28 @@ def figures(classes: Sequence[str], data: WindowSet, probabilities: NDArray[np.f
     predicted = probabilities.argmax(axis=1)
     scores = score(truth, predicted, len(classes))
     trimmed = score_trimmed(truth, predicted, data.into_stretch_ms, len(classes))
-    return {
-        "accuracy": _number(scores.accuracy),
-        "balanced_accuracy": _number(scores.balanced_accuracy),
-        "macro_f1": _number(scores.macro_f1),
-        "trimmed": {"accuracy": _number(trimmed.accuracy), "macro_f1": _number(trimmed.macro_f1)},
-        "per_gesture": scores.per_gesture(classes),
-        "confusion": scores.confusion.tolist(),
-        "classes": list(classes),
-        "windows": scores.n,
-        "chance": _number(scores.chance),
-        "chance_balanced": round(1 / max(1, len(classes)), 6),
-        "trials": len(np.unique(np.stack([data.session_index, data.stretch], axis=1), axis=0)),
-    }
+    return TrainingReport(
+        accuracy=_number(scores.accuracy),
+        balanced_accuracy=_number(scores.balanced_accuracy),
+        macro_f1=_number(scores.macro_f1),
+        trimmed={"accuracy": _number(trimmed.accuracy), "macro_f1": _number(trimmed.macro_f1)},
+        per_gesture=scores.per_gesture(classes),
+        confusion=as_rows(scores.confusion),
+        classes=tuple(classes),
+        windows=scores.n,
+        chance=_number(scores.chance),
+        chance_balanced=round(1 / max(1, len(classes)), 6),
+        trials=len(np.unique(np.stack([data.session_index, data.stretch], axis=1), axis=0)),
+        written=FIGURES,
+    )
 
 
-def evaluate(classifier: Classifier, data: WindowSet) -> dict[str, Any]:
+def as_rows(confusion: NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+    """Return a confusion matrix as a report holds it."""
+    return tuple(map(tuple, confusion.tolist()))
+
+
+def evaluate(classifier: Classifier, data: WindowSet) -> TrainingReport:
     """Return ``figures`` of a stored classifier without adaptation."""
     return figures(classifier.classes, data, classifier.predict_proba(data.windows))
 

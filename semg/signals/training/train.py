@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,25 @@ from semg.signals.training import report as reports
 from semg.signals.training.advice import advise, count_repetitions, silent_channels
 from semg.signals.training.calibration import decision_figures, operating_points, reliability
 from semg.signals.training.label_alignment import measure_alignment
-from semg.signals.training.metrics import score
+from semg.signals.training.metrics import Scores, score
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.population_prior import PopulationPrior
+from semg.signals.training.progress import TrainingProgress
 from semg.signals.training.splits import Fold, folds_of
-from semg.signals.training.trainer import FoldResult, Trainer, TrainingProgress, follow
+from semg.signals.training.trainer import FoldResult, Trainer, follow
+from semg.signals.training.training_report import (
+    FIGURES,
+    FINISHED,
+    HELD_OUT,
+    BaselineFigures,
+    CalibratedFigures,
+    CalibrationFigures,
+    Comparison,
+    GestureFigures,
+    Split,
+    SummaryFigures,
+    TrainingReport,
+)
 from semg.signals.training.verdict import judge_version
 
 BASELINES: tuple[ClassifierKind, ...] = ("logcov_lda", "td_lda")
@@ -34,7 +47,7 @@ class TrainingResult:
     """A classifier fitted on all data, and the report of classifiers tested on data held out of their training sets."""
 
     classifier: Classifier
-    report: dict[str, Any]
+    report: TrainingReport
 
 
 def _never() -> bool:
@@ -155,70 +168,77 @@ def train(
     trainer.say("the classifier is ready, its report follows")
     for number, fold in enumerate(folds[1:], 2):
         results.append(trainer.try_fold(fold, f"held-out test {number}"))
-    report: dict[str, Any] = {}
-    if calibration is not None:
-        report["calibration"] = _calibration_report(trainer)
+    calibrated = None if calibration is None else _compare_calibration(trainer)
     if results:
-        report |= _held_out_report(trainer, results, folds, kind)
-        report |= _with_previous(trainer, results, previous)
+        report = replace(
+            _held_out_report(trainer, results, folds, kind), previous=_compare_previous(trainer, results, previous)
+        )
     else:
-        report |= _calibration_only(report["calibration"], trainer)
-    calibrated = [] if calibration is None else [calibration]
+        assert calibrated is not None
+        report = _calibration_only(calibrated, trainer)
     timed = trainer.data.windows if len(trainer.data) else np.zeros((0, 1, 1), np.float32)
-    report |= {
-        "split": _describe(by, calibration is not None, len(folds)),
-        "held_out": [name for each in results for name in each.held_out],
-        "seed": trainer.seed,
-        "last_epoch": last_epoch or trainer.options.epochs if kind == "cnn" else None,
-        "classifier": kind,
-        "base": classifier.training["base"],
-        "n_parameters": classifier.n_parameters,
-        "model_bytes": len(classifier.to_bytes()),
-        "us_per_window": round(reports.serving_us(classifier, timed), 1),
-        "train_s": round(trained_s, 2),
-        "report_s": round(time.perf_counter() - started, 2),
-    }
-    report["verdict"] = judge_version(report, measure_alignment([*sessions, *calibrated])).as_json()
-    trainer.say(f"held out: balanced accuracy {100 * (report['balanced_accuracy'] or 0.0):.1f} %")
-    trainer.finish(f"done in {report['report_s']:.0f} s")
+    report = replace(
+        report,
+        calibration=calibrated,
+        split=_describe(by, calibration is not None, len(folds)),
+        held_out=tuple(name for each in results for name in each.held_out),
+        seed=trainer.seed,
+        last_epoch=last_epoch or trainer.options.epochs if kind == "cnn" else None,
+        classifier=kind,
+        base=classifier.training["base"],
+        n_parameters=classifier.n_parameters,
+        model_bytes=len(classifier.to_bytes()),
+        us_per_window=round(reports.serving_us(classifier, timed), 1),
+        train_s=round(trained_s, 2),
+        report_s=round(time.perf_counter() - started, 2),
+        written=report.written | FINISHED,
+    )
+    alignment = measure_alignment([*sessions, *([] if calibration is None else [calibration])])
+    report = replace(report, verdict=judge_version(report, alignment))
+    trainer.say(f"held out: balanced accuracy {100 * (report.balanced_accuracy or 0.0):.1f} %")
+    trainer.finish(f"done in {report.report_s:.0f} s")
     return TrainingResult(classifier, report)
 
 
 def _held_out_report(
     trainer: Trainer, results: Sequence[FoldResult], folds: Sequence[Fold], kind: ClassifierKind
-) -> dict[str, Any]:
+) -> TrainingReport:
     """Return the figures over all held-out windows."""
     data, truth, probabilities = _pooled(trainer, results)
     report = reports.figures(trainer.classes, data, probabilities)
     hop_ms = trainer.window.hop_samples * 1000 / trainer.window.rate_hz
     spec = results[0].classifier.decision
     points, chosen = operating_points(trainer.classes, data, probabilities, spec, hop_ms, trainer.options.false_per_min)
-    baselines = {}
+    baselines: dict[str, BaselineFigures] = {}
     for plain in BASELINES:
         again = results if plain == kind else [trainer.try_fold(fold, f"{plain} beside it", plain) for fold in folds]
         windows, _, named = _pooled(trainer, again)
         scored = reports.figures(trainer.classes, windows, named)
-        baselines[plain] = {name: scored[name] for name in ("accuracy", "balanced_accuracy", "macro_f1", "trimmed")}
+        baselines[plain] = BaselineFigures(
+            accuracy=scored.accuracy,
+            balanced_accuracy=scored.balanced_accuracy,
+            macro_f1=scored.macro_f1,
+            trimmed=scored.trimmed,
+        )
     silent = silent_channels(trainer.data.windows, trainer.channels)
     repetitions = count_repetitions(
         [(trainer.data.stretches[i].label, i) for i in np.unique(trainer.data.stretch).tolist()]
     )
     n_sessions = len(np.unique(trainer.data.session_index))
-    report |= {
-        "baseline": {"classifier": "logcov_lda"} | baselines["logcov_lda"],
-        "baselines": baselines,
-        "folds": [_fold_line(trainer, each) for each in results],
-        "train_windows": int(np.mean([(fold.train & trainer.usable(trainer.data)).sum() for fold in folds])),
-        "reliability": reliability(truth, probabilities),
-        "decisions": decision_figures(trainer.classes, data, probabilities, spec, hop_ms),
-        "operating_points": points,
-        "operating_point": chosen,
-        "silent_channels": silent,
-        "advice": advise(
-            trainer.classes, np.array(report["confusion"]), repetitions, n_sessions, silent, n_sessions > 1
-        ),
-    }
-    return report
+    return replace(
+        report,
+        baseline=replace(baselines["logcov_lda"], classifier="logcov_lda"),
+        baselines=baselines,
+        folds=tuple(_fold_line(trainer, each) for each in results),
+        train_windows=int(np.mean([(fold.train & trainer.usable(trainer.data)).sum() for fold in folds])),
+        reliability=reliability(truth, probabilities),
+        decisions=decision_figures(trainer.classes, data, probabilities, spec, hop_ms),
+        operating_points=points,
+        operating_point=chosen,
+        silent_channels=tuple(silent),
+        advice=advise(trainer.classes, np.array(report.confusion), repetitions, n_sessions, silent, n_sessions > 1),
+        written=report.written | HELD_OUT,
+    )
 
 
 def _pooled(
@@ -245,7 +265,7 @@ def _pooled(
     return data, np.concatenate([each.truth for each in results]), np.concatenate(chunks)
 
 
-def _fold_line(trainer: Trainer, result: FoldResult) -> dict[str, Any]:
+def _fold_line(trainer: Trainer, result: FoldResult) -> dict[str, object]:
     scores = score(result.truth, result.log_probabilities.argmax(axis=1), len(trainer.classes))
     return {
         "held_out": list(result.held_out),
@@ -255,16 +275,18 @@ def _fold_line(trainer: Trainer, result: FoldResult) -> dict[str, Any]:
     }
 
 
-def _with_previous(trainer: Trainer, results: Sequence[FoldResult], previous: Classifier | None) -> dict[str, Any]:
+def _compare_previous(
+    trainer: Trainer, results: Sequence[FoldResult], previous: Classifier | None
+) -> Comparison | None:
     """Compare with the classifier in use until now, on held-out windows of sessions outside its training set."""
     if previous is None:
-        return {"previous": None}
+        return None
     seen = set(previous.training.get("sessions", [])) | set(previous.training.get("calibration_sessions", []))
     same = (previous.channels, previous.window, previous.conditioning) == (
         trainer.channels, trainer.window, trainer.conditioning
     )  # fmt: skip
     if not same or not set(trainer.classes) <= set(previous.classes):
-        return {"previous": {"comparable": False, "why": "it has other channels, windows or gestures"}}
+        return Comparison(why="it has other channels, windows or gestures")
     rows = []
     for each in results:
         names = np.array([stretch.session for stretch in each.data.stretches])
@@ -272,25 +294,26 @@ def _with_previous(trainer: Trainer, results: Sequence[FoldResult], previous: Cl
         if unseen.any():
             rows.append((each, unseen))
     if not rows:
-        return {"previous": {"comparable": False, "why": "it was trained on every session that was held out"}}
+        return Comparison(why="it was trained on every session that was held out")
     columns = [previous.classes.index(name) for name in trainer.classes]
     truth = np.concatenate([each.truth[unseen] for each, unseen in rows])
     new = np.concatenate([each.log_probabilities[unseen].argmax(axis=1) for each, unseen in rows])
     old = np.concatenate(
         [follow(previous, each.data.select(unseen))[:, columns].argmax(axis=1) for each, unseen in rows]
     )
-    figures = {}
-    for name, predicted in (("new", new), ("previous", old)):
-        scores = score(truth, predicted, len(trainer.classes))
-        figures[name] = {
-            "accuracy": round(scores.accuracy, 6),
-            "balanced_accuracy": round(scores.balanced_accuracy, 6),
-            "macro_f1": round(scores.macro_f1, 6),
-        }
-    return {"previous": {"comparable": True, "windows": len(truth), **figures}}
+    mine, theirs = (score(truth, predicted, len(trainer.classes)) for predicted in (new, old))
+    return Comparison(comparable=True, windows=len(truth), new=_summarise(mine), previous=_summarise(theirs))
 
 
-def _calibration_report(trainer: Trainer) -> dict[str, Any]:
+def _summarise(scores: Scores) -> SummaryFigures:
+    return SummaryFigures(
+        accuracy=round(scores.accuracy, 6),
+        balanced_accuracy=round(scores.balanced_accuracy, 6),
+        macro_f1=round(scores.macro_f1, 6),
+    )
+
+
+def _compare_calibration(trainer: Trainer) -> CalibrationFigures:
     """Return the scores on the calibration before and after it, each repetition predicted without itself.
 
     These many classifiers have a network of one epoch only: the closed-form and dense branches carry the adaptation.
@@ -309,46 +332,46 @@ def _calibration_report(trainer: Trainer) -> dict[str, Any]:
             continue
         adapted = trainer.fit(trainer.data, "leave-one-out", rest, network=False)
         after[left_out] = adapted.predict_proba(calibration.windows[left_out]).argmax(axis=1)
-    n_classes = len(trainer.classes)
-    scored = {name: score(truth, each, n_classes) for name, each in (("before", before), ("after", after))}
-    return {"windows": len(truth), "by": "leave-one-repetition-out"} | {
-        name: {
-            "accuracy": round(each.accuracy, 6),
-            "balanced_accuracy": round(each.balanced_accuracy, 6),
-            "macro_f1": round(each.macro_f1, 6),
-            "confusion": each.confusion.tolist(),
-        }
-        for name, each in scored.items()
-    }
+    scored = [
+        CalibratedFigures(
+            accuracy=round(each.accuracy, 6),
+            balanced_accuracy=round(each.balanced_accuracy, 6),
+            macro_f1=round(each.macro_f1, 6),
+            confusion=reports.as_rows(each.confusion),
+        )
+        for each in (score(truth, predicted, len(trainer.classes)) for predicted in (before, after))
+    ]
+    return CalibrationFigures(windows=len(truth), by="leave-one-repetition-out", before=scored[0], after=scored[1])
 
 
-def _calibration_only(calibrated: dict[str, Any], trainer: Trainer) -> dict[str, Any]:
+def _calibration_only(calibrated: CalibrationFigures, trainer: Trainer) -> TrainingReport:
     """Return the figures of a report where only the calibration could be held out."""
+    after = calibrated.after
     assert trainer.calibration is not None
-    after = calibrated["after"]
-    confusion = np.array(after["confusion"])
+    assert after is not None
+    confusion = np.array(after.confusion)
     counts = confusion.sum(axis=1)
     recall = np.diag(confusion) / np.maximum(counts, 1)
-    return {
-        "accuracy": after["accuracy"],
-        "balanced_accuracy": after["balanced_accuracy"],
-        "macro_f1": after["macro_f1"],
-        "trimmed": {"accuracy": None, "macro_f1": None},
-        "per_gesture": {
-            name: {"recall": round(float(recall[k]), 6) if counts[k] else None, "n": int(counts[k])}
+    return TrainingReport(
+        accuracy=after.accuracy,
+        balanced_accuracy=after.balanced_accuracy,
+        macro_f1=after.macro_f1,
+        trimmed={"accuracy": None, "macro_f1": None},
+        per_gesture={
+            name: GestureFigures(recall=round(float(recall[k]), 6) if counts[k] else None, n=int(counts[k]))
             for k, name in enumerate(trainer.classes)
         },
-        "confusion": after["confusion"],
-        "classes": list(trainer.classes),
-        "windows": calibrated["windows"],
-        "chance": round(float(counts.max() / max(1, counts.sum())), 6),
-        "chance_balanced": round(1 / max(1, len(trainer.classes)), 6),
-        "trials": len(np.unique(trainer.calibration.stretch)),
-        "previous": None,
-    }
+        confusion=after.confusion,
+        classes=tuple(trainer.classes),
+        windows=calibrated.windows,
+        chance=round(float(counts.max() / max(1, counts.sum())), 6),
+        chance_balanced=round(1 / max(1, len(trainer.classes)), 6),
+        trials=len(np.unique(trainer.calibration.stretch)),
+        written=FIGURES,
+    )
 
 
-def _describe(by: str, calibrated: bool, n_folds: int) -> dict[str, Any]:
+def _describe(by: str, calibrated: bool, n_folds: int) -> Split:
     if by == "none":
         said = "each repetition of the calibration held out in turn"
     else:
@@ -356,4 +379,4 @@ def _describe(by: str, calibrated: bool, n_folds: int) -> dict[str, Any]:
         said = f"each {what} held out in turn" if by == "session" else f"{what} of every gesture held out in turn"
         if calibrated:
             said += ", its first repetition of each gesture used as the calibration"
-    return {"by": by, "folds": n_folds, "description": f"{said}, before anything was fitted"}
+    return Split(by=by, folds=n_folds, description=f"{said}, before anything was fitted")

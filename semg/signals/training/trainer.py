@@ -21,7 +21,7 @@ from semg.signals.training.fitting import Arrays, NetworkOptions, class_shares, 
 from semg.signals.training.hybrid_fit import PersonalOptions, TrainingSet, fit_personal
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.population_prior import PopulationPrior
-from semg.signals.training.progress import EpochPoint, epoch_line
+from semg.signals.training.progress import EpochPoint, TrainingProgress
 from semg.signals.training.session_checks import check_calibration, check_sessions, check_windows
 from semg.signals.training.splits import Fold, first_stretches
 
@@ -30,16 +30,6 @@ MAX_WINDOW_BYTES = 384 * 2**20
 
 DENSE_STEPS = 27
 """Batches of the dense branch for each epoch of the network; it takes about a tenth of its time."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingProgress:
-    """How far a training is. ``percent`` counts the whole training, epochs those of the current network."""
-
-    percent: float
-    epoch: int
-    epochs: int
-    line: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +144,7 @@ class Trainer:
             )
             epochs = self.options.epochs if network else 1
             chosen = PersonalOptions(
-                NetworkOptions(epochs, last_epoch),
+                NetworkOptions(epochs=epochs, last_epoch=last_epoch),
                 DenseOptions(steps=DENSE_STEPS * self.options.epochs),
                 self.seed,
                 ensemble_weights,
@@ -163,7 +153,8 @@ class Trainer:
             def on_epoch(epoch: int, loss: float) -> None:
                 if network:
                     self._epochs_done += 1
-                    self.say(epoch_line(EpochPoint(what, epoch, epochs, loss)), epoch)
+                    wrong = None if watch is None else watch.last_error
+                    self._say_epoch(EpochPoint(what=what, epoch=epoch, epochs=epochs, loss=loss, held_out_error=wrong))
 
             arrays = fit_personal(training_set, chosen, self.base, self.classes, on_epoch, self._should_stop, watch)
         else:
@@ -228,16 +219,24 @@ class Trainer:
         truth = np.concatenate([each.truth[r] for each, r in zip(results, rows, strict=True)])
         return replace(DEFAULT_WEIGHTS, inverse_temperature=choose_inverse_temperature(log_probabilities, truth))
 
-    def say(self, line: str, epoch: int = 0) -> None:
+    def say(self, line: str) -> None:
         """Report progress, measured in epochs of all networks of the training."""
+        self._report(line, 0, None)
+
+    def _say_epoch(self, point: EpochPoint) -> None:
+        self._report(point.as_line(), point.epoch, point)
+
+    def _report(self, line: str, epoch: int, point: EpochPoint | None) -> None:
         total = self.networks * self.options.epochs if self.kind == "cnn" else 1
         # Never backward: the estimated number of networks changes during the training.
         self._percent = max(self._percent, min(99.0, 1.0 + 98.0 * self._epochs_done / max(1, total)))
-        self._progress(TrainingProgress(self._percent, epoch, self.options.epochs, line))
+        epochs = self.options.epochs
+        self._progress(TrainingProgress(percent=self._percent, epoch=epoch, epochs=epochs, line=line, point=point))
 
     def finish(self, line: str) -> None:
         """Report the end."""
-        self._progress(TrainingProgress(100.0, self.options.epochs, self.options.epochs, line))
+        epochs = self.options.epochs
+        self._progress(TrainingProgress(percent=100.0, epoch=epochs, epochs=epochs, line=line))
 
 
 UNCALIBRATED = replace(DEFAULT_WEIGHTS, inverse_temperature=1.0)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from math import sqrt
-from typing import Any, Literal
 
 from semg.signals.training.label_alignment import LabelAlignment
+from semg.signals.training.training_report import TrainingReport, Verdict, VerdictLevel
 from semg.words import counted
-
-VerdictLevel = Literal["good", "usable", "do not use"]
 
 GOOD_BALANCED = 0.85
 GOOD_RECALL = 0.6
@@ -30,34 +26,7 @@ UNRELATED = 0.1
 """Correlation of labels and amplitude below which they count as unrelated."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The assessment of a version.
-
-    Attributes
-    ----------
-    code
-        The deciding criterion: ``good``, ``gesture``, ``accuracy``, ``few``, ``chance``, ``baseline``, ``labels``.
-    sentence
-        The reason and the next step.
-    chance
-        Balanced accuracy of guessing: one over the number of gestures.
-    standard_error
-        Of balanced accuracy, from the number of held-out trials: windows of one trial are correlated.
-    """
-
-    level: VerdictLevel
-    code: str
-    sentence: str
-    chance: float
-    standard_error: float | None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the verdict as JSON-ready values."""
-        return asdict(self)
-
-
-def judge_version(report: Mapping[str, Any], alignment: LabelAlignment | None = None) -> Verdict:
+def judge_version(report: TrainingReport, alignment: LabelAlignment | None = None) -> Verdict:
     """Assess a version by its report.
 
     Parameters
@@ -67,27 +36,29 @@ def judge_version(report: Mapping[str, Any], alignment: LabelAlignment | None = 
     alignment
         How the labels fit the signal they were trained with.
     """
-    classes = list(report.get("classes", []))
-    balanced, gestures = report.get("balanced_accuracy"), report.get("per_gesture", {})
-    chance = 1.0 / max(2, len(classes))
+    balanced, gestures = report.balanced_accuracy, report.per_gesture
+    chance = 1.0 / max(2, len(report.classes))
     few, fewest = _fewest(report)
     if balanced is None or fewest < MIN_WINDOWS:
         return Verdict(
-            "do not use", "few",
-            f"Record each gesture at least five times, for several seconds each: {_too_few(fewest, few)} to tell "
-            "whether it is recognised.",
-            chance, None,
-        )  # fmt: skip
-    trials = max(1, int(report.get("trials") or sum(1 for one in gestures.values() if one.get("n"))))
+            level="do not use",
+            code="few",
+            sentence="Record each gesture at least five times, for several seconds each: "
+            f"{_too_few(fewest, few)} to tell whether it is recognised.",
+            chance=chance,
+        )
+    trials = max(1, report.trials or sum(1 for one in gestures.values() if one.n))
     error = sqrt(max(balanced * (1 - balanced), 0.25 / trials) / trials)
     shown = f"balanced accuracy {100 * balanced:.0f} %, chance {100 * chance:.0f} %"
 
     def said(level: VerdictLevel, code: str, sentence: str) -> Verdict:
-        return Verdict(level, code, sentence, round(chance, 6), round(error, 6))
+        return Verdict(
+            level=level, code=code, sentence=sentence, chance=round(chance, 6), standard_error=round(error, 6)
+        )
 
     is_poor = balanced < GOOD_BALANCED
     # A calibration holds out one trial of each gesture: so few bound nothing, and only the figure itself can speak.
-    bound = chance + ABOVE_CHANCE * error if trials >= 2 * len(classes) else 0.0
+    bound = chance + ABOVE_CHANCE * error if trials >= 2 * len(report.classes) else 0.0
     near_chance = balanced < max(NEAR_CHANCE * chance, bound)
     if alignment is not None and is_poor:
         mismatch = _mismatch(alignment)
@@ -99,8 +70,8 @@ def judge_version(report: Mapping[str, Any], alignment: LabelAlignment | None = 
             f"It recognises gestures hardly better than chance ({shown}). Check that each gesture was performed while "
             "it was prompted, and record again.",
         )  # fmt: skip
-    baseline = (report.get("baseline") or {}).get("balanced_accuracy")
-    if baseline is not None and report.get("classifier") not in ("logcov_lda", "td_lda"):
+    baseline = None if report.baseline is None else report.baseline.balanced_accuracy
+    if baseline is not None and report.classifier not in ("logcov_lda", "td_lda"):
         below = baseline - balanced
         if below > max(BELOW_BASELINE, error / 2):
             return said(
@@ -110,7 +81,7 @@ def judge_version(report: Mapping[str, Any], alignment: LabelAlignment | None = 
             )  # fmt: skip
     worst, recall = _worst(report)
     if is_poor:
-        advice = report.get("advice") or "Record more repetitions."
+        advice = report.advice or "Record more repetitions."
         return said("usable", "accuracy", f"It is often wrong ({shown}). {advice}")
     if recall is not None and recall < GOOD_RECALL:
         return said(
@@ -121,26 +92,29 @@ def judge_version(report: Mapping[str, Any], alignment: LabelAlignment | None = 
     return said("good", "good", f"It recognises the gestures well on data it was not trained on ({shown}).")
 
 
-def compare_with_active(report: Mapping[str, Any], active: Mapping[str, Any] | None) -> str:
+def compare_with_active(report: TrainingReport, active: TrainingReport | None) -> str:
     """Return why a version must not replace the active one automatically; empty when it may.
 
     Both are compared on the same held-out windows: those of sessions that the active version has never seen
     (``previous`` in the report), or, when it was trained on all of these sessions, by its own report, if that held out
     the same windows.
     """
-    mine, theirs, windows = report.get("balanced_accuracy"), None, int(report.get("windows") or 0)
-    previous = report.get("previous") or {}
-    if previous.get("comparable"):
-        mine, theirs = previous["new"]["balanced_accuracy"], previous["previous"]["balanced_accuracy"]
-        windows = int(previous["windows"])
-    elif active and all(active.get(name) == report.get(name) for name in ("held_out", "classes", "windows", "split")):
-        theirs = active.get("balanced_accuracy")
+    mine, theirs, windows = report.balanced_accuracy, None, report.windows
+    before = report.previous
+    if before is not None and before.new is not None and before.previous is not None:
+        mine, theirs, windows = before.new.balanced_accuracy, before.previous.balanced_accuracy, before.windows
+    elif active is not None and _tested_on(active) == _tested_on(report):
+        theirs = active.balanced_accuracy
     if mine is None or theirs is None or mine >= theirs - WORSE:
         return ""
     return (
         f"On the same {windows:,} held-out windows it is worse than the active version (balanced accuracy "
         f"{100 * mine:.0f} %; active version {100 * theirs:.0f} %)."
     )
+
+
+def _tested_on(report: TrainingReport) -> tuple[object, ...]:
+    return report.held_out, report.classes, report.windows, report.split
 
 
 def _mismatch(alignment: LabelAlignment) -> str:
@@ -159,10 +133,10 @@ def _mismatch(alignment: LabelAlignment) -> str:
     return ""
 
 
-def _fewest(report: Mapping[str, Any]) -> tuple[str, int]:
+def _fewest(report: TrainingReport) -> tuple[str, int]:
     """Return the gesture with the fewest held-out windows, and how many these are."""
-    gestures = report.get("per_gesture", {})
-    found = [(int((gestures.get(name) or {}).get("n") or 0), name) for name in report.get("classes", [])]
+    gestures = report.per_gesture
+    found = [(gestures[name].n if name in gestures else 0, name) for name in report.classes]
     fewest, name = min(found, default=(0, "any gesture"))
     return name, fewest
 
@@ -172,10 +146,9 @@ def _too_few(windows: int, gesture: str) -> str:
     return f"only {held_out}" if windows else f"no held-out windows of {gesture}"
 
 
-def _worst(report: Mapping[str, Any]) -> tuple[str, float | None]:
-    gestures = report.get("per_gesture", {})
-    found = [(one["recall"], name) for name, one in gestures.items() if one.get("recall") is not None]
+def _worst(report: TrainingReport) -> tuple[str, float | None]:
+    found = [(one.recall, name) for name, one in report.per_gesture.items() if one.recall is not None]
     if not found:
         return "", None
     recall, name = min(found)
-    return name, float(recall)
+    return name, recall

@@ -99,8 +99,8 @@ def test_evaluated_windows_lie_on_the_grid_of_the_live_stream(folder):
     inside = labelled.stretch[ends] == labelled.stretch[ends - classifier.window.window_samples + 1]
     named = np.array(classifier.classes)[classifier.predict_proba(windows[inside]).argmax(axis=1)]
     truth = np.array([labelled.stretches[i].label for i in labelled.stretch[ends[inside]]])
-    assert report["windows"] == inside.sum()
-    assert report["accuracy"] == pytest.approx(np.mean(named == truth), abs=1e-6)
+    assert report.windows == inside.sum()
+    assert report.accuracy == pytest.approx(np.mean(named == truth), abs=1e-6)
 
 
 RECORDINGS = Path(os.environ.get("RECORDINGS_DIR", ROOT.parent / "shared" / "data"))
@@ -116,6 +116,6 @@ def test_network_beats_the_baseline_on_a_persons_next_session():
             [RECORDINGS / "myo_10000-3.short.csv.gz"],
             kind=kind,
         )
-        figures[kind] = np.array([report["accuracy"], report["balanced_accuracy"], report["macro_f1"]])
+        figures[kind] = np.array([report.accuracy, report.balanced_accuracy, report.macro_f1])
     assert (figures["cnn"] >= figures["logcov_lda"] - 0.005).all()
     assert figures["cnn"][1] > 0.9

@@ -18,6 +18,7 @@ from semg.recordings.csv_format import Recording
 from semg.recordings.session_data import load_session
 from semg.signals.model.classifier import Classifier
 from semg.signals.training.options import TrainingOptions
+from semg.signals.training.progress import EpochPoint
 from semg.store import consents, jobs, models, profiles, repetitions, sessions
 from semg.store.pool import Pool
 
@@ -73,6 +74,9 @@ def test_job_stores_and_activates_a_version_with_its_report(settings, pool, user
     assert "held out" in job.log
     with pool.transaction() as tx:
         model, artifact = models.find_active_artifact(tx, user_id)
+        points = [EpochPoint.from_json(one) for one in jobs.list_epochs(tx, job.job_id)]
+    assert points
+    assert [(point.epoch, point.epochs) for point in points if point.what == "final fit"][:2] == [(1, 2), (2, 2)]
     assert model.model_bytes == len(artifact) <= settings.max_model_bytes
     assert model.metadata["training"]["session_ids"] == session_ids
     assert model.metadata["training"]["job_id"] == job.job_id

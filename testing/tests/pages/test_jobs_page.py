@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from semg.domain import DecisionSpec
 from semg.settings import Settings
-from semg.signals.training.progress import EpochPoint, epoch_line
+from semg.signals.training.progress import EpochPoint
 from semg.store import jobs, models, profiles
 from semg.store.pool import Pool
 from testing.kits.page_data import JOBS, LIVE, REPORT, Open, act, all_text, field, insert_models, make_session, now
@@ -112,12 +113,25 @@ def test_epochs_of_a_running_job_are_drawn(open_page: Open, pool: Pool, profile_
     number = scheduled_job(pool, profile_id)
     with pool.transaction() as tx:
         jobs.claim_due_job(tx, "runner")
-        for epoch, loss in ((1, 1.5), (2, 0.7)):
-            jobs.update_progress(tx, number, 10.0 * epoch, epoch, 18, epoch_line(EpochPoint("final", epoch, 18, loss)))
+        points = [EpochPoint(what="final", epoch=epoch, epochs=18, loss=loss) for epoch, loss in ((1, 1.5), (2, 0.7))]
+        jobs.update_epochs(tx, number, [replace(point, held_out_error=0.25).as_json() for point in points])
     page = open_page(JOBS)
     assert not page.exception
     (curve,) = drawings(page)
-    assert [(line["name"], line["x"], line["y"]) for line in curve["data"]] == [("final", [1, 2], [1.5, 0.7])]
+    (line,) = curve["data"]
+    assert (line["name"], line["x"], line["y"]) == ("final", [1, 2], [1.5, 0.7])
+    assert line["customdata"][0] == ", wrong in 25.0 % of what was left out"
+
+
+def test_job_from_before_epochs_were_stored_shows_its_log_alone(open_page: Open, pool: Pool, profile_id: int) -> None:
+    number = scheduled_job(pool, profile_id)
+    with pool.transaction() as tx:
+        jobs.claim_due_job(tx, "runner")
+        jobs.update_progress(tx, number, 10.0, 1, 18, "final: epoch 1 of 18, loss 1.500")
+    page = open_page(JOBS)
+    assert not page.exception
+    assert drawings(page) == []
+    assert "loss 1.500" in page.code[0].value
 
 
 def test_report_tells_of_decisions_confidence_and_the_version_before(

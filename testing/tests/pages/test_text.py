@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from semg.names.characters import visible
 from semg.signals.training.progress import EpochPoint
+from semg.signals.training.training_report import TrainingReport
 from testing.kits.hostile_names import HIDDEN, names
 from ui.report_figures import confusion_figure, epoch_figure
 from ui.text import BLANK, JOINER, Markdown, cells, chart, file_name, line, markup, md, plain, shown
@@ -149,11 +150,11 @@ def test_chart_has_no_tag_and_no_entity_of_a_name() -> None:
 
 def test_figures_show_names_of_gestures_and_networks_as_text() -> None:
     name = "<a href='http://a'>%{x}</a>"
-    points = [EpochPoint(name, 1, 2, 0.5), EpochPoint(name, 2, 2, 0.4)]
+    points = [EpochPoint(what=name, epoch=n, epochs=2, loss=0.5 / n) for n in (1, 2)]
     line_of = epoch_figure(points).data[0]
     assert line_of.name == "&lt;a href='http://a'&gt;%{x}&lt;/a&gt;"
     assert line_of.hovertemplate.startswith("%{fullData.name}: ")
-    map_of = confusion_figure({"classes": [name, "rest"], "confusion": [[1, 0], [0, 1]]}).data[0]
+    map_of = confusion_figure(TrainingReport(classes=(name, "rest"), confusion=((1, 0), (0, 1)))).data[0]
     assert map_of.x == map_of.y == ("&lt;a href='http://a'&gt;%{x}&lt;/a&gt;", "rest")
 
 

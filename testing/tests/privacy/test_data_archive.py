@@ -36,6 +36,7 @@ from testing.kits.store_data import T0, Filled, decision, fill, insert_block
 from testing.kits.video_kit import VAULT, write_part
 
 pytestmark = pytest.mark.servers
+EPOCH = {"what": "final fit", "epoch": 1, "epochs": 18, "loss": 0.5, "held_out_error": None}
 
 
 @pytest.fixture
@@ -56,6 +57,9 @@ def filled(pool: Pool, settings: Settings) -> Filled:
         for excluded, login in ((True, "maria.curie"), (False, "somebody who left")):
             repetitions.update_repetition(tx, first.repetition_id, excluded=excluded, changed_by=login)
         jobs.record_used(tx, made.job_id)
+        jobs.claim_job(tx, made.job_id, "runner")
+        jobs.update_epochs(tx, made.job_id, [EPOCH])
+        jobs.complete_job(tx, made.job_id)
     files = files_of(settings.videos, made.session_id, VAULT)
     files.parts.mkdir(parents=True)
     write_part(files.create_part(1), range(40), us_from_utc(T0))
@@ -167,6 +171,7 @@ def test_quality_senders_and_what_was_used_are_in_it(pool: Pool, settings: Setti
     used = {str(one["repetition_id"]) for one in job["used"]}
     assert {one["label"] for one in labels} <= used
     assert {one["gesture"] for one in job["used"]} == {"fist"}
+    assert job["epoch_points"] == [EPOCH]
 
 
 def test_part_in_base_statistics_is_in_it(pool: Pool, settings: Settings, filled: Filled) -> None:

@@ -183,7 +183,19 @@ def test_sample_that_two_labels_claim_belongs_to_the_one_that_started_last(pool:
         session = sessions.get_session(tx, made.session_id)
         stored = blocks.read_session_blocks(tx, session)
     spans = [(6, 8), (0, 5), (1, 2), (8, 9)]
-    labels = [Repetition(i, 1, "rest", i, at(begin), at(end), False, "") for i, (begin, end) in enumerate(spans)]
+    labels = [
+        Repetition(
+            repetition_id=i,
+            session_id=1,
+            gesture="rest",
+            number=i,
+            started_at=at(begin),
+            ended_at=at(end),
+            excluded=False,
+            exclude_reason="",
+        )
+        for i, (begin, end) in enumerate(spans)
+    ]
     seconds = label_table(session, stored, labels).stretch[100::200]
     assert seconds.tolist() == [1, 2, 1, 1, 1, -1, 0, 0, 3, -1]
     apart = [labels[index] for index in (0, 2, 3)]

@@ -58,7 +58,7 @@ def test_recordings_that_count_from_the_same_time_share_nothing(folder):
 def test_evaluation_refuses_a_calibration_that_is_tested_on(folder):
     train, test = [folder / "s1.csv.gz"], [folder / "rest_of_it.csv"]
     report = evaluate_recordings(train, test, kind="logcov_lda", calibrate=folder / "first.csv")
-    assert report["calibrated_on"] == "first.csv"
+    assert report.extra["calibrated_on"] == "first.csv"
     with pytest.raises(RecordingError, match="one_more.csv shares 1 row with rest_of_it.csv"):
         evaluate_recordings(train, test, kind="logcov_lda", calibrate=folder / "one_more.csv")
     with pytest.raises(RecordingError, match="shares .* rows with"):

@@ -113,6 +113,20 @@ def test_progress_and_log_are_seen_while_the_job_runs(pool: Pool, filled: Filled
     assert job.log.count("\n") == 1
 
 
+def test_epochs_of_a_running_job_are_bounded_and_the_newest_stay(pool: Pool, filled: Filled) -> None:
+    points = [{"what": "final", "epoch": n, "epochs": 700, "loss": 0.5, "held_out_error": None} for n in range(700)]
+    with pool.transaction() as tx:
+        jobs.update_epochs(tx, filled.job_id, points)
+        assert jobs.list_epochs(tx, filled.job_id) == [], "the job is not in progress"
+        jobs.claim_due_job(tx, "r")
+        jobs.update_epochs(tx, filled.job_id, points[:2])
+        assert jobs.list_epochs(tx, filled.job_id) == points[:2]
+        jobs.update_epochs(tx, filled.job_id, points)
+        assert jobs.list_epochs(tx, filled.job_id) == points[-jobs.MAX_EPOCH_POINTS :]
+        with pytest.raises(NotFoundError):
+            jobs.list_epochs(tx, 999)
+
+
 def test_log_is_bounded_and_keeps_whole_newest_lines(pool: Pool, filled: Filled) -> None:
     with pool.transaction() as tx:
         jobs.claim_due_job(tx, "r")

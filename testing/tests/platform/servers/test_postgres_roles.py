@@ -128,7 +128,13 @@ def served_as_before(folder: Path, settings: Settings) -> postgres.PostgresServe
         process = subprocess.Popen(command, stdout=out, stderr=out, cwd="/", **embedded.unprivileged())
     log = folder / "postgres.log"
     server = postgres.PostgresServer(
-        process, settings.postgres_port, user, password, settings.postgres_db, folder / "postgres", log
+        process=process,
+        port=settings.postgres_port,
+        user=user,
+        password=password,
+        database=settings.postgres_db,
+        data=folder / "postgres",
+        log=log,
     )
     embedded.wait_until(lambda: postgres._answers(server), process, "PostgreSQL", log)
     for name in (settings.postgres_db, f"{settings.postgres_db}_before_20260101t000000"):

@@ -11,6 +11,7 @@ from sklearn import metrics as reference
 from semg.domain import DecisionSpec
 from semg.signals.model.decisions import Voter
 from semg.signals.training.metrics import score, score_trimmed
+from semg.signals.training.training_report import GestureFigures
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
@@ -40,7 +41,8 @@ def test_trimmed_figures_leave_out_the_first_750_ms():
 
 
 def test_gesture_without_windows_has_no_recall():
-    assert score(np.array([0]), np.array([0]), 2).per_gesture(("rest", "fist"))["fist"] == {"recall": None, "n": 0}
+    found = score(np.array([0]), np.array([0]), 2).per_gesture(("rest", "fist"))
+    assert found["fist"] == GestureFigures(recall=None, n=0)
 
 
 def push_all(voter: Voter, rows: list[list[float]]) -> tuple[int | None, float]:

@@ -54,7 +54,7 @@ def test_report_holds_the_calibration_before_and_after():
     worn = turned(session(3, 1), rotations_of(8)[5])
     made = []
     result = train([session(1), session(2)], "cnn", options=QUICK, calibration=worn, ready=made.append)
-    report = json.loads(json.dumps(result.report, allow_nan=False))
+    report = json.loads(json.dumps(result.report.as_json(), allow_nan=False))
     calibration = report["calibration"]
     assert calibration["after"]["balanced_accuracy"] > calibration["before"]["balanced_accuracy"] + 0.2
     assert sum(map(sum, calibration["after"]["confusion"])) == calibration["windows"]
@@ -66,9 +66,9 @@ def test_report_holds_the_calibration_before_and_after():
 
 def test_one_session_with_a_calibration_is_reported_by_the_calibration():
     report = train([session(1)], "logcov_lda", calibration=session(2, 1)).report
-    assert report["split"]["by"] == "none"
-    assert report["balanced_accuracy"] == report["calibration"]["after"]["balanced_accuracy"]
-    assert report["windows"] == report["calibration"]["windows"]
+    assert report.split.by == "none"
+    assert report.balanced_accuracy == report.calibration.after.balanced_accuracy
+    assert report.windows == report.calibration.windows
 
 
 def test_calibration_of_unknown_or_too_few_gestures_is_refused():
@@ -83,7 +83,8 @@ def test_calibration_of_unknown_or_too_few_gestures_is_refused():
 def test_report_tells_of_confidence_decisions_baselines_and_what_would_help():
     first, second = session(1), session(2)
     previous = fit([first], "logcov_lda")
-    report = json.loads(json.dumps(train([first, second], "cnn", options=QUICK, previous=previous).report))
+    made = train([first, second], "cnn", options=QUICK, previous=previous).report
+    report = json.loads(json.dumps(made.as_json()))
     assert len(report["reliability"]["bins"]) == 10
     assert sum(b["windows"] for b in report["reliability"]["bins"]) == report["windows"]
     assert set(report["baselines"]) == {"logcov_lda", "td_lda"}
@@ -114,23 +115,23 @@ def rows(*confidences: tuple[int, float]) -> np.ndarray:
 
 def test_reliability_counts_right_answers_by_confidence():
     found = reliability(np.array([0, 0, 1, 1]), rows((0, 0.95), (1, 0.95), (1, 0.65), (1, 0.65)))
-    assert found["bins"][9] == {
-        "low": 0.9, "high": 1.0, "windows": 2, "confidence": pytest.approx(0.95, abs=1e-6), "accuracy": 0.5
-    }  # fmt: skip
-    assert found["calibration_error"] == pytest.approx((0.45 * 2 + 0.35 * 2) / 4, abs=1e-5)
+    last = found.bins[9]
+    assert (last.low, last.high, last.windows, last.accuracy) == (0.9, 1.0, 2, 0.5)
+    assert last.confidence == pytest.approx(0.95, abs=1e-6)
+    assert found.calibration_error == pytest.approx((0.45 * 2 + 0.35 * 2) / 4, abs=1e-5)
 
 
 def test_false_activations_are_beginnings_in_a_minute_of_rest():
     data = window_set(["rest", "fist"], [0] * 6 + [1] * 2)
     named = rows((1, 0.92), (0, 0.92), (0, 0.92), (1, 0.92), (0, 0.92), (1, 0.92), (0, 0.92), (0, 0.92))
     found = decision_figures(("fist", "rest"), data, named, DecisionSpec(1, 0.0), 500.0)
-    assert found["false_activations_per_min"] == pytest.approx(2 / (6 * 0.5 / 60))
-    assert found["accuracy"] == pytest.approx(5 / 8)
+    assert found.false_activations_per_min == pytest.approx(2 / (6 * 0.5 / 60))
+    assert found.accuracy == pytest.approx(5 / 8)
     points, chosen = operating_points(("fist", "rest"), data, named, DecisionSpec(1, 0.0), 500.0, 25.0)
     assert chosen is not None
     # A vote of three hides single windows: no rejection is needed for it.
-    assert (chosen["vote_n"], chosen["false_activations_per_min"]) == (3, pytest.approx(20.0))
-    assert chosen["recognised"] == max(p["recognised"] for p in points if p["false_activations_per_min"] <= 25)
+    assert (chosen.vote_n, chosen.false_activations_per_min) == (3, pytest.approx(20.0))
+    assert chosen.recognised == max(p.recognised for p in points if p.false_activations_per_min <= 25)
 
 
 def test_decisions_of_all_stretches_at_once_equal_one_voter():
@@ -153,7 +154,7 @@ def test_without_rest_there_is_no_operating_point():
     found, chosen = operating_points(
         ("fist", "flexion"), data, rows((0, 0.9), (0, 0.9), (1, 0.9)), DecisionSpec(1), 50.0, 2.0
     )
-    assert found[0]["false_activations_per_min"] is None
+    assert found[0].false_activations_per_min is None
     assert chosen is None
 
 

@@ -33,7 +33,7 @@ def test_watched_network_is_the_one_that_is_trained_and_ends_where_it_is_told():
         y,
         2,
         200.0,
-        NetworkOptions(12, 9),
+        NetworkOptions(epochs=12, last_epoch=9),
         0,
         lambda epoch, loss: epochs.append(epoch),
         lambda: False,

@@ -120,7 +120,7 @@ def test_base_of_another_device_is_not_used_and_the_training_says_so(base):
     options = TrainingOptions(epochs=1)
     data = [session(11, 1, channels=4), session(11, 2, channels=4)]
     made = train(data, "cnn", options=options, base=base, progress=lambda p: lines.append(p.line))
-    assert made.report["base"] is None
+    assert made.report.base is None
     assert any("does not fit" in line and "from scratch" in line for line in lines)
 
 
@@ -180,10 +180,10 @@ def test_command_makes_a_base_that_evaluate_starts_from(tmp_path):
     train_on, test = f"{folder}/arm_3-1.csv.gz", f"{folder}/arm_3-2.csv.gz"
     options = TrainingOptions(epochs=1)
     report = evaluate_recordings([Path(train_on)], [Path(test)], options=options, base=out)
-    assert (report["base"], report["base_people"]) == ("base", 2)
+    assert (report.base, report.extra["base_people"]) == ("base", 2)
     # A person whose recording is tested leaves the base; one person alone is none.
     report = evaluate_recordings([folder / "arm_1-1.csv.gz"], [folder / "arm_1-2.csv.gz"], options=options, base=out)
-    assert (report["base"], report["base_people"]) == (None, 1)
+    assert (report.base, report.extra["base_people"]) == (None, 1)
     ended = run("ml_model/evaluate.py", "--train", train_on, "--test", test, "--base", train_on)
     assert ended.returncode == 2
     assert "no stored base" in ended.stderr

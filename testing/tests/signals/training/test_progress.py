@@ -1,21 +1,18 @@
-"""The epochs that a training tells of are read back from its log."""
+"""The epochs of a training are stored as points, and told in the log."""
 
 from __future__ import annotations
 
-from semg.signals.training.progress import EpochPoint, epoch_line, read_epochs
+import json
+
+import pytest
+
+from semg.signals.training.progress import EpochPoint
 
 
-def test_curve_is_read_back_from_a_log() -> None:
-    points = [
-        EpochPoint("held-out test 1", 1, 18, 1.234),
-        EpochPoint("final: all data", 18, 18, 0.05),
-    ]
-    lines = ["6042 windows of 6 gestures", *map(epoch_line, points), "saved as version 3, loss 1"]
-    log = "".join(f"2026-11-26T16:21:12Z {line}\n" for line in lines)
-    assert read_epochs(log) == points
-    assert read_epochs("\n".join(map(epoch_line, points))) == points
-
-
-def test_log_without_epochs_has_no_curve() -> None:
-    assert read_epochs("") == []
-    assert read_epochs("2026-11-26T16:21:12Z log-covariance: fitted\n") == []
+@pytest.mark.parametrize("wrong", [None, 0.125])
+def test_epoch_comes_back_as_it_was_stored(wrong: float | None) -> None:
+    point = EpochPoint(what="held-out test 1", epoch=3, epochs=18, loss=1.23456, held_out_error=wrong)
+    assert EpochPoint.from_json(json.loads(json.dumps(point.as_json()))) == point
+    diverged = EpochPoint(what="final fit", epoch=1, epochs=2, loss=float("nan"))
+    assert str(EpochPoint.from_json(json.loads(json.dumps(diverged.as_json(), allow_nan=False)))) == str(diverged)
+    assert point.as_line() == "held-out test 1: epoch 3 of 18, loss 1.235"

@@ -15,8 +15,9 @@ from semg.signals.training import train as training
 from semg.signals.training import trainer
 from semg.signals.training.fitting import TrainingStopped
 from semg.signals.training.options import TrainingOptions
+from semg.signals.training.progress import TrainingProgress
 from semg.signals.training.splits import folds_of
-from semg.signals.training.train import TrainingProgress, fit, train
+from semg.signals.training.train import fit, train
 from testing.kits.recording_kit import labelled_session
 
 pytestmark = pytest.mark.slow
@@ -40,7 +41,7 @@ def trained() -> tuple[training.TrainingResult, list[TrainingProgress]]:
 
 
 def test_report_holds_every_promised_figure_and_is_json(trained):
-    report = json.loads(json.dumps(trained[0].report, allow_nan=False))
+    report = json.loads(json.dumps(trained[0].report.as_json(), allow_nan=False))
     promised = "accuracy balanced_accuracy macro_f1 trimmed per_gesture confusion classes windows chance baseline"
     promised += " split held_out seed train_s model_bytes us_per_window train_windows"
     assert set(promised.split()) <= set(report)
@@ -60,10 +61,19 @@ def test_progress_grows_to_a_hundred_and_counts_epochs(trained):
     assert all(progress.line for progress in trained[1])
 
 
+def test_progress_holds_every_epoch_with_the_error_on_what_was_left_out(trained):
+    points = [progress.point for progress in trained[1] if progress.point is not None]
+    assert list(dict.fromkeys(point.what for point in points)) == ["held-out test 1", "final fit", "held-out test 2"]
+    assert [(point.epoch, point.epochs) for point in points[:3]] == [(1, 3), (2, 3), (3, 3)]
+    assert all(point.loss > 0 for point in points)
+    assert {point.what for point in points if point.held_out_error is None} == {"final fit"}
+    assert all(0 <= point.held_out_error <= 1 for point in points if point.held_out_error is not None)
+
+
 def test_model_is_small_and_survives_storage(trained):
     classifier = trained[0].classifier
     data = classifier.to_bytes()
-    assert len(data) == trained[0].report["model_bytes"] <= 400_000 < MAX_MODEL_BYTES
+    assert len(data) == trained[0].report.model_bytes <= 400_000 < MAX_MODEL_BYTES
     assert classifier.n_parameters <= 250_000
     windows = windows_of([session(3)]).windows
     assert np.array_equal(Classifier.from_bytes(data).predict_proba(windows), classifier.predict_proba(windows))
@@ -108,7 +118,7 @@ def test_network_is_as_good_as_the_baseline_across_synthetic_sessions():
     for kind in ("cnn", "logcov_lda"):
         classifier = fit(sessions[:2], kind)
         data = make_windows(sessions[2:], classifier.channels, classifier.conditioning, classifier.window)
-        figures[kind] = training.reports.evaluate(classifier, data)["balanced_accuracy"]
+        figures[kind] = training.reports.evaluate(classifier, data).balanced_accuracy
     assert figures["cnn"] >= figures["logcov_lda"] - 0.03
 
 
@@ -125,7 +135,7 @@ def test_nothing_of_the_held_out_part_reaches_the_tested_classifier(monkeypatch)
         return found
 
     monkeypatch.setattr(trainer.Trainer, "try_fold", remember)
-    figures = [train([first, each], "cnn", options=QUICK).report["folds"][0]["accuracy"] for each in (last, spoiled)]
+    figures = [train([first, each], "cnn", options=QUICK).report.folds[0]["accuracy"] for each in (last, spoiled)]
     of_last = [made for held_out, kind, made in tried if held_out == ("session synthetic-0-2",) and kind is None]
     assert len(of_last) == 2
     assert of_last[0] == of_last[1]
@@ -185,7 +195,7 @@ def test_every_device_can_be_trained(channels, rate_hz, sensor):
     data = session(1, channels=channels, rate_hz=rate_hz, sensor=sensor)
     classifier = fit([data], "cnn", options=QUICK)
     seen = make_windows([data], classifier.channels, classifier.conditioning, classifier.window)
-    assert training.reports.evaluate(classifier, seen)["balanced_accuracy"] > 0.4
+    assert training.reports.evaluate(classifier, seen).balanced_accuracy > 0.4
 
 
 def unlabelled() -> LabelledSamples:

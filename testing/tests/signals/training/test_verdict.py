@@ -17,6 +17,7 @@ from semg.signals.training.calibration import choose_operating_point
 from semg.signals.training.label_alignment import measure_alignment
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import train
+from semg.signals.training.training_report import DecisionFigures, TrainingReport
 from semg.signals.training.verdict import compare_with_active, judge_version
 from testing.kits.recording_kit import number_stretches, synthetic_recording
 
@@ -30,7 +31,7 @@ def per_gesture(**others: tuple[float, int]) -> dict[str, Any]:
     return {name: dict(zip(("recall", "n"), others.get(name, (0.93, 400)), strict=True)) for name in CLASSES}
 
 
-def report(**changes: Any) -> dict[str, Any]:
+def report(**changes: Any) -> TrainingReport:
     """A good report of five gestures."""
     good = {
         "classes": list(CLASSES), "windows": 2000, "trials": 50, "balanced_accuracy": 0.93, "accuracy": 0.95,
@@ -38,7 +39,7 @@ def report(**changes: Any) -> dict[str, Any]:
         "per_gesture": per_gesture(), "held_out": ["A", "B"],
         "split": {"by": "session"},
     }  # fmt: skip
-    return good | changes
+    return TrainingReport.from_json(good | changes)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +92,9 @@ def test_version_that_is_worse_on_the_same_windows_does_not_take_the_place() -> 
 
 def test_operating_point_that_recognises_next_to_nothing_is_never_chosen() -> None:
     points = [
-        {"vote_n": 3, "false_activations_per_min": 0.0, "recognised": 0.02},
-        {"vote_n": 3, "false_activations_per_min": 4.0, "recognised": 0.9},
-        {"vote_n": 3, "false_activations_per_min": 1.0, "recognised": None},
+        DecisionFigures(vote_n=3, false_activations_per_min=0.0, recognised=0.02),
+        DecisionFigures(vote_n=3, false_activations_per_min=4.0, recognised=0.9),
+        DecisionFigures(vote_n=3, false_activations_per_min=1.0, recognised=None),
     ]
     assert choose_operating_point(points, 2.0) is None
     assert choose_operating_point(points, 5.0) == points[1]
@@ -171,11 +172,12 @@ def test_labels_of_another_recording_are_told() -> None:
 def test_training_judges_what_it_made(change, levels: set[str]) -> None:
     data = [change(one, index) for index, one in enumerate(sessions(2))]
     made = train(data, "logcov_lda", options=TrainingOptions())
-    verdict = made.report["verdict"]
-    assert verdict["level"] in levels, verdict
-    assert verdict["chance"] == pytest.approx(1 / len(made.report["classes"]), abs=1e-6)
-    assert made.report["chance_balanced"] == verdict["chance"]
-    assert made.report["trials"] > 10
+    verdict = made.report.verdict
+    assert verdict is not None
+    assert verdict.level in levels, verdict
+    assert verdict.chance == pytest.approx(1 / len(made.report.classes), abs=1e-6)
+    assert made.report.chance_balanced == verdict.chance
+    assert made.report.trials > 10
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the recordings are not here")
@@ -187,7 +189,7 @@ def test_real_recordings_are_good_and_with_shuffled_labels_not_to_be_used() -> N
     alignment = measure_alignment(data)
     assert alignment is not None
     assert abs(alignment.lag_ms) < 700
-    right = train(data, "logcov_lda").report["verdict"]
-    wrong = train([shuffled(one, index) for index, one in enumerate(data)], "logcov_lda").report["verdict"]
-    assert right["level"] in ("good", "usable"), right
-    assert wrong["level"] == "do not use", wrong
+    right = train(data, "logcov_lda").report.level
+    wrong = train([shuffled(one, index) for index, one in enumerate(data)], "logcov_lda").report.level
+    assert right in ("good", "usable")
+    assert wrong == "do not use"
