@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers
@@ -19,9 +19,11 @@ from webapi.access import bearer, is_api_token, known_grant, look_up
 from webapi.problem_details import away, problem
 
 STRANGERS_BODY_BYTES = 65_536
-"""Of a request without a token: it will be refused, and must not fill the memory before."""
+"""Of a request without a token that predicts: nothing else has a body, and it must not fill the memory."""
 BODY_S = 120.0
 """Of a request with a token: 16 MB over a slow link."""
+BODIES_AT_ONCE = 8
+"""Of one account, being received: each may be as large as ``API_MAX_BODY_BYTES``."""
 STRANGERS_BODY_S = 15.0
 """It must not hold a connection either."""
 FIRST_LOOKS_PER_S = 1.0
@@ -107,11 +109,12 @@ async def _refuse(
 class BodyLimit:
     """ASGI middleware: answers 413 before more than ``API_MAX_BODY_BYTES`` of a body are in memory.
 
-    Whoever shows no token that is known may send less, and has to have sent it soon (408).
+    Who shows no token that predicts may send less, and has to have sent it soon (408).
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._under_way: Counter[int] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its body, or refuse it."""
@@ -120,10 +123,19 @@ class BodyLimit:
             return
         settings, headers = scope["app"].state.services.settings, Headers(scope=scope)
         limit, header, within_s = settings.api_max_body_bytes, headers.get("authorization"), BODY_S
-        if known_grant(scope) is None and not is_api_token(settings, header):
+        grant = known_grant(scope)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        may_predict = grant is not None and "predict" in grant.scopes and path.startswith("/predict")
+        if not may_predict and not is_api_token(settings, header):
             limit, within_s = min(limit, STRANGERS_BODY_BYTES), STRANGERS_BODY_S
         announced = headers.get("content-length", "")
         too_large = announced.isdecimal() and (len(announced) > 18 or int(announced) > limit)
+        whose = grant.account.account_id if may_predict and grant is not None else None
+        if whose is not None and self._under_way[whose] >= BODIES_AT_ONCE:
+            refusal = problem(429, f"expected at most {BODIES_AT_ONCE} bodies at once", headers={"Retry-After": "1"})
+            await refusal(scope, receive, send)
+            return
+        self._under_way[whose or 0] += 1
         try:
             async with asyncio.timeout(within_s):
                 body = None if too_large else await _read(receive, limit)
@@ -131,6 +143,9 @@ class BodyLimit:
             late = problem(408, f"expected the whole body within {within_s:.0f} s", headers={"Connection": "close"})
             await late(scope, receive, send)
             return
+        finally:
+            self._under_way[whose or 0] -= 1
+            self._under_way += Counter()  # forgets those with nothing under way
         if body is None:
             await problem(413, f"expected a body of at most {limit} bytes (API_MAX_BODY_BYTES)")(scope, receive, send)
             return

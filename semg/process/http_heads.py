@@ -14,13 +14,19 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 65_536
 """Request line and headers together, as the gateway of ``--lan`` has it."""
+MAX_COOKIE_BYTES = 8192
+"""Of one header. A backslash is in none of ours, and Python before 3.11.10 takes the square of their number to read
+them (CVE-2024-7592): 60,000 of them, in a request of anybody, hold up a service for half a minute."""
 HEAD_S = 15.0
 """From the first byte of a head to its last, and from the connection to its first head's end."""
 TOO_LONG = "The request's head is too long, or does not end."
 
 
 def bound_heads() -> None:
-    """Let every connection that begins from now on have bounds; a second call changes nothing."""
+    """Let every connection that begins from now on have bounds; a second call changes nothing.
+
+    Heads have ``MAX_HEAD_BYTES`` and ``HEAD_S``, cookies ``MAX_COOKIE_BYTES`` and no backslash; nothing follows a body.
+    """
     if getattr(HttpToolsProtocol, "has_bounded_heads", False):
         return
     made, received, lost = (
@@ -29,6 +35,7 @@ def bound_heads() -> None:
         HttpToolsProtocol.connection_lost,
     )
     begun, complete = HttpToolsProtocol.on_message_begin, HttpToolsProtocol.on_headers_complete
+    header = HttpToolsProtocol.on_header
 
     def connection_made(self: Any, transport: asyncio.Transport) -> None:
         made(self, transport)
@@ -46,6 +53,13 @@ def bound_heads() -> None:
         if self.head_timer is None:  # else the first one of the connection
             start(self)
         begun(self)
+
+    def on_header(self: Any, name: bytes, value: bytes) -> None:
+        if self.head_bytes is None:
+            raise ValueError("headers behind a body, which would be kept for ever")  # answered with 400
+        if name.lower() == b"cookie" and (b"\\" in value or len(value) > MAX_COOKIE_BYTES):
+            raise ValueError("a cookie that no page of ours sets")
+        header(self, name, value)
 
     def on_headers_complete(self: Any) -> None:
         stop(self)
@@ -68,6 +82,7 @@ def bound_heads() -> None:
         if not self.transport.is_closing():
             self.send_400_response(TOO_LONG)
 
-    for function in (connection_made, data_received, on_message_begin, on_headers_complete, connection_lost):
+    changed = (connection_made, data_received, on_message_begin, on_header, on_headers_complete, connection_lost)
+    for function in changed:
         setattr(HttpToolsProtocol, function.__name__, function)
     HttpToolsProtocol.has_bounded_heads = True  # type: ignore[attr-defined]

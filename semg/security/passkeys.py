@@ -172,7 +172,9 @@ def _refuse_extensions(response: dict[str, Any]) -> None:
 
 
 def _refuse_values(attestation: bytes) -> None:
-    """Refuse an attestation with tags or extensions, in itself or in the authenticator data within it.
+    """Refuse an attestation with tags, in itself or in the key and the extensions within its authenticator data.
+
+    Extensions may be there: browsers ask security keys for ``credProtect`` of their own accord.
 
     Raises
     ------
@@ -183,7 +185,7 @@ def _refuse_values(attestation: bytes) -> None:
         raise LoginError(WRONG)
     told = parse_cbor(attestation)
     data = told.get("authData") if isinstance(told, dict) else None
-    if not isinstance(data, bytes) or len(data) < _KEY_AT or data[_FLAGS_AT] & _HAS_EXTENSIONS:
+    if not isinstance(data, bytes) or len(data) < _KEY_AT:
         raise LoginError(WRONG)
     key = data[_KEY_AT + int.from_bytes(data[_KEY_AT - 2 : _KEY_AT]) :]
     if not data[_FLAGS_AT] & _HAS_KEY or not key or _has_tags(key, 40):
@@ -196,7 +198,8 @@ def _has_tags(cbor: bytes, most: int = 2000) -> bool:
     ``cbor2`` makes values of tags, among them compiled regular expressions and numbers of any length.
     """
     at, left = 0, 1
-    while left and at < len(cbor):
+    while at < len(cbor):
+        left = left or 1  # another item behind the first: the extensions behind the key
         kind, short = cbor[at] >> 5, cbor[at] & 31
         size = {24: 1, 25: 2, 26: 4, 27: 8}.get(short, 0)
         if kind == 6 or short > 27 or most == 0:

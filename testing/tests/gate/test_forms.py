@@ -393,7 +393,8 @@ def attestation(flags: int, key: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("flags", "key"),
-    [(0x45, b"\xa1\x01\x82\xd8\x1c\x81\x00\xd8\x1d\x00"), (0x45, b"\xa1\x01" + TAG_35 + b"\x61x"), (0xC5, b"\xa0\xa0"),
+    [(0x45, b"\xa1\x01\x82\xd8\x1c\x81\x00\xd8\x1d\x00"), (0x45, b"\xa1\x01" + TAG_35 + b"\x61x"),
+     (0xC5, b"\xa0\xa1\x61a" + TAG_35 + b"\x61x"),
      (0x05, b"\xa0"), (0x45, b""), (0x45, b"\x82" * 100)],
 )  # fmt: skip
 def test_values_within_the_authenticator_data_are_refused_too(
@@ -416,6 +417,15 @@ def test_values_within_the_authenticator_data_are_refused_too(
         with pytest.raises(LoginError):
             passkeys.add(tx, account, Address("http", "localhost:8501"), b"c" * 32, answer, "x")
     assert read == [made], "only the outer one, which has neither tags nor references"
+
+
+@pytest.mark.parametrize("fmt", ["none", "packed"])
+def test_what_security_keys_answer_is_read(fmt: str) -> None:
+    """A key of EC2 (RFC 9053), and ``credProtect``, which browsers ask keys for of their own accord."""
+    key = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: bytes(32), -3: bytes(32)}) + cbor2.dumps({"credProtect": 2})
+    data = bytes(32) + b"\xc5" + bytes(4) + bytes(16) + (32).to_bytes(2) + bytes(32) + key
+    statement = {} if fmt == "none" else {"alg": -7, "sig": bytes(70), "x5c": [bytes(700)]}
+    passkeys._refuse_values(cbor2.dumps({"fmt": fmt, "attStmt": statement, "authData": data}))
 
 
 def test_login_is_made_while_another_one_ends_and_the_password_is_changed(door: Door) -> None:

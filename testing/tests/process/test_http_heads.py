@@ -80,3 +80,17 @@ def test_requests_bodies_and_kept_connections_are_as_before(port: int) -> None:
         answer = b""
         while answer.count(b"\r\n\r\nok") < 3:
             answer += sending.recv(4096)
+
+
+@pytest.mark.parametrize("cookie", [b'a="' + b"\\" * 5000 + b'"', b"a=" + b"x" * 9000])
+def test_cookie_that_is_none_of_ours_reaches_no_service(port: int, cookie: bytes) -> None:
+    assert ended(port, b"GET / HTTP/1.1\r\nHost: x\r\ncookie: " + cookie + b"\r\n\r\n")[1].startswith(b"HTTP/1.1 400")
+    answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"Cookie": "a=b; c=" + "x" * 4000}, trust_env=False)
+    assert answer.text == "ok"
+
+
+def test_headers_behind_a_body_end_the_connection(port: int) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+    sent, answer = ended(port, head, *[b"a:b\r\n" * 1000] * 5000)
+    assert sent < 5_000_000
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")

@@ -24,7 +24,7 @@ from semg.store import access, accounts, api_tokens, audit, logins, sessions
 from semg.store.pool import Pool, execute
 from semg.video.files import files_of
 from semg.wire.windows import CONTENT_TYPE
-from testing.kits.live_helpers import api_running, logged_in, samples_of
+from testing.kits.live_helpers import api_running, logged_in, samples_of, wait_for
 from testing.kits.store_queries import set_shares
 from testing.kits.window_bodies import WindowRequest, encode_request
 from testing.tests.conftest import Servers
@@ -319,6 +319,31 @@ def test_stranger_who_does_not_finish_a_body_is_let_go(
         known.settimeout(0.6)
         with pytest.raises(TimeoutError):
             known.recv(4096)
+
+
+def test_large_bodies_are_for_tokens_that_predict_and_a_few_at_once(
+    api: httpx.Client, make_token, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = b"x" * (limits.STRANGERS_BODY_BYTES + 1)
+    looking = headers(make_token("bo", "viewer", scopes=("read",)))
+    assert api.post("/predict", content=body, headers=looking).status_code == 413
+    predicting = headers(make_token("ada", "researcher"))
+    assert api.post("/metrics", content=body, headers=predicting).status_code == 413, "nothing else has a body"
+    assert api.post("/predict", content=body, headers=predicting).status_code == 422
+    head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nAuthorization: "
+    begun = [
+        socket.create_connection(("127.0.0.1", servers.settings.api_port), 20) for _ in range(limits.BODIES_AT_ONCE)
+    ]
+    try:
+        for one in begun:
+            one.sendall(f"{head}{predicting['Authorization']}\r\n\r\n{{".encode())
+        wait_for(lambda: api.post("/predict", content=b"{", headers=predicting).status_code == 429)
+        token = servers.settings.semg_api_token.get_secret_value()
+        assert api.post("/predict", content=b"{", headers=headers(token)).status_code == 422, "others go on"
+    finally:
+        for one in begun:
+            one.close()
+    wait_for(lambda: api.post("/predict", content=b"{", headers=predicting).status_code == 422)
 
 
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
