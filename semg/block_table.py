@@ -72,7 +72,7 @@ class BlockTable:
     @property
     def value_counts(self) -> NDArray[np.int64]:
         """Values of each block, int64 ``(k,)``."""
-        return self.counts * self.rows["n_channels"]
+        return np.asarray(self.counts * self.rows["n_channels"])
 
     @property
     def n_bytes(self) -> int:

@@ -174,7 +174,7 @@ class Reader:
                 f"{self.name}: column {name} must contain finite numbers, but line {line:,} has "
                 f"{str(table[name].iloc[row])[:40]!r}."
             )
-        return column
+        return np.asarray(column)
 
 
 def session_name(file_name: str) -> str:

@@ -275,7 +275,7 @@ class _Wearing:
 
     def _envelope(self, emg: NDArray[np.float64]) -> NDArray[np.float64]:
         smooth, self.smooth_state = signal.sosfilt(self.smooth, np.abs(emg), axis=0, zi=self.smooth_state)
-        return np.maximum(smooth[self.times - 1 :: self.times], 0.0)
+        return np.asarray(np.maximum(smooth[self.times - 1 :: self.times], 0.0))
 
     def _to_adc(self, volts: NDArray[np.float64], offset: float, scale: float) -> NDArray[np.float32]:
         arm = self.arm

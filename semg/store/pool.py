@@ -137,7 +137,8 @@ def rows(tx: Transaction, query: str, parameters: Sequence[Any] | dict[str, Any]
     """Run a query and return its rows as named tuples."""
     with tx.cursor(cursor_factory=psycopg2.extras.NamedTupleCursor) as cursor:
         cursor.execute(query, parameters)
-        return cursor.fetchall()
+        found: list[Any] = cursor.fetchall()
+        return found
 
 
 def one(tx: Transaction, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> Any | None:
@@ -151,7 +152,7 @@ def execute(tx: Transaction, statement: str, parameters: Sequence[Any] | dict[st
     """Run a statement and return the number of rows that it changed."""
     with tx.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def limit_statements(tx: Transaction, longest_s: float) -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import av
 import numpy as np
@@ -28,6 +28,7 @@ LAST_FRAME_S = 0.04
 ROW_BYTES = 32
 INDEX_BYTES, INDEX_BYTES_A_FRAME = 16_384, 24
 """An index has 12 to 20 bytes for a frame whose time and size are its own; a log has a row for each frame."""
+AnyPacket: TypeAlias = "Packet[Any]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class _Joined:
         self._stream_format: tuple[int, int, bytes] | None = None
         self.times: list[Int64] = []
         self._first_us = 0
-        self._held: tuple[Packet, int] | None = None
+        self._held: tuple[AnyPacket, int] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -150,14 +151,14 @@ class _Joined:
             self._write(packet, tick, tick + round(LAST_FRAME_S * CLOCK_HZ))
         self._container.close()
 
-    def _mux(self, packet: Packet, server_us: int) -> None:
+    def _mux(self, packet: AnyPacket, server_us: int) -> None:
         """Hold a frame until the next one determines its duration."""
         tick = round((server_us - self._first_us) * (CLOCK_HZ / 1e6))
         if self._held is not None:
             self._write(*self._held, tick)
         self._held = (packet, tick)
 
-    def _write(self, packet: Packet, tick: int, end: int) -> None:
+    def _write(self, packet: AnyPacket, tick: int, end: int) -> None:
         packet.stream, packet.time_base = self._stream, TIME_BASE
         packet.pts = packet.dts = tick
         packet.duration = end - tick
@@ -172,7 +173,7 @@ class _Joined:
         return stream_format == self._stream_format
 
 
-def _packets(files: VideoFiles, video: Path) -> Iterator[Packet]:
+def _packets(files: VideoFiles, video: Path) -> Iterator[AnyPacket]:
     """Yield the encoded frames of a part, as far as they were written."""
     try:
         with files.open(video) as opened, av.open(opened, "r") as container:

@@ -114,7 +114,7 @@ def find_supervisor(installation: str) -> psutil.Process | None:
 def is_alive(process: psutil.Process) -> bool:
     """Return whether a process runs. One that ended and was not collected by its parent does not."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 

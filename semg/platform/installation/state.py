@@ -91,7 +91,7 @@ def read(path: Path) -> State | None:
 def create_time(pid: int) -> float | None:
     """Return when a process was created, or None if there is none."""
     try:
-        return psutil.Process(pid).create_time()
+        return float(psutil.Process(pid).create_time())
     except psutil.Error:
         return None
 

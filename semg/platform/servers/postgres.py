@@ -189,7 +189,7 @@ def start(
 
 def _spawn(command: list[str], log: Path, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
     with private_files.open_log(log) as out:
-        return subprocess.Popen(
+        process: subprocess.Popen[bytes] = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -199,6 +199,7 @@ def _spawn(command: list[str], log: Path, environment: Mapping[str, str] | None)
             env=environment,
             **embedded.unprivileged(),  # type: ignore[call-overload]
         )
+        return process
 
 
 def _check_access(data: Path) -> None:

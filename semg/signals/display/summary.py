@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,7 +172,7 @@ def from_bytes(content: bytes | memoryview) -> Summary:
         raise ValueError(f"a summary of {expected} bytes was expected, got {len(content)}")
     at = _HEADER.size
 
-    def take(kind: str, *shape: int) -> NDArray:
+    def take(kind: str, *shape: int) -> NDArray[Any]:
         nonlocal at
         made = np.frombuffer(content, kind, int(np.prod(shape)), at).reshape(shape)
         at += made.nbytes

@@ -85,7 +85,7 @@ class RotationModel:
     def log_joint(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return the log-likelihood and prior of each class, ``(N, K)``, up to a constant of the model."""
         own = -0.5 * np.einsum("nf,nf->n", features @ self.precision, features)
-        return own[:, None] + features @ self._linear.T + self._constant
+        return np.asarray(own[:, None] + features @ self._linear.T + self._constant)
 
     def labelled_scores(
         self, features: NDArray[np.floating], y: NDArray[np.int64], indices: NDArray[np.intp]

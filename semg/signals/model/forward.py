@@ -27,7 +27,7 @@ def softmax(scores: NDArray[np.floating]) -> NDArray[np.float32]:
 def log_softmax(scores: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return the logarithms of the probabilities of scores ``(N, K)``."""
     shifted = scores - scores.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
 def scale(arrays: Arrays, windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -137,7 +137,7 @@ def mixed_scores(
     if shift is not None:
         features = features - shift
     if kind != "cnn":
-        return linear_scores(arrays, features) * arrays["mix"][-1]
+        return np.asarray(linear_scores(arrays, features) * arrays["mix"][-1])
     if "centre" in arrays:
         features = features - arrays["centre"]
     linear = log_softmax(linear_scores(arrays, features))

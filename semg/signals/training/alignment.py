@@ -153,7 +153,7 @@ def _zero(windows: NDArray[np.float32], envelope: bool) -> NDArray[np.float32]:
     """Return each channel's zero ``(C,)``: raw EMG has none after its high-pass, an envelope's is its level at rest."""
     if not envelope or len(windows) == 0:
         return np.zeros(windows.shape[1], np.float32)
-    return np.quantile(windows.mean(axis=2), REST_QUANTILE, axis=0).astype(np.float32)
+    return np.asarray(np.quantile(windows.mean(axis=2), REST_QUANTILE, axis=0), np.float32)
 
 
 def _find_rotations(

@@ -104,7 +104,7 @@ class Trainer:
 
     def usable(self, data: WindowSet) -> NDArray[np.bool_]:
         """Return the windows that may be fitted on: those after the start of their stretch."""
-        return data.into_stretch_ms >= np.minimum(self.options.skip_start_ms, 0.2 * data.stretch_ms)
+        return np.asarray(data.into_stretch_ms >= np.minimum(self.options.skip_start_ms, 0.2 * data.stretch_ms))
 
     def truth(self, data: WindowSet) -> NDArray[np.int64]:
         """Return the class of each window."""
