@@ -74,9 +74,11 @@ def show_next_step(app: App) -> None:
 
 if get_script_run_ctx(suppress_warning=True) is None:  # imported by `streamlit run`, which serves what it finds here
     from gate.app import Gate, lifespan
-    from semg.process.http_heads import bound_heads
+    from gate.sockets import MAX_MESSAGE_BYTES
+    from semg.process.http_heads import bound_heads, bound_messages
 
     bound_heads()
+    bound_messages(MAX_MESSAGE_BYTES)
     server = Server(__file__, middleware=[Middleware(Gate, runtime.found, PATHS)], lifespan=lifespan)
 else:
     with page("Overview") as app:

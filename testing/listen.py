@@ -41,6 +41,8 @@ async def listen(userid: int, server: str, token: str) -> None:
         """Say once that nobody answers, and go on; give up when somebody else answers."""
         nonlocal told
         was_cut = isinstance(exc.__cause__, EOFError)
+        if isinstance(exc, InvalidStatus) and exc.response.status_code == 403:
+            sys.exit("token or origin refused")
         if isinstance(exc, InvalidHandshake | InvalidURI) and not was_cut and not _is_busy(exc):
             sys.exit(
                 f"listen: {server} is not the platform's API ({exc}). Give its address, for example ws://127.0.0.1:8000."

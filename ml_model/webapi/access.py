@@ -226,6 +226,22 @@ def find_viewer(websocket: WebSocket, user_id: int) -> Viewer | None:
     return None
 
 
+def is_of_ours(websocket: WebSocket) -> bool:
+    """Return whether a WebSocket that is not let in shows a token of this installation, be it old or for other things.
+
+    Such a one is told why it is closed; a stranger's is not opened, because it would be read for as long as it closes.
+    """
+    if known_grant(websocket.scope) is not None:
+        return True
+    found = (
+        protocol.removeprefix(tokens.TOKEN_PROTOCOL_PREFIX)
+        for protocol in websocket.scope.get("subprotocols", [])
+        if protocol.startswith(tokens.TOKEN_PROTOCOL_PREFIX)
+    )
+    token = next(found, "")
+    return bool(token) and tokens.is_ours(ring_of(services_of(websocket).settings), tokens.LIVE, token)
+
+
 async def require_browser(
     services: Services,
     purpose: str,

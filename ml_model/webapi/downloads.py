@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from semg.errors import NotFoundError, TrainingError
 from semg.privacy import file_exports
 from semg.privacy.file_exports import Content, Download
 from semg.security import tokens
+from semg.security.keys import ring_of
 from semg.store.audit import Actor
 from semg.store.pool import Pool
 from semg.wire.http import Problem
-from webapi.access import find_caller, require_browser
+from webapi.access import Caller, find_caller, require_browser
 from webapi.lifespan import Services, services_of
 
 logger = logging.getLogger(__name__)
@@ -54,13 +56,43 @@ async def file(request: Request, name: str, token: str = "") -> Response:
             services, tokens.FILE, token, name, download.whose, lambda tx, one: download.note(tx, Actor(one.login))
         ):
             raise missing
-        content, first = await asyncio.to_thread(_open, services.pool, download)
+        whose = _account_of(services, caller, token, name)
+        services.downloads.begin(whose)
+        try:
+            async with services.readers:
+                content, first = await asyncio.to_thread(_open, services.pool, download)
+        except BaseException:
+            services.downloads.end(whose)
+            raise
     except NotFoundError:  # in the same words, whether it is another's or is not there
         raise missing from None
     except TrainingError as exc:
         raise HTTPException(409, str(exc)) from exc
     headers = {"content-disposition": f'attachment; filename="{content.saved_as}"'} if content.saved_as else {}
-    return StreamingResponse(_pieces(services, name, first, content.pieces), 200, headers, content.media_type)
+    pieces = _pieces(services, name, first, content.pieces)
+    return _Counted(pieces, headers, content.media_type, lambda: services.downloads.end(whose))
+
+
+class _Counted(StreamingResponse):
+    """An answer that is counted while it is sent, to its end or not."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], headers: dict[str, str], media_type: str, end: Callable[[], None]):
+        super().__init__(pieces, 200, headers, media_type)
+        self._end = end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._end()
+
+
+def _account_of(services: Services, caller: Caller | None, token: str, name: str) -> int:
+    """Return the account that takes a file; 0 for a service."""
+    if caller is not None:
+        return 0 if caller.account is None else caller.account.account_id
+    return tokens.read_login_of(ring_of(services.settings), tokens.FILE, token, name).account_id
 
 
 def _open(pool: Pool, download: Download) -> tuple[Content, bytes]:

@@ -24,6 +24,7 @@ from semg.store.pool import Pool
 from semg.store.schema import current_number
 from semg.wire import messages
 from webapi.audit_entries import AuditEntries
+from webapi.under_way import Downloads
 
 logger = logging.getLogger(__name__)
 REFRESH_EVERY_S = 0.5
@@ -94,6 +95,7 @@ class Services:
     trail: AuditEntries
     database: Database
     readers: asyncio.Semaphore
+    downloads: Downloads
 
 
 @asynccontextmanager
@@ -105,7 +107,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     predictor = Predictor(pool, settings.model_cache_size)
     readers = asyncio.Semaphore(READERS)
     services = Services(
-        settings, pool, client, predictor, hub, Metrics(hub), AuditEntries(pool), Database(pool), readers
+        settings, pool, client, predictor, hub, Metrics(hub), AuditEntries(pool), Database(pool), readers, Downloads()
     )
     wake = asyncio.Event()
 

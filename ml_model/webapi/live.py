@@ -15,7 +15,7 @@ from semg.predictor.live_hub import Viewer
 from semg.security import tokens
 from semg.store import profiles
 from webapi.access import Viewer as Access
-from webapi.access import find_viewer
+from webapi.access import find_viewer, is_of_ours
 from webapi.lifespan import Services, services_of
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,10 @@ async def live(websocket: WebSocket, userid: int, samples: bool = True) -> None:
     """Send decisions, and sample blocks unless ``samples=false``, of a profile until the viewer leaves."""
     services, viewing = services_of(websocket), find_viewer(websocket, userid)
     if viewing is None or not await asyncio.to_thread(viewing.may_watch, services, userid, again=False):
-        await _refuse(websocket, NOT_LET_IN, "token or origin refused")
+        if viewing is None and not is_of_ours(websocket):
+            await websocket.close(NOT_LET_IN)  # before it is accepted: 403
+        else:
+            await _refuse(websocket, NOT_LET_IN, "token or origin refused")
         return
     try:
         profile = await asyncio.to_thread(_profile, services, userid)

@@ -11,9 +11,11 @@ import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAX_HEAD_BYTES = 65_536
 """Request line and headers together, as the gateway of ``--lan`` has it."""
+OWN_COOKIES = (b"semg_", b"__Host-semg_", b"_streamlit_")
 MAX_COOKIE_BYTES = 8192
 """Of one header. A backslash is in none of ours, and Python before 3.11.10 takes the square of their number to read
 them (CVE-2024-7592): 60,000 of them, in a request of anybody, hold up a service for half a minute."""
@@ -22,10 +24,32 @@ HEAD_S = 15.0
 TOO_LONG = "The request's head is too long, or does not end."
 
 
+def readable_cookies(header: bytes) -> bytes:
+    """Return a ``Cookie`` header without what is slow to read; when it is long, with our own cookies only.
+
+    Other programs on the same host set cookies too, and nobody should be shut out by them.
+    """
+    pairs = [pair for pair in header.split(b";") if b"\\" not in pair]
+    if sum(map(len, pairs)) > MAX_COOKIE_BYTES:
+        pairs = [pair for pair in pairs if pair.strip().startswith(OWN_COOKIES) and len(pair) <= 1024][:10]
+    return b";".join(pairs)
+
+
+def bound_messages(most: int) -> None:
+    """Let no WebSocket of this process take a message of more bytes: Streamlit sets 200 million for both directions."""
+    made = WebSocketsSansIOProtocol.__init__
+
+    def __init__(self: Any, config: Any, *args: Any, **more: Any) -> None:
+        config.ws_max_size = min(config.ws_max_size, most)
+        made(self, config, *args, **more)
+
+    WebSocketsSansIOProtocol.__init__ = __init__  # type: ignore[method-assign]
+
+
 def bound_heads() -> None:
     """Let every connection that begins from now on have bounds; a second call changes nothing.
 
-    Heads have ``MAX_HEAD_BYTES`` and ``HEAD_S``, cookies ``MAX_COOKIE_BYTES`` and no backslash; nothing follows a body.
+    Heads have ``MAX_HEAD_BYTES`` and ``HEAD_S``, cookies what ``readable_cookies`` leaves; nothing follows a body.
     """
     if getattr(HttpToolsProtocol, "has_bounded_heads", False):
         return
@@ -57,9 +81,7 @@ def bound_heads() -> None:
     def on_header(self: Any, name: bytes, value: bytes) -> None:
         if self.head_bytes is None:
             raise ValueError("headers behind a body, which would be kept for ever")  # answered with 400
-        if name.lower() == b"cookie" and (b"\\" in value or len(value) > MAX_COOKIE_BYTES):
-            raise ValueError("a cookie that no page of ours sets")
-        header(self, name, value)
+        header(self, name, readable_cookies(value) if name.lower() == b"cookie" else value)
 
     def on_headers_complete(self: Any) -> None:
         stop(self)

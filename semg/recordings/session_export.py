@@ -67,7 +67,9 @@ def iterate_csv(pool: Pool, session: Session) -> Iterator[bytes]:
         out.seek(0, io.SEEK_END)
         pa.csv.write_csv(pa.table(columns), out, options)
         header = ""
-        yield packer.compress(out.getbuffer())
+        packed = packer.compress(out.getbuffer())
+        del portion, columns, out  # a slow reader holds what is packed, and not what it is made of
+        yield packed
     yield packer.flush()
 
 
@@ -97,6 +99,7 @@ def iterate_parquet(pool: Pool, session: Session) -> Iterator[bytes]:
             pa.array(portion.repetitions),
         ]
         writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+        del portion, columns
         yield out.drain()
     if writer is not None:
         writer.close()
@@ -148,7 +151,10 @@ def _portions(pool: Pool, session: Session, repetitions: list[Repetition]) -> It
         millis = np.round((server_us - first_us) / 1000, 3)
         growing = millis > np.maximum.accumulate(np.append(last_ms, millis))[:-1]
         last_ms = max(last_ms, float(millis.max()))
-        yield _portion(labelled, server_us, millis, numbers, growing)
+        made = _portion(labelled, server_us, millis, numbers, growing)
+        del table, labelled, server_us, millis, growing
+        yield made
+        del made
     if first_us is None:
         raise TrainingError(f"session “{session.name}” has no samples: was the device streaming during the capture?")
 

@@ -47,6 +47,7 @@ def table(settings: Settings) -> list[Service]:
     """Return the platform's services in the order of their start; they stop in the reverse order."""
     api = ["-m", "uvicorn", "api:app", "--host", settings.api_host, "--port", str(settings.api_port)]
     api += ["--workers", "1", "--no-access-log", "--timeout-graceful-shutdown", "3"]
+    api += ["--ws-max-size", "4096", "--ws-per-message-deflate", "false"]  # viewers have nothing to say
     api += ["--no-proxy-headers"]  # semg.security.client_address reads them; uvicorn believes all of this machine
     app = ["-m", "streamlit", "run", "Main.py", "--server.headless=true", "--browser.gatherUsageStats=false"]
     app += [f"--server.address={settings.streamlit_host}", f"--server.port={settings.streamlit_port}"]

@@ -195,7 +195,7 @@ def test_toasts_errors_and_choices_show_names_as_text(walk: Walk) -> None:
         page.get_by_role("button", name=re.compile("^Add to ")).first.click()
         walk.settle()
         error = page.get_by_test_id("stAlert").first
-        expect(error).to_contain_text("the gesture bank has")
+        expect(error).to_contain_text("the gesture bank already has")
         walk.look(kind)
     added = f"![new](http://127.0.0.1:{walk.stranger.port}/n.png) :smile:"
     page.get_by_label("Name", exact=True).locator("visible=true").last.fill(added)

@@ -11,6 +11,9 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from semg.platform.servers import embedded
 from semg.process import http_heads
@@ -20,7 +23,9 @@ from testing.kits.live_helpers import wait_for
 async def app(scope: Any, receive: Any, send: Any) -> None:
     while (await receive()).get("more_body"):
         pass
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    cookie = dict(scope["headers"]).get(b"cookie", b"").strip()
+    headers = [(b"content-length", b"2"), (b"x-cookie", cookie)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"ok"})
 
 
@@ -82,11 +87,22 @@ def test_requests_bodies_and_kept_connections_are_as_before(port: int) -> None:
             answer += sending.recv(4096)
 
 
-@pytest.mark.parametrize("cookie", [b'a="' + b"\\" * 5000 + b'"', b"a=" + b"x" * 9000])
-def test_cookie_that_is_none_of_ours_reaches_no_service(port: int, cookie: bytes) -> None:
-    assert ended(port, b"GET / HTTP/1.1\r\nHost: x\r\ncookie: " + cookie + b"\r\n\r\n")[1].startswith(b"HTTP/1.1 400")
-    answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"Cookie": "a=b; c=" + "x" * 4000}, trust_env=False)
-    assert answer.text == "ok"
+SLOW = b'a="' + b"\\" * 5000 + b'"'
+OURS = b"__Host-semg_login=" + b"t" * 43
+
+
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [(SLOW, b""), (SLOW + b"; " + OURS, b" " + OURS), (b"a=b; c=\"1\\054\"; d=e", b"a=b; d=e"),
+     (b"a=" + b"x" * 9000 + b"; " + OURS, b" " + OURS), (b"a=" + b"x" * 9000, b""), (b"a=b; c=d", b"a=b; c=d")],
+)  # fmt: skip
+def test_cookies_that_are_slow_to_read_reach_no_service_and_shut_nobody_out(
+    port: int, sent: bytes, seen: bytes
+) -> None:
+    assert http_heads.readable_cookies(sent) == seen
+    answer = ended(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: " + sent + b"\r\n\r\n")[1]
+    assert b"x-cookie: " + seen.strip() in answer
+    assert answer.endswith(b"ok")
 
 
 def test_headers_behind_a_body_end_the_connection(port: int) -> None:
@@ -94,3 +110,31 @@ def test_headers_behind_a_body_end_the_connection(port: int) -> None:
     sent, answer = ended(port, head, *[b"a:b\r\n" * 1000] * 5000)
     assert sent < 5_000_000
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+
+
+async def talk(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] != "websocket.disconnect":
+        await send({"type": "websocket.send", "text": str(len(message.get("bytes") or b""))})
+
+
+def test_message_of_a_page_is_bounded_before_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WebSocketsSansIOProtocol, "__init__", WebSocketsSansIOProtocol.__init__)  # put back afterwards
+    http_heads.bound_messages(1000)
+    number = embedded.free_port()
+    config = uvicorn.Config(talk, "127.0.0.1", number, ws="websockets-sansio", lifespan="off", log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    wait_for(lambda: server.started)
+    try:
+        with connect(f"ws://127.0.0.1:{number}/", proxy=None) as socket_:
+            socket_.send(b"x" * 1000)
+            assert socket_.recv(10) == "1000"
+            socket_.send(b"x" * 1001)
+            with pytest.raises(ConnectionClosed, match="1009"):
+                socket_.recv(10)
+    finally:
+        server.should_exit = True
+        thread.join(20)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_sync
 
 from semg.errors import StoreUnavailableError
@@ -177,7 +177,9 @@ async def test_websocket_is_for_those_who_see_the_profile_and_ends_with_the_shar
     mine, other = make_wearer("A"), make_wearer("B")
     token = make_token("eve", "viewer", mine)
     assert await closed_with(servers.settings, other, additional_headers=headers(token)) == live.NOT_LET_IN
-    assert await closed_with(servers.settings, mine, additional_headers=headers(token + "x")) == live.NOT_LET_IN
+    for stranger in ({"additional_headers": headers(token + "x")}, {"subprotocols": ["semg.v1", "semg.token.x"]}, {}):
+        with pytest.raises(InvalidStatus, match="403"):  # not opened: it would be read for as long as it closes
+            await closed_with(servers.settings, mine, **stranger)
     url = f"ws://127.0.0.1:{servers.settings.api_port}/ws/live/{mine}"
     async with connect(url, additional_headers=headers(token)) as socket:
         assert await socket.ping()

@@ -1,0 +1,34 @@
+"""How many files are being sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from fastapi import HTTPException
+
+MAX_DOWNLOADS, MAX_DOWNLOADS_OF_ONE = 24, 6
+"""Files that are sent at the same time, of all accounts and of one: a session's holds 40 to 150 MB while it is read."""
+
+
+class Downloads:
+    """Counts the files that are being sent: each holds some minutes of samples until its reader has taken them."""
+
+    def __init__(self) -> None:
+        self._of: Counter[int] = Counter()
+
+    def begin(self, account_id: int) -> None:
+        """Count one more of an account (0: a service's).
+
+        Raises
+        ------
+        HTTPException
+            429: this account, or all together, have too many.
+        """
+        if self._of.total() >= MAX_DOWNLOADS or self._of[account_id] >= MAX_DOWNLOADS_OF_ONE:
+            raise HTTPException(429, "too many files are being sent; try again in a minute", {"Retry-After": "60"})
+        self._of[account_id] += 1
+
+    def end(self, account_id: int) -> None:
+        """Count one less."""
+        self._of[account_id] -= 1
+        self._of += Counter()  # forgets those with none
