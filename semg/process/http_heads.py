@@ -8,6 +8,7 @@ takes another one.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -19,6 +20,10 @@ OWN_COOKIES = (b"semg_", b"__Host-semg_", b"_streamlit_")
 MAX_COOKIE_BYTES = 8192
 """Of one header. A backslash is in none of ours, and Python before 3.11.10 takes the square of their number to read
 them (CVE-2024-7592): 60,000 of them, in a request of anybody, hold up a service for half a minute."""
+MAX_PIPELINED = 8
+"""Requests of a connection that wait for the answer before them; uvicorn reads on after every answer."""
+MAX_FRAMES_PER_S = 1000
+"""Of a WebSocket, whatever is in them: a page sends a few, and each is handled before anything else of the process."""
 HEAD_S = 15.0
 """From the first byte of a head to its last, and from the connection to its first head's end."""
 TOO_LONG = "The request's head is too long, or does not end."
@@ -30,13 +35,17 @@ def readable_cookies(header: bytes) -> bytes:
     Other programs on the same host set cookies too, and nobody should be shut out by them.
     """
     pairs = [pair for pair in header.split(b";") if b"\\" not in pair]
-    if sum(map(len, pairs)) > MAX_COOKIE_BYTES:
+    if len(header) > MAX_COOKIE_BYTES:
         pairs = [pair for pair in pairs if pair.strip().startswith(OWN_COOKIES) and len(pair) <= 1024][:10]
     return b";".join(pairs)
 
 
 def bound_messages(most: int) -> None:
-    """Let no WebSocket of this process take a message of more bytes: Streamlit sets 200 million for both directions."""
+    """Let no WebSocket of this process take a message of more bytes, or more than ``MAX_FRAMES_PER_S`` frames.
+
+    Streamlit sets 200 million bytes for both directions. Pings and empty frames are of no message; a ping is answered
+    only while the answers before are read.
+    """
     made = WebSocketsSansIOProtocol.__init__
 
     def __init__(self: Any, config: Any, *args: Any, **more: Any) -> None:
@@ -44,6 +53,26 @@ def bound_messages(most: int) -> None:
         made(self, config, *args, **more)
 
     WebSocketsSansIOProtocol.__init__ = __init__  # type: ignore[method-assign]
+    if not getattr(WebSocketsSansIOProtocol, "has_bounded_frames", False):
+        for name in ("handle_cont", "handle_text", "handle_bytes", "handle_ping", "handle_pong"):
+            handled = _counted(getattr(WebSocketsSansIOProtocol, name), is_answered=name == "handle_ping")
+            setattr(WebSocketsSansIOProtocol, name, handled)
+        WebSocketsSansIOProtocol.has_bounded_frames = True  # type: ignore[attr-defined]
+
+
+def _counted(handle: Callable[..., None], *, is_answered: bool) -> Callable[..., None]:
+    def counted(self: Any, *event: Any) -> None:
+        if self.transport.is_closing():
+            return
+        now = self.loop.time()
+        since, n = getattr(self, "frames_seen", (now, 0))
+        self.frames_seen = (now, 1) if now - since > 1.0 else (since, n + 1)
+        if self.frames_seen[1] > MAX_FRAMES_PER_S or (is_answered and not self.writable.is_set()):
+            self.transport.abort()
+            return
+        handle(self, *event)
+
+    return counted
 
 
 def bound_heads() -> None:
@@ -84,6 +113,8 @@ def bound_heads() -> None:
         header(self, name, readable_cookies(value) if name.lower() == b"cookie" else value)
 
     def on_headers_complete(self: Any) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("requests that do not wait for an answer")  # each would be kept until its turn
         stop(self)
         complete(self)
 

@@ -119,7 +119,8 @@ async def talk(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.send", "text": str(len(message.get("bytes") or b""))})
 
 
-def test_message_of_a_page_is_bounded_before_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def talking(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(WebSocketsSansIOProtocol, "__init__", WebSocketsSansIOProtocol.__init__)  # put back afterwards
     http_heads.bound_messages(1000)
     number = embedded.free_port()
@@ -128,13 +129,46 @@ def test_message_of_a_page_is_bounded_before_it_is_there(monkeypatch: pytest.Mon
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_for(lambda: server.started)
-    try:
-        with connect(f"ws://127.0.0.1:{number}/", proxy=None) as socket_:
-            socket_.send(b"x" * 1000)
-            assert socket_.recv(10) == "1000"
-            socket_.send(b"x" * 1001)
-            with pytest.raises(ConnectionClosed, match="1009"):
-                socket_.recv(10)
-    finally:
-        server.should_exit = True
-        thread.join(20)
+    yield number
+    server.should_exit = True
+    thread.join(20)
+
+
+def test_message_of_a_page_is_bounded_before_it_is_there(talking: int) -> None:
+    with connect(f"ws://127.0.0.1:{talking}/", proxy=None) as socket_:
+        socket_.send(b"x" * 1000)
+        assert socket_.recv(10) == "1000"
+        socket_.send(b"x" * 1001)
+        with pytest.raises(ConnectionClosed, match="1009"):
+            socket_.recv(10)
+
+
+def upgraded(port: int) -> socket.socket:
+    opened = socket.create_connection(("127.0.0.1", port), 10)
+    opened.sendall(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    assert b" 101 " in opened.recv(4096)
+    return opened
+
+
+@pytest.mark.parametrize(
+    ("first", "frame"),
+    [(b"", b"\x89\xfd\0\0\0\0" + b"p" * 125), (b"\x02\x80\0\0\0\0", b"\x00\x80\0\0\0\0"), (b"", b"\x82\x80\0\0\0\0")],
+    ids=["pings that nobody reads", "empty parts of a message", "empty messages"],
+)
+def test_frames_without_end_end_the_connection(talking: int, first: bytes, frame: bytes) -> None:
+    with upgraded(talking) as opened, suppress(ConnectionError):
+        opened.sendall(first)
+        for _ in range(20):
+            opened.sendall(frame * 1000)
+        while opened.recv(65_536):  # a connection that goes on is a time-out
+            pass
+
+
+def test_requests_that_do_not_wait_for_answers_are_few(port: int) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    sent, answer = ended(port, *[request * 1000] * 2000)
+    assert sent < 2000 * 1000 * len(request)
+    assert answer.count(b"HTTP/1.1 200") < 1000
