@@ -176,7 +176,7 @@ def test_last_admin_cannot_be_lost(pool: Pool, make_account: MakeAccount) -> Non
         lambda tx: accounts.update_account(tx, first.account_id, role="viewer", disabled=False),
         lambda tx: accounts.update_account(tx, first.account_id, role="admin", disabled=True),
     ):
-        with pytest.raises(ConflictError, match="this is the last one"), pool.transaction() as tx:
+        with pytest.raises(ConflictError, match="this is the last admin"), pool.transaction() as tx:
             attempt(tx)
     with pool.transaction() as tx:
         accounts.update_account(tx, second.account_id, role="admin", disabled=False)
