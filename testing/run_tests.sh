@@ -62,7 +62,7 @@ export PYTHONPATH="$root" OMP_NUM_THREADS=1 SEMG_ENV_FILE="$root/testing/no.env"
 bin=$root/.venv/bin
 eslint=testing/javascript/node_modules/.bin/eslint
 failed=""
-echo "== ruff" && "$bin/python" -m ruff check . || failed="$failed ruff"
+echo "== ruff" && "$bin/python" -m ruff check . && "$bin/python" -m ruff format --check . || failed="$failed ruff"
 echo "== mypy" && "$bin/python" -m mypy || failed="$failed mypy"
 if [ "$mode" = lint ] && [ -x "$eslint" ]; then
     echo "== eslint" && "$eslint" --config testing/javascript/eslint.config.mjs streamlit_apps testing/javascript ||
