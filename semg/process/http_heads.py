@@ -67,10 +67,12 @@ def _counted(handle: Callable[..., None], *, is_answered: bool) -> Callable[...,
         now = self.loop.time()
         since, n = getattr(self, "frames_seen", (now, 0))
         self.frames_seen = (now, 1) if now - since > 1.0 else (since, n + 1)
-        if self.frames_seen[1] > MAX_FRAMES_PER_S or (is_answered and not self.writable.is_set()):
+        if self.frames_seen[1] > MAX_FRAMES_PER_S or len(self.frames) > MAX_FRAMES_PER_S:
             self.transport.abort()
-            return
-        handle(self, *event)
+        elif is_answered and not self.writable.is_set():
+            self.conn.data_to_send()  # a pong that would only wait behind the answers before it
+        else:
+            handle(self, *event)
 
     return counted
 
@@ -115,6 +117,8 @@ def bound_heads() -> None:
     def on_headers_complete(self: Any) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("requests that do not wait for an answer")  # each would be kept until its turn
+        if self.parser.should_upgrade() and self.cycle is not None and not self.cycle.response_complete:
+            raise ValueError("an upgrade before the answer is sent")  # which would then not wait for its reader
         stop(self)
         complete(self)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -143,12 +144,15 @@ def test_message_of_a_page_is_bounded_before_it_is_there(talking: int) -> None:
             socket_.recv(10)
 
 
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
 def upgraded(port: int) -> socket.socket:
     opened = socket.create_connection(("127.0.0.1", port), 10)
-    opened.sendall(
-        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
+    opened.sendall(UPGRADE)
     assert b" 101 " in opened.recv(4096)
     return opened
 
@@ -172,3 +176,45 @@ def test_requests_that_do_not_wait_for_answers_are_few(port: int) -> None:
     sent, answer = ended(port, *[request * 1000] * 2000)
     assert sent < 2000 * 1000 * len(request)
     assert answer.count(b"HTTP/1.1 200") < 1000
+
+
+LARGE = 64 << 20
+
+
+async def large(scope: Any, receive: Any, send: Any) -> None:
+    """Many bytes for whoever asks, and a WebSocket."""
+    if scope["type"] == "websocket":
+        await talk(scope, receive, send)
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(LARGE).encode())]})
+    for number in range(LARGE >> 18):
+        made.append(number)
+        await send({"type": "http.response.body", "body": bytes(1 << 18), "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+made: list[int] = []
+
+
+def test_upgrade_behind_an_answer_that_nobody_reads_does_not_let_it_run_on() -> None:
+    http_heads.bound_heads()
+    made.clear()
+    number = embedded.free_port()
+    config = uvicorn.Config(large, "127.0.0.1", number, ws="websockets-sansio", lifespan="off", log_level="critical")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    wait_for(lambda: server.started)
+    try:
+        with socket.create_connection(("127.0.0.1", number), 10) as opened:
+            opened.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + UPGRADE)
+            wait_for(lambda: bool(made))
+            time.sleep(0.5)  # as long as it would run on
+            received = 0
+            with suppress(ConnectionError):
+                while received < LARGE and (more := len(opened.recv(1 << 20))):
+                    received += more
+        assert 0 <= received < LARGE, "the connection ends; what was asked for is not kept for it"
+    finally:
+        server.should_exit = True
+        thread.join(20)
