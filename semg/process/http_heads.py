@@ -117,8 +117,9 @@ def bound_heads() -> None:
     def on_headers_complete(self: Any) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("requests that do not wait for an answer")  # each would be kept until its turn
-        if self.parser.should_upgrade() and self.cycle is not None and not self.cycle.response_complete:
-            raise ValueError("an upgrade before the answer is sent")  # which would then not wait for its reader
+        is_answered = self.cycle is None or (self.cycle.response_complete and not self.flow.write_paused)
+        if self.parser.should_upgrade() and not is_answered:
+            raise ValueError("an upgrade before the answer is read")  # neither would then wait for its reader
         stop(self)
         complete(self)
 
