@@ -3,7 +3,7 @@
 cd ml_model && uvicorn api:app --host 0.0.0.0 --port 8000 --no-proxy-headers
 """
 
-from semg.process.http_heads import bound_heads, bound_messages
+from semg.process.connection_bounds import bound_heads, bound_messages
 from webapi.app import create_app
 
 bound_heads()

@@ -213,17 +213,13 @@ def find_viewer(websocket: WebSocket, user_id: int) -> Viewer | None:
         if caller is None:
             return None
         return Viewer() if caller.account is None else Viewer(token=bearer(header), account=caller.account)
-    for protocol in websocket.scope.get("subprotocols", []):
-        if protocol.startswith(tokens.TOKEN_PROTOCOL_PREFIX):
-            token = protocol.removeprefix(tokens.TOKEN_PROTOCOL_PREFIX)
-            try:
-                login = tokens.read_login_of(
-                    ring_of(settings), tokens.LIVE, token, str(user_id)
-                )  # fmt: skip
-            except WireError:
-                return None
-            return Viewer(login=login)
-    return None
+    token = _browser_token(websocket)
+    if not token:
+        return None
+    try:
+        return Viewer(login=tokens.read_login_of(ring_of(settings), tokens.LIVE, token, str(user_id)))
+    except WireError:
+        return None
 
 
 def is_of_ours(websocket: WebSocket) -> bool:
@@ -233,12 +229,7 @@ def is_of_ours(websocket: WebSocket) -> bool:
     """
     if known_grant(websocket.scope) is not None:
         return True
-    found = (
-        protocol.removeprefix(tokens.TOKEN_PROTOCOL_PREFIX)
-        for protocol in websocket.scope.get("subprotocols", [])
-        if protocol.startswith(tokens.TOKEN_PROTOCOL_PREFIX)
-    )
-    token = next(found, "")
+    token = _browser_token(websocket)
     return bool(token) and tokens.is_ours(ring_of(services_of(websocket).settings), tokens.LIVE, token)
 
 
@@ -291,6 +282,15 @@ def bearer(header: str | None) -> str:
     """Return the token of an ``Authorization: Bearer`` header; empty for any other."""
     scheme, _, token = (header or "").partition(" ")
     return token if scheme.lower() == "bearer" else ""
+
+
+def _browser_token(websocket: WebSocket) -> str:
+    """Return the first token among the subprotocols that a browser offers; empty for none."""
+    for protocol in websocket.scope.get("subprotocols", []):
+        if protocol.startswith(tokens.TOKEN_PROTOCOL_PREFIX):
+            token: str = protocol.removeprefix(tokens.TOKEN_PROTOCOL_PREFIX)
+            return token
+    return ""
 
 
 def _browser_sees(

