@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from semg.domain import Device
+from semg.domain import MAX_CHANNELS, Device
 from semg.wire.stream_status import DecidedStatus, ReceivedStatus
 from semg.words import counted
 
 HealthLevel = Literal["good", "fair", "bad", "silent"]
-FixKind = Literal["range", "rate", "allow_v1"]
+FixKind = Literal["range", "rate", "channels", "allow_v1"]
 
 FRESH_S = 3.5
 """A sender last received longer ago is silent: it is reported every two seconds."""
@@ -86,7 +86,7 @@ class Fix:
     """A change of the device that would make the stream fit: new values of its fields."""
 
     kind: FixKind
-    values: Mapping[str, float | bool]
+    values: Mapping[str, float | bool | tuple[str, ...]]
     label: str
 
 
@@ -196,7 +196,7 @@ def _refusal_of(name: str, device: Device, received: ReceivedStatus, reason: str
         return (
             f"the device sends {counted(sent, 'channel')}, but {own} {'is' if own == 1 else 'are'} set. List "
             f"{counted(sent, 'channel')} on the Profiles page."
-        ), None
+        ), _set_channels(device, sent)
     if reason == "time_unit":
         return (
             f"millis advances by about {1000 * period_ms:,.0f} per sample instead of {period_ms:g}; is it in "
@@ -216,6 +216,16 @@ def _refusal_of(name: str, device: Device, received: ReceivedStatus, reason: str
         allow = Fix("allow_v1", {"allow_v1": True}, "Accept the plain text format")
         return f"{name} does not accept the plain text format (v1). Allow it, or use a board with a key.", allow
     return f"{refusal(reason)}.", None
+
+
+def _set_channels(device: Device, sent: int) -> Fix | None:
+    """Return the change to as many channels as are sent: the first names stay, new ones are those of a new profile."""
+    if not 1 <= sent <= MAX_CHANNELS:
+        return None
+    kept = list(device.channels[:sent])
+    free = (name for name in (f"a{number}" for number in range(2 * MAX_CHANNELS)) if name not in kept)
+    kept += [next(free) for _ in range(sent - len(kept))]
+    return Fix("channels", {"channels": tuple(kept)}, f"Set {counted(sent, 'channel')}")
 
 
 def _judge_time(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:

@@ -79,6 +79,15 @@ class SessionSummary:
         """Duration available for training, s."""
         return sum(count.seconds for count in self.gestures)
 
+    def trains_with(self, newest: Session) -> bool:
+        """Return whether there is something to train on, recorded with the device of the newest session."""
+        session = self.session
+        return (
+            session.status != "recording"
+            and self.repetitions > 0
+            and (session.channels, session.rate_hz, session.sensor) == (newest.channels, newest.rate_hz, newest.sensor)
+        )
+
 
 def insert_session(
     tx: Transaction,

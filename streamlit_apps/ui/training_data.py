@@ -42,7 +42,7 @@ def choose_sessions(
             for summary in listed
             if st.checkbox(
                 _label(summary, qualities.get(summary.session.session_id)),
-                _fits(summary, newest),
+                summary.trains_with(newest),
                 key=f"session-{summary.session.session_id}",
             )
         ]
@@ -158,15 +158,6 @@ def _store(app: App, session: Session, wanted: Sequence[repetitions.Change]) -> 
                    repetitions=len(wanted))  # fmt: skip
         flash(md("{n} repetitions changed", n=len(wanted)))
         st.rerun()
-
-
-def _fits(summary: SessionSummary, newest: Session) -> bool:
-    session = summary.session
-    return (
-        session.status != "recording"
-        and summary.repetitions > 0
-        and (session.channels, session.rate_hz, session.sensor) == (newest.channels, newest.rate_hz, newest.sensor)
-    )
 
 
 def _label(summary: SessionSummary, quality: SessionQuality | None) -> Markdown:
