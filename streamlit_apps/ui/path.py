@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path as File
+from typing import NoReturn
 
 import streamlit as st
 
@@ -19,6 +20,7 @@ from ui.runtime import App
 from ui.text import md, plain, shown
 
 RENEWED_S = 4.0
+_GO = "path-go"
 _FOLDER = File(__file__).parent
 _component = st.components.v2.component(
     "semg_path",
@@ -36,6 +38,9 @@ def show_path(app: App, here: str) -> None:
     here
         The file of the page that is shown.
     """
+    wanted = st.session_state.pop(_GO, None)
+    if wanted is not None:
+        st.switch_page(wanted[0], query_params=wanted[1])
     with app.pool.transaction() as tx:
         people = app.people(tx)
     profile = _chosen(people)
@@ -94,7 +99,7 @@ def _draw(app: App, path: Path, profile: Profile | None, here: str) -> None:
     )
     for step in path.steps:
         if sent.go == step.key:
-            st.switch_page(step.page, query_params=query)
+            _go(step.page, query)
     if path.next is not None:
         _show_next(app, path.next, profile, query, here)
 
@@ -116,10 +121,10 @@ def _show_next(app: App, follows: Next, profile: Profile | None, query: dict[str
         if st.button(label, type="primary", icon=":material/arrow_forward:", width="content",
                      key=acts.key(f"path-{follows.act}", profile.user_id)):  # fmt: skip
             with errors.attempt():
-                _act(app, follows, profile, query, here)
+                _act(app, follows, profile, query)
 
 
-def _act(app: App, follows: Next, profile: Profile, query: dict[str, str], here: str) -> None:
+def _act(app: App, follows: Next, profile: Profile, query: dict[str, str]) -> None:
     """Do what the button says, and go where it shows."""
     if follows.act == "bank":
         n = path_acts.add_first_bank(app, profile)
@@ -128,9 +133,19 @@ def _act(app: App, follows: Next, profile: Profile, query: dict[str, str], here:
     if follows.act == "train":
         path_acts.train_now(app, profile)
         flash(md("Training of {name}'s model queued", name=profile.name))
-        st.switch_page(JOBS, query_params=query)
+        _go(JOBS, query)
     capture_plan.prefer_quick()
-    st.switch_page(CAPTURE, query_params=query)
+    _go(CAPTURE, query)
+
+
+def _go(page: str, query: dict[str, str]) -> NoReturn:
+    """Go to a page from a part that redraws by itself: the whole page runs, and goes.
+
+    Streamlit 1.67 leaves the browser with the elements of two pages when a fragment switches the page itself
+    (“Bad delta path index”).
+    """
+    st.session_state[_GO] = (page, query)
+    st.rerun()
 
 
 def _address(page: str, query: dict[str, str]) -> str:
