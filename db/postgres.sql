@@ -199,7 +199,7 @@ CREATE INDEX simulated_arms_by_former_board ON simulated_arms (former_board_id);
 COMMENT ON TABLE simulated_arms IS 'Virtual wearers that the service simulator sends for, and how they are steered';
 COMMENT ON COLUMN simulated_arms.former_board_id IS 'What sent for the profile before; it does so again when the arm stops';
 COMMENT ON COLUMN simulated_arms.used_at IS 'When somebody last recorded with it, looked at it or steered it; it stops by itself some hours later';
-COMMENT ON COLUMN simulated_arms.gesture IS 'What it performs; null: what the running plan prompts, else rest';
+COMMENT ON COLUMN simulated_arms.gesture IS 'What it performs when no plan runs; null: rest';
 COMMENT ON COLUMN simulated_arms.rotation IS 'Of the band, in distances between two electrodes';
 COMMENT ON COLUMN simulated_arms.loose_channel IS 'Index of an electrode without contact; loose_flat: it shows nothing in place of noise';
 COMMENT ON COLUMN simulated_arms.hum IS 'Of the power line, as a share of the strongest';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from semg.domain import Device
 from semg.errors import ConflictError
 from semg.security.board_keys import make_board
 from semg.security.keys import Secret
@@ -11,6 +12,8 @@ from semg.store.pool import Transaction
 from semg.store.simulated_arms import SimulatedArm
 
 BOARD_NAME = "Simulated arm"
+SMALLEST_SPAN, LARGEST_VALUE = 200.0, 32_767.0
+"""Signed datagrams carry whole numbers of 16 bits; fewer steps would show no signal."""
 
 
 def start(tx: Transaction, keys: Secret, user_id: int, actor: Actor, most: int) -> SimulatedArm:
@@ -33,7 +36,7 @@ def start(tx: Transaction, keys: Secret, user_id: int, actor: Actor, most: int) 
     ConsentError
         The person does not agree to being recorded.
     ConflictError
-        So many arms are running already.
+        So many arms are running already, or the device's range cannot be sent.
     SettingsError
         ``SECRET_KEY`` is empty.
     """
@@ -41,7 +44,7 @@ def start(tx: Transaction, keys: Secret, user_id: int, actor: Actor, most: int) 
     there = simulated_arms.find_arm(tx, user_id)
     if there is not None:
         return there
-    profiles.get_profile(tx, user_id)
+    _require_range(profiles.get_profile(tx, user_id).device)
     consents.require(tx, user_id, "recording")
     n_running = len(simulated_arms.list_arms(tx))
     if n_running >= most:
@@ -62,14 +65,15 @@ def start(tx: Transaction, keys: Secret, user_id: int, actor: Actor, most: int) 
     return made
 
 
-def stop(tx: Transaction, user_id: int, actor: Actor) -> bool:
+def stop(tx: Transaction, user_id: int, actor: Actor, board_id: int | None = None) -> bool:
     """Stop a profile's simulated arm, and give the board back that sent before; return whether there was an arm.
 
-    A board that was assigned meanwhile, to this profile or the former one to another, stays where it is.
+    With ``board_id``, only the arm that has this board. A board that was assigned meanwhile, to this profile or the
+    former one to another, stays where it is.
     """
     simulated_arms.lock_arms(tx)
     arm = simulated_arms.find_arm(tx, user_id)
-    if arm is None:
+    if arm is None or board_id not in (None, arm.board_id):
         return False
     simulated_arms.delete_arm(tx, user_id)
     boards.delete_board(tx, arm.board_id)
@@ -80,3 +84,12 @@ def stop(tx: Transaction, user_id: int, actor: Actor) -> bool:
         boards.assign_board(tx, former, user_id)
         record(tx, actor, "board.assigned", user_id, board=former)
     return True
+
+
+def _require_range(device: Device) -> None:
+    span, largest = device.adc_max - device.adc_min, max(abs(device.adc_min), abs(device.adc_max))
+    if span < SMALLEST_SPAN or largest > LARGEST_VALUE:
+        raise ConflictError(
+            "set the range of the device to whole numbers of 16 bits first, such as 0 to 4095: the simulated arm "
+            f"cannot send values from {device.adc_min:g} to {device.adc_max:g}"
+        )

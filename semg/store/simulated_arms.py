@@ -31,7 +31,7 @@ class Steering:
     Attributes
     ----------
     gesture
-        What it performs now; None: what the running plan prompts, else rest.
+        What it performs when no plan runs; None: rest. A plan that runs is always followed.
     strength
         Force of every gesture, 1 being the usual one.
     rotation
