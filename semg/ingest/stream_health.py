@@ -244,13 +244,20 @@ def _judge_time(name: str, device: Device, received: ReceivedStatus) -> StreamHe
     if off <= RATE_FAIR:
         return None
     level: HealthLevel = "bad" if off > RATE_BAD else "fair"
-    fix = Fix("rate", {"rate_hz": round(sent_hz)}, f"Set {sent_hz:.0f} samples/s") if 50 <= sent_hz <= 2000 else None
+    rate_hz = _likely_rate(sent_hz)
+    fix = Fix("rate", {"rate_hz": rate_hz}, f"Set {rate_hz} samples/s") if 50 <= sent_hz <= 2000 else None
     return StreamHealth(
         level, "rate",
         f"{name}'s device sends {sent_hz:.0f} samples/s, but {device.rate_hz:g} is set. Change the rate in the "
         "device's sketch or on the Profiles page.",
         fix=fix if level == "bad" else None,
     )  # fmt: skip
+
+
+def _likely_rate(sent_hz: float) -> int:
+    """Return the round rate that a measured one is within 1 % of, or the measured one."""
+    near = 50 * round(sent_hz / 50)
+    return near if near and abs(sent_hz - near) <= 0.01 * near else round(sent_hz)
 
 
 def _judge_range(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from semg import clock
-from ui import consent, sources
+from ui import consent, simulated_arm, sources
 from ui.arriving import look, show_arriving
 from ui.connect_ways import show_board, show_command, show_phone
 from ui.live_view import live_view
@@ -32,6 +32,7 @@ with page("Connect", "The device of the selected person: what arrives from it, a
         st.subheader("Another device" if is_streaming(health) else "Ways to connect", anchor=False)
         easy, own = split("connect", [1, 1.25])
         with easy:
+            simulated_arm.offer(app, profile)
             show_command(profile)
         with own, st.container(border=True):
             show_board(app, profile)

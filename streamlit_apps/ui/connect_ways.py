@@ -12,7 +12,7 @@ from semg.errors import PlatformError
 from semg.platform.lan.lan_address import address_here
 from semg.security.board_keys import encrypt_key, make_board, make_key
 from semg.security.keys import ring_of
-from semg.store import boards
+from semg.store import boards, simulated_arms
 from semg.store.audit import record
 from ui import acts, audit_view, errors, sketch
 from ui.arriving import lost_pins
@@ -31,6 +31,10 @@ def show_board(app: App, profile: Profile) -> None:
     st.markdown("**A board of your own**")
     with app.pool.transaction() as tx:
         board = next((one for one in boards.list_boards(tx) if one.user_id == profile.user_id), None)
+        arm = simulated_arms.find_arm(tx, profile.user_id)
+    if arm is not None:
+        st.caption(md("A simulated arm sends for {name}. Stop it first, on the page Live.", name=profile.name))
+        return
     key = _key_of(profile, board)
     if key is None:
         _offer_key(app, profile, board)

@@ -166,6 +166,8 @@ def _next(facts: Facts) -> Next | None:
     imported = stored.labelled or stored.version is not None
     if not (facts.seen or imported or is_streaming(facts.health)):
         return _connect(facts, md("**Next: device.** No packet of {name}'s has arrived yet.", name=name))
+    if facts.health is not None and facts.health.level == "bad" and not imported:
+        return _connect(facts, md("**Next: device.**"))
     if not stored.gestures:
         return Next(md("**Next: gestures.** So far {name} has only rest.", name=name), "bank", GESTURES, "Add gestures")
     if stored.recording:

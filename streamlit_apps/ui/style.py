@@ -24,7 +24,7 @@ h3 { font-size: 1.02rem !important; padding: .3rem 0 .1rem 0 !important; }
 .st-key-path-link a { background: #0b6e8f; border-radius: .4rem; padding: .3rem .8rem; }
 .st-key-path-link a:hover { background: #095a75; }
 .st-key-path-link a p, .st-key-path-link a span { color: #fff !important; }
-.semg-arriving { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .6rem;
+dl.semg-arriving { padding: 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .6rem;
   margin: .4rem 0; }
 .semg-arriving div { border: 1px solid #d5dde3; border-radius: .4rem; padding: .4rem .7rem; }
 .semg-arriving dt { font-size: .8rem; color: #51606c; }
