@@ -60,7 +60,7 @@ def show_board(app: App, profile: Profile) -> None:
         said = lost_pins(profile, sketch.PINS)
         if said:
             st.caption(plain(said))
-        if sketch.download(main, key=f"{profile.user_id}-{0 if key is None else key[0]}") and key is not None:
+        if sketch.download(main) and key is not None:
             st.session_state.pop(_KEY, None)
             st.rerun()
 
@@ -90,9 +90,7 @@ def show_phone(app: App, profile: Profile) -> None:
     with st.expander("On a phone", icon=":material/qr_code_2:"):
         url = phone_url(app, profile)
         if urlsplit(url).hostname in _LOOPBACK:
-            st.caption(
-                "Only this machine reaches the app now. Start it with `./start_all.sh --lan`, and the code is here."
-            )
+            st.caption("Only this machine reaches the app now. Start it with `./start_all.sh --lan`.")
             return
         picture = segno.make(url, error="m").svg_data_uri(scale=4, border=2)
         st.html(

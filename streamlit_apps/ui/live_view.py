@@ -55,7 +55,7 @@ def live_view(
     audit_view.seen(app, "live.seen", profile.user_id)
     device = profile.device
     _component(
-        key=f"semg-live-{profile.user_id}-{device.n_channels}-{'strip' if compact else 'full'}",
+        key=f"semg-live-{profile.user_id}-{'strip' if compact else 'full'}",
         data={
             "url": live_url(app.settings, profile.user_id),
             "token": _token(app, profile.user_id),

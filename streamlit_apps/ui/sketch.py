@@ -102,11 +102,11 @@ def headers(main: str) -> dict[str, str]:
     return found
 
 
-def download(main: str, *, key: str) -> bool:
+def download(main: str) -> bool:
     """Draw the fields of the Wi-Fi and the button that downloads the sketch; return whether it was downloaded now."""
     files = {NAME: main, **headers(main)}
     sent = _component(
-        key=f"semg-sketch-{key}",
+        key="semg-sketch",  # always the same: what was typed stays when a key is made meanwhile
         data={"folder": Path(NAME).stem, "main": NAME, "files": files, "ssid": SSID, "password": PASSWORD},
         on_downloaded_change=lambda: None,
     )
