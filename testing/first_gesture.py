@@ -168,7 +168,7 @@ class Journey:
         expect(self._step("Live")).to_have_accessible_name(re.compile("Live, done"))
 
     def _steer(self, gesture: str) -> Locator:
-        return self.page.get_by_role("button", name=gesture, exact=True)
+        return self.page.get_by_test_id("stButtonGroup").get_by_text(gesture, exact=True)
 
     def _next(self, label: str) -> Locator:
         return self.page.get_by_role("button", name=re.compile(f"{label} for {NAME}"))

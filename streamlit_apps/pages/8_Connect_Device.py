@@ -32,7 +32,10 @@ with page("Connect", "The device of the selected person: what arrives from it, a
         st.subheader("Another device" if is_streaming(health) else "Ways to connect", anchor=False)
         easy, own = split("connect", [1, 1.25])
         with easy:
-            simulated_arm.offer(app, profile)
+            if is_streaming(health):
+                simulated_arm.badge(app, profile)
+            else:
+                simulated_arm.offer(app, profile)
             show_command(profile)
         with own, st.container(border=True):
             show_board(app, profile)

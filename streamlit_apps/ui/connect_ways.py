@@ -71,8 +71,8 @@ def show_command(profile: Profile) -> None:
         if not profile.device.allow_v1:
             st.caption(
                 md(
-                    "This command sends plain text, which {name} does not accept yet: this page offers to allow it when "
-                    "the first packet arrives.",
+                    "This command sends plain text, which {name} does not accept yet: with the first packet, this "
+                    "page offers to allow it.",
                     name=profile.name,
                 )
             )
@@ -90,7 +90,7 @@ def show_phone(app: App, profile: Profile) -> None:
     with st.expander("On a phone", icon=":material/qr_code_2:"):
         url = phone_url(app, profile)
         if urlsplit(url).hostname in _LOOPBACK:
-            st.caption("Only this machine reaches the app now. Start it with `./start_all.sh --lan`.")
+            st.caption("Only this machine reaches the app now: start it with `./start_all.sh --lan`.")
             return
         picture = segno.make(url, error="m").svg_data_uri(scale=4, border=2)
         st.html(

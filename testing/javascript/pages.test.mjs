@@ -7,6 +7,8 @@ import { load } from "./scripts.mjs";
 const { clockText, isPerformance, Prompt } = await load("ui/capture_prompt.js", "clockText", "isPerformance", "Prompt");
 const { quantile, LiveView, Ring } = await load("ui/live_view.js", "quantile", "LiveView", "Ring");
 const { floats, Review } = await load("ui/review_view.js", "floats", "Review");
+const { refused } = await load("ui/sketch.js", "refused");
+const { isOpen } = await load("ui/tour.js", "isOpen");
 const video = await load("ui/video.js", "clockText", "Player");
 
 // An object with a class's methods and just the fields that they read: a constructor wants a page.
@@ -207,4 +209,21 @@ test("pictures of the prompt are made once, and freed when they are gone", async
   } finally {
     Object.assign(URL, { createObjectURL, revokeObjectURL });
   }
+});
+
+test("a Wi-Fi that cannot be one is refused before the download", () => {
+  assert.equal(refused("home", "long enough"), "");
+  assert.equal(refused("home", ""), "");
+  assert.match(refused("", "long enough"), /name/);
+  assert.match(refused("é".repeat(17), "long enough"), /32 bytes/);
+  assert.match(refused("home", "short"), /8 to 63/);
+  assert.match(refused("ho\0me", "long enough"), /number 0/);
+});
+
+test("the tour is seen once, and again when it is called", () => {
+  assert.equal(isOpen({ first: true, called_ms: 0 }, null), true);
+  assert.equal(isOpen({ first: true, called_ms: 0 }, 1), false);
+  assert.equal(isOpen({ first: false, called_ms: 5 }, null), true);
+  assert.equal(isOpen({ first: false, called_ms: 5 }, 4), true);
+  assert.equal(isOpen({ first: true, called_ms: 5 }, 5), false);
 });
