@@ -102,7 +102,7 @@ def _show_figures(profile: Profile, arrival: Arrival) -> None:
     first = arrival.mine[0] if arrival.mine else {}
     is_signed = first.get("board_id") is not None
     seconds = max(received.seconds, 1e-3)
-    sent_hz = float(first.get("rate_hz") or received.samples / seconds)
+    sent_hz = received.samples / seconds if received.samples else float(first.get("rate_hz", 0))
     span = "—" if received.low is None else f"{received.low:g} to {received.high:g}"
     clock_ms = received.clock_error_ms
     rows: Sequence[tuple[str, str, str]] = (
