@@ -1,7 +1,7 @@
 """The first own gesture, as a newcomer comes to it: from the login to a gesture recognised live, in a real browser.
 
     python testing/first_gesture.py                       starts an empty system of its own, thrown away afterwards
-    python testing/first_gesture.py --plan-seconds 50     with a shorter capture than the two minutes of the app
+    python testing/first_gesture.py --plan-seconds 90     with a shorter capture than the two minutes of the app
     python testing/first_gesture.py --url http://127.0.0.1:8501 --login ada --password …      a running, empty system
 
 Makes a profile, uses a simulated arm, adds the ready-made gestures, records, trains, and steers the arm on *Live*.

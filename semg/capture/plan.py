@@ -20,7 +20,9 @@ _WORDS = {
     "first_rest_s": "seconds of rest at the start",
 }
 CALIBRATION_REST_S, CALIBRATION_PAUSE_S = 10.0, 2.0
-QUICK_S, QUICK_PREPARE_S = 120.0, 3.0
+QUICK_S, QUICK_PREPARE_S, QUICK_REPETITIONS = 120.0, 3.0, 5
+QUICK_SHARE = 0.55
+"""Of a gesture and the rest behind it, what is the gesture: both are recognised about equally well then."""
 
 
 def make_plan(
@@ -110,7 +112,8 @@ def calibration_plan(gesture_names: Sequence[str], gesture_s: float = 4.0, seed:
 def quick_plan(gesture_names: Sequence[str], total_s: float = QUICK_S, seed: int = 0) -> CapturePlan:
     """Return a plan of about two minutes for up to five gestures, enough for a first model; more of them take longer.
 
-    Each gesture comes six times, five with more than three of them: the test of a model wants at least five.
+    Each gesture comes five times, which the verdict on a model wants; what is left of the time goes into their length:
+    the moments between gesture and rest, of which nobody can say which is which, are then a smaller share.
 
     Parameters
     ----------
@@ -123,11 +126,10 @@ def quick_plan(gesture_names: Sequence[str], total_s: float = QUICK_S, seed: int
         As for ``make_plan``.
     """
     names = [name for name in dict.fromkeys(gesture_names) if name != REST]
-    repetitions = 6 if len(names) <= 3 else 5
-    each_s = (total_s - QUICK_PREPARE_S) / (max(1, min(len(names), 5)) * repetitions + 0.4)
-    gesture_s = min(max(round(0.6 * each_s, 1), MIN_GESTURE_S), 4.0)
-    rest_s = min(max(round(each_s - gesture_s, 1), MIN_GESTURE_S), 3.0)
-    return make_plan(names, repetitions, gesture_s, rest_s, QUICK_PREPARE_S, True, seed)
+    each_s = (total_s - QUICK_PREPARE_S) / (max(1, min(len(names), 5)) * QUICK_REPETITIONS + 1 - QUICK_SHARE)
+    gesture_s = min(max(round(QUICK_SHARE * each_s, 1), MIN_GESTURE_S), 5.0)
+    rest_s = min(max(round(each_s - gesture_s, 1), MIN_GESTURE_S), 4.0)
+    return make_plan(names, QUICK_REPETITIONS, gesture_s, rest_s, QUICK_PREPARE_S, True, seed)
 
 
 def _shuffled(names: Sequence[str], repetitions: int, seed: int) -> list[str]:

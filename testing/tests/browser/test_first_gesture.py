@@ -13,8 +13,8 @@ from testing.tests.conftest import skip_or_fail
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(900)]
 
 MAX_CLICKS, MIN_BALANCED = 10, 0.9
-MAX_S = 480
-"""Four minutes with the app's two, and room for a busy machine; the figure itself is printed."""
+MAX_S = 600
+"""Four minutes, and room for a machine that runs other tests meanwhile; the figure itself is printed."""
 
 
 def test_own_gesture_is_recognised_within_ten_clicks(first_gesture: Collect) -> None:
