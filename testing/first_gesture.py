@@ -6,8 +6,8 @@
 
 Makes a profile, uses a simulated arm, adds the ready-made gestures, records, trains, and steers the arm on *Live*.
 Prints JSON: ``clicks`` (presses of the mouse after the login, as the browser counted them), ``seconds`` since then,
-``balanced_accuracy`` as the page shows it, ``recognised``, ``passed`` (seconds at each step), ``beside`` (what was looked at
-afterwards: the tour, a board's sketch). Exit code 0 only when a gesture was recognised.
+``balanced_accuracy`` as the page shows it, ``recognised``, ``passed`` (seconds at each step), ``beside`` (what was
+looked at afterwards: the tour, a board's sketch). Exit code 0 only when a gesture was recognised.
 """
 
 from __future__ import annotations
