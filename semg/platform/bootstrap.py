@@ -44,8 +44,8 @@ NETWORK_WORDS = (
     "No matching distribution found",
 )
 LOCKED = ("--no-deps", "--require-hashes", "-r")
-ABOUT_MB = {"requirements.lock": 0, "testing/requirements.lock": 0}
-"""Downloads of the locks on x86_64 Linux with CPython 3.11, as an installation into an empty ``.venv`` reports them."""
+ABOUT_MB = {"requirements.lock": 282}
+"""Sizes of the lock's files for x86_64 Linux with CPython 3.11, summed over the log of an installation."""
 
 
 class BootstrapError(Exception):
@@ -175,6 +175,8 @@ def _install(root: Path, venv: Path, path: Path, log: Path) -> None:
 def _install_torch(pip: _Pip, locks: dict[torch_build.Build, Path]) -> None:
     """Install the build of torch that is chosen, or the one that there is; say which, and why."""
     requirement = torch_build.locked(locks["torch-cpu"].read_text(encoding="utf-8"))
+    if pip.has(requirement) and pip.finds(locks["torch-cpu"], None):
+        return  # taken at an earlier start; the ordinary build's libraries are not wanted beside it
     choice = torch_build.choose(
         torch_build.this_machine(),
         torch_build.own_sources(pip.command),
@@ -201,6 +203,13 @@ class _Pip:
         asked = subprocess.run([self.command[0], "-I", "-c", code], capture_output=True, text=True, check=False)
         self._bar = "raw" if has_raw(asked.stdout) else "off"
 
+    def has(self, requirement: str) -> bool:
+        """Return whether a package is installed in the version that a lock pins."""
+        name, _, version = requirement.partition("==")
+        code = f"from importlib.metadata import version; print(version({name!r}))"
+        asked = subprocess.run([self.command[0], "-I", "-c", code], capture_output=True, text=True, check=False)
+        return asked.stdout.strip() == version
+
     def install(self, path: Path, *arguments: str, label: str = "packages", about_mb: float | None = None) -> None:
         """Install what the arguments name, for a requirements file or a lock.
 
@@ -222,6 +231,8 @@ class _Pip:
         total = (
             1 if "-e" in arguments else len(re.findall(r"^[A-Za-z0-9]", path.read_text(encoding="utf-8"), re.MULTILINE))
         )
+        if about_mb is None and known_mb:
+            _say(f"  {label}: {total}, about {known_mb} MB to download.")
         with tempfile.TemporaryDirectory(prefix="tmp-", dir=self._venv) as arriving, _open_log(log) as out:
             return pip_run.run(
                 [*self.command, "install", "--progress-bar", self._bar, *arguments],

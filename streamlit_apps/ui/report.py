@@ -11,6 +11,8 @@ from semg.signals.training.training_report import (
     DecisionFigures,
     TrainingReport,
 )
+from semg.signals.training.verdict import plain_verdict
+from ui import verdict
 from ui.report_figures import QUIET, confusion_figure, reliability_figure
 from ui.text import Markdown, cells, md, plain
 
@@ -23,12 +25,6 @@ FIGURES = (
     ("Accuracy", "accuracy", "Share of windows that were correct."),
     ("Macro F1", "macro_f1", "Mean F1 of the gestures."),
 )
-
-_VERDICTS = {
-    "good": (st.success, ":material/thumb_up:"),
-    "usable": (st.warning, ":material/info:"),
-    "do not use": (st.error, ":material/block:"),
-}
 
 
 def percent(value: float | None) -> str:
@@ -70,12 +66,11 @@ def show_report(report: TrainingReport, key: str) -> None:
 
 def show_verdict(report: TrainingReport) -> None:
     """Show whether the version is any good, and why it was not activated where it was not."""
-    verdict, activation = report.verdict, report.activation
-    if verdict is None:
+    judged, activation = report.verdict, report.activation
+    if judged is None:
         return
-    draw, icon = _VERDICTS.get(verdict.level, _VERDICTS["usable"])
-    draw(md("**{level}.** {sentence}", level=verdict.level.capitalize(), sentence=verdict.sentence), icon=icon)
-    if activation is not None and not activation.activated and activation.why != verdict.sentence:
+    verdict.show(plain_verdict(report))
+    if activation is not None and not activation.activated and activation.why != judged.sentence:
         st.warning(md("It was not activated. {why}", why=activation.why), icon=":material/pause_circle:")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-Phase = Literal["looking", "downloading", "building", "installing"]
+Phase = Literal["starting", "looking", "downloading", "building", "installing"]
 
 RAW_SINCE = (24, 1)
 """The first pip with ``--progress-bar raw``."""
@@ -40,6 +40,11 @@ def host_of(address: str) -> str:
     return "" if not parts.hostname else f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
 
 
+def _name(text: str) -> str:
+    """Return the package's name from a requirement or from the name of a file."""
+    return text.split("-")[0] if text.endswith((".whl", ".tar.gz")) else re.split(r"[=<>~!;\[]", text)[0]
+
+
 @dataclass(slots=True)
 class PipOutput:
     """How far pip is, from the lines that it has written.
@@ -62,7 +67,7 @@ class PipOutput:
     packages: int = 0
     name: str = ""
     file: str = ""
-    phase: Phase = "looking"
+    phase: Phase = "starting"
     indexes: list[str] = field(default_factory=lambda: [PYPI])
     _before: float = 0.0
     _now: float = 0.0
@@ -76,10 +81,12 @@ class PipOutput:
 
     @property
     def hosts(self) -> list[str]:
-        """The hosts that pip waits for when it is silent; none while it builds or installs."""
+        """The hosts that pip may be waiting for; none while it starts, builds or installs."""
         if self.phase == "downloading" and self._file_host:
             return [self._file_host]
-        return self.indexes if self.phase == "looking" else []
+        if self.phase != "looking":
+            return []
+        return [*self.indexes, *([PYPI_FILES] if PYPI in self.indexes else [])]
 
     def feed(self, line: str) -> None:
         """Take in one line of pip's output."""
@@ -88,7 +95,7 @@ class PipOutput:
         elif found := _NAMED.match(line):
             self._end_file()
             self.packages, self.phase = self.packages + 1, "looking"
-            self.name = re.split(r"[=<>~!;\[]", found[1].rsplit("/", 1)[-1])[0]
+            self.name = _name(found[1].rsplit("/", 1)[-1])
         elif found := _FILE.match(line):
             self._end_file()
             self._size = float(found[3]) * _UNITS[found[4]] if found[3] else 0.0
@@ -97,7 +104,7 @@ class PipOutput:
                 self._file_host = host_of(found[2]) or PYPI_FILES
         elif line.startswith("Looking in indexes: "):
             hosts = [host_of(each.strip()) for each in line.partition(": ")[2].split(",")]
-            self.indexes = [host for host in hosts if host]
+            self.indexes, self.phase = [host for host in hosts if host], "looking"
         elif line.startswith("Ignoring ") and "markers" in line:
             self.total -= 1
         elif line.startswith("Installing collected packages"):

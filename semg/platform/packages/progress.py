@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from semg.platform.packages.pip_output import PipOutput
+from semg.platform.packages.pip_output import Phase, PipOutput
 
 EVERY_S = 10.0
 STEP = 0.05
@@ -15,6 +15,10 @@ STEP = 0.05
 AT_LEAST_S = 1.0
 REDRAW_S = 0.2
 _BAR = 24
+_DOING: dict[Phase, str] = {
+    "starting": "starting", "looking": "looking for", "downloading": "downloading", "building": "building",
+    "installing": "unpacking",
+}  # fmt: skip
 
 
 class Progress:
@@ -74,8 +78,9 @@ class Progress:
             return f"{self._label}: unpacking {packages}, {elapsed}"
         got_mb = at.got_bytes / 1e6
         of = f" of about {max(self._about_mb, got_mb):.0f}" if self._about_mb else ""
-        doing = f"{at.phase} {at.name}".strip()
-        return f"{self._label}: {got_mb:.0f}{of} MB, {packages}, {doing}, {elapsed}"
+        fetched = f"{got_mb:.0f}{of} MB, " if of or got_mb >= 1 else ""
+        doing = f"{_DOING[at.phase]} {at.name}".strip()
+        return f"{self._label}: {fetched}{packages}, {doing}, {elapsed}"
 
     def _share_of(self, at: PipOutput) -> float:
         if at.phase == "installing":
