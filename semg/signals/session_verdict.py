@@ -74,7 +74,8 @@ def _said(why: str, channels: Sequence[str], share: str) -> tuple[str, str, str]
     if why in ("no samples", "no samples arrive"):
         return "no samples", f"No samples are stored {share}.", "The device was not streaming: leave these out."
     if "lost in transit" in why:
-        return "lost", f"Samples were lost in transit {share}: {why}.", "Check the Wi-Fi before the next session."
+        said = f"Samples were lost in transit {share} ({why.split()[0]} in one of them)."
+        return "lost", said, "Check the Wi-Fi before the next session."
     if "the device is set to" in why:
         return "rate", f"The rate was wrong {share}: {why}.", "Correct the rate on the Profiles page, and record again."
     return "other", f"{why[:1].upper()}{why[1:]}, {share}.", ""

@@ -33,14 +33,10 @@ def percent(value: float | None) -> str:
 
 
 def show_report(report: TrainingReport, key: str) -> None:
-    """Show the figures with what they were measured on, and the pictures; without figures, why there are none."""
-    if report.pending:
-        st.info("This version is not active yet. It is being tested on held-out data; its report will appear here.")
-        return
-    if report.incomplete:
-        st.warning(md("This version has no report: {why}", why=report.incomplete))
-        return
+    """Show the verdict, the figures with what they were measured on, and the pictures."""
     show_verdict(report)
+    if report.pending or report.incomplete:
+        return
     _metrics(report)
     if report.advice:
         st.markdown(md(":material/lightbulb: {advice}", advice=report.advice))
@@ -66,11 +62,9 @@ def show_report(report: TrainingReport, key: str) -> None:
 
 def show_verdict(report: TrainingReport) -> None:
     """Show whether the version is any good, and why it was not activated where it was not."""
-    judged, activation = report.verdict, report.activation
-    if judged is None:
-        return
     verdict.show(plain_verdict(report))
-    if activation is not None and not activation.activated and activation.why != judged.sentence:
+    judged, activation = report.verdict, report.activation
+    if judged and activation and not activation.activated and activation.why != judged.sentence:
         st.warning(md("It was not activated. {why}", why=activation.why), icon=":material/pause_circle:")
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from semg.verdicts import Verdict, VerdictLevel
 from ui import palette
-from ui.text import Markdown, Markup, joined, line, markup, md
+from ui.text import Markup, joined, markup
 
 LEVELS: dict[VerdictLevel, str] = {"good": "good", "usable": "fair", "do not use": "bad"}
 UNKNOWN_SIGN, UNKNOWN_COLOUR = "○", "#51606c"
@@ -35,14 +35,14 @@ def colour(level: VerdictLevel) -> str:
     return palette.LEVEL_COLOURS.get(LEVELS.get(level, ""), UNKNOWN_COLOUR)
 
 
+def short(verdict: Verdict) -> str:
+    """Return icon and word, for a cell."""
+    return f"{sign(verdict.level)} {verdict.word}"
+
+
 def label(verdict: Verdict) -> str:
-    """Return icon, word and reason for a row of a list or of a table, which draws it as it is."""
-    return line("{sign} {word}. {sentence}", sign=sign(verdict.level), word=verdict.word, sentence=verdict.sentence)
-
-
-def label_md(verdict: Verdict) -> Markdown:
-    """Return what ``label`` does, for the label of a field."""
-    return md("{sign} {word}. {sentence}", sign=sign(verdict.level), word=verdict.word, sentence=verdict.sentence)
+    """Return icon, word and reason as one text, for a row of a list; it is to be escaped where it is put."""
+    return f"{short(verdict)}. {verdict.sentence}"
 
 
 def show(verdict: Verdict, about: str = "") -> None:

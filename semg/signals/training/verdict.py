@@ -98,7 +98,9 @@ def plain_verdict(report: TrainingReport) -> verdicts.Verdict:
     """Return a stored verdict as every page shows it: the reason and the next step apart, with the figures."""
     if report.pending:
         return verdicts.Verdict(
-            "unknown", "This version is being tested on held-out data; its verdict will appear here.", code="pending"
+            "unknown",
+            "It is being tested on held-out data, and is not active yet; its report will appear here.",
+            code="pending",
         )
     if report.incomplete:
         return verdicts.Verdict("unknown", f"This version has no report: {report.incomplete}", code="incomplete")

@@ -11,7 +11,7 @@ from semg.platform.packages.pip_run import Silence, silent_sentence
 from semg.platform.packages.progress import Progress
 
 OLD = """\
-Looking in indexes: https://pypi.org/simple, file:///opt/pypi/simple, https://me:****@mirror.test:8443/simple
+Looking in indexes: https://pypi.org/simple, file:///opt/pypi/simple, https://****@mirror.test:8443/simple
 Ignoring pyee: markers 'python_full_version >= "3.12"' don't match your environment
 Collecting annotated-doc==0.0.7 (from -r mini.txt (line 1))
   Downloading annotated_doc-0.0.7-py3-none-any.whl (5.3 kB)
