@@ -148,7 +148,7 @@ def test_taken_session_name_is_refused(open_page: Open, pool: Pool, profile_id: 
 
 
 def verdict(page: AppTest) -> str:
-    (found,) = [one.body for one in page.html if "semg-verdict" in one.body]
+    (found,) = [one.body for one in page.html if "data-level" in one.body]
     return str(found)
 
 
@@ -162,9 +162,8 @@ def test_signal_has_a_verdict_and_a_reason_for_each_channel(open_page: Open, poo
         device = profiles.get_profile(tx, profile_id).device
         profiles.update_device(tx, replace(device, adc_max=2100.0))
     bad = verdict(open_page(CAPTURE))
-    assert 'data-level="bad"' in bad
-    assert "<b>Do not use.</b> Channel a0: saturated" in bad
-    assert "Lower the gain, or check the electrode." in bad
+    assert 'data-level="do not use"' in bad
+    assert "beyond the range 0 to 2100 that is set. <span>Correct the range on the Profiles page.</span>" in bad
 
 
 # The webcam

@@ -35,22 +35,23 @@ def figures(page: AppTest) -> list[str]:
 
 
 def test_stream_has_one_verdict_on_overview_capture_and_live(open_page: Open, pool: Pool, profile_id: int) -> None:
-    store_noise(pool, profile_id, now() - timedelta(seconds=4), 30)
     status = {"age_s": 0.1, "seconds": 10.0, "datagrams": 1600, "samples": 1600, "missing": 400, "long_s": 60.0,
               "runs": 1, "segments": 1, "low": 100.0, "high": 3000.0, "channels": 4}  # fmt: skip
     source = {"address": "10.0.0.7:2390", "user_id": profile_id, "rate_hz": 160.0, "channels": 4, "values": [1.0],
               "state": "ok", "age_s": 0.1}  # fmt: skip
-    with pool.transaction() as tx:
-        metrics = {"sources": [source], "streams": {str(profile_id): status}}
-        services.upsert_service(tx, "udpserver", "a:1", 1, now(), metrics)
+    store_noise(pool, profile_id, now() - timedelta(seconds=4), 60)
     expected = [("do not use", "Do not use. 20.0% of Ada's samples are lost in transit. Check the Wi-Fi.")]
-    for page in (open_page(), open_page(CAPTURE), open_page(LIVE)):
+    for where in ([CAPTURE], [], [LIVE]):
+        with pool.transaction() as tx:
+            metrics = {"sources": [source], "streams": {str(profile_id): status}}
+            services.upsert_service(tx, "udpserver", "a:1", 1, now(), metrics)
+        page = open_page(*where)
         assert not page.exception
         assert verdicts(page) == expected
         (table,) = figures(page)
         assert "20.0% lost" in table
-        (opener,) = [one for one in page.get("popover") if one.label == "Figures"]
-        assert opener.html, "the table lies behind it"
+        (opener,) = [one for one in page.get("popover") if one.proto.popover.label == "Figures"]
+        assert [one.body for one in opener.get("html")] == [table]
 
 
 def test_session_has_one_verdict_on_train_and_review(open_page: Open, pool: Pool, profile_id: int) -> None:
