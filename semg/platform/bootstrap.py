@@ -232,7 +232,7 @@ class _Pip:
             1 if "-e" in arguments else len(re.findall(r"^[A-Za-z0-9]", path.read_text(encoding="utf-8"), re.MULTILINE))
         )
         if about_mb is None and known_mb:
-            _say(f"  {label}: {total}, about {known_mb} MB to download.")
+            _say(f"  {label}: {total}, up to about {known_mb} MB to download.")
         with tempfile.TemporaryDirectory(prefix="tmp-", dir=self._venv) as arriving, _open_log(log) as out:
             return pip_run.run(
                 [*self.command, "install", "--progress-bar", self._bar, *arguments],

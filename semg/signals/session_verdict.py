@@ -14,7 +14,7 @@ _SOME = re.compile(r"(\d+) of (\d+) intervals(?:: | are )(.*)", re.DOTALL)
 _CHANNEL = (
     ("flat", "loose", "was loose", "Consider leaving it out, or press the electrode on and record again."),
     ("saturated", "saturated", "was beyond its range", "Lower the gain, or check the electrode."),
-    ("clipped", "clipped", "was clipped at times", "Lower the gain before the next session."),
+    ("clipped", "clipped", "was clipped", "Lower the gain before the next session."),
     ("mains hum", "hum", "had mains hum", "Check skin contact and ground."),
     ("very noisy", "noisy", "was very noisy", "Check skin contact, or leave it out."),
     ("noisy", "noisy", "was noisy", "Check skin contact before the next session."),
@@ -100,7 +100,7 @@ def _figures(repetitions: Mapping[int, tuple[str, str]], channels: Sequence[str]
         if level != "good" and reason.startswith(f"{channel}: ")
     )
     figures += [
-        Figure(f"Channel {channel}", f"{n} of {total}", "intervals in which its finding was the first of the worst")
+        Figure(f"Channel {channel}", f"{n} of {total}", "intervals in which it was the channel with the worst finding")
         for channel, n in of_channels.most_common()
     ]
     return tuple(figures)

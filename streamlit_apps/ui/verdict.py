@@ -54,9 +54,9 @@ def show(verdict: Verdict, about: str = "") -> None:
         What it is about, in a word or two, where that is not plain from the place.
     """
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="left", gap="small"):
-        st.html(_html(verdict, about))
+        st.html(_html(verdict, about), width="content")
         if verdict.figures:
-            with st.popover("Figures", icon=":material/monitoring:", width="content"):
+            with st.popover("Figures", icon=":material/monitoring:", type="tertiary", width="content"):
                 st.html(_figures(verdict))
 
 

@@ -120,7 +120,7 @@ def _reason_and_step(stored: Verdict) -> tuple[str, str]:
         step, found, reason = stored.sentence.partition(": ")
         return (f"{reason[:1].upper()}{reason[1:]}", f"{step}.") if found else (stored.sentence, "")
     if stored.code == "good":
-        return stored.sentence, "Activate it, and try it on the Live page."
+        return stored.sentence, "Try it on the Live page."
     # The figures in parentheses end the reason; a gesture's name may hold a full stop.
     for end in ("). ", ". "):
         reason, found, step = stored.sentence.partition(end)
@@ -138,12 +138,12 @@ def _plain_figures(report: TrainingReport) -> tuple[Figure, ...]:
     worst, recall = _worst(report)
     figures = [
         Figure("Balanced accuracy", percent(report.balanced_accuracy), f"mean recall of the gestures; good from "
-               f"{GOOD_BALANCED:.0%}"),
+               f"{percent(GOOD_BALANCED)}"),
         Figure("Chance", percent(chance), "balanced accuracy of guessing"),
         Figure("Baseline", percent(None if baseline is None else baseline.balanced_accuracy),
                "log-covariance + LDA on the same windows"),
         Figure("Least recognised", f"{worst}, {percent(recall)}" if worst else "—",
-               f"recall of that gesture; good from {GOOD_RECALL:.0%}"),
+               f"recall of that gesture; good from {percent(GOOD_RECALL)}"),
         Figure("Held-out windows", f"{report.windows:,}", "none of them was trained on"),
     ]  # fmt: skip
     if report.trials:

@@ -68,7 +68,7 @@ def test_report_is_judged(changes: dict[str, Any], level: str, code: str) -> Non
 @pytest.mark.parametrize(
     ("changes", "reason", "step"),
     [
-        ({}, "It recognises the gestures well", "Activate it, and try it on the Live page."),
+        ({}, "It recognises the gestures well", "Try it on the Live page."),
         ({"balanced_accuracy": 0.2, "baseline": None}, "chance (balanced accuracy 20 %, chance 20 %).",
          "Check that each gesture was performed while it was prompted, and record again."),
         ({"balanced_accuracy": 0.8}, "(80 %, baseline 90 %).",
