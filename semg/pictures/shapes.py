@@ -42,7 +42,8 @@ def tile(size: int, title: str, pieces: Sequence[str], height: int | None = None
     tall = size if height is None else height
     back = element("rect", width=size, height=tall, rx=14, fill=TILE)
     inside = element("title", escape(title)) + back + "".join(pieces)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {tall}" role="img">{inside}</svg>'
+    sizes = f'width="{size}" height="{tall}" viewBox="0 0 {size} {tall}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {sizes} role="img">{inside}</svg>'
 
 
 def capsule(screen: Screen, begin: Vector, end: Vector, radii: tuple[float, float]) -> str:
