@@ -47,7 +47,7 @@ export class GestureList {
     this.hint = el("p", "hint", "To reorder: drag ⠿, use the arrows, or Alt with ↑ or ↓ on the keyboard.");
     this.said = el("div", "said");
     this.said.setAttribute("aria-live", "polite");
-    mount.replaceChildren(this.search, this.list, this.hint, this.said);
+    mount.replaceChildren(this.search, this.hint, this.list, this.said);
   }
 
   update(data, tell) {
