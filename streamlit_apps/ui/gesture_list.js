@@ -3,12 +3,12 @@
 const SEARCH_FROM = 8; // fewer are seen at a glance
 const SEND_AFTER_MS = 350; // several steps by key are one order
 
-export function matches(row, wanted) {
+function matches(row, wanted) {
   const text = `${row.name} ${row.description} ${row.phrase}`.toLocaleLowerCase();
   return wanted.toLocaleLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 
-export function moved(order, id, to) {
+function moved(order, id, to) {
   const rest = order.filter((one) => one !== id);
   rest.splice(Math.max(0, Math.min(to, rest.length)), 0, id);
   return rest;
@@ -28,7 +28,7 @@ const button = (name, sign, act) => {
   return made;
 };
 
-export class GestureList {
+class GestureList {
   constructor(mount) {
     this.mount = mount;
     this.rows = new Map();

@@ -5,12 +5,12 @@ const LONGEST_PX = 1024;
 const COUNTDOWN_S = 3;
 const TOO_LARGE = 24e6; // pixels; as the server has it
 
-export function fitted(width, height, longest = LONGEST_PX) {
+function fitted(width, height, longest = LONGEST_PX) {
   const share = Math.min(1, longest / Math.max(width, height));
   return [Math.max(1, Math.round(width * share)), Math.max(1, Math.round(height * share))];
 }
 
-export function pictureOf(transfer) {
+function pictureOf(transfer) {
   const files = [...(transfer?.files || [])];
   return files.find((file) => file.type.startsWith("image/")) || files[0] || null;
 }
@@ -29,7 +29,7 @@ const base64 = async (blob) => {
   return btoa(text);
 };
 
-export class PictureDrop {
+class PictureDrop {
   constructor(mount) {
     this.mount = mount;
     this.zone = el("div", "zone");
