@@ -13,7 +13,7 @@ from semg.ingest.stream_verdict import stream_verdict
 from semg.store import profiles
 from semg.store.audit import record
 from semg.verdicts import level_of
-from ui import acts, audit_view, errors, stream, verdict
+from ui import acts, audit_view, errors, simulated_arm, stream, verdict
 from ui.fragments import live_fragment
 from ui.page import flash
 from ui.runtime import App
@@ -49,6 +49,7 @@ def stream_state(app: App, user_id: int) -> None:
         state = stream.look(tx, profile, clock.utc_now(), with_channels=False)
     if state.health is None:
         st.info(plain(state.problem), icon=":material/sensors_off:")
+        simulated_arm.offer(app, profile)
         return
     show_health(state.health)
     if state.health.fix is not None:
