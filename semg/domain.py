@@ -18,6 +18,7 @@ from semg.consent_types import Consent
 Sensor = Literal["raw", "envelope"]
 VideoStatus = Literal["recording", "ready", "failed"]
 JobStatus = Literal["scheduled", "in-progress", "completed", "failed", "canceled"]
+SessionOrigin = Literal["capture", "import", "taught"]
 SessionStatus = Literal["recording", "completed", "aborted"]
 ClassifierKind = Literal["cnn", "logcov_lda", "td_lda"]
 
@@ -216,6 +217,13 @@ class Decision:
     """A decision on what a person performs.
 
     ``label`` is None when the vote was rejected; ``confidence`` is then the confidence that was too low.
+
+    Attributes
+    ----------
+    probabilities
+        Mean probability of each label over the windows that voted; None unless somebody watches the profile.
+    needed
+        Mean probability that a label which is not the current one must reach; given with ``probabilities``.
     """
 
     user_id: int
@@ -226,6 +234,8 @@ class Decision:
     window_end_us: int
     received_us: int
     decided_us: int
+    probabilities: dict[str, float] | None = None
+    needed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,14 +283,15 @@ class Gesture:
 class Session:
     """One sitting with one placement of the electrodes.
 
-    ``origin`` is ``capture`` (its samples came from the live stream in the session's time) or ``import`` (its
-    samples came from a file and carry the session's id). The device's properties are those of the recording.
+    ``origin`` is ``capture`` (its samples came from the live stream in the session's time), ``taught`` (likewise, but
+    its labels were given afterwards, on the page Live) or ``import`` (its samples came from a file and carry the
+    session's id). The device's properties are those of the recording.
     """
 
     session_id: int
     user_id: int
     name: str
-    origin: Literal["capture", "import"]
+    origin: SessionOrigin
     status: SessionStatus
     started_at: datetime
     ended_at: datetime | None
