@@ -178,6 +178,8 @@ def _label(session: Session) -> str:
     extra = {"recording": " · recording now", "aborted": " · ended early"}.get(session.status, "")
     if session.origin == "import":
         extra += " · imported"
+    if session.origin == "taught":
+        extra += " · taught on Live"
     return line("{name} · {at}{extra}", name=session.name, at=times.shown(session.started_at), extra=extra)
 
 

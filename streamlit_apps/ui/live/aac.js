@@ -23,7 +23,9 @@ export class Aac {
     this.scan = { level: "row", row: 0, item: 0, rounds: 0, at: null };
   }
 
+  // What has been said stays said: changed settings repeat nothing, and what waits is not said.
   configure(settings, phrases) {
+    this.pending = null;
     this.settings = settings;
     this.phrases = phrases;
     const own = settings.phrases.filter((text) => text.trim());

@@ -29,6 +29,7 @@ export const choice = (title, options, chosen, onChange) => {
     option.selected = value === chosen;
     select.append(option);
   }
+  select.setAttribute("aria-label", title);  // the label around it holds the options' texts too
   select.onchange = () => onChange(select.value);
   box.append(select);
   return box;

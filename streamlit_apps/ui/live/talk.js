@@ -95,7 +95,6 @@ export class Talk {
   set(settings) {
     this.settings = cleaned(settings);
     this.panel.say(remember(settingsKey(this.data.user_id), this.settings) ? "" : this.data.words.not_kept);
-    this.aac.reset();
     this.aac.configure(this.settings, this.data.phrases);
     this.mount.classList.toggle("used", this.used);
     this.mount.classList.toggle("large", this.settings.large);
@@ -127,11 +126,13 @@ export class Talk {
   happen(events) {
     for (const event of events) {
       if (event.type === "activated") this.activations += 1;
-      if (event.type in this) this[event.type](event);
+      else if (event.type === "rest") this.phrase.classList.add("past");
+      else if (event.type === "said") this.said(event);
+      else if (event.type === "undone") this.undone(event);
+      else if (event.type === "dropped") this.tell("dropped", fill(this.data.words.dropped, event));
+      else if (event.type === "nothing") this.tell("", this.data.words.nothing);
     }
   }
-
-  rest() { this.phrase.classList.add("past"); }
 
   said({ label, phrase }) {
     write(this.phrase, phrase);
@@ -148,10 +149,6 @@ export class Talk {
     this.tell("undone", fill(this.data.words.undone, { phrase }));
     this.showHistory();
   }
-
-  dropped({ phrase }) { this.tell("dropped", fill(this.data.words.dropped, { phrase })); }
-
-  nothing() { this.tell("", this.data.words.nothing); }
 
   tell(what, note) {
     write(this.note, note);
