@@ -117,14 +117,11 @@ class Block:
     Attributes
     ----------
     segment_id
-        A device boot (or a wrap of its 32-bit counter) as microseconds of the server clock at its first sample;
-        grows from segment to segment of a profile.
+        A device boot (or a wrap of its 32-bit counter) as the server's µs at its first sample; it grows for a profile.
     starts_run
-        True when the samples do not continue the profile's previous block: a boot, a wrap or a gap lies between.
-        Conditioning is reset there, live and offline.
+        True when a boot, a wrap or a gap lies before the samples; conditioning is reset there, live and offline.
     late
-        True for samples that later ones have overtaken. They are stored and shown, never used in
-        a window.
+        True for samples that later ones have overtaken: stored and shown, never used in a window.
     device_us
         int64 ``(n,)``, the device's clock.
     received_us
@@ -216,14 +213,8 @@ class DecisionSpec:
 class Decision:
     """A decision on what a person performs.
 
-    ``label`` is None when the vote was rejected; ``confidence`` is then the confidence that was too low.
-
-    Attributes
-    ----------
-    probabilities
-        Mean probability of each label over the windows that voted; None unless somebody watches the profile.
-    needed
-        Mean probability that a label which is not the current one must reach; given with ``probabilities``.
+    ``label`` is None when the vote was rejected, with the ``confidence`` that was too low. While somebody watches:
+    ``probabilities``, each label's mean in the vote, and ``needed``, what a new label has to reach.
     """
 
     user_id: int
@@ -262,12 +253,8 @@ class Profile:
 class Gesture:
     """What a person wants recognised; ``rest`` is always one of them.
 
-    Attributes
-    ----------
-    phrase
-        What the live page says when the gesture is recognised; empty for nothing.
-    prompt_type
-        Media type of the picture or video that shows it; None without one.
+    ``phrase`` is what the live page says when it is recognised, empty for nothing; ``prompt_type`` is the media type of
+    the picture or video that shows it, None without one.
     """
 
     gesture_id: int
@@ -283,9 +270,8 @@ class Gesture:
 class Session:
     """One sitting with one placement of the electrodes.
 
-    ``origin`` is ``capture`` (its samples came from the live stream in the session's time), ``taught`` (likewise, but
-    its labels were given afterwards, on the page Live) or ``import`` (its samples came from a file and carry the
-    session's id). The device's properties are those of the recording.
+    ``origin`` is ``capture`` (samples of the live stream in the session's time), ``taught`` (likewise, labelled
+    afterwards) or ``import`` (samples of a file, with the session's id). The device's properties are of that time.
     """
 
     session_id: int

@@ -10,7 +10,7 @@ from semg.domain import Profile
 from semg.signals.training.training_report import TrainingReport
 from semg.store import gestures, models
 from ui.decision_fields import decision_fields
-from ui.live_pictures import pictures_of
+from ui.gesture_pictures import picture_uris
 from ui.live_view import live_view, plain_view
 from ui.open_plain import open_plain
 from ui.page import page
@@ -46,7 +46,7 @@ with page("Live") as app:
         model = models.find_active(tx, profile.user_id)
     report = None if model is None else TrainingReport.from_json(model.report)
     names, phrases = [one.name for one in bank], {one.name: one.phrase for one in bank if one.phrase}
-    pictures = pictures_of(app, bank)
+    pictures = picture_uris(app, bank)
     if st.query_params.get("view") == "plain":
         plain_view(app, profile, names, has_model=report is not None, phrases=phrases, pictures=pictures)
         st.stop()

@@ -71,7 +71,7 @@ def live_view(
     phrases
         What gestures say, by name: shown large, and spoken when the viewer wants it.
     pictures
-        Data URIs of the gestures' pictures, by name.
+        What an image's ``src`` takes to show each gesture, by name.
     on_taught
         Called with ``gesture``, ``length_s`` and ``end_ms`` when somebody labels the last seconds; None offers no
         button.

@@ -74,7 +74,7 @@ export class Chart {
       context.fillStyle = context.strokeStyle = data.channel_colours[c % data.channel_colours.length];
       context.font = "600 12px sans-serif";
       context.textAlign = "right";
-      context.fillText(ring.channels[c].slice(0, 7), LEFT - 8, middle + 4);
+      context.fillText(ring.channels[c].slice(0, 9), LEFT - 8, middle + 4, LEFT - 12);
       this.line(context, ring.values[c], first, last, x, y);
     });
   }

@@ -3,6 +3,7 @@
 
 import { Feed } from "./feed.js";
 import { button, el, fill, write } from "./parts.js";
+import { Pictures } from "./pictures.js";
 import { Talk } from "./talk.js";
 
 const DISPOSE_AFTER_MS = 500;
@@ -25,20 +26,19 @@ class PlainView {
     this.connection.setAttribute("role", "status");
     head.append(this.name, this.connection);
     this.card = el("main", "card");
-    this.picture = el("img", "picture");
-    this.picture.alt = "";
+    this.pictures = new Pictures(this.card);
     this.label = el("div", "label");
     this.label.setAttribute("aria-live", "polite");
     this.hint = el("div", "hint");
     this.hold = el("i");
     const hold = el("div", "hold");
     hold.append(this.hold);
-    this.card.append(this.picture, this.label, hold, this.hint);
+    this.card.append(this.label, hold, this.hint);
     const talk = el("div", "talk"), buttons = el("div", "talk-buttons");
     this.talk = new Talk(talk, buttons);
     this.foot = el("footer", "foot");
     this.leave = button("leave", "", () => this.toFullPage());
-    this.foot.append(buttons, this.leave);
+    this.foot.append(buttons, this.leave, this.talk.panel.box);
     this.buttons = buttons;
     this.mount.append(head, this.card, talk, this.foot);
   }
@@ -58,6 +58,7 @@ class PlainView {
     write(this.leave, data.words.leave);
     if (other) this.last = null;
     this.talk.update(data);
+    this.pictures.update(data.pictures);
     this.buttons.hidden = !this.talk.used;
     this.feed.follow(data.url, data.token);
   }
@@ -100,9 +101,7 @@ class PlainView {
     write(this.hint, hint);
     this.card.classList.toggle("unknown", label === null);
     this.card.style.setProperty("--g", label ? data.gesture_colours[label] || "#7f7f7f" : "#c3ccd3");
-    const picture = label !== null && data.pictures[label];
-    if (picture && this.picture.getAttribute("src") !== picture) this.picture.src = picture;
-    this.picture.classList.toggle("shown", Boolean(picture));
+    this.pictures.show(label);
     this.hold.style.width = `${Math.round(100 * (live ? this.talk.aac.heldShare(now) : 0))}%`;
     this.talk.tick(now, live);
     Object.assign(this.mount.dataset, { state, label: shown, activations: this.talk.activations,

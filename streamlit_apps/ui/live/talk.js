@@ -66,7 +66,7 @@ export class Talk {
     this.undoButton = button("undo", words.undo, () => this.happen(this.aac.undo()));
     this.panelButton = button("aac", words.settings, () => this.panel.toggle(this.panelButton));
     this.panel.build(this.data, this.settings);
-    this.buttons.replaceChildren(this.speechButton, this.undoButton, this.panelButton, this.panel.box);
+    this.buttons.replaceChildren(this.speechButton, this.undoButton, this.panelButton);
     this.mount.classList.toggle("used", this.used);
     this.mount.classList.toggle("large", this.settings.large);
     this.phrase.dataset.empty = words.empty;
@@ -121,7 +121,11 @@ export class Talk {
 
   decide(label, now) { this.happen(this.aac.decide(label, now)); }
 
-  lose() { this.happen(this.aac.lose()); }
+  // The stream is not there: what waits is not said, and what was said last does not look like the present.
+  lose() {
+    this.happen(this.aac.lose());
+    this.phrase.classList.add("past");
+  }
 
   happen(events) {
     for (const event of events) {
@@ -156,9 +160,11 @@ export class Talk {
   }
 
   showHistory() {
-    const last = this.aac.history.slice(-SHOWN_PHRASES).reverse();
+    const { history } = this.aac;
+    const large = history.at(-1) === this.phrase.textContent;  // it stands above already
+    const last = (large ? history.slice(0, -1) : history).slice(-SHOWN_PHRASES).reverse();
     this.past.replaceChildren(...last.map((phrase) => el("li", "", phrase)));
-    this.undoButton.disabled = !last.length && !this.aac.pending;
+    this.undoButton.disabled = !history.length && !this.aac.pending;
   }
 
   // Ten times a second: what waits, how long it still waits, and which phrase the scanning is at.

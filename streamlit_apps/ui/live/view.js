@@ -7,6 +7,7 @@ import { Feed } from "./feed.js";
 import { Figures } from "./figures.js";
 import { keyOf, onShortcut } from "./keys.js";
 import { button, choice, el, write } from "./parts.js";
+import { Pictures } from "./pictures.js";
 import { KEPT_S, Ring } from "./ring.js";
 import { Talk } from "./talk.js";
 import { Teacher } from "./teacher.js";
@@ -41,13 +42,12 @@ class LiveView {
     this.mount.replaceChildren();
     const top = el("div", "top"), said = el("div", "said");
     this.now = el("div", "now");
-    this.picture = el("img", "picture");
-    this.picture.alt = "";
+    this.pictures = new Pictures(this.now);
     this.label = el("div", "label", "…");
     this.label.setAttribute("aria-live", "polite");
     this.detail = el("div", "detail", "");
     said.append(this.label, this.detail);
-    this.now.append(this.picture, said);
+    this.now.append(said);
     const chances = el("div", "bars");
     this.bars = new Bars(chances);
     top.append(this.now, chances);
@@ -64,7 +64,7 @@ class LiveView {
     this.teacher = new Teacher(() => this.moment(), (sent) => this.onTaught(sent));
     this.figures = new Figures();
     this.talkButtons = talkButtons;
-    this.mount.append(top, talk, this.stage, this.controls, this.teacher.box, this.figures.box);
+    this.mount.append(top, talk, this.stage, this.controls, this.talk.panel.box, this.teacher.box, this.figures.box);
   }
 
   buildControls() {
@@ -130,6 +130,7 @@ class LiveView {
     this.stage.style.height = `${data.height}px`;
     this.buildControls();
     this.talk.update(data);
+    this.pictures.update(data.pictures);
     this.talkButtons.hidden = !this.talk.used;
     this.teacher.update(data);
     const other = !before || before.url !== data.url;
@@ -210,9 +211,7 @@ class LiveView {
     const label = current ? message.label : null;
     this.now.style.setProperty("--g", label ? data.gesture_colours[label] || "#7f7f7f" : "#c3ccd3");
     this.now.classList.toggle("unsure", label === null);
-    const picture = label !== null && data.pictures[label];
-    if (picture && this.picture.getAttribute("src") !== picture) this.picture.src = picture;
-    this.picture.classList.toggle("shown", Boolean(picture));
+    this.pictures.show(label);
     if (!current) {
       if (this.wasCurrent) this.talk.lose();
       this.bars.clear();
