@@ -111,10 +111,10 @@ class Forms:
             return JSONResponse({"handle": self._flows.of_accounts.begin(step)})
         return await let_in(request, account, "password")
 
-    def _checked(self, request: Request, name: str, secret: str) -> Account:
+    def _checked(self, request: Request, name: str, secret: str, inside: int | None = None) -> Account:
         visit = visit_of(request)
         try:
-            return verify_login(visit.pool, name, secret, datetime.now(UTC), visit.key)
+            return verify_login(visit.pool, name, secret, datetime.now(UTC), visit.key, inside=inside)
         except AddressLimitedError:
             raise
         except LoginError:
@@ -171,13 +171,13 @@ class Forms:
             if shown.account_id != account.account_id:
                 raise LoginError(passkeys.WRONG)
         else:
-            await self._turns.run(visit.key, self._confirm_by_password, request, account, body)
+            await self._turns.run_inside(account.account_id, self._confirm_by_password, request, account, body)
         await asyncio.to_thread(note_confirmed, visit.pool, account, login.login_id)
         return JSONResponse({})
 
     def _confirm_by_password(self, request: Request, account: Account, body: Any) -> None:
         visit = visit_of(request)
-        self._checked(request, account.login, text_of(body, "password"))
+        self._checked(request, account.login, text_of(body, "password"), account.account_id)
         if _has_code(visit.pool, account.account_id):
             _check_code(request, account.account_id, text_of(body, "code"))
 

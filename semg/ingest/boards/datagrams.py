@@ -196,10 +196,10 @@ class Boards:
         return result
 
     def worth_verifying(self, batch: DatagramBatch, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return which of some datagrams look like a known board's, ``CHECKED_OF_BOARD`` of each at most, bool ``(n,)``.
+        """Return which of some datagrams look like a known board's, bool ``(n,)``.
 
-        Whoever forges a board's address must not take the board's own datagrams with it. Nothing is verified here: a
-        copied head costs a tag, and no more than these of a batch.
+        At most ``CHECKED_OF_BOARD`` of each. Whoever forges a board's address must not take the board's own datagrams
+        with it. Nothing is verified here: a copied head costs a tag, and no more than these of a batch.
         """
         found = np.zeros(len(batch), bool)
         if not len(self._ids):

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semg.errors import LoginError
+from semg.security import passwords
 from semg.security.login import verify_login
 from semg.security.passwords import hash_password
 from semg.store import access, accounts, api_tokens, audit, profiles
@@ -26,7 +27,7 @@ from testing.kits.page_data import (
     make_profile,
     now,
 )
-from ui import sources
+from ui import my_account, sources
 from ui.runtime import App
 
 
@@ -132,7 +133,9 @@ def test_senders_of_hidden_profiles_are_not_shown(app_of_test: App, as_role: AsR
     assert hides == [False, True, False, False]
 
 
-def test_own_password_is_changed_with_the_old_one_only(open_page, app_of_test: App, pool: Pool) -> None:
+def test_own_password_is_changed_with_the_old_one_only(
+    open_page, app_of_test: App, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = open_page(USERS)
 
     def change(old: str, new: str, again: str) -> None:
@@ -152,6 +155,14 @@ def test_own_password_is_changed_with_the_old_one_only(open_page, app_of_test: A
     assert verify_login(pool, LOGIN, "another long password", now()).login == LOGIN
     with pytest.raises(LoginError):
         verify_login(pool, LOGIN, PASSWORD, now())
+    hashed, verified, really = [], [], passwords.verify_password
+    monkeypatch.setattr(my_account, "hash_password", lambda *args, **more: hashed.append(args))
+    monkeypatch.setattr(passwords, "verify_password", lambda *args: verified.append(args) or really(*args))
+    for _ in range(accounts.FREE_TRIES + 3):
+        change("wrong password", "one more long password", "one more long password")
+        assert "too many failed attempts" in page.error[0].value
+    assert hashed == [], "a wrong current password costs no hash of the new one"
+    assert len(verified) == accounts.FREE_TRIES, "and none at all once the login is locked"
 
 
 def test_token_is_shown_once_and_revoked(open_page, as_role: AsRole, pool: Pool) -> None:
