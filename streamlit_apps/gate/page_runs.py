@@ -16,14 +16,14 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner_utils.script_run_context import SCRIPT_RUN_CONTEXT_ATTR_NAME
 
-RUNS_AT_ONCE = 3
+RUNS_AT_ONCE = 2
 """Pages of one account that run at the same time. All runs share one interpreter: each slows down every other one."""
 THREADS_OF_PAGE = 2
 """Streamlit begins a new run while the one before comes to its end; a page may have so many."""
 LOOK_S = 0.05
 """How often it is looked whether a run has ended."""
 MAX_RUN_S = 120.0
-"""A run that takes longer does not count any more, so that nobody is shut out for good by three that hang."""
+"""A run that takes longer does not count any more, so that nobody is shut out for good by runs that hang."""
 BEGIN_S = 30.0
 """A page whose first run has not begun by then will not run."""
 WORK_PER_S, WORK_BURST = 20.0, 160.0

@@ -131,6 +131,33 @@ def test_senders_of_hidden_profiles_are_not_shown(app_of_test: App, as_role: AsR
     assert list(known.people) == [shared]
     hides = [known.is_hidden({"user_id": number}) for number in (shared, hidden, 999_999, None)]
     assert hides == [False, True, False, False]
+    texts = {
+        f"{shared};512;498": False,
+        f"{hidden};512;498": True,
+        f'{{"user": {hidden}': True,
+        f"\\xff{hidden},": True,
+        "x,": False,
+    }
+    assert {said: known.is_hidden({"said": said}) for said in texts} == texts
+    assert known.is_hidden({"said": f"{shared};5", "user_id": hidden})
+
+
+def test_viewer_sees_the_senders_of_shared_profiles_only(app_of_test: App, as_role: AsRole, pool: Pool) -> None:
+    shared, hidden = make_profile(pool, "Ada"), make_profile(pool, "Hidden Bo")
+    account_id = as_role("viewer", shared)
+    with pool.transaction() as tx:
+        account = accounts.find_account_by_id(tx, account_id)
+        assert account is not None
+        known = sources.read_known(app_of_test.of(account, login_of(app_of_test.pool, account.login)), tx)
+    assert not known.is_hidden({"user_id": shared, "values": [1.0]})
+    nobodys = (
+        {"user_id": 999_999},
+        {"user_id": None},
+        {"board_id": 5},
+        {"said": "x"},
+        {"user_id": shared, "said": "x"},
+    )
+    assert all(known.is_hidden(one) for one in (*nobodys, {"user_id": hidden}, {"said": f"{hidden};1"}))
 
 
 def test_own_password_is_changed_with_the_old_one_only(
