@@ -34,8 +34,12 @@ def show_fix(app: App, profile: Profile, fix: Fix, key: str) -> None:
         with errors.attempt():
             with app.pool.transaction() as tx:
                 app.require(tx, profile.user_id, "work")
-                device = profiles.get_profile(tx, profile.user_id).device
-                profiles.update_device(tx, replace(device, **dict(fix.values)))  # type: ignore[arg-type]
+                stored = profiles.get_profile(tx, profile.user_id)
+                device = replace(stored.device, **dict(fix.values))  # type: ignore[arg-type]
+                if stored.channels_used is not None:  # a channel that is lost leaves the choice before
+                    kept = [name for name in stored.channels_used if name in device.channels] or None
+                    profiles.update_profile(tx, profile.user_id, channels_used=kept)
+                profiles.update_device(tx, device)
                 record(tx, audit_view.actor(app), "profile.changed", profile.user_id)
             flash(md("{name}'s device settings were changed", name=profile.name))
             st.rerun()

@@ -14,7 +14,7 @@ from semg.store import repetitions as repetitions_store
 from semg.store import sessions
 from semg.store.audit import record
 from semg.store.session_quality import SessionQuality, find_quality
-from semg.store.sessions import SessionSummary
+from semg.store.sessions import SessionSummary, newest_prompted
 from semg.verdicts import Verdict
 from semg.words import counted
 from ui import acts, audit_view, errors, repetitions, times, verdict, video
@@ -38,7 +38,7 @@ def choose_sessions(
     What was taught on Live is not chosen by itself: nobody was prompted, the labels are as good as the memory of who
     gave them, and a few seconds of one gesture make a poor test of the model.
     """
-    newest = summaries[0].session
+    newest = newest_prompted(summaries) or summaries[0].session
     listed = summaries
     if len(summaries) > FIRST and not st.toggle(md("Show all {n} sessions", n=len(summaries)), key="all-sessions"):
         listed = summaries[:FIRST]
@@ -54,7 +54,7 @@ def choose_sessions(
             for summary in listed
             if st.checkbox(
                 _label(summary, qualities.get(summary.session.session_id)),
-                _fits(summary, newest),
+                summary.trains_with(newest),
                 key=f"session-{summary.session.session_id}",
             )
         ]
@@ -178,16 +178,6 @@ def verdict_on(session: Session, quality: SessionQuality | None) -> Verdict:
     if quality is None:
         return judge_recorded(None, session.channels)
     return judge_recorded((quality.level, quality.reason), session.channels, quality.repetitions)
-
-
-def _fits(summary: SessionSummary, newest: Session) -> bool:
-    session = summary.session
-    return (
-        session.status != "recording"
-        and session.origin != "taught"
-        and summary.repetitions > 0
-        and (session.channels, session.rate_hz, session.sensor) == (newest.channels, newest.rate_hz, newest.sensor)
-    )
 
 
 def _label(summary: SessionSummary, quality: SessionQuality | None) -> Markdown:

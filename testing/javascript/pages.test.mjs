@@ -8,6 +8,8 @@ const { clockText, isPerformance, Prompt } = await load("ui/capture_prompt.js", 
 const { floats, Review } = await load("ui/review_view.js", "floats", "Review");
 const { matches, moved } = await load("ui/gesture_list.js", "matches", "moved");
 const { fitted, pictureOf } = await load("ui/picture_drop.js", "fitted", "pictureOf");
+const { refused } = await load("ui/sketch.js", "refused");
+const { isOpen } = await load("ui/tour.js", "isOpen");
 const video = await load("ui/video.js", "clockText", "Player");
 
 // An object with a class's methods and just the fields that they read: a constructor wants a page.
@@ -173,4 +175,19 @@ test("of what is pasted, a picture is taken before other files, and text is left
   assert.equal(pictureOf({ files: [other, picture] }), picture);
   assert.equal(pictureOf({ files: [] }), null);
   assert.equal(pictureOf(null), null);
+test("a Wi-Fi that cannot be one is refused before the download", () => {
+  assert.equal(refused("home", "long enough"), "");
+  assert.equal(refused("home", ""), "");
+  assert.match(refused("", "long enough"), /name/);
+  assert.match(refused("é".repeat(17), "long enough"), /32 bytes/);
+  assert.match(refused("home", "short"), /8 to 63/);
+  assert.match(refused("ho\0me", "long enough"), /number 0/);
+});
+
+test("the tour is seen once, and again when it is called", () => {
+  assert.equal(isOpen({ first: true, called_ms: 0 }, null), true);
+  assert.equal(isOpen({ first: true, called_ms: 0 }, 1), false);
+  assert.equal(isOpen({ first: false, called_ms: 5 }, null), true);
+  assert.equal(isOpen({ first: false, called_ms: 5 }, 4), true);
+  assert.equal(isOpen({ first: true, called_ms: 5 }, 5), false);
 });

@@ -25,6 +25,7 @@ RATE_HZ = 200.0
 CHANNELS = ("a0", "a1", "a2", "a3")
 USERS, GESTURES = "1_User_Management.py", "2_Gesture_Management.py"
 CAPTURE, TRAIN = "3_Training_Data_Capture.py", "4_Kickoff_Training.py"
+CONNECT = "8_Connect_Device.py"
 JOBS, LIVE, REVIEW = "5_Training_Jobs_Status.py", "6_Realtime_Gesture_Recognition.py", "7_Sensor_Data_Review.py"
 Open = Callable[..., AppTest]
 AsRole = Callable[..., int]
