@@ -177,6 +177,9 @@ class Settings(BaseSettings):
     predict_max_samples: int = Field(200_000, ge=1)
     model_cache_size: int = Field(512, ge=1)
     websocket_max_queue: int = Field(256, ge=1)
+    quick_plan_s: float = Field(
+        120, ge=30, le=600, description="length of the capture plan “Quick”, for up to five gestures"
+    )
     live_token_s: float = Field(300, gt=0, description="life of the token that a browser shows to the WebSocket")
     login_s: float = Field(12 * 3600, gt=0, description="life of a login in the app")
     login_idle_s: float = Field(2 * 3600, gt=0, description="a login ends when its person has done nothing for so long")
