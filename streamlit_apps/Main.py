@@ -34,7 +34,7 @@ def show_health(app: App) -> None:
 
 if get_script_run_ctx(suppress_warning=True) is None:  # imported by `streamlit run`, which serves what it finds here
     from gate.app import Gate, lifespan
-    from gate.sockets import MAX_MESSAGE_BYTES
+    from gate.page_messages import MAX_MESSAGE_BYTES
     from semg.process.connection_bounds import bound_heads, bound_messages
 
     bound_heads()

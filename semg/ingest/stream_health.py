@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from semg.domain import MAX_CHANNELS, Device
+from semg.verdicts import Figure
 from semg.wire.stream_status import DecidedStatus, ReceivedStatus
 from semg.words import counted
 
@@ -78,6 +79,23 @@ _WORDS = {
     "lead_off": "no contact", "battery": "battery is low",
     "v1_not_allowed": "text is not allowed", "no_consent": "no consent", "rate_limited": "sends too much",
 }  # fmt: skip
+_STEPS = {
+    "starts": "Check its power supply.",
+    "rate": "Change the rate in the device's sketch or on the Profiles page.",
+    "range": "Correct the range on the Profiles page.",
+    "lead_off": "Press the electrodes on, or replace them.",
+    "battery": "Charge it soon.",
+    "no_windows": "See the services on the Overview page.",
+    "no_decisions": "See the services on the Overview page.",
+    "lost": "Check the Wi-Fi.",
+    "gaps": "Check the Wi-Fi.",
+    "time_unit": "Send millis(), or micros() / 1000.",
+    "time_stands": "Send milliseconds.",
+    "second_sender": "Give each its own number, or switch one off.",
+    "v1_not_allowed": "Allow it, or use a board with a key.",
+    "silent": "Switch the device on, and check its Wi-Fi.",
+}
+"""The ends of the sentences: what to do."""
 _TIMES = ("time_unit", "time_stands", "time_jump")
 
 
@@ -107,6 +125,8 @@ class StreamHealth:
         Whether a recording of the stream would be of no use.
     fix
         What would mend it, where that is known.
+    measured
+        The figures, each with its name and meaning.
     """
 
     level: HealthLevel
@@ -115,11 +135,18 @@ class StreamHealth:
     figures: str = ""
     blocks: bool = False
     fix: Fix | None = None
+    measured: tuple[Figure, ...] = ()
 
     @property
     def word(self) -> str:
         """The assessment in a few words."""
         return _WORDS.get(self.code, "refused")
+
+    @property
+    def next_step(self) -> str:
+        """What to do: the end of the sentence, where it is one of its own."""
+        step = _STEPS.get(self.code, "")
+        return step if self.sentence.endswith(step) else ""
 
 
 def refusal(reason: str) -> str:
@@ -147,7 +174,9 @@ def judge_stream(
         Whether windows and decisions are expected.
     """
     if received is None or received.age_s > FRESH_S or not (received.datagrams or received.samples):
-        return StreamHealth("silent", "silent", f"No data is arriving for {name} at the moment.", blocks=True)
+        return StreamHealth(
+            "silent", "silent", f"No data is arriving for {name} at the moment. {_STEPS['silent']}", blocks=True
+        )
     judged = (
         _judge_refused(name, device, received)
         or _judge_time(name, device, received)
@@ -158,8 +187,9 @@ def judge_stream(
         or _judge_battery(name, received)
         or StreamHealth("good", "good", f"{name}'s stream is good.")
     )
-    figures = _figures(device, received, decided if has_model else None)
-    return StreamHealth(judged.level, judged.code, judged.sentence, figures, judged.blocks, judged.fix)
+    measured = _figures(device, received, decided if has_model else None)
+    figures = " · ".join(one.value for one in measured)
+    return StreamHealth(judged.level, judged.code, judged.sentence, figures, judged.blocks, judged.fix, measured)
 
 
 def suggested_range(low: float, high: float) -> tuple[float, float]:
@@ -334,18 +364,23 @@ def _loss(device: Device, received: ReceivedStatus) -> float:
     return missing / max(1, missing + received.samples)
 
 
-def _figures(device: Device, received: ReceivedStatus, decided: DecidedStatus | None) -> str:
+def _figures(device: Device, received: ReceivedStatus, decided: DecidedStatus | None) -> tuple[Figure, ...]:
     seconds, n_refused = max(received.seconds, 1e-3), sum(received.refused.values())
     loss = _loss(device, received)
     minutes = max(received.long_s, 10.0) / 60
-    parts = [
-        f"{received.samples / seconds:.0f} samples/s",
-        f"{loss:.1%} lost",
-        f"{n_refused / max(1, n_refused + received.samples):.0%} refused",
-        f"{max(0, received.runs - received.segments) / minutes:.0f} gaps/min",
-        f"{max(0, received.segments - 1) / minutes:.0f} restarts/min",
+    refused = n_refused / max(1, n_refused + received.samples)
+    gaps, restarts = max(0, received.runs - received.segments) / minutes, max(0, received.segments - 1) / minutes
+    figures = [
+        Figure("Rate", f"{received.samples / seconds:.0f} samples/s", f"the device is set to {device.rate_hz:g}"),
+        Figure("Loss", f"{loss:.1%} lost", f"in transit; bad above {LOSS_BAD:.0%}"),
+        Figure("Refused", f"{refused:.0%} refused", f"arrived, but not accepted; bad above {LOSS_BAD:.0%}"),
+        Figure("Gaps", f"{gaps:.0f} gaps/min", f"a window cannot span one; bad above {GAPS_BAD} a minute"),
+        Figure(
+            "Restarts", f"{restarts:.0f} restarts/min", f"of the device or its clock; bad from {STARTS_BAD} a minute"
+        ),
     ]
     if decided is not None and decided.seconds:
         windows, decisions = decided.windows / decided.seconds, decided.decisions / decided.seconds
-        parts.append(f"{windows:.1f} windows/s, {decisions:.1f} decisions/s")
-    return " · ".join(parts)
+        said = f"{windows:.1f} windows/s, {decisions:.1f} decisions/s"
+        figures.append(Figure("Recognition", said, "what the model was given, and what it decided"))
+    return tuple(figures)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from semg.domain import CapturePlan, Device, PlanStep, Session, SessionStatus
+from semg.domain import CapturePlan, Device, PlanStep, Session, SessionOrigin, SessionStatus
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.store import checks, consents, erasing
 from semg.store.erasing import ErasedSession
@@ -83,20 +84,36 @@ class SessionSummary:
         return sum(count.seconds for count in self.gestures)
 
     def trains_with(self, newest: Session) -> bool:
-        """Return whether there is something to train on, recorded with the device of the newest session."""
+        """Return whether there is something prompted to train on, from the device and the arm of another session.
+
+        What was taught on Live has to be chosen; a simulated arm's muscles are not the person's.
+        """
         session = self.session
         return (
             session.status != "recording"
+            and session.origin != "taught"
+            and session.simulated == newest.simulated
             and self.repetitions > 0
             and (session.channels, session.rate_hz, session.sensor) == (newest.channels, newest.rate_hz, newest.sensor)
         )
+
+
+def newest_prompted(summaries: Sequence[SessionSummary]) -> Session | None:
+    """Return the newest session that was not taught on Live, whose device a training is for; None without one.
+
+    Parameters
+    ----------
+    summaries
+        Newest first.
+    """
+    return next((one.session for one in summaries if one.session.origin != "taught"), None)
 
 
 def insert_session(
     tx: Transaction,
     user_id: int,
     name: str,
-    origin: Literal["capture", "import"],
+    origin: SessionOrigin,
     started_at: datetime,
     ended_at: datetime | None = None,
     *,
@@ -106,7 +123,7 @@ def insert_session(
 ) -> int:
     """Create a session with the device's current properties, and return its number.
 
-    A capture of a profile that a simulated arm sends for is marked as simulated.
+    What is recorded, not imported, of a profile that a simulated arm sends for is marked as simulated.
 
     Parameters
     ----------
@@ -151,7 +168,7 @@ def insert_session(
                 device.sensor,
                 device.mains_hz,
                 None if plan is None else checks.as_json(asdict(plan)),
-                origin == "capture",
+                origin != "import",
                 user_id,
             ),
         )

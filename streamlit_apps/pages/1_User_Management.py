@@ -33,7 +33,7 @@ from ui import (
 from ui.my_account import my_account
 from ui.page import MY_ACCOUNT, flash, page
 from ui.path_judgement import CONNECT
-from ui.profile_form import PRESETS, device_fields, person_fields
+from ui.profile_form import PRESETS, device_fields, person_fields, show_placement
 from ui.runtime import App
 from ui.text import cells, md, plain, shown
 
@@ -170,6 +170,7 @@ def create(app: App) -> None:
         help="Fills in the fields below; you can change them.",
     )
     index = labels.index(label)
+    show_placement(PRESETS[index].device)
     text = read_text(app.settings)
     consent.show_text(text)
     with st.form("new-profile", clear_on_submit=False):

@@ -44,7 +44,8 @@ def train_now(app: App, profile: Profile) -> int:
     with app.pool.transaction() as tx:
         app.require(tx, profile.user_id, "work")
         found = [one for one in sessions.session_summaries(tx, profile.user_id) if one.session.status != "recording"]
-        ids = [one.session.session_id for one in found if one.trains_with(found[0].session)]
+        newest = sessions.newest_prompted(found)
+        ids = [] if newest is None else [one.session.session_id for one in found if one.trains_with(newest)]
         if not ids:
             raise ConflictError("record a session first: there are no labelled repetitions to train on")
         job_id = jobs.insert_job(tx, profile.user_id, ids, "cnn", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ NOBODY = "nobody"
 ASSIGNABLE = 5
 """So many senders at once can be assigned here; a flood of forged numbers must not fill the page."""
 NOW_S = 3.0
+_NUMBER = re.compile(r"[^0-9]{0,24}([0-9]{1,18})")
 CLOCK_HELP = (
     "How far the samples' server times may be off, beyond the network's minimum delay; and how much faster "
     "this machine's clock runs than the device's."
@@ -41,13 +43,24 @@ class Known:
     assigned: Mapping[int, int]
     hidden: frozenset[int] = frozenset()
     """Profiles that who is logged in may not see."""
+    may_assign: bool = True
+    """Whether who is logged in works with senders that are nobody's yet; a viewer does not see them."""
 
     def is_hidden(self, source: Mapping[str, Any]) -> bool:
-        """Return whether a sender is a profile's that who is logged in may not see."""
-        number = source.get("user_id")
+        """Return whether a sender is not for who is logged in to see.
+
+        That is one of a profile that is not, also by the number at the beginning of a text that cannot be read; and for
+        a viewer, one that is nobody's or cannot be read.
+        """
+        number, said = source.get("user_id"), str(source.get("said") or "")
         if source.get("board_id") is not None:
             board = self.boards.get(source["board_id"])
             number = None if board is None else board.user_id
+        if self._is_of_hidden(number) or self._is_of_hidden(number_in(said)):
+            return True
+        return not self.may_assign and (bool(said) or self.owner(source) is None)
+
+    def _is_of_hidden(self, number: int | None) -> bool:
         return number in self.hidden or (number is not None and self.assigned.get(number) in self.hidden)
 
     def owner(self, source: Mapping[str, Any]) -> Profile | None:
@@ -76,7 +89,14 @@ def read_known(app: App, tx: Transaction) -> Known:
         {one.board_id: one for one in boards.list_boards(tx)},
         senders.list_senders(tx),
         frozenset(one.user_id for one in profiles.list_devices(tx)) - people.keys(),
+        may_assign=app.may_work,
     )
+
+
+def number_in(said: str) -> int | None:
+    """Return the number at the beginning of a text that cannot be read, which may be a profile's; None for none."""
+    found = _NUMBER.match(said)
+    return None if found is None else int(found[1])
 
 
 def show_sources(

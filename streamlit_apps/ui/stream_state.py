@@ -9,18 +9,20 @@ import streamlit as st
 from semg import clock
 from semg.domain import Profile
 from semg.ingest.stream_health import Fix, StreamHealth
+from semg.ingest.stream_verdict import stream_verdict
 from semg.store import profiles
 from semg.store.audit import record
-from ui import acts, audit_view, errors, palette, simulated_arm, stream
+from semg.verdicts import level_of
+from ui import acts, audit_view, errors, simulated_arm, stream, verdict
 from ui.fragments import live_fragment
 from ui.page import flash
 from ui.runtime import App
-from ui.text import markup, md, plain
+from ui.text import md, plain
 
 
 def word(health: StreamHealth) -> str:
     """Return the judgement in a few words behind its sign."""
-    return f"{palette.LEVEL_SIGNS.get(health.level, '○')} {health.word}"
+    return f"{verdict.sign(level_of(health.level))} {health.word}"
 
 
 def show_fix(app: App, profile: Profile, fix: Fix, key: str) -> None:
@@ -59,16 +61,5 @@ def stream_state(app: App, user_id: int) -> None:
 
 
 def show_health(health: StreamHealth) -> None:
-    """Show a judgement with its figures."""
-    st.html(
-        markup(
-            '<div data-stream="{level}" data-code="{code}" style="border-left:6px solid {colour};padding:.2rem .7rem;'
-            'font-size:.92rem"><b style="color:{colour}">{word}</b>'
-            '<div style="color:#51606c;font-size:.82rem">{figures}</div></div>',
-            level=health.level,
-            code=health.code,
-            colour=palette.LEVEL_COLOURS.get(health.level, "#51606c"),
-            word=f"{palette.LEVEL_SIGNS.get(health.level, '○')} {health.sentence}",
-            figures=health.figures,
-        )
-    )
+    """Show a judgement as the verdict that it is, with its figures one click away."""
+    verdict.show(stream_verdict(health))
