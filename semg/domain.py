@@ -232,8 +232,7 @@ class Decision:
 class Profile:
     """A person whose muscles are recorded.
 
-    ``channels_used`` is None for all channels of the device; ``channel_purposes`` describes the channels' purposes, by
-    name.
+    ``channels_used`` None means all; ``channel_purposes`` is by channel; ``language`` is what the person reads.
     """
 
     user_id: int
@@ -246,6 +245,7 @@ class Profile:
     decision: DecisionSpec
     channel_purposes: dict[str, str] = field(default_factory=dict)
     consent: Consent | None = None
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

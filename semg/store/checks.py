@@ -15,6 +15,7 @@ from psycopg2.extras import Json
 
 from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, DecisionSpec, Device
 from semg.errors import ConflictError, InvalidValueError
+from semg.languages import LANGUAGES
 from semg.names import normal_form
 from semg.names.characters import hides
 
@@ -242,6 +243,19 @@ def handedness(value: str | None) -> str | None:
         raise InvalidValueError(
             "handedness", f"choose {', '.join(HANDEDNESS)} or nothing as the handedness (now {value!r})"
         )
+    return value
+
+
+def language(value: str) -> str:
+    """Return the language.
+
+    Raises
+    ------
+    InvalidValueError
+        It is none of ``LANGUAGES``.
+    """
+    if value not in LANGUAGES:
+        raise InvalidValueError("language", f"choose {', '.join(LANGUAGES)} as the language (now {value!r})")
     return value
 
 

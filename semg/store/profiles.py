@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 from semg.consent_types import NewConsent
 from semg.domain import REST, DecisionSpec, Device, Profile, Sensor
 from semg.errors import ConflictError, NotFoundError
+from semg.languages import DEFAULT_LANGUAGE
 from semg.names import normal_form
 from semg.store import checks, consents
 from semg.store.erasing import note_in_bases
@@ -16,7 +17,7 @@ from semg.store.pool import Transaction, execute, one, rows
 
 _SELECT = """
     SELECT p.user_id, p.name, p.handedness, p.notes, p.channels_used, p.vote_n, p.min_confidence,
-           p.created_at, p.channel_purposes, p.hysteresis,
+           p.created_at, p.channel_purposes, p.hysteresis, p.language,
            d.channels, d.rate_hz, d.sensor, d.adc_min, d.adc_max, d.mains_hz, d.allow_v1,
            c.scopes, c.text_version, c.agreed_at, c.recorded_at, c.recorded_by,
            coalesce('recording' = ANY (c.scopes), false) AS consented
@@ -31,6 +32,7 @@ class ProfileChanges(TypedDict, total=False):
 
     name: str
     handedness: str | None
+    language: str
     notes: str
     channels_used: Sequence[str] | None
     channel_purposes: dict[str, str]
@@ -115,6 +117,7 @@ def insert_profile(
     mains_hz: float = 50.0,
     allow_v1: bool = False,
     handedness: str | None = None,
+    language: str = DEFAULT_LANGUAGE,
     notes: str = "",
     consent: NewConsent | None = None,
     owner_id: int | None = None,
@@ -142,10 +145,10 @@ def insert_profile(
     made = one(
         tx,
         """
-        INSERT INTO profiles (name, handedness, notes, owner_id) VALUES (%s, %s, %s, %s)
+        INSERT INTO profiles (name, handedness, language, notes, owner_id) VALUES (%s, %s, %s, %s, %s)
         ON CONFLICT (name) DO NOTHING RETURNING user_id
         """,
-        (name, checks.handedness(handedness), checks.text("notes", notes), owner_id),
+        (name, checks.handedness(handedness), checks.language(language), checks.text("notes", notes), owner_id),
     )
     if made is None:
         raise _name_taken(name)
@@ -195,13 +198,14 @@ def update_profile(tx: Transaction, user_id: int, **changes: Unpack[ProfileChang
         execute(
             tx,
             """
-            UPDATE profiles SET name = %s, handedness = %s, notes = %s, channels_used = %s, vote_n = %s,
+            UPDATE profiles SET name = %s, handedness = %s, language = %s, notes = %s, channels_used = %s, vote_n = %s,
                                 min_confidence = %s, hysteresis = %s, channel_purposes = %s
             WHERE user_id = %s
             """,
             (
                 name,
                 checks.handedness(profile.handedness),
+                checks.language(profile.language),
                 checks.text("notes", profile.notes),
                 None if used is None else list(used),
                 profile.decision.vote_n,
@@ -340,4 +344,5 @@ def _profile(row: Any) -> Profile:
         decision=DecisionSpec(row.vote_n, row.min_confidence, row.hysteresis),
         channel_purposes=row.channel_purposes,
         consent=None if row.agreed_at is None else consents.consent_of(row),
+        language=row.language,
     )

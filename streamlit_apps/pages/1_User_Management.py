@@ -97,6 +97,7 @@ def edit(app: App, profile: Profile) -> None:
                         profile.user_id,
                         name=person.name,
                         handedness=person.handedness,
+                        language=person.language,
                         notes=person.notes,
                         channels_used=kept,
                     )
@@ -198,6 +199,7 @@ def create(app: App) -> None:
                         mains_hz=device.mains_hz,
                         allow_v1=device.allow_v1,
                         handedness=person.handedness,
+                        language=person.language,
                         notes=person.notes,
                         consent=NewConsent(scopes, text, said_at, app.login) if scopes else None,
                         owner_id=None if app.account is None else app.account.account_id,

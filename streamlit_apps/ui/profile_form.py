@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from semg.domain import Device, Profile, Sensor
+from semg.languages import DEFAULT_LANGUAGE, LANGUAGES
 from semg.store.checks import HANDEDNESS
 from ui.text import md, shown
 
@@ -48,12 +49,13 @@ class PersonFields:
 
     name: str
     handedness: str | None
+    language: str
     notes: str
 
 
 def person_fields(profile: Profile | None, key: str) -> PersonFields:
     """Draw the fields about the person and give what stands in them."""
-    left, right = st.columns([3, 1])
+    left, right, reads = st.columns([2.6, 1, 1])
     name = left.text_input("Name or code", profile.name if profile else "", max_chars=200, key=f"{key}-name")
     hands = [None, *HANDEDNESS]
     handedness = right.selectbox(
@@ -63,8 +65,17 @@ def person_fields(profile: Profile | None, key: str) -> PersonFields:
         format_func=lambda one: "not given" if one is None else shown(one),
         key=f"{key}-hand",
     )
+    codes = list(LANGUAGES)
+    language = reads.selectbox(
+        "Language",
+        codes,
+        index=codes.index(profile.language if profile else DEFAULT_LANGUAGE),
+        format_func=lambda code: shown(LANGUAGES[code]),
+        key=f"{key}-language",
+        help="Of what the participant reads: prompts, consent, the plain live view.",
+    )
     notes = st.text_area("Notes", profile.notes if profile else "", height=80, key=f"{key}-notes")
-    return PersonFields(name, handedness, notes)
+    return PersonFields(name, handedness, language, notes)
 
 
 def device_fields(device: Device, key: str) -> Device:
