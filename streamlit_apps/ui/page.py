@@ -28,6 +28,12 @@ PAGES = (
 PATHS = frozenset("/" if file == "Main.py" else "/" + Path(file).stem.partition("_")[2] for file, _, _ in PAGES)
 """Where browsers find them."""
 _FLASH = "flash"
+_BARE = """
+<style>
+[data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], [data-testid="stHeader"] { display: none; }
+[data-testid="stMainBlockContainer"] { padding: 1rem; }
+</style>
+"""
 MY_ACCOUNT = "account"
 """What the address of the page Profiles asks for, so that it opens there."""
 
@@ -65,6 +71,23 @@ def page(title: str, caption: str = "", *, captures: bool = False) -> Iterator[A
         if message:
             st.toast(plain(message), icon=":material/check:")
         yield replace(app, corner=corner)
+
+
+@contextmanager
+def bare_page(title: str) -> Iterator[App]:
+    """Frame a page that shows one thing, without navigation: somebody else's screen, in the same login.
+
+    Yields
+    ------
+    The settings and the pool.
+    """
+    st.set_page_config(
+        page_title=f"{title} · sEMG gestures", page_icon="🖐", layout="wide", initial_sidebar_state="collapsed"
+    )
+    style.apply()
+    st.html(_BARE)
+    with errors.shown():
+        yield _logged_in(runtime.app())
 
 
 def flash(message: str) -> None:
