@@ -26,8 +26,10 @@ WINDOW_POINTS, HOP_POINTS = 4, 2
 """Windows of the comparison with siblings, in points of the envelope: 200 ms every 100 ms."""
 ACTIVE_PART = 0.5
 """What reaches this part of a performance's strength above rest is its active part."""
-AS_REST = 1.15
-"""No stronger than this, in units of rest: nothing was performed."""
+AS_REST, MOST_AS_REST = 1.15, 1.6
+"""No stronger than most of this session's rests, within these bounds and in units of rest: nothing was performed."""
+FROM_REST = 1.4
+"""Unless its siblings are hardly stronger either."""
 WEAK_PART = 0.25
 """Weak: less than this part of the siblings' strength above rest."""
 LATE_S = 0.9
@@ -36,6 +38,8 @@ UNLIKE = 4.0
 """Unlike: so many times the usual distance of a repetition to its siblings."""
 ANOTHER_PART = 0.6
 """Looks like another gesture: the distance to that one's repetitions is at most this part of that to its own."""
+ANOTHER_FROM = 1.5
+"""Nor does one that is no farther than this from its own, in units of the usual distance."""
 MIN_SIBLINGS = 2
 
 Kind = Literal["nothing", "weak", "late", "another", "unlike"]
@@ -109,10 +113,11 @@ def find_odd(performances: Mapping[int, Performance]) -> dict[int, Oddity]:
     usual_onset = _median([onsets[n] for n in siblings])
     spreads = [d for n in siblings if (d := _own_distance(n, judged, measured, siblings)) is not None]
     usual_distance = _median(spreads)
+    as_rest = _as_rest(list(performances.values()), scale)
     found: dict[int, Oddity] = {}
     for n in judged:
         oddity = (
-            _weak(n, judged, measured, siblings)
+            _weak(n, judged, measured, siblings, as_rest)
             or _late(onsets[n], usual_onset)
             or _unlike(n, judged, measured, siblings, usual_distance)
         )
@@ -155,12 +160,21 @@ def _rest_scale(performances: Sequence[Performance]) -> NDArray[np.float64]:
 
 
 def _measure(one: Performance, scale: NDArray[np.float64]) -> _Measured:
-    strengths = np.sqrt(((one.envelope / scale) ** 2).mean(axis=1))
-    strength = float(np.quantile(strengths, 0.7))
+    strengths, strength = _strengths(one, scale), _strength(one, scale)
     active = strengths - 1.0 >= ACTIVE_PART * (strength - 1.0)
     course = _course(one, scale)
     whole = np.lib.stride_tricks.sliding_window_view(active, WINDOW_POINTS)[::HOP_POINTS].all(axis=1)
     return _Measured(strength, course, course[whole].mean(axis=0) if whole.any() else course.mean(axis=0))
+
+
+def _strengths(one: Performance, scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the strength over time, in units of rest, ``(points,)``."""
+    return np.asarray(np.sqrt(((one.envelope / scale) ** 2).mean(axis=1)))
+
+
+def _strength(one: Performance, scale: NDArray[np.float64]) -> float:
+    """Return the strength of what is held: what nearly a third of the time exceeds."""
+    return float(np.quantile(_strengths(one, scale), 0.7))
 
 
 def _course(one: Performance, scale: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -223,13 +237,19 @@ def _own_distance(
     return None if len(others) < MIN_SIBLINGS else _distance(measured[n].features, measured, others)
 
 
+def _as_rest(performances: Sequence[Performance], scale: NDArray[np.float64]) -> float:
+    """Return the strength, in units of rest, up to which a performance is taken for rest."""
+    rests = [_strength(one, scale) for one in performances if one.gesture == REST and len(one.envelope) >= MIN_POINTS]
+    return float(np.clip(np.quantile(rests, 0.75) if rests else AS_REST, AS_REST, MOST_AS_REST))
+
+
 def _weak(
-    n: int, judged: Mapping[int, Performance], measured: Mapping[int, _Measured], siblings: set[int]
+    n: int, judged: Mapping[int, Performance], measured: Mapping[int, _Measured], siblings: set[int], as_rest: float
 ) -> Oddity | None:
     strength = measured[n].strength
     others = [measured[k].strength for k in _others(n, judged, siblings, judged[n].gesture)]
     usual = float(np.median(others)) if others else None
-    if strength < AS_REST and (usual is None or usual > AS_REST + 0.1):
+    if strength < as_rest and (usual is None or usual > FROM_REST * as_rest):
         return Oddity("nothing", "as quiet as rest: it may not have been performed")
     if usual is not None and len(others) >= MIN_SIBLINGS and strength - 1.0 < WEAK_PART * (usual - 1.0):
         return Oddity("weak", f"{strength / usual:.0%} of the strength of the others")
@@ -257,7 +277,7 @@ def _unlike(
         theirs = _others(n, judged, siblings, other)
         if other == gesture or len(theirs) < MIN_SIBLINGS:
             continue
-        if _distance(measured[n].features, measured, theirs) < ANOTHER_PART * own and own > usual:
+        if _distance(measured[n].features, measured, theirs) < ANOTHER_PART * own and own > ANOTHER_FROM * usual:
             return Oddity("another", f"looks like {other}")
     if own > UNLIKE * usual:
         return Oddity("unlike", f"{own / usual:.1f} times as far from the others as they are from each other")

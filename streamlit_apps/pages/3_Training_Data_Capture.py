@@ -82,25 +82,24 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
         n_sessions = len(sessions.list_sessions(tx, profile.user_id))
         remembered = capture_settings.get_settings(tx, profile.user_id)
     name, plan, numbers = plan_fields(bank, n_sessions, profile.user_id, remembered)
-    begin, check, second = st.columns([1.5, 1.1, 1.1])
-    if begin.button(
-        md("Start recording {name}", name=profile.name),
-        type="primary",
-        icon=":material/play_arrow:",
-        disabled=plan is None,
-        key=acts.key("start", profile.user_id),
-        shortcut="S",
-    ):
+    with st.container(horizontal=True):
+        begins = st.button(
+            md("Start recording {name}", name=profile.name),
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=plan is None,
+            key=acts.key("start", profile.user_id),
+            shortcut="S",
+        )
+        strong = [one.name for one in bank if one.name != REST and one.name not in numbers.left_out]
+        if strong:
+            check_button(profile.user_id, "fist" if "fist" in strong else strong[0])
+        participant_view.link(profile.user_id)
+    if begins:
         with errors.attempt():
             if plan is not None:
                 start(app, profile, name, plan, numbers, camera)
             st.rerun()
-    with check:
-        strong = [one.name for one in bank if one.name != REST and one.name not in numbers.left_out]
-        if strong:
-            check_button(profile.user_id, "fist" if "fist" in strong else strong[0])
-    with second:
-        participant_view.link(profile.user_id)
     show_check(app, profile, bank)
     st.caption("Leave the electrodes where they are until the session is over: one session is one placement.")
 
@@ -126,9 +125,9 @@ def show_page(app: App) -> None:
         if current is not None:
             st.session_state[CAPTURED] = current.session_id
             send_pictures(app, bank)
-            title, beside = st.columns([2, 1], vertical_alignment="center")
-            title.markdown(md(":material/fiber_manual_record: Recording **{name}**", name=profile.name))
-            with beside:
+            with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+                title = md(":material/fiber_manual_record: Recording **{name}**", name=profile.name)
+                st.markdown(title, width="content")
                 participant_view.link(profile.user_id)
             show_running(app, profile.user_id, current.session_id, bank, profile.language)
         elif len(bank) == 1:

@@ -71,7 +71,8 @@ class Prompt {
     this.volume.oninput = () => this.sound.setVolume(Number(this.volume.value));
     this.soundHint = el("span", "hint", data.words.sound_blocked);
     this.soundHint.setAttribute("role", "status");
-    this.fullButton = el("button", "full", data.words.full_screen + (data.full_screen_key ? ` (${data.full_screen_key})` : ""));
+    const key = data.full_screen_key ? ` (${data.full_screen_key})` : "";
+    this.fullButton = el("button", "full", data.words.full_screen + key);
     this.fullButton.onclick = () => this.toggleFullScreen();
     // A key that presses one of these is not one of the page's.
     box.onkeydown = (event) => { if ([" ", "Enter"].includes(event.key)) event.stopPropagation(); };
@@ -83,7 +84,7 @@ class Prompt {
     const { words } = this.data;
     const { state } = this.sound;
     this.soundButton.textContent = state === "off" ? words.sound_off : words.sound_on;
-    this.soundButton.setAttribute("aria-pressed", String(state !== "off"));
+    this.soundButton.classList.toggle("on", state !== "off");
     this.volume.hidden = state === "off";
     this.soundHint.hidden = state !== "blocked";
     this.mount.dataset.sound = state;

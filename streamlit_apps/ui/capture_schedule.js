@@ -7,8 +7,9 @@ export const clockText = (seconds) => {
 
 export const isPerformance = (step) => !step.dropped && step.gesture !== null && step.gesture !== "rest";
 
+// A value that looks like a sign of the sentence, or of replace(), is put in as it is.
 export const fill = (sentence, values) =>
-  Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, String(value)), sentence);
+  sentence.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 
 const GREY = "#5f6f7c";
 const TICKS = 3, LONGEST_TICK_S = 1;

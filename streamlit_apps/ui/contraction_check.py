@@ -21,7 +21,7 @@ from ui.fragments import live_fragment
 from ui.runtime import App
 from ui.text import joined, markup, md
 
-BEGIN_AFTER_S, REST_S, STRONG_S = 0.5, 3.5, 3.5
+BEGIN_AFTER_S, REST_S, STRONG_S = 1.5, 3.5, 3.5
 REACT_S = 0.9
 """Left out after each prompt: nobody relaxes or contracts at once."""
 STORED_AFTER_S = 1.2
@@ -35,7 +35,9 @@ _WORDS: dict[Answer, str] = {"clear": "responds", "weak": "responds weakly", "no
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class Running:
+    """A check that is prompted."""
+
     started_at: datetime
     gesture: str
 
@@ -48,23 +50,23 @@ class _Result:
 
 def check_button(user_id: int, gesture: str) -> None:
     """Show the button that begins a check with a gesture."""
-    running = isinstance(st.session_state.get(_key(user_id)), _Running)
+    running = isinstance(st.session_state.get(_key(user_id)), Running)
     if st.button(
         "Check contraction",
         icon=":material/front_hand:",
         key=acts.key("contraction", user_id),
         disabled=running,
-        help="Seven seconds: rest, then one strong contraction. Nothing is labelled.",
+        help="Eight seconds: rest, then one strong contraction. Nothing is labelled.",
     ):
         begin = clock.utc_now() + timedelta(seconds=BEGIN_AFTER_S)
-        st.session_state[_key(user_id)] = _Running(begin, gesture)
+        st.session_state[_key(user_id)] = Running(begin, gesture)
         st.rerun()
 
 
 def show_check(app: App, profile: Profile, bank: list[Gesture]) -> None:
     """Show the check that runs, or the result of the last one of this person in this tab."""
     state = st.session_state.get(_key(profile.user_id))
-    if isinstance(state, _Running):
+    if isinstance(state, Running):
         send_pictures(app, bank)
         _run(app, profile.user_id, bank, state)
     elif isinstance(state, _Result):
@@ -72,7 +74,7 @@ def show_check(app: App, profile: Profile, bank: list[Gesture]) -> None:
 
 
 @live_fragment(0.5)
-def _run(app: App, user_id: int, bank: list[Gesture], state: _Running) -> None:
+def _run(app: App, user_id: int, bank: list[Gesture], state: Running) -> None:
     """Prompt the check; when it is over, read the stream and judge it."""
     now = clock.utc_now()
     steps = (PlanStep(REST, 1, 0.0, REST_S), PlanStep(state.gesture, 1, REST_S, REST_S + STRONG_S))

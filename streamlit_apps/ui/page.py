@@ -32,6 +32,8 @@ _BARE = """
 <style>
 [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], [data-testid="stHeader"] { display: none; }
 [data-testid="stMainBlockContainer"] { padding: 1rem; }
+/* What is drawn anew is pale meanwhile, elsewhere: here somebody reads it from a distance. */
+[data-stale] { opacity: 1 !important; }
 </style>
 """
 MY_ACCOUNT = "account"

@@ -7,8 +7,9 @@ const ROOT = new URL("../../streamlit_apps/", import.meta.url);
 
 const read = (path) => readFileSync(new URL(path, ROOT), "utf8");
 
-export const load = (path, ...names) => {
-  const text = `${read(path)}\nexport { ${names.join(", ")} };\n`;
+// Several files are one module, as they are for the browser.
+export const load = (paths, ...names) => {
+  const text = `${[paths].flat().map(read).join("\n")}\nexport { ${names.join(", ")} };\n`;
   return import(`data:text/javascript;base64,${Buffer.from(text).toString("base64")}`);
 };
 
