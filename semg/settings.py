@@ -196,6 +196,10 @@ class Settings(BaseSettings):
     semg_udp_fd: int | None = Field(None, ge=0, description="the UDP socket that the supervisor hands down")
 
     # simulators
+    simulated_arms_max: int = Field(8, ge=0, le=64, description="simulated arms that may run at the same time")
+    simulated_arm_hours: float = Field(
+        4.0, gt=0, le=48, description="a simulated arm that nobody has used for so long stops"
+    )
     dest_ip: str = "127.0.0.1"
     user_id: int = 21
 

@@ -11,7 +11,7 @@ from semg.domain import Profile
 from semg.ingest.stream_health import Fix, StreamHealth
 from semg.store import profiles
 from semg.store.audit import record
-from ui import acts, audit_view, errors, palette, stream
+from ui import acts, audit_view, errors, palette, simulated_arm, stream
 from ui.fragments import live_fragment
 from ui.page import flash
 from ui.runtime import App
@@ -47,6 +47,7 @@ def stream_state(app: App, user_id: int) -> None:
         state = stream.look(tx, profile, clock.utc_now(), with_channels=False)
     if state.health is None:
         st.info(plain(state.problem), icon=":material/sensors_off:")
+        simulated_arm.offer(app, profile)
         return
     show_health(state.health)
     if state.health.fix is not None:

@@ -20,6 +20,7 @@ from ui.page import flash
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Wishes, review_view
 from ui.runtime import App
+from ui.simulated_arm import SIMULATED
 from ui.text import Markdown, cells, md, shown
 
 FEW = 3
@@ -174,6 +175,7 @@ def _label(summary: SessionSummary, quality: SessionQuality | None) -> Markdown:
     performed = sum(one.repetitions for one in summary.gestures if one.gesture != REST)
     left_out = sum(one.excluded for one in summary.gestures)
     said = [
+        *([SIMULATED] if session.simulated else []),
         times.shown(session.started_at),
         times.length(summary.labelled_s),
         counted(performed, "repetition") + (f", {left_out} intervals left out" if left_out else ""),
