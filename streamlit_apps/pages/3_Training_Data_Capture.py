@@ -13,7 +13,7 @@ from semg.store import capture_settings, consents, gestures, profiles, sessions,
 from semg.store.audit import record
 from semg.store.capture_settings import CaptureSettings
 from semg.video.recording import RecorderState
-from ui import acts, audit_view, errors, participant_view, stream
+from ui import acts, audit_view, errors, participant_view, simulated_arm, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
 from ui.capture_quality import show_quality
@@ -42,6 +42,8 @@ def quality(app: App, user_id: int) -> None:
     show_quality(state)
     if state.health is not None and state.health.fix is not None:
         show_fix(app, profile, state.health.fix, "fix-capture")
+    if state.health is None:
+        simulated_arm.offer(app, profile)
 
 
 def start(
@@ -148,6 +150,7 @@ def show_page(app: App) -> None:
         names = [one.name for one in bank]
         live_view(app, profile, names, has_model=False, compact=True, height_px=210)
     with right:
+        simulated_arm.badge(app, profile)
         quality(app, profile.user_id)
 
 

@@ -6,17 +6,28 @@ from dataclasses import replace
 
 import streamlit as st
 
-from semg.capture import calibration_plan, make_plan
+from semg.capture import calibration_plan, make_plan, quick_plan
 from semg.domain import REST, CapturePlan, Gesture
 from semg.store.capture_settings import CaptureSettings
-from ui import errors, times
+from ui import errors, runtime, times
 from ui.text import md, shown
 
-TRAINING, CALIBRATION = "Training", "Calibration"
+TRAINING, QUICK, CALIBRATION = "Training", "Quick", "Calibration"
 _ABOUT = {
     TRAINING: "Every gesture several times, to train a classifier.",
+    QUICK: "Two minutes for up to five gestures: enough for a first model, and to see how it works.",
     CALIBRATION: "Ten seconds of rest and each gesture once: about a minute, after the band has been put on again.",
 }
+
+
+def prefer_quick(user_id: int) -> None:
+    """Let the next plan that is shown of a profile be the quick one."""
+    st.session_state[_kind(user_id)] = QUICK
+
+
+def is_quick(user_id: int) -> bool:
+    """Return whether the plan of a profile that is shown is the quick one."""
+    return st.session_state.get(_kind(user_id)) == QUICK
 
 
 def plan_fields(
@@ -35,16 +46,12 @@ def plan_fields(
     """
     # A running capture takes the fields off the page; the next plan begins with what the last one was.
     kept: CaptureSettings = st.session_state.get(_kept(user_id), remembered)
-    kinds = [TRAINING, CALIBRATION]
+    kinds = [TRAINING, QUICK, CALIBRATION]
+    if st.session_state.get(_kind(user_id)) not in kinds:
+        st.session_state[_kind(user_id)] = kept.kind if kept.kind in kinds else TRAINING
     kind_column, name_column = st.columns([1.25, 1], vertical_alignment="bottom")
-    kind = kind_column.segmented_control(
-        "Plan",
-        kinds,
-        default=kept.kind if kept.kind in kinds else TRAINING,
-        required=True,
-        key=f"plan-kind-{user_id}",
-    )
-    prefix = "Session" if kind == TRAINING else "Calibration"
+    kind = kind_column.segmented_control("Plan", kinds, required=True, key=_kind(user_id)) or TRAINING
+    prefix = "Calibration" if kind == CALIBRATION else "Session"
     name = name_column.text_input(
         "Session name", f"{prefix} {n_sessions + 1}", max_chars=200, key=f"name-{kind}-{n_sessions}-{user_id}"
     )
@@ -58,7 +65,10 @@ def plan_fields(
         key=f"gestures-{user_id}",
     )
     kept = replace(kept, kind=kind, left_out=tuple(name for name in names if name not in chosen))
-    kept = _training_fields(kept, user_id) if kind == TRAINING else _calibration_fields(kept, user_id)
+    if kind == TRAINING:
+        kept = _training_fields(kept, user_id)
+    elif kind == CALIBRATION:
+        kept = _calibration_fields(kept, user_id)
     st.session_state[_kept(user_id)] = kept
     plan = None
     with errors.attempt():
@@ -72,9 +82,15 @@ def _kept(user_id: int) -> str:
     return f"plan-{user_id}"
 
 
+def _kind(user_id: int) -> str:
+    return f"plan-kind-{user_id}"
+
+
 def _plan(kept: CaptureSettings, chosen: list[str]) -> CapturePlan:
     if kept.kind == CALIBRATION:
         return calibration_plan(chosen, kept.calibration_s)
+    if kept.kind == QUICK:
+        return quick_plan(chosen, runtime.app().settings.quick_plan_s)
     return make_plan(chosen, kept.repetitions, kept.gesture_s, kept.rest_s, kept.prepare_s, kept.shuffled, kept.seed)
 
 

@@ -1,4 +1,5 @@
-/* global Sound, promptAt */
+import { promptAt } from "./capture_schedule.js";
+import { Sound } from "./capture_sound.js";
 // Shows a running capture by the server's clock: what to perform now, what comes next, how far the plan is.
 // The labels are written on the server by the same plan; this only shows it, so that any number of tabs may.
 // The same card is a part of the page, the whole screen, or a second screen's only content.

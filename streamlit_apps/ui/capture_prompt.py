@@ -13,20 +13,19 @@ import streamlit as st
 
 from semg.domain import CapturePlan, Gesture, Session
 from semg.languages import sentences
-from ui import palette, prompts
+from ui import gesture_pictures, palette
 from ui.runtime import App
+from ui.scripts import joined
 from ui.text import shown
 
 FULL_SCREEN_KEY = "F"
 """Shows the prompt on the whole screen, and ends that; empty for none."""
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("capture_schedule.js", "capture_sound.js", "capture_prompt.js")
-"""One module for the browser, which is given the text of a component and no file beside it."""
 _component = st.components.v2.component(
     "semg_capture_prompt",
     html='<div class="semg-prompt"></div>',
     css=(_FOLDER / "capture_prompt.css").read_text(encoding="utf-8"),
-    js="\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+    js=joined(_FOLDER / "capture_prompt.js"),
 )
 _pictures = st.components.v2.component(
     "semg_capture_pictures",
@@ -38,11 +37,14 @@ MAX_PICTURES_BYTES = 32 << 20
 
 
 def send_pictures(app: App, bank: list[Gesture]) -> None:
-    """Send the browser the pictures and videos of the gestures, once, before ``capture_prompt`` shows them."""
+    """Send the browser the pictures and videos of the gestures, once, before ``capture_prompt`` shows them.
+
+    A gesture without one is shown by the hand that is drawn for its name.
+    """
     sent: dict[str, tuple[str, str]] = {}
     room = MAX_PICTURES_BYTES
     for gesture in bank:
-        found = prompts.find(app, gesture)
+        found = gesture_pictures.find_picture(app, gesture)
         if found is not None and len(found[1]) <= room:
             room -= len(found[1])
             sent[gesture.name] = (found[0], base64.b64encode(found[1]).decode())

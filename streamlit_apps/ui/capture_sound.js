@@ -1,4 +1,4 @@
-/* global cues */
+import { cues } from "./capture_schedule.js";
 // Tones by which a plan can be followed with closed eyes. Off until somebody switches them on; this browser remembers
 // that for each of its two views, because two windows of one machine would sound twice.
 

@@ -51,9 +51,10 @@ def _say(profile: Profile, session: Session, written: list[Repetition]) -> None:
     more += f" {left_out} more {'was' if left_out == 1 else 'were'} left out." if left_out else ""
     st.markdown(
         md(
-            ":material/check_circle: **{name}** of {whose} {ended}: {performed} recorded.{more}",
+            ":material/check_circle: **{name}** of {whose}{simulated} {ended}: {performed} recorded.{more}",
             name=session.name,
             whose=profile.name,
+            simulated=" (simulated)" if session.simulated else "",
             ended="ended early" if early else "ended",
             performed=counted(len(performed) - again - left_out, "repetition"),
             more=more,

@@ -4,8 +4,8 @@ import { test } from "node:test";
 
 import { load } from "./scripts.mjs";
 
-const FILES = ["ui/capture_schedule.js", "ui/capture_sound.js", "ui/capture_prompt.js"];
-const { clockText, cues, fill, isPerformance, promptAt, Prompt, Sound } = await load(FILES, "Prompt");
+const { clockText, cues, fill, isPerformance, promptAt, Prompt, Sound } = await load(
+  "ui/capture_prompt.js", "clockText", "cues", "fill", "isPerformance", "promptAt", "Prompt", "Sound");
 
 const words = {
   paused: "Pause", nothing_labelled: "…", done: "Fertig", last_labels: "…", get_ready: "Bereit machen",

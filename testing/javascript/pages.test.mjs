@@ -4,76 +4,15 @@ import { test } from "node:test";
 
 import { load } from "./scripts.mjs";
 
-const { quantile, LiveView, Ring } = await load("ui/live_view.js", "quantile", "LiveView", "Ring");
 const { floats, Review } = await load("ui/review_view.js", "floats", "Review");
+const { matches, moved } = await load("ui/gesture_list.js", "matches", "moved");
+const { fitted, pictureOf } = await load("ui/picture_drop.js", "fitted", "pictureOf");
+const { refused } = await load("ui/sketch.js", "refused");
+const { isOpen } = await load("ui/tour.js", "isOpen");
 const video = await load("ui/video.js", "clockText", "Player");
 
 // An object with a class's methods and just the fields that they read: a constructor wants a page.
 const bare = (Class, fields) => Object.assign(Object.create(Class.prototype), fields);
-const classes = () => ({ names: new Set(), add(name) { this.names.add(name); }, toggle(name, on) {
-  if (on) this.names.add(name); else this.names.delete(name);
-} });
-
-test("a quantile is one of the values, whatever their order", () => {
-  assert.ok(Number.isNaN(quantile([], 0.5)));
-  assert.equal(quantile([10, 9, 100], 0.5), 10);
-  assert.equal(quantile([7], 0.95), 7);
-  assert.equal(quantile([4, 3, 2, 1], 1), 4);
-});
-
-test("the ring keeps the newest samples and finds a time among them", () => {
-  const ring = new Ring(["a0", "a1"], 50);
-  for (let i = 0; i < ring.capacity + 10; i++) ring.push(20 * i, [i, -i], i === 0);
-  assert.equal(ring.first(-1), 10);
-  assert.equal(ring.first(20 * 100), 100);
-  assert.equal(ring.first(20 * 100 + 1), 101);
-  assert.equal(ring.first(Infinity), ring.n);
-  assert.equal(ring.values[1][100], -100);
-  assert.equal(ring.starts[0], 0);
-});
-
-test("an activation speaks once: again only after rest, or for another gesture", () => {
-  const phrase = { classList: classes(), style: { setProperty() {} }, textContent: "" };
-  const data = { phrases: { fist: "Yes", open: "No" }, gesture_colours: {} };
-  const view = bare(LiveView, { phrase, data, activation: null, restSince: 0, activations: 0, speaks: false });
-  view.activate("fist", 1000);
-  view.activate("fist", 1050);
-  assert.equal(view.activations, 1);
-  view.activate(null, 1100);  // unsure is neither rest nor another gesture
-  view.activate("rest", 1150);
-  view.activate("fist", 1200);  // a flicker of rest
-  assert.equal(view.activations, 1);
-  view.activate("rest", 1250);
-  view.activate("rest", 1600);
-  assert.ok(phrase.classList.names.has("past"));
-  view.activate("fist", 1650);
-  assert.equal(view.activations, 2);
-  view.activate("open", 1700);
-  assert.deepEqual([view.activations, phrase.textContent], [3, "No"]);
-});
-
-test("a stream is live, waited for or stopped; tries become rarer", () => {
-  const view = bare(LiveView, { connection: "open", arrivedAt: 0 });
-  assert.equal(view.state(5000), "waiting");
-  view.arrivedAt = 5000;
-  assert.equal(view.state(5600), "live");
-  assert.equal(view.state(5800), "stopped");
-  view.connection = "offline";
-  assert.equal(view.state(5600), "offline");
-  const waits = [0, 1, 2, 3, 4, 5, 50].map((n) => view.backoff(n));
-  assert.deepEqual(waits, [...waits].sort((a, b) => a - b));
-  assert.equal(waits.at(-1), 5000);
-});
-
-test("a resting channel's noise is not blown up", () => {
-  const ring = new Ring(["a0"], 50);
-  for (const value of [500, 502]) ring.push(0, [value], false);
-  const view = bare(LiveView, { ring, data: { adc_min: 0, adc_max: 1000 }, scale: "auto" });
-  assert.deepEqual(view.range(0, 0, 2), { centre: 501, half: 10.5 });
-  assert.deepEqual(view.range(0, 0, 0), { centre: 0, half: 1 });
-  view.scale = "full";
-  assert.deepEqual(view.range(0, 0, 2), { centre: 500, half: 500 });
-});
 
 test("values come as little-endian floats in base64", () => {
   const text = Buffer.from(Float32Array.of(1.5, -2, NaN).buffer).toString("base64");
@@ -160,4 +99,47 @@ test("pictures of the prompt are made once, and freed when they are gone", async
   } finally {
     Object.assign(URL, { createObjectURL, revokeObjectURL });
   }
+});
+
+test("a gesture is found by any words of its name, description or phrase", () => {
+  const row = { name: "Wrist flexion", description: "Bend the hand", phrase: "I am thirsty" };
+  assert.equal(matches(row, ""), true);
+  assert.equal(matches(row, "WRIST thirsty"), true);
+  assert.equal(matches(row, "wrist fist"), false);
+});
+
+test("an order keeps everything when one of it moves, also beyond an end", () => {
+  assert.deepEqual(moved([1, 2, 3], 1, 2), [2, 3, 1]);
+  assert.deepEqual(moved([1, 2, 3], 3, -5), [3, 1, 2]);
+  assert.deepEqual(moved([1, 2, 3], 1, Infinity), [2, 3, 1]);
+});
+
+test("a picture keeps its shape when it is made smaller, and is never made larger", () => {
+  assert.deepEqual(fitted(4000, 3000), [1024, 768]);
+  assert.deepEqual(fitted(100, 50), [100, 50]);
+  assert.deepEqual(fitted(10000, 1), [1024, 1]);
+});
+
+test("of what is pasted, a picture is taken before other files, and text is left alone", () => {
+  const picture = { type: "image/png" }, other = { type: "text/plain" };
+  assert.equal(pictureOf({ files: [other, picture] }), picture);
+  assert.equal(pictureOf({ files: [] }), null);
+  assert.equal(pictureOf(null), null);
+});
+
+test("a Wi-Fi that cannot be one is refused before the download", () => {
+  assert.equal(refused("home", "long enough"), "");
+  assert.equal(refused("home", ""), "");
+  assert.match(refused("", "long enough"), /name/);
+  assert.match(refused("é".repeat(17), "long enough"), /32 bytes/);
+  assert.match(refused("home", "short"), /8 to 63/);
+  assert.match(refused("ho\0me", "long enough"), /number 0/);
+});
+
+test("the tour is seen once, and again when it is called", () => {
+  assert.equal(isOpen({ first: true, called_ms: 0 }, null), true);
+  assert.equal(isOpen({ first: true, called_ms: 0 }, 1), false);
+  assert.equal(isOpen({ first: false, called_ms: 5 }, null), true);
+  assert.equal(isOpen({ first: false, called_ms: 5 }, 4), true);
+  assert.equal(isOpen({ first: true, called_ms: 5 }, 5), false);
 });
