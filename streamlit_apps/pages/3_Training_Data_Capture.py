@@ -150,7 +150,7 @@ def show_page(app: App) -> None:
         names = [one.name for one in bank]
         live_view(app, profile, names, has_model=False, compact=True, height_px=210)
     with right:
-        simulated_arm.badge(app, profile)
+        simulated_arm.show_mark(app, profile)
         quality(app, profile.user_id)
 
 

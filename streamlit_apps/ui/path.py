@@ -63,7 +63,7 @@ def read_facts(tx: Transaction, profile: Profile) -> Facts:
     """Return what the path of a profile is judged by, as it is in one transaction."""
     now = clock.utc_now()
     stored = read_path_facts(tx, profile.user_id)
-    reported = stream.reported(services.list_services(tx, stream.SERVICE_MISSING_S), now)
+    reported = stream.reported(services.list_services(tx), now)
     health = reported.health(profile, has_model=stored.version is not None)
     last_at = blocks.last_sample_at(tx, profile.user_id) if health.level == "silent" else None
     return Facts(1, profile, stored, health, "" if last_at is None else times.ago(last_at, now))
