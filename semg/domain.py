@@ -89,7 +89,7 @@ NEVER_SENT = HighWaterMark(-1, -1)
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A board that signs its datagrams with its own key.
+    """A board that signs its datagrams with its own key; ``simulated``: that of a simulated arm.
 
     Attributes
     ----------
@@ -108,6 +108,7 @@ class Board:
     last: HighWaterMark
     created_at: datetime
     key_made_at: datetime | None
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +273,7 @@ class Session:
 
     ``origin`` is ``capture`` (samples of the live stream in the session's time), ``taught`` (likewise, labelled
     afterwards) or ``import`` (samples of a file, with the session's id). The device's properties are of that time.
+    ``simulated``: they came from a simulated arm, not from a person's muscles.
     """
 
     session_id: int
@@ -286,6 +288,7 @@ class Session:
     sensor: Sensor
     mains_hz: float
     plan: CapturePlan | None = None
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,10 +347,7 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class CapturePlan:
-    """The prompted intervals of a session, in time order.
-
-    ``paused_s`` is when the plan was paused; later steps wait, with provisional times.
-    """
+    """The prompted intervals of a session, in time order; after ``paused_s``, when it was paused, provisional ones."""
 
     steps: tuple[PlanStep, ...]
     paused_s: float | None = None

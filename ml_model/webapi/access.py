@@ -166,6 +166,13 @@ class Viewer:
     account: Account | None = None
     login: Login | None = None
 
+    @property
+    def account_id(self) -> int:
+        """The account that watches; 0 for a service."""
+        if self.login is not None:
+            return self.login.account_id
+        return 0 if self.account is None else self.account.account_id
+
     async def note(self, services: Services, user_id: int) -> None:
         """Write down that a program watches a profile; what browsers see, the app writes down.
 

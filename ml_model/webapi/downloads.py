@@ -19,6 +19,7 @@ from semg.security.keys import ring_of
 from semg.store.audit import Actor
 from semg.store.pool import Pool
 from semg.wire.http import Problem
+from webapi import under_way
 from webapi.access import Caller, find_caller, require_browser
 from webapi.lifespan import Services, services_of
 
@@ -81,9 +82,12 @@ class _Counted(StreamingResponse):
         self._end = end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send it, in ``MAX_SEND_S`` at most."""
         try:
-            await super().__call__(scope, receive, send)
+            async with asyncio.timeout(under_way.MAX_SEND_S):
+                await super().__call__(scope, receive, send)
+        except TimeoutError:
+            logger.warning("a file was cut off: its reader is too slow", extra={"path": scope["path"]})
         finally:
             self._end()
 

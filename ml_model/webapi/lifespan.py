@@ -24,7 +24,7 @@ from semg.store.pool import Pool
 from semg.store.schema import current_number
 from semg.wire import messages
 from webapi.audit_entries import AuditEntries
-from webapi.under_way import Downloads
+from webapi.under_way import Downloads, Watchers
 
 logger = logging.getLogger(__name__)
 REFRESH_EVERY_S = 0.5
@@ -96,6 +96,7 @@ class Services:
     database: Database
     readers: asyncio.Semaphore
     downloads: Downloads
+    watchers: Watchers
 
 
 @asynccontextmanager
@@ -107,7 +108,17 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     predictor = Predictor(pool, settings.model_cache_size)
     readers = asyncio.Semaphore(READERS)
     services = Services(
-        settings, pool, client, predictor, hub, Metrics(hub), AuditEntries(pool), Database(pool), readers, Downloads()
+        settings,
+        pool,
+        client,
+        predictor,
+        hub,
+        Metrics(hub),
+        AuditEntries(pool),
+        Database(pool),
+        readers,
+        Downloads(),
+        Watchers(),
     )
     wake = asyncio.Event()
 

@@ -20,7 +20,7 @@ from webapi.lifespan import Services, services_of
 
 logger = logging.getLogger(__name__)
 
-NOT_LET_IN, NO_PROFILE, TOO_SLOW = 4401, 4404, 1013
+NOT_LET_IN, NO_PROFILE, TOO_SLOW, TOO_MANY = 4401, 4404, 1013, 1013
 SEND_TIMEOUT_S = 10.0
 LOOK_AGAIN_S = 5.0
 """How long somebody who may watch no more goes on watching, at most."""
@@ -42,12 +42,22 @@ async def live(websocket: WebSocket, userid: int, samples: bool = True) -> None:
     except NotFoundError:
         await _refuse(websocket, NO_PROFILE, f"there is no profile {userid}")
         return
-    await viewing.note(services, userid)
-    async with services.hub.watch(userid, profile.device.channels, samples=samples) as viewer:
+    if not services.watchers.begin(viewing.account_id):
+        await _refuse(websocket, TOO_MANY, "this account has too many WebSockets open; close one, then try again")
+        return
+    try:
+        await viewing.note(services, userid)
+        await _watch(websocket, services, viewing, profile, samples)
+    finally:
+        services.watchers.end(viewing.account_id)
+
+
+async def _watch(websocket: WebSocket, services: Services, viewing: Access, profile: Profile, samples: bool) -> None:
+    async with services.hub.watch(profile.user_id, profile.device.channels, samples=samples) as viewer:
         await _accept(websocket)  # not before: who is connected misses nothing that comes from now on
         sender = asyncio.create_task(_send(websocket, viewer))
         reader = asyncio.create_task(_read_until_closed(websocket))
-        guard = asyncio.create_task(_close_when_refused(websocket, viewing, userid))
+        guard = asyncio.create_task(_close_when_refused(websocket, viewing, profile.user_id))
         done, pending = await asyncio.wait({sender, reader, guard}, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()

@@ -1,4 +1,4 @@
-"""How many files are being sent."""
+"""How many files are being sent, and how many WebSockets are open."""
 
 from __future__ import annotations
 
@@ -8,6 +8,29 @@ from fastapi import HTTPException
 
 MAX_DOWNLOADS, MAX_DOWNLOADS_OF_ONE = 24, 6
 """Files that are sent at the same time, of all accounts and of one: a session's holds 40 to 150 MB while it is read."""
+MAX_SEND_S = 1800.0
+"""A file that has not been taken by then is cut off: 150 MB in that time are 85 kB/s."""
+MAX_WATCHING_OF_ONE = 20
+"""WebSockets of one account, in all of its browsers and programs."""
+
+
+class Watchers:
+    """Counts the open WebSockets of each account."""
+
+    def __init__(self) -> None:
+        self._of: Counter[int] = Counter()
+
+    def begin(self, account_id: int) -> bool:
+        """Return whether an account (0: a service's, which are not limited) may have one more, and count it then."""
+        if account_id and self._of[account_id] >= MAX_WATCHING_OF_ONE:
+            return False
+        self._of[account_id] += 1
+        return True
+
+    def end(self, account_id: int) -> None:
+        """Count one less."""
+        self._of[account_id] -= 1
+        self._of += Counter()  # forgets those with none
 
 
 class Downloads:

@@ -20,6 +20,9 @@ _WORDS = {
     "first_rest_s": "seconds of rest at the start",
 }
 CALIBRATION_REST_S, CALIBRATION_PAUSE_S = 10.0, 2.0
+QUICK_S, QUICK_PREPARE_S, QUICK_REPETITIONS = 120.0, 3.0, 5
+QUICK_SHARE = 0.55
+"""Of a gesture and the rest behind it, what is the gesture: both are recognised about equally well then."""
 
 
 def make_plan(
@@ -104,6 +107,29 @@ def calibration_plan(gesture_names: Sequence[str], gesture_s: float = 4.0, seed:
         As for ``make_plan``.
     """
     return make_plan(gesture_names, 1, gesture_s, CALIBRATION_PAUSE_S, 5.0, True, seed, CALIBRATION_REST_S)
+
+
+def quick_plan(gesture_names: Sequence[str], total_s: float = QUICK_S, seed: int = 0) -> CapturePlan:
+    """Return a plan of about two minutes for up to five gestures, enough for a first model; more of them take longer.
+
+    Each gesture comes five times, which the verdict on a model wants; what is left of the time goes into their length:
+    the moments between gesture and rest, of which nobody can say which is which, are then a smaller share.
+
+    Parameters
+    ----------
+    total_s
+        How long the plan takes, where its parts can be stretched or cut to it.
+
+    Raises
+    ------
+    InvalidValueError
+        As for ``make_plan``.
+    """
+    names = [name for name in dict.fromkeys(gesture_names) if name != REST]
+    each_s = (total_s - QUICK_PREPARE_S) / (max(1, min(len(names), 5)) * QUICK_REPETITIONS + 1 - QUICK_SHARE)
+    gesture_s = min(max(round(QUICK_SHARE * each_s, 1), MIN_GESTURE_S), 5.0)
+    rest_s = min(max(round(each_s - gesture_s, 1), MIN_GESTURE_S), 4.0)
+    return make_plan(names, QUICK_REPETITIONS, gesture_s, rest_s, QUICK_PREPARE_S, True, seed)
 
 
 def _shuffled(names: Sequence[str], repetitions: int, seed: int) -> list[str]:

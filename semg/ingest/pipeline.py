@@ -117,6 +117,7 @@ class Pipeline:
             senders = batch.senders
             surplus = self.sources.surplus(senders, now_us)
             if surplus is not None:
+                surplus &= ~self.boards.worth_verifying(batch, surplus)
                 self.counters.dropped["rate_limited"] += int(surplus.sum())
                 batch, senders = batch.where(~surplus), senders[~surplus]
             binary = (batch.data[:, 0] == FIRST_BYTE) & (batch.sizes > 0)

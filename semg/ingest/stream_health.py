@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from semg.domain import Device
+from semg.domain import MAX_CHANNELS, Device
+from semg.verdicts import Figure
 from semg.wire.stream_status import DecidedStatus, ReceivedStatus
 from semg.words import counted
 
 HealthLevel = Literal["good", "fair", "bad", "silent"]
-FixKind = Literal["range", "rate", "allow_v1"]
+FixKind = Literal["range", "rate", "channels", "allow_v1"]
 
 FRESH_S = 3.5
 """A sender last received longer ago is silent: it is reported every two seconds."""
@@ -78,6 +79,23 @@ _WORDS = {
     "lead_off": "no contact", "battery": "battery is low",
     "v1_not_allowed": "text is not allowed", "no_consent": "no consent", "rate_limited": "sends too much",
 }  # fmt: skip
+_STEPS = {
+    "starts": "Check its power supply.",
+    "rate": "Change the rate in the device's sketch or on the Profiles page.",
+    "range": "Correct the range on the Profiles page.",
+    "lead_off": "Press the electrodes on, or replace them.",
+    "battery": "Charge it soon.",
+    "no_windows": "See the services on the Overview page.",
+    "no_decisions": "See the services on the Overview page.",
+    "lost": "Check the Wi-Fi.",
+    "gaps": "Check the Wi-Fi.",
+    "time_unit": "Send millis(), or micros() / 1000.",
+    "time_stands": "Send milliseconds.",
+    "second_sender": "Give each its own number, or switch one off.",
+    "v1_not_allowed": "Allow it, or use a board with a key.",
+    "silent": "Switch the device on, and check its Wi-Fi.",
+}
+"""The ends of the sentences: what to do."""
 _TIMES = ("time_unit", "time_stands", "time_jump")
 
 
@@ -86,7 +104,7 @@ class Fix:
     """A change of the device that would make the stream fit: new values of its fields."""
 
     kind: FixKind
-    values: Mapping[str, float | bool]
+    values: Mapping[str, float | bool | tuple[str, ...]]
     label: str
 
 
@@ -107,6 +125,8 @@ class StreamHealth:
         Whether a recording of the stream would be of no use.
     fix
         What would mend it, where that is known.
+    measured
+        The figures, each with its name and meaning.
     """
 
     level: HealthLevel
@@ -115,11 +135,18 @@ class StreamHealth:
     figures: str = ""
     blocks: bool = False
     fix: Fix | None = None
+    measured: tuple[Figure, ...] = ()
 
     @property
     def word(self) -> str:
         """The assessment in a few words."""
         return _WORDS.get(self.code, "refused")
+
+    @property
+    def next_step(self) -> str:
+        """What to do: the end of the sentence, where it is one of its own."""
+        step = _STEPS.get(self.code, "")
+        return step if self.sentence.endswith(step) else ""
 
 
 def refusal(reason: str) -> str:
@@ -147,7 +174,9 @@ def judge_stream(
         Whether windows and decisions are expected.
     """
     if received is None or received.age_s > FRESH_S or not (received.datagrams or received.samples):
-        return StreamHealth("silent", "silent", f"No data is arriving for {name} at the moment.", blocks=True)
+        return StreamHealth(
+            "silent", "silent", f"No data is arriving for {name} at the moment. {_STEPS['silent']}", blocks=True
+        )
     judged = (
         _judge_refused(name, device, received)
         or _judge_time(name, device, received)
@@ -158,8 +187,9 @@ def judge_stream(
         or _judge_battery(name, received)
         or StreamHealth("good", "good", f"{name}'s stream is good.")
     )
-    figures = _figures(device, received, decided if has_model else None)
-    return StreamHealth(judged.level, judged.code, judged.sentence, figures, judged.blocks, judged.fix)
+    measured = _figures(device, received, decided if has_model else None)
+    figures = " · ".join(one.value for one in measured)
+    return StreamHealth(judged.level, judged.code, judged.sentence, figures, judged.blocks, judged.fix, measured)
 
 
 def suggested_range(low: float, high: float) -> tuple[float, float]:
@@ -196,7 +226,7 @@ def _refusal_of(name: str, device: Device, received: ReceivedStatus, reason: str
         return (
             f"the device sends {counted(sent, 'channel')}, but {own} {'is' if own == 1 else 'are'} set. List "
             f"{counted(sent, 'channel')} on the Profiles page."
-        ), None
+        ), _set_channels(device, sent)
     if reason == "time_unit":
         return (
             f"millis advances by about {1000 * period_ms:,.0f} per sample instead of {period_ms:g}; is it in "
@@ -218,6 +248,16 @@ def _refusal_of(name: str, device: Device, received: ReceivedStatus, reason: str
     return f"{refusal(reason)}.", None
 
 
+def _set_channels(device: Device, sent: int) -> Fix | None:
+    """Return the change to as many channels as are sent: the first names stay, new ones are those of a new profile."""
+    if not 1 <= sent <= MAX_CHANNELS:
+        return None
+    kept = list(device.channels[:sent])
+    free = (name for name in (f"a{number}" for number in range(2 * MAX_CHANNELS)) if name not in kept)
+    kept += [next(free) for _ in range(sent - len(kept))]
+    return Fix("channels", {"channels": tuple(kept)}, f"Set {counted(sent, 'channel')}")
+
+
 def _judge_time(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:
     starts = max(0, received.segments - 1)
     if starts * 60 / max(received.long_s, 10.0) >= STARTS_BAD:
@@ -234,13 +274,20 @@ def _judge_time(name: str, device: Device, received: ReceivedStatus) -> StreamHe
     if off <= RATE_FAIR:
         return None
     level: HealthLevel = "bad" if off > RATE_BAD else "fair"
-    fix = Fix("rate", {"rate_hz": round(sent_hz)}, f"Set {sent_hz:.0f} samples/s") if 50 <= sent_hz <= 2000 else None
+    rate_hz = _likely_rate(sent_hz)
+    fix = Fix("rate", {"rate_hz": rate_hz}, f"Set {rate_hz} samples/s") if 50 <= sent_hz <= 2000 else None
     return StreamHealth(
         level, "rate",
         f"{name}'s device sends {sent_hz:.0f} samples/s, but {device.rate_hz:g} is set. Change the rate in the "
         "device's sketch or on the Profiles page.",
         fix=fix if level == "bad" else None,
     )  # fmt: skip
+
+
+def _likely_rate(sent_hz: float) -> int:
+    """Return the round rate that a measured one is within 1 % of, or the measured one."""
+    near = 50 * round(sent_hz / 50)
+    return near if near and abs(sent_hz - near) <= 0.01 * near else round(sent_hz)
 
 
 def _judge_range(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:
@@ -317,18 +364,23 @@ def _loss(device: Device, received: ReceivedStatus) -> float:
     return missing / max(1, missing + received.samples)
 
 
-def _figures(device: Device, received: ReceivedStatus, decided: DecidedStatus | None) -> str:
+def _figures(device: Device, received: ReceivedStatus, decided: DecidedStatus | None) -> tuple[Figure, ...]:
     seconds, n_refused = max(received.seconds, 1e-3), sum(received.refused.values())
     loss = _loss(device, received)
     minutes = max(received.long_s, 10.0) / 60
-    parts = [
-        f"{received.samples / seconds:.0f} samples/s",
-        f"{loss:.1%} lost",
-        f"{n_refused / max(1, n_refused + received.samples):.0%} refused",
-        f"{max(0, received.runs - received.segments) / minutes:.0f} gaps/min",
-        f"{max(0, received.segments - 1) / minutes:.0f} restarts/min",
+    refused = n_refused / max(1, n_refused + received.samples)
+    gaps, restarts = max(0, received.runs - received.segments) / minutes, max(0, received.segments - 1) / minutes
+    figures = [
+        Figure("Rate", f"{received.samples / seconds:.0f} samples/s", f"the device is set to {device.rate_hz:g}"),
+        Figure("Loss", f"{loss:.1%} lost", f"in transit; bad above {LOSS_BAD:.0%}"),
+        Figure("Refused", f"{refused:.0%} refused", f"arrived, but not accepted; bad above {LOSS_BAD:.0%}"),
+        Figure("Gaps", f"{gaps:.0f} gaps/min", f"a window cannot span one; bad above {GAPS_BAD} a minute"),
+        Figure(
+            "Restarts", f"{restarts:.0f} restarts/min", f"of the device or its clock; bad from {STARTS_BAD} a minute"
+        ),
     ]
     if decided is not None and decided.seconds:
         windows, decisions = decided.windows / decided.seconds, decided.decisions / decided.seconds
-        parts.append(f"{windows:.1f} windows/s, {decisions:.1f} decisions/s")
-    return " · ".join(parts)
+        said = f"{windows:.1f} windows/s, {decisions:.1f} decisions/s"
+        figures.append(Figure("Recognition", said, "what the model was given, and what it decided"))
+    return tuple(figures)

@@ -16,7 +16,7 @@ from typing import NoReturn
 from semg import log
 from semg.environment import child_environment
 from semg.errors import SemgError
-from semg.platform import backup_commands, control, key_commands
+from semg.platform import backup_commands, control, key_commands, wsl
 from semg.platform.first_login import LOGIN
 from semg.platform.installation import identity, state
 from semg.platform.lan import certificate, lan_address
@@ -100,6 +100,8 @@ def _start(options: argparse.Namespace) -> int:
     print(f"  API     {addresses['api']}/docs")
     print(f"  UDP     {addresses['udp']}")
     print(f"  Logs    {addresses['logs']}")
+    if wsl.is_wsl():
+        print(f"  WSL     {wsl.sentence(wsl.networking_mode(), started.settings.udp_port)}")
     if started.password is not None:
         print(f"  Login   {LOGIN}   password {started.password}   (shown only now; --reset-admin makes a new one)")
     if started.settings.lan and not started.settings.tls_cert:

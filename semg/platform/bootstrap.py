@@ -6,8 +6,8 @@ cut short is completed by the next start.
 
 Beside ``X.txt`` lies ``X.lock`` (``testing/lock.py``): every package that it needs, with the hashes of its files. That
 one is installed, and pip takes no file with another hash, so that an index, a mirror or a proxy that was taken over
-brings in no other code. torch has locks of its own: its build for CPUs where pip finds that one, else the package
-index's. Without a lock, ``X.txt`` itself is installed, without hashes.
+brings in no other code. torch has locks of its own, ``semg.platform.packages.torch_build`` chooses between them.
+Without a lock, ``X.txt`` itself is installed, without hashes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,16 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT)]
+
+from semg.platform.packages import pip_run, torch_build  # noqa: E402
+from semg.platform.packages.pip_output import PipOutput, has_raw  # noqa: E402
+from semg.platform.packages.progress import Progress  # noqa: E402
+
 NETWORK_WORDS = (
     "NewConnectionError",
     "ConnectTimeoutError",
@@ -37,6 +44,8 @@ NETWORK_WORDS = (
     "No matching distribution found",
 )
 LOCKED = ("--no-deps", "--require-hashes", "-r")
+ABOUT_MB = {"requirements.lock": 282}
+"""Sizes of the lock's files for x86_64 Linux with CPython 3.11, summed over the log of an installation."""
 
 
 class BootstrapError(Exception):
@@ -60,7 +69,7 @@ def main() -> int:
         sys.stderr.write(f"Not started: {_sentence(exc)}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; the next start completes .venv.\n")
+        sys.stderr.write("Interrupted. The next start goes on: what is downloaded is kept in pip's cache.\n")
         return 130
     return 0
 
@@ -96,13 +105,14 @@ def prepare(root: Path, venv: Path, requirements: list[Path], log: Path) -> None
     works = _works(venv)
     if works and not missing:
         return
-    sys.stdout.write(f"Installing into {venv}: a few minutes at the first start (details in {log}) …\n")
-    sys.stdout.flush()
+    _say(f"Installing into {venv}: a few minutes at the first start (details in {log}) …")
     with _open_log(log) as out:
         out.truncate(0)
     if not works:
         _make(venv, log)
         missing = _stamps(venv, requirements)
+    for left in venv.glob("tmp-*"):  # of a start that was killed
+        shutil.rmtree(left, ignore_errors=True)
     for path, stamp in missing:
         _install(root, venv, path, log)
         for old in venv.glob(f".installed-{path.parent.name}-{path.stem}-*"):
@@ -150,30 +160,95 @@ def _make(venv: Path, log: Path) -> None:
 
 def _install(root: Path, venv: Path, path: Path, log: Path) -> None:
     lock, torch_cpu, torch = _locks(path)
+    pip = _Pip(root, venv, log)
     if not lock.exists():
-        _pip(root, venv, path, log, "-r", str(path))
+        pip.install(path, "-r", str(path))
         return
-    _pip(root, venv, lock, log, *LOCKED, str(lock))
-    if torch.exists() and not (sys.platform == "linux" and _found(root, venv, torch_cpu, log)):
-        _pip(root, venv, torch, log, *LOCKED, str(torch))
+    pip.install(lock, *LOCKED, str(lock))
+    if torch.exists():
+        _install_torch(pip, {"torch-cpu": torch_cpu, "torch": torch})
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("-e "):  # a folder has no hash; what builds it is in the lock
-            _pip(root, venv, path, log, "--no-deps", "--no-build-isolation", "-e", line.split()[1])
+            pip.install(path, "--no-deps", "--no-build-isolation", "-e", line.split()[1], label="the project")
 
 
-def _found(root: Path, venv: Path, lock: Path, log: Path) -> bool:
-    """Install a lock if pip finds what it names; what pip says when it does not is no reason of a later failure."""
-    return _run([*_install_command(venv), *LOCKED, str(lock)], root, log.with_name("pip-torch-cpu.log")) == 0
+def _install_torch(pip: _Pip, locks: dict[torch_build.Build, Path]) -> None:
+    """Install the build of torch that is chosen, or the one that there is; say which, and why."""
+    requirement = torch_build.locked(locks["torch-cpu"].read_text(encoding="utf-8"))
+    if pip.has(requirement) and pip.finds(locks["torch-cpu"], None):
+        return  # taken at an earlier start; the ordinary build's libraries are not wanted beside it
+    choice = torch_build.choose(
+        torch_build.this_machine(),
+        torch_build.own_sources(pip.command),
+        lambda: torch_build.lists(pip.command, torch_build.CPU_INDEX, requirement),
+    )
+    _say(f"  {choice.sentence}")
+    *likely, last = choice.builds
+    about_mb = torch_build.MB if _is_measured() else {}
+    for build in likely:
+        if pip.finds(locks[build], about_mb.get(build)):
+            return
+        _say("  PyTorch: there is no CPU build; the ordinary one is taken.")
+    index = () if choice.index is None else ("--index-url", choice.index)
+    pip.install(locks[last], *index, *LOCKED, str(locks[last]), label="PyTorch", about_mb=about_mb.get(last))
 
 
-def _pip(root: Path, venv: Path, path: Path, log: Path, *arguments: str) -> None:
-    if _run([*_install_command(venv), *arguments], root, log) != 0:
-        raise BootstrapError(f"{path.relative_to(root)} cannot be installed: {_reason(log)}")
+class _Pip:
+    """The environment's pip, with its progress shown and its output in a log."""
+
+    def __init__(self, root: Path, venv: Path, log: Path) -> None:
+        self._root, self._venv, self._log = root, venv, log
+        self.command = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        code = "import pip; print(pip.__version__)"
+        asked = subprocess.run([self.command[0], "-I", "-c", code], capture_output=True, text=True, check=False)
+        self._bar = "raw" if has_raw(asked.stdout) else "off"
+
+    def has(self, requirement: str) -> bool:
+        """Return whether a package is installed in the version that a lock pins."""
+        name, _, version = requirement.partition("==")
+        code = f"from importlib.metadata import version; print(version({name!r}))"
+        asked = subprocess.run([self.command[0], "-I", "-c", code], capture_output=True, text=True, check=False)
+        return asked.stdout.strip() == version
+
+    def install(self, path: Path, *arguments: str, label: str = "packages", about_mb: float | None = None) -> None:
+        """Install what the arguments name, for a requirements file or a lock.
+
+        Raises
+        ------
+        BootstrapError
+            It could not be installed.
+        """
+        if self._run(path, self._log, arguments, label, about_mb) != 0:
+            raise BootstrapError(f"{path.relative_to(self._root)} cannot be installed: {_reason(self._log)}")
+
+    def finds(self, lock: Path, about_mb: float | None) -> bool:
+        """Install torch's lock if pip finds it; what pip says when it does not is no reason of a later failure."""
+        log = self._log.with_name("pip-torch-cpu.log")
+        return self._run(lock, log, (*LOCKED, str(lock)), "PyTorch", about_mb) == 0
+
+    def _run(self, path: Path, log: Path, arguments: tuple[str, ...], label: str, about_mb: float | None) -> int:
+        known_mb = about_mb or (ABOUT_MB.get(os.path.relpath(path, self._root)) if _is_measured() else None)
+        total = (
+            1 if "-e" in arguments else len(re.findall(r"^[A-Za-z0-9]", path.read_text(encoding="utf-8"), re.MULTILINE))
+        )
+        if about_mb is None and known_mb:
+            _say(f"  {label}: {total}, up to about {known_mb} MB to download.")
+        with tempfile.TemporaryDirectory(prefix="tmp-", dir=self._venv) as arriving, _open_log(log) as out:
+            return pip_run.run(
+                [*self.command, "install", "--progress-bar", self._bar, *arguments],
+                self._root, out, PipOutput(total), Progress(label, known_mb, sys.stdout), arriving=Path(arriving),
+            )  # fmt: skip
 
 
-def _install_command(venv: Path) -> list[str]:
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    return [*pip, "install", "--progress-bar", "off"]
+def _is_measured() -> bool:
+    """Return whether the sizes of downloads were measured for such a machine."""
+    machine = torch_build.this_machine()
+    return (machine.system, machine.processor) == ("linux", "x86_64")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _run(command: list[str], cwd: Path, log: Path) -> int:

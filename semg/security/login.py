@@ -118,6 +118,8 @@ def verify_login(
     now: datetime,
     address: str = "",
     throttle: Throttle = _THROTTLE,
+    *,
+    inside: int | None = None,
 ) -> Account:
     """Return the account of a login whose password is right.
 
@@ -133,6 +135,8 @@ def verify_login(
         Address of the client; empty for somebody who is logged in already, and is not counted by address.
     throttle
         Counts wrong attempts.
+    inside
+        The account that asks, when it is logged in; then the login form keeps a turn of its own.
 
     Raises
     ------
@@ -143,17 +147,19 @@ def verify_login(
     if address:
         throttle.by_address.begin(address)
     try:
-        account = _check(pool, login, password, now, throttle.unknown)
+        account = _check(pool, login, password, now, throttle.unknown, inside)
     except LoginError as exc:
-        if str(exc) == passwords.BUSY:
+        if str(exc) in passwords.UNCHECKED:
             throttle.by_address.was_right(address)
         raise
     throttle.by_address.was_right(address)
     return account
 
 
-def _check(pool: Pool, login: str, password: str, now: datetime, unknown: UnknownLogins) -> Account:
-    with passwords.turn():
+def _check(
+    pool: Pool, login: str, password: str, now: datetime, unknown: UnknownLogins, inside: int | None
+) -> Account:  # fmt: skip
+    with passwords.turn() if inside is None else passwords.INSIDE.turn(inside):
         with pool.transaction() as tx:
             known = accounts.find_account(tx, login)
             account = accounts.record_failed_login(tx, login, now)

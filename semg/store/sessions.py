@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -49,7 +50,10 @@ def _name_taken(name: str) -> ConflictError:
     return ConflictError(f"choose another name: a session called “{name}” already exists")
 
 
-_COLUMNS = "session_id, user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor, mains_hz, plan"
+_COLUMNS = (
+    "session_id, user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor, mains_hz, plan, "
+    "simulated"
+)
 _SELECT = f"SELECT {_COLUMNS} FROM sessions"  # noqa: S608
 
 
@@ -79,6 +83,31 @@ class SessionSummary:
         """Duration available for training, s."""
         return sum(count.seconds for count in self.gestures)
 
+    def trains_with(self, newest: Session) -> bool:
+        """Return whether there is something prompted to train on, from the device and the arm of another session.
+
+        What was taught on Live has to be chosen; a simulated arm's muscles are not the person's.
+        """
+        session = self.session
+        return (
+            session.status != "recording"
+            and session.origin != "taught"
+            and session.simulated == newest.simulated
+            and self.repetitions > 0
+            and (session.channels, session.rate_hz, session.sensor) == (newest.channels, newest.rate_hz, newest.sensor)
+        )
+
+
+def newest_prompted(summaries: Sequence[SessionSummary]) -> Session | None:
+    """Return the newest session that was not taught on Live, whose device a training is for; None without one.
+
+    Parameters
+    ----------
+    summaries
+        Newest first.
+    """
+    return next((one.session for one in summaries if one.session.origin != "taught"), None)
+
 
 def insert_session(
     tx: Transaction,
@@ -93,6 +122,8 @@ def insert_session(
     device: Device,
 ) -> int:
     """Create a session with the device's current properties, and return its number.
+
+    A capture of a profile that a simulated arm sends for is marked as simulated.
 
     Parameters
     ----------
@@ -121,8 +152,9 @@ def insert_session(
             tx,
             """
             INSERT INTO sessions (user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor,
-                                  mains_hz, plan)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING session_id
+                                  mains_hz, plan, simulated)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+                    %s AND EXISTS (SELECT FROM simulated_arms WHERE user_id = %s)) RETURNING session_id
             """,
             (
                 user_id,
@@ -136,6 +168,8 @@ def insert_session(
                 device.sensor,
                 device.mains_hz,
                 None if plan is None else checks.as_json(asdict(plan)),
+                origin == "capture",
+                user_id,
             ),
         )
     assert made is not None
@@ -322,6 +356,7 @@ def _session(row: Any) -> Session:
         sensor=row.sensor,
         mains_hz=row.mains_hz,
         plan=None if row.plan is None else _plan(row.plan),
+        simulated=row.simulated,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from gate import documents, factors, forms, provider, sockets, uploads
+from gate.page_runs import Runs
 from gate.requests import Visit, enter, find_login
 from gate.steps import Flows
 from gate.turns import Turns
@@ -39,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 REQUESTS_PER_S, BURST_S = 50.0, 20.0
 """Of one address; opening a page asks for some 100 files."""
+THREADS = 8
 _OWN = ("/login", "/oauth2callback")
 HEALTH = "/_stcore/health"
 _OPEN = ("/static/js/", "/static/css/", "/static/media/")
@@ -63,6 +66,8 @@ class Gate:
     def __init__(self, app: ASGIApp, found: Found, pages: frozenset[str]) -> None:
         self._app, self._found, self._pages = app, found, pages
         self._uploads = Uploads(app)
+        self._threads = ThreadPoolExecutor(THREADS, "gate")
+        self._runs = Runs()
         self._rates = RateLimiter(REQUESTS_PER_S, burst_s=BURST_S)
         steps, turns = Flows(), Turns()
         own = [*forms.routes(steps, turns, pages), *factors.routes(steps), *provider.routes(steps, turns, pages)]
@@ -91,7 +96,7 @@ class Gate:
             text = f"Open this app at {settings.app_url} (setting PUBLIC_APP_URL)."
             await _refuse(scope, receive, send, 421, text)
             return
-        visit = Visit(settings, pool, address, client)
+        visit = Visit(settings, pool, address, client, self._threads)
         enter(scope, visit)
         if not _is_from_here(scope, headers, address.origin):
             said = headers.get("origin")
@@ -110,7 +115,7 @@ class Gate:
         path: str = scope["path"]
         if scope["type"] == "websocket":
             if path == "/_stcore/stream":
-                await sockets.serve(self._app, visit, scope, receive, send)
+                await sockets.serve(self._app, visit, self._runs, scope, receive, send)
             else:
                 await sockets.refuse(receive, send, 1008)
         elif path in _OWN or path.startswith(("/login/", "/gate/")):

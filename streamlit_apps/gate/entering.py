@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 from starlette.requests import Request
@@ -56,7 +55,7 @@ async def open_here(request: Request, account: Account, method: logins.Method, *
                 logins.update_unconfirmed(tx, made.login.login_id)
             return made
 
-    made = await asyncio.to_thread(run)
+    made = await visit.in_thread(run)
     if before is not None:
         SESSIONS.end(before.login_id)
     return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -186,4 +185,4 @@ class Factors:
                     raise LoginError(CONFIRM)
                 return work(tx, account, login.login_id)
 
-        return await asyncio.to_thread(run)
+        return await visit.in_thread(run)

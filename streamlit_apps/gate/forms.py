@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from datetime import UTC, datetime
@@ -63,7 +62,7 @@ class Forms:
     async def page(self, request: Request) -> Response:
         """Show the form."""
         visit = visit_of(request)
-        nobody = await asyncio.to_thread(_has_no_accounts, visit.pool)
+        nobody = await visit.in_thread(_has_no_accounts, visit.pool)
         response = documents.form_response("login.html", self._values(request) | {"nobody": nobody})
         if token_of(request.headers, visit) and await find_login(request.headers, visit, None) is None:
             forget_cookie(response, visit)  # of a login that has ended; a link from elsewhere sends none
@@ -73,10 +72,10 @@ class Forms:
         """Show the form in which somebody proves again who it is."""
         visit = visit_of(request)
         login = await find_login(request.headers, visit, None)
-        account = None if login is None else await asyncio.to_thread(_account_of, visit.pool, login)
+        account = None if login is None else await visit.in_thread(_account_of, visit.pool, login)
         if account is None or login is None:
             return Response(status_code=303, headers={"Location": "/login"})
-        has_code = await asyncio.to_thread(_has_code, visit.pool, account.account_id)
+        has_code = await visit.in_thread(_has_code, visit.pool, account.account_id)
         values = self._values(request) | {
             "has_password": bool(account.password_hash),
             "has_code": has_code,
@@ -104,17 +103,17 @@ class Forms:
         body, visit = await body_of(request), visit_of(request)
         name, secret = text_of(body, "login"), text_of(body, "password")
         account = await self._turns.run(visit.key, self._checked, request, name, secret)
-        if await asyncio.to_thread(_has_code, visit.pool, account.account_id):
+        if await visit.in_thread(_has_code, visit.pool, account.account_id):
             step = Step(
                 "code", visit.address.origin, account_id=account.account_id, secret=account.password_hash.encode()
             )
             return JSONResponse({"handle": self._flows.of_accounts.begin(step)})
         return await let_in(request, account, "password")
 
-    def _checked(self, request: Request, name: str, secret: str) -> Account:
+    def _checked(self, request: Request, name: str, secret: str, inside: int | None = None) -> Account:
         visit = visit_of(request)
         try:
-            return verify_login(visit.pool, name, secret, datetime.now(UTC), visit.key)
+            return verify_login(visit.pool, name, secret, datetime.now(UTC), visit.key, inside=inside)
         except AddressLimitedError:
             raise
         except LoginError:
@@ -129,7 +128,7 @@ class Forms:
         body, visit = await body_of(request), visit_of(request)
         handle = text_of(body, "handle")
         step = self._flows.of_accounts.take(handle, "code", visit.address.origin, again=True)
-        account = await asyncio.to_thread(_check_code, request, step.account_id, text_of(body, "code"), step.secret)
+        account = await visit.in_thread(_check_code, request, step.account_id, text_of(body, "code"), step.secret)
         self._flows.of_accounts.end(handle)
         return await let_in(request, account, "password and code")
 
@@ -157,13 +156,13 @@ class Forms:
         answer = body.get("answer")
         if not isinstance(answer, dict):
             raise ValueError("expected the answer of a passkey")
-        return await asyncio.to_thread(_check_passkey, request, step.secret, answer)
+        return await visit.in_thread(_check_passkey, request, step.secret, answer)
 
     async def confirm(self, request: Request) -> Response:
         """Let somebody who is logged in prove again who it is."""
         body, visit = await body_of(request), visit_of(request)
         login = await bound_login(request)
-        account = None if login is None else await asyncio.to_thread(_account_of, visit.pool, login)
+        account = None if login is None else await visit.in_thread(_account_of, visit.pool, login)
         if login is None or account is None:
             raise LoginError("This login has ended. Log in again.")
         if "answer" in body:
@@ -171,13 +170,13 @@ class Forms:
             if shown.account_id != account.account_id:
                 raise LoginError(passkeys.WRONG)
         else:
-            await self._turns.run(visit.key, self._confirm_by_password, request, account, body)
-        await asyncio.to_thread(note_confirmed, visit.pool, account, login.login_id)
+            await self._turns.run_inside(account.account_id, self._confirm_by_password, request, account, body)
+        await visit.in_thread(note_confirmed, visit.pool, account, login.login_id)
         return JSONResponse({})
 
     def _confirm_by_password(self, request: Request, account: Account, body: Any) -> None:
         visit = visit_of(request)
-        self._checked(request, account.login, text_of(body, "password"))
+        self._checked(request, account.login, text_of(body, "password"), account.account_id)
         if _has_code(visit.pool, account.account_id):
             _check_code(request, account.account_id, text_of(body, "code"))
 

@@ -7,7 +7,6 @@ answer to a login of its own. The provider sends the browser back to a page that
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
@@ -120,7 +119,7 @@ class _Provider:
         expected = _Expected(**json.loads(step.secret))
         said = await self._claims(visit, parse_qs(text_of(body, "query").lstrip("?")), expected)
         name = str(said.get("preferred_username") or said.get("email") or said["sub"])
-        account = await asyncio.to_thread(
+        account = await visit.in_thread(
             _account_of, visit, str(said["iss"]), str(said["sub"]), None if expected.confirms else name
         )
         if account is None:
@@ -134,7 +133,7 @@ class _Provider:
             raise LoginError(SOMEBODY_ELSE)
         if not _was_just_asked(said):
             raise LoginError("The provider did not ask you again who you are. Try again, or ask an admin.")
-        await asyncio.to_thread(note_confirmed, visit.pool, account, login.login_id)
+        await visit.in_thread(note_confirmed, visit.pool, account, login.login_id)
         return JSONResponse({"next": expected.next})
 
     async def _claims(self, visit: Visit, query: Mapping[str, list[str]], expected: _Expected) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import orjson
 from starlette.datastructures import Headers
@@ -21,6 +22,8 @@ from semg.store import logins
 from semg.store.logins import LoginRecord
 from semg.store.pool import Pool
 
+P = ParamSpec("P")
+T = TypeVar("T")
 BINDING_HEADER = "x-semg-binding"
 BINDING_PROTOCOL = "semg.binding."
 COOKIE = "semg_login"
@@ -40,12 +43,19 @@ class Visit:
         The app's address that was asked; the page's origin is this one's, or the request is refused.
     client
         Where it comes from, as the configured proxies say.
+    threads
+        Of the gate alone, as ``pool`` is: pages that run take neither.
     """
 
     settings: Settings
     pool: Pool
     address: Address
     client: str
+    threads: Executor
+
+    async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something that waits, in the gate's own threads: everything else of the app shares others."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, lambda: work(*args, **kwargs))
 
     @property
     def key(self) -> str:
@@ -102,7 +112,7 @@ async def find_login(headers: Headers, visit: Visit, binding: str | None) -> Log
         The database is away.
     """
     token = token_of(headers, visit)
-    return None if not token else await asyncio.to_thread(_find, visit.pool, token, binding)
+    return None if not token else await visit.in_thread(_find, visit.pool, token, binding)
 
 
 async def bound_login(request: Request) -> LoginRecord | None:

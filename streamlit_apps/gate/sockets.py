@@ -12,14 +12,15 @@ import logging
 import secrets
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from google.protobuf.message import DecodeError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit.proto.BackMsg_pb2 import BackMsg
 
+from gate.page_messages import MAX_MESSAGE_BYTES, parsed
+from gate.page_runs import PageRuns, Runs
 from gate.requests import BINDING_PROTOCOL, Visit, find_login
 from semg.errors import StoreError
 from semg.security.tokens import Login
@@ -34,18 +35,10 @@ LOOK_AGAIN_S = 5.0
 """How long an open page goes on after its login was ended by another process, at most."""
 SEEN_EVERY_S = 30.0
 MAX_OPEN = 40
-"""Open pages of one login."""
+"""Open pages of one account."""
 MAX_SESSIONS = 10_000
-ALLOWED = ("rerun_script", "stop_script", "file_urls_request", "app_heartbeat", "dataframe_chunk")
-"""Kinds of messages that pages of this app send."""
 MAX_DROPPED = 100
 """Of other messages, then the WebSocket is closed."""
-MAX_MESSAGE_BYTES = 1 << 20
-"""From a browser; files come as uploads."""
-MAX_FILES = 20
-"""Whose addresses a page asks for at once; fields of this app take one each."""
-MAX_TEXT = 8192
-"""Characters of what a browser says of its page: address, query, time zone."""
 
 
 class Sessions:
@@ -60,6 +53,7 @@ class Sessions:
         self._logins: OrderedDict[str, Login] = OrderedDict()
         self._by_alias: dict[str, str] = {}
         self._closers: dict[int, set[Callable[[], None]]] = {}
+        self._n_open: Counter[int] = Counter()
         self._lock = threading.Lock()
 
     def alias(self, session_id: str) -> str:
@@ -97,22 +91,24 @@ class Sessions:
         with self._lock:
             return [name for name, login in self._logins.items() if login.account_id == account_id]
 
-    def opened(self, login_id: int, close: Callable[[], None]) -> bool:
-        """Note an open WebSocket of a login; return whether it may have one more."""
+    def opened(self, login: Login, close: Callable[[], None]) -> bool:
+        """Note an open WebSocket; return whether its account may have one more, in whatever login."""
         with self._lock:
-            closers = self._closers.setdefault(login_id, set())
-            if len(closers) >= MAX_OPEN:
+            if self._n_open[login.account_id] >= MAX_OPEN:
                 return False
-            closers.add(close)
+            self._n_open[login.account_id] += 1
+            self._closers.setdefault(login.login_id, set()).add(close)
             return True
 
-    def closed(self, login_id: int, close: Callable[[], None]) -> None:
+    def closed(self, login: Login, close: Callable[[], None]) -> None:
         """Note that a WebSocket is closed."""
         with self._lock:
-            closers = self._closers.get(login_id, set())
+            closers = self._closers.get(login.login_id, set())
             closers.discard(close)
             if not closers:
-                self._closers.pop(login_id, None)
+                self._closers.pop(login.login_id, None)
+            self._n_open[login.account_id] -= 1
+            self._n_open += Counter()  # forgets those with none
 
     def end(self, login_id: int) -> None:
         """Close the WebSockets of a login that has ended."""
@@ -126,7 +122,7 @@ SESSIONS = Sessions()
 """Of this process: Streamlit's sessions are of this process too."""
 
 
-async def serve(app: ASGIApp, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
+async def serve(app: ASGIApp, visit: Visit, runs: Runs, scope: Scope, receive: Receive, send: Send) -> None:
     """Open a page's WebSocket in the login that it shows, or refuse it."""
     offered = [part.strip() for part in Headers(scope=scope).get("sec-websocket-protocol", "").split(",")]
     binding = next((one.removeprefix(BINDING_PROTOCOL) for one in offered if one.startswith(BINDING_PROTOCOL)), "")
@@ -140,14 +136,14 @@ async def serve(app: ASGIApp, visit: Visit, scope: Scope, receive: Receive, send
         await refuse(receive, send, ENDED)
         return
     login = Login(record.account_id, record.login_id)
-    socket = _Socket(visit, login, receive, send)
-    if not SESSIONS.opened(login.login_id, socket.end):
+    socket = _Socket(visit, login, PageRuns(runs, login.account_id), receive, send)
+    if not SESSIONS.opened(login, socket.end):
         await refuse(receive, send, 1013)
         return
     try:
         await socket.run(app, _inside(scope, offered, login))
     finally:
-        SESSIONS.closed(login.login_id, socket.end)
+        SESSIONS.closed(login, socket.end)
 
 
 async def refuse(receive: Receive, send: Send, code: int) -> None:
@@ -171,8 +167,8 @@ def _inside(scope: Scope, offered: list[str], login: Login) -> Scope:
 class _Socket:
     """One open WebSocket between a browser and Streamlit."""
 
-    def __init__(self, visit: Visit, login: Login, receive: Receive, send: Send) -> None:
-        self._visit, self._login, self._receive, self._send = visit, login, receive, send
+    def __init__(self, visit: Visit, login: Login, runs: PageRuns, receive: Receive, send: Send) -> None:
+        self._visit, self._login, self._runs, self._receive, self._send = visit, login, runs, receive, send
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._is_open = False
@@ -198,8 +194,13 @@ class _Socket:
             message = await self._next()
             if message["type"] != "websocket.receive":
                 return message
-            asked = _parsed(message.get("bytes"))
+            data = message.get("bytes") or b""
+            if not await self._unless_ended(self._runs.pay(len(data))):
+                break
+            asked = parsed(data)
             if asked is not None:
+                if not await self._unless_ended(self._runs.begin(asked)):
+                    break
                 if asked.WhichOneof("type") == "rerun_script" and not asked.rerun_script.is_auto_rerun:
                     await self._note_seen()
                 return message
@@ -207,6 +208,21 @@ class _Socket:
             if self._n_dropped > MAX_DROPPED:
                 await self._close(1008)
                 return {"type": "websocket.disconnect", "code": 1008}
+        await self._close()
+        return {"type": "websocket.disconnect", "code": ENDED}
+
+    async def _unless_ended(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Wait for something, but not longer than the login holds; return whether it was done."""
+        doing, ended = asyncio.ensure_future(work), asyncio.ensure_future(self._ended.wait())
+        try:
+            await asyncio.wait((doing, ended), return_when=asyncio.FIRST_COMPLETED)
+            if self._ended.is_set():
+                return False
+            doing.result()
+            return True
+        finally:
+            doing.cancel()
+            ended.cancel()
 
     async def _next(self) -> Message:
         waiting = [asyncio.ensure_future(self._receive()), asyncio.ensure_future(self._ended.wait())]
@@ -233,6 +249,8 @@ class _Socket:
             if not self._is_open and self._ended.is_set():
                 return
             self._is_open = False
+        elif message.get("bytes"):
+            self._runs.said(message["bytes"])
         await self._send(message)
 
     async def _close(self, code: int = ENDED) -> None:
@@ -246,7 +264,7 @@ class _Socket:
         while True:
             await asyncio.sleep(LOOK_AGAIN_S)
             try:
-                if not await asyncio.to_thread(self._holds):
+                if not await self._visit.in_thread(self._holds):
                     self._ended.set()
                     return
             except StoreError as exc:
@@ -261,36 +279,10 @@ class _Socket:
             return
         self._seen_at = time.monotonic()
         try:
-            await asyncio.to_thread(self._update_seen)
+            await self._visit.in_thread(self._update_seen)
         except StoreError as exc:
             logger.warning("an act of a login cannot be noted: %s", exc)
 
     def _update_seen(self) -> None:
         with self._visit.pool.transaction() as tx:
             logins.update_seen(tx, self._login.login_id, self._visit.settings.login_idle_s)
-
-
-def _parsed(data: bytes | None) -> BackMsg | None:
-    """Return a page's message; None for what no page of this app sends.
-
-    Streamlit does for every page what only its developer should ask for: empty the caches of all, install files.
-    """
-    try:
-        message = BackMsg.FromString(data or b"")
-    except DecodeError:
-        return None
-    kind = message.WhichOneof("type")
-    if kind == "backend_operation_request":
-        kind = message.backend_operation_request.WhichOneof("payload")
-    return message if kind in ALLOWED and _is_bounded(message) else None
-
-
-def _is_bounded(message: BackMsg) -> bool:
-    """Return whether a message asks for no more work than a page of this app does."""
-    if message.WhichOneof("type") == "rerun_script":
-        rerun = message.rerun_script
-        context = rerun.context_info
-        texts = (rerun.query_string, rerun.page_name, rerun.page_script_hash, rerun.fragment_id)
-        return max(map(len, (*texts, context.url, context.timezone, context.locale))) <= MAX_TEXT
-    files = message.file_urls_request.file_names
-    return len(files) <= MAX_FILES and all(len(name) <= MAX_TEXT for name in files)

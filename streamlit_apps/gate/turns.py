@@ -30,6 +30,8 @@ class Turns:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(passwords.AT_ONCE + 2, "passwords")
+        self._inside_threads = ThreadPoolExecutor(1, "confirmations")
+        self._inside: set[int] = set()
         self._waiting: Counter[str] = Counter()
         self._starts = RateLimiter(STARTS_PER_S, burst_s=STARTS_BURST_S)
 
@@ -49,6 +51,24 @@ class Turns:
         finally:
             self._waiting[client] -= 1
             self._waiting += Counter()  # forgets those with nothing under way
+
+    async def run_inside(self, account_id: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something that looks at a password, for an account that is logged in: one at a time of each.
+
+        Raises
+        ------
+        LoginError
+            One of the account is under way, or too many wait.
+        """
+        if account_id in self._inside:
+            raise LoginError(passwords.ONE_AT_ONCE)
+        if len(self._inside) >= WAITING:
+            raise LoginError(passwords.BUSY)
+        self._inside.add(account_id)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._inside_threads, lambda: work(*args, **kwargs))
+        finally:
+            self._inside.discard(account_id)
 
     def start(self, client: str) -> None:
         """Count that somebody without a login begins something.

@@ -9,6 +9,7 @@ import streamlit as st
 from semg.domain import Profile
 from semg.signals.training.training_report import TrainingReport
 from semg.store import gestures, models
+from ui import simulated_arm
 from ui.decision_fields import decision_fields
 from ui.gesture_pictures import picture_uris
 from ui.live_view import live_view, plain_view
@@ -36,6 +37,7 @@ def show_state(app: App, profile: Profile, report: TrainingReport | None) -> Non
             right.page_link("pages/4_Kickoff_Training.py", label="Train a model", icon=":material/arrow_forward:")
     elif report.level == "do not use":
         show_verdict(report)
+    simulated_arm.badge(app, profile)
     stream_state(app, profile.user_id)
 
 
@@ -62,5 +64,6 @@ with page("Live") as app:
         height_px=230 if phrases else 320,
     )
     open_plain(app, profile)
+    simulated_arm.steering(app, profile, bank)
     if report is not None and app.may_work:
         decision_fields(app, profile, report)

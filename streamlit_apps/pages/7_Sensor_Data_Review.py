@@ -12,13 +12,16 @@ from semg.domain import Gesture, Profile, Session
 from semg.recordings.overview import Recorded, look_at_spectrum, recorded
 from semg.signals.display.spectrum import Spectrum
 from semg.store import blocks, gestures, sessions
-from ui import audit_view, errors, import_fields, palette, review_edit, times, video
+from semg.store.session_quality import find_quality
+from ui import audit_view, errors, import_fields, palette, review_edit, times, verdict, video
 from ui.page import empty, page, split
 from ui.pick import pick_profile
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Shown, Wishes, review_view
 from ui.runtime import App
+from ui.simulated_arm import SIMULATED
 from ui.text import cells, chart, line, md
+from ui.training_data import verdict_on
 
 MODES = ["A session", "Any time", "Import a recording"]
 SPANS_S = {
@@ -145,6 +148,8 @@ def show_session(app: App, profile: Profile, known: list[Session], bank: list[Ge
     session = choose_session(known)
     with app.pool.transaction() as tx:
         labels = sessions.list_repetitions(tx, session.session_id)
+        quality = find_quality(tx, session.session_id)
+    verdict.show(verdict_on(session, quality))
     show(app, profile, session, whole_of(session, clock.utc_now()), bank)
     left, right = split("review", [1.4, 1])
     with left, st.container(border=True):
@@ -178,6 +183,8 @@ def _label(session: Session) -> str:
     extra = {"recording": " · recording now", "aborted": " · ended early"}.get(session.status, "")
     if session.origin == "import":
         extra += " · imported"
+    if session.simulated:
+        extra += f" · {SIMULATED}"
     if session.origin == "taught":
         extra += " · taught on Live"
     return line("{name} · {at}{extra}", name=session.name, at=times.shown(session.started_at), extra=extra)

@@ -94,10 +94,10 @@ def _change(app: App, account: Account) -> None:
     lost = again.checkbox("Remove its second factors", key=f"factors-{number}", help="For someone who has lost them.")
     if again.button("New password", width="stretch", help="Ends every login made with the old one."):
         with errors.attempt():
-            password = generate_password()
+            password, hashed = _make_password(app)
             with app.pool.transaction() as tx:
                 _require_admin(app, tx)
-                accounts.update_password(tx, number, hash_password(password))
+                accounts.update_password(tx, number, hashed)
                 record(tx, audit_view.actor(app), "account.password_changed", account=number)
                 if revoke:
                     api_tokens.revoke_tokens(tx, number, audit_view.actor(app))
@@ -125,14 +125,22 @@ def _create(app: App) -> None:
         role = st.selectbox("Role", roles, 1, format_func=_with_meaning, key="new-account-role")
         if st.form_submit_button("Add account", type="primary"):
             with errors.attempt():
-                password = generate_password()
+                password, hashed = _make_password(app)
                 with app.pool.transaction() as tx:
                     _require_admin(app, tx)
-                    number = accounts.insert_account(tx, login, hash_password(password), role)
+                    number = accounts.insert_account(tx, login, hashed, role)
                     made = {"account": number, "role": accounts.ROLES.index(role)}
                     record(tx, audit_view.actor(app), "account.created", **made)
                 st.session_state[_SHOW_ONCE] = (login.strip(), password)
                 st.rerun()
+
+
+def _make_password(app: App) -> tuple[str, str]:
+    """Return a new password and its hash. No connection is held while it is hashed."""
+    with app.pool.transaction() as tx:
+        _require_admin(app, tx)
+    password = generate_password()
+    return password, hash_password(password, inside=app.login_here.account_id)
 
 
 def _with_meaning(role: str) -> str:

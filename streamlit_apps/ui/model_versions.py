@@ -11,9 +11,10 @@ import streamlit as st
 from semg.domain import Model, Profile
 from semg.privacy import file_exports
 from semg.signals.training.training_report import TrainingReport
+from semg.signals.training.verdict import plain_verdict
 from semg.store import audit, models
 from semg.store.audit import Actor
-from ui import acts, download, errors, report, times
+from ui import acts, download, errors, report, times, verdict
 from ui.job_cards import KINDS
 from ui.page import flash
 from ui.runtime import App
@@ -43,6 +44,10 @@ def show_models(app: App, profile: Profile, versions: Sequence[Model]) -> None:
         key=f"version-{profile.user_id}-{numbers[0]}-{active}-{pending}",
     )
     chosen = by_version[version]
+    if chosen.model.metadata.get("training", {}).get("simulated"):
+        st.caption(
+            ":material/smart_toy: Trained on sessions of a simulated arm: its figures say nothing about a person."
+        )
     _activate(app, profile, chosen, active)
     report.show_report(chosen.report, f"{profile.user_id}-{version}")
     if len(versions) > 1:
@@ -130,7 +135,7 @@ def _row(version: _Version) -> dict[str, Any]:
     return {
         "Version": f"{model.version}{' ●' if model.active else ''}",
         "Created": times.shown(model.created_at),
-        "Verdict": made.level or "—",
+        "Verdict": verdict.short(plain_verdict(made)),
         "Classifier": KINDS.get(str(model.metadata.get("kind")), "—"),
         "Balanced": report.percent(made.balanced_accuracy),
         "Accuracy": report.percent(made.accuracy),

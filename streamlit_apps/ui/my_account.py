@@ -9,7 +9,7 @@ import streamlit as st
 
 from semg.errors import InvalidValueError, LoginError
 from semg.security.login import verify_login
-from semg.security.passwords import hash_password
+from semg.security.passwords import UNCHECKED, hash_password
 from semg.store import accounts, api_tokens, logins
 from semg.store.accounts import Account
 from semg.store.audit import record
@@ -57,14 +57,16 @@ def _password(app: App, account: Account) -> None:
             with errors.attempt():
                 if new != again:
                     raise InvalidValueError("new_password", "enter the same new password twice: the two differ")
-                hashed = hash_password(new, account.login)
                 try:
-                    verify_login(app.unrestricted, account.login, old, datetime.now(UTC))
+                    verify_login(app.unrestricted, account.login, old, datetime.now(UTC), inside=account.account_id)
                 except LoginError as exc:
+                    if str(exc) in UNCHECKED:
+                        raise
                     raise InvalidValueError(
                         "password_now",
                         "enter your current password: this one is wrong, or there were too many failed attempts",
                     ) from exc
+                hashed = hash_password(new, account.login, inside=account.account_id)
                 with app.unrestricted.transaction() as tx:
                     app.require_login(tx)
                     accounts.update_password(tx, account.account_id, hashed, keep_login=app.login_id)

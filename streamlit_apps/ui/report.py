@@ -11,6 +11,9 @@ from semg.signals.training.training_report import (
     DecisionFigures,
     TrainingReport,
 )
+from semg.signals.training.verdict import plain_verdict
+from ui import verdict
+from ui.gesture_pictures import drawn_uri
 from ui.report_figures import QUIET, confusion_figure, reliability_figure
 from ui.text import Markdown, cells, md, plain
 
@@ -24,12 +27,6 @@ FIGURES = (
     ("Macro F1", "macro_f1", "Mean F1 of the gestures."),
 )
 
-_VERDICTS = {
-    "good": (st.success, ":material/thumb_up:"),
-    "usable": (st.warning, ":material/info:"),
-    "do not use": (st.error, ":material/block:"),
-}
-
 
 def percent(value: float | None) -> str:
     """Return a part of 1 as text."""
@@ -37,14 +34,10 @@ def percent(value: float | None) -> str:
 
 
 def show_report(report: TrainingReport, key: str) -> None:
-    """Show the figures with what they were measured on, and the pictures; without figures, why there are none."""
-    if report.pending:
-        st.info("This version is not active yet. It is being tested on held-out data; its report will appear here.")
-        return
-    if report.incomplete:
-        st.warning(md("This version has no report: {why}", why=report.incomplete))
-        return
+    """Show the verdict, the figures with what they were measured on, and the pictures."""
     show_verdict(report)
+    if report.pending or report.incomplete:
+        return
     _metrics(report)
     if report.advice:
         st.markdown(md(":material/lightbulb: {advice}", advice=report.advice))
@@ -70,12 +63,9 @@ def show_report(report: TrainingReport, key: str) -> None:
 
 def show_verdict(report: TrainingReport) -> None:
     """Show whether the version is any good, and why it was not activated where it was not."""
-    verdict, activation = report.verdict, report.activation
-    if verdict is None:
-        return
-    draw, icon = _VERDICTS.get(verdict.level, _VERDICTS["usable"])
-    draw(md("**{level}.** {sentence}", level=verdict.level.capitalize(), sentence=verdict.sentence), icon=icon)
-    if activation is not None and not activation.activated and activation.why != verdict.sentence:
+    verdict.show(plain_verdict(report))
+    judged, activation = report.verdict, report.activation
+    if judged and activation and not activation.activated and activation.why != judged.sentence:
         st.warning(md("It was not activated. {why}", why=activation.why), icon=":material/pause_circle:")
 
 
@@ -190,9 +180,16 @@ def _per_gesture(report: TrainingReport) -> None:
     if report.per_gesture:
         st.dataframe(
             cells(
-                {"Gesture": name, "Recall": percent(each.recall), "Windows": each.n}
+                {
+                    "Hand": drawn_uri(name) or "",
+                    "Gesture": name,
+                    "Recall": percent(each.recall),
+                    "Windows": each.n,
+                }
                 for name, each in report.per_gesture.items()
             ),
             hide_index=True,
             width="stretch",
+            row_height=52,
+            column_config={"Hand": st.column_config.ImageColumn("", width="small")},
         )

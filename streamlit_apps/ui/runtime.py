@@ -20,6 +20,7 @@ from semg.store.accounts import Account
 from semg.store.pool import Pool, Transaction
 
 POOL_SIZE = 8
+GATE_POOL_SIZE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,12 @@ def app() -> App:
     return make_app()
 
 
+@st.cache_resource(show_spinner=False)
+def gate_pool() -> Pool:
+    """Return the gate's own pool: who logs in waits for no page."""
+    return Pool(app().settings, size=GATE_POOL_SIZE, name="gate")
+
+
 def found() -> tuple[Settings, Pool]:
-    """Return the app's settings and pool, for what is no page."""
-    made = app()
-    return made.settings, made.pool
+    """Return the app's settings and the gate's pool, for what is no page."""
+    return app().settings, gate_pool()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from semg.domain import Board, Profile
 from semg.ingest.stream_health import StreamHealth, refusal
 from semg.store import boards, profiles, senders
 from semg.store.audit import record
 from semg.store.pool import Transaction
+from semg.words import counted
 from ui import audit_view, errors, times
 from ui.boards import let_send
 from ui.page import flash
@@ -24,6 +27,7 @@ NOBODY = "nobody"
 ASSIGNABLE = 5
 """So many senders at once can be assigned here; a flood of forged numbers must not fill the page."""
 NOW_S = 3.0
+_NUMBER = re.compile(r"[^0-9]{0,24}([0-9]{1,18})")
 CLOCK_HELP = (
     "How far the samples' server times may be off, beyond the network's minimum delay; and how much faster "
     "this machine's clock runs than the device's."
@@ -39,13 +43,24 @@ class Known:
     assigned: Mapping[int, int]
     hidden: frozenset[int] = frozenset()
     """Profiles that who is logged in may not see."""
+    may_assign: bool = True
+    """Whether who is logged in works with senders that are nobody's yet; a viewer does not see them."""
 
     def is_hidden(self, source: Mapping[str, Any]) -> bool:
-        """Return whether a sender is a profile's that who is logged in may not see."""
-        number = source.get("user_id")
+        """Return whether a sender is not for who is logged in to see.
+
+        That is one of a profile that is not, also by the number at the beginning of a text that cannot be read; and for
+        a viewer, one that is nobody's or cannot be read.
+        """
+        number, said = source.get("user_id"), str(source.get("said") or "")
         if source.get("board_id") is not None:
             board = self.boards.get(source["board_id"])
             number = None if board is None else board.user_id
+        if self._is_of_hidden(number) or self._is_of_hidden(number_in(said)):
+            return True
+        return not self.may_assign and (bool(said) or self.owner(source) is None)
+
+    def _is_of_hidden(self, number: int | None) -> bool:
         return number in self.hidden or (number is not None and self.assigned.get(number) in self.hidden)
 
     def owner(self, source: Mapping[str, Any]) -> Profile | None:
@@ -74,7 +89,14 @@ def read_known(app: App, tx: Transaction) -> Known:
         {one.board_id: one for one in boards.list_boards(tx)},
         senders.list_senders(tx),
         frozenset(one.user_id for one in profiles.list_devices(tx)) - people.keys(),
+        may_assign=app.may_work,
     )
+
+
+def number_in(said: str) -> int | None:
+    """Return the number at the beginning of a text that cannot be read, which may be a profile's; None for none."""
+    found = _NUMBER.match(said)
+    return None if found is None else int(found[1])
 
 
 def show_sources(
@@ -85,8 +107,8 @@ def show_sources(
     if not sources:
         st.info(
             md(
-                "No device is connected. Devices send to UDP port {port} of this machine; without one, try "
-                "`cd testing && python udpsim.py`.",
+                "No device is connected. Devices send to UDP port {port} of this machine. The page Connect has the "
+                "finished sketch for a board, and ways to try it without one.",
                 port=app.settings.udp_port,
             )
         )
@@ -97,7 +119,7 @@ def show_sources(
             width="stretch",
             column_config={"Clock": st.column_config.TextColumn(help=CLOCK_HELP)},
         )
-    _show_unreadable(sources, known)
+    show_unreadable(sources, known)
     for user_id in dict.fromkeys(owner.user_id for owner in map(known.owner, sources) if owner is not None):
         judged = health.get(user_id)
         if judged is not None and judged.level in ("fair", "bad"):
@@ -105,12 +127,12 @@ def show_sources(
             if judged.fix is not None:
                 show_fix(app, known.people[user_id], judged.fix, "fix-overview")
     if app.may_work:
-        for source in _assignable(sources, known):
-            _assign(app, source, known)
+        for source in assignable(sources, known):
+            assign(app, source, known)
         _assigned(app, known)
 
 
-def _show_unreadable(sources: Sequence[Mapping[str, Any]], known: Known) -> None:
+def show_unreadable(sources: Sequence[Mapping[str, Any]], known: Known) -> None:
     """Show what arrived from senders whose text cannot be read, and a line that would be right."""
     for source in [source for source in sources if source.get("said")][:ASSIGNABLE]:
         people = sorted(known.people.values(), key=lambda one: (one.user_id != source.get("user_id"), one.name))
@@ -168,7 +190,7 @@ def _clock(source: Mapping[str, Any]) -> str:
     return f"± {error_ms:.1f} ms, {round(drift_ppm):+d} ppm"
 
 
-def _assignable(sources: Sequence[Mapping[str, Any]], known: Known) -> list[Mapping[str, Any]]:
+def assignable(sources: Sequence[Mapping[str, Any]], known: Known) -> list[Mapping[str, Any]]:
     """Return the senders that belong to nobody and can be assigned, each number once."""
     if not known.people:
         return []
@@ -181,7 +203,8 @@ def _assignable(sources: Sequence[Mapping[str, Any]], known: Known) -> list[Mapp
     return list(found.values())[:ASSIGNABLE]
 
 
-def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
+def assign(app: App, source: Mapping[str, Any], known: Known, only: Profile | None = None) -> None:
+    """Offer to let a sender of nobody's send for a profile, which is chosen here unless it is the only one meant."""
     board_id, number = source.get("board_id"), source.get("user_id")
     key = f"b{board_id}" if board_id is not None else f"n{number}"
     width = source.get("channels", 0)
@@ -192,18 +215,10 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
                 ":material/sensors: **{name}** at {address} is not assigned to a profile; it sends {channels}.",
                 name=known.says(source),
                 address=source.get("address", ""),
-                channels=f"{width} channel{'s' if width != 1 else ''}",
+                channels=counted(width, "channel"),
             )
         )
-        # Those whose device fits come first.
-        people = sorted(known.people.values(), key=lambda one: (one.device.n_channels != width, one.name))
-        user_id = whom.selectbox(
-            "Assign to profile",
-            [one.user_id for one in people],
-            format_func=lambda one: _named(known.people[one], width),
-            key=f"assign-to-{key}",
-            label_visibility="collapsed",
-        )
+        user_id = _whom(whom, known, width, key) if only is None else only.user_id
         label = md("Assign to {name}", name=known.people[user_id].name)
         if act.button(label, key=f"assign-{key}-to-{user_id}", type="primary", width="stretch"):
             with errors.attempt():
@@ -215,6 +230,19 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
                 said, name = known.says(source), known.people[user_id].name
                 flash(md("{said} now sends for {whom}", said=said[:1].upper() + said[1:], whom=name))
                 st.rerun()
+
+
+def _whom(where: DeltaGenerator, known: Known, width: int, key: str) -> int:
+    """Let a profile be chosen; those whose device fits come first."""
+    people = sorted(known.people.values(), key=lambda one: (one.device.n_channels != width, one.name))
+    chosen: int = where.selectbox(
+        "Assign to profile",
+        [one.user_id for one in people],
+        format_func=lambda one: _named(known.people[one], width),
+        key=f"assign-to-{key}",
+        label_visibility="collapsed",
+    )
+    return chosen
 
 
 def _assign_number(app: App, tx: Transaction, number: int, user_id: int) -> None:

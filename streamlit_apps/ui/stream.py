@@ -147,7 +147,7 @@ def _why_silent(statuses: Sequence[ServiceStatus], profile: Profile, last_at: da
     if unreadable:
         return (
             f"No data is arriving for {profile.name}. A device at {unreadable[0]['address']} sends data that cannot be "
-            f"read: {refusal(unreadable[0]['state'])}. The Overview page shows what it sent."
+            f"read: {refusal(unreadable[0]['state'])}. The Overview page shows researchers what it sent."
         )
     if not any(status.service == "udpserver" for status in statuses):
         return "Nothing streams: the service udpserver is not running. Start it with ./start_all.sh."

@@ -9,18 +9,20 @@ import streamlit as st
 from semg import clock
 from semg.domain import Profile
 from semg.ingest.stream_health import Fix, StreamHealth
+from semg.ingest.stream_verdict import stream_verdict
 from semg.store import profiles
 from semg.store.audit import record
-from ui import acts, audit_view, errors, palette, stream
+from semg.verdicts import level_of
+from ui import acts, audit_view, errors, simulated_arm, stream, verdict
 from ui.fragments import live_fragment
 from ui.page import flash
 from ui.runtime import App
-from ui.text import markup, md, plain
+from ui.text import md, plain
 
 
 def word(health: StreamHealth) -> str:
     """Return the judgement in a few words behind its sign."""
-    return f"{palette.LEVEL_SIGNS.get(health.level, '○')} {health.word}"
+    return f"{verdict.sign(level_of(health.level))} {health.word}"
 
 
 def show_fix(app: App, profile: Profile, fix: Fix, key: str) -> None:
@@ -32,8 +34,12 @@ def show_fix(app: App, profile: Profile, fix: Fix, key: str) -> None:
         with errors.attempt():
             with app.pool.transaction() as tx:
                 app.require(tx, profile.user_id, "work")
-                device = profiles.get_profile(tx, profile.user_id).device
-                profiles.update_device(tx, replace(device, **dict(fix.values)))  # type: ignore[arg-type]
+                stored = profiles.get_profile(tx, profile.user_id)
+                device = replace(stored.device, **dict(fix.values))  # type: ignore[arg-type]
+                if stored.channels_used is not None:  # a channel that is lost leaves the choice before
+                    kept = [name for name in stored.channels_used if name in device.channels] or None
+                    profiles.update_profile(tx, profile.user_id, channels_used=kept)
+                profiles.update_device(tx, device)
                 record(tx, audit_view.actor(app), "profile.changed", profile.user_id)
             flash(md("{name}'s device settings were changed", name=profile.name))
             st.rerun()
@@ -47,6 +53,7 @@ def stream_state(app: App, user_id: int) -> None:
         state = stream.look(tx, profile, clock.utc_now(), with_channels=False)
     if state.health is None:
         st.info(plain(state.problem), icon=":material/sensors_off:")
+        simulated_arm.offer(app, profile)
         return
     show_health(state.health)
     if state.health.fix is not None:
@@ -54,16 +61,5 @@ def stream_state(app: App, user_id: int) -> None:
 
 
 def show_health(health: StreamHealth) -> None:
-    """Show a judgement with its figures."""
-    st.html(
-        markup(
-            '<div data-stream="{level}" data-code="{code}" style="border-left:6px solid {colour};padding:.2rem .7rem;'
-            'font-size:.92rem"><b style="color:{colour}">{word}</b>'
-            '<div style="color:#51606c;font-size:.82rem">{figures}</div></div>',
-            level=health.level,
-            code=health.code,
-            colour=palette.LEVEL_COLOURS.get(health.level, "#51606c"),
-            word=f"{palette.LEVEL_SIGNS.get(health.level, '○')} {health.sentence}",
-            figures=health.figures,
-        )
-    )
+    """Show a judgement as the verdict that it is, with its figures one click away."""
+    verdict.show(stream_verdict(health))

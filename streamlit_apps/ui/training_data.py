@@ -9,22 +9,24 @@ import streamlit as st
 
 from semg import clock
 from semg.domain import REST, Gesture, Profile, Session
+from semg.signals.session_verdict import judge_recorded
 from semg.store import repetitions as repetitions_store
 from semg.store import sessions
 from semg.store.audit import record
 from semg.store.session_quality import SessionQuality, find_quality
-from semg.store.sessions import SessionSummary
+from semg.store.sessions import SessionSummary, newest_prompted
+from semg.verdicts import Verdict
 from semg.words import counted
-from ui import acts, audit_view, errors, palette, repetitions, times, video
+from ui import acts, audit_view, errors, repetitions, times, verdict, video
 from ui.page import flash
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Wishes, review_view
 from ui.runtime import App
+from ui.simulated_arm import SIMULATED
 from ui.text import Markdown, cells, md, shown
 
 FEW = 3
 FIRST = 30
-_WORDS = {"good": "good signal", "fair": "fair signal", "bad": "bad signal"}
 _CHOSEN = "training-repetition"
 
 
@@ -36,7 +38,7 @@ def choose_sessions(
     What was taught on Live is not chosen by itself: nobody was prompted, the labels are as good as the memory of who
     gave them, and a few seconds of one gesture make a poor test of the model.
     """
-    newest = summaries[0].session
+    newest = newest_prompted(summaries) or summaries[0].session
     listed = summaries
     if len(summaries) > FIRST and not st.toggle(md("Show all {n} sessions", n=len(summaries)), key="all-sessions"):
         listed = summaries[:FIRST]
@@ -52,7 +54,7 @@ def choose_sessions(
             for summary in listed
             if st.checkbox(
                 _label(summary, qualities.get(summary.session.session_id)),
-                _fits(summary, newest),
+                summary.trains_with(newest),
                 key=f"session-{summary.session.session_id}",
             )
         ]
@@ -89,9 +91,9 @@ def check(chosen: Sequence[SessionSummary], qualities: Mapping[int, SessionQuali
         st.warning(md("No samples are stored for {names}: the device was not streaming. Leave it out.", names=names))
     for summary in chosen:
         quality = qualities.get(summary.session.session_id)
-        if quality is not None and quality.level == "bad" and summary.n_samples:
-            name = summary.session.name
-            st.warning(md("The signal of {name} is bad: {reason}.", name=name, reason=quality.reason))
+        judged = verdict_on(summary.session, quality)
+        if judged.level == "do not use" and summary.n_samples:
+            verdict.show(judged, summary.session.name)
 
 
 def look_into(app: App, profile: Profile, summaries: Sequence[SessionSummary], bank: Sequence[Gesture]) -> None:
@@ -112,6 +114,7 @@ def look_into(app: App, profile: Profile, summaries: Sequence[SessionSummary], b
     with app.pool.transaction() as tx:
         found = sessions.list_repetitions(tx, number)
         quality = find_quality(tx, number)
+    verdict.show(verdict_on(session, quality))
     if not found:
         st.info("This session has no labels, so there is nothing to learn from it.")
         return
@@ -170,14 +173,11 @@ def _store(app: App, session: Session, wanted: Sequence[repetitions.Change]) -> 
         st.rerun()
 
 
-def _fits(summary: SessionSummary, newest: Session) -> bool:
-    session = summary.session
-    return (
-        session.status != "recording"
-        and session.origin != "taught"
-        and summary.repetitions > 0
-        and (session.channels, session.rate_hz, session.sensor) == (newest.channels, newest.rate_hz, newest.sensor)
-    )
+def verdict_on(session: Session, quality: SessionQuality | None) -> Verdict:
+    """Return the verdict on a session from what is stored of its quality."""
+    if quality is None:
+        return judge_recorded(None, session.channels)
+    return judge_recorded((quality.level, quality.reason), session.channels, quality.repetitions)
 
 
 def _label(summary: SessionSummary, quality: SessionQuality | None) -> Markdown:
@@ -185,12 +185,13 @@ def _label(summary: SessionSummary, quality: SessionQuality | None) -> Markdown:
     performed = sum(one.repetitions for one in summary.gestures if one.gesture != REST)
     left_out = sum(one.excluded for one in summary.gestures)
     said = [
+        *([SIMULATED] if session.simulated else []),
         times.shown(session.started_at),
         times.length(summary.labelled_s),
         counted(performed, "repetition") + (f", {left_out} intervals left out" if left_out else ""),
     ]
     if quality is not None:
-        said.append(f"{palette.LEVEL_SIGNS[quality.level]} {_WORDS[quality.level]}")
+        said.append(verdict.label(verdict_on(session, quality)))
     if session.status == "aborted":
         said.append("ended early")
     if session.origin == "taught":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ RATE_HZ = 200.0
 CHANNELS = ("a0", "a1", "a2", "a3")
 USERS, GESTURES = "1_User_Management.py", "2_Gesture_Management.py"
 CAPTURE, TRAIN = "3_Training_Data_Capture.py", "4_Kickoff_Training.py"
+CONNECT = "8_Connect_Device.py"
 JOBS, LIVE, REVIEW = "5_Training_Jobs_Status.py", "6_Realtime_Gesture_Recognition.py", "7_Sensor_Data_Review.py"
 Open = Callable[..., AppTest]
 AsRole = Callable[..., int]
@@ -105,7 +107,19 @@ def make_session(pool: Pool, user_id: int, start: datetime, name: str = "Session
 def all_text(page: AppTest) -> str:
     """Everything that a page says, as one text."""
     kinds = (page.markdown, page.caption, page.info, page.warning, page.error, page.success, page.title, page.subheader)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
+    said = [str(element.value) for kind in kinds for element in kind]
+    return "\n".join([*said, *(plain_html(element.body) for element in page.html)])
+
+
+def plain_html(body: str) -> str:
+    """What a piece of HTML says."""
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", "", body, flags=re.DOTALL))).strip()
+
+
+def verdicts(page: AppTest) -> list[tuple[str, str]]:
+    """Level and text of each verdict that a page shows, without what it is about."""
+    shown = (re.search(r'data-level="([^"]+)".*?(<b>.*)', one.body, re.DOTALL) for one in page.html)
+    return [(found[1], plain_html(found[2])) for found in shown if found]
 
 
 def now() -> datetime:

@@ -18,14 +18,15 @@ from semg.platform.servers.bus_users import users_of
 from semg.security import age_files
 from semg.settings import NATS_SERVICES, PROJECT_DIR, Settings
 from semg.store.pool import Pool
+from testing.kits.first_gesture_run import begun_journey, first_gesture
 from testing.kits.identity_provider import provider
 from testing.kits.live_fixtures import api, arm, classifier, make_wearer, recording
 from testing.kits.store_fixtures import filled, make_profile
 from testing.kits.training_fixtures import add_session, recordings, user_id
 
 __all__ = [  # fixtures of kits, for every area
-    "add_session", "api", "arm", "classifier", "filled", "make_profile", "make_wearer", "provider", "recording",
-    "recordings", "user_id",
+    "add_session", "api", "arm", "begun_journey", "classifier", "filled", "first_gesture", "make_profile",
+    "make_wearer", "provider", "recording", "recordings", "user_id",
 ]  # fmt: skip
 
 hypothesis.settings.register_profile("semg", deadline=None, derandomize=True)

@@ -102,9 +102,10 @@ class Sources:
         self._cleared_us = 0
 
     def surplus(self, senders: NDArray[np.uint64], now_us: int) -> NDArray[np.bool_] | None:
-        """Return which datagrams to drop unread because their sender is limited, bool ``(n,)``; None for none.
+        """Return which datagrams are too many of a limited sender, bool ``(n,)``; None for none.
 
-        No datagram has to be parsed for this, and only the flooding sender loses datagrams.
+        No datagram has to be parsed for this, and no other address loses any. An address can be forged: what looks like
+        a board's is looked at all the same (``Boards.worth_verifying``).
         """
         for sender, until_us in list(self._limited.items()):
             if not 0 <= until_us - now_us <= _LIMIT_US:

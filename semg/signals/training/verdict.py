@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from math import sqrt
 
+from semg import verdicts
 from semg.signals.training.label_alignment import LabelAlignment
 from semg.signals.training.training_report import TrainingReport, Verdict, VerdictLevel
+from semg.verdicts import Figure
 from semg.words import counted
 
 GOOD_BALANCED = 0.85
@@ -90,6 +92,67 @@ def judge_version(report: TrainingReport, alignment: LabelAlignment | None = Non
             "of it, or perform it more clearly.",
         )  # fmt: skip
     return said("good", "good", f"It recognises the gestures well on data it was not trained on ({shown}).")
+
+
+def plain_verdict(report: TrainingReport) -> verdicts.Verdict:
+    """Return a stored verdict as every page shows it: the reason and the next step apart, with the figures."""
+    if report.pending:
+        return verdicts.Verdict(
+            "unknown",
+            "It is being tested on held-out data, and is not active yet; its report will appear here.",
+            code="pending",
+        )
+    if report.incomplete:
+        return verdicts.Verdict("unknown", f"This version has no report: {report.incomplete}", code="incomplete")
+    stored = report.verdict
+    if stored is None:
+        return verdicts.Verdict(
+            "unknown", "This version was trained before versions were judged.", "Train again for a verdict.",
+            _plain_figures(report), "unjudged",
+        )  # fmt: skip
+    reason, step = _reason_and_step(stored)
+    return verdicts.Verdict(stored.level, reason, step, _plain_figures(report), stored.code)
+
+
+def _reason_and_step(stored: Verdict) -> tuple[str, str]:
+    """Return the two parts of a stored sentence."""
+    if stored.code == "few":
+        step, found, reason = stored.sentence.partition(": ")
+        return (f"{reason[:1].upper()}{reason[1:]}", f"{step}.") if found else (stored.sentence, "")
+    if stored.code == "good":
+        return stored.sentence, "Try it on the Live page."
+    # The figures in parentheses end the reason; a gesture's name may hold a full stop.
+    for end in ("). ", ". "):
+        reason, found, step = stored.sentence.partition(end)
+        if found:
+            return f"{reason}{end.strip()}", step
+    return stored.sentence, ""
+
+
+def _plain_figures(report: TrainingReport) -> tuple[Figure, ...]:
+    def percent(value: float | None) -> str:
+        return "—" if value is None else f"{100 * value:.1f} %"
+
+    stored, baseline = report.verdict, report.baseline
+    chance = report.chance_balanced if stored is None or stored.chance is None else stored.chance
+    worst, recall = _worst(report)
+    figures = [
+        Figure("Balanced accuracy", percent(report.balanced_accuracy), f"mean recall of the gestures; good from "
+               f"{percent(GOOD_BALANCED)}"),
+        Figure("Chance", percent(chance), "balanced accuracy of guessing"),
+        Figure("Baseline", percent(None if baseline is None else baseline.balanced_accuracy),
+               "log-covariance + LDA on the same windows"),
+        Figure("Least recognised", f"{worst}, {percent(recall)}" if worst else "—",
+               f"recall of that gesture; good from {percent(GOOD_RECALL)}"),
+        Figure("Held-out windows", f"{report.windows:,}", "none of them was trained on"),
+    ]  # fmt: skip
+    if report.trials:
+        figures.append(Figure("Held-out trials", f"{report.trials:,}", "windows of one trial are alike"))
+    if stored is not None and stored.standard_error is not None:
+        figures.append(
+            Figure("Standard error", percent(stored.standard_error), "of balanced accuracy, from the trials")
+        )
+    return tuple(figures)
 
 
 def compare_with_active(report: TrainingReport, active: TrainingReport | None) -> str:

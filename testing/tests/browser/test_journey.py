@@ -66,6 +66,7 @@ def create_profile(page: Page, pool: Pool) -> int:
         page.get_by_text(agreed).click()
     page.get_by_text("Accept the plain text format (v1)").click()
     page.get_by_role("button", name="Create profile").click()
+    page.get_by_role("heading", name="Connect", exact=True).wait_for()
     expect(page.get_by_text("was created")).to_be_visible()
     with pool.transaction() as tx:
         made = profiles.find_profile_by_name(tx, "Ada <b>Example</b>")
@@ -75,8 +76,7 @@ def create_profile(page: Page, pool: Pool) -> int:
 
 
 def add_gestures(page: Page, pool: Pool, user_id: int) -> None:
-    page.get_by_role("link", name="Add gestures").click()
-    page.get_by_role("heading", name="Gestures", exact=True).wait_for()
+    open_page(page, "Gestures")
     page.get_by_role("button", name="Add these").click()
     expect(page.get_by_text("Spread all fingers.")).to_be_visible()
     with pool.transaction() as tx:
@@ -86,12 +86,11 @@ def add_gestures(page: Page, pool: Pool, user_id: int) -> None:
 def add_picture(page: Page) -> None:
     """The first gesture after rest gets a picture, which the bank shows."""
     page.get_by_role("button", name="Edit").nth(1).click()
-    page.get_by_text("Picture or video").locator("visible=true").first.click()
     file = {"name": "fist.png", "mimeType": "image/png", "buffer": base64.b64decode(PICTURE)}
     page.get_by_test_id("stFileUploader").locator("input").set_input_files(file)
-    page.get_by_role("button", name="Use this file").click()
-    expect(page.locator('img[src^="data:image/png"]')).to_be_visible()
+    expect(page.get_by_role("dialog").locator('img[src*="/files/prompt-"]')).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def refuse_to_capture(page: Page) -> None:

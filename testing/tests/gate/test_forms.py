@@ -291,6 +291,33 @@ def test_proof_of_who_it_is_needs_the_password_of_the_same_account(door: Door) -
     assert fresh()
 
 
+def test_proof_of_who_it_is_takes_no_turn_of_the_login_form(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    login, go_on, begun, really = door.login(), threading.Event(), threading.Event(), passwords.verify_password
+
+    def slow(stored: str | None, password: str) -> tuple[bool, str | None]:
+        if password == "slowly":
+            begun.set()
+            go_on.wait(60)
+        return really(stored, password)
+
+    def confirm() -> httpx.Response:
+        return post(door, "/login/confirm", {"password": "slowly"}, door.client(login))
+
+    monkeypatch.setattr(passwords, "verify_password", slow)
+    first = threading.Thread(target=confirm)
+    first.start()
+    try:
+        assert begun.wait(30)
+        second = confirm()
+        assert (second.status_code, second.json()["detail"]) == (401, passwords.ONE_AT_ONCE)
+        with pytest.raises(LoginError, match="Try again"), passwords.INSIDE.turn(door.account_id + 1, 0.01):
+            pytest.fail("a second one of those who are logged in was looked at")
+        assert post(door, "/login", {"login": LOGIN, "password": PASSWORD}).status_code == 200
+    finally:
+        go_on.set()
+        first.join(60)
+
+
 def test_app_is_added_and_removed_with_a_fresh_proof_only(door: Door) -> None:
     login = door.login()
 
@@ -362,10 +389,10 @@ def test_many_tries_of_one_hold_nobody_else_up(door: Door, monkeypatch: pytest.M
     door.settings.__dict__.update(trusted.__dict__)
     go_on, answers, really = threading.Event(), [], forms.verify_login
 
-    def slow(pool: Pool, login: str, *rest: Any) -> Account:
+    def slow(pool: Pool, login: str, *rest: Any, **more: Any) -> Account:
         if login == LOGIN:
             go_on.wait(60)
-        return really(pool, login, *rest)
+        return really(pool, login, *rest, **more)
 
     def attempt() -> None:
         answers.append(post(door, "/login", {"login": LOGIN, "password": PASSWORD}).json())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 
 import httpx
@@ -11,7 +12,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from gate import sockets, uploads
+from gate import page_messages, page_runs, sockets, uploads
 from gate.sockets import SESSIONS
 from semg.security.login import NewLogin, end_login
 from semg.security.rate_limit import RateLimiter
@@ -48,6 +49,11 @@ def stream(door: Door, login: NewLogin | None, *, origin: str | None = None, ses
         subprotocols=protocols,
         additional_headers=headers,
     )
+
+
+def another_account(door: Door) -> int:
+    with door.pool.transaction() as tx:
+        return accounts.insert_account(tx, "grace", "", "viewer")
 
 
 def is_refused(door: Door, *args, **kwargs) -> bool:
@@ -196,14 +202,45 @@ def test_page_is_closed_when_its_login_ends(door: Door, monkeypatch: pytest.Monk
     wait_for(lambda: [one.get("code") for one in door.inner.messages if "code" in one] == [sockets.ENDED] * 2)
 
 
-def test_login_has_a_bounded_number_of_pages(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_account_has_a_bounded_number_of_pages(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "MAX_OPEN", 1)
-    login = door.login()
+    login, other = door.login(), new_login(door.pool, another_account(door))
     with stream(door, login):
         assert is_refused(door, login)
-        with stream(door, door.login()):
+        assert is_refused(door, door.login()), "another login of the same account"
+        with stream(door, other):
             pass
     wait_for(lambda: not is_refused(door, login))
+
+
+def test_pages_of_an_account_run_few_at_a_time_and_hold_up_nobody_else(door: Door) -> None:
+    """Streamlit stands behind a page here that says nothing of its run, so that it goes on."""
+    logins_of_one = [door.login() for _ in range(2)]
+    other = new_login(door.pool, another_account(door))
+    with ExitStack() as opened:
+        pages = [opened.enter_context(stream(door, logins_of_one[n % 2])) for n in range(page_runs.RUNS_AT_ONCE + 2)]
+        for page in pages:
+            page.send(CLICK)
+        wait_for(lambda: len(door.inner.messages) == page_runs.RUNS_AT_ONCE)
+        elsewhere = opened.enter_context(stream(door, other))
+        for _ in range(5):
+            elsewhere.send(CLICK)
+            assert elsewhere.recv(10) == "heard"
+        assert len(door.inner.messages) == page_runs.RUNS_AT_ONCE + 5, "the others wait"
+        for login in logins_of_one:
+            SESSIONS.end(login.login.login_id)
+        wait_for(lambda: [one.get("code") for one in door.inner.messages].count(sockets.ENDED) == len(pages))
+
+
+def test_page_whose_message_holds_too_much_is_not_passed_on(door: Door) -> None:
+    message = BackMsg()
+    for number in range(page_messages.MAX_WIDGETS + 1):
+        message.rerun_script.widget_states.widgets.add(id=str(number))
+    with stream(door, door.login()) as socket:
+        socket.send(message.SerializeToString())
+        socket.send(CLICK)
+        assert socket.recv(10) == "heard"
+    assert [one["bytes"] for one in door.inner.messages if one.get("bytes")] == [CLICK]
 
 
 def test_what_a_person_does_keeps_the_login_from_idling_and_a_redraw_does_not(
@@ -248,35 +285,6 @@ def test_page_sends_what_pages_send_and_nothing_else(door: Door, monkeypatch: py
             socket.send("text")
         with pytest.raises(Exception, match="1008"):
             socket.recv(10)
-
-
-def _rerun(**context: str) -> BackMsg:
-    message = BackMsg()
-    message.rerun_script.query_string = context.pop("query_string", "")
-    for name, value in context.items():
-        setattr(message.rerun_script.context_info, name, value)
-    return message
-
-
-def _files(*names: str) -> BackMsg:
-    message = BackMsg()
-    message.file_urls_request.file_names.extend(names)
-    return message
-
-
-def test_message_that_asks_for_more_work_than_a_page_does_is_dropped(door: Door) -> None:
-    long = "x" * (sockets.MAX_TEXT + 1)
-    too_much = [
-        _files(*[""] * (sockets.MAX_FILES + 1)), _files(long), _rerun(query_string=long), _rerun(url="http://a" + long),
-        _rerun(timezone=long), _rerun(locale=long),
-    ]  # fmt: skip
-    with stream(door, door.login()) as socket:
-        for message in too_much:
-            socket.send(message.SerializeToString())
-        for message in (_files("a.csv", "b.csv"), _rerun(url="http://127.0.0.1/", query_string="profile=3")):
-            socket.send(message.SerializeToString())
-            assert socket.recv(10) == "heard"
-    assert len([one for one in door.inner.messages if one.get("bytes")]) == 2
 
 
 def test_two_cookies_of_the_name_are_none(door: Door) -> None:

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from semg.errors import LoginError
+from semg.security import passwords
 from semg.security.login import verify_login
 from semg.security.passwords import hash_password
 from semg.store import access, accounts, api_tokens, audit, profiles
@@ -26,7 +27,7 @@ from testing.kits.page_data import (
     make_profile,
     now,
 )
-from ui import sources
+from ui import my_account, sources
 from ui.runtime import App
 
 
@@ -130,9 +131,38 @@ def test_senders_of_hidden_profiles_are_not_shown(app_of_test: App, as_role: AsR
     assert list(known.people) == [shared]
     hides = [known.is_hidden({"user_id": number}) for number in (shared, hidden, 999_999, None)]
     assert hides == [False, True, False, False]
+    texts = {
+        f"{shared};512;498": False,
+        f"{hidden};512;498": True,
+        f'{{"user": {hidden}': True,
+        f"\\xff{hidden},": True,
+        "x,": False,
+    }
+    assert {said: known.is_hidden({"said": said}) for said in texts} == texts
+    assert known.is_hidden({"said": f"{shared};5", "user_id": hidden})
 
 
-def test_own_password_is_changed_with_the_old_one_only(open_page, app_of_test: App, pool: Pool) -> None:
+def test_viewer_sees_the_senders_of_shared_profiles_only(app_of_test: App, as_role: AsRole, pool: Pool) -> None:
+    shared, hidden = make_profile(pool, "Ada"), make_profile(pool, "Hidden Bo")
+    account_id = as_role("viewer", shared)
+    with pool.transaction() as tx:
+        account = accounts.find_account_by_id(tx, account_id)
+        assert account is not None
+        known = sources.read_known(app_of_test.of(account, login_of(app_of_test.pool, account.login)), tx)
+    assert not known.is_hidden({"user_id": shared, "values": [1.0]})
+    nobodys = (
+        {"user_id": 999_999},
+        {"user_id": None},
+        {"board_id": 5},
+        {"said": "x"},
+        {"user_id": shared, "said": "x"},
+    )
+    assert all(known.is_hidden(one) for one in (*nobodys, {"user_id": hidden}, {"said": f"{hidden};1"}))
+
+
+def test_own_password_is_changed_with_the_old_one_only(
+    open_page, app_of_test: App, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = open_page(USERS)
 
     def change(old: str, new: str, again: str) -> None:
@@ -152,6 +182,14 @@ def test_own_password_is_changed_with_the_old_one_only(open_page, app_of_test: A
     assert verify_login(pool, LOGIN, "another long password", now()).login == LOGIN
     with pytest.raises(LoginError):
         verify_login(pool, LOGIN, PASSWORD, now())
+    hashed, verified, really = [], [], passwords.verify_password
+    monkeypatch.setattr(my_account, "hash_password", lambda *args, **more: hashed.append(args))
+    monkeypatch.setattr(passwords, "verify_password", lambda *args: verified.append(args) or really(*args))
+    for _ in range(accounts.FREE_TRIES + 3):
+        change("wrong password", "one more long password", "one more long password")
+        assert "too many failed attempts" in page.error[0].value
+    assert hashed == [], "a wrong current password costs no hash of the new one"
+    assert len(verified) == accounts.FREE_TRIES, "and none at all once the login is locked"
 
 
 def test_token_is_shown_once_and_revoked(open_page, as_role: AsRole, pool: Pool) -> None:

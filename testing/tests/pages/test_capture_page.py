@@ -148,7 +148,7 @@ def test_taken_session_name_is_refused(open_page: Open, pool: Pool, profile_id: 
 
 
 def verdict(page: AppTest) -> str:
-    (found,) = [one.body for one in page.html if "semg-verdict" in one.body]
+    (found,) = [one.body for one in page.html if "data-level" in one.body]
     return str(found)
 
 
@@ -156,16 +156,14 @@ def test_signal_has_a_verdict_and_a_reason_for_each_channel(open_page: Open, poo
     store_noise(pool, profile_id, now() - timedelta(seconds=4), 30)
     good = verdict(open_page(CAPTURE))
     assert 'data-level="good"' in good
-    assert "All channels are good." in good
-    assert "200 samples/s · 0.0% lost · 0% refused" in good
+    assert "<b>Good.</b> All 4 channels are clean." in good
 
     with pool.transaction() as tx:
         device = profiles.get_profile(tx, profile_id).device
         profiles.update_device(tx, replace(device, adc_max=2100.0))
     bad = verdict(open_page(CAPTURE))
-    assert 'data-level="bad"' in bad
-    assert "Do not record like this" in bad
-    assert "saturated" in bad
+    assert 'data-level="do not use"' in bad
+    assert "beyond the range 0 to 2100 that is set. <span>Correct the range on the Profiles page.</span>" in bad
 
 
 # The webcam

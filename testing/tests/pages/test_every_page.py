@@ -8,6 +8,7 @@ import pytest
 
 from testing.kits.page_data import (
     CAPTURE,
+    CONNECT,
     GESTURES,
     JOBS,
     LIVE,
@@ -23,14 +24,14 @@ from testing.kits.page_data import (
 pytestmark = pytest.mark.servers
 
 
-@pytest.mark.parametrize("name", [GESTURES, CAPTURE, TRAIN, JOBS, LIVE, REVIEW])
+@pytest.mark.parametrize("name", [CONNECT, GESTURES, CAPTURE, TRAIN, JOBS, LIVE, REVIEW])
 def test_page_without_profiles_says_what_to_do(open_page: Open, name: str) -> None:
     page = open_page(name)
     assert not page.exception
     assert "No profile yet" in all_text(page)
 
 
-@pytest.mark.parametrize("name", ["", USERS, GESTURES, CAPTURE, TRAIN, JOBS, LIVE, REVIEW])
+@pytest.mark.parametrize("name", ["", USERS, CONNECT, GESTURES, CAPTURE, TRAIN, JOBS, LIVE, REVIEW])
 def test_database_that_is_away_becomes_a_sentence(open_page: Open, app_of_test: Any, name: str) -> None:
     login_id = login_of(app_of_test.pool)
     app_of_test.pool.close()

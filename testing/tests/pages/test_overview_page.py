@@ -11,7 +11,7 @@ from semg.privacy.consent import TEST_PERSON
 from semg.security.board_keys import make_board
 from semg.store import boards, profiles, senders, services
 from semg.store.pool import Pool
-from testing.kits.page_data import CAPTURE, LIVE, Open, act, all_text, insert_models, make_session, now, store_noise
+from testing.kits.page_data import CAPTURE, LIVE, Open, act, all_text, insert_models, now, store_noise
 
 pytestmark = pytest.mark.servers
 
@@ -88,20 +88,6 @@ def test_number_that_became_a_profiles_own_meanwhile_is_not_assigned(
     act(page, f"assign-n{other + 1}").click().run()
     with pool.transaction() as tx:
         assert senders.list_senders(tx) == {}
-
-
-def test_overview_leads_from_step_to_step(open_page: Open, pool: Pool, profile_id: int) -> None:
-    assert "**Next: record.**" in all_text(open_page())
-    make_session(pool, profile_id, now() - timedelta(hours=1))
-    assert "**Next: train.**" in all_text(open_page())
-    insert_models(pool, profile_id, 1)
-    assert "**Next" not in all_text(open_page())
-
-
-def test_overview_of_a_profile_without_gestures_leads_to_them(open_page: Open, pool: Pool) -> None:
-    with pool.transaction() as tx:
-        profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
-    assert "**Next: gestures.**" in all_text(open_page())
 
 
 def received(**changes: object) -> dict[str, object]:

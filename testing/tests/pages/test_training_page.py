@@ -62,8 +62,8 @@ def test_session_tells_its_quality_and_a_bad_one_is_warned_of(open_page: Open, p
     with pool.transaction() as tx:
         save_quality(tx, number, SessionQuality("bad", "4 of 4 intervals: a1: flat"))
     page = open_page(TRAIN)
-    assert "■ bad signal" in page.checkbox(key=f"session-{number}").label
-    assert "The signal of one is bad: 4 of 4 intervals: a1: flat." in all_text(page)
+    assert "■ Do not use. Channel a1 was loose in every interval" in page.checkbox(key=f"session-{number}").label
+    assert "one: Do not use. Channel a1 was loose in every interval. Consider leaving it out" in all_text(page)
 
 
 def test_look_into_a_session_leaves_all_out_and_takes_all_in(open_page: Open, pool: Pool, profile_id: int) -> None:

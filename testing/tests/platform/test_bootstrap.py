@@ -25,6 +25,9 @@ def checkout(tmp_path: Path) -> Path:
     (root / "semg" / "platform").mkdir(parents=True)
     for name in ("start_all.sh", "stop_all.sh", "semg/platform/bootstrap.py", "semg/platform/python.sh"):
         shutil.copy(PROJECT_DIR / name, root / name)
+    for name in ("semg/__init__.py", "semg/platform/__init__.py"):
+        shutil.copy(PROJECT_DIR / name, root / name)
+    shutil.copytree(PROJECT_DIR / "semg/platform/packages", root / "semg/platform/packages")
     (root / "requirements.txt").write_text("# nothing\n")
     return root
 

@@ -175,6 +175,24 @@ def test_few_passwords_are_looked_at_together_and_who_waits_too_long_is_told() -
         pass  # their turns were given back
 
 
+def test_who_is_logged_in_has_few_passwords_looked_at() -> None:
+    inside = passwords.Inside(lambda: 0.0)
+    with inside.turn(1):
+        with pytest.raises(LoginError, match="checking or changing"), inside.turn(1):
+            pytest.fail("an account has one at a time")
+        with pytest.raises(LoginError, match="few seconds"), inside.turn(2, 0.01):
+            pytest.fail("the last turn is the login form's")
+        with passwords.turn(wait_s=0.01):
+            pass
+    for _ in range(passwords.INSIDE_AT_ONCE - 1):
+        with inside.turn(1):
+            pass
+    with pytest.raises(LoginError, match="too often"), inside.turn(1):
+        pytest.fail("it had too many")
+    with inside.turn(2):
+        pass
+
+
 def test_login_that_finds_no_turn_counts_as_no_try(
     pool: Pool, account_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semg.domain import Device, HighWaterMark
+from semg.ingest.boards.datagrams import CHECKED_OF_BOARD
 from semg.ingest.pipeline import Pipeline
 from semg.ingest.streams.counters import Counters
-from semg.ingest.streams.sources import SOURCE_IDLE_US
+from semg.ingest.streams.sources import REFUSED_LOOKED_AT, REFUSED_PER_S, SOURCE_IDLE_US
 from semg.ingest.text.active_senders import TAKEOVER_US
 from semg.wire.udp import encode_v1
 from semg.wire.udp2 import TAG_BYTES, Key
@@ -41,6 +42,30 @@ def test_forged_tag_is_refused_and_does_not_block_the_real_datagram() -> None:
     refused(pipeline, SimulatedBoard(secret=OTHER).next(), "bad_tag")
     assert pipeline.counters.accepted == 0
     assert numbers_of(feed(pipeline, real)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("junk", [b"x", b"SE\x02\x00" + bytes(100)])
+def test_junk_in_a_boards_name_does_not_take_the_boards_own_datagrams(junk: bytes) -> None:
+    """The address of a datagram can be forged; the tag cannot."""
+    board = SimulatedBoard()
+    pipeline = make_pipeline(board.known())
+    sent = 0
+    for at_us in range(NOW_US, NOW_US + 3_000_000, 100_000):  # 20,000 datagrams of junk a second
+        feed(pipeline, *[one for _ in range(20) for one in [*[junk] * 100, board.next(1)]], at_us=at_us)
+        sent += 20
+    assert pipeline.counters.dropped["rate_limited"] > 40_000, "the flood itself is hardly looked at"
+    assert pipeline.counters.accepted == sent == 600
+
+
+def test_copied_heads_from_a_limited_address_cost_a_bounded_number_of_tags() -> None:
+    board, other = SimulatedBoard(), SimulatedBoard(8, OTHER)
+    pipeline = make_pipeline(board.known(), other.known(22))
+    feed(pipeline, *[b"x"] * (REFUSED_PER_S + 1))
+    forged = SimulatedBoard(secret=OTHER).next()
+    before = pipeline.counters.dropped["bad_tag"]
+    feed(pipeline, *[forged] * 3000, other.next())
+    assert pipeline.counters.dropped["bad_tag"] - before == REFUSED_LOOKED_AT + CHECKED_OF_BOARD
+    assert pipeline.counters.accepted == 4, "those of one board are counted for that board"
 
 
 def test_each_reason_is_counted_and_nothing_of_it_comes_out() -> None:

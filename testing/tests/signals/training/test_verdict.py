@@ -18,7 +18,7 @@ from semg.signals.training.label_alignment import measure_alignment
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import train
 from semg.signals.training.training_report import DecisionFigures, TrainingReport
-from semg.signals.training.verdict import compare_with_active, judge_version
+from semg.signals.training.verdict import compare_with_active, judge_version, plain_verdict
 from testing.kits.recording_kit import number_stretches, synthetic_recording
 
 pytestmark = pytest.mark.slow
@@ -63,6 +63,46 @@ def test_report_is_judged(changes: dict[str, Any], level: str, code: str) -> Non
     verdict = judge_version(report(**changes))
     assert (verdict.level, verdict.code) == (level, code)
     assert verdict.chance == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "step"),
+    [
+        ({}, "It recognises the gestures well", "Try it on the Live page."),
+        ({"balanced_accuracy": 0.2, "baseline": None}, "chance (balanced accuracy 20 %, chance 20 %).",
+         "Check that each gesture was performed while it was prompted, and record again."),
+        ({"balanced_accuracy": 0.8}, "(80 %, baseline 90 %).",
+         "Train the classifier “log-covariance + LDA”, or record more repetitions."),
+        ({"balanced_accuracy": 0.6, "baseline": None}, "It is often wrong (", "Record more repetitions."),
+        ({"per_gesture": per_gesture(fist=(0.4, 10))}, "“fist” is recognised in only 40 % of its windows (",
+         "Record more repetitions of it, or perform it more clearly."),
+        ({"per_gesture": per_gesture(fist=(0.9, 9))},
+         "Only 9 held-out windows of fist, too few to tell whether it is recognised.",
+         "Record each gesture at least five times, for several seconds each."),
+    ],
+)  # fmt: skip
+def test_stored_verdict_is_told_as_reason_and_next_step(changes: dict[str, Any], reason: str, step: str) -> None:
+    made = report(**changes)
+    stored = judge_version(made)
+    plain = plain_verdict(replace(made, verdict=stored))
+    assert (plain.level, plain.code) == (stored.level, stored.code)
+    assert reason in plain.sentence
+    assert plain.next_step == step
+    figures = {one.name: one.value for one in plain.figures}
+    assert figures["Held-out windows"] == "2,000"
+    assert figures["Chance"] == "20.0 %"
+    assert all(one.meaning for one in plain.figures)
+
+
+def test_version_without_a_verdict_is_not_known() -> None:
+    for changes, said in (
+        ({"pending": True}, "is being tested"),
+        ({"incomplete": "the job was stopped."}, "no report: the job was stopped."),
+        ({}, "before versions were judged"),
+    ):
+        plain = plain_verdict(report(**changes))
+        assert plain.level == "unknown"
+        assert said in plain.sentence
 
 
 def test_gesture_with_too_few_windows_is_named_whatever_the_others_have() -> None:
