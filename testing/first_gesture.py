@@ -6,7 +6,8 @@
 
 Makes a profile, uses a simulated arm, adds the ready-made gestures, records, trains, and steers the arm on *Live*.
 Prints JSON: ``clicks`` (presses of the mouse after the login, as the browser counted them), ``seconds`` since then,
-``balanced_accuracy`` as the page shows it, ``recognised``, ``passed``. Exit code 0 only when a gesture was recognised.
+``balanced_accuracy`` as the page shows it, ``recognised``, ``passed`` (seconds at each step), ``beside`` (what was
+looked at afterwards: the tour, a board's sketch). Exit code 0 only when a gesture was recognised.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import json
 import re
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +46,9 @@ WAIT_MS = 60_000
 TRAINING_MS = 300_000
 COUNT = "addEventListener('pointerdown', (event) => { if (event.isTrusted) semgPressed(); }, true)"
 WALKED = ("profile", "arm", "gestures", "record", "train", "live", "steered")
+BESIDE = ("tour", "sketch")
+"""What is looked at afterwards by the keyboard alone; it belongs to no newcomer's clicks and seconds."""
+WIFI, SECRET = 'Café "8"', "a long enough secret"  # noqa: S105 - of no Wi-Fi
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,9 @@ class Journey:
     began: float = 0.0
     balanced_accuracy: float | None = None
     recognised: bool = False
+    clicks: int = 0
+    took_s: float = 0.0
+    beside: list[str] = field(default_factory=list)
     at: str = "login"
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -85,15 +93,21 @@ class Journey:
             self.seconds[name] = round(time.monotonic() - self.began, 1)
             if self.pictures is not None:
                 self.page.screenshot(path=self.pictures / f"{len(self.seconds)}-{name}.png")
+        self.clicks, self.took_s = self.pressed, self.seconds[WALKED[-1]]
+        for name in BESIDE:
+            getattr(self, f"_{name}")()
+            self.at = name
+            self.beside.append(name)
 
     def result(self) -> dict[str, object]:
         """Return what is printed."""
         return {
-            "clicks": self.pressed,
-            "seconds": round(time.monotonic() - self.began, 1) if self.began else None,
+            "clicks": self.clicks or self.pressed,
+            "seconds": self.took_s or (round(time.monotonic() - self.began, 1) if self.began else None),
             "balanced_accuracy": self.balanced_accuracy,
             "recognised": self.recognised,
             "passed": self.seconds,
+            "beside": self.beside,
         }
 
     def _log_in(self) -> None:
@@ -166,6 +180,37 @@ class Journey:
         expect(view).to_have_attribute("data-label", GESTURE)
         self.recognised = True
         expect(self._step("Live")).to_have_accessible_name(re.compile("Live, done"))
+
+    def _tour(self) -> None:
+        """Call the tour again, turn a page, and close it."""
+        tour = self.page.locator(".semg-tour")
+        self.page.get_by_role("button", name="Show the tour").press("Enter")
+        expect(tour).to_have_attribute("data-at", "1")
+        tour.get_by_role("button", name="Next").press("Enter")
+        expect(tour.get_by_role("heading", name="Person")).to_be_focused()
+        self.page.keyboard.press("Escape")
+        expect(tour).to_be_hidden()
+
+    def _sketch(self) -> None:
+        """Stop the arm, and download the sketch of a board of one's own, whose key is gone from the page then."""
+        page = self.page
+        page.get_by_role("button", name="Stop the simulated arm").press("Enter")
+        expect(page.get_by_text("No person’s muscles")).to_be_hidden()
+        self._step("Device").press("Enter")
+        page.get_by_role("heading", name="Connect", exact=True).wait_for()
+        page.get_by_role("button", name=re.compile("Make a board")).press("Enter")
+        expect(page.get_by_text("is in this download only")).to_be_visible()
+        form = page.locator(".semg-sketch")
+        form.get_by_label("Wi-Fi name").fill(WIFI)
+        form.get_by_label("Wi-Fi password").fill(SECRET)
+        with page.expect_download() as started:
+            form.get_by_role("button", name="Download the sketch").press("Enter")
+        with zipfile.ZipFile(started.value.path()) as archive:
+            main = archive.read("arduinocode/arduinocode.ino").decode()
+        assert 'char ssid[] = "Caf\\303\\251 \\0428\\042";' in main
+        assert f'char pass[] = "{SECRET}";' in main
+        assert re.search(r'^#define BOARD_KEY "[0-9a-f]{64}"$', main, re.MULTILINE)
+        expect(page.get_by_text("Its key was shown once")).to_be_visible()
 
     def _steer(self, gesture: str) -> Locator:
         return self.page.get_by_test_id("stButtonGroup").get_by_text(gesture, exact=True)

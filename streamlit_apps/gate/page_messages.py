@@ -12,10 +12,12 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 ALLOWED = ("rerun_script", "stop_script", "file_urls_request", "app_heartbeat", "dataframe_chunk")
 """Kinds of messages that pages of this app send."""
-MAX_MESSAGE_BYTES = 256 << 10
-"""From a browser; files come as uploads."""
+MAX_MESSAGE_BYTES = 1 << 20
+"""From a browser: a picture that was dropped or taken is in one; files come as uploads."""
 MAX_WIDGETS, MAX_FIELDS, MAX_NUMBERS = 1000, 6000, 1000
 """States of widgets, fields at all depths, and (of the longest kind) numbers of one list, in a message."""
+MAX_PARTS = 20_000
+"""Brackets and commas of one text, which components send as JSON; a picture in base64 has none."""
 MAX_DEPTH = 10
 MAX_FILES = 20
 """Whose addresses a page asks for at once; fields of this app take one each."""
@@ -98,7 +100,10 @@ class _Count:
     def _look_inside(self, at: int, size: int, field: FieldDescriptor, depth: int) -> None:
         if field.message_type is not None:
             self.walk(at, at + size, field.message_type, depth + 1)
-        elif size > 8 * MAX_NUMBERS and field.type not in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
+        elif field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
+            if size > MAX_PARTS and sum(self._data.count(part, at, at + size) for part in b"[{,") > MAX_PARTS:
+                raise _TooMuchError
+        elif size > 8 * MAX_NUMBERS:
             raise _TooMuchError  # a list of numbers, which take up to eight bytes each
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:

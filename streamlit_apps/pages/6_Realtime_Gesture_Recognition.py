@@ -37,7 +37,7 @@ def show_state(app: App, profile: Profile, report: TrainingReport | None) -> Non
             right.page_link("pages/4_Kickoff_Training.py", label="Train a model", icon=":material/arrow_forward:")
     elif report.level == "do not use":
         show_verdict(report)
-    simulated_arm.badge(app, profile)
+    simulated_arm.show_mark(app, profile)
     stream_state(app, profile.user_id)
 
 

@@ -33,7 +33,7 @@ with page("Connect", "The device of the selected person: what arrives from it, a
         easy, own = split("connect", [1, 1.25])
         with easy:
             if is_streaming(health):
-                simulated_arm.badge(app, profile)
+                simulated_arm.show_mark(app, profile)
             else:
                 simulated_arm.offer(app, profile)
             show_command(profile)

@@ -34,6 +34,8 @@ class Arrival:
     ----------
     received
         None while no datagram has named the profile, or one of its boards.
+    senders
+        All that send to this machine.
     mine
         The senders whose samples are, or would be, stored for the profile, the most recent first.
     problem
@@ -42,6 +44,7 @@ class Arrival:
 
     health: StreamHealth
     received: ReceivedStatus | None
+    senders: tuple[Mapping[str, Any], ...]
     mine: tuple[Mapping[str, Any], ...]
     problem: str
 
@@ -51,9 +54,10 @@ def look(tx: Transaction, profile: Profile, known: sources.Known, now: datetime)
     statuses = services.list_services(tx)
     reported = stream.reported(statuses, now)
     health = reported.health(profile, has_model=False)
-    found = [one for one in stream.sources_of(statuses) if known.owner(one) == profile]
+    senders = tuple(stream.sources_of(statuses))
+    mine = tuple(one for one in senders if known.owner(one) == profile)
     problem = stream.look(tx, profile, now, with_channels=False).problem if health.level == "silent" else ""
-    return Arrival(health, reported.received.get(profile.user_id), tuple(found), problem)
+    return Arrival(health, reported.received.get(profile.user_id), senders, mine, problem)
 
 
 @live_fragment(1.5)
@@ -64,7 +68,6 @@ def show_arriving(app: App, user_id: int) -> None:
         profile = profiles.get_profile(tx, user_id)
         known = sources.read_known(app, tx)
         arrival = look(tx, profile, known, now)
-        said = stream.sources_of(services.list_services(tx, stream.SERVICE_LATE_S))
     state = (user_id, arrival.health.level == "silent", is_streaming(arrival.health))
     before = st.session_state.setdefault(_SHOWN, state)
     if before != state:
@@ -77,7 +80,7 @@ def show_arriving(app: App, user_id: int) -> None:
         _show_figures(profile, arrival)
         if arrival.health.fix is not None:
             show_fix(app, profile, arrival.health.fix, "fix-connect")
-    unknown = [one for one in said if not known.is_hidden(one)]
+    unknown = [one for one in arrival.senders if not known.is_hidden(one)]
     sources.show_unreadable([one for one in unknown if known.owner(one) in (None, profile)], known)
     if app.may_work:
         for one in sources.assignable(unknown, known):

@@ -63,7 +63,7 @@ def read_facts(tx: Transaction, profile: Profile) -> Facts:
     """Return what the path of a profile is judged by, as it is in one transaction."""
     now = clock.utc_now()
     stored = read_path_facts(tx, profile.user_id)
-    reported = stream.reported(services.list_services(tx, stream.SERVICE_MISSING_S), now)
+    reported = stream.reported(services.list_services(tx), now)
     health = reported.health(profile, has_model=stored.version is not None)
     last_at = blocks.last_sample_at(tx, profile.user_id) if health.level == "silent" else None
     return Facts(1, profile, stored, health, "" if last_at is None else times.ago(last_at, now))
@@ -115,7 +115,7 @@ def _show_next(app: App, follows: Next, profile: Profile | None, query: dict[str
                     st.page_link(follows.page, label=plain(follows.label), icon=":material/arrow_forward:",
                                  query_params=query, width="content")  # fmt: skip
             return
-        if follows.act == "quick" and follows.page == here and capture_plan.is_quick():
+        if follows.act == "quick" and follows.page == here and capture_plan.is_quick(profile.user_id):
             return
         label = md("{label} for {name}", label=follows.label, name=profile.name)
         if st.button(label, type="primary", icon=":material/arrow_forward:", width="content",
@@ -134,7 +134,7 @@ def _act(app: App, follows: Next, profile: Profile, query: dict[str, str]) -> No
         path_acts.train_now(app, profile)
         flash(md("Training of {name}'s model queued", name=profile.name))
         _go(JOBS, query)
-    capture_plan.prefer_quick()
+    capture_plan.prefer_quick(profile.user_id)
     _go(CAPTURE, query)
 
 

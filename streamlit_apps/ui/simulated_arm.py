@@ -18,7 +18,7 @@ from ui import acts, audit_view, errors
 from ui.fragments import live_fragment
 from ui.page import flash, split
 from ui.runtime import App
-from ui.text import line, markup, md, shown
+from ui.text import line, markup, md, plain
 
 SERVICE = "simulator"
 FOLLOWS, ATTACHED = "", -1
@@ -27,7 +27,7 @@ SIMULATED = "simulated"
 """What stands beside whatever was recorded from a simulated arm."""
 
 
-def badge(app: App, profile: Profile) -> None:
+def show_mark(app: App, profile: Profile) -> None:
     """Show that what comes now is of a simulated arm, where one sends for the profile."""
     with app.pool.transaction() as tx:
         arm = simulated_arms.find_arm(tx, profile.user_id)
@@ -130,7 +130,7 @@ def _fields(app: App, profile: Profile, arm: SimulatedArm, names: Sequence[str])
     st.pills(
         "Gesture",
         choices,
-        format_func=lambda one: "Follow the prompts, else rest" if one == FOLLOWS else shown(one),
+        format_func=lambda one: "Follow the prompts, else rest" if one == FOLLOWS else plain(one),
         required=True,
         disabled=is_recording,
         **steer("gesture", FOLLOWS),

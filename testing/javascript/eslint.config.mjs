@@ -5,7 +5,7 @@ const named = (names) => Object.fromEntries(names.map((name) => [name, "readonly
 
 const browser = named([
   "Blob", "CustomEvent", "Element", "PublicKeyCredential", "ResizeObserver", "SpeechSynthesisUtterance", "URL",
-  "WebSocket", "XMLHttpRequest", "atob", "cancelAnimationFrame", "clearInterval", "clearTimeout", "document", "fetch",
+  "WebSocket", "XMLHttpRequest", "atob", "cancelAnimationFrame", "clearInterval", "clearTimeout", "console", "document", "fetch",
   "history", "localStorage", "location", "navigator", "performance", "requestAnimationFrame", "setInterval",
   "setTimeout", "window",
 ]);

@@ -4,7 +4,6 @@ import { test } from "node:test";
 
 import { load } from "./scripts.mjs";
 
-const { clockText, isPerformance, Prompt } = await load("ui/capture_prompt.js", "clockText", "isPerformance", "Prompt");
 const { floats, Review } = await load("ui/review_view.js", "floats", "Review");
 const { matches, moved } = await load("ui/gesture_list.js", "matches", "moved");
 const { fitted, pictureOf } = await load("ui/picture_drop.js", "fitted", "pictureOf");
@@ -14,55 +13,6 @@ const video = await load("ui/video.js", "clockText", "Player");
 
 // An object with a class's methods and just the fields that they read: a constructor wants a page.
 const bare = (Class, fields) => Object.assign(Object.create(Class.prototype), fields);
-const classes = () => ({ names: new Set(), add(name) { this.names.add(name); }, toggle(name, on) {
-  if (on) this.names.add(name); else this.names.delete(name);
-} });
-
-test("time left is rounded up to whole seconds and never negative", () => {
-  assert.equal(clockText(0), "0:00");
-  assert.equal(clockText(-3), "0:00");
-  assert.equal(clockText(4.01), "0:05");
-  assert.equal(clockText(60), "1:00");
-  assert.equal(clockText(3599.5), "60:00");
-});
-
-test("rest, pauses and what was dropped are no performances", () => {
-  assert.equal(isPerformance({ gesture: "fist" }), true);
-  assert.equal(isPerformance({ gesture: "rest" }), false);
-  assert.equal(isPerformance({ gesture: null }), false);
-  assert.equal(isPerformance({ gesture: "fist", dropped: true }), false);
-});
-
-test("the prompt shows a step by the server's clock", () => {
-  const element = () => ({ textContent: "", style: { setProperty() {} }, classList: classes(), replaceChildren() {} });
-  const said = {};
-  for (const name of ["card", "kind", "name", "about", "count", "stepBar", "next", "cursor", "figures", "picture"]) {
-    said[name] = element();
-  }
-  globalThis.window = {};
-  const steps = [
-    { start_s: 0, end_s: 3, gesture: null, number: 0 },
-    { start_s: 3, end_s: 6, gesture: "fist", number: 1 },
-    { start_s: 6, end_s: 8, gesture: "rest", number: 1 },
-  ];
-  const data = { steps, started_ms: 0, paused_s: null, gesture_colours: {}, descriptions: { fist: "Close the hand." } };
-  const at = (seconds, more = {}) => {
-    const prompt = bare(Prompt, { ...said, mount: { dataset: {} }, data: { ...data, ...more } });
-    prompt.offsetMs = seconds * 1000 - Date.now();
-    prompt.show();
-    return prompt;
-  };
-  assert.equal(at(1).name.textContent, "First: fist");
-  const performing = at(4);
-  assert.deepEqual([performing.kind.textContent, performing.name.textContent], ["Perform now and hold", "fist"]);
-  assert.equal(performing.about.textContent, "Close the hand.");
-  assert.equal(performing.count.textContent, "2");
-  assert.equal(at(7).kind.textContent, "Relax");
-  assert.equal(at(9).mount.dataset.prompt, "done");
-  const paused = at(100, { paused_s: 2 });
-  assert.equal(paused.mount.dataset.prompt, "paused");
-  assert.equal(paused.name.textContent, "Next: fist");
-});
 
 test("values come as little-endian floats in base64", () => {
   const text = Buffer.from(Float32Array.of(1.5, -2, NaN).buffer).toString("base64");
@@ -175,6 +125,8 @@ test("of what is pasted, a picture is taken before other files, and text is left
   assert.equal(pictureOf({ files: [other, picture] }), picture);
   assert.equal(pictureOf({ files: [] }), null);
   assert.equal(pictureOf(null), null);
+});
+
 test("a Wi-Fi that cannot be one is refused before the download", () => {
   assert.equal(refused("home", "long enough"), "");
   assert.equal(refused("home", ""), "");

@@ -38,7 +38,7 @@ FIRST_BYTE = MAGIC[0]
 UNASSIGNED_RATE_HZ = 1000.0
 
 CHECKED_OF_BOARD = 512
-"""Of a limited address, so many datagrams that look like one board's have their tag verified in a batch."""
+"""Tags of one board that are verified in a batch from limited addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,20 +198,20 @@ class Boards:
     def worth_verifying(self, batch: DatagramBatch, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which of some datagrams look like a known board's, bool ``(n,)``.
 
-        At most ``CHECKED_OF_BOARD`` of each. Whoever forges a board's address must not take the board's own datagrams
-        with it. Nothing is verified here: a copied head costs a tag, and no more than these of a batch.
+        At most ``CHECKED_OF_BOARD`` of each: a copied head looks so, too.
         """
         found = np.zeros(len(batch), bool)
-        if not len(self._ids):
+        if len(self._ids) == 0:
             return found
-        heads = np.ascontiguousarray(batch.data[:, : HEADER.size]).view(HEADER_ROW)[:, 0]
+        some = np.flatnonzero(among & (batch.data[:, 0] == FIRST_BYTE) & (batch.sizes >= HEADER.size + TAG_BYTES))
+        heads = np.ascontiguousarray(batch.data[some, : HEADER.size]).view(HEADER_ROW)[:, 0]
         indices = np.minimum(np.searchsorted(self._ids, heads["board_id"]), len(self._ids) - 1)
-        values = heads["samples"].astype(np.int64) * heads["channels"]
-        looks = among & (heads["magic"] == _MAGIC) & (self._ids[indices] == heads["board_id"])
-        chosen = np.flatnonzero(looks & (batch.sizes == HEADER.size + 2 * values + TAG_BYTES))
+        sizes = HEADER.size + 2 * heads["samples"].astype(np.int64) * heads["channels"] + TAG_BYTES
+        looks = (heads["magic"] == _MAGIC) & (batch.sizes[some] == sizes)
+        chosen = np.flatnonzero(looks & (self._ids[indices] == heads["board_id"]))
         order = chosen[np.argsort(indices[chosen], kind="stable")]
-        firsts = np.searchsorted(indices[order], indices[order])
-        found[order[np.arange(len(order)) - firsts < CHECKED_OF_BOARD]] = True
+        within = np.arange(len(order)) - np.searchsorted(indices[order], indices[order])
+        found[some[order[within < CHECKED_OF_BOARD]]] = True
         return found
 
     def release(self, now_us: int, *, everything: bool = False) -> None:

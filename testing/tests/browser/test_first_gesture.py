@@ -25,4 +25,5 @@ def test_own_gesture_is_recognised_within_ten_clicks(first_gesture: Collect) -> 
     assert result["recognised"]
     assert result["clicks"] <= MAX_CLICKS
     assert result["balanced_accuracy"] >= MIN_BALANCED
+    assert result["beside"] == ["tour", "sketch"]
     assert PLAN_S < result["seconds"] <= MAX_S

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,20 @@ pytestmark = [pytest.mark.browser, pytest.mark.servers]
 SERVICES = ("api", "udpserver", "simulator", "streamlit")
 
 
+def wait_for_steering(pool: Pool, user_id: int, **wanted: object) -> None:
+    """Wait until the arm is steered as the panel was pressed."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with pool.transaction() as tx:
+            arm = simulated_arms.find_arm(tx, user_id)
+        assert arm is not None
+        steering = asdict(arm.steering)
+        if wanted.items() <= steering.items():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"wanted {wanted}, found {steering}")
+
+
 def test_arm_is_used_from_the_first_button_to_the_last(
     page: Page, live_settings: Settings, pool: Pool, tmp_path: Path
 ) -> None:
@@ -32,14 +48,11 @@ def test_arm_is_used_from_the_first_button_to_the_last(
         page.get_by_role("button", name="Use a simulated arm for Ada").click()
         expect(page.locator("[data-simulated=arm]")).to_be_visible()
         expect(page.locator("[data-stream=good]")).to_be_visible()
-        page.get_by_role("button", name="open hand", exact=True).click()
-        expect(page.get_by_role("button", name="open hand", exact=True)).to_have_attribute("kind", re.compile("Active"))
-        with pool.transaction() as tx:
-            arm = simulated_arms.find_arm(tx, user_id)
-        assert arm is not None
-        assert arm.steering.gesture == "open hand"
+        page.get_by_test_id("stButtonGroup").get_by_text("open hand", exact=True).click()
+        wait_for_steering(pool, user_id, gesture="open hand")
         page.get_by_role("combobox", name="Loose electrode").click()
         page.get_by_role("option", name="a1", exact=True).click()
+        wait_for_steering(pool, user_id, loose_channel=1)
 
         open_page(page, "Capture")
         expect(page.locator("[data-simulated=arm]")).to_be_visible()

@@ -15,6 +15,7 @@ from semg.capture import (
     make_plan,
     pause_capture,
     perform,
+    quick_plan,
     redo_last,
     repeatable,
     resume_capture,
@@ -121,6 +122,16 @@ def test_calibration_is_ten_seconds_of_rest_and_each_gesture_once() -> None:
     plan = calibration_plan(NAMES)
     assert [step.end_s - step.start_s for step in plan.steps if step.gesture == REST][0] == 10.0
     assert sorted(step.gesture for step in plan.steps if step.gesture not in (None, REST)) == sorted(NAMES)
+
+
+def test_quick_plan_takes_two_minutes_for_up_to_five_gestures() -> None:
+    for names in (NAMES[:2], NAMES[:3], ["a", "b", "c", "d", "e"]):
+        plan = quick_plan(names)
+        assert len(names) == 2 or 115 <= plan.duration_s <= 125
+        assert 60 <= plan.duration_s <= 125
+        assert {name: sum(step.gesture == name for step in plan.steps) for name in names} == dict.fromkeys(names, 5)
+    assert quick_plan(NAMES, 60).duration_s < 65
+    assert quick_plan([str(number) for number in range(12)]).duration_s > 240  # more of them take longer
 
 
 # In the database: prepare 0-2, rest 2-3, fist 3-5, rest 5-6, open hand 6-8, rest 8-9, point 9-11, rest 11-12

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from gate import page_messages
-from gate.page_messages import MAX_FIELDS, MAX_FILES, MAX_NUMBERS, MAX_TEXT, MAX_WIDGETS, is_countable, parsed
+from gate.page_messages import (
+    MAX_FIELDS,
+    MAX_FILES,
+    MAX_NUMBERS,
+    MAX_PARTS,
+    MAX_TEXT,
+    MAX_WIDGETS,
+    is_countable,
+    parsed,
+)
 
 
 def rerun(**context: str) -> BackMsg:
@@ -32,6 +41,12 @@ def with_numbers(n: int) -> BackMsg:
     return message
 
 
+def with_json(text: str) -> BackMsg:
+    message = rerun()
+    message.rerun_script.widget_states.widgets.add(id="x", json_trigger_value=text)
+    return message
+
+
 def with_hashes(n: int) -> BackMsg:
     message = rerun()
     message.rerun_script.cached_message_hashes.extend([""] * n)
@@ -51,9 +66,10 @@ LONG = "x" * (MAX_TEXT + 1)
     "message",
     [
         with_widgets(MAX_WIDGETS), with_numbers(MAX_NUMBERS - 2), with_hashes(MAX_FIELDS - 10), files("a.csv", "b.csv"),
+        with_json('{"content": "' + "A" * 900_000 + '"}'),
         rerun(url="http://127.0.0.1/", query_string="profile=3"),
     ],
-    ids=["widgets", "numbers", "hashes", "files", "page"],
+    ids=["widgets", "numbers", "hashes", "files", "picture", "page"],
 )  # fmt: skip
 def test_message_of_a_page_is_passed_on(message: BackMsg) -> None:
     assert parsed(message.SerializeToString()) == message
@@ -64,7 +80,7 @@ def test_message_of_a_page_is_passed_on(message: BackMsg) -> None:
     [
         with_widgets(MAX_WIDGETS + 1), with_numbers(MAX_NUMBERS + 1), with_hashes(MAX_FIELDS), files(LONG),
         files(*[""] * (MAX_FILES + 1)), rerun(query_string=LONG), rerun(url="http://a" + LONG), rerun(timezone=LONG),
-        rerun(locale=LONG),
+        rerun(locale=LONG), with_json("[" * (MAX_PARTS + 1)), with_json("[[]" + ",[]" * MAX_PARTS + "]"),
     ],
 )  # fmt: skip
 def test_message_that_asks_for_more_work_than_a_page_does_is_dropped(message: BackMsg) -> None:
