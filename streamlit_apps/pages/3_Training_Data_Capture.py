@@ -14,7 +14,7 @@ from semg.store import consents, gestures, profiles, sessions, videos
 from semg.store.audit import record
 from semg.video.recording import RecorderState
 from semg.words import counted
-from ui import acts, audit_view, errors, stream
+from ui import acts, audit_view, errors, shortcuts, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
 from ui.capture_quality import show_quality
@@ -84,7 +84,7 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
         icon=":material/play_arrow:",
         disabled=plan is None,
         key=acts.key("start", profile.user_id),
-        shortcut="S",
+        shortcut=shortcuts.key(app, "capture.start"),
     ):
         with errors.attempt():
             if plan is not None:
