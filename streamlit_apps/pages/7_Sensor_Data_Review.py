@@ -12,7 +12,7 @@ from semg.domain import Gesture, Profile, Session
 from semg.recordings.overview import Recorded, look_at_spectrum, recorded
 from semg.signals.display.spectrum import Spectrum
 from semg.store import blocks, gestures, sessions
-from ui import audit_view, errors, import_fields, palette, review_edit, times, video
+from ui import audit_view, errors, import_fields, palette, review_edit, shortcuts, times, video
 from ui.page import empty, page, split
 from ui.pick import pick_profile
 from ui.review_read import keep_part, part_of, read, whole_of
@@ -72,6 +72,7 @@ def show(
         [one.name for one in bank],
         wishes,
         key=f"review-{name}",
+        keys=shortcuts.written(app, "review"),
         chosen_id=st.session_state.get("repetition") if session else None,
     )
     if session is not None:

@@ -75,13 +75,11 @@ class LiveView {
     this.speaks = false;
     this.build();
     this.onKey = (event) => {
-      const field = event.composedPath()[0];
-      const typing = field instanceof Element && field.closest("input, textarea, select, [contenteditable]");
-      if (typing || event.ctrlKey || event.metaKey || event.altKey || this.data?.compact) return;
-      if (event.key === "p") this.togglePause();
-      else if (event.key === "s") this.toggleSpeech();
+      if (this.data?.compact) return;
+      if (event.detail.action === "live.pause") this.togglePause();
+      else if (event.detail.action === "live.speak") this.toggleSpeech();
     };
-    document.addEventListener("keydown", this.onKey);
+    document.addEventListener("semg-key", this.onKey);
     this.onVoices = () => this.showSpeech();
     window.speechSynthesis?.addEventListener("voiceschanged", this.onVoices);
     this.ticker = setInterval(() => this.tick(), 100);
@@ -120,21 +118,24 @@ class LiveView {
     this.phrase.setAttribute("aria-live", "assertive");
     this.stage = el("div", "stage");
     this.canvas = el("canvas");
+    this.canvas.setAttribute("role", "img");
     this.notice = el("div", "notice");
     this.stage.append(this.canvas, this.notice);
     this.controls = el("div", "controls");
-    this.mount.append(top, this.phrase, this.stage, this.controls);
+    this.said = el("div", "said");  // the state in a word when it changes: the notice counts seconds
+    this.said.setAttribute("role", "status");
+    this.mount.append(top, this.phrase, this.stage, this.controls, this.said);
     this.top = top;
   }
 
   buildControls() {
-    const signature = JSON.stringify([this.data.channels, this.data.compact, this.data.phrases]);
+    const signature = JSON.stringify([this.data.channels, this.data.compact, this.data.phrases, this.data.keys]);
     if (signature === this.controlsFor) return;
     this.controlsFor = signature;
     this.controls.replaceChildren();
     if (this.data.compact) return;
     this.pauseButton = el("button", "pause", this.paused ? "Resume" : "Pause");
-    this.pauseButton.title = "Key P";
+    if (this.data.keys.pause) this.pauseButton.title = `Key ${this.data.keys.pause}`;
     this.pauseButton.onclick = () => this.togglePause();
     this.controls.append(this.pauseButton);
     this.speechButton = null;
@@ -149,14 +150,20 @@ class LiveView {
     this.controls.append(this.choice("Span", [["2", "2 s"], ["5", "5 s"], ["10", "10 s"]],
       String(this.seconds), (value) => { this.seconds = Number(value); this.dirty = true; }));
     const chips = el("div", "chips");
+    chips.setAttribute("role", "group");
+    chips.setAttribute("aria-label", "Channels shown");
     this.data.channels.forEach((name, index) => {
       const chip = el("button", "chip", name);
       chip.style.setProperty("--c", this.data.channel_colours[index]);
       chip.title = `Show or hide ${name}`;
-      chip.classList.toggle("off", this.hidden.has(name));
+      const state = () => {
+        chip.classList.toggle("off", this.hidden.has(name));
+        chip.setAttribute("aria-pressed", String(!this.hidden.has(name)));
+      };
+      state();
       chip.onclick = () => {
         if (this.hidden.has(name)) this.hidden.delete(name); else this.hidden.add(name);
-        chip.classList.toggle("off", this.hidden.has(name));
+        state();
         this.dirty = true;
       };
       chips.append(chip);
@@ -184,7 +191,8 @@ class LiveView {
     if (!able) this.speaks = false;
     this.speechButton.disabled = !able;
     this.speechButton.textContent = !able ? "No voice on this device" : this.speaks ? "Speaking: on" : "Speak phrases";
-    this.speechButton.title = "Speaks each phrase once, with a voice installed on this device; nothing is sent anywhere. Key S";
+    const key = this.data.keys.speak ? ` Key ${this.data.keys.speak}` : "";
+    this.speechButton.title = `Speaks each phrase once, with a voice installed on this device; nothing is sent anywhere.${key}`;
     this.speechButton.classList.toggle("on", this.speaks);
   }
 
@@ -367,7 +375,9 @@ class LiveView {
         : "Renewing access to the live stream …",
       gone: "This profile was deleted.",
     };
-    this.notice.textContent = notices[state];
+    if (this.notice.textContent !== notices[state]) this.notice.textContent = notices[state];
+    const name = `Signals of ${this.data.channels.length} channels over ${this.seconds} s${this.data.compact ? "" : ", decisions below"}: ${state}`;
+    if (this.canvas.getAttribute("aria-label") !== name) this.canvas.setAttribute("aria-label", name);
     this.notice.className = `notice ${notices[state] ? "shown" : ""} ${state}`;
     while (this.rateCount.length && now - this.rateCount[0][0] > 2000) this.rateCount.shift();
     while (this.frames.length && now - this.frames[0] > 1000) this.frames.shift();
@@ -377,6 +387,8 @@ class LiveView {
       offline: "■ no API", refused: "■ refused", gone: "■ gone" };
     this.figure.state.textContent = words[state] + (this.dropped ? ` (${this.dropped} skipped)` : "");
     this.figure.state.dataset.state = state;
+    if (this.told !== state) this.said.textContent = `Stream: ${words[state].slice(2)}`;
+    this.told = state;
     this.figure.rate.textContent = state === "live" ? Math.round(samples / age) : "—";
     this.figure.updates.textContent = state === "live" ? this.frames.length : "—";
     const pair = (list) => `${Math.round(quantile(list, 0.5))} / ${Math.round(quantile(list, 0.95))} ms`;
@@ -442,7 +454,7 @@ class LiveView {
 
   grid(context, left, width, bottom, x, from) {
     context.strokeStyle = "#e6ebef";
-    context.fillStyle = "#6b7a86";
+    context.fillStyle = "#5f6f7c";
     context.font = "11px sans-serif";
     context.textAlign = "center";
     context.lineWidth = 1;
@@ -473,10 +485,11 @@ class LiveView {
       context.moveTo(left, Math.round((row + 1) * lane) + 0.5);
       context.lineTo(width, Math.round((row + 1) * lane) + 0.5);
       context.stroke();
-      context.fillStyle = context.strokeStyle = data.channel_colours[c % data.channel_colours.length];
+      context.fillStyle = "#14202a";
       context.font = "600 12px sans-serif";
       context.textAlign = "right";
       context.fillText(ring.channels[c].slice(0, 7), left - 8, middle + 4);
+      context.strokeStyle = data.channel_colours[c % data.channel_colours.length];
       this.line(context, ring.values[c], first, last, x, y);
     });
   }
@@ -523,7 +536,7 @@ class LiveView {
   }
 
   ribbon(context, left, width, top, height, x, from) {
-    context.fillStyle = "#6b7a86";
+    context.fillStyle = "#5f6f7c";
     context.font = "11px sans-serif";
     context.textAlign = "right";
     context.fillText("gesture", left - 8, top + height / 2 + 4);
@@ -543,7 +556,7 @@ class LiveView {
         const text = label === null ? "unsure" : label;
         context.font = "600 12px sans-serif";
         if (context.measureText(text).width + 8 < x1 - x0) {
-          context.fillStyle = "#14202a";
+          context.fillStyle = label === null ? "#14202a" : this.data.gesture_inks[label] || "#000000";
           context.textAlign = "center";
           context.fillText(text, (x0 + x1) / 2, top + height / 2 + 4);
         }
@@ -561,7 +574,7 @@ class LiveView {
 
   dispose() {
     this.disposed = true;
-    document.removeEventListener("keydown", this.onKey);
+    document.removeEventListener("semg-key", this.onKey);
     window.speechSynthesis?.removeEventListener("voiceschanged", this.onVoices);
     if (this.speaks) window.speechSynthesis.cancel();
     clearInterval(this.ticker);

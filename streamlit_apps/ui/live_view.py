@@ -10,7 +10,7 @@ import streamlit as st
 from semg.domain import Profile
 from semg.security import tokens
 from semg.settings import Settings
-from ui import audit_view, palette
+from ui import audit_view, palette, shortcuts
 from ui.runtime import App
 from ui.text import shown
 
@@ -65,6 +65,8 @@ def live_view(
             "adc_max": device.adc_max,
             "channel_colours": palette.channel_colours(device.n_channels),
             "gesture_colours": palette.gesture_colours(gesture_names),
+            "gesture_inks": palette.gesture_inks(gesture_names),
+            "keys": shortcuts.written(app, "live"),
             "has_model": has_model,
             "phrases": {name: shown(text) for name, text in (phrases or {}).items()},
             "compact": compact,

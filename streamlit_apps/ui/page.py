@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ui import errors, login, runtime, style, webcam
+from ui import assistive, errors, login, runtime, shortcuts, style, webcam
 from ui.running import show_running_captures
 from ui.runtime import App
 from ui.text import Markdown, md, plain
@@ -106,8 +106,9 @@ def _logged_in(app: App) -> App:
 def _sidebar(app: App) -> None:
     with st.sidebar:
         st.html('<div class="semg-brand">sEMG <span>gestures</span></div>')
-        for file, label, icon in PAGES:
-            st.page_link(file, label=label, icon=icon)
+        with st.container(key="pages"):
+            for file, label, icon in PAGES:
+                st.page_link(file, label=label, icon=icon)
         st.divider()
         st.caption(md("Logged in as **{login}**", login=app.login))
         st.page_link(
@@ -116,6 +117,9 @@ def _sidebar(app: App) -> None:
             icon=":material/account_circle:",
             query_params={"tab": MY_ACCOUNT},
         )
+        if st.button("Keyboard shortcuts", icon=":material/keyboard:", key="keyboard-shortcuts", width="stretch"):
+            shortcuts.show_list(app)
         if st.button("Log out", icon=":material/logout:", width="stretch"):
             webcam.switch_off()
             login.log_out(app)
+        assistive.apply(app)

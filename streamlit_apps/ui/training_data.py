@@ -15,7 +15,7 @@ from semg.store.audit import record
 from semg.store.session_quality import SessionQuality, find_quality
 from semg.store.sessions import SessionSummary
 from semg.words import counted
-from ui import acts, audit_view, errors, palette, repetitions, times, video
+from ui import acts, audit_view, errors, palette, repetitions, shortcuts, times, video
 from ui.page import flash
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Wishes, review_view
@@ -139,6 +139,7 @@ def _picture(app: App, profile: Profile, session: Session, gesture_names: list[s
         gesture_names,
         Wishes(lambda sent: keep_part(key, sent), on_chosen=chosen),
         key=f"training-{session.session_id}",
+        keys=shortcuts.written(app, "review"),
         chosen_id=st.session_state.get(_CHOSEN),
     )
     if read_part.overview.drawn is None:
