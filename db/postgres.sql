@@ -174,12 +174,42 @@ CREATE TABLE boards (
     created_at     timestamptz NOT NULL DEFAULT now(),
     key_made_at    timestamptz,
     last_device_us bigint NOT NULL DEFAULT -1,
+    simulated      boolean NOT NULL DEFAULT false,
     CHECK ((key_encrypted IS NULL) = (key_made_at IS NULL))
 );
 COMMENT ON TABLE boards IS 'Boards that sign what they send, and the profile that each is assigned to; no key: revoked';
 COMMENT ON COLUMN boards.key_encrypted IS 'AES-GCM under a key derived from SECRET_KEY, which is not in the database';
 COMMENT ON COLUMN boards.last_boot_id IS 'Newest start of the board that was seen; datagrams of older ones are replays';
 COMMENT ON COLUMN boards.last_device_us IS 'Device time of the newest datagram of that start; what is not later is a replay';
+COMMENT ON COLUMN boards.simulated IS 'Made for a simulated arm, and removed with it';
+
+CREATE TABLE simulated_arms (
+    user_id          bigint PRIMARY KEY REFERENCES profiles ON DELETE CASCADE,
+    board_id         bigint NOT NULL UNIQUE REFERENCES boards ON DELETE CASCADE,
+    former_board_id  bigint REFERENCES boards ON DELETE SET NULL,
+    seed             integer NOT NULL CHECK (seed >= 0),
+    since            timestamptz NOT NULL DEFAULT now(),
+    used_at          timestamptz NOT NULL DEFAULT now(),
+    gesture          text CHECK (gesture <> '' AND length(gesture) <= 200),
+    strength         double precision NOT NULL DEFAULT 1 CHECK (strength BETWEEN 0.2 AND 2),
+    rotation         double precision NOT NULL DEFAULT 0 CHECK (rotation BETWEEN -2 AND 2),
+    loose_channel    smallint CHECK (loose_channel BETWEEN 0 AND 15),
+    loose_flat       boolean NOT NULL DEFAULT false,
+    hum              double precision NOT NULL DEFAULT 0 CHECK (hum BETWEEN 0 AND 1),
+    loss             double precision NOT NULL DEFAULT 0 CHECK (loss BETWEEN 0 AND 0.5),
+    fatigue          double precision NOT NULL DEFAULT 0.3 CHECK (fatigue BETWEEN 0 AND 1),
+    mistakes         double precision NOT NULL DEFAULT 0.02 CHECK (mistakes BETWEEN 0 AND 0.5)
+);
+CREATE INDEX simulated_arms_by_former_board ON simulated_arms (former_board_id);
+COMMENT ON TABLE simulated_arms IS 'Virtual wearers that the service simulator sends for, and how they are steered';
+COMMENT ON COLUMN simulated_arms.former_board_id IS 'What sent for the profile before; it does so again when the arm stops';
+COMMENT ON COLUMN simulated_arms.used_at IS 'When somebody last recorded with it, looked at it or steered it; it stops by itself some hours later';
+COMMENT ON COLUMN simulated_arms.gesture IS 'What it performs when no plan runs; null: rest';
+COMMENT ON COLUMN simulated_arms.rotation IS 'Of the band, in distances between two electrodes';
+COMMENT ON COLUMN simulated_arms.loose_channel IS 'Index of an electrode without contact; loose_flat: it shows nothing in place of noise';
+COMMENT ON COLUMN simulated_arms.hum IS 'Of the power line, as a share of the strongest';
+COMMENT ON COLUMN simulated_arms.loss IS 'Share of the datagrams that get lost';
+COMMENT ON COLUMN simulated_arms.mistakes IS 'Share of the prompts that are performed wrongly';
 
 CREATE TABLE real_names (
     user_id         bigint PRIMARY KEY REFERENCES profiles ON DELETE CASCADE,
@@ -257,11 +287,13 @@ CREATE TABLE sessions (
     mains_hz    double precision NOT NULL CHECK (mains_hz IN (0, 50, 60)),
     plan        jsonb,
     created_at  timestamptz NOT NULL DEFAULT now(),
+    simulated   boolean NOT NULL DEFAULT false,
     CHECK ((status = 'recording') = (ended_at IS NULL))
 );
 CREATE INDEX sessions_by_profile ON sessions (user_id, started_at);
 CREATE UNIQUE INDEX sessions_one_recording ON sessions (user_id) WHERE status = 'recording';
 COMMENT ON TABLE sessions IS 'One sitting with one placement of the electrodes; device properties as they were then';
+COMMENT ON COLUMN sessions.simulated IS 'Recorded from a simulated arm: of no person''s muscles';
 
 CREATE TABLE repetitions (
     repetition_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -741,6 +773,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (21), (24);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (24);
 
 COMMIT;

@@ -88,7 +88,7 @@ NEVER_SENT = HighWaterMark(-1, -1)
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A board that signs its datagrams with its own key.
+    """A board that signs its datagrams with its own key; ``simulated``: that of a simulated arm.
 
     Attributes
     ----------
@@ -107,6 +107,7 @@ class Board:
     last: HighWaterMark
     created_at: datetime
     key_made_at: datetime | None
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +276,7 @@ class Session:
 
     ``origin`` is ``capture`` (its samples came from the live stream in the session's time) or ``import`` (its
     samples came from a file and carry the session's id). The device's properties are those of the recording.
+    ``simulated``: they came from a simulated arm, not from a person's muscles.
     """
 
     session_id: int
@@ -289,6 +291,7 @@ class Session:
     sensor: Sensor
     mains_hz: float
     plan: CapturePlan | None = None
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,10 +350,7 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class CapturePlan:
-    """The prompted intervals of a session, in time order.
-
-    ``paused_s`` is when the plan was paused; later steps wait, with provisional times.
-    """
+    """The prompted intervals of a session, in time order; after ``paused_s``, when it was paused, provisional ones."""
 
     steps: tuple[PlanStep, ...]
     paused_s: float | None = None

@@ -177,6 +177,9 @@ class Settings(BaseSettings):
     predict_max_samples: int = Field(200_000, ge=1)
     model_cache_size: int = Field(512, ge=1)
     websocket_max_queue: int = Field(256, ge=1)
+    quick_plan_s: float = Field(
+        120, ge=30, le=600, description="length of the capture plan “Quick”, for up to five gestures"
+    )
     live_token_s: float = Field(300, gt=0, description="life of the token that a browser shows to the WebSocket")
     login_s: float = Field(12 * 3600, gt=0, description="life of a login in the app")
     login_idle_s: float = Field(2 * 3600, gt=0, description="a login ends when its person has done nothing for so long")
@@ -196,6 +199,10 @@ class Settings(BaseSettings):
     semg_udp_fd: int | None = Field(None, ge=0, description="the UDP socket that the supervisor hands down")
 
     # simulators
+    simulated_arms_max: int = Field(8, ge=0, le=64, description="simulated arms that may run at the same time")
+    simulated_arm_hours: float = Field(
+        4.0, gt=0, le=48, description="a simulated arm that nobody has used for so long stops"
+    )
     dest_ip: str = "127.0.0.1"
     user_id: int = 21
 

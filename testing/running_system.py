@@ -20,7 +20,7 @@ from semg.platform.supervision import services
 from semg.platform.supervision.unit import url_answers
 from semg.settings import NATS_SERVICES, PROJECT_DIR, Settings
 
-ALL = ("api", "nat_inference", "job_runner", "udpserver", "streamlit")
+ALL = ("api", "nat_inference", "job_runner", "udpserver", "simulator", "streamlit")
 READY_S = 60.0
 
 

@@ -6,7 +6,6 @@ import heapq
 import itertools
 import json
 import signal
-import socket
 import sys
 import threading
 import time
@@ -16,9 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from simulation import Chunk, Encoder, Network, SimulationError, Source, encode_text
 
 from semg.errors import SemgError
+from semg.simulation.sample_sources import Chunk, Encoder, Network, Source, encode_text
+from semg.simulation.sender import Sender, open_socket
 
 SLICE_SAMPLES = 32
 """Samples of a user that are encoded at a time: about 0.2 ms, for which the other users' datagrams may wait."""
@@ -201,6 +201,7 @@ def stream(
     in_blocks: bool = False,
     seconds: float | None = None,
     spread_s: float = 0.0,
+    lookahead_s: float = LOOKAHEAD_S,
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Any] = time.sleep,
@@ -224,6 +225,8 @@ def stream(
         Samples from then on are not sent.
     spread_s
         The users' starts are spread evenly over this time: devices do not sample at the same instant.
+    lookahead_s
+        How long before they are due samples are asked for.
     stop
         Asked at least every 50 ms.
     clock, sleep
@@ -253,71 +256,15 @@ def stream(
             due_s, datagram = schedule.pop()
             send(datagram)
             tally.count(clock() - started - due_s)
-        if schedule.next_horizon_s - LOOKAHEAD_S <= now_s:
+        if schedule.next_horizon_s - lookahead_s <= now_s:
             schedule.read_feed()
             continue
-        wait_s = min(schedule.next_due_s, schedule.next_horizon_s - LOOKAHEAD_S) - (clock() - started)
+        wait_s = min(schedule.next_due_s, schedule.next_horizon_s - lookahead_s) - (clock() - started)
         if 0 < wait_s < np.inf:
             sleep(min(max(wait_s, SHORTEST_SLEEP_S), LONGEST_SLEEP_S))
     tally.seconds = clock() - started
     tally.dropped_on_purpose = schedule.lost
     return tally
-
-
-@dataclass(slots=True)
-class Sender:
-    """Sends datagrams to one address, and learns from the network when nobody listens there.
-
-    The socket is not connected, and a datagram that is refused because the one before met nobody is sent again.
-    """
-
-    socket: socket.socket
-    address: Any
-    named: str
-    refused: int = 0
-
-    @property
-    def port(self) -> int:
-        """The port that is sent from; 0 before the first datagram."""
-        return int(self.socket.getsockname()[1])
-
-    def __call__(self, datagram: bytes) -> None:
-        """Send a datagram.
-
-        Raises
-        ------
-        SimulationError
-            The network does not take it.
-        """
-        try:
-            try:
-                self.socket.sendto(datagram, self.address)
-            except ConnectionRefusedError:
-                self.refused += 1
-                self.socket.sendto(datagram, self.address)
-        except ConnectionRefusedError:
-            return  # told by the first one already
-        except OSError as exc:
-            raise SimulationError(f"sending to {self.named} failed: {exc.strerror or exc}") from exc
-
-
-def open_socket(host: str, port: int) -> Sender:
-    """Return what sends datagrams to an address; name look-up happens once, here.
-
-    Raises
-    ------
-    SimulationError
-        The host is unknown.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    except (OSError, UnicodeError) as exc:
-        raise SimulationError(f"host {host!r} cannot be found ({exc}); give --host or set DEST_IP") from exc
-    opened = socket.socket(family, socket.SOCK_DGRAM)
-    if sys.platform == "linux":  # ip(7), ipv6(7): without a connection, errors are told only when they are asked for
-        six = family == socket.AF_INET6
-        opened.setsockopt(*((socket.IPPROTO_IPV6, 25) if six else (socket.IPPROTO_IP, 11)), 1)
-    return Sender(opened, address, f"{host}:{port}")
 
 
 def run_command_line(

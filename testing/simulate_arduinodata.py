@@ -25,10 +25,10 @@ from collections.abc import Sequence
 from heard import what_udpserver_says
 from sending import run_command_line
 from simulated_boards import add_board_arguments, board_encoder, board_sources
-from simulation import SimulationError, Source, encode_text
 from udpsim import synthetic_source
 
 from semg.settings import Settings, get_settings
+from semg.simulation.sample_sources import SimulationError, Source, encode_text
 from semg.wire.udp import EPOCH_MS_FROM
 
 SKETCH_RATE_HZ = 200.0

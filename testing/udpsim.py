@@ -5,6 +5,7 @@
     python udpsim.py --users 50 --seconds 60           50 arms for USER_ID, USER_ID + 1, …
     python udpsim.py --loss 0.01 --jitter-ms 20        a bad network, the same for the same seed
     python udpsim.py --protocol v2 --board-id 7 --key-hex …      binary datagrams of board 7; --users: 7, 8, …
+    python udpsim.py --follow                          performs what the running capture prompts, for USER_ID's device
 
 Prints one line of JSON at the end: sent, dropped_on_purpose, seconds, rate, and how late datagrams left.
 """
@@ -23,18 +24,25 @@ if __name__ == "__main__":
 
 import argparse
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 
 from heard import what_udpserver_says
-from sending import run_command_line
+from sending import LOOKAHEAD_S, run_command_line
 from simulated_boards import add_board_arguments, board_encoder, board_sources
-from simulation import Network, SimulationError, Source, encode_text, from_arrays, from_recording
 
 from semg.process.lifecycle import announce_ready
 from semg.recordings.csv_format import load_recording
 from semg.settings import Settings, get_settings
 from semg.signals.synthesis import SyntheticArm
+from semg.simulation.following import PlanWatch, device_of, follow
+from semg.simulation.sample_sources import Network, SimulationError, Source, encode_text, from_arrays, from_recording
+from semg.store.pool import Pool
+from semg.store.simulated_arms import Steering
 
 BLOCK_SAMPLES = 1024
+FOLLOW_AHEAD_S = 0.03
+"""A wearer who follows prompts does not know the future."""
 
 
 def user_ids(first: int, users: str) -> list[int]:
@@ -74,6 +82,23 @@ def make_sources(options: argparse.Namespace, ids: Sequence[int]) -> dict[int, S
     return dict(zip(ids, sources, strict=True))
 
 
+def following_sources(options: argparse.Namespace, pool: Pool, stack: ExitStack) -> dict[int, Source]:
+    """Return for each profile, or board, the samples of a wearer who follows the plan that runs for it.
+
+    Raises
+    ------
+    SemgError
+        A profile or board is not in the database of the settings, or that is away.
+    """
+    is_board = options.protocol == "v2"
+    numbers = [options.board_id + index for index in range(len(options.ids))] if is_board else options.ids
+    devices = [device_of(pool, board_id=one) if is_board else device_of(pool, one) for one in numbers]
+    watch = stack.enter_context(PlanWatch(pool, {device.user_id for device in devices}))
+    steering = Steering(fatigue=options.fatigue, mistakes=options.mistakes)
+    sources = [follow(watch, device, options.seed + index, steering) for index, device in enumerate(devices)]
+    return dict(zip(numbers, sources, strict=True))
+
+
 def synthetic_source(seed: int, channels: int, rate_hz: float, sensor: str, start_ms: int = 0) -> Source:
     """Return the endless samples of a synthetic person with a 12-bit converter."""
     arm = SyntheticArm(seed, channels, rate_hz, "envelope" if sensor == "envelope" else "raw")
@@ -95,14 +120,26 @@ def parse_arguments(settings: Settings, arguments: Sequence[str] | None = None) 
     parser.add_argument("--loss", type=float, default=0.0, help="probability that a datagram is not sent")
     parser.add_argument("--jitter-ms", type=float, default=0.0, help="longest random delay of a datagram")
     parser.add_argument("--reorder", type=float, default=0.0, help="probability of changing places with the next")
+    parser.add_argument("--follow", action="store_true", help="perform what the running capture prompts (needs .env)")
+    parser.add_argument("--mistakes", type=float, default=0.02, help="follow: share of prompts performed wrongly")
+    parser.add_argument("--fatigue", type=float, default=0.3, help="follow: how much the wearer tires, 0 to 1")
     parser.add_argument("--host", default=settings.dest_ip, help="where udpserver is (DEST_IP, %(default)s)")
     parser.add_argument("--port", type=int, default=settings.udp_port, help="its UDP port (UDP_PORT, %(default)s)")
     add_board_arguments(parser)
     options = parser.parse_args(arguments)
-    for name, low, high in (("port", 1, 65535), ("rate_hz", 50, 2000), ("channels", 1, 16), ("seconds", 0, 1e9)):
+    for name, low, high in (
+        ("port", 1, 65535),
+        ("rate_hz", 50, 2000),
+        ("channels", 1, 16),
+        ("seconds", 0, 1e9),
+        ("mistakes", 0, 1),
+        ("fatigue", 0, 1),
+    ):
         value = getattr(options, name)
         if value is not None and not low <= value <= high:
             parser.error(f"--{name.replace('_', '-')} must lie between {low} and {high:g}, got {value}")
+    if options.follow and (options.recording or options.channels or options.rate_hz):
+        parser.error("--follow simulates the profile's own device: leave out --recording, --channels and --rate-hz")
     if options.seed < 0 or options.user_id < 0:
         parser.error("--seed and --user-id must not be negative")
     try:
@@ -119,19 +156,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = get_settings()
     options = parse_arguments(settings, arguments)
     announce_ready(settings)
-    return run_command_line(
-        "udpsim",
-        lambda: make_sources(options, options.ids),
-        options.host,
-        options.port,
-        named="boards" if options.protocol == "v2" else "users",
-        hear=lambda port: what_udpserver_says(settings, port),
-        encode=options.encoder,
-        in_blocks=options.protocol == "v2",
-        network=options.network,
-        seconds=options.seconds,
-        spread_s=1.0 / (options.rate_hz or 200.0),
-    )
+    with ExitStack() as stack:
+        make = partial(make_sources, options, options.ids)
+        if options.follow:
+            pool = Pool(settings, size=2, name="udpsim")
+            stack.callback(pool.close)
+            make = partial(following_sources, options, pool, stack)
+        return run_command_line(
+            "udpsim",
+            make,
+            options.host,
+            options.port,
+            named="boards" if options.protocol == "v2" else "users",
+            hear=lambda port: what_udpserver_says(settings, port),
+            encode=options.encoder,
+            in_blocks=options.protocol == "v2",
+            network=options.network,
+            seconds=options.seconds,
+            spread_s=0.0 if options.follow else 1.0 / (options.rate_hz or 200.0),
+            lookahead_s=FOLLOW_AHEAD_S if options.follow else LOOKAHEAD_S,
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from semg.capture.conducting import (
     seconds_of,
     step_interval,
 )
-from semg.capture.plan import calibration_plan, make_plan
+from semg.capture.plan import calibration_plan, make_plan, quick_plan
 from semg.capture.schedule import repeatable
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "perform",
     "performed_steps",
     "plan_end",
+    "quick_plan",
     "redo_last",
     "repeatable",
     "resume_capture",

@@ -20,6 +20,7 @@ _WORDS = {
     "first_rest_s": "seconds of rest at the start",
 }
 CALIBRATION_REST_S, CALIBRATION_PAUSE_S = 10.0, 2.0
+QUICK_S, QUICK_PREPARE_S = 120.0, 3.0
 
 
 def make_plan(
@@ -104,6 +105,29 @@ def calibration_plan(gesture_names: Sequence[str], gesture_s: float = 4.0, seed:
         As for ``make_plan``.
     """
     return make_plan(gesture_names, 1, gesture_s, CALIBRATION_PAUSE_S, 5.0, True, seed, CALIBRATION_REST_S)
+
+
+def quick_plan(gesture_names: Sequence[str], total_s: float = QUICK_S, seed: int = 0) -> CapturePlan:
+    """Return a plan of about two minutes for up to five gestures, enough for a first model; more of them take longer.
+
+    Each gesture comes six times, five with more than three of them: the test of a model wants at least five.
+
+    Parameters
+    ----------
+    total_s
+        How long the plan takes, where its parts can be stretched or cut to it.
+
+    Raises
+    ------
+    InvalidValueError
+        As for ``make_plan``.
+    """
+    names = [name for name in dict.fromkeys(gesture_names) if name != REST]
+    repetitions = 6 if len(names) <= 3 else 5
+    each_s = (total_s - QUICK_PREPARE_S) / (max(1, min(len(names), 5)) * repetitions + 0.4)
+    gesture_s = min(max(round(0.6 * each_s, 1), MIN_GESTURE_S), 4.0)
+    rest_s = min(max(round(each_s - gesture_s, 1), MIN_GESTURE_S), 3.0)
+    return make_plan(names, repetitions, gesture_s, rest_s, QUICK_PREPARE_S, True, seed)
 
 
 def _shuffled(names: Sequence[str], repetitions: int, seed: int) -> list[str]:

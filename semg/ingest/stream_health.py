@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from semg.domain import Device
+from semg.domain import MAX_CHANNELS, Device
 from semg.wire.stream_status import DecidedStatus, ReceivedStatus
 from semg.words import counted
 
 HealthLevel = Literal["good", "fair", "bad", "silent"]
-FixKind = Literal["range", "rate", "allow_v1"]
+FixKind = Literal["range", "rate", "channels", "allow_v1"]
 
 FRESH_S = 3.5
 """A sender last received longer ago is silent: it is reported every two seconds."""
@@ -86,7 +86,7 @@ class Fix:
     """A change of the device that would make the stream fit: new values of its fields."""
 
     kind: FixKind
-    values: Mapping[str, float | bool]
+    values: Mapping[str, float | bool | tuple[str, ...]]
     label: str
 
 
@@ -196,7 +196,7 @@ def _refusal_of(name: str, device: Device, received: ReceivedStatus, reason: str
         return (
             f"the device sends {counted(sent, 'channel')}, but {own} {'is' if own == 1 else 'are'} set. List "
             f"{counted(sent, 'channel')} on the Profiles page."
-        ), None
+        ), _set_channels(device, sent)
     if reason == "time_unit":
         return (
             f"millis advances by about {1000 * period_ms:,.0f} per sample instead of {period_ms:g}; is it in "
@@ -218,6 +218,16 @@ def _refusal_of(name: str, device: Device, received: ReceivedStatus, reason: str
     return f"{refusal(reason)}.", None
 
 
+def _set_channels(device: Device, sent: int) -> Fix | None:
+    """Return the change to as many channels as are sent: the first names stay, new ones are those of a new profile."""
+    if not 1 <= sent <= MAX_CHANNELS:
+        return None
+    kept = list(device.channels[:sent])
+    free = (name for name in (f"a{number}" for number in range(2 * MAX_CHANNELS)) if name not in kept)
+    kept += [next(free) for _ in range(sent - len(kept))]
+    return Fix("channels", {"channels": tuple(kept)}, f"Set {counted(sent, 'channel')}")
+
+
 def _judge_time(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:
     starts = max(0, received.segments - 1)
     if starts * 60 / max(received.long_s, 10.0) >= STARTS_BAD:
@@ -234,13 +244,20 @@ def _judge_time(name: str, device: Device, received: ReceivedStatus) -> StreamHe
     if off <= RATE_FAIR:
         return None
     level: HealthLevel = "bad" if off > RATE_BAD else "fair"
-    fix = Fix("rate", {"rate_hz": round(sent_hz)}, f"Set {sent_hz:.0f} samples/s") if 50 <= sent_hz <= 2000 else None
+    rate_hz = _likely_rate(sent_hz)
+    fix = Fix("rate", {"rate_hz": rate_hz}, f"Set {rate_hz} samples/s") if 50 <= sent_hz <= 2000 else None
     return StreamHealth(
         level, "rate",
         f"{name}'s device sends {sent_hz:.0f} samples/s, but {device.rate_hz:g} is set. Change the rate in the "
         "device's sketch or on the Profiles page.",
         fix=fix if level == "bad" else None,
     )  # fmt: skip
+
+
+def _likely_rate(sent_hz: float) -> int:
+    """Return the round rate that a measured one is within 1 % of, or the measured one."""
+    near = 50 * round(sent_hz / 50)
+    return near if near and abs(sent_hz - near) <= 0.01 * near else round(sent_hz)
 
 
 def _judge_range(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:

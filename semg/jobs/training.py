@@ -86,13 +86,14 @@ class _Reporter:
 
 @dataclass(frozen=True, slots=True)
 class _TrainingSet:
-    """Training set of a job."""
+    """Training set of a job; ``simulated``: some of it was recorded from a simulated arm."""
 
     session_ids: tuple[int, ...]
     sessions: list[LabelledSamples]
     calibration_id: int | None
     calibration: LabelledSamples | None
     previous: Classifier | None
+    simulated: bool = False
 
 
 class _Version:
@@ -110,6 +111,7 @@ class _Version:
             "session_ids": list(self._training_set.session_ids),
             "calibration_session_id": self._training_set.calibration_id,
             "job_id": self._job.job_id,
+            "simulated": self._training_set.simulated,
         }
         with self._pool.transaction() as tx:
             _, self.number = models.insert_model(
@@ -242,6 +244,7 @@ def _load(tx: Transaction, job: Job, calibrate: bool) -> _TrainingSet:
         None if calibration is None else calibration.session_id,
         None if calibration is None else load_session(tx, calibration),
         previous,
+        any(session.simulated for session in [*found, *([calibration] if calibration else [])]),
     )
 
 

@@ -91,10 +91,11 @@ def find_base(
 
 
 def _sessions_of(pool: Pool, user_id: int) -> list[LabelledSamples]:
-    """Return a profile's newest completed sessions that hold labels, in time order."""
+    """Return a profile's newest completed sessions of a person that hold labels, in time order."""
     found = []
     with pool.transaction() as tx:
-        completed = [s for s in sessions_store.list_sessions(tx, user_id) if s.status == "completed"]
+        found_sessions = sessions_store.list_sessions(tx, user_id)
+        completed = [s for s in found_sessions if s.status == "completed" and not s.simulated]
         completed.sort(key=lambda session: (session.started_at, session.session_id))
         for session in completed[-MAX_SESSIONS:]:
             try:

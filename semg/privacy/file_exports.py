@@ -81,6 +81,7 @@ class SessionFile:
         with pool.transaction() as tx:
             session = sessions.get_session(tx, self.session_id)
         name = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in session.name)
+        name += "-simulated" if session.simulated else ""
         if self.kind == "csv.gz":
             return Content(_CSV, f"{name}.csv.gz", session_export.iterate_csv(pool, session))
         return Content(_PARQUET, f"{name}.parquet", session_export.iterate_parquet(pool, session))

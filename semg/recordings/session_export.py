@@ -86,7 +86,8 @@ def iterate_parquet(pool: Pool, session: Session) -> Iterator[bytes]:
             *((name, pa.float32()) for name in session.channels),
             ("gesture", pa.dictionary(pa.int32(), pa.string())),
             ("repetition", pa.int32()),
-        ]
+        ],
+        metadata={"simulated": "true"} if session.simulated else None,
     )
     out = _Drained()
     writer: pa.parquet.ParquetWriter | None = None

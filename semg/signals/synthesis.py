@@ -29,12 +29,43 @@ ACTIVATIONS: dict[str, tuple[float, ...]] = {
     "extension": (0.15, 0.10, 0.12, 0.20, 0.50, 0.45, 0.65, 0.45),
     "pinch": (0.25, 0.45, 0.50, 0.30, 0.15, 0.20, 0.15, 0.12),
 }
+SAME_AS = {"wrist_flexion": "flexion", "wrist_extension": "extension", "power_grip": "fist"}
+_LEVELS = (0.70, 0.55, 0.42, 0.28, 0.18, 0.12, 0.09, 0.08)
+"""Activations of a gesture that has no typical ones, in an order of its own."""
 RAMP_S = 0.08
 """Time constant of the rise and fall of an activation."""
 REACTION_S = (0.2, 0.4)
 """A hand follows its prompt after this long, and so runs behind its label."""
 _INTERNAL_RATE_HZ = 500.0
 _BLOCK = 4096
+
+
+HUM_MOST = 1.2
+"""Amplitude of the strongest hum, where a firm contraction has an RMS of about 1."""
+HUM_OFF_HZ = 0.12
+"""Power lines wander by some tenths of a hertz."""
+LOOSE_HUM, LOOSE_NOISE = 1.1, 0.3
+"""Amplitude of the hum and RMS of the noise that an electrode without contact picks up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What is wrong with a band.
+
+    Attributes
+    ----------
+    rotation
+        Around the arm, in distances between two electrodes.
+    loose_channel
+        Index of an electrode without contact; ``loose_flat``: its wire is off, so that it shows a constant.
+    hum
+        Of the power line, 0 to 1.
+    """
+
+    rotation: float = 0.0
+    loose_channel: int | None = None
+    loose_flat: bool = False
+    hum: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +119,7 @@ class SyntheticArm:
     mains_hz
         Frequency of the hum, 0 for none.
     gestures
-        Names; those without an entry in ``ACTIVATIONS`` get a pattern of their own from their name.
+        Names; see ``pattern``.
     """
 
     def __init__(
@@ -116,13 +147,19 @@ class SyntheticArm:
         self.muscle_angle = np.arange(N_MUSCLES) * spread + rng.normal(0, 0.15 * spread, N_MUSCLES)
         self.muscle_width = rng.uniform(0.45, 0.75, N_MUSCLES)
         self.muscle_gain = np.exp(rng.normal(0, 0.2, N_MUSCLES))
-        self.patterns = {name: self._pattern(name) for name in self.gestures}
+        self.patterns = {name: self.pattern(name) for name in self.gestures}
 
-    def _pattern(self, gesture: str) -> NDArray[np.float64]:
-        """Return the activations of a gesture, ``(N_MUSCLES,)``: typical ones with personal variation."""
+    def pattern(self, gesture: str) -> NDArray[np.float64]:
+        """Return the activations of a gesture, ``(N_MUSCLES,)``: typical ones with personal variation.
+
+        A name without an entry in ``ACTIVATIONS`` gets a pattern of its own: the same muscles for everybody, as far
+        from those of another name as two random orders of strong and weak ones are.
+        """
+        name = "_".join(gesture.casefold().replace("-", " ").replace("_", " ").split())
+        known = ACTIVATIONS.get(SAME_AS.get(name, name))
+        own = np.random.default_rng(zlib.crc32(name.encode())).permutation(_LEVELS)
+        usual = np.array(known) if known else own
         rng = np.random.default_rng([self.seed, 2, zlib.crc32(gesture.encode())])
-        known = ACTIVATIONS.get(gesture)
-        usual = np.array(known) if known else rng.uniform(0.08, 0.7, N_MUSCLES)
         return np.asarray(usual * np.exp(rng.normal(0, 0.15, N_MUSCLES)))
 
     def session(self, index: int = 1, plan: CapturePlan | None = None) -> SyntheticSession:
@@ -136,7 +173,7 @@ class SyntheticArm:
             The prompts; by default ``make_plan`` of this arm's gestures.
         """
         plan = plan or make_plan(self.gestures)
-        wearing = _Wearing(self, index, fatigue_s=max(60.0, plan.duration_s))
+        wearing = Wearing(self, index, fatigue_s=max(60.0, plan.duration_s))
         chunks = [wearing.perform(step) for step in _steps_with_pauses(plan)]
         return SyntheticSession(
             np.concatenate([part.samples for part in chunks]),
@@ -161,7 +198,7 @@ class SyntheticArm:
         """
         plan = plan or make_plan(self.gestures, repetitions=1)
         numbers = max((step.number for step in plan.steps), default=0)
-        wearing = _Wearing(self, index, fatigue_s=600.0, start_ms=start_ms)
+        wearing = Wearing(self, index, fatigue_s=600.0, start_ms=start_ms)
         lap = 0
         while True:
             for step in _steps_with_pauses(plan):
@@ -188,7 +225,7 @@ def _steps_with_pauses(plan: CapturePlan) -> list[PlanStep]:
     return steps
 
 
-class _Wearing:
+class Wearing:
     """One placement of the band, with the state of every filter, so that prompts join without a step."""
 
     def __init__(self, arm: SyntheticArm, index: int, fatigue_s: float, start_ms: int = 0) -> None:
@@ -199,10 +236,9 @@ class _Wearing:
         self.times = max(1, int(np.ceil(_INTERNAL_RATE_HZ / arm.rate_hz))) if arm.sensor == "envelope" else 1
         self.inner_hz = arm.rate_hz * self.times
         turned = self.rng.normal(0, np.deg2rad(7.0))
-        angle = 2 * np.pi * np.arange(arm.channels) / max(arm.channels, 3) + turned
-        angle_difference = np.angle(np.exp(1j * (angle[:, None] - arm.muscle_angle[None, :])))
-        reach = np.exp(-0.5 * (angle_difference / arm.muscle_width) ** 2) + 0.06
-        self.mixing = reach * arm.muscle_gain * np.exp(self.rng.normal(0, 0.12, (arm.channels, 1)))
+        self.angle = 2 * np.pi * np.arange(arm.channels) / max(arm.channels, 3) + turned
+        self.electrode_gain = np.exp(self.rng.normal(0, 0.12, (arm.channels, 1)))
+        self.rotation, self.mixing = 0.0, self._mix(0.0)
         top_hz = min(150.0, 0.45 * self.inner_hz)
         self.band = signal.butter(2, [min(20.0, 0.4 * top_hz), top_hz], "bandpass", fs=self.inner_hz, output="sos")
         self.band_state = np.zeros((len(self.band), 2, N_MUSCLES))
@@ -225,14 +261,14 @@ class _Wearing:
         name = step.gesture or ""
         pattern = arm.patterns.get(step.gesture or REST)
         if pattern is None:
-            pattern = arm._pattern(step.gesture or REST)
+            pattern = arm.pattern(step.gesture or REST)
         force = np.exp(self.rng.normal(0, 0.4))
         wanted = pattern * force * np.exp(self.rng.normal(0, 0.2, N_MUSCLES))
         reaction = round(self.rng.uniform(*REACTION_S) * self.inner_hz)
         chunks, made = [], 0
         while made < n:
             count = min(n - made, _BLOCK)
-            chunks.append(self._make(count, wanted, reaction - made * self.times))
+            chunks.append(self.make(count, self.target, wanted, reaction - made * self.times))
             made += count
         self.target = wanted
         samples = np.concatenate(chunks) if chunks else np.empty((0, arm.channels), np.float32)
@@ -240,10 +276,21 @@ class _Wearing:
         device_ms = self.start_ms + np.rint(np.arange(first, self.done) * 1000.0 / arm.rate_hz).astype(np.int64)
         return SyntheticSession(samples, device_ms, np.full(n, name), np.full(n, step.number, np.int64))
 
-    def _make(self, count: int, wanted: NDArray[np.float64], reaction: int) -> NDArray[np.float32]:
-        """Return ``count`` samples while the activation goes to ``wanted`` after ``reaction`` inner samples."""
+    def make(
+        self,
+        count: int,
+        before: NDArray[np.float64],
+        wanted: NDArray[np.float64],
+        reaction: int,
+        faults: Faults | None = None,
+    ) -> NDArray[np.float32]:
+        """Return the next ``count`` samples, ``(count, C)``.
+
+        The activation goes to ``before``, and after ``reaction`` inner samples (``times`` for each sample) to
+        ``wanted``; both ``(N_MUSCLES,)``.
+        """
         n = count * self.times
-        target = np.where((np.arange(n) >= reaction)[:, None], wanted, self.target)
+        target = np.where((np.arange(n) >= reaction)[:, None], wanted, before)
         activation, _ = signal.lfilter(
             [1 - self.ramp], [1, -self.ramp], target, axis=0, zi=(self.ramp * self.activation)[None]
         )
@@ -254,15 +301,44 @@ class _Wearing:
         )
         tired = np.minimum(1.0, seconds / self.fatigue_s)[:, None]
         wander = self._walk("wander", n, 0.15, 0.5)
+        if faults is not None and faults.rotation != self.rotation:
+            self.rotation, self.mixing = faults.rotation, self._mix(faults.rotation)
         emg = (raw * activation * (1 + 0.2 * tired) * np.exp(wander)) @ self.mixing.T
         emg += self.rng.normal(0, 0.012, emg.shape)
         self.done += count
+        if faults is not None:
+            self._spoil(emg, seconds, faults)
         if self.arm.sensor == "envelope":
-            return self._to_adc(self._envelope(emg), offset=0.03, scale=0.5)
+            return self._flattened(self._to_adc(self._envelope(emg), offset=0.03, scale=0.5), faults)
         emg += self._walk("drift", n, 0.03, 4.0)
         if self.arm.mains_hz > 0:
             emg += self.hum_gain * np.sin(2 * np.pi * self.arm.mains_hz * seconds[:, None] + self.hum_phase)
-        return self._to_adc(emg, offset=0.5, scale=0.12)
+        return self._flattened(self._to_adc(emg, offset=0.5, scale=0.12), faults)
+
+    def _mix(self, rotation: float) -> NDArray[np.float64]:
+        """Return how far each muscle reaches each electrode, ``(C, N_MUSCLES)``, with the band rotated."""
+        arm = self.arm
+        angle = self.angle + rotation * 2 * np.pi / max(arm.channels, 3)
+        angle_difference = np.angle(np.exp(1j * (angle[:, None] - arm.muscle_angle[None, :])))
+        reach = np.exp(-0.5 * (angle_difference / arm.muscle_width) ** 2) + 0.06
+        return np.asarray(reach * arm.muscle_gain * self.electrode_gain)
+
+    def _spoil(self, emg: NDArray[np.float64], seconds: NDArray[np.float64], faults: Faults) -> None:
+        """Add the hum to all electrodes, in place, and let the loose one pick up hum and noise only."""
+        mains_hz = self.arm.mains_hz or 50.0
+        wave = np.sin(2 * np.pi * (mains_hz + HUM_OFF_HZ) * seconds)
+        if faults.hum > 0:
+            emg += HUM_MOST * faults.hum * (self.hum_gain / self.hum_gain.mean()) * wave[:, None]
+        loose = faults.loose_channel
+        if loose is not None and loose < emg.shape[1]:
+            emg[:, loose] = LOOSE_HUM * wave + LOOSE_NOISE * self.rng.standard_normal(len(emg))
+
+    def _flattened(self, counts: NDArray[np.float32], faults: Faults | None) -> NDArray[np.float32]:
+        """Return the samples with the loose electrode constant, where its wire is off."""
+        if faults is not None and faults.loose_flat and faults.loose_channel is not None:
+            middle = np.rint((self.arm.adc_min + self.arm.adc_max) / 2)
+            counts[:, faults.loose_channel : faults.loose_channel + 1] = middle
+        return counts
 
     def _walk(self, name: str, n: int, spread: float, time_s: float) -> NDArray[np.float64]:
         """Return the next values of a slow random process of given spread and correlation time, ``(n, …)``."""

@@ -10,9 +10,8 @@ from semg.errors import NotFoundError
 from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
 
-_SELECT = (
-    "SELECT board_id, name, user_id, key_encrypted, last_boot_id, last_device_us, created_at, key_made_at FROM boards"
-)
+_COLUMNS = "board_id, name, user_id, key_encrypted, last_boot_id, last_device_us, created_at, key_made_at, simulated"
+_SELECT = f"SELECT {_COLUMNS} FROM boards"  # noqa: S608
 _MAX_NAME = 100
 
 
@@ -136,4 +135,5 @@ def _board(row: Any) -> Board:
         last=HighWaterMark(row.last_boot_id, row.last_device_us),
         created_at=row.created_at,
         key_made_at=row.key_made_at,
+        simulated=row.simulated,
     )

@@ -49,7 +49,10 @@ def _name_taken(name: str) -> ConflictError:
     return ConflictError(f"choose another name: a session called “{name}” already exists")
 
 
-_COLUMNS = "session_id, user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor, mains_hz, plan"
+_COLUMNS = (
+    "session_id, user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor, mains_hz, plan, "
+    "simulated"
+)
 _SELECT = f"SELECT {_COLUMNS} FROM sessions"  # noqa: S608
 
 
@@ -79,6 +82,15 @@ class SessionSummary:
         """Duration available for training, s."""
         return sum(count.seconds for count in self.gestures)
 
+    def trains_with(self, newest: Session) -> bool:
+        """Return whether there is something to train on, recorded with the device of the newest session."""
+        session = self.session
+        return (
+            session.status != "recording"
+            and self.repetitions > 0
+            and (session.channels, session.rate_hz, session.sensor) == (newest.channels, newest.rate_hz, newest.sensor)
+        )
+
 
 def insert_session(
     tx: Transaction,
@@ -93,6 +105,8 @@ def insert_session(
     device: Device,
 ) -> int:
     """Create a session with the device's current properties, and return its number.
+
+    A capture of a profile that a simulated arm sends for is marked as simulated.
 
     Parameters
     ----------
@@ -121,8 +135,9 @@ def insert_session(
             tx,
             """
             INSERT INTO sessions (user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor,
-                                  mains_hz, plan)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING session_id
+                                  mains_hz, plan, simulated)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+                    %s AND EXISTS (SELECT FROM simulated_arms WHERE user_id = %s)) RETURNING session_id
             """,
             (
                 user_id,
@@ -136,6 +151,8 @@ def insert_session(
                 device.sensor,
                 device.mains_hz,
                 None if plan is None else checks.as_json(asdict(plan)),
+                origin == "capture",
+                user_id,
             ),
         )
     assert made is not None
@@ -322,6 +339,7 @@ def _session(row: Any) -> Session:
         sensor=row.sensor,
         mains_hz=row.mains_hz,
         plan=None if row.plan is None else _plan(row.plan),
+        simulated=row.simulated,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import streamlit as st
 
 from semg.consent_types import NewConsent
-from semg.domain import Device, Profile
+from semg.domain import Profile
 from semg.languages import LANGUAGES
 from semg.privacy import pseudonyms
 from semg.privacy.consent import read_text
@@ -33,6 +33,7 @@ from ui import (
 )
 from ui.my_account import my_account
 from ui.page import MY_ACCOUNT, flash, page
+from ui.path_judgement import CONNECT
 from ui.profile_form import PRESETS, device_fields, person_fields
 from ui.runtime import App
 from ui.tables import show_table
@@ -159,12 +160,6 @@ def delete(app: App, profile: Profile) -> None:
                 st.rerun()
 
 
-def simulator_command(user_id: int, device: Device) -> str:
-    """Return the command that sends what a device sends, without one."""
-    fitting = f" --channels {device.n_channels} --rate-hz {device.rate_hz:g} --sensor {device.sensor}"
-    return f"cd testing && python udpsim.py --user-id {user_id}{fitting}"
-
-
 def _same_language() -> None:
     """Offer the language that a person reads the consent in as that of the prompts."""
     st.session_state["new-language"] = st.session_state[_CONSENT_LANGUAGE]
@@ -185,7 +180,7 @@ def create(app: App) -> None:
     language = st.selectbox(
         "Language of the consent",
         codes,
-        format_func=LANGUAGES.__getitem__,
+        format_func=lambda code: shown(LANGUAGES[code]),
         key=_CONSENT_LANGUAGE,
         on_change=_same_language,
     )
@@ -223,6 +218,9 @@ def create(app: App) -> None:
                     record(tx, audit_view.actor(app), "profile.created", user_id, scopes=len(scopes))
                 chosen.choose(user_id)
                 st.session_state["created"] = (user_id, name.strip())
+                # Without consent nothing is recorded: that comes first, and it is entered here.
+                if scopes:
+                    st.switch_page(CONNECT)
                 st.rerun()
 
 
@@ -235,8 +233,7 @@ with page("Profiles", "A profile is a person together with the sensor that perso
         with st.container(border=True):
             st.markdown(
                 md(
-                    ":material/check_circle: **{name}** was created. Its device sends the userid **{number}**. "
-                    "Next, choose which gestures to recognise.",
+                    ":material/check_circle: **{name}** was created. Its device sends the userid **{number}**.",
                     name=made[1],
                     number=made[0],
                 )
@@ -244,10 +241,6 @@ with page("Profiles", "A profile is a person together with the sensor that perso
             for one in known:
                 if one.user_id == made[0]:
                     consent.warn(one)
-                    if one.device.allow_v1:
-                        st.caption("No device to hand? This command sends simulated signals for this profile:")
-                        st.code(shown(simulator_command(one.user_id, one.device)), language="bash")
-            st.page_link("pages/2_Gesture_Management.py", label="Add gestures", icon=":material/arrow_forward:")
     if not known:
         hint = "Create the first one here." if app.may_work else "None has been shared with you."
         st.info(md("No profile yet. {hint}", hint=hint))

@@ -14,7 +14,7 @@ from semg.store import consents, gestures, profiles, sessions, videos
 from semg.store.audit import record
 from semg.video.recording import RecorderState
 from semg.words import counted
-from ui import acts, audit_view, errors, shortcuts, stream
+from ui import acts, audit_view, errors, shortcuts, simulated_arm, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
 from ui.capture_quality import show_quality
@@ -42,6 +42,8 @@ def quality(app: App, user_id: int) -> None:
     show_quality(state)
     if state.health is not None and state.health.fix is not None:
         show_fix(app, profile, state.health.fix, "fix-capture")
+    if state.health is None:
+        simulated_arm.offer(app, profile)
 
 
 def start(app: App, profile: Profile, name: str, plan: CapturePlan, camera: RecorderState) -> None:
@@ -110,8 +112,9 @@ def show_captured(app: App, profile: Profile, session_id: int) -> None:
     with st.container(border=True):
         st.markdown(
             md(
-                ":material/check_circle: **{name}** of {whose} {ended}: {performed} recorded.{redone}",
+                ":material/check_circle: **{name}** of {whose}{simulated} {ended}: {performed} recorded.{redone}",
                 name=session.name,
+                simulated=" (simulated)" if session.simulated else "",
                 whose=profile.name,
                 ended="ended early" if early else "ended",
                 performed=counted(performed, "repetition"),
@@ -166,4 +169,5 @@ with page(
         names = [one.name for one in bank]
         live_view(app, profile, names, has_model=False, compact=True, height_px=210)
     with right:
+        simulated_arm.badge(app, profile)
         quality(app, profile.user_id)

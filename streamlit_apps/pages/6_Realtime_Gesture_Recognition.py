@@ -6,6 +6,7 @@ import streamlit as st
 
 from semg.signals.training.training_report import TrainingReport
 from semg.store import gestures, models
+from ui import simulated_arm
 from ui.decision_fields import decision_fields
 from ui.live_view import live_view
 from ui.page import page
@@ -32,6 +33,7 @@ with page("Live") as app:
             right.page_link("pages/4_Kickoff_Training.py", label="Train a model", icon=":material/arrow_forward:")
     elif report.level == "do not use":
         show_verdict(report)
+    simulated_arm.badge(app, profile)
     stream_state(app, profile.user_id)
     phrases = {one.name: one.phrase for one in bank if one.phrase}
     live_view(
@@ -42,5 +44,6 @@ with page("Live") as app:
         phrases=phrases,
         height_px=250 if phrases else 340,
     )
+    simulated_arm.steering(app, profile, bank)
     if report is not None and app.may_work:
         decision_fields(app, profile, report)

@@ -18,6 +18,7 @@ from ui.pick import pick_profile
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Shown, Wishes, review_view
 from ui.runtime import App
+from ui.simulated_arm import SIMULATED
 from ui.text import cells, chart, line, md
 
 MODES = ["A session", "Any time", "Import a recording"]
@@ -179,6 +180,8 @@ def _label(session: Session) -> str:
     extra = {"recording": " · recording now", "aborted": " · ended early"}.get(session.status, "")
     if session.origin == "import":
         extra += " · imported"
+    if session.simulated:
+        extra += f" · {SIMULATED}"
     return line("{name} · {at}{extra}", name=session.name, at=times.shown(session.started_at), extra=extra)
 
 

@@ -13,7 +13,7 @@ from ui import audit_view, confirm, errors, times
 from ui.my_account import REVOKE_HELP
 from ui.page import flash
 from ui.runtime import App
-from ui.text import Markdown, cells, md, shown
+from ui.text import cells, md, shown
 
 _SHOW_ONCE = "account-password"
 _ROLES = {
@@ -44,8 +44,8 @@ def manage(app: App) -> None:
     )
     if not confirm.offer(app, "change accounts"):
         return
-    meanings = "  \n".join(md("**{role}** {meaning}.", role=role, meaning=said) for role, said in _ROLES.items())
-    st.caption(Markdown(meanings))
+    for role, said in _ROLES.items():
+        st.caption(md("**{role}** {said}.", role=role, said=said))
     by_id = {one.account_id: one for one in known}
     left, right = st.columns(2, gap="large")
     with left:

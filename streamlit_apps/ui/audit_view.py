@@ -52,6 +52,7 @@ WORDS: dict[Action, str] = {
     "board.key_made": "created a board key",
     "board.key_revoked": "revoked a board key",
     "board.erased": "removed a board",
+    "arm.steered": "steered the simulated arm",
     "sender.assigned": "assigned a text sender",
     "sender.released": "unassigned a text sender",
     "account.created": "created an account",

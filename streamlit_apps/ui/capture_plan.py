@@ -6,16 +6,29 @@ from typing import Any
 
 import streamlit as st
 
-from semg.capture import calibration_plan, make_plan
+from semg.capture import calibration_plan, make_plan, quick_plan
 from semg.domain import REST, CapturePlan, Gesture
-from ui import errors, times
+from ui import errors, runtime, times
 from ui.text import md, shown
 
-TRAINING, CALIBRATION = "Training", "Calibration"
+TRAINING, QUICK, CALIBRATION = "Training", "Quick", "Calibration"
+_KEPT, _KIND = "plan", "plan-kind"
 _ABOUT = {
     TRAINING: "Every gesture several times, to train a classifier.",
+    QUICK: "Two minutes for up to five gestures: enough for a first model, and to see how it works.",
     CALIBRATION: "Ten seconds of rest and each gesture once: about a minute, after the band has been put on again.",
 }
+
+
+def prefer_quick() -> None:
+    """Let the next plan that is shown be the quick one."""
+    st.session_state.setdefault(_KEPT, {})["kind"] = QUICK
+    st.session_state[_KIND] = QUICK
+
+
+def is_quick() -> bool:
+    """Return whether the plan that is shown is the quick one."""
+    return st.session_state.get(_KEPT, {}).get("kind") == QUICK
 
 
 def plan_fields(bank: list[Gesture], n_sessions: int, user_id: int) -> tuple[str, CapturePlan | None]:
@@ -29,12 +42,12 @@ def plan_fields(bank: list[Gesture], n_sessions: int, user_id: int) -> tuple[str
         The profile; a name that was typed for one is not another's.
     """
     # A running capture takes the fields off the page; the next plan begins with what the last one was.
-    kept: dict[str, Any] = st.session_state.setdefault("plan", {"kind": TRAINING})
-    kinds = [TRAINING, CALIBRATION]
+    kept: dict[str, Any] = st.session_state.setdefault(_KEPT, {"kind": TRAINING})
+    kinds = [TRAINING, QUICK, CALIBRATION]
     kind_column, name_column = st.columns([1.25, 1], vertical_alignment="bottom")
-    kind = kind_column.segmented_control("Plan", kinds, default=kept["kind"], required=True, key="plan-kind")
+    kind = kind_column.segmented_control("Plan", kinds, default=kept["kind"], required=True, key=_KIND)
     kept["kind"] = kind
-    prefix = "Session" if kind == TRAINING else "Calibration"
+    prefix = "Calibration" if kind == CALIBRATION else "Session"
     name = name_column.text_input(
         "Session name", f"{prefix} {n_sessions + 1}", max_chars=200, key=f"name-{kind}-{n_sessions}-{user_id}"
     )
@@ -47,7 +60,10 @@ def plan_fields(bank: list[Gesture], n_sessions: int, user_id: int) -> tuple[str
     kept["left_out"] = [name for name in names if name not in chosen]
     plan = None
     with errors.attempt():
-        plan = _training(kept, chosen) if kind == TRAINING else _calibration(kept, chosen)
+        if kind == QUICK:
+            plan = quick_plan(chosen, runtime.app().settings.quick_plan_s)
+        else:
+            plan = _training(kept, chosen) if kind == TRAINING else _calibration(kept, chosen)
         total = sum(1 for step in plan.steps if step.gesture not in (None, REST))
         st.caption(md("{n} repetitions, {length} in total.", n=total, length=times.length(plan.duration_s)))
     return name, plan

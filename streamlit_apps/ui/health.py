@@ -17,6 +17,7 @@ EXPECTED = {
     "api": "Prediction",
     "nat_inference": "Live recognition",
     "job_runner": "Training, captures",
+    "simulator": "Simulated arms",
 }
 _COUNTERS = (("udpserver", "accepted"), ("udpserver", "missing"), ("nat_inference", "decisions"))
 

@@ -43,6 +43,10 @@ def show_models(app: App, profile: Profile, versions: Sequence[Model]) -> None:
         key=f"version-{profile.user_id}-{numbers[0]}-{active}-{pending}",
     )
     chosen = by_version[version]
+    if chosen.model.metadata.get("training", {}).get("simulated"):
+        st.caption(
+            ":material/smart_toy: Trained on sessions of a simulated arm: its figures say nothing about a person."
+        )
     _activate(app, profile, chosen, active)
     report.show_report(chosen.report, f"{profile.user_id}-{version}")
     if len(versions) > 1:

@@ -10,14 +10,18 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ui import assistive, errors, login, runtime, shortcuts, style, webcam
+from ui import assistive, errors, flashes, login, path, runtime, shortcuts, style, tour, webcam
+from ui.flashes import flash
 from ui.running import show_running_captures
 from ui.runtime import App
 from ui.text import Markdown, md, plain
 
+__all__ = ["MY_ACCOUNT", "PAGES", "PATHS", "empty", "flash", "page", "split"]
+
 PAGES = (
     ("Main.py", "Overview", ":material/monitor_heart:"),
     ("pages/1_User_Management.py", "Profiles", ":material/group:"),
+    ("pages/8_Connect_Device.py", "Connect", ":material/cable:"),
     ("pages/2_Gesture_Management.py", "Gestures", ":material/front_hand:"),
     ("pages/3_Training_Data_Capture.py", "Capture", ":material/radio_button_checked:"),
     ("pages/4_Kickoff_Training.py", "Train", ":material/model_training:"),
@@ -27,7 +31,6 @@ PAGES = (
 )
 PATHS = frozenset("/" if file == "Main.py" else "/" + Path(file).stem.partition("_")[2] for file, _, _ in PAGES)
 """Where browsers find them."""
-_FLASH = "flash"
 MY_ACCOUNT = "account"
 """What the address of the page Profiles asks for, so that it opens there."""
 
@@ -60,16 +63,16 @@ def page(title: str, caption: str = "", *, captures: bool = False) -> Iterator[A
         heading.title(plain(title), anchor=False)
         if caption:
             heading.caption(plain(caption))
+        tour.show_tour(app, first=title == PAGES[0][1])
+        path.show_path(app, _file_of(title))
         show_running_captures(app, but_chosen=captures)
-        message = st.session_state.pop(_FLASH, None)
-        if message:
-            st.toast(plain(message), icon=":material/check:")
+        flashes.show()
         yield replace(app, corner=corner)
 
 
-def flash(message: str) -> None:
-    """Show a short note at the next run of a page, as Markdown when it is that already."""
-    st.session_state[_FLASH] = message
+def _file_of(title: str) -> str:
+    """Return the file of the page with a title."""
+    return next((file for file, label, _ in PAGES if label == title), "")
 
 
 def empty(text: Markdown, page_file: str | None = None, label: str = "") -> None:
@@ -117,6 +120,8 @@ def _sidebar(app: App) -> None:
             icon=":material/account_circle:",
             query_params={"tab": MY_ACCOUNT},
         )
+        if st.button("Show the tour", icon=":material/tour:", width="stretch"):
+            tour.call_again()
         if st.button("Keyboard shortcuts", icon=":material/keyboard:", key="keyboard-shortcuts", width="stretch"):
             shortcuts.show_list(app)
         if st.button("Log out", icon=":material/logout:", width="stretch"):

@@ -10,7 +10,7 @@ from semg.store.audit import record
 from ui import audit_view, errors, shortcuts
 from ui.page import flash
 from ui.runtime import App
-from ui.text import md
+from ui.text import md, plain
 
 KEY_HELP = "One key, with Ctrl, Alt or Shift before it if you like: S, Space, Shift+E, Alt+P. Empty: no key."
 
@@ -35,7 +35,7 @@ def edit(app: App, account: Account) -> None:
                 for one, column in zip(actions[first : first + 3], st.columns(3), strict=False):
                     now = shortcuts.spoken(keys.keys.get(one.name, one.key))
                     typed[one.name] = column.text_input(
-                        one.label, now, max_chars=30, key=f"key-{one.name}", autocomplete="off"
+                        plain(one.label), now, max_chars=30, key=f"key-{one.name}", autocomplete="off"
                     )
         left, right, _ = st.columns(3)
         saved = left.form_submit_button("Save the keys", width="stretch")

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from semg.domain import Board, Profile
 from semg.ingest.stream_health import StreamHealth, refusal
 from semg.store import boards, profiles, senders
 from semg.store.audit import record
 from semg.store.pool import Transaction
+from semg.words import counted
 from ui import audit_view, errors, times
 from ui.boards import let_send
 from ui.page import flash
@@ -86,8 +88,8 @@ def show_sources(
     if not sources:
         st.info(
             md(
-                "No device is connected. Devices send to UDP port {port} of this machine; without one, try "
-                "`cd testing && python udpsim.py`.",
+                "No device is connected. Devices send to UDP port {port} of this machine. The page Connect has the "
+                "finished sketch for a board, and ways to try it without one.",
                 port=app.settings.udp_port,
             )
         )
@@ -96,7 +98,7 @@ def show_sources(
         show_table("Connected devices", rows)
         if any(row["Clock"] for row in rows):
             st.caption(md("Clock: {help}", help=CLOCK_HELP))
-    _show_unreadable(sources, known)
+    show_unreadable(sources, known)
     for user_id in dict.fromkeys(owner.user_id for owner in map(known.owner, sources) if owner is not None):
         judged = health.get(user_id)
         if judged is not None and judged.level in ("fair", "bad"):
@@ -104,12 +106,12 @@ def show_sources(
             if judged.fix is not None:
                 show_fix(app, known.people[user_id], judged.fix, "fix-overview")
     if app.may_work:
-        for source in _assignable(sources, known):
-            _assign(app, source, known)
+        for source in assignable(sources, known):
+            assign(app, source, known)
         _assigned(app, known)
 
 
-def _show_unreadable(sources: Sequence[Mapping[str, Any]], known: Known) -> None:
+def show_unreadable(sources: Sequence[Mapping[str, Any]], known: Known) -> None:
     """Show what arrived from senders whose text cannot be read, and a line that would be right."""
     for source in [source for source in sources if source.get("said")][:ASSIGNABLE]:
         people = sorted(known.people.values(), key=lambda one: (one.user_id != source.get("user_id"), one.name))
@@ -167,7 +169,7 @@ def _clock(source: Mapping[str, Any]) -> str:
     return f"± {error_ms:.1f} ms, {round(drift_ppm):+d} ppm"
 
 
-def _assignable(sources: Sequence[Mapping[str, Any]], known: Known) -> list[Mapping[str, Any]]:
+def assignable(sources: Sequence[Mapping[str, Any]], known: Known) -> list[Mapping[str, Any]]:
     """Return the senders that belong to nobody and can be assigned, each number once."""
     if not known.people:
         return []
@@ -180,7 +182,8 @@ def _assignable(sources: Sequence[Mapping[str, Any]], known: Known) -> list[Mapp
     return list(found.values())[:ASSIGNABLE]
 
 
-def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
+def assign(app: App, source: Mapping[str, Any], known: Known, only: Profile | None = None) -> None:
+    """Offer to let a sender of nobody's send for a profile, which is chosen here unless it is the only one meant."""
     board_id, number = source.get("board_id"), source.get("user_id")
     key = f"b{board_id}" if board_id is not None else f"n{number}"
     width = source.get("channels", 0)
@@ -191,18 +194,10 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
                 ":material/sensors: **{name}** at {address} is not assigned to a profile; it sends {channels}.",
                 name=known.says(source),
                 address=source.get("address", ""),
-                channels=f"{width} channel{'s' if width != 1 else ''}",
+                channels=counted(width, "channel"),
             )
         )
-        # Those whose device fits come first.
-        people = sorted(known.people.values(), key=lambda one: (one.device.n_channels != width, one.name))
-        user_id = whom.selectbox(
-            "Assign to profile",
-            [one.user_id for one in people],
-            format_func=lambda one: _named(known.people[one], width),
-            key=f"assign-to-{key}",
-            label_visibility="collapsed",
-        )
+        user_id = _whom(whom, known, width, key) if only is None else only.user_id
         label = md("Assign to {name}", name=known.people[user_id].name)
         if act.button(label, key=f"assign-{key}-to-{user_id}", type="primary", width="stretch"):
             with errors.attempt():
@@ -214,6 +209,19 @@ def _assign(app: App, source: Mapping[str, Any], known: Known) -> None:
                 said, name = known.says(source), known.people[user_id].name
                 flash(md("{said} now sends for {whom}", said=said[:1].upper() + said[1:], whom=name))
                 st.rerun()
+
+
+def _whom(where: DeltaGenerator, known: Known, width: int, key: str) -> int:
+    """Let a profile be chosen; those whose device fits come first."""
+    people = sorted(known.people.values(), key=lambda one: (one.device.n_channels != width, one.name))
+    chosen: int = where.selectbox(
+        "Assign to profile",
+        [one.user_id for one in people],
+        format_func=lambda one: _named(known.people[one], width),
+        key=f"assign-to-{key}",
+        label_visibility="collapsed",
+    )
+    return chosen
 
 
 def _assign_number(app: App, tx: Transaction, number: int, user_id: int) -> None:

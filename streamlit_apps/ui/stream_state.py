@@ -11,7 +11,7 @@ from semg.domain import Profile
 from semg.ingest.stream_health import Fix, StreamHealth
 from semg.store import profiles
 from semg.store.audit import record
-from ui import acts, audit_view, errors, palette, stream
+from ui import acts, audit_view, errors, palette, simulated_arm, stream
 from ui.fragments import live_fragment
 from ui.page import flash
 from ui.runtime import App
@@ -32,8 +32,12 @@ def show_fix(app: App, profile: Profile, fix: Fix, key: str) -> None:
         with errors.attempt():
             with app.pool.transaction() as tx:
                 app.require(tx, profile.user_id, "work")
-                device = profiles.get_profile(tx, profile.user_id).device
-                profiles.update_device(tx, replace(device, **dict(fix.values)))  # type: ignore[arg-type]
+                stored = profiles.get_profile(tx, profile.user_id)
+                device = replace(stored.device, **dict(fix.values))  # type: ignore[arg-type]
+                if stored.channels_used is not None:  # a channel that is lost leaves the choice before
+                    kept = [name for name in stored.channels_used if name in device.channels] or None
+                    profiles.update_profile(tx, profile.user_id, channels_used=kept)
+                profiles.update_device(tx, device)
                 record(tx, audit_view.actor(app), "profile.changed", profile.user_id)
             flash(md("{name}'s device settings were changed", name=profile.name))
             st.rerun()
@@ -47,6 +51,7 @@ def stream_state(app: App, user_id: int) -> None:
         state = stream.look(tx, profile, clock.utc_now(), with_channels=False)
     if state.health is None:
         st.info(plain(state.problem), icon=":material/sensors_off:")
+        simulated_arm.offer(app, profile)
         return
     show_health(state.health)
     if state.health.fix is not None:

@@ -33,6 +33,18 @@ h3 { font-size: 1.02rem !important; padding: .3rem 0 .1rem 0 !important; }
   .semg-table td::before { content: attr(data-label); display: block; color: #51606c; font-size: .76rem; }
 }
 .semg-chip b { font-weight: 600; }
+/* The path below the head: calm, and no wider than it must be. */
+.st-key-path { padding-bottom: .6rem; border-bottom: 1px solid #e3e9ed; margin-bottom: .4rem; }
+.st-key-path-next [data-testid="stMarkdownContainer"] { margin-bottom: 0; }
+.st-key-path-link a { background: #0b6e8f; border-radius: .4rem; padding: .3rem .8rem; }
+.st-key-path-link a:hover { background: #095a75; }
+.st-key-path-link a p, .st-key-path-link a span { color: #fff !important; }
+dl.semg-arriving { padding: 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .6rem;
+  margin: .4rem 0; }
+.semg-arriving div { border: 1px solid #d5dde3; border-radius: .4rem; padding: .4rem .7rem; }
+.semg-arriving dt { font-size: .8rem; color: #51606c; }
+.semg-arriving dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
+.semg-arriving dd + dd { font-weight: 400; font-size: .8rem; color: #51606c; }
 /* Whose data: the one thing on a page that must not be overlooked. */
 .st-key-profile_choice [role="group"] { border: 2px solid #0b6e8f; border-left-width: 9px;
   background: #eaf4f7; }

@@ -20,6 +20,7 @@ from ui.page import flash
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Wishes, review_view
 from ui.runtime import App
+from ui.simulated_arm import SIMULATED
 from ui.text import Markdown, cells, md, shown
 
 FEW = 3
@@ -42,7 +43,7 @@ def choose_sessions(
             for summary in listed
             if st.checkbox(
                 _label(summary, qualities.get(summary.session.session_id)),
-                _fits(summary, newest),
+                summary.trains_with(newest),
                 key=f"session-{summary.session.session_id}",
             )
         ]
@@ -161,20 +162,12 @@ def _store(app: App, session: Session, wanted: Sequence[repetitions.Change]) -> 
         st.rerun()
 
 
-def _fits(summary: SessionSummary, newest: Session) -> bool:
-    session = summary.session
-    return (
-        session.status != "recording"
-        and summary.repetitions > 0
-        and (session.channels, session.rate_hz, session.sensor) == (newest.channels, newest.rate_hz, newest.sensor)
-    )
-
-
 def _label(summary: SessionSummary, quality: SessionQuality | None) -> Markdown:
     session = summary.session
     performed = sum(one.repetitions for one in summary.gestures if one.gesture != REST)
     left_out = sum(one.excluded for one in summary.gestures)
     said = [
+        *([SIMULATED] if session.simulated else []),
         times.shown(session.started_at),
         times.length(summary.labelled_s),
         counted(performed, "repetition") + (f", {left_out} intervals left out" if left_out else ""),

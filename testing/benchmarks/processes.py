@@ -9,6 +9,7 @@ NAMES = {
     "nat_inference.py": "nat_inference",
     "job_runner.py": "job_runner",
     "udpserver.py": "udpserver",
+    "simulator.py": "simulator",
     "store_process": "store",
     "nats-server": "nats",
     "postgres": "postgres",

@@ -35,7 +35,6 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "testing"), str(PROJECT / "testing" 
 
 from live_path import make_models, make_wearers  # noqa: E402 - after the path is set
 from running_system import environment_of, throwaway_servers  # noqa: E402
-from sending import open_socket  # noqa: E402
 
 from semg.errors import BusError  # noqa: E402
 from semg.platform.servers import (
@@ -50,6 +49,7 @@ from semg.platform.supervision import (
 from semg.process import bus  # noqa: E402
 from semg.settings import Settings  # noqa: E402
 from semg.signals.synthesis import SyntheticArm  # noqa: E402
+from semg.simulation.sender import open_socket  # noqa: E402
 from semg.store import blocks  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402
 from semg.wire.messages import decisions_subject  # noqa: E402

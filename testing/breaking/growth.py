@@ -13,6 +13,7 @@ WORDS = {
     "job_runner.py": "job_runner",
     "semg.ingest.journal.store_process": "store",
     "udpserver.py": "udpserver",
+    "simulator.py": "simulator",
     "nats-server": "nats",
     "postgres": "postgres",
 }

@@ -22,6 +22,7 @@ from semg.store import (
     senders,
     session_quality,
     sessions,
+    simulated_arms,
     summaries,
 )
 from semg.store.pool import Transaction, execute
@@ -88,5 +89,7 @@ def fill(tx: Transaction, name: str) -> Filled:
     models.activate_model(tx, user_id, version)
     decisions.insert_decisions(tx, [decision(user_id, T0), decision(user_id, T0 + timedelta(seconds=1), None)])
     set_shares(tx, user_id, [accounts.insert_account(tx, f"helper of {name}", "", "viewer")])
-    boards.assign_board(tx, boards.insert_board(tx, f"board of {name}"), user_id)
+    board_id = boards.insert_board(tx, f"board of {name}")
+    boards.assign_board(tx, board_id, user_id)
+    simulated_arms.insert_arm(tx, user_id, board_id, None, seed=1)
     return Filled(user_id, captured, imported, job_id, version)

@@ -70,6 +70,7 @@ def table(settings: Settings) -> list[Service]:
         _python("nat_inference", "ml_model", ["nat_inference.py"]),
         _python("job_runner", "ml_model", ["job_runner.py"]),
         _python("udpserver", "udpserver", ["udpserver.py"], takes_udp=True),
+        _python("simulator", "udpserver", ["simulator.py"]),
         _python("streamlit", "streamlit_apps", app, f"{settings.internal_app_url}/_stcore/health"),
         *([gateway] if settings.lan else []),
     ]

@@ -363,7 +363,7 @@ def test_named_server_that_refuses_gives_one_sentence(
 def test_table_names_the_ports_of_the_settings() -> None:
     settings = load_settings(None).model_copy(update={"api_port": 7001, "streamlit_port": 7002})
     table = {service.name: service for service in services.table(settings)}
-    assert list(table) == ["api", "nat_inference", "job_runner", "udpserver", "streamlit"]
+    assert list(table) == ["api", "nat_inference", "job_runner", "udpserver", "simulator", "streamlit"]
     assert table["api"].ready_url == "http://127.0.0.1:7001/readyz"
     assert table["streamlit"].ready_url == "http://127.0.0.1:7002/_stcore/health"
 

@@ -18,13 +18,13 @@ import pytest
 import sending
 import simulate_arduinodata
 import simulated_boards
-import simulation
 import udpsim
-from simulated_boards import BoardEncoder, in_blocks
-from simulation import Chunk, Network, SimulationError
 
 from semg.recordings.csv_format import load_recording
 from semg.settings import PROJECT_DIR, Settings
+from semg.simulation import sample_sources
+from semg.simulation.board_encoder import BoardEncoder, in_blocks
+from semg.simulation.sample_sources import Chunk, Network, SimulationError
 from semg.wire.udp2 import DatagramV2, Key, decode_v2, encode_v2
 from testing.kits.recording_kit import write_recording
 
@@ -50,7 +50,9 @@ class FakeTime:
 def counting(n: int, rate_hz: float, channels: int = 2, start_ms: int = 0) -> Iterator[Chunk]:
     """Samples whose first channel is their number, in chunks of 100."""
     blocks = (np.arange(at, min(at + 100, n)) for at in range(0, n, 100))
-    return simulation.from_arrays((np.repeat(block[:, None], channels, axis=1) for block in blocks), rate_hz, start_ms)
+    return sample_sources.from_arrays(
+        (np.repeat(block[:, None], channels, axis=1) for block in blocks), rate_hz, start_ms
+    )
 
 
 def send_boards(
@@ -130,7 +132,7 @@ def test_gap_of_a_recording_ends_a_datagram(tmp_path: Path) -> None:
     millis = np.concatenate([1000 + 5 * np.arange(33), 3000 + 5 * np.arange(30)])
     samples = np.column_stack([np.arange(63), -np.arange(63)])
     write_recording(path, samples, millis, ["rest"] * 63, np.ones(63, int))
-    source = in_blocks(simulation.from_recording(load_recording(path)), 200.0, 10)
+    source = in_blocks(sample_sources.from_recording(load_recording(path)), 200.0, 10)
     datagrams = [datagram for _, datagram in send_boards({7: source})[0]]
     assert [len(d.samples) for d in datagrams] == [10, 10, 10, 3, 10, 10, 10]
     assert [d.device_us for d in datagrams] == [

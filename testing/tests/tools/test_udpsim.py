@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sending
-import simulation
 import udpsim
 from hypothesis import given
 from hypothesis import strategies as st
-from simulation import Chunk, Network, SimulationError
 
 from semg.recordings.csv_format import load_recording
 from semg.settings import PROJECT_DIR, Settings
+from semg.simulation import sample_sources
+from semg.simulation.sample_sources import Chunk, Network, SimulationError
 from semg.wire.udp import SampleV1, encode_v1
 from testing.kits.recording_kit import write_recording
 from testing.kits.texts import decode_one
@@ -49,7 +49,9 @@ class FakeTime:
 def counting(n: int, rate_hz: float, channels: int = 2, start_ms: int = 0) -> Iterator[Chunk]:
     """Samples whose first channel is their number."""
     blocks = (np.arange(at, min(at + 100, n)) for at in range(0, n, 100))
-    return simulation.from_arrays((np.repeat(block[:, None], channels, axis=1) for block in blocks), rate_hz, start_ms)
+    return sample_sources.from_arrays(
+        (np.repeat(block[:, None], channels, axis=1) for block in blocks), rate_hz, start_ms
+    )
 
 
 def send_all(
@@ -108,7 +110,7 @@ def test_stall_is_caught_up_with_exactly_what_became_due() -> None:
 @pytest.mark.parametrize("rate_hz", [50.0, 128.0, 300.0, 1000.0])
 def test_synthetic_device_time_does_not_drift(rate_hz: float) -> None:
     n = int(rate_hz * 60)
-    offset_s, device_ms = simulation.sample_times(0, n, rate_hz)
+    offset_s, device_ms = sample_sources.sample_times(0, n, rate_hz)
     assert np.all(device_ms == [(number * 1000) // int(rate_hz) for number in range(n)])
     assert offset_s[-1] == pytest.approx((n - 1) / rate_hz)
 
@@ -124,20 +126,20 @@ def test_seconds_limits_the_samples_exactly() -> None:
 
 
 def test_recording_is_sent_with_its_own_millis_and_values(recording: Path) -> None:
-    sent, _ = send_all({21: simulation.from_recording(load_recording(recording))})
+    sent, _ = send_all({21: sample_sources.from_recording(load_recording(recording))})
     assert [sample.device_ms for _, sample in sent] == list(range(1000, 1250, 5))
     assert [sample.values for _, sample in sent] == [(float(i), float(-i), 7.0) for i in range(50)]
 
 
 def test_loop_continues_millis(recording: Path) -> None:
-    source = simulation.from_recording(load_recording(recording), loop=True)
+    source = sample_sources.from_recording(load_recording(recording), loop=True)
     sent, _ = send_all({21: source}, seconds=0.75)
     assert [sample.device_ms for _, sample in sent] == list(range(1000, 1750, 5))
     assert [sample.values[0] for _, sample in sent] == [float(i % 50) for i in range(150)]
 
 
 def test_recording_at_another_rate_is_stretched(recording: Path) -> None:
-    sent, _ = send_all({21: simulation.from_recording(load_recording(recording), rate_hz=100.0, channels=2)})
+    sent, _ = send_all({21: sample_sources.from_recording(load_recording(recording), rate_hz=100.0, channels=2)})
     assert [sample.device_ms for _, sample in sent] == list(range(1000, 1500, 10))
     assert {len(sample.values) for _, sample in sent} == {2}
 
@@ -201,13 +203,13 @@ def test_fast_encoder_gives_the_bytes_of_the_wire_format(start_ms: int, rows: li
         samples = np.rint(samples)
     chunk = Chunk(np.zeros(len(rows)), start_ms + np.arange(len(rows)), samples)
     expected = [encode_v1(21, start_ms + i, row) for i, row in enumerate(samples.tolist())]
-    assert simulation.encode_text(21, chunk) == expected
+    assert sample_sources.encode_text(21, chunk) == expected
 
 
 def test_golden_datagrams_come_out_of_the_simulator() -> None:
     for golden in json.loads((PROJECT_DIR / "testing/tests/golden/v1.json").read_text()):
         chunk = Chunk(np.zeros(1), np.array([golden["device_ms"]]), np.array([golden["values"]], np.float32))
-        assert simulation.encode_text(golden["user_id"], chunk) == [golden["datagram"].encode()]
+        assert sample_sources.encode_text(golden["user_id"], chunk) == [golden["datagram"].encode()]
 
 
 @pytest.mark.parametrize(("users", "expected"), [("1", [21]), ("3", [21, 22, 23]), ("34,21", [34, 21]), ("7,", [7])])

@@ -1,7 +1,4 @@
-"""Devices in software: sources of samples, and a bad network.
-
-``sending.py`` sends them in real time. Nothing here reads settings or opens a socket.
-"""
+"""Devices in software: sources of samples, and a bad network. Nothing here reads settings or opens a socket."""
 
 from __future__ import annotations
 

@@ -1,0 +1,102 @@
+"""Whom simulated arms send for: read from the database, with the plan that runs; and which of them have to end."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from semg.domain import Device, Session
+from semg.errors import SettingsError
+from semg.security.board_keys import decrypt_key
+from semg.security.keys import Secret
+from semg.simulation import arms
+from semg.store import boards, profiles, sessions, simulated_arms
+from semg.store.audit import Actor
+from semg.store.pool import Transaction
+from semg.store.simulated_arms import SimulatedArm
+
+logger = logging.getLogger(__name__)
+
+SERVICE = "simulator"
+ACTOR = Actor(service=SERVICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """All arms at a moment: those that may send, and those that may not any more."""
+
+    sending: tuple[Assignment, ...] = ()
+    refused: tuple[SimulatedArm, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """An arm that sends now: its board's key, the device that it simulates, and the capture that runs, if one does."""
+
+    arm: SimulatedArm
+    key: bytes = field(repr=False)
+    device: Device
+    session: Session | None
+
+
+class AssignmentReader:
+    """Reads the arms with everything that sending needs; keys are decrypted once."""
+
+    def __init__(self, keys: Secret) -> None:
+        self._secret = keys
+        self._keys: dict[int, tuple[bytes, bytes | None]] = {}
+
+    def read(self, tx: Transaction) -> Assignments:
+        """Return the arms by profile.
+
+        One sends while its board has a key and is assigned to its profile, and the person agrees to being recorded.
+        """
+        found = simulated_arms.list_arms(tx)
+        if not found:
+            self._keys.clear()
+            return Assignments()
+        known = {board.board_id: board for board in boards.list_boards(tx)}
+        devices = {device.user_id: device for device in profiles.list_devices(tx)}
+        running = {session.user_id: session for session in sessions.list_recording_sessions(tx)}
+        made, refused = list[Assignment](), list[SimulatedArm]()
+        for arm in found:
+            board, device = known.get(arm.board_id), devices.get(arm.user_id)
+            key = None if board is None else self._key(arm.board_id, board.key_encrypted)
+            if board is None or key is None or device is None or board.user_id != arm.user_id or not device.consented:
+                refused.append(arm)
+            else:
+                made.append(Assignment(arm, key, device, running.get(arm.user_id)))
+        return Assignments(tuple(made), tuple(refused))
+
+    def _key(self, board_id: int, stored: bytes | None) -> bytes | None:
+        if stored is None:
+            return None
+        cached = self._keys.get(board_id)
+        if cached is None or cached[0] != stored:
+            try:
+                cached = stored, decrypt_key(self._secret, board_id, stored)
+            except SettingsError as exc:
+                logger.error("the simulated arm cannot send: %s", exc)
+                cached = stored, None
+            self._keys[board_id] = cached
+        return cached[1]
+
+
+def keep_in_order(tx: Transaction, assigned: Assignments, now: datetime, hours: float) -> None:
+    """Note what is in use and what it records, stop arms that may not send or that nobody uses, remove left boards."""
+    for one in assigned.sending:
+        if one.session is not None:
+            simulated_arms.touch_arm(tx, one.arm.user_id)
+            if not one.session.simulated:
+                simulated_arms.mark_session(tx, one.session.session_id)
+        elif now - one.arm.used_at > timedelta(hours=hours):
+            _stop(tx, one.arm, f"not used for {hours:g} hours")
+    for arm in assigned.refused:
+        _stop(tx, arm, "its board, key or consent was taken away")
+    simulated_arms.delete_left_boards(tx)
+
+
+def _stop(tx: Transaction, arm: SimulatedArm, why: str) -> None:
+    if arms.stop(tx, arm.user_id, ACTOR, arm.board_id):
+        logger.info("simulated arm stopped: %s", why, extra={"user_id": arm.user_id})

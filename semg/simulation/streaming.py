@@ -1,0 +1,159 @@
+"""The service simulator: sends what virtual wearers do, as signed datagrams to the UDP port, while anybody has one.
+
+One thread reads the database, once a second while there is no arm and ten times a second while there is one; another
+sends. Without the database the arms go on as they were steered last.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from semg import clock
+from semg.errors import PlatformError, SemgError, StoreError
+from semg.security.keys import ring_of
+from semg.settings import Settings
+from semg.simulation.assignments import AssignmentReader, Assignments, keep_in_order
+from semg.store.pool import Pool
+
+if TYPE_CHECKING:
+    from semg.simulation.arm_stream import ArmStream
+    from semg.simulation.sender import Sender
+
+logger = logging.getLogger(__name__)
+
+IDLE_S, ACTIVE_S = 1.0, 0.1
+"""Between two looks at the database, without and with an arm: a steered change takes effect within 0.3 s."""
+ORDER_S, ORDER_IDLE_S = 1.0, 30.0
+"""Between two looks at what has to end, with and without an arm."""
+LONGEST_WAIT_S = 0.02
+
+
+class Simulator:
+    """Sends for the simulated arms that the database names.
+
+    Parameters
+    ----------
+    pool
+        Of which one connection is used at a time.
+    """
+
+    def __init__(self, settings: Settings, pool: Pool) -> None:
+        self._settings, self._pool = settings, pool
+        self._reader = AssignmentReader(ring_of(settings))
+        self._assigned = Assignments()
+        self._changed = threading.Event()
+        self._streams: dict[int, ArmStream] = {}
+        self._newest_boot = 0
+        self._failing = {"the database": False, "the network": False}
+        self.sent = self.lost_on_purpose = self.skipped_blocks = 0
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the counters: arms that send, datagrams sent and lost on purpose, blocks skipped after a stall."""
+        return {
+            "arms": len(self._assigned.sending),
+            "sent": self.sent,
+            "lost_on_purpose": self.lost_on_purpose,
+            "skipped_blocks": self.skipped_blocks,
+        }
+
+    def run(self, stop: threading.Event) -> None:
+        """Send until stopped.
+
+        Raises
+        ------
+        PlatformError
+            What reads the database has failed for another reason than that it is away.
+        """
+        reading = threading.Thread(target=self._read_on, args=(stop,), name="arms", daemon=True)
+        reading.start()
+        sender: Sender | None = None
+        try:
+            while not stop.is_set():
+                if not reading.is_alive():
+                    raise PlatformError("simulated arms cannot be read any more: see the error before this one")
+                if not self._assigned.sending:
+                    self._streams.clear()
+                    self._changed.wait(IDLE_S)
+                    self._changed.clear()
+                    continue
+                if sender is None:
+                    sender = self._open()
+                next_s = self._send_due(sender, time.monotonic()) if sender is not None else math.inf
+                stop.wait(min(max(0.0, next_s - time.monotonic()), LONGEST_WAIT_S))
+        finally:
+            if sender is not None:
+                sender.socket.close()
+            reading.join(5.0)
+
+    def _read_on(self, stop: threading.Event) -> None:
+        ordered_s = -math.inf
+        while not stop.is_set():
+            try:
+                with self._pool.transaction() as tx:
+                    self._assigned = self._reader.read(tx)
+                is_active = bool(self._assigned.sending or self._assigned.refused)
+                if time.monotonic() - ordered_s >= (ORDER_S if is_active else ORDER_IDLE_S):
+                    ordered_s = time.monotonic()
+                    with self._pool.transaction() as tx:
+                        keep_in_order(tx, self._assigned, clock.utc_now(), self._settings.simulated_arm_hours)
+                self._note("the database", None)
+            except StoreError as exc:
+                self._note("the database", exc)
+            except Exception:
+                logger.exception("simulated arms cannot be read")
+                break
+            if self._assigned.sending:
+                self._changed.set()
+            stop.wait(ACTIVE_S if self._assigned.sending else IDLE_S)
+        self._changed.set()
+
+    def _open(self) -> Sender | None:
+        # Imported when the first arm starts: a service that nobody uses needs no signal processing in memory.
+        from semg.simulation.sender import open_socket
+
+        host = self._settings.udp_host
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        try:
+            return open_socket(host, self._settings.udp_port)
+        except SemgError as exc:
+            self._note("the network", exc)
+            return None
+
+    def _send_due(self, sender: Sender, now_s: float) -> float:
+        """Send what is due of every arm, and return the monotonic time of the next datagram."""
+        from semg.simulation.arm_stream import ArmStream
+
+        assigned = {one.arm.board_id: one for one in self._assigned.sending}
+        for board_id in self._streams.keys() - assigned.keys():
+            del self._streams[board_id]
+        next_s = math.inf
+        for board_id, one in assigned.items():
+            stream = self._streams.get(board_id)
+            if stream is None or not stream.fits(one):
+                self._newest_boot = max(self._newest_boot + 1, int(time.time()))
+                stream = self._streams[board_id] = ArmStream(one, self._newest_boot, now_s)
+            try:
+                for datagram, is_lost in stream.due(one, now_s, clock.utc_now()):
+                    if is_lost:
+                        self.lost_on_purpose += 1
+                    else:
+                        sender(datagram)
+                        self.sent += 1
+                self._note("the network", None)
+            except SemgError as exc:
+                self._note("the network", exc)
+            self.skipped_blocks += stream.take_skipped()
+            next_s = min(next_s, stream.next_s)
+        return next_s
+
+    def _note(self, what: str, problem: SemgError | None) -> None:
+        """Log when something begins to fail and when it works again, not in between."""
+        if problem is not None and not self._failing[what]:
+            logger.warning("simulated arms wait for %s: %s", what, problem)
+        elif problem is None and self._failing[what]:
+            logger.info("%s answers again", what)
+        self._failing[what] = problem is not None

@@ -1,0 +1,197 @@
+"""The simulated arm on the pages: the button that starts one, and the panel that steers it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from semg.domain import REST, Gesture, Profile
+from semg.security.keys import ring_of
+from semg.simulation import arms
+from semg.store import boards, services, sessions, simulated_arms
+from semg.store.audit import record
+from semg.store.simulated_arms import SimulatedArm, Steering
+from ui import acts, audit_view, errors
+from ui.fragments import live_fragment
+from ui.page import flash, split
+from ui.runtime import App
+from ui.text import line, markup, md, shown
+
+SERVICE = "simulator"
+FOLLOWS, ATTACHED = "", -1
+"""Choices of the panel that stand for None, which Streamlit takes for no choice."""
+SIMULATED = "simulated"
+"""What stands beside whatever was recorded from a simulated arm."""
+
+
+def badge(app: App, profile: Profile) -> None:
+    """Show that what comes now is of a simulated arm, where one sends for the profile."""
+    with app.pool.transaction() as tx:
+        arm = simulated_arms.find_arm(tx, profile.user_id)
+    if arm is not None:
+        st.html(
+            markup(
+                '<div data-simulated="arm" style="display:inline-block;border:1px solid #5f4b8b;border-radius:1rem;'
+                'padding:.05rem .7rem;font-size:.86rem;color:#5f4b8b">Simulated arm</div> '
+                '<span style="font-size:.86rem;color:#51606c">No person’s muscles: what is recorded is marked as '
+                "simulated.</span>"
+            )
+        )
+
+
+def offer(app: App, profile: Profile) -> None:
+    """Show the button that lets a simulated arm send for a profile; while one does already, why nothing comes yet.
+
+    Where a board is assigned to the profile, the button asks first. Nothing is shown to an account that may not work.
+    """
+    with app.pool.transaction() as tx:
+        arm = simulated_arms.find_arm(tx, profile.user_id)
+        names = [one.name for one in boards.list_boards(tx) if one.user_id == profile.user_id]
+        runs = any(one.service == SERVICE for one in services.list_services(tx))
+    if arm is not None:
+        _show_starting(runs)
+    elif app.may_work:
+        _show_button(app, profile, names[0] if names else None)
+
+
+def steering(app: App, profile: Profile, bank: Sequence[Gesture]) -> None:
+    """Show the panel that steers a profile's simulated arm; nothing where there is none."""
+    _panel(app, profile.user_id, profile, [one.name for one in bank])
+
+
+def _show_starting(runs: bool) -> None:
+    if runs:
+        st.caption(":material/smart_toy: The simulated arm is starting; its signals come within seconds.")
+    else:
+        st.warning(
+            "Start the service simulator with ./start_all.sh: a simulated arm is assigned, but nothing sends for it.",
+            icon=":material/smart_toy:",
+        )
+
+
+def _show_button(app: App, profile: Profile, board_name: str | None) -> None:
+    label = md("Use a simulated arm for {name}", name=profile.name)
+    about = "No hardware needed: a virtual wearer sends signals, and performs what the plan prompts."
+    if board_name is None:
+        if st.button(label, key=acts.key("simulate", profile.user_id), icon=":material/smart_toy:", help=about):
+            _start(app, profile)
+        return
+    with st.popover(label, icon=":material/smart_toy:", help=about):
+        st.markdown(
+            md(
+                "The board **{board}** is assigned to {name}. It is set aside while the simulated arm is used, and "
+                "assigned again when that stops.",
+                board=board_name,
+                name=profile.name,
+            )
+        )
+        sure = md("Set {board} aside and use the simulated arm", board=board_name)
+        if st.button(sure, key=acts.key("simulate-instead", profile.user_id), type="primary"):
+            _start(app, profile)
+
+
+@live_fragment(None)
+def _panel(app: App, user_id: int, profile: Profile, names: Sequence[str]) -> None:
+    with app.pool.transaction() as tx:
+        arm = simulated_arms.find_arm(tx, user_id)
+        if arm is not None and app.may_work:
+            simulated_arms.touch_arm(tx, user_id)
+    if arm is None:
+        return
+    with st.container(border=True, key=f"simulated-arm-{user_id}"):
+        title, stop = st.columns([1.5, 1], vertical_alignment="center")
+        title.markdown(md(":material/smart_toy: **Simulated arm** of {name}", name=profile.name))
+        if not app.may_work:
+            st.caption("This account has read-only access: it can watch the arm, not steer it.")
+            return
+        label = "Stop the simulated arm"
+        if stop.button(label, key=acts.key("stop-arm", user_id), icon=":material/stop:", width="stretch"):
+            _stop(app, profile)
+        _fields(app, profile, arm, names)
+
+
+def _fields(app: App, profile: Profile, arm: SimulatedArm, names: Sequence[str]) -> None:
+    user_id, now = arm.user_id, arm.steering
+    with app.pool.transaction() as tx:
+        is_recording = any(one.user_id == user_id for one in sessions.list_recording_sessions(tx))
+
+    def steer(field: str, nothing: object = None) -> dict[str, Any]:
+        """Return a field's key, with what is stored put into it (another window may have changed it), and its act."""
+        stored = getattr(now, field)
+        st.session_state[f"arm-{field}-{user_id}"] = nothing if stored is None else stored
+        return {"key": f"arm-{field}-{user_id}", "on_change": _steer, "args": (app, user_id, field, nothing)}
+
+    choices = [FOLLOWS, *(name for name in names if name != REST)]
+    if now.gesture is not None and now.gesture not in choices:  # of a bank that was changed since
+        choices.append(now.gesture)
+    st.pills(
+        "Gesture",
+        choices,
+        format_func=lambda one: "Follow the prompts, else rest" if one == FOLLOWS else shown(one),
+        required=True,
+        disabled=is_recording,
+        **steer("gesture", FOLLOWS),
+    )
+    if is_recording:
+        st.caption("A capture is running: the arm performs what it prompts, and nothing else.")
+    left, middle, right = split("arm", (1, 1, 1))
+    with left:
+        st.slider("Strength", 0.2, 2.0, step=0.1, format="%.1f ×", **steer("strength"))
+        st.caption("How firmly every gesture is held. Weak ones look like rest; the signals grow and shrink.")
+        st.slider("Rotation of the band", -2.0, 2.0, step=0.25, format="%.2f electrodes", **steer("rotation"))
+        st.caption(
+            "The band has turned since it was recorded: each muscle reaches other channels, gestures get mixed up."
+        )
+    with middle:
+        channels = profile.device.channels
+        st.selectbox(
+            "Loose electrode",
+            [ATTACHED, *range(len(channels))],
+            format_func=lambda one: "none" if one == ATTACHED else line("{name}", name=channels[one]),
+            **steer("loose_channel", ATTACHED),
+        )
+        st.toggle("Its wire is off", **steer("loose_flat"))
+        st.caption("Without skin contact a channel shows hum and noise only; with its wire off, a flat line.")
+        st.slider("Mains hum", 0.0, 1.0, step=0.05, format="percent", **steer("hum"))
+        st.caption("A bad ground: a steady wave of 50 or 60 Hz on all channels. The filter removes most of it.")
+    with right:
+        st.slider("Packet loss", 0.0, 0.5, step=0.01, format="percent", **steer("loss"))
+        st.caption("Bad Wi-Fi: signals have gaps, and decisions come late or not at all.")
+        st.slider("Fatigue", 0.0, 1.0, step=0.1, format="percent", **steer("fatigue"))
+        st.caption("Gestures that are held for minutes become weaker, and recover at rest.")
+        st.slider("Mistaken trials", 0.0, 0.5, step=0.01, format="percent", **steer("mistakes"))
+        st.caption("In a capture, so many prompts are performed wrongly: another gesture, too weakly or too late.")
+
+
+def _steer(app: App, user_id: int, field: str, nothing: object) -> None:
+    """Store what a field of the panel was changed to, ``nothing`` as None; before the page is drawn."""
+    value: Any = st.session_state[f"arm-{field}-{user_id}"]
+    value = None if nothing is not None and value == nothing else value
+    with errors.attempt(), app.pool.transaction() as tx:
+        app.require(tx, user_id, "work")
+        arm = simulated_arms.find_arm(tx, user_id)
+        steering = replace(Steering() if arm is None else arm.steering, **{field: value})
+        simulated_arms.update_steering(tx, user_id, steering)
+        record(tx, audit_view.actor(app), "arm.steered", user_id)
+
+
+def _stop(app: App, profile: Profile) -> None:
+    with errors.attempt():
+        with app.pool.transaction() as tx:
+            app.require(tx, profile.user_id, "work")
+            arms.stop(tx, profile.user_id, audit_view.actor(app))
+        flash(md("The simulated arm of {name} was stopped", name=profile.name))
+        st.rerun()
+
+
+def _start(app: App, profile: Profile) -> None:
+    with errors.attempt():
+        with app.pool.transaction() as tx:
+            app.require(tx, profile.user_id, "work")
+            most = app.settings.simulated_arms_max
+            arms.start(tx, ring_of(app.settings), profile.user_id, audit_view.actor(app), most)
+        flash(md("A simulated arm now sends for {name}", name=profile.name))
+        st.rerun()

@@ -1,0 +1,238 @@
+"""The first own gesture, as a newcomer comes to it: from the login to a gesture recognised live, in a real browser.
+
+    python testing/first_gesture.py                       starts an empty system of its own, thrown away afterwards
+    python testing/first_gesture.py --plan-seconds 50     with a shorter capture than the two minutes of the app
+    python testing/first_gesture.py --url http://127.0.0.1:8501 --login ada --password …      a running, empty system
+
+Makes a profile, uses a simulated arm, adds the ready-made gestures, records, trains, and steers the arm on *Live*.
+Prints JSON: ``clicks`` (presses of the mouse after the login, as the browser counted them), ``seconds`` since then,
+``balanced_accuracy`` as the page shows it, ``recognised``, ``passed``. Exit code 0 only when a gesture was recognised.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from semg.platform.own_python import use_own_python
+
+if __name__ == "__main__":
+    use_own_python()
+
+import argparse
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Error, Locator, Page, expect, sync_playwright
+
+from semg.security.passwords import hash_password
+from semg.store import accounts
+from semg.store.pool import Pool
+from testing.running_system import running, throwaway_servers
+
+CHROMIUM = "/usr/bin/chromium"
+LOGIN, PASSWORD = "newcomer", "a long enough password"  # noqa: S105 - of a system that is thrown away
+NAME, GESTURE = "Newcomer", "fist"
+WAIT_MS = 60_000
+TRAINING_MS = 300_000
+COUNT = "addEventListener('pointerdown', (event) => { if (event.isTrusted) semgPressed(); }, true)"
+WALKED = ("profile", "arm", "gestures", "record", "train", "live", "steered")
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A running system: the app's address, an account, and how long the quick plan takes there."""
+
+    url: str
+    login: str
+    password: str
+    plan_s: float
+
+
+@dataclass
+class Journey:
+    """What the browser does, and what came of it."""
+
+    page: Page
+    system: System
+    pictures: Path | None = None
+    pressed: int = 0
+    began: float = 0.0
+    balanced_accuracy: float | None = None
+    recognised: bool = False
+    at: str = "login"
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def walk(self) -> None:
+        """Walk from the login to the recognised gesture.
+
+        Raises
+        ------
+        AssertionError, playwright.sync_api.Error
+            A step was not possible in time.
+        """
+        self._log_in()
+        for name in WALKED:
+            getattr(self, f"_{name}")()
+            self.at = name
+            self.seconds[name] = round(time.monotonic() - self.began, 1)
+            if self.pictures is not None:
+                self.page.screenshot(path=self.pictures / f"{len(self.seconds)}-{name}.png")
+
+    def result(self) -> dict[str, object]:
+        """Return what is printed."""
+        return {
+            "clicks": self.pressed,
+            "seconds": round(time.monotonic() - self.began, 1) if self.began else None,
+            "balanced_accuracy": self.balanced_accuracy,
+            "recognised": self.recognised,
+            "passed": self.seconds,
+        }
+
+    def _log_in(self) -> None:
+        page = self.page
+        page.expose_function("semgPressed", self._count)
+        page.add_init_script(COUNT)
+        page.goto(self.system.url)
+        page.get_by_role("textbox", name="Login").fill(self.system.login)
+        page.get_by_role("textbox", name="Password").fill(self.system.password)
+        page.get_by_role("button", name="Log in", exact=True).click()
+        page.get_by_role("heading", name="Overview", exact=True).wait_for()
+        self.pressed, self.began = 0, time.monotonic()
+
+    def _count(self) -> None:
+        self.pressed += 1
+
+    def _profile(self) -> None:
+        """Make a profile; the app goes on to *Connect*."""
+        page = self.page
+        expect(page.locator(".semg-tour")).to_be_visible()  # it is in nobody's way
+        page.get_by_role("link", name="Create the first profile").click()
+        page.get_by_label("Name or code").fill(NAME)
+        page.get_by_text("Recording of the signals").click()
+        page.get_by_role("button", name="Create profile").click()
+        page.get_by_role("heading", name="Connect", exact=True).wait_for()
+
+    def _arm(self) -> None:
+        """Let a simulated arm send; the page shows the first packet and finds it good."""
+        expect(self.page.get_by_text(re.compile("Waiting for .* first packet"))).to_be_visible()
+        self.page.get_by_role("button", name=re.compile("Use a simulated arm")).click()
+        expect(self.page.locator('[data-stream="good"]')).to_be_visible()
+        expect(self._step("Device")).to_have_accessible_name(re.compile("Device, done"))
+
+    def _gestures(self) -> None:
+        self._next("Add gestures").click()
+        expect(self._step("Gestures")).to_have_accessible_name(re.compile("Gestures, done"))
+
+    def _record(self) -> None:
+        """Record the quick plan, which the arm follows."""
+        page = self.page
+        self._next("Record two minutes").click()
+        page.get_by_role("heading", name="Capture", exact=True).wait_for()
+        start = page.get_by_role("button", name=re.compile("Start recording"))
+        expect(page.get_by_text("Two minutes for up to five gestures")).to_be_visible()
+        start.click()
+        expect(page.get_by_role("button", name="End early")).to_be_visible()
+        said = page.get_by_text(re.compile(r"\d+ repetitions recorded"))
+        expect(said).to_be_visible(timeout=1000 * self.system.plan_s + WAIT_MS)
+
+    def _train(self) -> None:
+        """Train with the defaults and follow it until a version is active."""
+        page = self.page
+        self._next("Train now").click()
+        page.get_by_role("heading", name="Jobs and models", exact=True).wait_for()
+        expect(page.get_by_text("This is the active version.")).to_be_visible(timeout=TRAINING_MS)
+        figure = page.get_by_test_id("stMetric").filter(has_text="Balanced").get_by_test_id("stMetricValue")
+        expect(figure.first).to_have_text(re.compile(r"\d+(\.\d+)? ?%"))
+        self.balanced_accuracy = round(float(figure.first.inner_text().strip(" %\u00a0")) / 100, 4)
+
+    def _live(self) -> None:
+        self.page.get_by_role("link", name="See it live").first.click()
+        self.page.get_by_role("heading", name="Live", exact=True).wait_for()
+        expect(self.page.locator(".semg-live")).to_have_attribute("data-state", "live")
+
+    def _steered(self) -> None:
+        """Let the arm perform a gesture, which is recognised; the path is walked to its end."""
+        view = self.page.locator(".semg-live")
+        expect(view).to_have_attribute("data-label", "rest")
+        self._steer(GESTURE).click()
+        expect(view).to_have_attribute("data-label", GESTURE)
+        self.recognised = True
+        expect(self._step("Live")).to_have_accessible_name(re.compile("Live, done"))
+
+    def _steer(self, gesture: str) -> Locator:
+        return self.page.get_by_role("button", name=gesture, exact=True)
+
+    def _next(self, label: str) -> Locator:
+        return self.page.get_by_role("button", name=re.compile(f"{label} for {NAME}"))
+
+    def _step(self, label: str) -> Locator:
+        return self.page.locator(".semg-path").get_by_role("link", name=re.compile(f"^{label},"))
+
+
+@contextmanager
+def own_system(plan_s: float) -> Iterator[System]:
+    """Start an empty system with one account, and throw it away at the end."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        with throwaway_servers(folder) as found:
+            settings = found.model_copy(update={"quick_plan_s": plan_s})
+            pool = Pool(settings, size=1, name="first_gesture")
+            with pool.transaction() as tx:
+                accounts.insert_account(tx, LOGIN, hash_password(PASSWORD))
+            pool.close()
+            with running(settings, folder):
+                yield System(settings.app_url, LOGIN, PASSWORD, plan_s)
+
+
+def walk(system: System, pictures: Path | None, size: tuple[int, int]) -> dict[str, object]:
+    """Walk in a browser of our own, and return the result; what stopped it is told on standard error."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, ignore_https_errors=True)
+        context.set_default_timeout(WAIT_MS)
+        expect.set_options(timeout=WAIT_MS)
+        journey = Journey(context.new_page(), system, pictures)
+        try:
+            journey.walk()
+        except (AssertionError, Error) as exc:
+            sys.stderr.write(f"stopped after {journey.at!r}: {exc}\n")
+            if pictures is not None:
+                journey.page.screenshot(path=pictures / "stopped.png")
+        result = journey.result()
+        browser.close()
+    return result
+
+
+def main() -> int:
+    """Walk as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", help="of a running app without profiles; otherwise one is started")
+    parser.add_argument("--login", default=LOGIN)
+    parser.add_argument("--password", default=PASSWORD)
+    parser.add_argument("--plan-seconds", type=float, default=120.0, help="of the quick plan (QUICK_PLAN_S)")
+    parser.add_argument("--pictures", type=Path, help="folder for a picture after each step")
+    parser.add_argument("--size", default="1280x800", help="of the window")
+    arguments = parser.parse_args()
+    width, height = (int(part) for part in arguments.size.split("x"))
+    if arguments.pictures is not None:
+        arguments.pictures.mkdir(parents=True, exist_ok=True)
+    if arguments.url:
+        given = System(arguments.url, arguments.login, arguments.password, arguments.plan_seconds)
+        result = walk(given, arguments.pictures, (width, height))
+    else:
+        with own_system(arguments.plan_seconds) as system:
+            result = walk(system, arguments.pictures, (width, height))
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0 if result["recognised"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
