@@ -277,7 +277,7 @@ CREATE TABLE sessions (
     session_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id     bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
     name        text NOT NULL CHECK (name <> '' AND length(name) <= 200),
-    origin      text NOT NULL CHECK (origin IN ('capture', 'import')),
+    origin      text NOT NULL CHECK (origin IN ('capture', 'import', 'taught')),
     status      text NOT NULL CHECK (status IN ('recording', 'completed', 'aborted')),
     started_at  timestamptz NOT NULL,
     ended_at    timestamptz CHECK (ended_at >= started_at),
@@ -431,7 +431,7 @@ BEGIN
             ON b.user_id = s.user_id AND b.session_id IS NULL
                AND b.started_at >= s.started_at - interval '1 second'
                AND b.started_at < coalesce(s.ended_at, 'infinity')
-            WHERE s.origin = 'capture' AND (s.status = 'recording' OR EXISTS (
+            WHERE s.origin <> 'import' AND (s.status = 'recording' OR EXISTS (
                 SELECT FROM repetitions r WHERE r.session_id = s.session_id))
             UNION ALL
             SELECT b.ctid FROM sessions s JOIN %1$s b USING (session_id))
@@ -773,6 +773,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (24);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (24), (25);
 
 COMMIT;

@@ -18,6 +18,7 @@ from semg.consent_types import Consent
 Sensor = Literal["raw", "envelope"]
 VideoStatus = Literal["recording", "ready", "failed"]
 JobStatus = Literal["scheduled", "in-progress", "completed", "failed", "canceled"]
+SessionOrigin = Literal["capture", "import", "taught"]
 SessionStatus = Literal["recording", "completed", "aborted"]
 ClassifierKind = Literal["cnn", "logcov_lda", "td_lda"]
 
@@ -117,14 +118,11 @@ class Block:
     Attributes
     ----------
     segment_id
-        A device boot (or a wrap of its 32-bit counter) as microseconds of the server clock at its first sample;
-        grows from segment to segment of a profile.
+        A device boot (or a wrap of its 32-bit counter) as the server's µs at its first sample; it grows for a profile.
     starts_run
-        True when the samples do not continue the profile's previous block: a boot, a wrap or a gap lies between.
-        Conditioning is reset there, live and offline.
+        True when a boot, a wrap or a gap lies before the samples; conditioning is reset there, live and offline.
     late
-        True for samples that later ones have overtaken. They are stored and shown, never used in
-        a window.
+        True for samples that later ones have overtaken: stored and shown, never used in a window.
     device_us
         int64 ``(n,)``, the device's clock.
     received_us
@@ -216,7 +214,8 @@ class DecisionSpec:
 class Decision:
     """A decision on what a person performs.
 
-    ``label`` is None when the vote was rejected; ``confidence`` is then the confidence that was too low.
+    ``label`` is None when the vote was rejected, with the ``confidence`` that was too low. While somebody watches:
+    ``probabilities``, each label's mean in the vote, and ``needed``, what a new label has to reach.
     """
 
     user_id: int
@@ -227,6 +226,8 @@ class Decision:
     window_end_us: int
     received_us: int
     decided_us: int
+    probabilities: dict[str, float] | None = None
+    needed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,12 +254,8 @@ class Profile:
 class Gesture:
     """What a person wants recognised; ``rest`` is always one of them.
 
-    Attributes
-    ----------
-    phrase
-        What the live page says when the gesture is recognised; empty for nothing.
-    prompt_type
-        Media type of the picture or video that shows it; None without one.
+    ``phrase`` is what the live page says when it is recognised, empty for nothing; ``prompt_type`` is the media type of
+    the picture or video that shows it, None without one.
     """
 
     gesture_id: int
@@ -274,15 +271,15 @@ class Gesture:
 class Session:
     """One sitting with one placement of the electrodes.
 
-    ``origin`` is ``capture`` (its samples came from the live stream in the session's time) or ``import`` (its
-    samples came from a file and carry the session's id). The device's properties are those of the recording.
+    ``origin`` is ``capture`` (samples of the live stream in the session's time), ``taught`` (likewise, labelled
+    afterwards) or ``import`` (samples of a file, with the session's id). The device's properties are of that time.
     ``simulated``: they came from a simulated arm, not from a person's muscles.
     """
 
     session_id: int
     user_id: int
     name: str
-    origin: Literal["capture", "import"]
+    origin: SessionOrigin
     status: SessionStatus
     started_at: datetime
     ended_at: datetime | None

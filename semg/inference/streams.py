@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,9 +176,20 @@ class Streams:
         return due
 
     def decide(
-        self, due: DueWindows, probabilities: NDArray[np.float32], n_classes: NDArray[np.int64], decided_us: int
+        self,
+        due: DueWindows,
+        probabilities: NDArray[np.float32],
+        n_classes: NDArray[np.int64],
+        decided_us: int,
+        watched: Container[int] = (),
     ) -> list[Decision]:
-        """Return the decisions on predicted windows, ``(N, K)``; a profile's windows must be in time order."""
+        """Return the decisions on predicted windows, ``(N, K)``; a profile's windows must be in time order.
+
+        Parameters
+        ----------
+        watched
+            Profiles whose decisions carry the probabilities of all labels.
+        """
         cut = due.cut
         numbers = np.array([stream.number for stream in due.streams])
         winners, confidences = self._voters.push(numbers, cut.starts_run, probabilities, n_classes)
@@ -192,9 +203,16 @@ class Streams:
             Decision(
                 stream.model.user_id, None if winner < 0 else stream.model.spec.classes[winner], confidence, version,
                 device_us, server_us, received_us, decided_us,
+                *(self._explained(stream) if stream.model.user_id in watched else (None, None)),
             )
             for stream, winner, confidence, version, device_us, server_us, received_us in zip(*columns, strict=True)
         ]  # fmt: skip
+
+    def _explained(self, stream: Stream) -> tuple[dict[str, float], float]:
+        """Return the mean probability of each label in a stream's last vote, and what a new label needs."""
+        classes = stream.model.spec.classes
+        means = self._voters.mean_probabilities(stream.number, len(classes)).tolist()
+        return dict(zip(classes, means, strict=True)), stream.model.decision.begin_confidence
 
     def _find_streams(self, user_ids: NDArray[np.int64], now_s: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the indices of the blocks of profiles with a model, and of each one's stream in the sorted streams."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
@@ -38,6 +38,8 @@ MAX_WAITING_DECISIONS = 100_000
 STORE_EVERY_S = 0.5
 STREAM_IDLE_S = 600.0
 AFTER_FAILURE_S = 0.05
+MAX_WATCHED = 1000
+"""Maximum number of profiles whose decisions carry probabilities."""
 MAX_REPORTED = 500
 """Maximum number of profiles whose windows and decisions are reported."""
 
@@ -150,11 +152,13 @@ class InferenceWorker:
         self._partitions: set[int] | None = None
         self._subscriptions: dict[str, Subscription] = {}
         self._to_store: deque[Decision] = deque(maxlen=MAX_WAITING_DECISIONS)
+        self._watched_until: dict[int, float] = {}
 
     async def subscribe(self, partitions: set[int] | None = None) -> None:
-        """Subscribe to blocks, session edges and model activations."""
+        """Subscribe to blocks, session edges, model activations and watchers."""
         await self.set_partitions(partitions)
         await self._bus.subscribe(messages.sessions_subject("*"), cb=self._on_session_edge)
+        await self._bus.subscribe(messages.watch_subject("*"), cb=self._on_watch)
         for subject in (messages.models_subject("*"), messages.PROFILES_SUBJECT):
             await self._bus.subscribe(subject, cb=self._on_change)
 
@@ -206,6 +210,22 @@ class InferenceWorker:
 
     async def _on_change(self, _: Msg) -> None:
         self.registry.ask_refresh()
+
+    async def _on_watch(self, message: Msg) -> None:
+        try:
+            user_id = messages.watched_profile(message.subject)
+        except WireError as exc:
+            self._count_bad(exc)
+            return
+        if user_id in self._watched_until or len(self._watched_until) < MAX_WATCHED:
+            self._watched_until[user_id] = time.monotonic() + messages.WATCH_S
+
+    def watched(self) -> Container[int]:
+        """Return the profiles whose probabilities somebody looks at now."""
+        now_s = time.monotonic()
+        for user_id in [user_id for user_id, until in self._watched_until.items() if now_s > until]:
+            del self._watched_until[user_id]
+        return self._watched_until
 
     async def _on_session_edge(self, message: Msg) -> None:
         try:
@@ -292,7 +312,7 @@ class InferenceWorker:
             self.registry.ask_refresh()
             due, probabilities, n_classes = due.take(np.flatnonzero(good)), probabilities[good], n_classes[good]
         if len(due):
-            for decision in self._streams.decide(due, probabilities, n_classes, decided_us):
+            for decision in self._streams.decide(due, probabilities, n_classes, decided_us, self.watched()):
                 await self._publish(decision)
 
     def _is_answered(self, stream: Stream, status: int, version: int) -> bool:

@@ -228,7 +228,7 @@ class _Archive:
         with self._pool.transaction() as tx:
             times = archive.list_live_times(tx, profile.user_id)
         spans = [(us_from_utc(s.started_at), us_from_utc(s.ended_at or datetime.now(UTC)))
-                 for s in found if s.origin == "capture"]  # fmt: skip
+                 for s in found if s.origin != "import"]  # fmt: skip
         for day in sorted({at.date() for at in times}):
             with self._csv(f"outside/{day:%Y-%m-%d}.csv") as rows:
                 rows.writerow(["server_us", "device_us", *profile.device.channels])

@@ -17,6 +17,7 @@ Action = Literal[
     "profile.unshared", "profile.given", "consent.changed", "name.seen", "gestures.changed",
     "person.exported", "person.offered",
     "capture.started", "capture.ended", "session.changed", "session.erased", "session.imported", "session.exported",
+    "session.taught",
     "samples.seen", "live.seen", "video.seen", "video.expired",
     "job.created", "job.canceled", "model.activated", "model.exported", "report.exported",
     "board.created", "board.assigned", "board.released", "board.key_made", "board.key_revoked", "board.erased",

@@ -66,7 +66,7 @@ def read_blocks(tx: Transaction, user_id: int, since: datetime, until: datetime)
 
 def read_session_blocks(tx: Transaction, session: Session) -> BlockTable:
     """Return the samples of a session: those of its time, or those imported for it."""
-    if session.origin == "capture":
+    if session.origin != "import":
         until = session.ended_at or datetime(9999, 1, 1, tzinfo=UTC)
         return read_blocks(tx, session.user_id, session.started_at, until)
     return _read(tx, "user_id = %s AND session_id = %s", (session.user_id, session.session_id))

@@ -49,7 +49,7 @@ def count_made(tx: Transaction, session: Session) -> ErasedSession:
         "session": session.session_id,
         "since": session.started_at,
         "until": session.ended_at,
-        "live": session.origin == "capture",
+        "live": session.origin != "import",
     }
     trained = rows(
         tx,

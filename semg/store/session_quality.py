@@ -38,6 +38,11 @@ def save_quality(tx: Transaction, session_id: int, quality: SessionQuality) -> b
     return True
 
 
+def delete_quality(tx: Transaction, session_id: int) -> None:
+    """Remove a session's assessment: something was added to it, and it is assessed again."""
+    execute(tx, "DELETE FROM session_quality WHERE session_id = %s", (session_id,))
+
+
 def list_quality(tx: Transaction, session_ids: Sequence[int]) -> dict[int, SessionQuality]:
     """Return the assessments of sessions that have one, without those of their repetitions."""
     query = "SELECT session_id, level, reason FROM session_quality WHERE session_id = ANY(%s::bigint[])"

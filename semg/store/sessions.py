@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from semg.domain import CapturePlan, Device, PlanStep, Session, SessionStatus
+from semg.domain import CapturePlan, Device, PlanStep, Session, SessionOrigin, SessionStatus
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.store import checks, consents, erasing
 from semg.store.erasing import ErasedSession
@@ -96,7 +96,7 @@ def insert_session(
     tx: Transaction,
     user_id: int,
     name: str,
-    origin: Literal["capture", "import"],
+    origin: SessionOrigin,
     started_at: datetime,
     ended_at: datetime | None = None,
     *,

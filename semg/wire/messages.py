@@ -20,6 +20,9 @@ PROFILES_SUBJECT = "semg.profiles"
 WATCH_S = 10.0
 """How long a profile's samples are published after a viewer requested them."""
 
+PROBABILITY_DIGITS = 3
+"""Decimals of the probabilities in a decision's message: finer than anybody sees."""
+
 MAX_DEVICE_MS = 1e15
 """Device time counts from the device's start or is wall-clock time: nothing real is beyond this."""
 
@@ -148,24 +151,32 @@ class DecisionMessage(Message):
     window_end_at: AwareDatetime
     received_at: AwareDatetime
     decided_at: AwareDatetime
+    probabilities: dict[str, FiniteFloat] | None = None
+    needed: FiniteFloat | None = None
 
     @staticmethod
     def encode(decision: Decision) -> bytes:
-        """Return the bytes of a decision's message, many times faster than ``to_bytes`` of one."""
-        return orjson.dumps(
-            {
-                "type": "decision",
-                "userid": decision.user_id,
-                "label": decision.label,
-                "confidence": decision.confidence,
-                "model_version": decision.model_version,
-                "window_end_device_ms": decision.window_end_device_us / 1000,
-                "window_end_at": utc_from_us(decision.window_end_us),
-                "received_at": utc_from_us(decision.received_us),
-                "decided_at": utc_from_us(decision.decided_us),
-            },
-            option=orjson.OPT_UTC_Z,
-        )
+        """Return the bytes of a decision's message, many times faster than ``to_bytes`` of one.
+
+        ``probabilities`` and ``needed`` are left out without a watcher. Of the probabilities those that round to
+        nothing are left out, so that a bank of a hundred gestures costs little.
+        """
+        fields = {
+            "type": "decision",
+            "userid": decision.user_id,
+            "label": decision.label,
+            "confidence": decision.confidence,
+            "model_version": decision.model_version,
+            "window_end_device_ms": decision.window_end_device_us / 1000,
+            "window_end_at": utc_from_us(decision.window_end_us),
+            "received_at": utc_from_us(decision.received_us),
+            "decided_at": utc_from_us(decision.decided_us),
+        }
+        if decision.probabilities is not None:
+            rounded = {name: round(value, PROBABILITY_DIGITS) for name, value in decision.probabilities.items()}
+            fields["probabilities"] = {name: value for name, value in rounded.items() if value > 0}
+            fields["needed"] = decision.needed
+        return orjson.dumps(fields, option=orjson.OPT_UTC_Z)
 
 
 def samples_json(block: Block, channels: tuple[str, ...]) -> bytes:

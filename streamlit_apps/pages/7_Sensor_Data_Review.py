@@ -182,6 +182,8 @@ def _label(session: Session) -> str:
         extra += " · imported"
     if session.simulated:
         extra += f" · {SIMULATED}"
+    if session.origin == "taught":
+        extra += " · taught on Live"
     return line("{name} · {at}{extra}", name=session.name, at=times.shown(session.started_at), extra=extra)
 
 

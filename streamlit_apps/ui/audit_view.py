@@ -36,6 +36,7 @@ WORDS: dict[Action, str] = {
     "session.changed": "changed the session",
     "session.erased": "deleted the session",
     "session.imported": "imported a session",
+    "session.taught": "labelled seconds of the live signals",
     "session.exported": "exported the session",
     "samples.seen": "viewed the signals",
     "live.seen": "viewed the live signals",

@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from semg.domain import Gesture, Session
-from ui import palette, prompts
+from ui import gesture_pictures, palette
 from ui.runtime import App
 from ui.text import shown
 
@@ -32,11 +32,14 @@ MAX_PICTURES_BYTES = 32 << 20
 
 
 def send_pictures(app: App, bank: list[Gesture]) -> None:
-    """Send the browser the pictures and videos of the gestures, once, before ``capture_prompt`` shows them."""
+    """Send the browser the pictures and videos of the gestures, once, before ``capture_prompt`` shows them.
+
+    A gesture without one is shown by the hand that is drawn for its name.
+    """
     sent: dict[str, tuple[str, str]] = {}
     room = MAX_PICTURES_BYTES
     for gesture in bank:
-        found = prompts.find(app, gesture)
+        found = gesture_pictures.find_picture(app, gesture)
         if found is not None and len(found[1]) <= room:
             room -= len(found[1])
             sent[gesture.name] = (found[0], base64.b64encode(found[1]).decode())

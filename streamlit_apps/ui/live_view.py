@@ -1,26 +1,45 @@
-"""The live stream of a profile on a canvas, drawn in the browser from the API's WebSocket."""
+"""The live stream of a profile, drawn in the browser from the API's WebSocket: the full view, and the plain one."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from semg.domain import Profile
+from semg.languages import DEFAULT_LANGUAGE, sentences
 from semg.security import tokens
 from semg.settings import Settings
 from ui import audit_view, palette, shortcuts
 from ui.runtime import App
+from ui.scripts import joined, styles
 from ui.text import shown
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).parent / "live"
 _component = st.components.v2.component(
     "semg_live_view",
     html='<div class="semg-live"></div>',
-    css=(_FOLDER / "live_view.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "live_view.js").read_text(encoding="utf-8"),
+    css=styles(_FOLDER, "view.css", "talk.css"),
+    js=joined(_FOLDER / "view.js"),
 )
+_plain = st.components.v2.component(
+    "semg_live_plain",
+    html='<div class="semg-plain"></div>',
+    css=styles(_FOLDER, "plain.css", "talk.css"),
+    js=joined(_FOLDER / "plain.js"),
+)
+PLAIN_ALONE = """
+<style>
+/* The plain view stands alone: what else belongs to the page is neither seen nor read aloud nor reached by Tab. */
+[data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stExpandSidebarButton"] { display: none !important; }
+[data-testid="stMainBlockContainer"] { padding: 0 !important; max-width: none !important; }
+[data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] > :not(:has(.st-key-live-plain)) {
+  display: none !important; }
+</style>
+"""
 
 
 def live_url(settings: Settings, user_id: int) -> str:
@@ -35,7 +54,9 @@ def live_view(
     gesture_names: list[str],
     *,
     has_model: bool,
-    phrases: dict[str, str] | None = None,
+    phrases: Mapping[str, str] | None = None,
+    pictures: Mapping[str, str] | None = None,
+    on_taught: Callable[[dict[str, Any]], None] | None = None,
     compact: bool = False,
     height_px: int = 380,
 ) -> None:
@@ -49,31 +70,86 @@ def live_view(
         In the order of the gesture bank; they get their colours by it.
     phrases
         What gestures say, by name: shown large, and spoken when the viewer wants it.
+    pictures
+        What an image's ``src`` takes to show each gesture, by name.
+    on_taught
+        Called with ``gesture``, ``length_s`` and ``end_ms`` when somebody labels the last seconds; None offers no
+        button.
     compact
         Only the signals: a strip beside something else.
     """
     audit_view.seen(app, "live.seen", profile.user_id)
-    device = profile.device
+    device, key = profile.device, f"semg-live-{profile.user_id}-{'strip' if compact else 'full'}"
+
+    def taught() -> None:
+        sent = getattr(st.session_state.get(key), "taught", None)
+        if on_taught is not None and isinstance(sent, dict):
+            on_taught(sent)
+
     _component(
-        key=f"semg-live-{profile.user_id}-{'strip' if compact else 'full'}",
-        data={
-            "url": live_url(app.settings, profile.user_id),
-            "token": _token(app, profile.user_id),
+        key=key,
+        data=_data(app, profile, gesture_names, phrases, pictures, DEFAULT_LANGUAGE, has_model=has_model)
+        | {
             "channels": list(device.channels),
             "rate_hz": device.rate_hz,
             "adc_min": device.adc_min,
             "adc_max": device.adc_max,
             "channel_colours": palette.channel_colours(device.n_channels),
-            "gesture_colours": palette.gesture_colours(gesture_names),
-            "gesture_inks": palette.gesture_inks(gesture_names),
+            "may_teach": on_taught is not None,
             "keys": shortcuts.written(app, "live"),
-            "has_model": has_model,
-            "phrases": {name: shown(text) for name, text in (phrases or {}).items()},
             "compact": compact,
             "height": height_px,
         },
         on_refused_change=lambda: _forget_token(profile.user_id),
+        on_taught_change=taught,
     )
+
+
+def plain_view(
+    app: App,
+    profile: Profile,
+    gesture_names: list[str],
+    *,
+    has_model: bool,
+    phrases: Mapping[str, str],
+    pictures: Mapping[str, str],
+) -> None:
+    """Show a profile's gesture alone, large and in the person's language, in place of the rest of the page."""
+    audit_view.seen(app, "live.seen", profile.user_id)
+    st.html(PLAIN_ALONE)
+    data = _data(app, profile, gesture_names, phrases, pictures, profile.language, has_model=has_model)
+    with st.container(key="live-plain"):
+        _plain(
+            key=f"semg-plain-{profile.user_id}",
+            data=data | {"url": f"{data['url']}?samples=false", "person": shown(profile.name)},
+            on_refused_change=lambda: _forget_token(profile.user_id),
+        )
+
+
+def _data(
+    app: App,
+    profile: Profile,
+    names: list[str],
+    phrases: Mapping[str, str] | None,
+    pictures: Mapping[str, str] | None,
+    language: str,
+    *,
+    has_model: bool,
+) -> dict[str, Any]:
+    """Return what both views need; names are those that decisions carry, phrases are for the eye."""
+    return {
+        "user_id": profile.user_id,
+        "url": live_url(app.settings, profile.user_id),
+        "token": _token(app, profile.user_id),
+        "gestures": names,
+        "gesture_colours": palette.gesture_colours(names),
+        "gesture_inks": palette.gesture_inks(names),
+        "phrases": {name: shown(text) for name, text in (phrases or {}).items()},
+        "pictures": dict(pictures or {}),
+        "has_model": has_model,
+        "language": language,
+        "words": sentences(language, "live"),
+    }
 
 
 def _token(app: App, user_id: int) -> str:

@@ -32,11 +32,21 @@ _CHOSEN = "training-repetition"
 def choose_sessions(
     summaries: Sequence[SessionSummary], qualities: Mapping[int, SessionQuality]
 ) -> list[SessionSummary]:
-    """Show the sessions and give the chosen ones; at first, all that were recorded with the newest one's device."""
+    """Show the sessions and give the chosen ones; at first, all that were recorded with the newest one's device.
+
+    What was taught on Live is not chosen by itself: nobody was prompted, the labels are as good as the memory of who
+    gave them, and a few seconds of one gesture make a poor test of the model.
+    """
     newest = summaries[0].session
     listed = summaries
     if len(summaries) > FIRST and not st.toggle(md("Show all {n} sessions", n=len(summaries)), key="all-sessions"):
         listed = summaries[:FIRST]
+    if any(summary.session.origin == "taught" for summary in listed):
+        st.caption(
+            "Sessions taught on Live are not chosen by default: their labels were given from memory, without a prompt, "
+            "and a few seconds of a gesture say little when they are held out as a test. Add them when a gesture is "
+            "performed differently in daily use."
+        )
     with st.container(border=True, height=230 if len(listed) > 5 else "content", gap="xsmall"):
         return [
             summary
@@ -162,6 +172,16 @@ def _store(app: App, session: Session, wanted: Sequence[repetitions.Change]) -> 
         st.rerun()
 
 
+def _fits(summary: SessionSummary, newest: Session) -> bool:
+    session = summary.session
+    return (
+        session.status != "recording"
+        and session.origin != "taught"
+        and summary.repetitions > 0
+        and (session.channels, session.rate_hz, session.sensor) == (newest.channels, newest.rate_hz, newest.sensor)
+    )
+
+
 def _label(summary: SessionSummary, quality: SessionQuality | None) -> Markdown:
     session = summary.session
     performed = sum(one.repetitions for one in summary.gestures if one.gesture != REST)
@@ -176,4 +196,6 @@ def _label(summary: SessionSummary, quality: SessionQuality | None) -> Markdown:
         said.append(f"{palette.LEVEL_SIGNS[quality.level]} {_WORDS[quality.level]}")
     if session.status == "aborted":
         said.append("ended early")
+    if session.origin == "taught":
+        said.append("taught on Live")
     return md("{name} · {said}", name=session.name, said=" · ".join(said))

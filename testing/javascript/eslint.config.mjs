@@ -53,7 +53,7 @@ const rules = {
 const strict = { rules, linterOptions: { reportUnusedDisableDirectives: "error" } };
 
 export default [
-  { ...strict, files: ["streamlit_apps/ui/*.js"], languageOptions: { globals: browser, sourceType: "module" } },
+  { ...strict, files: ["streamlit_apps/ui/**/*.js"], languageOptions: { globals: browser, sourceType: "module" } },
   { ...strict, files: ["streamlit_apps/gate/assets/*.js"], languageOptions: { globals: browser, sourceType: "script" } },
   { ...strict, files: ["testing/javascript/*.mjs"], languageOptions: { globals: node, sourceType: "module" } },
 ];

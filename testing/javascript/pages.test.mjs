@@ -5,7 +5,6 @@ import { test } from "node:test";
 import { load } from "./scripts.mjs";
 
 const { clockText, isPerformance, Prompt } = await load("ui/capture_prompt.js", "clockText", "isPerformance", "Prompt");
-const { quantile, LiveView, Ring } = await load("ui/live_view.js", "quantile", "LiveView", "Ring");
 const { floats, Review } = await load("ui/review_view.js", "floats", "Review");
 const video = await load("ui/video.js", "clockText", "Player");
 
@@ -59,67 +58,6 @@ test("the prompt shows a step by the server's clock", () => {
   const paused = at(100, { paused_s: 2 });
   assert.equal(paused.mount.dataset.prompt, "paused");
   assert.equal(paused.name.textContent, "Next: fist");
-});
-
-test("a quantile is one of the values, whatever their order", () => {
-  assert.ok(Number.isNaN(quantile([], 0.5)));
-  assert.equal(quantile([10, 9, 100], 0.5), 10);
-  assert.equal(quantile([7], 0.95), 7);
-  assert.equal(quantile([4, 3, 2, 1], 1), 4);
-});
-
-test("the ring keeps the newest samples and finds a time among them", () => {
-  const ring = new Ring(["a0", "a1"], 50);
-  for (let i = 0; i < ring.capacity + 10; i++) ring.push(20 * i, [i, -i], i === 0);
-  assert.equal(ring.first(-1), 10);
-  assert.equal(ring.first(20 * 100), 100);
-  assert.equal(ring.first(20 * 100 + 1), 101);
-  assert.equal(ring.first(Infinity), ring.n);
-  assert.equal(ring.values[1][100], -100);
-  assert.equal(ring.starts[0], 0);
-});
-
-test("an activation speaks once: again only after rest, or for another gesture", () => {
-  const phrase = { classList: classes(), style: { setProperty() {} }, textContent: "" };
-  const data = { phrases: { fist: "Yes", open: "No" }, gesture_colours: {} };
-  const view = bare(LiveView, { phrase, data, activation: null, restSince: 0, activations: 0, speaks: false });
-  view.activate("fist", 1000);
-  view.activate("fist", 1050);
-  assert.equal(view.activations, 1);
-  view.activate(null, 1100);  // unsure is neither rest nor another gesture
-  view.activate("rest", 1150);
-  view.activate("fist", 1200);  // a flicker of rest
-  assert.equal(view.activations, 1);
-  view.activate("rest", 1250);
-  view.activate("rest", 1600);
-  assert.ok(phrase.classList.names.has("past"));
-  view.activate("fist", 1650);
-  assert.equal(view.activations, 2);
-  view.activate("open", 1700);
-  assert.deepEqual([view.activations, phrase.textContent], [3, "No"]);
-});
-
-test("a stream is live, waited for or stopped; tries become rarer", () => {
-  const view = bare(LiveView, { connection: "open", arrivedAt: 0 });
-  assert.equal(view.state(5000), "waiting");
-  view.arrivedAt = 5000;
-  assert.equal(view.state(5600), "live");
-  assert.equal(view.state(5800), "stopped");
-  view.connection = "offline";
-  assert.equal(view.state(5600), "offline");
-  const waits = [0, 1, 2, 3, 4, 5, 50].map((n) => view.backoff(n));
-  assert.deepEqual(waits, [...waits].sort((a, b) => a - b));
-  assert.equal(waits.at(-1), 5000);
-});
-
-test("a resting channel's noise is not blown up", () => {
-  const ring = new Ring(["a0"], 50);
-  for (const value of [500, 502]) ring.push(0, [value], false);
-  const view = bare(LiveView, { ring, data: { adc_min: 0, adc_max: 1000 }, scale: "auto" });
-  assert.deepEqual(view.range(0, 0, 2), { centre: 501, half: 10.5 });
-  assert.deepEqual(view.range(0, 0, 0), { centre: 0, half: 1 });
-  view.scale = "full";
-  assert.deepEqual(view.range(0, 0, 2), { centre: 500, half: 500 });
 });
 
 test("values come as little-endian floats in base64", () => {

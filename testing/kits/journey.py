@@ -15,10 +15,10 @@ PATIENCE_S = 60.0
 LOGIN, PASSWORD = "researcher", "a long enough password"
 
 
-def log_in(page: Page, settings: Settings) -> None:
+def log_in(page: Page, settings: Settings, login: str = LOGIN) -> None:
     """Log in by the form, and wait until the browser keeps the login."""
     page.goto(settings.app_url)
-    page.get_by_role("textbox", name="Login").fill(LOGIN)
+    page.get_by_role("textbox", name="Login").fill(login)
     page.get_by_role("textbox", name="Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in", exact=True).click()
     page.get_by_role("heading", name="Overview", exact=True).wait_for()

@@ -69,7 +69,7 @@ def subjects_of(service: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         "store": ((*_stream(JOURNAL_STREAM), *_consumers(JOURNAL_STREAM), *_shares("store")), ()),
         "nat_inference": (
             (decisions_subject("*"), *_shares("inference")),
-            (live_subject("*"), sessions_subject("*"), models_subject("*"), PROFILES_SUBJECT),
+            (live_subject("*"), sessions_subject("*"), models_subject("*"), watch_subject("*"), PROFILES_SUBJECT),
         ),
         "api": ((watch_subject("*"),), (samples_subject("*"), decisions_subject("*"), models_subject("*"))),
         "job_runner": ((sessions_subject("*"), models_subject("*")), ()),

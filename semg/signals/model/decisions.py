@@ -104,6 +104,11 @@ class BatchVoter:
         self._min_confidence[stream] = spec.min_confidence
         self._begin_confidence[stream] = spec.begin_confidence
 
+    def mean_probabilities(self, stream: int, n_classes: int) -> NDArray[np.float64]:
+        """Return the mean probability of each class over the windows of a stream that voted last, ``(n_classes,)``."""
+        n_windows = self._recent.shape[1]
+        return np.asarray(self._recent[stream, n_windows - int(self._filled[stream]) :, :n_classes].mean(axis=0))
+
     def push(
         self,
         streams: NDArray[np.int64],

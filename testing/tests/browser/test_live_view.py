@@ -12,17 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from semg.domain import Block, Decision
 from semg.privacy.consent import TEST_PERSON
 from semg.process import bus
+from semg.recordings.session_data import load_session
+from semg.security.passwords import hash_password
 from semg.settings import Settings
-from semg.store import gestures, models, profiles
+from semg.store import accounts, audit, blocks, gestures, models, profiles, sessions
 from semg.store.pool import Pool
 from semg.wire import messages
 from testing.kits.ingest_kit import encode_blocks
-from testing.kits.journey import log_in, open_page
+from testing.kits.journey import PASSWORD, log_in, open_page
+from testing.kits.store_queries import set_shares
 from testing.running_system import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers]
@@ -57,7 +60,10 @@ class Publisher:
             if self.streams:
                 now_us = time.time_ns() // 1000
                 await client.publish(messages.samples_subject(self._user_id), self._block(sample, started_us, now_us))
-                decision = Decision(self._user_id, self.label, 0.87, 3, now_us, now_us, now_us - 12_000, now_us)
+                decision = Decision(
+                    self._user_id, self.label, 0.87, 3, now_us, now_us, now_us - 12_000, now_us,
+                    {"rest": 0.05, "fist": 0.05, "open hand": 0.03} | {self.label or "rest": 0.87}, 0.46,
+                )  # fmt: skip
                 message = messages.DecisionMessage.encode(decision)
                 await client.publish(messages.decisions_subject(self._user_id), message)
                 await client.flush()
@@ -102,7 +108,7 @@ def open_live(page: Page, settings: Settings) -> None:
 
 
 def test_decision_on_the_bus_stands_on_the_screen(
-    page: Page, live_settings: Settings, user_id: int, tmp_path: Path
+    page: Page, live_settings: Settings, pool: Pool, user_id: int, tmp_path: Path
 ) -> None:
     expect.set_options(timeout=60_000)
     with running(live_settings, tmp_path, ("api", "streamlit")), Publisher(live_settings, user_id).running() as sender:
@@ -110,12 +116,65 @@ def test_decision_on_the_bus_stands_on_the_screen(
         view = page.locator(".semg-live")
         expect(view.locator(".label")).to_have_text("fist")
         expect(view.get_by_text("87 % confident · model version 3")).to_be_visible()
-        expect(view.locator(".figure", has_text="Decision latency")).to_contain_text("12 / 12 ms")
         expect(view).to_have_attribute("data-updates", re.compile(r"^([2-9]\d|\d{3,})$"))
+        bars = view.get_by_role("meter")
+        expect(bars).to_have_count(3)
+        expect(view.locator(".bar.recognised")).to_have_text("fist87 %")
+        assert view.locator(".bar .mark").first.evaluate("(mark) => mark.style.left") == "46%"
+        latency = view.locator(".figure", has_text="Decision latency")
+        expect(latency).to_contain_text("12 / 12 ms")
+        expect(latency).not_to_be_visible()  # behind Details, closed at first
+        view.get_by_text("Details", exact=True).click()
+        expect(latency).to_be_visible()
         sender.label = "open hand"
         expect(view.locator(".label")).to_have_text("open hand")
+        expect(view.locator(".bar.recognised")).to_have_text("open hand87 %")
+        expect(view.get_by_role("meter", name="fist")).to_have_attribute("aria-valuenow", "5")
         sender.label = None
         expect(view.locator(".label")).to_have_text("unsure")
+        expect(view.locator(".bar.recognised")).to_have_count(0)
+        expect(view.get_by_role("img", name=re.compile("^Signals of 2 channels, live"))).to_be_visible()
+        page.reload()
+        expect(latency).to_be_visible()  # the browser remembers that it was opened
+        teach_is_stored(page, pool, user_id)
+
+
+def teach_is_stored(page: Page, pool: Pool, user_id: int) -> None:
+    """What was just performed gets a label, and is a session that nobody trains on by default."""
+    values = store_steadily(pool, user_id)
+    view = page.locator(".semg-live")
+    expect(view).to_have_attribute("data-state", "live")
+    view.get_by_label("The last", exact=True).select_option("3")
+    view.get_by_label("were", exact=True).select_option("open hand")
+    view.get_by_role("button", name="Teach this").click()
+    expect(page.get_by_text("3 s are stored as open hand")).to_be_visible()
+    with pool.transaction() as tx:
+        (session,) = sessions.list_sessions(tx, user_id)
+        (repetition,) = sessions.list_repetitions(tx, session.session_id)
+        labelled = load_session(tx, session)
+        (entry,) = [one for one in audit.list_entries(tx) if one.action == "session.taught"]
+    assert (session.origin, session.name.startswith("Taught on ")) == ("taught", True)
+    assert (repetition.gesture, repetition.number) == ("open hand", 1)
+    assert (repetition.ended_at - repetition.started_at).total_seconds() == 3
+    assert entry.session_id == session.session_id
+    inside = labelled.samples[labelled.stretch == 0]
+    first = int(inside[0, 0])
+    assert np.array_equal(inside, values[first : first + 600])
+    open_page(page, "Train")
+    box = page.get_by_role("checkbox", name=re.compile("^Taught on .* taught on Live"))
+    expect(box).not_to_be_checked()
+
+
+def store_steadily(pool: Pool, user_id: int) -> np.ndarray:
+    """Store samples without a gap from before now until after the test; the first channel counts them."""
+    start_us, n = time.time_ns() // 1000 - 60_000_000, 200 * 240
+    values = np.stack([np.arange(n), -np.arange(n)], 1).astype(np.float32)
+    with pool.transaction() as tx:
+        for first in range(0, n, 200):
+            device_us = PERIOD_US * np.arange(first, first + 200, dtype=np.int64)
+            block = Block(user_id, 1, first == 0, False, start_us, device_us, device_us, values[first : first + 200])
+            blocks.copy_blocks(tx, [block])
+    return values
 
 
 def test_stopped_stream_is_told_within_a_second_and_its_return_is_seen(
@@ -134,7 +193,7 @@ def test_stopped_stream_is_told_within_a_second_and_its_return_is_seen(
                 if (e.shadowRoot) { const f = find(e.shadowRoot); if (f) return f; } } return null; };
               const view = find(document), seen = view.semgView;
               window.told = new Promise((done) => new MutationObserver((_, o) => {
-                if (view.dataset.state === 'stopped') { o.disconnect(); done(performance.now() - seen.arrivedAt); }
+                if (view.dataset.state === 'stopped') { o.disconnect(); done(performance.now() - seen.feed.arrivedAt); }
               }).observe(view, {attributes: true, attributeFilter: ['data-state']}));
             }"""
         )
@@ -146,6 +205,64 @@ def test_stopped_stream_is_told_within_a_second_and_its_return_is_seen(
         sender.streams = True
         expect(view).to_have_attribute("data-state", "live")
         expect(view.locator(".label")).to_have_text("fist")
+
+
+def plain_view_is_watched_on_a_phone(
+    browser: Browser, live_settings: Settings, pool: Pool, user_id: int, sender: Publisher
+) -> None:
+    """Somebody who may only look sees the gesture in the person's language, and is told when it is not known."""
+    with pool.transaction() as tx:
+        watcher = accounts.insert_account(tx, "watcher", hash_password(PASSWORD), "viewer")
+        set_shares(tx, user_id, [watcher])
+        profiles.update_profile(tx, user_id, language="de")
+    sender.label = "fist"
+    context = browser.new_context(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    log_in(page, live_settings, "watcher")
+    page.goto(f"{live_settings.app_url}/Realtime_Gesture_Recognition?profile={user_id}&view=plain")
+    view = page.locator(".semg-plain")
+    expect(view.locator(".card .label")).to_have_text("fist")
+    expect(view.locator(".phrase")).to_have_text("Yes, please")
+    expect(view.locator(".connection")).to_have_text("● Verbunden")
+    expect(page.get_by_role("heading", name="Live", exact=True)).not_to_be_visible()
+    expect(page.get_by_test_id("stSidebar")).not_to_be_visible()
+    view.get_by_role("button", name="Mit Gesten sprechen").click()
+    expect(view.get_by_label("Geste halten für (ms)")).to_be_visible()
+    assert cut_off(page) == []
+    page.keyboard.press("Escape")
+    expect(view.get_by_label("Geste halten für (ms)")).not_to_be_visible()
+    view.get_by_role("button", name="Zurücknehmen").click()
+    expect(view.get_by_text("Zurückgenommen: Yes, please")).to_be_visible()
+    sender.label = None
+    expect(view.locator(".card .label")).to_have_text("Nicht sicher")
+    sender.label = "open hand"
+    expect(view.locator(".card .label")).to_have_text("open hand")
+    sender.streams = False
+    expect(view.locator(".connection")).to_have_text("■ Kein Signal")
+    expect(view.locator(".card .label")).to_have_text("—")
+    expect(view.get_by_text(re.compile(r"seit \d+ s kam keine Entscheidung"))).to_be_visible()
+    sender.streams = True
+    expect(view.locator(".card .label")).to_have_text("open hand")
+    view.get_by_role("button", name="Ganze Seite").click()
+    expect(page.get_by_role("heading", name="Live", exact=True)).to_be_visible()
+    expect(page.locator(".semg-live")).to_have_attribute("data-state", "live")
+    expect(page.get_by_role("button", name="Teach this")).to_have_count(0)
+    context.close()
+
+
+def cut_off(page: Page) -> list[str]:
+    """Return what reaches beyond the sides of the window."""
+    return page.evaluate(
+        """() => {
+          const all = (root) => [...root.querySelectorAll('*')]
+            .flatMap((e) => [e, ...(e.shadowRoot ? all(e.shadowRoot) : [])]);
+          const cut = (e) => { const r = e.getBoundingClientRect();
+            return r.width && (r.left < -1 || r.right > innerWidth + 1 || e.scrollWidth > e.clientWidth + 1); };
+          const seen = all(document).filter((e) => e.closest('.semg-plain') && e.checkVisibility());
+          return seen.length < 20 ? ['too little to look at'] : seen.filter(cut).map((e) => e.outerHTML.slice(0, 99));
+        }"""
+    )
 
 
 def test_view_comes_back_with_a_new_token_after_the_api_was_away(
@@ -182,8 +299,8 @@ def test_login_outlives_a_reload_and_ends_with_the_logout(
         expect(page.get_by_role("button", name="Log in")).to_be_visible()
 
 
-def test_phrase_is_shown_and_spoken_once_per_activation(
-    page: Page, live_settings: Settings, pool: Pool, user_id: int, tmp_path: Path
+def test_phrase_is_shown_and_spoken_once_per_activation_and_watched_on_a_phone(
+    page: Page, browser: Browser, live_settings: Settings, pool: Pool, user_id: int, tmp_path: Path
 ) -> None:
     with pool.transaction() as tx:
         fist = next(one for one in gestures.list_gestures(tx, user_id) if one.name == "fist")
@@ -200,9 +317,10 @@ def test_phrase_is_shown_and_spoken_once_per_activation(
         sender.label = "rest"
         expect(view.locator(".label")).to_have_text("rest")
         # The same gesture counts again after a moment of rest, which a click on the tab may not shorten.
-        page.wait_for_function("(view) => view.semgView.activation === null", arg=view.element_handle())
+        page.wait_for_function("(view) => view.semgView.talk.aac.rested", arg=view.element_handle())
         sender.label = "fist"
         expect(view).to_have_attribute("data-spoken", "1")
         sender.label = "open hand"
         expect(view.locator(".label")).to_have_text("open hand")
         assert page.evaluate("window.semgSaid") == ["Yes, please"]
+        plain_view_is_watched_on_a_phone(browser, live_settings, pool, user_id, sender)

@@ -244,7 +244,7 @@ def test_decisions_equal_those_of_a_voter_for_each_profile(vote_n: int) -> None:
     for flush in flushes:
         for due in streams.push(BlockTable.from_blocks(flush), 0.0):
             probabilities = rng.dirichlet([1, 1], len(due)).astype(np.float32)
-            decided = streams.decide(due, probabilities, np.full(len(due), 2), 5)
+            decided = streams.decide(due, probabilities, np.full(len(due), 2), 5, {2})
             for decision, row, fresh in zip(decided, probabilities, due.cut.starts_run, strict=True):
                 if fresh:
                     voters[decision.user_id].reset()
@@ -252,6 +252,17 @@ def test_decisions_equal_those_of_a_voter_for_each_profile(vote_n: int) -> None:
                 assert decision.label == (None if winner is None else ("rest", "fist")[winner])
                 assert (decision.confidence, decision.decided_us) == (confidence, 5)
                 assert decision.window_end_us == decision.window_end_device_us + OFFSET_US
+                assert (decision.probabilities is not None) == (decision.user_id == 2)
+                if decision.probabilities is not None:
+                    assert list(decision.probabilities) == ["rest", "fist"]
+                    assert sum(decision.probabilities.values()) == pytest.approx(1)
+                    told = (
+                        dict(decision.probabilities)
+                        if winner is None
+                        else {decision.label: decision.probabilities[decision.label]}
+                    )
+                    assert any(confidence == pytest.approx(value) for value in told.values())
+                    assert decision.needed == specs[2].begin_confidence
                 seen += 1
     assert seen > 50
 

@@ -185,15 +185,19 @@ async def test_decisions_reach_websocket_and_store_with_their_times(
         assert samples["type"] == "samples"
         assert samples["channels"] == ["a0", "a1", "a2", "a3"]
         assert samples["values"] == blocks[0].samples.tolist()
+        await until(lambda: user_id in worker.watched())
         await publish(servers.settings, blocks)
         first = json.loads(await asyncio.wait_for(socket.recv(), 20))
         assert set(first) == {
             "type", "userid", "label", "confidence", "model_version", "window_end_device_ms", "window_end_at",
-            "received_at", "decided_at",
+            "received_at", "decided_at", "probabilities", "needed",
         }  # fmt: skip
         end = classifier.window.settle_samples + classifier.window.window_samples - 1
         assert (first["type"], first["userid"], first["model_version"]) == ("decision", user_id, 1)
         assert first["window_end_device_ms"] == recording.device_ms[end]
+        assert set(first["probabilities"]) <= set(classifier.classes)
+        assert sum(first["probabilities"].values()) == pytest.approx(1, abs=0.01)
+        assert max(first["probabilities"].values()) == pytest.approx(first["confidence"], abs=0.001)
         await until(lambda: len(stored(pool, user_id)) == worker.counters.decisions > 0)
     kept = stored(pool, user_id)[0]
     assert kept.window_end_device_us == round(recording.device_ms[end] * 1000)
@@ -214,7 +218,8 @@ async def test_viewer_that_wants_no_samples_gets_decisions_only(
         await client.publish(messages.samples_subject(user_id), encode_blocks(blocks[:1]))
         await client.drain()
         await publish(servers.settings, blocks)
-        assert json.loads(await asyncio.wait_for(socket.recv(), 20))["type"] == "decision"
+        decision = json.loads(await asyncio.wait_for(socket.recv(), 20))
+        assert (decision["type"], "probabilities" in decision) == ("decision", False)
 
 
 def stored(pool: Pool, user_id: int) -> list:

@@ -20,7 +20,7 @@ from semg.privacy.pseudonyms import keep_name
 from semg.security.login import verify_login
 from semg.security.passwords import hash_password
 from semg.settings import Settings
-from semg.store import access, accounts, api_tokens, audit, boards, jobs, sessions, videos
+from semg.store import access, accounts, api_tokens, audit, blocks, boards, jobs, sessions, videos
 from semg.store.audit import Action
 from semg.store.pool import Pool, execute
 from testing.kits.page_data import (
@@ -38,6 +38,7 @@ from testing.kits.page_data import (
     button,
     field,
     insert_models,
+    login_of,
     make_session,
     now,
     store_noise,
@@ -48,6 +49,7 @@ from testing.tests.pages.test_capture_page import start_session
 from testing.tests.pages.test_overview_page import show_sender
 from ui.audit_view import WORDS
 from ui.runtime import App
+from ui.teaching import store_taught
 
 pytestmark = pytest.mark.servers
 
@@ -244,6 +246,17 @@ def password_is_guessed(world: World) -> None:
             verify_login(world.pool, LOGIN, "wrong password", now())
 
 
+def seconds_are_taught(world: World) -> None:
+    store_noise(world.pool, world.user_id, now() - timedelta(seconds=10), 10)
+    with world.pool.transaction() as tx:
+        account = accounts.find_account(tx, LOGIN)
+        last = blocks.last_sample_at(tx, world.user_id)
+    assert account is not None
+    assert last is not None
+    app = world.app.of(account, login_of(world.pool))
+    store_taught(app, world.user_id, {"gesture": "fist", "length_s": 2, "end_ms": last.timestamp() * 1000})
+
+
 STEPS: dict[Callable[[World], None], set[Action]] = {
     profile_is_kept: {"profile.created", "profile.changed", "consent.changed", "gestures.changed"},
     profile_is_shared_given_and_erased: {
@@ -254,6 +267,7 @@ STEPS: dict[Callable[[World], None], set[Action]] = {
     recording_is_looked_at_and_changed: {
         "samples.seen", "video.seen", "session.changed", "session.exported", "session.imported", "session.erased",
     },
+    seconds_are_taught: {"session.taught"},
     old_video_is_removed: {"video.expired"},
     training_is_started_and_canceled: {"job.created", "job.canceled"},
     models_are_used: {"model.activated", "model.exported", "report.exported"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -14,6 +15,7 @@ from semg.errors import WireError
 from semg.wire.messages import DecisionMessage, ModelActivated, SessionEdge
 
 TIMES = st.integers(0, 4_000_000_000_000_000)
+PROBABILITY = st.integers(1, 1000).map(lambda thousandths: thousandths / 1000)
 
 
 @given(
@@ -27,6 +29,8 @@ TIMES = st.integers(0, 4_000_000_000_000_000)
         window_end_us=TIMES,
         received_us=TIMES,
         decided_us=TIMES,
+        probabilities=st.none() | st.dictionaries(st.text(min_size=1, max_size=20), PROBABILITY, max_size=5),
+        needed=PROBABILITY,
     )
 )
 def test_fast_encoding_of_a_decision_reads_back_as_it_was(decision: Decision) -> None:
@@ -36,6 +40,9 @@ def test_fast_encoding_of_a_decision_reads_back_as_it_was(decision: Decision) ->
     fast = json.loads(encoded)
     for name in ("window_end_at", "received_at", "decided_at"):
         assert datetime.fromisoformat(fast.pop(name)) == datetime.fromisoformat(slow.pop(name))
+    if decision.probabilities is None:
+        assert (slow.pop("probabilities"), slow.pop("needed")) == (None, None)
+        decision = replace(decision, needed=None)
     assert fast == slow
     read = Decision(
         message.userid,
@@ -44,8 +51,22 @@ def test_fast_encoding_of_a_decision_reads_back_as_it_was(decision: Decision) ->
         message.model_version,
         round(message.window_end_device_ms * 1000),
         *map(us_from_utc, (message.window_end_at, message.received_at, message.decided_at)),
+        message.probabilities,
+        message.needed,
     )
     assert read == decision
+
+
+def test_watched_decision_names_every_label_that_rounds_to_something() -> None:
+    decision = Decision(21, None, 0.48, 3, 10_000, 20, 30, 40)
+    plain = (
+        b'{"type":"decision","userid":21,"label":null,"confidence":0.48,"model_version":3,"window_end_device_ms":10.0,'
+        b'"window_end_at":"1970-01-01T00:00:00.000020Z","received_at":"1970-01-01T00:00:00.000030Z",'
+        b'"decided_at":"1970-01-01T00:00:00.000040Z"'
+    )
+    assert DecisionMessage.encode(decision) == plain + b"}"
+    watched = replace(decision, probabilities={"rest": 0.5196, "fist": 0.48, "point": 0.0004}, needed=0.46)
+    assert DecisionMessage.encode(watched) == (plain + b',"probabilities":{"rest":0.52,"fist":0.48},"needed":0.46}')
 
 
 def test_message_of_another_form_is_refused_with_the_field() -> None:

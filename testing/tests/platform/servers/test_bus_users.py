@@ -44,7 +44,7 @@ PUBLISHES = {
 SUBSCRIBES = {
     "udpserver": {"semg.watch.21", "semg.profiles"},
     "store": set(),
-    "nat_inference": {"semg.live.0", "semg.sessions.21", "semg.models.21", "semg.profiles"},
+    "nat_inference": {"semg.live.0", "semg.sessions.21", "semg.models.21", "semg.watch.21", "semg.profiles"},
     "api": {"semg.samples.21", "semg.decisions.21", "semg.models.21"},
     "job_runner": set(),
 }
