@@ -40,12 +40,15 @@ CREATE TABLE profiles (
     channel_purposes jsonb NOT NULL DEFAULT '{}',
     hysteresis       real NOT NULL DEFAULT 0.1 CHECK (hysteresis BETWEEN 0 AND 1),
     owner_id         bigint REFERENCES accounts ON DELETE SET NULL,
-    language         text NOT NULL DEFAULT 'en' CHECK (language IN ('en', 'de', 'es'))
+    language         text NOT NULL DEFAULT 'en' CHECK (language IN ('en', 'de', 'es')),
+    capture_settings jsonb NOT NULL DEFAULT '{}'
+        CHECK (jsonb_typeof(capture_settings) = 'object' AND length(capture_settings::text) <= 1000000)
 );
 CREATE INDEX profiles_by_owner ON profiles (owner_id);
 COMMENT ON COLUMN profiles.hysteresis IS 'How much more a decision that begins needs: part of the way from min_confidence to 1';
 COMMENT ON COLUMN profiles.owner_id IS 'The account that made it; nobody''s is seen by admins, and by whom it is shared with';
 COMMENT ON COLUMN profiles.language IS 'Of what the participant reads: ISO 639-1';
+COMMENT ON COLUMN profiles.capture_settings IS 'The numbers of the last capture plan, with which the next one begins';
 COMMENT ON COLUMN profiles.channel_purposes IS 'What each channel is for, by its name';
 COMMENT ON COLUMN profiles.last_model_version IS 'Newest version ever made; a deleted model''s number is not used again';
 COMMENT ON TABLE profiles IS 'Whose muscles are recorded; numbers start with the sketch''s default and are never used again';
@@ -773,6 +776,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (24), (25);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (24), (25);
 
 COMMIT;

@@ -1,8 +1,10 @@
 """Prompted captures.
 
-``plan`` the timed prompts · ``schedule`` changes of a running plan · ``conducting`` storing performed repetitions.
+``plan`` the timed prompts · ``schedule`` changes of a running plan · ``conducting`` storing performed repetitions ·
+``again`` going on with an ended capture.
 """
 
+from semg.capture.again import redo_ended, why_not_again
 from semg.capture.conducting import (
     CaptureConductor,
     abort,
@@ -30,9 +32,11 @@ __all__ = [
     "performed_steps",
     "plan_end",
     "quick_plan",
+    "redo_ended",
     "redo_last",
     "repeatable",
     "resume_capture",
     "seconds_of",
     "step_interval",
+    "why_not_again",
 ]

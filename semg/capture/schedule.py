@@ -69,6 +69,29 @@ def repeatable(plan: CapturePlan, at_s: float) -> PlanStep | None:
     return None if not begun or begun[-1].dropped else begun[-1]
 
 
+def append(
+    plan: CapturePlan, ended_s: float, at_s: float, again: Sequence[PlanStep], prepare_s: float, rest_s: float
+) -> CapturePlan:
+    """Return a plan that is over with some repetitions to perform again, after a countdown, with rest around each.
+
+    Parameters
+    ----------
+    ended_s, at_s
+        When it ended, and when it goes on. What was not performed by its end is not to come any more.
+    again
+        What is performed again: gesture, number and length of each.
+    """
+    done, _ = _split(plan.steps, ended_s)
+    last_s = done[-1].end_s if done else 0.0
+    at_s = max(at_s, last_s)
+    waited = [PlanStep(None, 0, last_s, at_s, dropped=True)] if at_s > last_s else []
+    number = sum(step.gesture == REST for step in done)
+    wanted = [PlanStep(None, 0, 0.0, prepare_s), PlanStep(REST, number + 1, 0.0, rest_s)]
+    for index, step in enumerate(again):
+        wanted += [step, PlanStep(REST, number + 2 + index, 0.0, rest_s)]
+    return CapturePlan((*done, *waited, *_from(wanted, at_s)))
+
+
 def _split(steps: Sequence[PlanStep], at_s: float) -> tuple[list[PlanStep], list[PlanStep]]:
     """Return what lies before a time, the interrupted step left out, and what is to come, that step first."""
     done: list[PlanStep] = []

@@ -1,10 +1,11 @@
-"""The plan of a capture that runs."""
+"""The plan of a capture that runs, or goes on after its end."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 
 from semg.domain import CapturePlan
+from semg.errors import ConflictError
 from semg.store import checks
 from semg.store.pool import Transaction, execute
 
@@ -13,3 +14,25 @@ def update_plan(tx: Transaction, session_id: int, plan: CapturePlan) -> None:
     """Change the plan of a session that is being recorded; the caller holds the session's lock."""
     statement = "UPDATE sessions SET plan = %s WHERE session_id = %s AND status = 'recording'"
     execute(tx, statement, (checks.as_json(asdict(plan)), session_id))
+
+
+def reopen_session(tx: Transaction, session_id: int, plan: CapturePlan) -> None:
+    """Let an ended capture go on with a plan; its assessment is removed, to be made anew. The caller holds its lock.
+
+    Raises
+    ------
+    ConflictError
+        It is no capture that has ended, or the profile is recording another session.
+    """
+    with checks.refused_as("another session of this profile is being recorded; finish or abort it first"):
+        changed = execute(
+            tx,
+            """
+            UPDATE sessions SET status = 'recording', ended_at = NULL, plan = %s
+            WHERE session_id = %s AND origin = 'capture' AND status <> 'recording'
+            """,
+            (checks.as_json(asdict(plan)), session_id),
+        )
+    if changed == 0:
+        raise ConflictError(f"session {session_id} is no capture that has ended")
+    execute(tx, "DELETE FROM session_quality WHERE session_id = %s", (session_id,))

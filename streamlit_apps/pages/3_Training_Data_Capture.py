@@ -7,26 +7,26 @@ from datetime import timedelta
 import streamlit as st
 
 from semg import clock
-from semg.capture import plan_end
 from semg.domain import REST, CapturePlan, Gesture, Profile
 from semg.errors import ConflictError
-from semg.store import consents, gestures, profiles, sessions, videos
+from semg.store import capture_settings, consents, gestures, profiles, sessions, videos
 from semg.store.audit import record
+from semg.store.capture_settings import CaptureSettings
 from semg.video.recording import RecorderState
-from semg.words import counted
-from ui import acts, audit_view, errors, shortcuts, simulated_arm, stream
+from ui import acts, audit_view, errors, participant_view, shortcuts, simulated_arm, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
 from ui.capture_quality import show_quality
 from ui.capture_running import CAPTURED, show_running
+from ui.capture_summary import show_captured
+from ui.contraction_check import check_button, show_check
 from ui.fragments import live_fragment
 from ui.live_view import live_view
-from ui.page import empty, page
+from ui.page import bare_page, empty, page
 from ui.pick import pick_profile
 from ui.runtime import App
 from ui.stream_state import show_fix
 from ui.text import md
-from ui.video import unplayable
 from ui.webcam import NO_CAMERA, show_webcam, webcam_on
 
 # The plan starts a moment ahead, so that services know of it before its first sample comes.
@@ -46,7 +46,9 @@ def quality(app: App, user_id: int) -> None:
         simulated_arm.offer(app, profile)
 
 
-def start(app: App, profile: Profile, name: str, plan: CapturePlan, camera: RecorderState) -> None:
+def start(
+    app: App, profile: Profile, name: str, plan: CapturePlan, numbers: CaptureSettings, camera: RecorderState
+) -> None:
     """Start a capture, unless nothing streams, or a webcam that is switched on sends nothing."""
     now = clock.utc_now()
     with app.pool.transaction() as tx:
@@ -72,6 +74,7 @@ def start(app: App, profile: Profile, name: str, plan: CapturePlan, camera: Reco
             plan=plan,
             device=profile.device,
         )
+        capture_settings.save_settings(tx, profile.user_id, numbers)
         record(tx, audit_view.actor(app), "capture.started", profile.user_id, session_id)
 
 
@@ -79,8 +82,10 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
     """Show what can be planned."""
     with app.pool.transaction() as tx:
         n_sessions = len(sessions.list_sessions(tx, profile.user_id))
-    name, plan = plan_fields(bank, n_sessions, profile.user_id)
-    if st.button(
+        remembered = capture_settings.get_settings(tx, profile.user_id)
+    name, plan, numbers = plan_fields(bank, n_sessions, profile.user_id, remembered)
+    begin, check, second = st.columns([1.5, 1.1, 1.1])
+    if begin.button(
         md("Start recording {name}", name=profile.name),
         type="primary",
         icon=":material/play_arrow:",
@@ -90,65 +95,44 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
     ):
         with errors.attempt():
             if plan is not None:
-                start(app, profile, name, plan, camera)
+                start(app, profile, name, plan, numbers, camera)
             st.rerun()
+    with check:
+        strong = [one.name for one in bank if one.name != REST and one.name not in numbers.left_out]
+        if strong:
+            check_button(profile.user_id, "fist" if "fist" in strong else strong[0])
+    with second:
+        participant_view.link(profile.user_id)
+    show_check(app, profile, bank)
     st.caption("Leave the electrodes where they are until the session is over: one session is one placement.")
 
 
-def show_captured(app: App, profile: Profile, session_id: int) -> None:
-    """Show what a capture of the profile that has just ended gave."""
-    with app.pool.transaction() as tx:
-        session = sessions.get_session(tx, session_id)
-        if session.user_id != profile.user_id:
-            return
-        written = sessions.list_repetitions(tx, session_id)
-        video = videos.find_video(tx, session_id)
-    performed = sum(1 for one in written if one.gesture != REST and not one.excluded)
-    again = sum(1 for one in written if one.gesture != REST and one.excluded)
-    early = session.status == "aborted" and session.plan is not None and session.ended_at != plan_end(session)
-    redone = (
-        f" {again} more {'was' if again == 1 else 'were'} redone and will not be used for training." if again else ""
-    )
-    with st.container(border=True):
-        st.markdown(
-            md(
-                ":material/check_circle: **{name}** of {whose}{simulated} {ended}: {performed} recorded.{redone}",
-                name=session.name,
-                simulated=" (simulated)" if session.simulated else "",
-                whose=profile.name,
-                ended="ended early" if early else "ended",
-                performed=counted(performed, "repetition"),
-                redone=redone,
-            )
-        )
-        if video is not None:
-            said = "With video." if video.status == "ready" else unplayable(video)
-            st.caption(md(":material/videocam: {said}", said=said))
-        st.page_link("pages/4_Kickoff_Training.py", label="Train on it", icon=":material/arrow_forward:")
-
-
-with page(
-    "Capture",
-    "Perform the gestures as prompted; each one becomes a labelled repetition.",
-    captures=True,
-) as app:
+def show_page(app: App) -> None:
+    """Show the capture of the chosen profile: planned, running or ended."""
     with app.pool.transaction() as tx:
         recording = {session.user_id: session for session in sessions.list_recording_sessions(tx)}
     profile = pick_profile(app)
+    current = recording.get(profile.user_id)
     with app.pool.transaction() as tx:
         bank = gestures.list_gestures(tx, profile.user_id)
-    current = recording.get(profile.user_id)
+        video = None if current is None else videos.find_video(tx, current.session_id)
     # The same two columns before, during and after a capture: a webcam that moves on the page loses its connection.
     left, right = st.columns([1.75, 1], gap="medium")
     camera = NO_CAMERA
     if app.may_work:
         with right:
-            camera = show_webcam(app, profile, None if current is None else current.session_id)
+            # A video that is finished takes no more frames, when its session goes on.
+            filmed = current is not None and (video is None or video.status == "recording")
+            camera = show_webcam(app, profile, current.session_id if current is not None and filmed else None)
     with left:
         if current is not None:
+            st.session_state[CAPTURED] = current.session_id
             send_pictures(app, bank)
-            st.markdown(md(":material/fiber_manual_record: Recording **{name}**", name=profile.name))
-            show_running(app, profile.user_id, current.session_id, bank)
+            title, beside = st.columns([2, 1], vertical_alignment="center")
+            title.markdown(md(":material/fiber_manual_record: Recording **{name}**", name=profile.name))
+            with beside:
+                participant_view.link(profile.user_id)
+            show_running(app, profile.user_id, current.session_id, bank, profile.language)
         elif len(bank) == 1:
             empty(
                 md(
@@ -159,9 +143,7 @@ with page(
                 "Add gestures",
             )
         else:
-            captured = st.session_state.pop(CAPTURED, None)
-            if captured is not None:
-                show_captured(app, profile, captured)
+            show_captured(app, profile, bank)
             if app.may_work:
                 show_plan(app, profile, bank, camera)
             else:
@@ -171,3 +153,15 @@ with page(
     with right:
         simulated_arm.badge(app, profile)
         quality(app, profile.user_id)
+
+
+if participant_view.is_asked():
+    with bare_page("Participant") as app:
+        participant_view.show(app)
+else:
+    with page(
+        "Capture",
+        "Perform the gestures as prompted; each one becomes a labelled repetition.",
+        captures=True,
+    ) as app:
+        show_page(app)

@@ -1,5 +1,9 @@
+/* global Sound, promptAt */
 // Shows a running capture by the server's clock: what to perform now, what comes next, how far the plan is.
 // The labels are written on the server by the same plan; this only shows it, so that any number of tabs may.
+// The same card is a part of the page, the whole screen, or a second screen's only content.
+
+const RADIUS = 45, ROUND = 2 * Math.PI * RADIUS;
 
 const el = (tag, className, text) => {
   const made = document.createElement(tag);
@@ -8,24 +12,32 @@ const el = (tag, className, text) => {
   return made;
 };
 
-const clockText = (seconds) => {
-  const whole = Math.max(0, Math.ceil(seconds));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+const svg = (tag, attributes) => {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
 };
 
-const isPerformance = (step) => !step.dropped && step.gesture !== null && step.gesture !== "rest";
-
 class Prompt {
-  constructor(mount) {
+  constructor(mount, data) {
     this.mount = mount;
     this.offsetMs = -Infinity;
+    this.calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+    this.isAlone = data.view === "participant";
     mount.replaceChildren();
+    mount.classList.toggle("large", this.isAlone);
     this.card = el("div", "card");
     this.kind = el("div", "kind");
     this.name = el("div", "name");
     this.name.setAttribute("aria-live", "assertive");
     this.about = el("div", "about");
     this.count = el("div", "count");
+    this.ring = svg("circle", { class: "gone", cx: 50, cy: 50, r: RADIUS, "stroke-dasharray": ROUND,
+      transform: "rotate(-90 50 50)" });
+    const ring = svg("svg", { viewBox: "0 0 100 100", "aria-hidden": "true" });
+    ring.append(svg("circle", { class: "whole", cx: 50, cy: 50, r: RADIUS }), this.ring);
+    const clock = el("div", "clock");
+    clock.append(ring, this.count);
     this.stepBar = el("i");
     const bar = el("div", "step");
     bar.append(this.stepBar);
@@ -33,83 +45,112 @@ class Prompt {
     words.append(this.kind, this.name, this.about);
     this.picture = el("div", "picture");
     const row = el("div", "row");
-    row.append(words, this.picture, this.count);
+    row.append(words, this.picture, clock);
     this.card.append(row, bar);
     this.next = el("div", "next");
     this.planBar = el("div", "plan");
     this.cursor = el("i", "cursor");
     this.figures = el("div", "figures");
-    mount.append(this.card, this.next, this.planBar, this.figures);
+    const below = el("div", "below");
+    below.append(this.figures, this.controls(data));
+    mount.append(this.card, this.next, this.planBar, below);
+    this.onKey = (event) => this.press(event);
+    document.addEventListener("keydown", this.onKey);
+    mount.onfullscreenchange = () => mount.classList.toggle("large", this.isAlone || mount.matches(":fullscreen"));
     this.timer = setInterval(() => this.show(), 50);
+  }
+
+  controls(data) {
+    const box = el("div", "controls");
+    this.sound = new Sound(this.isAlone ? "participant" : "page", () => this.showSound());
+    this.soundButton = el("button", "sound");
+    this.soundButton.onclick = () => this.sound.set(!this.sound.on);
+    this.volume = el("input", "volume");
+    Object.assign(this.volume, { type: "range", min: "0", max: "1", step: "0.05", value: String(this.sound.volume) });
+    this.volume.setAttribute("aria-label", data.words.volume);
+    this.volume.oninput = () => this.sound.setVolume(Number(this.volume.value));
+    this.soundHint = el("span", "hint", data.words.sound_blocked);
+    this.soundHint.setAttribute("role", "status");
+    this.fullButton = el("button", "full", data.words.full_screen + (data.full_screen_key ? ` (${data.full_screen_key})` : ""));
+    this.fullButton.onclick = () => this.toggleFullScreen();
+    // A key that presses one of these is not one of the page's.
+    box.onkeydown = (event) => { if ([" ", "Enter"].includes(event.key)) event.stopPropagation(); };
+    box.append(this.soundHint, this.soundButton, this.volume, this.fullButton);
+    return box;
+  }
+
+  showSound() {
+    const { words } = this.data;
+    const { state } = this.sound;
+    this.soundButton.textContent = state === "off" ? words.sound_off : words.sound_on;
+    this.soundButton.setAttribute("aria-pressed", String(state !== "off"));
+    this.volume.hidden = state === "off";
+    this.soundHint.hidden = state !== "blocked";
+    this.mount.dataset.sound = state;
+  }
+
+  press(event) {
+    const key = this.data && this.data.full_screen_key;
+    const isTyped = event.composedPath()[0].matches?.("input:not([type=range]), textarea, select, [contenteditable]");
+    if (!key || isTyped || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    if (event.key.toLowerCase() === key.toLowerCase()) this.toggleFullScreen();
+  }
+
+  toggleFullScreen() {
+    const done = this.mount.matches(":fullscreen") ? document.exitFullscreen() : this.mount.requestFullscreen();
+    done.catch((error) => console.warn("no full screen:", error));
   }
 
   update(data) {
     // A message can only be late: the largest difference seen is the nearest to the clocks' true one.
     this.offsetMs = Math.max(this.offsetMs, data.server_ms - Date.now());
     this.data = data;
-    const signature = JSON.stringify(data.steps);
+    const signature = JSON.stringify([data.steps, data.started_ms, data.paused_s]);
     if (signature !== this.stepsFor) {
       this.stepsFor = signature;
-      this.planBar.replaceChildren();
-      const total = data.steps[data.steps.length - 1].end_s;
-      for (const step of data.steps) {
-        const piece = el("span", step.dropped ? "dropped" : "");
-        piece.style.width = `${100 * (step.end_s - step.start_s) / total}%`;
-        if (!step.dropped) {
-          piece.style.background = step.gesture === null ? "#eef1f4" : data.gesture_colours[step.gesture] || "#7f7f7f";
-        }
+      this.sound.silence();
+      this.drawPlan(data);
+    }
+    this.showSound();
+    this.show();
+  }
+
+  drawPlan(data) {
+    this.planBar.replaceChildren();
+    const total = data.steps[data.steps.length - 1].end_s;
+    for (const step of data.steps) {
+      const piece = el("span", step.dropped ? "dropped" : "");
+      piece.style.width = `${100 * (step.end_s - step.start_s) / total}%`;
+      if (!step.dropped) {
+        piece.style.background = step.gesture === null ? "#eef1f4" : data.gesture_colours[step.gesture] || "#7f7f7f";
+      }
+      if (!this.isAlone) {
         piece.title = step.gesture === null ? (step.dropped ? "pause" : "get ready") :
           `${step.gesture} ${step.number}${step.dropped ? ": to be performed again later" : ""}`;
-        this.planBar.append(piece);
       }
-      this.planBar.append(this.cursor);
+      this.planBar.append(piece);
     }
-    this.show();
+    this.planBar.append(this.cursor);
   }
 
   show() {
     const { data } = this;
     if (!data) return;
     const { steps } = data;
-    const paused = data.paused_s !== null;
-    const at = paused ? data.paused_s : (Date.now() + this.offsetMs - data.started_ms) / 1000;
-    const total = steps[steps.length - 1].end_s;
-    this.cursor.style.left = `${Math.max(0, Math.min(100, 100 * at / total))}%`;
-    const performances = steps.filter(isPerformance);
-    const done = performances.filter((step) => step.end_s <= at).length;
-    const progress = `${done} of ${performances.length} performed · ${clockText(total - Math.max(at, 0))} left`;
-    const index = steps.findIndex((step) => at < step.end_s);
-    if (paused) {
-      const waiting = performances.find((step) => step.start_s >= at);
-      this.set("Paused", waiting ? `Next: ${waiting.gesture}` : "Next: the end",
-        "Nothing is being labelled. The interrupted repetition will be performed again.", "‖", 0, "#5f6f7c", "");
-      this.figures.textContent = progress;
-      this.depict(waiting, false);
-      this.mount.dataset.prompt = "paused";
-      return;
+    const at = data.paused_s ?? (Date.now() + this.offsetMs - data.started_ms) / 1000;
+    this.cursor.style.left = `${Math.max(0, Math.min(100, 100 * at / steps[steps.length - 1].end_s))}%`;
+    const shown = promptAt(data, at, this.calm?.matches);
+    for (const name of ["kind", "name", "about", "count", "next"]) {
+      // Written only when it changes: what reads the screen aloud would say it twenty times a second.
+      if (this[name].textContent !== shown[name]) this[name].textContent = shown[name];
     }
-    if (index < 0) {
-      this.set("", "Done", "The last labels are being written.", "", 1, "#0b7a55", "");
-      this.figures.textContent = "";
-      this.depict(null, false);
-      this.mount.dataset.prompt = "done";
-      return;
-    }
-    const step = steps[index];
-    const left = step.end_s - Math.max(at, step.start_s);
-    const kind = step.gesture === null ? "Get ready" : step.gesture === "rest" ? "Relax" : "Perform now and hold";
-    const following = steps.slice(index + 1).find(isPerformance);
-    const name = step.gesture === null ? (following ? `First: ${following.gesture}` : "") : step.gesture;
-    const colour = step.gesture === null ? "#5f6f7c" : data.gesture_colours[step.gesture] || "#7f7f7f";
-    const about = step.gesture ? data.descriptions[step.gesture] || "" : "Sit comfortably, arm relaxed.";
-    this.set(kind, index > 0 && step.gesture === null && following ? `Then: ${following.gesture}` : name, about,
-      String(Math.max(1, Math.ceil(left))),
-      (Math.max(at, step.start_s) - step.start_s) / (step.end_s - step.start_s), colour,
-      following ? `Next: ${following.gesture}` : "Next: the end");
-    this.figures.textContent = progress;
-    const performs = isPerformance(step);
-    this.depict(performs ? step : following, performs);
-    this.mount.dataset.prompt = step.gesture === null ? "prepare" : step.gesture;
+    this.figures.textContent = shown.progress;
+    this.stepBar.style.width = `${100 * shown.part}%`;
+    this.ring?.setAttribute("stroke-dashoffset", String(ROUND * shown.part));
+    this.card.style.setProperty("--g", shown.colour);
+    this.depict(shown.step || shown.coming, shown.step !== null);
+    this.mount.dataset.prompt = shown.state;
+    if (data.paused_s === null) this.sound?.follow(steps, at);
   }
 
   // Shows a step's gesture: now, or paler when it is the next one.
@@ -122,34 +163,30 @@ class Prompt {
     if (!found) return;
     const video = found.type.startsWith("video/");
     const shown = document.createElement(video ? "video" : "img");
-    if (video) Object.assign(shown, { autoplay: true, loop: true, muted: true, playsInline: true });
+    const moves = !this.calm?.matches;
+    if (video) Object.assign(shown, { autoplay: moves, loop: true, muted: true, playsInline: true });
     else shown.alt = "";
     shown.src = found.url;
     this.picture.append(shown);
-  }
-
-  set(kind, name, about, count, part, colour, next) {
-    this.kind.textContent = kind;
-    this.name.textContent = name;
-    this.about.textContent = about;
-    this.count.textContent = count;
-    this.stepBar.style.width = `${100 * part}%`;
-    this.card.style.setProperty("--g", colour);
-    this.next.textContent = next;
   }
 
   keep() { clearTimeout(this.disposal); }
 
   disposeSoon() {
     clearTimeout(this.disposal);
-    this.disposal = setTimeout(() => { this.disposed = true; clearInterval(this.timer); }, 500);
+    this.disposal = setTimeout(() => {
+      this.disposed = true;
+      clearInterval(this.timer);
+      document.removeEventListener("keydown", this.onKey);
+      this.sound.close();
+    }, 500);
   }
 }
 
 export default function ({ parentElement, data }) {
   const mount = parentElement.querySelector(".semg-prompt");
   let prompt = mount.semgPrompt;
-  if (!prompt || prompt.disposed) prompt = mount.semgPrompt = new Prompt(mount);
+  if (!prompt || prompt.disposed) prompt = mount.semgPrompt = new Prompt(mount, data);
   prompt.keep();
   prompt.update(data);
   return () => prompt.disposeSoon();

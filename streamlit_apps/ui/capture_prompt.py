@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
-from semg.domain import Gesture, Session
+from semg.domain import CapturePlan, Gesture, Session
+from semg.languages import sentences
 from ui import gesture_pictures, palette
 from ui.runtime import App
 from ui.text import shown
 
+FULL_SCREEN_KEY = "F"
+"""Shows the prompt on the whole screen, and ends that; empty for none."""
 _FOLDER = Path(__file__).parent
+_SCRIPTS = ("capture_schedule.js", "capture_sound.js", "capture_prompt.js")
+"""One module for the browser, which is given the text of a component and no file beside it."""
 _component = st.components.v2.component(
     "semg_capture_prompt",
     html='<div class="semg-prompt"></div>',
     css=(_FOLDER / "capture_prompt.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "capture_prompt.js").read_text(encoding="utf-8"),
+    js="\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS),
 )
 _pictures = st.components.v2.component(
     "semg_capture_pictures",
@@ -46,24 +52,58 @@ def send_pictures(app: App, bank: list[Gesture]) -> None:
     _pictures(key="semg-pictures", data={"pictures": sent})
 
 
-def capture_prompt(session: Session, descriptions: Mapping[str, str], gesture_names: list[str], now: datetime) -> None:
+def capture_prompt(
+    session: Session,
+    bank: Sequence[Gesture],
+    language: str,
+    now: datetime,
+    view: Literal["page", "participant"] = "page",
+) -> None:
     """Show what to perform now, what comes next, and how far the plan is.
 
     Parameters
     ----------
-    descriptions
-        Of the gestures, by name.
+    language
+        The profile's, in which the participant reads.
     now
         The server's time, which the browser's clock is compared with.
+    view
+        A part of a page, or the only content of a second screen.
+    """
+    plan = session.plan or CapturePlan(())
+    prompt_plan(f"{view}-{session.session_id}", plan, session.started_at, bank, language, now, view)
+
+
+def prompt_plan(
+    key: str,
+    plan: CapturePlan,
+    started_at: datetime,
+    bank: Sequence[Gesture],
+    language: str,
+    now: datetime,
+    view: Literal["page", "participant"] = "page",
+    **other_words: str,
+) -> None:
+    """Show a plan as ``capture_prompt`` does, of a session or not.
+
+    Parameters
+    ----------
+    key
+        Of what is shown; another one begins anew.
+    other_words
+        Take the place of sentences of the catalogue's room ``capture``.
     """
     _component(
-        key=f"semg-prompt-{session.session_id}",
+        key=f"semg-prompt-{key}",
         data={
             "server_ms": now.timestamp() * 1000,
-            "started_ms": session.started_at.timestamp() * 1000,
-            "paused_s": session.plan.paused_s if session.plan else None,
-            "steps": [asdict(step) for step in session.plan.steps] if session.plan else [],
-            "gesture_colours": palette.gesture_colours(gesture_names),
-            "descriptions": {name: shown(text) for name, text in descriptions.items()},
+            "started_ms": started_at.timestamp() * 1000,
+            "paused_s": plan.paused_s,
+            "steps": [asdict(step) for step in plan.steps],
+            "gesture_colours": palette.gesture_colours([one.name for one in bank]),
+            "descriptions": {one.name: shown(one.description) for one in bank},
+            "words": sentences(language, "capture") | other_words,
+            "view": view,
+            "full_screen_key": FULL_SCREEN_KEY,
         },
     )

@@ -30,7 +30,7 @@ SHOWN_S = 6.0
 
 
 @live_fragment(1.0)
-def show_running(app: App, user_id: int, session_id: int, bank: list[Gesture]) -> None:
+def show_running(app: App, user_id: int, session_id: int, bank: list[Gesture], language: str) -> None:
     """Show the prompt of a running capture and its buttons until it ends; then run the whole page."""
     now = clock.utc_now()
     with app.pool.transaction() as tx:
@@ -41,7 +41,7 @@ def show_running(app: App, user_id: int, session_id: int, bank: list[Gesture]) -
     if session.status != "recording":
         st.session_state[CAPTURED] = session_id
         st.rerun()
-    capture_prompt(session, {one.name: one.description for one in bank}, [one.name for one in bank], now)
+    capture_prompt(session, bank, language, now)
     if app.may_work:
         _show_refused()
         _buttons(app, session, now)

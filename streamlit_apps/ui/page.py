@@ -31,6 +31,12 @@ PAGES = (
 )
 PATHS = frozenset("/" if file == "Main.py" else "/" + Path(file).stem.partition("_")[2] for file, _, _ in PAGES)
 """Where browsers find them."""
+_BARE = """
+<style>
+[data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], [data-testid="stHeader"] { display: none; }
+[data-testid="stMainBlockContainer"] { padding: 1rem; }
+</style>
+"""
 MY_ACCOUNT = "account"
 """What the address of the page Profiles asks for, so that it opens there."""
 
@@ -73,6 +79,25 @@ def page(title: str, caption: str = "", *, captures: bool = False) -> Iterator[A
 def _file_of(title: str) -> str:
     """Return the file of the page with a title."""
     return next((file for file, label, _ in PAGES if label == title), "")
+
+
+@contextmanager
+def bare_page(title: str) -> Iterator[App]:
+    """Frame a page that shows one thing, without navigation: somebody else's screen, in the same login.
+
+    Yields
+    ------
+    The settings and the pool.
+    """
+    st.set_page_config(
+        page_title=f"{title} · sEMG gestures", page_icon="🖐", layout="wide", initial_sidebar_state="collapsed"
+    )
+    style.apply()
+    st.html(_BARE)
+    with errors.shown():
+        app = _logged_in(runtime.app())
+        assistive.apply(app)
+        yield app
 
 
 def empty(text: Markdown, page_file: str | None = None, label: str = "") -> None:

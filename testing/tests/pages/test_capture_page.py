@@ -116,7 +116,7 @@ def test_redone_performances_are_counted_apart_at_the_end(open_page: Open, pool:
 def test_calibration_is_a_ready_made_plan(open_page: Open, pool: Pool, profile_id: int) -> None:
     store_noise(pool, profile_id, now() - timedelta(seconds=5), 30)
     page = open_page(CAPTURE)
-    page.segmented_control(key="plan-kind").set_value("Calibration").run()
+    page.segmented_control(key=f"plan-kind-{profile_id}").set_value("Calibration").run()
     assert "Ten seconds of rest" in all_text(page)
     act(page, "start").click().run()
     assert not page.error
@@ -133,7 +133,7 @@ def test_calibration_is_a_ready_made_plan(open_page: Open, pool: Pool, profile_i
 
 def test_plan_without_a_gesture_cannot_be_started(open_page: Open, profile_id: int) -> None:
     page = open_page(CAPTURE)
-    page.multiselect(key="gestures").set_value([]).run()
+    page.multiselect(key=f"gestures-{profile_id}").set_value([]).run()
     assert "at least one gesture" in page.error[0].value
     assert act(page, "start").disabled
 
