@@ -7,9 +7,10 @@ from functools import cache
 
 from semg.pictures.hand import draw
 from semg.pictures.names import posture_of
+from semg.pictures.placement import placement_svg
 from semg.pictures.postures import POSTURES
 
-__all__ = ["data_uri", "hand_svg", "posture_of"]
+__all__ = ["data_uri", "hand_svg", "placement_svg", "posture_of"]
 
 
 def hand_svg(name: str) -> str | None:

@@ -116,14 +116,15 @@ def draw(posture: Posture, title: str) -> str:
     if posture.turning:
         ring = smooth(screen, _around_the_arm(posture.turning, 180.0))
         pieces.append(element("path", d=ring, fill="none", stroke=GHOST, stroke_width=6, stroke_linecap="round"))
-    pieces.extend(_hand(screen, seen, posture))
+    pieces.extend(hand_pieces(screen, seen, posture))
     pieces.extend(arrow(screen, trail) for trail in trails)
     if posture.turning:
         pieces.append(arrow(screen, _around_the_arm(posture.turning, 0.0)))
     return tile(SIZE, title, pieces)
 
 
-def _hand(screen: Screen, seen: Seen, posture: Posture) -> list[str]:
+def hand_pieces(screen: Screen, seen: Seen, posture: Posture) -> list[str]:
+    """Return the shapes of a hand with its forearm, and of what it holds, from the back to the front."""
     bones: list[tuple[float, Finger, int]] = []
     for finger in ("thumb", *FINGERS):
         for index, bone in enumerate(seen.bones[finger]):

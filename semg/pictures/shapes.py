@@ -37,12 +37,23 @@ def element(kind: str, content: str = "", /, **attributes: object) -> str:
     return f"<{kind}{said}>{content}</{kind}>" if content else f"<{kind}{said}/>"
 
 
+def words(
+    x: float, y: float, text: str, *, size: float, anchor: str = "middle", fill: str = "#1c2833", bold: bool = False
+) -> str:
+    """Return a line of text."""
+    return element(
+        "text", escape(text), x=x, y=y, font_family="sans-serif", font_size=size, text_anchor=anchor, fill=fill,
+        font_weight="700" if bold else "400",
+    )  # fmt: skip
+
+
 def tile(size: int, title: str, pieces: Sequence[str], height: int | None = None) -> str:
     """Return a whole picture on its tile."""
     tall = size if height is None else height
     back = element("rect", width=size, height=tall, rx=14, fill=TILE)
     inside = element("title", escape(title)) + back + "".join(pieces)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {tall}" role="img">{inside}</svg>'
+    sizes = f'width="{size}" height="{tall}" viewBox="0 0 {size} {tall}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {sizes} role="img">{inside}</svg>'
 
 
 def capsule(screen: Screen, begin: Vector, end: Vector, radii: tuple[float, float]) -> str:

@@ -173,7 +173,7 @@ def reorder_gestures(tx: Transaction, user_id: int, gesture_ids: Sequence[int]) 
     _lock_bank(tx, user_id)
     bank = {gesture.gesture_id for gesture in list_gestures(tx, user_id)}
     if len(gesture_ids) != len(bank) or set(gesture_ids) != bank:
-        raise InvalidValueError("gesture_ids", f"name each of {sorted(bank)} once (now {list(gesture_ids)})")
+        raise InvalidValueError("gesture_ids", "reload the page and order the gestures again: the bank has changed")
     execute(
         tx,
         """
@@ -182,6 +182,23 @@ def reorder_gestures(tx: Transaction, user_id: int, gesture_ids: Sequence[int]) 
         """,
         (list(gesture_ids),),
     )
+
+
+def move_gesture(tx: Transaction, user_id: int, gesture_id: int, index: int) -> None:
+    """Put a gesture at an index of the bank's order, counted from 0.
+
+    Raises
+    ------
+    NotFoundError
+        The bank has no such gesture.
+    """
+    _lock_bank(tx, user_id)
+    ids = [gesture.gesture_id for gesture in list_gestures(tx, user_id)]
+    if gesture_id not in ids:
+        raise NotFoundError(f"there is no gesture {gesture_id}; it may have been deleted")
+    ids.remove(gesture_id)
+    ids.insert(index, gesture_id)
+    reorder_gestures(tx, user_id, ids)
 
 
 def copy_bank(tx: Transaction, from_user_id: int, to_user_id: int) -> int:

@@ -201,6 +201,19 @@ def count_gestures(tx: Transaction, session_ids: Sequence[int]) -> dict[int, tup
     return {session_id: tuple(found) for session_id, found in counts.items()}
 
 
+def count_by_gesture(tx: Transaction, user_id: int) -> dict[str, int]:
+    """Return how many repetitions of each gesture a profile has, excluded ones too, by the gesture's name."""
+    found = rows(
+        tx,
+        """
+        SELECT g.name, count(*) AS n FROM repetitions r JOIN gestures g USING (gesture_id)
+        WHERE g.user_id = %s GROUP BY g.gesture_id
+        """,
+        (user_id,),
+    )
+    return {row.name: int(row.n) for row in found}
+
+
 def _record(tx: Transaction, before: Repetition, after: Repetition | None, changed_by: str) -> None:
     if before == after:
         return

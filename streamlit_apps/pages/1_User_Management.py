@@ -34,7 +34,7 @@ from ui import (
 from ui.my_account import my_account
 from ui.page import MY_ACCOUNT, flash, page
 from ui.path_judgement import CONNECT
-from ui.profile_form import PRESETS, device_fields, person_fields
+from ui.profile_form import PRESETS, device_fields, person_fields, show_placement
 from ui.runtime import App
 from ui.tables import show_table
 from ui.text import md, plain, shown
@@ -176,6 +176,7 @@ def create(app: App) -> None:
         help="Fills in the fields below; you can change them.",
     )
     index = labels.index(label)
+    show_placement(PRESETS[index].device)
     codes = list(LANGUAGES)
     language = st.selectbox(
         "Language of the consent",

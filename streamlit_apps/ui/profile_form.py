@@ -8,8 +8,9 @@ import streamlit as st
 
 from semg.domain import Device, Profile, Sensor
 from semg.languages import DEFAULT_LANGUAGE, LANGUAGES
+from semg.pictures import data_uri, placement_svg
 from semg.store.checks import HANDEDNESS
-from ui.text import md, shown
+from ui.text import markup, md, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,17 @@ def person_fields(profile: Profile | None, key: str) -> PersonFields:
     )
     notes = st.text_area("Notes", profile.notes if profile else "", height=80, key=f"{key}-notes")
     return PersonFields(name, handedness, language, notes)
+
+
+def show_placement(device: Device) -> None:
+    """Show where on the forearm the electrodes of a device go."""
+    st.html(
+        markup(
+            '<img alt="{alt}" src="{uri}" style="width:100%;max-width:700px">',
+            alt="Forearm from both sides and in a cut, with the electrodes by channel, the muscles and the reference",
+            uri=data_uri(placement_svg(device.sensor, device.channels)),
+        )
+    )
 
 
 def device_fields(device: Device, key: str) -> Device:

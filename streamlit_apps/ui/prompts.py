@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-
 import streamlit as st
 
 from semg.capture.prompt_media import check_prompt
 from semg.domain import Gesture
+from semg.pictures import data_uri, hand_svg
 from semg.privacy import file_exports
 from semg.store import gestures
 from semg.store.audit import record
 from semg.store.pool import Pool
-from ui import acts, audit_view, download, errors
+from ui import acts, audit_view, download, errors, picture_drop
 from ui.page import flash
 from ui.runtime import App
-from ui.text import Markup, markup, md
+from ui.text import markup, md
 
 TYPES = ["png", "jpg", "jpeg", "gif", "webp", "mp4", "webm"]
 KEPT_S = 60
@@ -34,25 +33,13 @@ def _read(_pool: Pool, gesture_id: int, _changed: int) -> tuple[str, bytes] | No
         return gestures.find_prompt(tx, gesture_id)
 
 
-def picture_of(app: App, gesture: Gesture) -> Markup:
-    """Return a small picture of the gesture as HTML; a sign for a video, nothing without a prompt."""
-    found = find(app, gesture)
-    if found is None:
-        return Markup("")
-    if found[0].startswith("video/"):
-        return Markup('<span title="has a video" style="font-size:1.6rem">▶</span>')
-    content = base64.b64encode(found[1]).decode()
-    return markup(
-        '<img alt="" src="data:{kind};base64,{content}" '
-        'style="width:56px;height:56px;object-fit:cover;border-radius:.3rem">',
-        kind=found[0],
-        content=content,
-    )
-
-
-def show(app: App, gesture: Gesture, width_px: int = 240) -> None:
-    """Show the prompt as it is performed by: a picture, or a video that repeats without sound."""
+def show(app: App, gesture: Gesture, width_px: int = 180) -> None:
+    """Show the prompt as it is performed by: a picture, a video that repeats without sound, or the drawn hand."""
     if gesture.prompt_type is None:
+        drawn = hand_svg(gesture.name)
+        if drawn is not None:
+            st.html(markup('<img alt="" src="{uri}" width="{width}">', uri=data_uri(drawn), width=width_px))
+            st.caption("Drawn for this name. A picture of your own takes its place.")
         return
     # By its address: what Streamlit is given as content is open to everybody who knows where.
     address = download.file_url(app, file_exports.prompt_file(gesture.gesture_id))
@@ -63,37 +50,43 @@ def show(app: App, gesture: Gesture, width_px: int = 240) -> None:
 
 
 def edit_prompt(app: App, gesture: Gesture) -> None:
-    """Show a gesture's picture or video, with a way to put another one in its place."""
+    """Show a gesture's picture or video, with the ways to put another one in its place, each of one step."""
     number = gesture.gesture_id
     show(app, gesture)
-    # A popover is drawn while it is closed too; twenty file fields would make a slow page.
-    if not st.toggle("Picture or video", key=f"prompt-{number}", help="Shown while the gesture is prompted."):
-        return
     changed = st.session_state.get("prompts-changed", 0)
+    sent = picture_drop.picture_drop(acts.key(f"picture-{number}", gesture.user_id), changed)
+    with errors.attempt():
+        if sent is not None:
+            _store(app, gesture, picture_drop.content_of(sent))
     given = st.file_uploader(
-        "A picture or a short video, at most 8 MB", TYPES, key=f"file-{number}-{changed}", max_upload_size=8
+        "A short video, or an animated picture: at most 8 MB, 60 s",
+        TYPES,
+        key=acts.key(f"file-{number}-{changed}", gesture.user_id),
+        max_upload_size=8,
     )
     with errors.attempt():
-        if given is not None and st.button(
-            "Use this file", key=acts.key(f"use-{number}", gesture.user_id), type="primary"
-        ):
-            content = given.getvalue()
-            check_prompt(content)
-            with app.pool.transaction() as tx:
-                app.require(tx, gesture.user_id, "work")
-                gestures.set_prompt(tx, number, content)
-                record(tx, audit_view.actor(app), "gestures.changed", gesture.user_id)
-            _forget(app, number)
-            flash(md("Prompt for {name} saved", name=gesture.name))
-            st.rerun()
+        if given is not None:
+            _store(app, gesture, given.getvalue())
         key = acts.key(f"remove-{number}", gesture.user_id)
-        if gesture.prompt_type is not None and st.button("Remove file", key=key):
+        if gesture.prompt_type is not None and st.button("Remove the picture", icon=":material/delete:", key=key):
             with app.pool.transaction() as tx:
                 app.require(tx, gesture.user_id, "work")
                 gestures.delete_prompt(tx, number)
                 record(tx, audit_view.actor(app), "gestures.changed", gesture.user_id)
             _forget(app, number)
             st.rerun()
+
+
+def _store(app: App, gesture: Gesture, content: bytes) -> None:
+    """Store a picture or video that was looked into, and draw the page anew."""
+    check_prompt(content)
+    with app.pool.transaction() as tx:
+        app.require(tx, gesture.user_id, "work")
+        gestures.set_prompt(tx, gesture.gesture_id, content)
+        record(tx, audit_view.actor(app), "gestures.changed", gesture.user_id)
+    _forget(app, gesture.gesture_id)
+    flash(md("Picture of {name} saved", name=gesture.name))
+    st.rerun()
 
 
 def _forget(app: App, gesture_id: int) -> None:

@@ -11,6 +11,7 @@ from semg.signals.training.training_report import (
     DecisionFigures,
     TrainingReport,
 )
+from ui.gesture_pictures import drawn_uri
 from ui.report_figures import QUIET, confusion_figure, reliability_figure
 from ui.text import Markdown, cells, md, plain
 
@@ -190,9 +191,16 @@ def _per_gesture(report: TrainingReport) -> None:
     if report.per_gesture:
         st.dataframe(
             cells(
-                {"Gesture": name, "Recall": percent(each.recall), "Windows": each.n}
+                {
+                    "Hand": drawn_uri(name) or "",
+                    "Gesture": name,
+                    "Recall": percent(each.recall),
+                    "Windows": each.n,
+                }
                 for name, each in report.per_gesture.items()
             ),
             hide_index=True,
             width="stretch",
+            row_height=52,
+            column_config={"Hand": st.column_config.ImageColumn("", width="small")},
         )

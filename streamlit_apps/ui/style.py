@@ -11,6 +11,7 @@ _CSS = """
 [data-testid="stHeader"] { background: transparent; }
 h1 { font-size: 1.65rem !important; padding: 0 0 .3rem 0 !important; }
 h2 { font-size: 1.2rem !important; padding-top: .5rem !important; padding-bottom: .2rem !important; }
+[role="dialog"] h2 { padding: 1.3rem 4rem .7rem 1.5rem !important; }
 h3 { font-size: 1.02rem !important; padding: .3rem 0 .1rem 0 !important; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; }
 .semg-brand { font-weight: 650; font-size: 1.15rem; letter-spacing: .01em; }

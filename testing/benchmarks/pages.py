@@ -1,6 +1,7 @@
 """How long each page takes in a real browser on a large installation, and how often the Live page is drawn.
 
-    python testing/benchmarks/pages.py [--profiles 100] [--sessions 1000] [--samples 10000000] [--rounds 5]
+    python testing/benchmarks/pages.py [--profiles 100] [--sessions 1000] [--samples 10000000] [--gestures 110]
+                                       [--rounds 5]
 
 Starts the whole system on free ports with empty, thrown-away servers and fills it: the first profile has an hour at
 1 kHz, which was recorded as one session with decisions; the other samples are spread over the other sessions. Then
@@ -42,11 +43,13 @@ HOUR_HZ, RATE_HZ = 1000.0, 200.0
 GESTURES = ("fist", "open hand", "wrist flexion", "wrist extension", "pinch")
 LABEL_S = 4.0
 BLOCK_S = 0.5
-LIMIT_S = 1.0
+LIMITS_S = {"Gestures": 1.0}
+"""The bank is the largest page; the others have ``LIMIT_S``."""
+LIMIT_S = 0.5
 PAGES = (  # name, what must be drawn
     ("Overview", ""),
     ("Profiles", ""),
-    ("Gestures", ""),
+    ("Gestures", "semg-bank"),
     ("Capture", "semg-live"),
     ("Train", ""),
     ("Jobs and models", "js-plotly-plot"),
@@ -65,6 +68,10 @@ SETTLE = f"""async ([name, drawn]) => {{
     if (!drawn) return true;
     const view = find(drawn);
     if (!view) return false;
+    if (drawn === 'semg-bank') {{
+      return view.querySelectorAll('li').length > 0
+        && [...view.querySelectorAll('img')].slice(0, 3).every((one) => one.complete);
+    }}
     if (drawn === 'semg-review') return Number(view.dataset.points) > 0;
     if (drawn === 'semg-live') return view.querySelector('canvas')?.width > 0;
     return view.querySelector('.main-svg') !== null;
@@ -115,7 +122,7 @@ def store_session(pool: Pool, user_id: int, name: str, start: datetime, seconds:
     return number
 
 
-def fill(pool: Pool, n_profiles: int, n_sessions: int, n_samples: int) -> int:
+def fill(pool: Pool, n_profiles: int, n_sessions: int, n_samples: int, n_gestures: int) -> int:
     """Fill the database, and give the number of the profile with the hour."""
     now = datetime.now(UTC).replace(microsecond=0)
     spread_s = (n_samples - 3600 * HOUR_HZ) / max(1, n_sessions - 1) / RATE_HZ
@@ -132,6 +139,9 @@ def fill(pool: Pool, n_profiles: int, n_sessions: int, n_samples: int) -> int:
             )
             for number in range(1, n_profiles + 1)
         ]
+        gestures.ensure_gestures(tx, people[0], GESTURES)
+        for index in range(n_gestures - len(GESTURES) - 1):  # beside rest, and those that are performed
+            gestures.insert_gesture(tx, people[0], f"sign {index}", "Perform it as you like.")
     began = now - timedelta(hours=2)
     hour = store_session(pool, people[0], "An hour at 1 kHz", began, 3600.0, HOUR_HZ)
     for index in range(n_sessions - 1):
@@ -206,6 +216,7 @@ def main() -> int:
     parser.add_argument("--profiles", type=int, default=100)
     parser.add_argument("--sessions", type=int, default=1000)
     parser.add_argument("--samples", type=int, default=10_000_000)
+    parser.add_argument("--gestures", type=int, default=110, help="of the first profile (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--live-seconds", type=int, default=15)
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
@@ -216,9 +227,9 @@ def main() -> int:
         with throwaway_servers(folder) as settings, sync_playwright() as playwright:
             pool = Pool(settings, name="benchmark")
             started = time.monotonic()
-            user_id = fill(pool, wanted.profiles, wanted.sessions, wanted.samples)
+            user_id = fill(pool, wanted.profiles, wanted.sessions, wanted.samples, wanted.gestures)
             print(f"filled in {time.monotonic() - started:.0f} s: {wanted.profiles} profiles, {wanted.sessions} "
-                  f"sessions, {wanted.samples:,} samples", flush=True)  # fmt: skip
+                  f"sessions, {wanted.samples:,} samples, {wanted.gestures} gestures", flush=True)  # fmt: skip
             with running(settings, folder):
                 browser = playwright.chromium.launch(
                     executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
@@ -235,7 +246,8 @@ def main() -> int:
     load = os.getloadavg()[0]
     print(f"{'page':16} {'median s':>9} {'worst s':>8}   ({wanted.rounds} rounds, load average {load:.1f})")
     for link, seconds in pages.items():
-        mark = "" if statistics.median(seconds) <= LIMIT_S else "   over 1 s"
+        limit_s = LIMITS_S.get(link, LIMIT_S)
+        mark = "" if statistics.median(seconds) <= limit_s else f"   over {limit_s:g} s"
         print(f"{link:16} {statistics.median(seconds):9.2f} {max(seconds):8.2f}{mark}")
     print(f"Live page, 8 channels at 1 kHz: {statistics.median(updates):.0f} updates/s (least {min(updates)})")
     if wanted.out:

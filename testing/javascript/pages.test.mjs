@@ -6,6 +6,8 @@ import { load } from "./scripts.mjs";
 
 const { clockText, isPerformance, Prompt } = await load("ui/capture_prompt.js", "clockText", "isPerformance", "Prompt");
 const { floats, Review } = await load("ui/review_view.js", "floats", "Review");
+const { matches, moved } = await load("ui/gesture_list.js", "matches", "moved");
+const { fitted, pictureOf } = await load("ui/picture_drop.js", "fitted", "pictureOf");
 const video = await load("ui/video.js", "clockText", "Player");
 
 // An object with a class's methods and just the fields that they read: a constructor wants a page.
@@ -145,4 +147,30 @@ test("pictures of the prompt are made once, and freed when they are gone", async
   } finally {
     Object.assign(URL, { createObjectURL, revokeObjectURL });
   }
+});
+
+test("a gesture is found by any words of its name, description or phrase", () => {
+  const row = { name: "Wrist flexion", description: "Bend the hand", phrase: "I am thirsty" };
+  assert.equal(matches(row, ""), true);
+  assert.equal(matches(row, "WRIST thirsty"), true);
+  assert.equal(matches(row, "wrist fist"), false);
+});
+
+test("an order keeps everything when one of it moves, also beyond an end", () => {
+  assert.deepEqual(moved([1, 2, 3], 1, 2), [2, 3, 1]);
+  assert.deepEqual(moved([1, 2, 3], 3, -5), [3, 1, 2]);
+  assert.deepEqual(moved([1, 2, 3], 1, Infinity), [2, 3, 1]);
+});
+
+test("a picture keeps its shape when it is made smaller, and is never made larger", () => {
+  assert.deepEqual(fitted(4000, 3000), [1024, 768]);
+  assert.deepEqual(fitted(100, 50), [100, 50]);
+  assert.deepEqual(fitted(10000, 1), [1024, 1]);
+});
+
+test("of what is pasted, a picture is taken before other files, and text is left alone", () => {
+  const picture = { type: "image/png" }, other = { type: "text/plain" };
+  assert.equal(pictureOf({ files: [other, picture] }), picture);
+  assert.equal(pictureOf({ files: [] }), null);
+  assert.equal(pictureOf(null), null);
 });

@@ -151,7 +151,7 @@ def test_every_page_shows_names_as_text_and_asks_nobody(walk: Walk) -> None:
 
     walk.go("Gesture_Management")
     walk.look(*everything, also=(visible(HIDDEN),))
-    walk.click("Edit")
+    walk.page.locator(".semg-bank .edit").first.click()
     walk.look("picture")
     walk.page.keyboard.press("Escape")
 

@@ -58,6 +58,6 @@ def test_picture_of_a_gesture_comes_from_the_api_and_is_no_open_file(jobs_page: 
     jobs_page.on("request", lambda request: asked.append(request.url))
     open_page(jobs_page, "Gestures")
     jobs_page.get_by_role("button", name="Edit").first.click()
-    picture = jobs_page.locator("img[src*='/files/prompt-']")
+    picture = jobs_page.get_by_role("dialog").locator("img[src*='/files/prompt-']")
     expect(picture).to_have_js_property("naturalWidth", 60)
     assert [url for url in asked if urlsplit(url).path.startswith("/media/")] == []  # Streamlit's store of open files

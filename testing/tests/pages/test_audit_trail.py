@@ -197,6 +197,12 @@ def boards_are_managed(world: World) -> None:
     button(page, "Remove").click().run()
 
 
+def arm_is_steered(world: World) -> None:
+    page = act(world.open_page(LIVE), "simulate").click().run()
+    page.slider(key=f"arm-hum-{world.user_id}").set_value(0.5).run()
+    act(page, "stop-arm").click().run()
+
+
 def senders_are_assigned(world: World) -> None:
     show_sender(world.pool, user_id=77_000, state="unknown_profile")
     act(world.open_page(), "assign-n77000").click().run()
@@ -274,6 +280,7 @@ STEPS: dict[Callable[[World], None], set[Action]] = {
     boards_are_managed: {
         "board.created", "board.assigned", "board.released", "board.key_made", "board.key_revoked", "board.erased",
     },
+    arm_is_steered: {"arm.steered", "board.created", "board.assigned", "board.erased"},
     senders_are_assigned: {"sender.assigned", "sender.released"},
     accounts_are_managed: {
         "account.created", "account.changed", "account.role_changed", "account.password_changed", "account.erased",

@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Block
 
 from semg.privacy.consent import TEST_PERSON
-from semg.store import gestures, profiles
+from semg.store import accounts, gestures, profiles
 from semg.store.pool import Pool
-from testing.kits.page_data import GESTURES, Open, act, button, make_session, now
+from testing.kits.page_data import GESTURES, LOGIN, Open, act, button, field, login_of, make_session, now
+from ui import gesture_list
+from ui.gesture_list import OPEN
+from ui.runtime import App
 
 pytestmark = pytest.mark.servers
 
@@ -28,8 +33,55 @@ def test_gesture_is_added_and_moved(open_page: Open, pool: Pool, profile_id: int
     assert names_of(pool, profile_id) == ["rest", "fist", "open hand", "pinch"]
     with pool.transaction() as tx:
         last = gestures.list_gestures(tx, profile_id)[-1]
-    act(page, f"up-{last.gesture_id}").click().run()
+    page.session_state[OPEN] = last.gesture_id
+    page.run()
+    field(page.number_input, "Position in the bank").set_value(3)
+    act(page, f"save-{last.gesture_id}").click().run()
+    assert not page.exception
     assert names_of(pool, profile_id) == ["rest", "fist", "pinch", "open hand"]
+    assert OPEN not in page.session_state
+
+
+def n_elements(page: AppTest) -> int:
+    """How many elements, and containers around them, a page sends."""
+
+    def count(node: Block) -> int:
+        return sum(1 + (count(child) if isinstance(child, Block) else 0) for child in node.children.values())
+
+    return count(page.main) + count(page.sidebar)
+
+
+def test_order_from_the_browser_is_stored_whole_or_not_at_all(app_of_test: App, pool: Pool, profile_id: int) -> None:
+    with pool.transaction() as tx:
+        profile = profiles.get_profile(tx, profile_id)
+        rest, fist, open_hand = (one.gesture_id for one in gestures.list_gestures(tx, profile_id))
+        account = accounts.find_account(tx, LOGIN)
+    assert account is not None
+    app = app_of_test.of(account, login_of(pool))
+    for ids, refused in (
+        ([open_hand, rest, fist], None),
+        ([rest, fist], "the bank has changed"),
+        ([rest, fist, fist], "the bank has changed"),
+        ([rest, fist, 10**9], "the bank has changed"),
+        (["x"], None),
+        ("all", None),
+    ):
+        said = gesture_list.reorder(app, profile, ids)
+        assert (said is None) == (refused is None)
+        assert refused is None or refused in str(said)
+        assert names_of(pool, profile_id) == ["open hand", "rest", "fist"]
+
+
+def test_a_hundred_gestures_are_as_many_elements_as_three(open_page: Open, pool: Pool, profile_id: int) -> None:
+    few = n_elements(open_page(GESTURES))
+    with pool.transaction() as tx:
+        for index in range(107):
+            gestures.insert_gesture(tx, profile_id, f"gesture {index}", "how to", "")
+    many = open_page(GESTURES)
+    assert not many.exception
+    assert n_elements(many) == few
+    (sent,) = (one.proto for one in many.get("bidi_component") if "gesture 106" in one.proto.json)
+    assert len(sent.json) < 400_000
 
 
 def test_second_gesture_of_a_name_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
@@ -43,8 +95,8 @@ def test_second_gesture_of_a_name_is_refused(open_page: Open, pool: Pool, profil
 def test_gesture_is_renamed_and_rest_is_not(open_page: Open, pool: Pool, profile_id: int) -> None:
     with pool.transaction() as tx:
         rest, fist, _ = gestures.list_gestures(tx, profile_id)
-    page = open_page(GESTURES)
-    assert page.text_input(key=f"name-{rest.gesture_id}").disabled
+    assert open_page(GESTURES, **{OPEN: rest.gesture_id}).text_input(key=f"name-{rest.gesture_id}").disabled
+    page = open_page(GESTURES, **{OPEN: fist.gesture_id})
     page.text_input(key=f"name-{fist.gesture_id}").input("power grip")
     next(one for one in page.button if one.form_id == f"gesture-{fist.gesture_id}").click().run()
     assert names_of(pool, profile_id) == ["rest", "power grip", "open hand"]
@@ -54,7 +106,7 @@ def test_recorded_gesture_is_deleted_only_when_that_was_confirmed(open_page: Ope
     make_session(pool, profile_id, now() - timedelta(hours=1))
     with pool.transaction() as tx:
         fist = gestures.list_gestures(tx, profile_id)[1]
-    page = open_page(GESTURES)
+    page = open_page(GESTURES, **{OPEN: fist.gesture_id})
     assert act(page, f"delete-{fist.gesture_id}").disabled
     page.checkbox(key=f"sure-{fist.gesture_id}-1").check().run()
     act(page, f"delete-{fist.gesture_id}").click().run()

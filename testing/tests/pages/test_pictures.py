@@ -14,9 +14,13 @@ from PIL import Image
 from semg.capture import prompt_media
 from semg.capture.prompt_media import check_prompt
 from semg.errors import InvalidValueError
-from semg.store import gestures
+from semg.store import accounts, gestures
 from semg.store.pool import Pool
-from testing.kits.page_data import GESTURES, Open, act
+from testing.kits.page_data import GESTURES, LOGIN, Open, act, login_of
+from ui.gesture_list import OPEN
+from ui.gesture_pictures import drawn_uri, find_picture, picture_uris
+from ui.picture_drop import content_of
+from ui.runtime import App
 
 
 def picture(kind: str) -> bytes:
@@ -126,16 +130,46 @@ def test_page_takes_a_picture_and_refuses_what_only_begins_like_a_video(
 ) -> None:
     with pool.transaction() as tx:
         fist = gestures.list_gestures(tx, profile_id)[1].gesture_id
-    page = open_page(GESTURES)
-    page.toggle(key=f"prompt-{fist}").set_value(True).run()
+    page = open_page(GESTURES, **{OPEN: fist})
     for name, content, media_type in (
         ("x.mp4", b"\x00\x00\x00\x18ftyp<script>", None),
         ("x.png", picture("PNG"), "image/png"),
     ):
-        page.file_uploader(key=f"file-{fist}-0").set_value((name, content, "")).run()
-        act(page, f"use-{fist}").click().run()
+        page.file_uploader(key=f"file-{fist}-0-for-{profile_id}").set_value((name, content, "")).run()
         assert not page.exception
         assert bool(page.error) == (media_type is None)
         with pool.transaction() as tx:
             found = gestures.find_prompt(tx, fist)
         assert (found and found[0]) == media_type
+    act(page, f"remove-{fist}").click().run()
+    with pool.transaction() as tx:
+        assert gestures.find_prompt(tx, fist) is None
+
+
+def test_picture_that_a_browser_sent_is_bounded_base64() -> None:
+    assert content_of({"content": "AAEC"}) == b"\x00\x01\x02"
+    for sent in (None, {}, {"content": 7}, {"content": ""}, {"content": "A" * 900_000}, {"content": "<svg>"}):
+        with pytest.raises(InvalidValueError, match="send"):
+            content_of(sent)
+
+
+def test_gesture_without_a_picture_is_shown_by_a_drawn_hand(app_of_test: App, pool: Pool, profile_id: int) -> None:
+    with pool.transaction() as tx:
+        rest, fist, open_hand = gestures.list_gestures(tx, profile_id)
+        gestures.set_prompt(tx, fist.gesture_id, picture("PNG"))
+        gestures.set_prompt(tx, open_hand.gesture_id, video())
+        gestures.insert_gesture(tx, profile_id, "my own")
+        bank = gestures.list_gestures(tx, profile_id)
+        account = accounts.find_account(tx, LOGIN)
+    assert account is not None
+    app = app_of_test.of(account, login_of(pool))
+    uris = picture_uris(app, bank)
+    assert uris["rest"].startswith("data:image/svg+xml;base64,")
+    assert f"/files/prompt-{fist.gesture_id}?token=" in uris["fist"]
+    assert uris["open hand"] == drawn_uri("open hand")
+    assert "my own" not in uris
+    found = {gesture.name: find_picture(app, gesture) for gesture in bank}
+    assert {name: one and one[0] for name, one in found.items()} == {
+        "rest": "image/svg+xml", "fist": "image/png", "open hand": "video/mp4", "my own": None,
+    }  # fmt: skip
+    assert rest.prompt_type is None

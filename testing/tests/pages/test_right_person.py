@@ -38,6 +38,7 @@ from testing.kits.page_data import (
 from testing.kits.page_parts import run_parts
 from testing.tests.pages.test_capture_page import start_session
 from ui import webcam
+from ui.gesture_list import OPEN
 
 pytestmark = pytest.mark.servers
 
@@ -387,7 +388,7 @@ def test_deleting_a_gesture_asks_even_when_nothing_was_recorded(open_page: Open,
         number = gestures.insert_gesture(tx, user_id, "fist")
         known = next(one for one in gestures.list_gestures(tx, user_id) if one.name == "fist")
     assert number
-    page = open_page(GESTURES)
+    page = open_page(GESTURES, **{OPEN: known.gesture_id})
     assert act(page, f"delete-{known.gesture_id}").disabled
     page.checkbox(key=f"sure-{known.gesture_id}-0").check().run()
     assert page.checkbox(key=f"sure-{known.gesture_id}-0").label == "Delete fist of Ada"

@@ -10,6 +10,7 @@ import pytest
 from semg.pictures import data_uri, hand_svg, names, posture_of
 from semg.pictures.hand import draw
 from semg.pictures.postures import POSTURES
+from testing import contact_sheet
 from ui.banks import BANKS
 
 SHAPES = {"svg", "title", "rect", "g", "path", "circle", "ellipse"}
@@ -83,3 +84,7 @@ def test_a_title_is_text() -> None:
 
 def test_address_of_a_picture_is_its_own_content() -> None:
     assert data_uri("<svg/>") == "data:image/svg+xml;base64,PHN2Zy8+"
+
+
+def test_contact_sheet_of_the_documents_is_current() -> None:
+    assert contact_sheet.main(["--check"]) == 0, "run python testing/contact_sheet.py"

@@ -1,0 +1,53 @@
+"""Without hardware: one button on Live, signals within seconds, a fault that is seen and mended, and the end."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from semg.privacy.consent import TEST_PERSON
+from semg.settings import Settings
+from semg.store import boards, gestures, profiles, simulated_arms
+from semg.store.pool import Pool
+from testing.kits.journey import log_in, open_page
+from testing.running_system import running
+
+pytestmark = [pytest.mark.browser, pytest.mark.servers]
+
+SERVICES = ("api", "udpserver", "simulator", "streamlit")
+
+
+def test_arm_is_used_from_the_first_button_to_the_last(
+    page: Page, live_settings: Settings, pool: Pool, tmp_path: Path
+) -> None:
+    with pool.transaction() as tx:
+        user_id = profiles.insert_profile(tx, "Ada", channels=("a0", "a1", "a2"), rate_hz=200.0, consent=TEST_PERSON)
+        gestures.ensure_gestures(tx, user_id, ["fist", "open hand"])
+    with running(live_settings, tmp_path, SERVICES):
+        log_in(page, live_settings)
+        open_page(page, "Live")
+        page.get_by_role("button", name="Use a simulated arm for Ada").click()
+        expect(page.locator("[data-simulated=arm]")).to_be_visible()
+        expect(page.locator("[data-stream=good]")).to_be_visible()
+        page.get_by_role("button", name="open hand", exact=True).click()
+        expect(page.get_by_role("button", name="open hand", exact=True)).to_have_attribute("kind", re.compile("Active"))
+        with pool.transaction() as tx:
+            arm = simulated_arms.find_arm(tx, user_id)
+        assert arm is not None
+        assert arm.steering.gesture == "open hand"
+        page.get_by_role("combobox", name="Loose electrode").click()
+        page.get_by_role("option", name="a1", exact=True).click()
+
+        open_page(page, "Capture")
+        expect(page.locator("[data-simulated=arm]")).to_be_visible()
+        expect(page.get_by_text(re.compile("check skin contact"))).to_be_visible()
+
+        open_page(page, "Live")
+        page.get_by_role("button", name="Stop the simulated arm").click()
+        expect(page.get_by_role("button", name="Use a simulated arm for Ada")).to_be_visible()
+        expect(page.locator("[data-simulated=arm]")).to_have_count(0)
+    with pool.transaction() as tx:
+        assert boards.list_boards(tx) == []
