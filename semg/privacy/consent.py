@@ -41,8 +41,7 @@ def read_text(settings: Settings, language: str = DEFAULT_LANGUAGE) -> ConsentTe
         The file cannot be read, or its first line does not say its version.
     """
     path: Path = settings.consent_file or DEFAULT_TEXT
-    translated = path.with_suffix(f".{language}{path.suffix}")
-    if language in LANGUAGES and translated.is_file():
+    if language in LANGUAGES and (translated := path.with_suffix(f".{language}{path.suffix}")).is_file():
         path = translated
     try:
         with path.open("rb") as file:

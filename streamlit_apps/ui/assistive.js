@@ -50,7 +50,7 @@ class Assistive {
       return;
     }
     for (const [action, wanted] of Object.entries(this.data.keys)) {
-      if (wanted !== key) continue;
+      if (wanted !== key || (event.repeat && !action.startsWith("review."))) continue;
       const told = new CustomEvent("semg-key", { cancelable: true, detail: { action, path: event.composedPath() } });
       document.dispatchEvent(told);
       if (action === "help.keys") document.querySelector(".st-key-keyboard-shortcuts button")?.click();

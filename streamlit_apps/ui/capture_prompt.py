@@ -17,8 +17,6 @@ from ui import gesture_pictures, palette
 from ui.runtime import App
 from ui.text import shown
 
-FULL_SCREEN_KEY = "F"
-"""Shows the prompt on the whole screen, and ends that; empty for none."""
 _FOLDER = Path(__file__).parent
 _SCRIPTS = ("capture_schedule.js", "capture_sound.js", "capture_prompt.js")
 """One module for the browser, which is given the text of a component and no file beside it."""
@@ -104,6 +102,6 @@ def prompt_plan(
             "descriptions": {one.name: shown(one.description) for one in bank},
             "words": sentences(language, "capture") | other_words,
             "view": view,
-            "full_screen_key": FULL_SCREEN_KEY,
+            "language": language,
         },
     )

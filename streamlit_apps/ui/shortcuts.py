@@ -50,6 +50,7 @@ ACTIONS = (
     Action("capture.pause", "Capture", "Pause and resume", "space"),
     Action("capture.redo", "Capture", "Redo the last repetition", "backspace"),
     Action("capture.end", "Capture", "End early", "shift+e"),
+    Action("capture.full_screen", "Capture", "Prompt on the full screen", "f"),
     Action("live.pause", "Live", "Pause and resume the picture", "p"),
     Action("live.speak", "Live", "Speak phrases, or be quiet", "s"),
     Action("review.back", "Review", "Earlier", "left", focused=True),
