@@ -24,7 +24,7 @@ ZOOMED = (640, 360)
 """The smallest screen that is supported, at 200 %."""
 PATIENCE_MS = 10_000
 PAGES = ("login", "jobs", "live", "plan", "capture", "review", "profiles", "gestures", "training", "training-session",
-         "overview", "gesture-edited", "profile-new", "boards", "account", "accounts", "audit")  # fmt: skip
+         "overview", "connect", "plain", "participant", "gesture-edited", "profile-new", "boards", "account", "accounts", "audit")  # fmt: skip
 TABS = {"New profile": "profile-new", "Boards": "boards", "My account": "account", "Accounts": "accounts",
         "Audit log": "audit"}  # fmt: skip
 
@@ -59,6 +59,14 @@ def test_every_page_is_for_everybody(camera_page: Page, servers: Servers, pool: 
         walk = Walk(page, settings, pool, user_id, seen)
         walk.live_samples = 1000
         walk.walk()
+        walk.go("Connect_Device", "Connect")
+        walk.settled("connect")
+        page.goto(f"{settings.app_url}/Realtime_Gesture_Recognition?profile={user_id}&view=plain")
+        expect(page.locator(".semg-plain .label")).to_have_text(re.compile(r"\w"))
+        walk.settled("plain")
+        page.goto(f"{settings.app_url}/Training_Data_Capture?profile={user_id}&view=participant")
+        expect(page.get_by_role("status")).to_be_visible()
+        walk.settled("participant")
         walk.go("Gesture_Management", "Gestures")
         page.get_by_role("button", name="Edit").nth(1).click()
         page.get_by_role("button", name="Save for Participant 07").first.wait_for()
