@@ -76,7 +76,8 @@ label:has(input[role="switch"]:not(:checked)) > span + div { background-color: #
 button kbd { color: #51606c !important; opacity: 1 !important; }
 button[kind^="primary"] kbd { color: inherit !important; }
 /* A button says all of what it does, on a second line if it must. */
-:is(button, [data-testid="stPageLink"] a, [data-testid="stWidgetLabel"], [data-testid="stRadioOption"])
+:is(button, [data-testid="stPageLink"] a, [data-testid="stLinkButton"] a, [data-testid="stWidgetLabel"],
+  [data-testid="stRadioOption"])
   :is([data-testid="stMarkdownContainer"], p, span, div) {
   white-space: normal !important; text-overflow: clip !important; overflow: visible !important; }
 /* A sidebar that is put away takes no focus along. */

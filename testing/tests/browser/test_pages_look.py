@@ -23,8 +23,11 @@ TABLETS = ((820, 1180), (1024, 768))
 ZOOMED = (640, 360)
 """The smallest screen that is supported, at 200 %."""
 PATIENCE_MS = 10_000
-PAGES = ("login", "jobs", "live", "plan", "capture", "review", "profiles", "gestures", "training", "training-session",
-         "overview", "connect", "plain", "participant", "gesture-edited", "profile-new", "boards", "account", "accounts", "audit")  # fmt: skip
+PAGES = (
+    "login", "jobs", "live", "plan", "capture", "review", "profiles", "gestures", "training", "training-session",
+    "overview", "connect", "plain", "participant", "gesture-edited", "profile-new", "boards", "account", "accounts",
+    "audit",
+)  # fmt: skip
 TABS = {"New profile": "profile-new", "Boards": "boards", "My account": "account", "Accounts": "accounts",
         "Audit log": "audit"}  # fmt: skip
 

@@ -14,8 +14,10 @@ from semg.privacy.consent import DEFAULT_TEXT, read_text
 from semg.settings import PROJECT_DIR, Settings
 
 UI = PROJECT_DIR / "streamlit_apps" / "ui"
-SCRIPTS = ("capture_prompt.js", "capture_schedule.js", "capture_sound.js", "live/plain.js", "live/talk.js", "live/aac.js",
-           "live/aac_settings.js", "live/settings_panel.js", "live/speech.js", "live/pictures.js")  # fmt: skip
+SCRIPTS = (
+    "capture_prompt.js", "capture_schedule.js", "capture_sound.js", "live/plain.js", "live/talk.js", "live/aac.js",
+    "live/aac_settings.js", "live/settings_panel.js", "live/speech.js", "live/pictures.js",
+)  # fmt: skip
 FUNCTIONS = (
     ("participant_view.py", "_prompt"),
     ("capture_prompt.py", "capture_prompt"),
