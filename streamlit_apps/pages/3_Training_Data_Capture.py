@@ -22,7 +22,7 @@ from ui.capture_summary import show_captured
 from ui.contraction_check import check_button, show_check
 from ui.fragments import live_fragment
 from ui.live_view import live_view
-from ui.page import bare_page, empty, page
+from ui.page import bare_page, empty, page, split
 from ui.pick import pick_profile
 from ui.runtime import App
 from ui.stream_state import show_fix
@@ -117,7 +117,7 @@ def show_page(app: App) -> None:
         bank = gestures.list_gestures(tx, profile.user_id)
         video = None if current is None else videos.find_video(tx, current.session_id)
     # The same two columns before, during and after a capture: a webcam that moves on the page loses its connection.
-    left, right = st.columns([1.75, 1], gap="medium")
+    left, right = split("capture", [1.75, 1])
     camera = NO_CAMERA
     if app.may_work:
         with right:

@@ -34,6 +34,7 @@ TABS = {"New profile": "profile-new", "Boards": "boards", "My account": "account
 
 def test_every_page_is_for_everybody(camera_page: Page, servers: Servers, pool: Pool, tmp_path: Path) -> None:
     page = camera_page
+    page.emulate_media(reduced_motion="reduce")  # what slides in is in its place at once
     settings: Settings = servers.settings.model_copy(update={"webrtc_hosts": "127.0.0.1"})
     user_id = fill(pool, "logcov_lda", 2)
     pictures = tmp_path / "pages"  # kept by pytest
