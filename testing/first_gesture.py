@@ -138,7 +138,7 @@ class Journey:
         """Let a simulated arm send; the page shows the first packet and finds it good."""
         expect(self.page.get_by_text(re.compile("Waiting for .* first packet"))).to_be_visible()
         self.page.get_by_role("button", name=re.compile("Use a simulated arm")).click()
-        expect(self.page.locator('[data-stream="good"]')).to_be_visible()
+        expect(self.page.get_by_text(f"{NAME}'s stream is good.")).to_be_visible()
         expect(self._step("Device")).to_have_accessible_name(re.compile("Device, done"))
 
     def _gestures(self) -> None:
