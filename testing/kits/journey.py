@@ -37,6 +37,12 @@ def fill_number(page: Page, label: str, value: str) -> None:
     field.press("Enter")
 
 
+def wait_for_stream(page: Page) -> None:
+    """Wait until the page says that the stream can be recorded."""
+    fit = '.semg-verdict[data-level="good"], .semg-verdict[data-level="usable"]'
+    expect(page.locator(fit).first).to_be_visible()
+
+
 def finished_video(pool: Pool, session_id: int) -> Video:
     """Wait until job_runner has finished a session's video, and give it."""
     deadline = time.monotonic() + PATIENCE_S
