@@ -86,6 +86,21 @@ class Journey:
         AssertionError, playwright.sync_api.Error
             A step was not possible in time.
         """
+        self.walk_only()
+        self.clicks, self.took_s = self.pressed, self.seconds[WALKED[-1]]
+        for name in BESIDE:
+            getattr(self, f"_{name}")()
+            self.at = name
+            self.beside.append(name)
+
+    def walk_only(self) -> None:
+        """Walk to the recognised gesture, and look at nothing beside the way.
+
+        Raises
+        ------
+        AssertionError, playwright.sync_api.Error
+            A step was not possible in time.
+        """
         self._log_in()
         for name in WALKED:
             getattr(self, f"_{name}")()
@@ -93,11 +108,6 @@ class Journey:
             self.seconds[name] = round(time.monotonic() - self.began, 1)
             if self.pictures is not None:
                 self.page.screenshot(path=self.pictures / f"{len(self.seconds)}-{name}.png")
-        self.clicks, self.took_s = self.pressed, self.seconds[WALKED[-1]]
-        for name in BESIDE:
-            getattr(self, f"_{name}")()
-            self.at = name
-            self.beside.append(name)
 
     def result(self) -> dict[str, object]:
         """Return what is printed."""

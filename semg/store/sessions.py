@@ -123,7 +123,7 @@ def insert_session(
 ) -> int:
     """Create a session with the device's current properties, and return its number.
 
-    What is recorded, not imported, of a profile that a simulated arm sends for is marked as simulated.
+    What is captured or taught while a simulated arm sends for the profile is marked as simulated.
 
     Parameters
     ----------
