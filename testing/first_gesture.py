@@ -255,6 +255,7 @@ def walk(system: System, pictures: Path | None, size: tuple[int, int]) -> dict[s
         context.set_default_timeout(WAIT_MS)
         expect.set_options(timeout=WAIT_MS)
         journey = Journey(context.new_page(), system, pictures)
+        journey.page.on("pageerror", lambda error: sys.stderr.write(f"the page failed: {error}\n{error.stack}\n"))
         try:
             journey.walk()
         except (AssertionError, Error) as exc:

@@ -31,15 +31,18 @@ def show_mark(app: App, profile: Profile) -> None:
     """Show that what comes now is of a simulated arm, where one sends for the profile."""
     with app.pool.transaction() as tx:
         arm = simulated_arms.find_arm(tx, profile.user_id)
-    if arm is not None:
-        st.html(
-            markup(
-                '<div data-simulated="arm" style="display:inline-block;border:1px solid #5f4b8b;border-radius:1rem;'
-                'padding:.05rem .7rem;font-size:.86rem;color:#5f4b8b">Simulated arm</div> '
-                '<span style="font-size:.86rem;color:#51606c">No person’s muscles: what is recorded is marked as '
-                "simulated.</span>"
+    # In a slot of its own, empty or not: were the parts below that redraw by themselves to move when the arm is stopped,
+    # a redraw that is under way would land in what stands there now, and Streamlit's browser side shows an empty page.
+    with st.container():
+        if arm is not None:
+            st.html(
+                markup(
+                    '<div data-simulated="arm" style="display:inline-block;border:1px solid #5f4b8b;'
+                    'border-radius:1rem;padding:.05rem .7rem;font-size:.86rem;color:#5f4b8b">Simulated arm</div> '
+                    '<span style="font-size:.86rem;color:#51606c">No person’s muscles: what is recorded is marked as '
+                    "simulated.</span>"
+                )
             )
-        )
 
 
 def offer(app: App, profile: Profile) -> None:
