@@ -20,8 +20,11 @@ CREATE TABLE accounts (
     password_changed_at  timestamptz NOT NULL DEFAULT now(),
     failed_logins        integer NOT NULL DEFAULT 0,
     locked_until         timestamptz,
-    disabled_at          timestamptz
+    disabled_at          timestamptz,
+    preferences          jsonb NOT NULL DEFAULT '{}' CONSTRAINT accounts_preferences
+                         CHECK (jsonb_typeof(preferences) = 'object' AND length(preferences::text) <= 8000)
 );
+COMMENT ON COLUMN accounts.preferences IS 'How the account likes the app, by part: shortcuts {on, keys}';
 COMMENT ON TABLE accounts IS 'Who logs in; argon2id hashes';
 
 CREATE TABLE profiles (
@@ -790,6 +793,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (25);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25);
 
 COMMIT;

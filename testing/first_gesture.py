@@ -86,6 +86,21 @@ class Journey:
         AssertionError, playwright.sync_api.Error
             A step was not possible in time.
         """
+        self.walk_only()
+        self.clicks, self.took_s = self.pressed, self.seconds[WALKED[-1]]
+        for name in BESIDE:
+            getattr(self, f"_{name}")()
+            self.at = name
+            self.beside.append(name)
+
+    def walk_only(self) -> None:
+        """Walk to the recognised gesture, and look at nothing beside the way.
+
+        Raises
+        ------
+        AssertionError, playwright.sync_api.Error
+            A step was not possible in time.
+        """
         self._log_in()
         for name in WALKED:
             getattr(self, f"_{name}")()
@@ -93,11 +108,6 @@ class Journey:
             self.seconds[name] = round(time.monotonic() - self.began, 1)
             if self.pictures is not None:
                 self.page.screenshot(path=self.pictures / f"{len(self.seconds)}-{name}.png")
-        self.clicks, self.took_s = self.pressed, self.seconds[WALKED[-1]]
-        for name in BESIDE:
-            getattr(self, f"_{name}")()
-            self.at = name
-            self.beside.append(name)
 
     def result(self) -> dict[str, object]:
         """Return what is printed."""
@@ -138,7 +148,7 @@ class Journey:
         """Let a simulated arm send; the page shows the first packet and finds it good."""
         expect(self.page.get_by_text(re.compile("Waiting for .* first packet"))).to_be_visible()
         self.page.get_by_role("button", name=re.compile("Use a simulated arm")).click()
-        expect(self.page.locator('[data-stream="good"]')).to_be_visible()
+        expect(self.page.get_by_text(f"{NAME}'s stream is good.")).to_be_visible()
         expect(self._step("Device")).to_have_accessible_name(re.compile("Device, done"))
 
     def _gestures(self) -> None:

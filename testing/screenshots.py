@@ -107,30 +107,32 @@ class Walk:
         """Look at every page."""
         self._page.goto(self._settings.app_url)
         self._page.get_by_role("textbox", name="Login").wait_for()
-        self._settled("login")
+        self.settled("login")
         self._log_in()
         self._jobs()
         self._live()
         self._capture()
         self._review()
-        self._go("User_Management", "Profiles")
-        self._settled("profiles")
-        self._go("Gesture_Management", "Gestures")
-        self._settled("gestures")
+        self.go("User_Management", "Profiles")
+        self.settled("profiles")
+        self.go("Gesture_Management", "Gestures")
+        self.settled("gestures")
         self._training()
-        self._go("", "Overview")
+        self.go("", "Overview")
         expect(self._page.get_by_text("Decisions per second")).to_be_visible()
         self._page.get_by_test_id("stMetricValue").filter(has_text=re.compile(r"^1\d\d|^2\d\d")).first.wait_for()
-        self._settled("overview")
+        self.settled("overview")
 
-    def _settled(self, name: str) -> None:
+    def settled(self, name: str) -> None:
+        """Wait until the page is drawn, and let it be looked at."""
         # Widgets are loaded when they are first needed; grey boxes stand in their place until then.
         self._page.wait_for_load_state("networkidle")
         expect(self._page.get_by_test_id("stSkeleton")).to_have_count(0)
         self._page.mouse.move(2, 2)
         self._seen(name)
 
-    def _go(self, path: str, heading: str) -> None:
+    def go(self, path: str, heading: str) -> None:
+        """Open a page for the person."""
         self._page.goto(f"{self._settings.app_url}/{path}?profile={self._user_id}")
         self._page.get_by_role("heading", name=heading, exact=True).wait_for()
         expect(self._page.get_by_test_id("stStatusWidget")).to_have_count(0)
@@ -142,14 +144,14 @@ class Walk:
         self._page.get_by_role("heading", name="Overview", exact=True).wait_for()
 
     def _jobs(self) -> None:
-        self._go("Training_Jobs_Status", "Jobs and models")
+        self.go("Training_Jobs_Status", "Jobs and models")
         expect(self._page.get_by_text("This is the active version.")).to_be_visible()
         expect(self._page.get_by_text("Tested on")).to_be_visible()
         expect(self._page.locator(".js-plotly-plot").first).to_be_visible()
-        self._settled("jobs")
+        self.settled("jobs")
 
     def _live(self) -> None:
-        self._go("Realtime_Gesture_Recognition", "Live")
+        self.go("Realtime_Gesture_Recognition", "Live")
         expect(self._page.locator(".semg-live")).to_have_attribute("data-label", re.compile("|".join(PROMPTS)))
         # The figures are those of the last 10 s, and opening the page in software rendering took all of the cores.
         self._page.wait_for_function(
@@ -158,14 +160,14 @@ class Walk:
                  && !['rest', 'unsure', '—'].includes(v.dataset.label); }}""",
             polling=400,  # at every frame, the search would be the load that it waits to be over
         )
-        self._settled("live")
+        self.settled("live")
 
     def _capture(self) -> None:
         """Begin a capture with the webcam, look at it in a performance, and end it early."""
         page = self._page
-        self._go("Training_Data_Capture", "Capture")
+        self.go("Training_Data_Capture", "Capture")
         expect(page.get_by_text(re.compile(r"samples/s · \d\.\d% lost"))).to_be_visible()
-        self._settled("plan")
+        self.settled("plan")
         page.get_by_text("Record the webcam").click()
         expect(page.get_by_text(re.compile("Ready, .* frames/s"))).to_be_visible()
         page.get_by_role("button", name="Start").click()
@@ -174,7 +176,7 @@ class Walk:
         expect(page.get_by_text("2 labels written")).to_be_visible()
         expect(prompt).to_have_attribute("data-prompt", gesture)
         expect(page.get_by_text(re.compile("Recording, .* frames/s"))).to_be_visible()
-        self._settled("capture")
+        self.settled("capture")
         page.get_by_role("button", name="End early").click()
         expect(page.get_by_text("ended early")).to_be_visible()
         with self._pool.transaction() as tx:
@@ -185,7 +187,7 @@ class Walk:
         """Look at that capture: labels, decisions, and the video, which is written by now or soon."""
         page = self._page
         for _ in range(20):
-            self._go("Sensor_Data_Review", "Review")
+            self.go("Sensor_Data_Review", "Review")
             expect(page.locator(".semg-review")).to_have_attribute("data-labels", re.compile(r"[1-9]"))
             if page.locator(".semg-video video").count():
                 break
@@ -197,17 +199,17 @@ class Walk:
         canvas.click(position={"x": 0.6 * box["width"], "y": 90})
         expect(page.locator(".semg-review")).to_have_attribute("data-cursor-ms", re.compile(r"\d+"))
         expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
-        self._settled("review")
+        self.settled("review")
 
     def _training(self) -> None:
-        self._go("Kickoff_Training", "Train")
+        self.go("Kickoff_Training", "Train")
         expect(self._page.get_by_text(re.compile("(good|fair|bad) signal")).first).to_be_visible()
-        self._settled("training")
+        self.settled("training")
         self._page.get_by_text("Inspect a session").click()
         expect(self._page.locator(".semg-review")).to_have_attribute("data-labels", re.compile(r"[1-9]"))
         expect(self._page.get_by_role("button", name="Exclude all")).to_be_visible()
         self._page.locator(".semg-review").scroll_into_view_if_needed()
-        self._settled("training-session")
+        self.settled("training-session")
 
 
 def main() -> int:

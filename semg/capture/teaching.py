@@ -11,7 +11,7 @@ from semg.block_table import LATE, STARTS_RUN
 from semg.domain import Device, Gesture, Session, us_from_utc
 from semg.errors import ConflictError, InvalidValueError
 from semg.signals.gaps import gap_step_us
-from semg.store import blocks, consents, session_quality, sessions
+from semg.store import blocks, consents, session_quality, sessions, simulated_arms
 from semg.store.pool import Transaction
 
 MIN_S, MAX_S = 1.0, 5.0
@@ -116,6 +116,8 @@ def _continued(tx: Transaction, user_id: int, device: Device, began_at: datetime
     same = (newest.channels, newest.rate_hz, newest.sensor, newest.mains_hz) == (
         device.channels, device.rate_hz, device.sensor, device.mains_hz,
     )  # fmt: skip
+    if newest.simulated != (simulated_arms.find_arm(tx, user_id) is not None):
+        return None
     if not same or began_at > newest.ended_at + timedelta(seconds=SITTING_S) or began_at < newest.started_at:
         return None
     if began_at < newest.ended_at:

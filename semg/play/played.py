@@ -13,8 +13,8 @@ from semg.play.reaction import Reaction, reaction_figures
 
 PlayKind = Literal["fitts", "reaction"]
 DIRECTIONS = ("left", "right", "up", "down")
-TARGETS = (5, 7, 9, 11, 13, 15)
-"""Odd, so that each movement crosses the ring."""
+MIN_TARGETS, MAX_TARGETS = 5, 15
+"""Of a ring; the page offers odd numbers, so that each movement crosses it."""
 MAX_SEQUENCES = 9
 MAX_PROMPTS = 60
 MAX_MS = 120_000.0
@@ -65,7 +65,7 @@ def _fitts(version: int, settings: dict[str, Any], raw: dict[str, Any], gestures
         if what in (*DIRECTIONS, "select")
     }
     dwell_ms = 0.0 if "select" in steering else reading.number(settings.get("dwell_ms"), "the dwell time", 100, 5000)
-    targets = reading.whole(settings.get("targets"), "the number of targets", TARGETS[0], TARGETS[-1])
+    targets = reading.whole(settings.get("targets"), "the number of targets", MIN_TARGETS, MAX_TARGETS)
     kept = {
         "targets": targets,
         "dwell_ms": dwell_ms,

@@ -9,6 +9,7 @@ from pathlib import Path
 from semg.capture import abort
 from semg.consent_types import SCOPES, ConsentScope, ConsentText, NewConsent
 from semg.errors import SettingsError
+from semg.languages import DEFAULT_LANGUAGE, LANGUAGES
 from semg.settings import PROJECT_DIR, Settings
 from semg.store import consents, jobs, sessions
 from semg.store.erasing import note_in_bases
@@ -27,8 +28,12 @@ TEST_PERSON = NewConsent(
 """For profiles that tools make: a person of nobody's, or of a published data set."""
 
 
-def read_text(settings: Settings) -> ConsentText:
+def read_text(settings: Settings, language: str = DEFAULT_LANGUAGE) -> ConsentText:
     """Return the current consent text: that of ``CONSENT_FILE``, or the project's own.
+
+    In another language it is the file beside it whose name has the language's code before its ending (``text.de.md``
+    beside ``text.md``); where there is none, the text as it is. Each is a version of its own: what is stored is the
+    text that the person read.
 
     Raises
     ------
@@ -36,6 +41,8 @@ def read_text(settings: Settings) -> ConsentText:
         The file cannot be read, or its first line does not say its version.
     """
     path: Path = settings.consent_file or DEFAULT_TEXT
+    if language in LANGUAGES and (translated := path.with_suffix(f".{language}{path.suffix}")).is_file():
+        path = translated
     try:
         with path.open("rb") as file:
             content = file.read(MAX_TEXT_BYTES + 1).decode("utf-8").strip()

@@ -240,7 +240,7 @@ def _own_distance(
 def _as_rest(performances: Sequence[Performance], scale: NDArray[np.float64]) -> float:
     """Return the strength, in units of rest, up to which a performance is taken for rest."""
     rests = [_strength(one, scale) for one in performances if one.gesture == REST and len(one.envelope) >= MIN_POINTS]
-    return float(np.clip(np.quantile(rests, 0.75) if rests else AS_REST, AS_REST, MOST_AS_REST))
+    return float(np.clip(np.quantile(rests, 0.9) if rests else AS_REST, AS_REST, MOST_AS_REST))
 
 
 def _weak(

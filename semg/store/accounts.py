@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,9 @@ MAX_LOCK_S = 900.0
 """Every further failure doubles the lock up to this: guessing is slow, the owner is never shut out for long."""
 
 ROLES = ("admin", "researcher", "viewer")
-_COLUMNS = "account_id, login, password_hash, role, password_changed_at, failed_logins, locked_until, disabled_at"
+_COLUMNS = (
+    "account_id, login, password_hash, role, password_changed_at, failed_logins, locked_until, disabled_at, preferences"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,7 @@ class Account:
     failed_logins: int = 0
     locked_until: datetime | None = None
     disabled_at: datetime | None = None
+    preferences: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 def find_account(tx: Transaction, login: str) -> Account | None:
@@ -222,4 +226,5 @@ def _account(row: Any) -> Account:
         failed_logins=row.failed_logins,
         locked_until=row.locked_until,
         disabled_at=row.disabled_at,
+        preferences=row.preferences,
     )

@@ -123,7 +123,7 @@ def insert_session(
 ) -> int:
     """Create a session with the device's current properties, and return its number.
 
-    A capture of a profile that a simulated arm sends for is marked as simulated.
+    What is captured or taught while a simulated arm sends for the profile is marked as simulated.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def insert_session(
                 device.sensor,
                 device.mains_hz,
                 None if plan is None else checks.as_json(asdict(plan)),
-                origin == "capture",
+                origin != "import",
                 user_id,
             ),
         )

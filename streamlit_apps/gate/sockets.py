@@ -206,6 +206,7 @@ class _Socket:
                 return message
             self._n_dropped += 1
             if self._n_dropped > MAX_DROPPED:
+                logger.warning("a page's WebSocket is closed: it sends what no page of this app does")
                 await self._close(1008)
                 return {"type": "websocket.disconnect", "code": 1008}
         await self._close()
@@ -236,6 +237,7 @@ class _Socket:
             for task in waiting:
                 task.cancel()
         if len(message.get("bytes") or message.get("text") or b"") > MAX_MESSAGE_BYTES:
+            logger.warning("a page's WebSocket is closed: a message has more than %d bytes", MAX_MESSAGE_BYTES)
             await self._close(1009)
             return {"type": "websocket.disconnect", "code": 1009}
         return message

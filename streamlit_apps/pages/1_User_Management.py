@@ -9,6 +9,7 @@ import streamlit as st
 
 from semg.consent_types import NewConsent
 from semg.domain import Profile
+from semg.languages import LANGUAGES
 from semg.privacy import pseudonyms
 from semg.privacy.consent import read_text
 from semg.security.keys import ring_of
@@ -35,9 +36,11 @@ from ui.page import MY_ACCOUNT, flash, page
 from ui.path_judgement import CONNECT
 from ui.profile_form import PRESETS, device_fields, person_fields, show_placement
 from ui.runtime import App
-from ui.text import cells, md, plain, shown
+from ui.tables import show_table
+from ui.text import md, plain, shown
 
 SHOWN = 200
+_CONSENT_LANGUAGE = "new-consent-language"
 
 
 def list_and_edit(app: App, known: list[Profile], profile: Profile | None) -> None:
@@ -47,8 +50,9 @@ def list_and_edit(app: App, known: list[Profile], profile: Profile | None) -> No
     if not found:
         st.info(md("No profile matches “{wanted}”.", wanted=wanted))
         return
-    st.dataframe(
-        cells(
+    show_table(
+        "Profiles",
+        [
             {
                 "Name": one.name,
                 "Number": one.user_id,
@@ -58,11 +62,8 @@ def list_and_edit(app: App, known: list[Profile], profile: Profile | None) -> No
                 "Created": times.shown(one.created_at),
             }
             for one in found[:SHOWN]
-        ),
-        hide_index=True,
-        width="stretch",
-        height=min(38 * (len(found) + 1), 260),
-        column_config={"Number": st.column_config.NumberColumn(help="The userid the device sends", format="%d")},
+        ],
+        height_px=260,
     )
     if profile is None:
         st.info("Choose a profile in the field above to view and edit it.", icon=":material/person_search:")
@@ -159,6 +160,11 @@ def delete(app: App, profile: Profile) -> None:
                 st.rerun()
 
 
+def _same_language() -> None:
+    """Offer the language that a person reads the consent in as that of the prompts."""
+    st.session_state["new-language"] = st.session_state[_CONSENT_LANGUAGE]
+
+
 def create(app: App) -> None:
     """Show the form of a new profile."""
     labels = [preset.label for preset in PRESETS]
@@ -171,14 +177,22 @@ def create(app: App) -> None:
     )
     index = labels.index(label)
     show_placement(PRESETS[index].device)
-    text = read_text(app.settings)
-    consent.show_text(text)
+    codes = list(LANGUAGES)
+    language = st.selectbox(
+        "Language of the consent",
+        codes,
+        format_func=lambda code: shown(LANGUAGES[code]),
+        key=_CONSENT_LANGUAGE,
+        on_change=_same_language,
+    )
+    text = read_text(app.settings, language)
+    consent.show_text(text, language)
     with st.form("new-profile", clear_on_submit=False):
         if app.settings.pseudonyms:
             st.caption(":material/badge: The profile is given a code; the name is stored separately, encrypted.")
         person = person_fields(None, "new")
         device = device_fields(PRESETS[index].device, f"new{index}")
-        scopes, said_at = consent.consent_fields(None, "new-consent")
+        scopes, said_at = consent.consent_fields(None, "new-consent", language)
         if st.form_submit_button("Create profile", type="primary"):
             with errors.attempt():
                 name = pseudonyms.make_pseudonym() if app.settings.pseudonyms else person.name

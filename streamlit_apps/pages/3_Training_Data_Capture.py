@@ -13,7 +13,7 @@ from semg.store import capture_settings, consents, gestures, profiles, sessions,
 from semg.store.audit import record
 from semg.store.capture_settings import CaptureSettings
 from semg.video.recording import RecorderState
-from ui import acts, audit_view, errors, participant_view, simulated_arm, stream
+from ui import acts, audit_view, errors, participant_view, shortcuts, simulated_arm, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
 from ui.capture_quality import show_quality
@@ -22,7 +22,7 @@ from ui.capture_summary import show_captured
 from ui.contraction_check import check_button, show_check
 from ui.fragments import live_fragment
 from ui.live_view import live_view
-from ui.page import bare_page, empty, page
+from ui.page import bare_page, empty, page, split
 from ui.pick import pick_profile
 from ui.runtime import App
 from ui.stream_state import show_fix
@@ -91,7 +91,7 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
             icon=":material/play_arrow:",
             disabled=plan is None,
             key=acts.key("start", profile.user_id),
-            shortcut="S",
+            shortcut=shortcuts.key(app, "capture.start"),
         )
         strong = [one.name for one in bank if one.name != REST and one.name not in numbers.left_out]
         if strong:
@@ -116,7 +116,7 @@ def show_page(app: App) -> None:
         bank = gestures.list_gestures(tx, profile.user_id)
         video = None if current is None else videos.find_video(tx, current.session_id)
     # The same two columns before, during and after a capture: a webcam that moves on the page loses its connection.
-    left, right = st.columns([1.75, 1], gap="medium")
+    left, right = split("capture", [1.75, 1])
     camera = NO_CAMERA
     if app.may_work:
         with right:

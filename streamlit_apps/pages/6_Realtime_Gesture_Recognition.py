@@ -61,7 +61,7 @@ with page("Live") as app:
         phrases=phrases,
         pictures=pictures,
         on_taught=partial(store_taught, app, profile.user_id) if app.may_work else None,
-        height_px=230,
+        height_px=230 if phrases else 320,
     )
     open_plain(app, profile)
     simulated_arm.steering(app, profile, bank)

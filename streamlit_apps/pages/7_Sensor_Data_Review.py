@@ -13,7 +13,7 @@ from semg.recordings.overview import Recorded, look_at_spectrum, recorded
 from semg.signals.display.spectrum import Spectrum
 from semg.store import blocks, gestures, sessions
 from semg.store.session_quality import find_quality
-from ui import audit_view, errors, import_fields, palette, review_edit, times, verdict, video
+from ui import audit_view, errors, import_fields, palette, review_edit, shortcuts, times, verdict, video
 from ui.page import empty, page, split
 from ui.pick import pick_profile
 from ui.review_read import keep_part, part_of, read, whole_of
@@ -75,6 +75,7 @@ def show(
         [one.name for one in bank],
         wishes,
         key=f"review-{name}",
+        keys=shortcuts.written(app, "review"),
         chosen_id=st.session_state.get("repetition") if session else None,
     )
     if session is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from semg.play.played import PlayKind
 from semg.signals.training.training_report import TrainingReport
 from semg.store import gestures, models
 from ui import simulated_arm
@@ -15,8 +16,8 @@ from ui.play_settings import fitts_settings, playable, reaction_settings
 from ui.play_view import play_view
 from ui.text import md, plain
 
-KINDS = {"fitts": "Fitts’ law", "reaction": "Reaction"}
-CAPTIONS = {
+KINDS: dict[PlayKind, str] = {"fitts": "Fitts’ law", "reaction": "Reaction"}
+CAPTIONS: dict[PlayKind, str] = {
     "fitts": "Steer the cursor to the marked target, again and again: how many bits a second do the gestures carry?",
     "reaction": "Perform the gesture that is shown: how long until it is recognised? Latency is included.",
 }

@@ -13,7 +13,7 @@ from ui import audit_view, confirm, errors, times
 from ui.my_account import REVOKE_HELP
 from ui.page import flash
 from ui.runtime import App
-from ui.text import cells, line, md, shown
+from ui.text import cells, md, shown
 
 _SHOW_ONCE = "account-password"
 _ROLES = {
@@ -44,6 +44,8 @@ def manage(app: App) -> None:
     )
     if not confirm.offer(app, "change accounts"):
         return
+    for role, said in _ROLES.items():
+        st.caption(md("**{role}** {said}.", role=role, said=said))
     by_id = {one.account_id: one for one in known}
     left, right = st.columns(2, gap="large")
     with left:
@@ -73,7 +75,7 @@ def _change(app: App, account: Account) -> None:
     number = account.account_id
     with st.form(f"account-{number}"):
         roles = list(_ROLES)
-        role = st.selectbox("Role", roles, roles.index(account.role), format_func=_with_meaning)
+        role = st.selectbox("Role", roles, roles.index(account.role), format_func=shown)
         disabled = st.toggle(
             "Disabled", account.disabled_at is not None, help="Ends its logins and disables its tokens."
         )
@@ -122,7 +124,7 @@ def _create(app: App) -> None:
         st.markdown("**New account**")
         login = st.text_input("Login of the new account", autocomplete="off")
         roles = list(_ROLES)
-        role = st.selectbox("Role", roles, 1, format_func=_with_meaning, key="new-account-role")
+        role = st.selectbox("Role", roles, 1, format_func=shown, key="new-account-role")
         if st.form_submit_button("Add account", type="primary"):
             with errors.attempt():
                 password, hashed = _make_password(app)
@@ -141,10 +143,6 @@ def _make_password(app: App) -> tuple[str, str]:
         _require_admin(app, tx)
     password = generate_password()
     return password, hash_password(password, inside=app.login_here.account_id)
-
-
-def _with_meaning(role: str) -> str:
-    return line("{role}: {meaning}", role=role, meaning=_ROLES[role])
 
 
 def _require_admin(app: App, tx: Transaction) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,7 +27,7 @@ from ui.repetitions import DEFAULT_REASON
 from ui.runtime import App
 from ui.text import Markup, markup, md, plain
 
-A_ROW = 3
+CARD_PX = 188
 FIRST = 6
 """So many cards of repetitions that look right are shown at first; those that look odd are all shown."""
 _SHAPES = "captured-shapes"
@@ -73,9 +74,9 @@ def show_cards(
     with app.pool.transaction() as tx:
         refused = why_not_again(tx, session, now)
     colours = palette.gesture_colours(gesture_names)
-    for first in range(0, len(drawn), A_ROW):
-        for column, one in zip(st.columns(A_ROW), drawn[first : first + A_ROW], strict=False):
-            with column.container(border=True, gap="xsmall", key=f"card-{one.repetition_id}"):
+    with st.container(horizontal=True, gap="small"):
+        for one in drawn:
+            with st.container(border=True, gap="xsmall", width=CARD_PX, key=f"card-{one.repetition_id}"):
                 st.html(_picture(one, shapes, colours.get(one.gesture, palette.REST)))
                 if app.may_work:
                     _acts(app, profile, one, shapes.odd.get(one.repetition_id), refused)
@@ -126,42 +127,47 @@ def _picture(one: Repetition, shapes: Shapes, colour: str) -> Markup:
         said, sign = "Like the others", palette.LEVEL_SIGNS["good"]
     return markup(
         '<div data-odd="{odd}" style="opacity:{opacity}"><b style="font-size:.92rem;overflow-wrap:anywhere">{gesture} '
-        '{number}</b><svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" '
-        'aria-label="Strength over time" style="display:block;width:100%;height:{height}px">'
-        '<polygon points="{points}" fill="{colour}" stroke="{dark}" stroke-width="1"/></svg>'
+        '{number}</b><img alt="Strength over time" src="data:image/svg+xml;base64,{drawn}" '
+        'style="display:block;width:100%;height:{height}px">'
         '<div style="font-size:.82rem;line-height:1.3;min-height:2.6em;color:#33424e">{sign} {said}</div></div>',
+        drawn=_drawn(shapes.envelopes.get(one.repetition_id, np.zeros(0)), colour),
         odd="" if oddity is None or one.excluded else oddity.kind,
         opacity="0.6" if one.excluded else "1",
         gesture=one.gesture,
         number=one.number,
-        width=_WIDTH,
         height=_HEIGHT,
-        points=_points(shapes.envelopes.get(one.repetition_id, np.zeros(0))),
-        colour=colour,
-        dark="#51606c",
         sign=sign,
         said=said,
     )
 
 
-def _points(envelope: NDArray[np.float64]) -> str:
+def _drawn(envelope: NDArray[np.float64], colour: str) -> str:
+    """Return an envelope as an SVG in base64: the elements themselves do not pass what cleans a page's HTML."""
     xs = np.linspace(0, _WIDTH, len(envelope)) if len(envelope) else np.array([0.0, _WIDTH])
     ys = _HEIGHT - 2 - (_HEIGHT - 4) * (envelope if len(envelope) else np.zeros(2))
     line = " ".join(f"{x:.0f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
-    return f"0,{_HEIGHT} {line} {_WIDTH},{_HEIGHT}"
+    made = markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" preserveAspectRatio="none">'
+        '<polygon points="0,{height} {line} {width},{height}" fill="{colour}" stroke="#51606c"/></svg>',
+        width=_WIDTH,
+        height=_HEIGHT,
+        line=line,
+        colour=colour,
+    )
+    return base64.b64encode(made.encode()).decode()
 
 
 def _acts(app: App, profile: Profile, one: Repetition, oddity: Oddity | None, refused: str) -> None:
-    leave, redo = st.columns([1.25, 1], vertical_alignment="center", gap="small")
+    row = st.container(horizontal=True, vertical_alignment="center", gap="small")
     if one.excluded:
-        if leave.button("Use it", key=acts.key(f"use-{one.repetition_id}", profile.user_id), width="stretch"):
+        if row.button("Use it", key=acts.key(f"use-{one.repetition_id}", profile.user_id)):
             _exclude(app, one, profile.user_id, "")
         return
     key = acts.key(f"leave-{one.repetition_id}", profile.user_id)
-    if leave.button("Leave out", key=key, width="stretch", help="Training will not use it. It stays stored."):
+    if row.button("Leave out", key=key, help="Training will not use it. It stays stored."):
         reason = DEFAULT_REASON if oddity is None else f"looked odd: {oddity.reason}"
         _exclude(app, one, profile.user_id, reason)
-    redo.checkbox("Redo", key=_again(one), disabled=bool(refused), help=plain(refused) if refused else None)
+    row.checkbox("Redo", key=_again(one), disabled=bool(refused), help=plain(refused) if refused else None)
 
 
 def _again(one: Repetition) -> str:

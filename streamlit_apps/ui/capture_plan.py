@@ -87,10 +87,10 @@ def _kind(user_id: int) -> str:
 
 
 def _plan(kept: CaptureSettings, chosen: list[str]) -> CapturePlan:
-    if kept.kind == CALIBRATION:
-        return calibration_plan(chosen, kept.calibration_s)
     if kept.kind == QUICK:
         return quick_plan(chosen, runtime.app().settings.quick_plan_s)
+    if kept.kind == CALIBRATION:
+        return calibration_plan(chosen, kept.calibration_s)
     return make_plan(chosen, kept.repetitions, kept.gesture_s, kept.rest_s, kept.prepare_s, kept.shuffled, kept.seed)
 
 

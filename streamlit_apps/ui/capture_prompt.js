@@ -56,8 +56,9 @@ class Prompt {
     below.append(this.figures, this.controls(data));
     mount.append(this.card, this.next, this.planBar, below);
     this.onKey = (event) => this.press(event);
-    document.addEventListener("keydown", this.onKey);
+    document.addEventListener("semg-key", this.onKey);
     mount.onfullscreenchange = () => mount.classList.toggle("large", this.isAlone || mount.matches(":fullscreen"));
+    mount.lang = data.language;
     this.timer = setInterval(() => this.show(), 50);
   }
 
@@ -72,11 +73,8 @@ class Prompt {
     this.volume.oninput = () => this.sound.setVolume(Number(this.volume.value));
     this.soundHint = el("span", "hint", data.words.sound_blocked);
     this.soundHint.setAttribute("role", "status");
-    const key = data.full_screen_key ? ` (${data.full_screen_key})` : "";
-    this.fullButton = el("button", "full", data.words.full_screen + key);
+    this.fullButton = el("button", "full", data.words.full_screen);
     this.fullButton.onclick = () => this.toggleFullScreen();
-    // A key that presses one of these is not one of the page's.
-    box.onkeydown = (event) => { if ([" ", "Enter"].includes(event.key)) event.stopPropagation(); };
     box.append(this.soundHint, this.soundButton, this.volume, this.fullButton);
     return box;
   }
@@ -92,11 +90,9 @@ class Prompt {
   }
 
   press(event) {
-    const key = this.data && this.data.full_screen_key;
-    const isTyped = event.composedPath()[0].matches?.("input:not([type=range]), textarea, select, [contenteditable]");
-    if (!key || isTyped || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (event.key.toLowerCase() === key.toLowerCase()) this.toggleFullScreen();
+    if (event.detail.action === "capture.full_screen") this.toggleFullScreen();
   }
+
 
   toggleFullScreen() {
     const done = this.mount.matches(":fullscreen") ? document.exitFullscreen() : this.mount.requestFullscreen();
@@ -179,7 +175,7 @@ class Prompt {
     this.disposal = setTimeout(() => {
       this.disposed = true;
       clearInterval(this.timer);
-      document.removeEventListener("keydown", this.onKey);
+      document.removeEventListener("semg-key", this.onKey);
       this.sound.close();
     }, 500);
   }

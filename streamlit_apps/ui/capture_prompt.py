@@ -18,8 +18,6 @@ from ui.runtime import App
 from ui.scripts import joined
 from ui.text import shown
 
-FULL_SCREEN_KEY = "F"
-"""Shows the prompt on the whole screen, and ends that; empty for none."""
 _FOLDER = Path(__file__).parent
 _component = st.components.v2.component(
     "semg_capture_prompt",
@@ -103,6 +101,6 @@ def prompt_plan(
             "descriptions": {one.name: shown(one.description) for one in bank},
             "words": sentences(language, "capture") | other_words,
             "view": view,
-            "full_screen_key": FULL_SCREEN_KEY,
+            "language": language,
         },
     )

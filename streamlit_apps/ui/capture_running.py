@@ -16,7 +16,7 @@ from semg.errors import NotFoundError
 from semg.store import sessions
 from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import acts, audit_view, errors
+from ui import acts, audit_view, errors, shortcuts
 from ui.capture_prompt import capture_prompt
 from ui.fragments import live_fragment
 from ui.runtime import App
@@ -75,7 +75,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
             icon=":material/play_arrow:",
             key=acts.key("resume", session.user_id),
             width="stretch",
-            shortcut="Space",
+            shortcut=shortcuts.key(app, "capture.pause"),
             on_click=_press,
             args=(app, session, resume_capture),
         )
@@ -85,7 +85,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
             icon=":material/pause:",
             key=acts.key("pause", session.user_id),
             width="stretch",
-            shortcut="Space",
+            shortcut=shortcuts.key(app, "capture.pause"),
             on_click=_press,
             args=(app, session, pause_capture),
         )
@@ -95,7 +95,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
         key=acts.key("redo", session.user_id),
         width="stretch",
         disabled=last is None,
-        shortcut="Backspace",
+        shortcut=shortcuts.key(app, "capture.redo"),
         help="Repeat the last repetition; the previous attempt is left out of training.",
         on_click=_press,
         args=(app, session, redo_last),
@@ -105,7 +105,7 @@ def _buttons(app: App, session: Session, now: datetime) -> None:
         icon=":material/stop:",
         key=acts.key("abort", session.user_id),
         width="stretch",
-        shortcut="Shift+E",
+        shortcut=shortcuts.key(app, "capture.end"),
         help="What has been performed is kept; the remainder is not labelled.",
     ):
         with errors.attempt():

@@ -6,21 +6,17 @@ from datetime import UTC, date, datetime, time
 
 import streamlit as st
 
-from semg.consent_types import Consent, ConsentScope, ConsentText, NewConsent, agrees
+from semg.consent_types import SCOPES, Consent, ConsentScope, ConsentText, NewConsent, agrees
 from semg.domain import Profile
+from semg.languages import sentence
 from semg.privacy import consent
 from semg.store import audit, consents
 from semg.store.audit import Actor
 from ui import acts, errors, times
 from ui.page import flash
 from ui.runtime import App
-from ui.text import Markdown, cells, md
+from ui.text import Markdown, cells, md, plain
 
-LABELS: dict[ConsentScope, str] = {
-    "recording": "Recording of the signals (required for everything else)",
-    "video": "Video recording alongside them",
-    "shared_models": "Use in models trained on several people",
-}
 _SHORT: dict[ConsentScope, str] = {"recording": "recording", "video": "video", "shared_models": "shared models"}
 
 
@@ -33,9 +29,9 @@ def shown(given: Consent | None) -> str:
     return ", ".join(_SHORT[scope] for scope in given.scopes)
 
 
-def show_text(text: ConsentText) -> None:
+def show_text(text: ConsentText, language: str) -> None:
     """Show the text that people agree to, to be unfolded."""
-    with st.expander(md("Consent text, {version}", version=text.version), icon=":material/contract:"):
+    with st.expander(plain(sentence(language, "consent.text", version=text.version)), icon=":material/contract:"):
         st.markdown(_own(text))
 
 
@@ -44,12 +40,16 @@ def _own(text: ConsentText) -> Markdown:
     return Markdown(text.content)
 
 
-def consent_fields(given: Consent | None, key: str) -> tuple[tuple[ConsentScope, ...], datetime]:
-    """Draw what can be agreed to, and give what is ticked, and when the person said so."""
-    st.markdown("**The person has read the consent text and agrees to**")
+def consent_fields(given: Consent | None, key: str, language: str) -> tuple[tuple[ConsentScope, ...], datetime]:
+    """Draw what can be agreed to, in the person's language; give what is ticked, and when the person said so."""
+    st.markdown(md("**{agrees}**", agrees=sentence(language, "consent.agrees")))
     agreed = given.scopes if given else ()
     boxes, said_on = st.columns([3, 1])  # one below the other: side by side, their labels are cut
-    ticked = [scope for scope in LABELS if boxes.checkbox(LABELS[scope], scope in agreed, key=f"{key}-{scope}")]
+    ticked = [
+        scope
+        for scope in SCOPES
+        if boxes.checkbox(plain(sentence(language, f"consent.{scope}")), scope in agreed, key=f"{key}-{scope}")
+    ]
     today = datetime.now(times.viewer_zone()).date()
     day: date = said_on.date_input("Consent date", today, max_value=today, key=f"{key}-day")
     at = datetime.now(UTC) if day == today else times.from_viewer(day, time(12))
@@ -70,14 +70,15 @@ def manage(app: App, profile: Profile) -> None:
     now = f"agrees to: {shown(profile.consent)}" if agrees(profile.consent, "recording") else shown(profile.consent)
     unfolded = not agrees(profile.consent, "recording")
     with st.expander(md("Consent — {now}", now=now), icon=":material/contract:", expanded=unfolded):
-        text = consent.read_text(app.settings)
-        with st.popover(md("Read the text, {version}", version=text.version), icon=":material/description:"):
+        text = consent.read_text(app.settings, profile.language)
+        read = plain(sentence(profile.language, "consent.read", version=text.version))
+        with st.popover(read, icon=":material/description:"):
             st.markdown(_own(text))
         if not app.may_work:
             _history(app, profile)
             return
         with st.form(f"consent-{profile.user_id}", border=False):
-            scopes, at = consent_fields(profile.consent, f"consent-{profile.user_id}")
+            scopes, at = consent_fields(profile.consent, f"consent-{profile.user_id}", profile.language)
             label = md("Record {name}'s consent", name=profile.name)
             if st.form_submit_button(label, key=acts.key("consent", profile.user_id)):
                 _record(app, profile, scopes, text, at)
@@ -101,7 +102,7 @@ def _record(app: App, profile: Profile, scopes: tuple[ConsentScope, ...], text: 
             app.require(tx, profile.user_id, "work")
             consent.change(tx, profile.user_id, NewConsent(scopes, text, at, app.login))
             audit.record(tx, Actor(app.login), "consent.changed", profile.user_id, scopes=len(scopes))
-        for scope in LABELS:  # the boxes show what is stored, not what was ticked before
+        for scope in SCOPES:  # the boxes show what is stored, not what was ticked before
             st.session_state.pop(f"consent-{profile.user_id}-{scope}", None)
         given = ", ".join(_SHORT[one] for one in scopes) if scopes else "withdrawn"
         flash(md("Consent of {name}: {given}", name=profile.name, given=given))

@@ -15,7 +15,7 @@ from semg.store.audit import record
 from semg.words import counted
 from ui import acts, audit_view, chosen, errors, gesture_pictures, palette
 from ui.runtime import App
-from ui.text import Markdown, md, shown
+from ui.text import Markdown, md, plain, shown
 
 OPEN = "gesture-open"
 """Entry of the page's state: the number of the gesture that is being edited."""
@@ -39,7 +39,7 @@ def gesture_list(app: App, profile: Profile, bank: Sequence[Gesture], counts: Ma
     """
     refused = st.session_state.pop(_REFUSED, None)
     if refused is not None:
-        st.error(refused, icon=":material/error:")
+        st.error(plain(refused), icon=":material/error:")
     key = acts.key("gestures", profile.user_id)
 
     def ordered() -> None:

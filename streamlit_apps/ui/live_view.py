@@ -13,7 +13,7 @@ from semg.domain import Profile
 from semg.languages import DEFAULT_LANGUAGE, sentences
 from semg.security import tokens
 from semg.settings import Settings
-from ui import audit_view, palette
+from ui import audit_view, palette, shortcuts
 from ui.runtime import App
 from ui.scripts import joined, styles
 from ui.text import shown
@@ -96,6 +96,7 @@ def live_view(
             "adc_max": device.adc_max,
             "channel_colours": palette.channel_colours(device.n_channels),
             "may_teach": on_taught is not None,
+            "keys": shortcuts.written(app, "live"),
             "compact": compact,
             "height": height_px,
         },
@@ -142,6 +143,7 @@ def _data(
         "token": live_token(app, profile.user_id),
         "gestures": names,
         "gesture_colours": palette.gesture_colours(names),
+        "gesture_inks": palette.gesture_inks(names),
         "phrases": {name: shown(text) for name, text in (phrases or {}).items()},
         "pictures": dict(pictures or {}),
         "has_model": has_model,

@@ -13,7 +13,7 @@ from semg.security.passwords import UNCHECKED, hash_password
 from semg.store import accounts, api_tokens, logins
 from semg.store.accounts import Account
 from semg.store.audit import record
-from ui import audit_view, confirm, errors, login, times, webcam
+from ui import audit_view, confirm, errors, login, shortcut_fields, times, webcam
 from ui.page import flash
 from ui.runtime import App
 from ui.text import line, md, shown
@@ -40,6 +40,7 @@ def my_account(app: App) -> None:
         _logins(app, account)
     with right:
         _tokens(app, account)
+    shortcut_fields.edit(app, account)
 
 
 def _password(app: App, account: Account) -> None:
@@ -84,7 +85,7 @@ def _logins(app: App, account: Account) -> None:
         with app.unrestricted.transaction() as tx:
             known = logins.list_logins(tx, account.account_id)
         for one in known:
-            text, act = st.columns([4, 1], vertical_alignment="center")
+            text, act = st.columns([3, 1], vertical_alignment="center")
             here = one.login_id == app.login_id
             where = "This browser" if here else one.agent[:80] or "A browser"
             text.text(line("{where}, by {method}", where=where, method=one.method))
@@ -149,9 +150,8 @@ def _tokens(app: App, account: Account) -> None:
             return
         with st.form("new-token", clear_on_submit=True):
             name = st.text_input("Name of the new token", placeholder="Robot hand")
-            scopes = st.multiselect(
-                "Scopes", _offered(account), default=_offered(account)[:1], format_func=lambda one: shown(_SCOPES[one])
-            )
+            scopes = st.multiselect("Scopes", _offered(account), default=_offered(account)[:1], format_func=shown)
+            st.caption(md("{said}.", said="; ".join(f"{one}: {_SCOPES[one]}" for one in _offered(account))))
             days = st.selectbox(
                 "Valid for",
                 list(_DAYS),

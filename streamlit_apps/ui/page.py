@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ui import errors, flashes, login, path, runtime, style, tour, webcam
+from ui import assistive, errors, flashes, login, path, runtime, shortcuts, style, tour, webcam
 from ui.flashes import flash
 from ui.running import show_running_captures
 from ui.runtime import App
@@ -98,7 +98,9 @@ def bare_page(title: str) -> Iterator[App]:
     style.apply()
     st.html(_BARE)
     with errors.shown():
-        yield _logged_in(runtime.app())
+        app = _logged_in(runtime.app())
+        assistive.apply(app)
+        yield app
 
 
 def empty(text: Markdown, page_file: str | None = None, label: str = "") -> None:
@@ -135,8 +137,9 @@ def _logged_in(app: App) -> App:
 def _sidebar(app: App) -> None:
     with st.sidebar:
         st.html('<div class="semg-brand">sEMG <span>gestures</span></div>')
-        for file, label, icon in PAGES:
-            st.page_link(file, label=label, icon=icon)
+        with st.container(key="pages"):
+            for file, label, icon in PAGES:
+                st.page_link(file, label=label, icon=icon)
         st.divider()
         st.caption(md("Logged in as **{login}**", login=app.login))
         st.page_link(
@@ -147,6 +150,9 @@ def _sidebar(app: App) -> None:
         )
         if st.button("Show the tour", icon=":material/tour:", width="stretch"):
             tour.call_again()
+        if st.button("Keyboard shortcuts", icon=":material/keyboard:", key="keyboard-shortcuts", width="stretch"):
+            shortcuts.show_list(app)
         if st.button("Log out", icon=":material/logout:", width="stretch"):
             webcam.switch_off()
             login.log_out(app)
+        assistive.apply(app)

@@ -8,10 +8,10 @@ from typing import Any
 import streamlit as st
 
 from semg.domain import REST, Profile
-from semg.play.played import DIRECTIONS, TARGETS
+from semg.play.played import DIRECTIONS, MAX_TARGETS, MIN_TARGETS
 from semg.signals.training.training_report import TrainingReport
 from ui.page import split
-from ui.text import line
+from ui.text import line, plain
 
 AMPLITUDES = {"short": 400, "long": 800}
 WIDTHS = {"wide": 160, "narrow": 90}
@@ -48,7 +48,9 @@ def fitts_settings(profile: Profile, names: Sequence[str]) -> tuple[dict[str, An
             widths = st.pills(
                 "Targets", list(WIDTHS), selection_mode="multi", default=list(WIDTHS), key=f"play-widths-{user_id}"
             )
-            targets = st.select_slider("Targets in a round", TARGETS, 13, key=f"play-targets-{user_id}")
+            targets = st.slider(
+                "Targets in a round", MIN_TARGETS, MAX_TARGETS, 13, step=2, key=f"play-targets-{user_id}"
+            )
             speed = st.select_slider("Speed of the cursor", list(_SPEEDS), "normal", key=f"play-speed-{user_id}")
             limit_s = st.slider("Time for each target (s)", 5, 60, 20, step=5, key=f"play-limit-{user_id}")
     steering = chosen if select is None else chosen | {"select": select}
@@ -86,7 +88,7 @@ def _directions(user_id: int, names: Sequence[str]) -> dict[str, str]:
     for index, direction in enumerate(("left", "right", "up", "down")):
         suggested = index + 1 if index < 2 or len(names) >= len(DIRECTIONS) else 0
         one = columns[index % 2].selectbox(
-            direction.capitalize(),
+            plain(direction.capitalize()),
             [None, *names],
             index=min(suggested, len(names)),
             key=f"play-{direction}-{user_id}",

@@ -37,7 +37,10 @@ PRESETS = (
     Preset("Other", Device(0, _numbered(1), 200.0, "raw", 0, 1023)),
 )
 _SENSORS: dict[Sensor, str] = {"raw": "Raw EMG", "envelope": "Envelope (rectified and smoothed by the sensor)"}
-_MAINS = {50.0: "50 Hz (Europe, Asia, Africa)", 60.0: "60 Hz (Americas)", 0.0: "None (battery, envelope)"}
+_MAINS = {50.0: "50 Hz", 60.0: "60 Hz", 0.0: "None"}
+MAINS_HELP = (
+    "50 Hz in Europe, Africa and most of Asia, 60 Hz in most of the Americas; none for a battery or an envelope."
+)
 V1_WARNING = (
     "The plain text format (v1) has no signature: anyone on this network can send samples as this profile. "
     "Allow it only on a network you trust."
@@ -111,7 +114,12 @@ def device_fields(device: Device, key: str) -> Device:
     adc_max = high.number_input("Highest value", value=float(device.adc_max), format="%g", key=f"{key}-max")
     mains = list(_MAINS)
     mains_hz = power.selectbox(
-        "Mains frequency", mains, mains.index(device.mains_hz), format_func=_MAINS.__getitem__, key=f"{key}-mains"
+        "Mains frequency",
+        mains,
+        mains.index(device.mains_hz),
+        format_func=_MAINS.__getitem__,
+        key=f"{key}-mains",
+        help=MAINS_HELP,
     )
     allow_v1 = st.checkbox("Accept the plain text format (v1)", device.allow_v1, help=V1_WARNING, key=f"{key}-v1")
     if device.allow_v1:

@@ -2,7 +2,7 @@
 // video follows. What is shown is decimated on the server; another time is asked for by a trigger, and drawn then.
 
 const LEFT = 52, TOP = 18, RIBBON = 26, AXIS = 16, EDGE_PX = 6, LEAST_MS = 200;
-const BAD = "#b3261e", INK = "#14202a", QUIET = "#6b7a86";
+const BAD = "#b3261e", INK = "#14202a", QUIET = "#5f6f7c";
 
 const el = (tag, className, text) => {
   const made = document.createElement(tag);
@@ -20,19 +20,19 @@ class Review {
   constructor(mount) {
     this.mount = mount;
     mount.tabIndex = 0;
+    mount.setAttribute("role", "group");
     mount.replaceChildren();
     this.bar = el("div", "bar");
     this.buttons = {};
     for (const [name, text, title, act] of [
-      ["back", "◀", "Earlier (left arrow)", () => this.pan(-0.5)],
-      ["on", "▶", "Later (right arrow)", () => this.pan(0.5)],
-      ["closer", "+", "Zoom in (+)", () => this.zoom(0.5)],
-      ["wider", "−", "Zoom out (−)", () => this.zoom(2)],
-      ["whole", "All", "The whole recording (Home)", () => this.ask(this.data.whole_since_ms, this.data.whole_until_ms)],
+      ["back", "◀", "Earlier", () => this.pan(-0.5)],
+      ["on", "▶", "Later", () => this.pan(0.5)],
+      ["closer", "+", "Zoom in", () => this.zoom(0.5)],
+      ["wider", "−", "Zoom out", () => this.zoom(2)],
+      ["whole", "All", "The whole recording", () => this.ask(this.data.whole_since_ms, this.data.whole_until_ms)],
     ]) {
       const button = el("button", name, text);
-      button.title = title;
-      button.setAttribute("aria-label", title);
+      button.dataset.title = title;
       button.onclick = act;
       this.buttons[name] = button;
       this.bar.append(button);
@@ -41,16 +41,20 @@ class Review {
     this.bar.append(this.shown);
     this.stage = el("div", "stage");
     this.canvas = el("canvas");
+    this.canvas.setAttribute("role", "img");
     this.stage.append(this.canvas);
     this.strip = el("div", "stage strip");
     this.small = el("canvas");
+    this.small.setAttribute("role", "img");
+    this.small.setAttribute("aria-label", "The whole recording, with the time that is shown framed");
     this.strip.append(this.small);
     this.hint = el("div", "hint");
     mount.append(this.bar, this.stage, this.strip, this.hint);
     this.canvas.onpointerdown = (event) => this.press(event);
     this.canvas.onpointermove = (event) => this.hover(event);
     this.small.onpointerdown = (event) => this.grab(event);
-    mount.onkeydown = (event) => this.key(event);
+    this.onKey = (event) => this.key(event);
+    document.addEventListener("semg-key", this.onKey);
     this.resizer = new ResizeObserver(() => this.draw());
     this.resizer.observe(this.canvas);
     this.onVideo = (event) => {
@@ -72,6 +76,15 @@ class Review {
     this.strip.style.display = data.whole_until_ms > data.whole_since_ms ? "" : "none";
     const choosing = data.choosable ? " · click a label to select it" : "";
     const moving = data.editable ? " · drag an edge of the selected label to move it" : "";
+    for (const [name, button] of Object.entries(this.buttons)) {
+      const key = data.keys[name];
+      button.title = button.dataset.title + (key ? ` (key ${key})` : "");
+      button.setAttribute("aria-label", button.dataset.title);
+    }
+    const { since_ms: since, until_ms: until } = data;
+    this.mount.setAttribute("aria-label", "Recorded signals");
+    this.canvas.setAttribute("aria-label", `Signals of ${data.channels.length} channels from ${this.clock(since, false)} to ` +
+      `${this.clock(until, false)}, ${data.labels.length} labels, ${data.gaps.length} gaps`);
     this.hint.textContent = `Drag over the signal to zoom in · click to set the cursor${choosing}${moving}`;
     this.draw();
   }
@@ -111,14 +124,26 @@ class Review {
     this.ask(middle - (middle - since) * factor, middle + (until - middle) * factor);
   }
 
+  // A key of the account, while the picture or one of its buttons has the focus.
   key(event) {
     const acts = {
-      ArrowLeft: () => this.pan(-0.5), ArrowRight: () => this.pan(0.5), "+": () => this.zoom(0.5),
-      "-": () => this.zoom(2), Home: () => this.buttons.whole.click(),
+      "review.back": () => this.pan(-0.5), "review.on": () => this.pan(0.5), "review.closer": () => this.zoom(0.5),
+      "review.wider": () => this.zoom(2), "review.whole": () => this.buttons.whole.click(),
+      "review.cursor_back": () => this.step(-1), "review.cursor_on": () => this.step(1),
     };
-    if (!acts[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = acts[event.detail.action];
+    if (!act || !this.data || !event.detail.path.includes(this.mount)) return;
     event.preventDefault();
-    acts[event.key]();
+    act();
+  }
+
+  // Moves the cursor by a fiftieth of what is shown, as a click there would.
+  step(way) {
+    const { since_ms: since, until_ms: until } = this.data;
+    const inside = this.cursorMs >= since && this.cursorMs <= until;
+    const from = inside ? this.cursorMs : way > 0 ? since : until;
+    this.click(Math.max(since, Math.min(until - 1, from + way * (until - since) / 50)));
+    this.draw();
   }
 
   // pointer
@@ -281,10 +306,11 @@ class Review {
       context.moveTo(LEFT, Math.round(TOP + (c + 1) * lane) + 0.5);
       context.lineTo(this.width, Math.round(TOP + (c + 1) * lane) + 0.5);
       context.stroke();
-      context.fillStyle = context.strokeStyle = colours[c % colours.length];
+      context.fillStyle = INK;
       context.font = "600 12px sans-serif";
       context.textAlign = "right";
       context.fillText(name.slice(0, 7), LEFT - 6, middle + 4);
+      context.strokeStyle = colours[c % colours.length];
       context.beginPath();
       let pen = false;
       for (let i = 0; i < times.length; i++) {
@@ -324,7 +350,7 @@ class Review {
       context.fillStyle = label === null ? "#e3e8ec" : this.colour(label);
       const width = this.band(context, begin, end, top, height), text = label === null ? "unsure" : label;
       if (width < context.measureText(text).width + 6) continue;
-      context.fillStyle = INK;
+      context.fillStyle = label === null ? INK : this.data.gesture_inks[label] || "#000000";
       context.fillText(text, Math.max(LEFT, this.x(begin)) + width / 2, top + height / 2 + 4);
     }
   }
@@ -390,6 +416,7 @@ class Review {
       this.disposed = true;
       this.resizer.disconnect();
       document.removeEventListener("semg-video-time", this.onVideo);
+      document.removeEventListener("semg-key", this.onKey);
     }, 500);
   }
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -53,7 +53,13 @@ class Wishes:
 
 
 def review_view(
-    shown: Shown, gesture_names: Sequence[str], wishes: Wishes, *, key: str, chosen_id: int | None = None
+    shown: Shown,
+    gesture_names: Sequence[str],
+    wishes: Wishes,
+    *,
+    key: str,
+    keys: Mapping[str, str],
+    chosen_id: int | None = None,
 ) -> None:
     """Draw a recorded time.
 
@@ -61,6 +67,8 @@ def review_view(
     ----------
     gesture_names
         In the order of the gesture bank; they get their colours by it.
+    keys
+        Of its buttons, as people write them (``shortcuts.written``).
     chosen_id
         The repetition that is framed, and whose edges can be dragged where that is wished for.
     """
@@ -76,7 +84,7 @@ def review_view(
     _component(
         key=key,
         data=_data(shown, gesture_names, chosen_id)
-        | {"editable": wishes.on_moved is not None, "choosable": wishes.on_chosen is not None},
+        | {"editable": wishes.on_moved is not None, "choosable": wishes.on_chosen is not None, "keys": dict(keys)},
         on_range_change=tell("range", wishes.on_range),
         on_moved_change=tell("moved", wishes.on_moved),
         on_chosen_change=tell("chosen", wishes.on_chosen),
@@ -99,6 +107,7 @@ def _data(shown: Shown, gesture_names: Sequence[str], chosen_id: int | None) -> 
         "channels": list(shown.channels),
         "channel_colours": palette.channel_colours(len(shown.channels)),
         "gesture_colours": palette.gesture_colours(gesture_names),
+        "gesture_inks": palette.gesture_inks(gesture_names),
         "times_ms": [] if drawn is None else (drawn.server_us / 1000).tolist(),
         "values": base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode(),
         "gaps": [] if drawn is None else [[begin / 1000, end / 1000] for begin, end in drawn.gaps],

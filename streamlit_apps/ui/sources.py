@@ -21,7 +21,8 @@ from ui.boards import let_send
 from ui.page import flash
 from ui.runtime import App
 from ui.stream_state import show_fix, show_health, word
-from ui.text import cells, line, md
+from ui.tables import show_table
+from ui.text import line, md
 
 NOBODY = "nobody"
 ASSIGNABLE = 5
@@ -113,12 +114,10 @@ def show_sources(
             )
         )
     else:
-        st.dataframe(
-            cells(row_of(source, known, health) for source in sources),
-            hide_index=True,
-            width="stretch",
-            column_config={"Clock": st.column_config.TextColumn(help=CLOCK_HELP)},
-        )
+        rows = [row_of(source, known, health) for source in sources]
+        show_table("Connected devices", rows)
+        if any(row["Clock"] for row in rows):
+            st.caption(md("Clock: {help}", help=CLOCK_HELP))
     show_unreadable(sources, known)
     for user_id in dict.fromkeys(owner.user_id for owner in map(known.owner, sources) if owner is not None):
         judged = health.get(user_id)

@@ -10,7 +10,7 @@ _CSS = """
 [data-testid="stSidebar"] { min-width: 235px; max-width: 235px; }
 [data-testid="stHeader"] { background: transparent; }
 h1 { font-size: 1.65rem !important; padding: 0 0 .3rem 0 !important; }
-h2 { font-size: 1.2rem !important; padding: .5rem 0 .2rem 0 !important; }
+h2 { font-size: 1.2rem !important; padding-top: .5rem !important; padding-bottom: .2rem !important; }
 [role="dialog"] h2 { padding: 1.3rem 4rem .7rem 1.5rem !important; }
 h3 { font-size: 1.02rem !important; padding: .3rem 0 .1rem 0 !important; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; }
@@ -18,6 +18,21 @@ h3 { font-size: 1.02rem !important; padding: .3rem 0 .1rem 0 !important; }
 .semg-brand span { color: #0b6e8f; }
 .semg-chip { display: inline-block; border: 1px solid #d5dde3; border-radius: 1rem; padding: .12rem .65rem;
   margin: 0 .35rem .35rem 0; font-size: .86rem; white-space: nowrap; background: #fff; }
+.semg-keys { width: 100%; border-collapse: collapse; font-size: .92rem; }
+.semg-keys :is(th, td) { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid #d5dde3; }
+.semg-keys kbd { border: 1px solid #7d8b97; border-radius: .3rem; padding: .05rem .4rem; white-space: nowrap; }
+.semg-table table { width: 100%; border-collapse: collapse; font-size: .88rem; }
+.semg-table { border: 1px solid #d5dde3; border-radius: .4rem; }
+.semg-table :is(th, td) { text-align: left; vertical-align: top; padding: .4rem .55rem; overflow-wrap: anywhere;
+  border-bottom: 1px solid #e6ebef; }
+.semg-table th { color: #51606c; font-weight: 500; background: #f7f9fa; overflow-wrap: normal; }
+@media (max-width: 1100px) {
+  .semg-table thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .semg-table tr { display: grid; grid-template-columns: repeat(auto-fill, minmax(140px, 1fr)); gap: .1rem .6rem;
+    padding: .4rem .3rem; border-bottom: 1px solid #d5dde3; }
+  .semg-table td { border: 0; padding: .15rem .35rem; }
+  .semg-table td::before { content: attr(data-label); display: block; color: #51606c; font-size: .76rem; }
+}
 .semg-chip b { font-weight: 600; }
 /* The path below the head: calm, and no wider than it must be. */
 .st-key-path { padding-bottom: .6rem; border-bottom: 1px solid #e3e9ed; margin-bottom: .4rem; }
@@ -35,10 +50,53 @@ dl.semg-arriving { padding: 0; display: grid; grid-template-columns: repeat(auto
 .st-key-profile_choice [role="group"] { border: 2px solid #0b6e8f; border-left-width: 9px;
   background: #eaf4f7; }
 .st-key-profile_choice input { font-weight: 650; }
+/* What has the focus is framed with a contrast of more than 3:1, whatever Streamlit draws there. */
+:focus-visible { outline: 3px solid #0b6e8f !important; outline-offset: 2px !important; }
+[data-testid="stMain"]:focus-visible { outline-offset: -3px !important; }
+label:has(input:is([type="checkbox"], [type="radio"]):focus-visible),
+[role="group"]:has(> input:focus-visible),
+[role="group"]:has(> [data-testid="stMultiSelectTagsContainer"] input:focus-visible),
+[data-testid="stTextInputRootElement"]:has(input:focus-visible),
+[data-testid="stTextAreaRootElement"]:has(textarea:focus-visible),
+[data-testid="stNumberInputContainer"]:has(> input:focus-visible) {
+  outline: 3px solid #0b6e8f !important; outline-offset: 2px !important; border-radius: .4rem; }
+[role="group"] input:focus-visible, [data-testid="stTextInputRootElement"] input:focus-visible,
+[data-testid="stNumberInputContainer"] > input:focus-visible, textarea:focus-visible { outline: none !important; }
+[data-testid="stDataFrame"] canvas:focus-visible { outline-offset: -3px !important; }
+/* Fields, switches and boxes can be seen without their text: 3:1. */
+[data-testid="stTextInputRootElement"], [data-testid="stNumberInputContainer"], [data-testid="stTextAreaRootElement"],
+[data-testid="stSelectbox"] [role="group"], [data-testid="stMultiSelect"] > div > [role="group"],
+[data-testid="stDateInput"] [role="group"], [data-testid="stTimeInput"] [role="group"] {
+  border-color: #7d8b97 !important; }
+.st-key-profile_choice [role="group"] { border-color: #0b6e8f !important; }
+label:has(input[role="switch"]:not(:checked)) > span + div { background-color: #76848f !important; }
+/* Quiet text is quiet by its size: 4.5:1. */
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * { color: #51606c; opacity: 1; }
+[data-testid="stCaptionContainer"] a { color: #0a6280; }
+button kbd { color: #51606c !important; opacity: 1 !important; }
+button[kind^="primary"] kbd { color: inherit !important; }
+/* A button says all of what it does, on a second line if it must. */
+:is(button, [data-testid="stPageLink"] a, [data-testid="stLinkButton"] a, [data-testid="stWidgetLabel"],
+  [data-testid="stRadioOption"])
+  :is([data-testid="stMarkdownContainer"], p, span, div) {
+  white-space: normal !important; text-overflow: clip !important; overflow: visible !important; }
+/* A sidebar that is put away takes no focus along. */
+[data-testid="stSidebar"][data-collapsed="true"], [data-testid="stSidebar"][data-collapsed="true"] * {
+  visibility: hidden !important; }
+/* What is about to be drawn anew stays readable. */
+[data-stale="true"] { opacity: 1 !important; }
+[data-testid="stMultiSelectTagsContainer"] input { min-width: 24px; }
+[data-testid="stTooltipIcon"] button { min-width: 24px; min-height: 24px; margin: -4px; }
+@media (prefers-reduced-motion: reduce) {
+  *, *::before, *::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important;
+    transition-duration: 1ms !important; scroll-behavior: auto !important; }
+}
 @media (max-width: 1000px) {
   [data-testid="stMainBlockContainer"] { padding: 2rem 1.1rem 2rem 1.1rem; }
   [data-testid="stSidebar"] { min-width: 205px; max-width: 205px; }
   [data-testid="stSidebarUserContent"] { padding-left: 0; padding-right: 0; }
+}
+@media (max-width: 1100px) {
   /* Panels of a page stand one below the other; the fields inside a panel stay side by side. */
   [class*="st-key-split-"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"],
   [class*="st-key-split-"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }

@@ -17,7 +17,7 @@ from semg.store.session_quality import SessionQuality, find_quality
 from semg.store.sessions import SessionSummary, newest_prompted
 from semg.verdicts import Verdict
 from semg.words import counted
-from ui import acts, audit_view, errors, repetitions, times, verdict, video
+from ui import acts, audit_view, errors, repetitions, shortcuts, times, verdict, video
 from ui.page import flash
 from ui.review_read import keep_part, part_of, read, whole_of
 from ui.review_view import Wishes, review_view
@@ -152,6 +152,7 @@ def _picture(app: App, profile: Profile, session: Session, gesture_names: list[s
         gesture_names,
         Wishes(lambda sent: keep_part(key, sent), on_chosen=chosen),
         key=f"training-{session.session_id}",
+        keys=shortcuts.written(app, "review"),
         chosen_id=st.session_state.get(_CHOSEN),
     )
     if read_part.overview.drawn is None:

@@ -70,7 +70,7 @@ SETTLE = f"""async ([name, drawn]) => {{
     if (!view) return false;
     if (drawn === 'semg-bank') {{
       return view.querySelectorAll('li').length > 0
-        && [...view.querySelectorAll('img')].slice(0, 6).every((one) => one.complete);
+        && [...view.querySelectorAll('img')].slice(0, 3).every((one) => one.complete);
     }}
     if (drawn === 'semg-review') return Number(view.dataset.points) > 0;
     if (drawn === 'semg-live') return view.querySelector('canvas')?.width > 0;
@@ -139,6 +139,7 @@ def fill(pool: Pool, n_profiles: int, n_sessions: int, n_samples: int, n_gesture
             )
             for number in range(1, n_profiles + 1)
         ]
+        gestures.ensure_gestures(tx, people[0], GESTURES)
         for index in range(n_gestures - len(GESTURES) - 1):  # beside rest, and those that are performed
             gestures.insert_gesture(tx, people[0], f"sign {index}", "Perform it as you like.")
     began = now - timedelta(hours=2)

@@ -4,9 +4,9 @@ import { test } from "node:test";
 
 import { load } from "./scripts.mjs";
 
-const { Aac, cleaned, DEFAULTS, Feed, LiveView, quantile, Ring, Chart, SHORTCUTS, onShortcut, shownNames, fill } =
+const { Aac, cleaned, DEFAULTS, Feed, LiveView, quantile, Ring, Chart, onShortcut, shownNames, fill } =
   await load("ui/live/view.js", "Aac", "cleaned", "DEFAULTS", "Feed", "LiveView", "quantile", "Ring", "Chart",
-    "SHORTCUTS", "onShortcut", "shownNames", "fill");
+    "onShortcut", "shownNames", "fill");
 await load("ui/live/plain.js", "PlainView");
 
 // An object with a class's methods and just the fields that they read: a constructor wants a page.
@@ -83,18 +83,28 @@ test("bars stand in the order of the bank; of many gestures the likeliest are sh
   assert.deepEqual(shownNames(["a", "b", "c"], { c: 0.6, b: 0.4 }, 2), ["b", "c"]);
 });
 
-test("a shortcut calls its action, but not for somebody who types", () => {
+test("a key of the account calls its act, and nothing else does", () => {
   const called = [];
-  const view = Object.fromEntries(SHORTCUTS.map(({ action }) => [action, () => called.push(action)]));
-  globalThis.Element = class { constructor(typing) { this.closest = () => typing; } };
-  const press = (key, typing, more = {}) =>
-    onShortcut({ key, composedPath: () => [new globalThis.Element(typing)], ...more }, view);
-  assert.equal(new Set(SHORTCUTS.map((one) => one.key)).size, SHORTCUTS.length);
-  for (const { key, action } of SHORTCUTS) assert.equal(press(key, false), action);
-  assert.equal(press("p", true), null);
-  assert.equal(press("p", false, { ctrlKey: true }), null);
-  assert.equal(press("x", false), null);
-  assert.deepEqual(called, SHORTCUTS.map((one) => one.action));
+  const view = { togglePause: () => called.push("pause"), toggleSpeech: () => called.push("speech") };
+  const press = (action) => onShortcut({ detail: { action } }, view);
+  assert.equal(press("live.pause"), "togglePause");
+  assert.equal(press("live.speak"), "toggleSpeech");
+  assert.equal(press("review.back"), null);
+  assert.deepEqual(called, ["pause", "speech"]);
+});
+
+const { pressed } = await load("ui/assistive.js", "pressed");
+
+test("a pressed key has the form in which keys are stored", () => {
+  const form = (key, more = {}) => pressed({ key, ...more });
+  assert.equal(form("S"), "s");
+  assert.equal(form(" "), "space");
+  assert.equal(form("E", { shiftKey: true }), "shift+e");
+  assert.equal(form("p", { altKey: true, ctrlKey: true }), "ctrl+alt+p");
+  assert.equal(form("?", { shiftKey: true }), "?");
+  assert.equal(form("+", { shiftKey: true }), "+");
+  assert.equal(form("ArrowLeft", { shiftKey: true }), "shift+left");
+  assert.equal(form("PageDown"), "pagedown");
 });
 
 test("values are filled in as they are, whatever they contain", () => {

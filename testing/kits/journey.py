@@ -32,7 +32,7 @@ def open_page(page: Page, name: str) -> None:
 
 def fill_number(page: Page, label: str, value: str) -> None:
     """Type a number, and let the page take it."""
-    field = page.get_by_label(label)
+    field = page.get_by_role("spinbutton", name=label)
     field.fill(value)
     field.press("Enter")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
 from typing import Any
 from unittest.mock import patch
 
@@ -19,3 +20,37 @@ def run_parts(page: AppTest) -> AppTest:
 
     with patch("streamlit.testing.v1.local_script_runner.RerunData", only_parts):
         return page.run()
+
+
+class _Cells(HTMLParser):
+    """Reads the cells of tables."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.columns: list[str] = []
+        self.cells: list[str] = []
+        self.into: list[str] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.into = {"th": self.columns, "td": self.cells}.get(tag)
+        if self.into is not None:
+            self.into.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("th", "td"):
+            self.into = None
+
+    def handle_data(self, data: str) -> None:
+        if self.into is not None:
+            self.into[-1] += data
+
+
+def table_rows(page: AppTest) -> list[dict[str, str]]:
+    """The rows of the page's first table that is no grid, by column."""
+    body = next(one.body for one in page.html if "semg-table" in one.body)
+    read = _Cells()
+    read.feed("".join(letter for letter in body if letter not in "\u2068\u2069"))
+    n = len(read.columns)
+    return [
+        dict(zip(read.columns, read.cells[first : first + n], strict=True)) for first in range(0, len(read.cells), n)
+    ]

@@ -71,7 +71,8 @@ export class Chart {
       context.moveTo(LEFT, Math.round((row + 1) * lane) + 0.5);
       context.lineTo(width, Math.round((row + 1) * lane) + 0.5);
       context.stroke();
-      context.fillStyle = context.strokeStyle = data.channel_colours[c % data.channel_colours.length];
+      context.fillStyle = "#14202a";
+      context.strokeStyle = data.channel_colours[c % data.channel_colours.length];
       context.font = "600 12px sans-serif";
       context.textAlign = "right";
       context.fillText(ring.channels[c].slice(0, 9), LEFT - 8, middle + 4, LEFT - 12);
@@ -154,7 +155,7 @@ export class Chart {
         const text = label === null ? "unsure" : label;
         context.font = "600 12px sans-serif";
         if (context.measureText(text).width + 8 < x1 - x0) {
-          context.fillStyle = "#14202a";
+          context.fillStyle = label === null ? "#14202a" : this.data.gesture_inks[label] || "#000000";
           context.textAlign = "center";
           context.fillText(text, (x0 + x1) / 2, top + height / 2 + 4);
         }

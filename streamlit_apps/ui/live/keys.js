@@ -1,19 +1,12 @@
-// The shortcuts of Live, in one table: which key calls which action of a view.
+// What the keys of Live call. Which keys those are, an account says (ui/shortcuts.py); assistive.js tells of them by the
+// event "semg-key" of the document, unless somebody types.
 
-export const SHORTCUTS = [
-  { key: "p", action: "togglePause", says: "Pause the display, or resume" },
-  { key: "s", action: "toggleSpeech", says: "Speak phrases, or stop speaking" },
-];
+const ACTS = { "live.pause": "togglePause", "live.speak": "toggleSpeech" };
 
-export const keyOf = (action) => SHORTCUTS.find((one) => one.action === action).key.toUpperCase();
-
-// Call what a key means, unless somebody types; return the action.
+// Call what a key means; return its act.
 export const onShortcut = (event, view) => {
-  const field = event.composedPath()[0];
-  const typing = field instanceof Element && field.closest("input, textarea, select, [contenteditable]");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey) return null;
-  const found = SHORTCUTS.find((one) => one.key === event.key);
-  if (!found) return null;
-  view[found.action]();
-  return found.action;
+  const act = ACTS[event.detail.action];
+  if (act === undefined) return null;
+  view[act]();
+  return act;
 };

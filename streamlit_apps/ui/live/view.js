@@ -5,7 +5,7 @@ import { Bars, shownNames } from "./bars.js";
 import { Chart } from "./chart.js";
 import { Feed } from "./feed.js";
 import { Figures } from "./figures.js";
-import { keyOf, onShortcut } from "./keys.js";
+import { onShortcut } from "./keys.js";
 import { button, choice, el, write } from "./parts.js";
 import { Pictures } from "./pictures.js";
 import { KEPT_S, Ring } from "./ring.js";
@@ -26,7 +26,7 @@ class LiveView {
     this.feed = new Feed((message) => this.receive(message), () => this.onRefused());
     this.build();
     this.onKey = (event) => { if (!this.data?.compact) onShortcut(event, this); };
-    document.addEventListener("keydown", this.onKey);
+    document.addEventListener("semg-key", this.onKey);
     this.ticker = setInterval(() => this.tick(), 100);
     this.resizer = new ResizeObserver(() => { this.dirty = true; });
     this.resizer.observe(this.canvas);
@@ -69,13 +69,13 @@ class LiveView {
 
   buildControls() {
     const { data } = this;
-    const signature = JSON.stringify([data.channels, data.compact]);
+    const signature = JSON.stringify([data.channels, data.compact, data.keys]);
     if (signature === this.controlsFor) return;
     this.controlsFor = signature;
     this.controls.replaceChildren();
     if (data.compact) return;
     this.pauseButton = button("pause", this.paused ? "Resume" : "Pause", () => this.togglePause());
-    this.pauseButton.title = `Key ${keyOf("togglePause")}`;
+    if (data.keys.pause) this.pauseButton.title = `Key ${data.keys.pause}`;
     const { chart } = this;
     const change = (name, value) => { chart[name] = value; this.dirty = true; };
     const chips = el("div", "chips");
@@ -259,7 +259,7 @@ class LiveView {
 
   dispose() {
     this.disposed = true;
-    document.removeEventListener("keydown", this.onKey);
+    document.removeEventListener("semg-key", this.onKey);
     clearInterval(this.ticker);
     cancelAnimationFrame(this.frameRequest);
     this.resizer.disconnect();

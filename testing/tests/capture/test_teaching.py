@@ -14,7 +14,9 @@ from semg.errors import ConflictError, ConsentError, InvalidValueError
 from semg.privacy.consent import TEST_PERSON
 from semg.recordings.session_data import load_session
 from semg.signals.dataset import make_windows
+from semg.simulation import arms
 from semg.store import blocks, consents, gestures, profiles, session_quality, sessions
+from semg.store.audit import Actor
 from semg.store.pool import Pool, Transaction
 from testing.kits.store_data import T0
 
@@ -83,6 +85,16 @@ def test_a_sitting_is_one_session_and_is_judged_anew(pool: Pool, user_id: int) -
         later = 12 + SITTING_S + 3
         store(tx, user_id, later - 5, later)
         assert taught(tx, user_id, later).session_id != first.session_id
+
+
+def test_what_a_simulated_arm_performed_is_marked_and_kept_apart(pool: Pool, user_id: int) -> None:
+    with pool.transaction() as tx:
+        own = taught(tx, user_id, 4)
+        arms.start(tx, "k" * 48, user_id, Actor("ada"), 8)
+        simulated = taught(tx, user_id, 8)
+        assert own.session_id != simulated.session_id
+        marked = [sessions.get_session(tx, one.session_id).simulated for one in (own, simulated)]
+        assert marked == [False, True]
 
 
 def test_what_is_missing_is_refused_in_words(pool: Pool, user_id: int) -> None:

@@ -12,6 +12,7 @@ from semg.security.board_keys import make_board
 from semg.store import boards, profiles, senders, services
 from semg.store.pool import Pool
 from testing.kits.page_data import CAPTURE, LIVE, Open, act, all_text, insert_models, now, store_noise
+from testing.kits.page_parts import table_rows
 
 pytestmark = pytest.mark.servers
 
@@ -31,10 +32,10 @@ def test_overview_shows_services_and_why_a_sender_is_refused(open_page: Open, po
         services.upsert_service(tx, "udpserver", "a:1", 1, now(), metrics)
     page = open_page()
     assert not page.exception
-    table = page.dataframe[0].value
-    assert table["Profile"].tolist() == ["Ada", "Ada"]
-    assert table["Clock"].tolist() == ["", "± 1.2 ms, -20 ppm"]
-    assert "the number of channels differs" in table["State"][0]
+    rows = table_rows(page)
+    assert [row["Profile"] for row in rows] == ["Ada", "Ada"]
+    assert [row["Clock"] for row in rows] == ["", "± 1.2 ms, -20 ppm"]
+    assert "the number of channels differs" in rows[0]["State"]
 
 
 def show_sender(pool: Pool, **source: object) -> None:
@@ -57,7 +58,7 @@ def test_number_that_is_nobodys_is_assigned_and_released(open_page: Open, pool: 
         assert senders.list_senders(tx) == {77_000: profile_id}
     show_sender(pool, user_id=77_000, state="ok")
     page = open_page()
-    row = page.dataframe[0].value.iloc[0]
+    row = table_rows(page)[0]
     assert (row["Identifies as"], row["Profile"], row["State"]) == ("number 77000", "Ada", "● accepted")
     assert row["Samples/s"] == "200 of 200"
     page.button(key="release-77000").click().run()
@@ -125,7 +126,7 @@ def test_stream_is_judged_alike_on_every_page(
     page = open_page() if where == "overview" else open_page(where)
     assert not page.exception
     if where == "overview":
-        row = page.dataframe[0].value.iloc[0]
+        row = table_rows(page)[0]
         assert (row["State"][0], "200 samples/s" in row["Stream"]) == (said[0], "samples" not in changes)
     shown = " ".join([*(one.body for one in page.html), *(one.value for one in page.warning)]).replace("&#x27;", "'")
     if said != "● good":
@@ -166,9 +167,9 @@ def test_windows_and_decisions_are_expected_where_a_model_is_active(
 ) -> None:
     insert_models(pool, profile_id, 1)
     show_stream(pool, profile_id)
-    assert open_page().dataframe[0].value["State"][0] == "■ no complete window"
+    assert table_rows(open_page())[0]["State"] == "■ no complete window"
     with pool.transaction() as tx:
         decided = {str(profile_id): {"seconds": 10.0, "windows": 200, "decisions": 200}}
         services.upsert_service(tx, "nat_inference", "a:2", 2, now(), {"streams": decided})
-    row = open_page().dataframe[0].value.iloc[0]
+    row = table_rows(open_page())[0]
     assert (row["State"], row["Stream"][-47:]) == ("● good", "restarts/min · 20.0 windows/s, 20.0 decisions/s")

@@ -150,7 +150,7 @@ def test_path_acts_from_person_to_training(open_page: Open, pool: Pool, as_role:
     page = open_page()
     act(page, "path-quick").click().run()
     assert page.title[0].value == "Capture"
-    assert page.session_state["plan"]["kind"] == QUICK
+    assert page.session_state[f"plan-kind-{user_id}"] == QUICK
     assert "15 repetitions, 2 min" in all_text(page)
     made = make_session(pool, user_id, now() - timedelta(minutes=5))
     page = open_page()

@@ -12,6 +12,7 @@ from semg.settings import load_settings
 from semg.store import profiles
 from semg.store.pool import Pool
 from testing.kits.page_data import USERS, Open, all_text, button, field, make_session, now
+from testing.kits.page_parts import table_rows
 from ui.profile_form import PRESETS
 
 pytestmark = pytest.mark.servers
@@ -77,7 +78,7 @@ def test_search_finds_by_part_of_a_name(open_page: Open, pool: Pool, profile_id:
         profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
     page = open_page(USERS)
     field(page.text_input, "Search").input("be").run()
-    assert page.dataframe[0].value["Name"].tolist() == ["Ben"]
+    assert [row["Name"] for row in table_rows(page)] == ["Ben"]
     field(page.text_input, "Search").input("nobody").run()
     assert "No profile matches" in all_text(page)
 

@@ -54,7 +54,7 @@ def test_each_error_is_found_alone_and_named(raw: Raw, gesture: str) -> None:
     k = first(raw, gesture)
     right = raw[k][1]
     rest = np.resize([one for name, one in raw.values() if name == REST][1], right.shape)
-    other = raw[first(raw, "flexion" if gesture == "fist" else "fist")][1]
+    other = raw[first(raw, "fist" if gesture == "open_hand" else "open_hand")][1]
     n = round(1.5 * RATE_HZ)
     late = np.concatenate([rest[:n], right[:-n]])
     mean = right.mean(axis=0)

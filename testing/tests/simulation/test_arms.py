@@ -131,8 +131,10 @@ def test_what_an_arm_records_is_marked_and_nothing_else(pool: Pool) -> None:
         device = profiles.get_profile(tx, ada).device
         until = T0 + timedelta(seconds=1)
         file = sessions.insert_session(tx, ada, "file", "import", T0, until, status="completed", device=device)
-        marked = {one: sessions.get_session(tx, one).simulated for one in (before, running, others, after, file)}
-    assert marked == {before: False, running: True, others: False, after: True, file: False}
+        taught = sessions.insert_session(tx, ada, "taught", "taught", T0, until, status="completed", device=device)
+        known = (before, running, others, after, file, taught)
+        marked = {one: sessions.get_session(tx, one).simulated for one in known}
+    assert marked == {before: False, running: True, others: False, after: True, file: False, taught: True}
 
 
 def test_arm_ends_without_use_consent_or_board_and_with_its_profile(pool: Pool) -> None:
