@@ -6,10 +6,10 @@ import streamlit as st
 
 from semg.play.played import PlayKind
 from semg.signals.training.training_report import TrainingReport
-from semg.store import gestures, models
+from semg.store import gestures, models, simulated_arms
 from ui import simulated_arm
 from ui.gesture_pictures import picture_uris
-from ui.page import empty, page
+from ui.page import empty, page, split
 from ui.pick import pick_profile
 from ui.play_results import show_results
 from ui.play_settings import fitts_settings, playable, reaction_settings
@@ -46,6 +46,12 @@ with page("Play") as app:
             st.warning(plain(problem), icon=":material/tune:")
         if not app.may_work:
             st.caption("This account has read-only access: it can play, and nothing is stored.")
-        simulated_arm.steering(app, profile, bank, gestures_only=True)
-        play_view(app, profile, kind, settings, is_ready=not problem, pictures=picture_uris(app, bank))
+        with app.pool.transaction() as tx:
+            is_simulated = simulated_arms.find_arm(tx, profile.user_id) is not None
+        stage, beside = split("play", (2.6, 1)) if is_simulated else (st.container(), None)
+        with stage:
+            play_view(app, profile, kind, settings, is_ready=not problem, pictures=picture_uris(app, bank))
+        if beside is not None:
+            with beside:
+                simulated_arm.steering(app, profile, bank, gestures_only=True)
     show_results(app, profile, kind)

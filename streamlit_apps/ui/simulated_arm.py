@@ -102,13 +102,13 @@ def _panel(app: App, user_id: int, profile: Profile, names: Sequence[str], gestu
     if arm is None:
         return
     with st.container(border=True, key=f"simulated-arm-{user_id}"):
-        title, stop = st.columns([1.5, 1], vertical_alignment="center")
+        title, stop = (st.container(), None) if gestures_only else st.columns([1.5, 1], vertical_alignment="center")
         title.markdown(md(":material/smart_toy: **Simulated arm** of {name}", name=profile.name))
         if not app.may_work:
             st.caption("This account has read-only access: it can watch the arm, not steer it.")
             return
-        label = "Stop the simulated arm"
-        if stop.button(label, key=acts.key("stop-arm", user_id), icon=":material/stop:", width="stretch"):
+        label, key = "Stop the simulated arm", acts.key("stop-arm", user_id)
+        if stop is not None and stop.button(label, key=key, icon=":material/stop:", width="stretch"):
             _stop(app, profile)
         _fields(app, profile, arm, names, gestures_only)
 

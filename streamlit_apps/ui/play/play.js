@@ -74,6 +74,7 @@ class PlayView {
   begin() {
     const now = performance.now(), { data } = this;
     if (this.start.disabled) return;
+    this.mount.scrollIntoView?.({ block: "start" });
     this.told = "";
     this.version = this.last.model_version;
     this.frameAt = now;

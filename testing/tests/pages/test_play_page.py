@@ -12,7 +12,7 @@ import pytest
 
 from semg.privacy import file_exports
 from semg.privacy.data_archive import write_archive
-from semg.store import accounts, audit, gestures, play, profiles
+from semg.store import accounts, audit, boards, gestures, play, profiles, simulated_arms
 from semg.store.pool import Pool
 from testing.kits.page_data import LOGIN, PLAY, AsRole, Open, all_text, field, insert_models, login_of
 from testing.tests.play.test_figures import FITTS, REACTION
@@ -70,13 +70,19 @@ def test_posted_results_are_stored_and_shown_and_a_viewer_s_are_refused(
     page.session_state["play-kind"] = "reaction"
     page.run()
     assert f"median **{stored[0].result['median_ms']:.0f} ms**" in all_text(page)
+    with pool.transaction() as tx:
+        simulated_arms.insert_arm(tx, profile_id, boards.insert_board(tx, "arm"), None, seed=1)
+    play_view.store_played(player, profile_id, REACTION)
+    page.run()
+    assert page.dataframe[0].value["Played by"].tolist() == ["simulated", "the person"]
+    assert "**Simulated arm** of Ada" in all_text(page)
     as_role("viewer", profile_id)
     play_view.store_played(player, profile_id, FITTS)
     page.run()
     assert given["data"]["may_store"] is False
     assert "it can play, and nothing is stored" in all_text(page)
     with pool.transaction() as tx:
-        assert len(play.list_results(tx, profile_id)) == 2
+        assert len(play.list_results(tx, profile_id)) == 3
 
 
 def test_results_are_exported_archived_and_erased(pool: Pool, profile_id: int, player: App) -> None:
