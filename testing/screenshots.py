@@ -39,6 +39,7 @@ from semg.signals.synthesis import SyntheticArm, make_plan  # noqa: E402
 from semg.store import accounts, gestures, jobs, profiles, sessions  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402
 from testing import fake_camera  # noqa: E402
+from testing.kits.journey import wait_for_stream  # noqa: E402
 from testing.kits.recording_kit import synthetic_recording  # noqa: E402
 from testing.running_system import running, streaming, throwaway_servers  # noqa: E402
 
@@ -166,7 +167,7 @@ class Walk:
         """Begin a capture with the webcam, look at it in a performance, and end it early."""
         page = self._page
         self.go("Training_Data_Capture", "Capture")
-        expect(page.get_by_text(re.compile(r"samples/s · \d\.\d% lost"))).to_be_visible()
+        wait_for_stream(page)
         self.settled("plan")
         page.get_by_text("Record the webcam").click()
         expect(page.get_by_text(re.compile("Ready, .* frames/s"))).to_be_visible()
@@ -203,7 +204,7 @@ class Walk:
 
     def _training(self) -> None:
         self.go("Kickoff_Training", "Train")
-        expect(self._page.get_by_text(re.compile("(good|fair|bad) signal")).first).to_be_visible()
+        expect(self._page.get_by_text(re.compile("● Good|▲ Usable|■ Do not use")).first).to_be_visible()
         self.settled("training")
         self._page.get_by_text("Inspect a session").click()
         expect(self._page.locator(".semg-review")).to_have_attribute("data-labels", re.compile(r"[1-9]"))

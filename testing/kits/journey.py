@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from semg.domain import Video
 from semg.settings import Settings
@@ -35,6 +35,12 @@ def fill_number(page: Page, label: str, value: str) -> None:
     field = page.get_by_role("spinbutton", name=label)
     field.fill(value)
     field.press("Enter")
+
+
+def wait_for_stream(page: Page) -> None:
+    """Wait until the page says that the stream can be recorded."""
+    fit = '.semg-verdict[data-level="good"], .semg-verdict[data-level="usable"]'
+    expect(page.locator(fit).first).to_be_visible()
 
 
 def finished_video(pool: Pool, session_id: int) -> Video:

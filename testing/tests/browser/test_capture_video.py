@@ -26,7 +26,7 @@ from semg.store import gestures, profiles, sessions, videos
 from semg.store.pool import Pool
 from semg.video.files import files_of
 from testing import fake_camera
-from testing.kits.journey import fill_number, finished_video, log_in, open_page, wait_until_gone
+from testing.kits.journey import fill_number, finished_video, log_in, open_page, wait_for_stream, wait_until_gone
 from testing.kits.video_kit import frame_at, read_times
 from testing.running_system import ALL, running, streaming
 
@@ -79,7 +79,7 @@ def perform(page: Page) -> tuple[Truth, Truth]:
                          ("Preparation (s)", "1")):  # fmt: skip
         fill_number(page, label, value)
     expect(page.get_by_text("2 repetitions, 17 s in total.")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"samples/s · \d\.\d% lost"))).to_be_visible()
+    wait_for_stream(page)
     expect(page.locator(".semg-live")).to_have_attribute("data-state", "live")
     fake_camera.watch(page.locator(MIRROR))
     page.get_by_role("heading", name="Capture", exact=True).click()  # out of the field: there, an S is a letter

@@ -13,7 +13,7 @@ from semg.domain import REST, Session
 from semg.settings import Settings
 from semg.store import blocks, gestures, jobs, models, profiles, sessions
 from semg.store.pool import Pool, one
-from testing.kits.journey import fill_number, finished_video, log_in, open_page, wait_until_gone
+from testing.kits.journey import fill_number, finished_video, log_in, open_page, wait_for_stream, wait_until_gone
 from testing.running_system import running, streaming
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(600)]
@@ -102,7 +102,7 @@ def refuse_to_capture(page: Page) -> None:
 
 def capture(page: Page, pool: Pool, user_id: int) -> Session:
     """Carry a short plan through with the webcam, one performance twice; give the session."""
-    expect(page.get_by_text(re.compile(r"samples/s · \d\.\d% lost"))).to_be_visible()
+    wait_for_stream(page)
     page.get_by_text("Record the webcam").click()
     expect(page.get_by_text(PICTURES)).to_be_visible()
     fill_number(page, "Repetitions of each", "2")
