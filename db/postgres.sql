@@ -629,6 +629,23 @@ CREATE TABLE erased_from_bases (
 );
 COMMENT ON TABLE erased_from_bases IS 'People who are to be taken out of the bases that lie in DATA_DIR/bases';
 
+CREATE TABLE play_results (
+    result_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id        bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
+    kind           text NOT NULL CHECK (kind IN ('fitts', 'reaction')),
+    model_version  integer NOT NULL CHECK (model_version >= 1),
+    played_at      timestamptz NOT NULL DEFAULT now(),
+    simulated      boolean NOT NULL DEFAULT false,
+    settings       jsonb NOT NULL CHECK (jsonb_typeof(settings) = 'object' AND length(settings::text) <= 20000),
+    result         jsonb NOT NULL CHECK (jsonb_typeof(result) = 'object' AND length(result::text) <= 50000),
+    raw            jsonb NOT NULL CHECK (jsonb_typeof(raw) = 'object' AND length(raw::text) <= 500000)
+);
+CREATE INDEX play_results_by_profile ON play_results (user_id, played_at);
+COMMENT ON TABLE play_results IS 'Tests that were played by gestures: their figures, and what these were computed from';
+COMMENT ON COLUMN play_results.model_version IS 'Of the classifier that decided; it may be gone';
+COMMENT ON COLUMN play_results.simulated IS 'Played by a simulated arm: of no person''s muscles';
+COMMENT ON COLUMN play_results.raw IS 'Every selection of a Fitts'' law test, every prompt of a reaction test';
+
 CREATE TABLE api_responses (
     user_id           bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
     decided_at        timestamptz NOT NULL,
@@ -776,6 +793,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (24), (25);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25);
 
 COMMIT;

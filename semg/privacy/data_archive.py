@@ -36,6 +36,7 @@ from semg.store import (
     gestures,
     jobs,
     models,
+    play,
     profiles,
     repetitions,
     session_quality,
@@ -68,6 +69,7 @@ sessions/N/           a recording session:
 outside/DAY.csv       samples that the device sent outside of sessions: server_us, device_us, values in channel order
 decisions.csv         what was recognised when, how sure, by which version of the classifier
 models/V.json         the description and the report of version V of the classifier; models/V.safetensors its numbers
+play/N.json           a test that was played by gestures: what was set, its figures, every selection or prompt
 jobs.json             the trainings with their logs and epochs, and the labels as each used them
 bases/FILE.json       what the starting points of other people's trainings hold of this person: statistics, no sample
 audit.csv             who saw, exported, shared and changed these data
@@ -141,6 +143,7 @@ class _Archive:
             self._decisions()
             self._models()
             self._bases()
+            self._play()
             self._audit()
         with self._pool.transaction() as tx:
             profiles.get_profile(tx, self._user_id)  # erased meanwhile: nobody gets what was read before
@@ -300,6 +303,10 @@ class _Archive:
                 fields = {name: value.tolist() if isinstance(value, np.ndarray) else value
                           for name, value in asdict(part).items()}  # fmt: skip
                 self._json(f"bases/{path.stem}.json", fields)
+
+    def _play(self) -> None:
+        for played, raw in play.iterate_full(self._pool, self._user_id):
+            self._json(f"play/{played.result_id}.json", {**asdict(played), "raw": raw})
 
     def _audit(self) -> None:
         with self._pool.transaction() as tx:

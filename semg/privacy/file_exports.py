@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from semg.errors import NotFoundError
+from semg.play.results_csv import results_csv
 from semg.security import audit_chain
-from semg.store import audit, gestures, models, sessions
+from semg.store import audit, gestures, models, play, profiles, sessions
 from semg.store.audit import Actor
 from semg.store.pool import Pool, Transaction
 
@@ -139,6 +140,27 @@ class PromptFile:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayFile:
+    """The results of a profile's measured play."""
+
+    user_id: int
+
+    def whose(self, tx: Transaction) -> int:
+        """Return the profile, if it exists."""
+        return profiles.get_profile(tx, self.user_id).user_id
+
+    def note(self, tx: Transaction, actor: Actor) -> None:
+        """Record the export of the results."""
+        audit.record(tx, actor, "play.exported", self.user_id)
+
+    def open(self, pool: Pool) -> Content:
+        """Return the results as CSV."""
+        with pool.transaction() as tx:
+            found = play.list_results(tx, self.user_id, limit=100_000)
+        return Content("text/csv", f"play-{self.user_id}.csv", iter([results_csv(found)]))
+
+
+@dataclass(frozen=True, slots=True)
 class AuditFile:
     """The audit log with its hashes; for admins."""
 
@@ -177,6 +199,11 @@ def prompt_file(gesture_id: int) -> str:
     return f"prompt-{gesture_id}"
 
 
+def play_file(user_id: int) -> str:
+    """Return the name of the file with a profile's results of measured play."""
+    return f"play-{user_id}.csv"
+
+
 def find_download(name: str) -> Download | None:
     """Return the file of a name, or None for an unknown name."""
     if found := re.fullmatch(rf"session-{_NUMBER}\.(csv\.gz|parquet)", name, re.ASCII):
@@ -185,6 +212,8 @@ def find_download(name: str) -> Download | None:
         return ModelFile(int(found[1]), int(found[2]), found[3])
     if found := re.fullmatch(rf"prompt-{_NUMBER}", name, re.ASCII):
         return PromptFile(int(found[1]))
+    if found := re.fullmatch(rf"play-{_NUMBER}\.csv", name, re.ASCII):
+        return PlayFile(int(found[1]))
     if name in ("audit.csv", "audit.jsonl"):
         return AuditFile("csv" if name == "audit.csv" else "jsonl")
     return None

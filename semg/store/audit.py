@@ -21,7 +21,7 @@ Action = Literal[
     "samples.seen", "live.seen", "video.seen", "video.expired",
     "job.created", "job.canceled", "model.activated", "model.exported", "report.exported",
     "board.created", "board.assigned", "board.released", "board.key_made", "board.key_revoked", "board.erased",
-    "arm.steered", "sender.assigned", "sender.released",
+    "arm.steered", "play.stored", "play.exported", "sender.assigned", "sender.released",
     "account.created", "account.changed", "account.role_changed", "account.password_changed", "account.logged_out",
     "account.locked", "account.erased", "login.ok", "login.failed", "login.confirmed", "login.ended",
     "session.revoked", "factor.added", "factor.removed", "token.created", "token.used", "token.revoked",

@@ -54,6 +54,8 @@ WORDS: dict[Action, str] = {
     "board.key_revoked": "revoked a board key",
     "board.erased": "removed a board",
     "arm.steered": "steered the simulated arm",
+    "play.stored": "stored a played test",
+    "play.exported": "downloaded results of played tests",
     "sender.assigned": "assigned a text sender",
     "sender.released": "unassigned a text sender",
     "account.created": "created an account",

@@ -100,7 +100,7 @@ def live_view(
             "compact": compact,
             "height": height_px,
         },
-        on_refused_change=lambda: _forget_token(profile.user_id),
+        on_refused_change=lambda: forget_token(profile.user_id),
         on_taught_change=taught,
     )
 
@@ -122,7 +122,7 @@ def plain_view(
         _plain(
             key=f"semg-plain-{profile.user_id}",
             data=data | {"url": f"{data['url']}?samples=false", "person": shown(profile.name)},
-            on_refused_change=lambda: _forget_token(profile.user_id),
+            on_refused_change=lambda: forget_token(profile.user_id),
         )
 
 
@@ -140,7 +140,7 @@ def _data(
     return {
         "user_id": profile.user_id,
         "url": live_url(app.settings, profile.user_id),
-        "token": _token(app, profile.user_id),
+        "token": live_token(app, profile.user_id),
         "gestures": names,
         "gesture_colours": palette.gesture_colours(names),
         "gesture_inks": palette.gesture_inks(names),
@@ -152,7 +152,7 @@ def _data(
     }
 
 
-def _token(app: App, user_id: int) -> str:
+def live_token(app: App, user_id: int) -> str:
     """Return a token for the WebSocket; the same one for half of its life, so that reruns change nothing."""
     kept: tuple[str, float, int] | None = st.session_state.get(_key(user_id))
     now_s, life_s = time.time(), app.settings.live_token_s
@@ -163,7 +163,8 @@ def _token(app: App, user_id: int) -> str:
     return token
 
 
-def _forget_token(user_id: int) -> None:
+def forget_token(user_id: int) -> None:
+    """Make a new token the next time: the API refused this one."""
     st.session_state.pop(_key(user_id), None)
 
 

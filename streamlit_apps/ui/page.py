@@ -27,6 +27,7 @@ PAGES = (
     ("pages/4_Kickoff_Training.py", "Train", ":material/model_training:"),
     ("pages/5_Training_Jobs_Status.py", "Jobs and models", ":material/checklist:"),
     ("pages/6_Realtime_Gesture_Recognition.py", "Live", ":material/sensors:"),
+    ("pages/9_Play.py", "Play", ":material/sports_esports:"),
     ("pages/7_Sensor_Data_Review.py", "Review", ":material/ssid_chart:"),
 )
 PATHS = frozenset("/" if file == "Main.py" else "/" + Path(file).stem.partition("_")[2] for file, _, _ in PAGES)

@@ -6,19 +6,19 @@ import re
 from functools import cache
 from pathlib import Path
 
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[\w./]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:const|class|function) )", re.MULTILINE)
 
 
 @cache
 def joined(entry: Path) -> str:
-    """Return a module with what it imports from beside it, each once, before those that import it.
+    """Return a module with what it imports, each once, before those that import it.
 
     ``export default`` stays as it is: it is the component itself. All names of the modules share one scope, as the
     tests of the modules do (``testing/javascript/scripts.mjs`` joins likewise).
     """
     made: dict[Path, str] = {}
-    _add(entry, made)
+    _add(entry.resolve(), made)
     return "".join(made.values())
 
 
@@ -30,6 +30,7 @@ def styles(folder: Path, *names: str) -> str:
 def _add(module: Path, made: dict[Path, str]) -> None:
     text = module.read_text(encoding="utf-8")
     for name in _IMPORT.findall(text):
-        if module.parent / name not in made:
-            _add(module.parent / name, made)
+        imported = (module.parent / name).resolve()
+        if imported not in made:
+            _add(imported, made)
     made[module] = _EXPORT.sub("", _IMPORT.sub("", text))

@@ -60,9 +60,9 @@ def offer(app: App, profile: Profile) -> None:
         _show_button(app, profile, names[0] if names else None)
 
 
-def steering(app: App, profile: Profile, bank: Sequence[Gesture]) -> None:
-    """Show the panel that steers a profile's simulated arm; nothing where there is none."""
-    _panel(app, profile.user_id, profile, [one.name for one in bank])
+def steering(app: App, profile: Profile, bank: Sequence[Gesture], *, gestures_only: bool = False) -> None:
+    """Show the panel that steers a profile's simulated arm, or its gestures only; nothing where there is none."""
+    _panel(app, profile.user_id, profile, [one.name for one in bank], gestures_only)
 
 
 def _show_starting(runs: bool) -> None:
@@ -97,7 +97,7 @@ def _show_button(app: App, profile: Profile, board_name: str | None) -> None:
 
 
 @live_fragment(None)
-def _panel(app: App, user_id: int, profile: Profile, names: Sequence[str]) -> None:
+def _panel(app: App, user_id: int, profile: Profile, names: Sequence[str], gestures_only: bool) -> None:
     with app.pool.transaction() as tx:
         arm = simulated_arms.find_arm(tx, user_id)
         if arm is not None and app.may_work:
@@ -105,18 +105,18 @@ def _panel(app: App, user_id: int, profile: Profile, names: Sequence[str]) -> No
     if arm is None:
         return
     with st.container(border=True, key=f"simulated-arm-{user_id}"):
-        title, stop = st.columns([1.5, 1], vertical_alignment="center")
+        title, stop = (st.container(), None) if gestures_only else st.columns([1.5, 1], vertical_alignment="center")
         title.markdown(md(":material/smart_toy: **Simulated arm** of {name}", name=profile.name))
         if not app.may_work:
             st.caption("This account has read-only access: it can watch the arm, not steer it.")
             return
-        label = "Stop the simulated arm"
-        if stop.button(label, key=acts.key("stop-arm", user_id), icon=":material/stop:", width="stretch"):
+        label, key = "Stop the simulated arm", acts.key("stop-arm", user_id)
+        if stop is not None and stop.button(label, key=key, icon=":material/stop:", width="stretch"):
             _stop(app, profile)
-        _fields(app, profile, arm, names)
+        _fields(app, profile, arm, names, gestures_only)
 
 
-def _fields(app: App, profile: Profile, arm: SimulatedArm, names: Sequence[str]) -> None:
+def _fields(app: App, profile: Profile, arm: SimulatedArm, names: Sequence[str], gestures_only: bool) -> None:
     user_id, now = arm.user_id, arm.steering
     with app.pool.transaction() as tx:
         is_recording = any(one.user_id == user_id for one in sessions.list_recording_sessions(tx))
@@ -140,6 +140,8 @@ def _fields(app: App, profile: Profile, arm: SimulatedArm, names: Sequence[str])
     )
     if is_recording:
         st.caption("A capture is running: the arm performs what it prompts, and nothing else.")
+    if gestures_only:
+        return
     left, middle, right = split("arm", (1, 1, 1))
     with left:
         st.slider("Strength", 0.2, 2.0, step=0.1, format="%.1f ×", **steer("strength"))

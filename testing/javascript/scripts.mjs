@@ -8,12 +8,15 @@ const ROOT = new URL("../../streamlit_apps/", import.meta.url);
 
 const read = (path) => readFileSync(new URL(path, ROOT), "utf8");
 
-const IMPORT = /^import \{[^}]*\} from "\.\/([\w.]+)";\n/gm;
+const IMPORT = /^import \{[^}]*\} from "(\.{1,2}\/[\w./]+)";\n/gm;
 const EXPORT = /^export (?=(?:const|class|function) )/gm;
 
 const joined = (path, made = new Map()) => {
   const text = read(path), folder = path.slice(0, path.lastIndexOf("/") + 1);
-  for (const [, name] of text.matchAll(IMPORT)) if (!made.has(folder + name)) joined(folder + name, made);
+  for (const [, name] of text.matchAll(IMPORT)) {
+    const imported = new URL(name, `file:///${folder}`).pathname.slice(1);
+    if (!made.has(imported)) joined(imported, made);
+  }
   made.set(path, text.replace(IMPORT, "").replace(EXPORT, ""));
   return [...made.values()].join("");
 };

@@ -18,6 +18,7 @@ from semg.store import (
     gestures,
     jobs,
     models,
+    play,
     profiles,
     senders,
     session_quality,
@@ -92,4 +93,8 @@ def fill(tx: Transaction, name: str) -> Filled:
     board_id = boards.insert_board(tx, f"board of {name}")
     boards.assign_board(tx, board_id, user_id)
     simulated_arms.insert_arm(tx, user_id, board_id, None, seed=1)
+    play.insert_result(
+        tx, user_id, "reaction", version, simulated=False, settings={}, result={"median_ms": 512.0},
+        raw={"trials": [{"ms": 512.0}]},
+    )  # fmt: skip
     return Filled(user_id, captured, imported, job_id, version)

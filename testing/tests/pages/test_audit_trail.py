@@ -20,7 +20,7 @@ from semg.privacy.pseudonyms import keep_name
 from semg.security.login import verify_login
 from semg.security.passwords import hash_password
 from semg.settings import Settings
-from semg.store import access, accounts, api_tokens, audit, blocks, boards, jobs, sessions, videos
+from semg.store import access, accounts, api_tokens, audit, blocks, boards, gestures, jobs, sessions, videos
 from semg.store.audit import Action
 from semg.store.pool import Pool, execute
 from testing.kits.page_data import (
@@ -47,7 +47,9 @@ from testing.tests.conftest import admin_execute
 from testing.tests.pages.test_boards_tab import make as make_board
 from testing.tests.pages.test_capture_page import start_session
 from testing.tests.pages.test_overview_page import show_sender
+from testing.tests.play.test_figures import REACTION
 from ui.audit_view import WORDS
+from ui.play_view import store_played
 from ui.runtime import App
 from ui.teaching import store_taught
 
@@ -263,6 +265,16 @@ def seconds_are_taught(world: World) -> None:
     store_taught(app, world.user_id, {"gesture": "fist", "length_s": 2, "end_ms": last.timestamp() * 1000})
 
 
+def play_is_stored_and_exported(world: World) -> None:
+    insert_models(world.pool, world.user_id, 2)
+    with world.pool.transaction() as tx:
+        gestures.ensure_gestures(tx, world.user_id, ["fist", "point", "open"])
+        account = accounts.find_account(tx, LOGIN)
+    assert account is not None
+    store_played(world.app.of(account, login_of(world.pool)), world.user_id, REACTION)
+    fetch(world, file_exports.play_file(world.user_id))
+
+
 STEPS: dict[Callable[[World], None], set[Action]] = {
     profile_is_kept: {"profile.created", "profile.changed", "consent.changed", "gestures.changed"},
     profile_is_shared_given_and_erased: {
@@ -281,6 +293,7 @@ STEPS: dict[Callable[[World], None], set[Action]] = {
         "board.created", "board.assigned", "board.released", "board.key_made", "board.key_revoked", "board.erased",
     },
     arm_is_steered: {"arm.steered", "board.created", "board.assigned", "board.erased"},
+    play_is_stored_and_exported: {"play.stored", "play.exported"},
     senders_are_assigned: {"sender.assigned", "sender.released"},
     accounts_are_managed: {
         "account.created", "account.changed", "account.role_changed", "account.password_changed", "account.erased",

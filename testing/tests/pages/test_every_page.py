@@ -13,6 +13,7 @@ from testing.kits.page_data import (
     JOBS,
     LIVE,
     LOGIN_OF_TEST,
+    PLAY,
     REVIEW,
     TRAIN,
     USERS,
@@ -24,14 +25,14 @@ from testing.kits.page_data import (
 pytestmark = pytest.mark.servers
 
 
-@pytest.mark.parametrize("name", [CONNECT, GESTURES, CAPTURE, TRAIN, JOBS, LIVE, REVIEW])
+@pytest.mark.parametrize("name", [CONNECT, GESTURES, CAPTURE, TRAIN, JOBS, LIVE, PLAY, REVIEW])
 def test_page_without_profiles_says_what_to_do(open_page: Open, name: str) -> None:
     page = open_page(name)
     assert not page.exception
     assert "No profile yet" in all_text(page)
 
 
-@pytest.mark.parametrize("name", ["", USERS, CONNECT, GESTURES, CAPTURE, TRAIN, JOBS, LIVE, REVIEW])
+@pytest.mark.parametrize("name", ["", USERS, CONNECT, GESTURES, CAPTURE, TRAIN, JOBS, LIVE, PLAY, REVIEW])
 def test_database_that_is_away_becomes_a_sentence(open_page: Open, app_of_test: Any, name: str) -> None:
     login_id = login_of(app_of_test.pool)
     app_of_test.pool.close()
