@@ -78,7 +78,8 @@ def page(title: str, caption: str = "", *, captures: bool = False) -> Iterator[A
         with st.container():
             errors.show_early()
         path.show_path(app, _file_of(title))
-        show_running_captures(app, but_chosen=captures)
+        with st.container():
+            show_running_captures(app, but_chosen=captures)
         flashes.show()
         yield replace(app, corner=corner)
 
