@@ -36,7 +36,7 @@ SCOPES = {lock.TESTS.path: ComponentScope.EXCLUDED, lock.TORCH_CPU.path: Compone
           lock.TORCH.path: ComponentScope.OPTIONAL}  # fmt: skip
 """Excluded: for the tests alone. Optional: one of torch's two builds is installed."""
 
-SAID_ELSEWHERE = {"pyrage": "MIT"}
+SAID_ELSEWHERE = {"axe-playwright-python": "MIT", "pyrage": "MIT"}
 """Licences that stand in a package's repository (its LICENSE file), but not in its metadata."""
 
 

@@ -9,6 +9,9 @@ from unittest.mock import patch
 from streamlit.runtime.scriptrunner import RerunData
 from streamlit.testing.v1 import AppTest
 
+MENU_BUTTONS = ["Show the tour", "Keyboard shortcuts", "Log out"]
+"""What stands in the menu of every page, for everybody."""
+
 
 def run_parts(page: AppTest) -> AppTest:
     """Run every part of a page that redraws by itself; what was clicked in them takes effect."""
@@ -18,7 +21,12 @@ def run_parts(page: AppTest) -> AppTest:
     def only_parts(**values: Any) -> RerunData:
         return RerunData(**values, fragment_id_queue=parts)
 
-    with patch("streamlit.testing.v1.local_script_runner.RerunData", only_parts):
+    # Streamlit's tests know the pages of an app only where the whole page runs.
+    known = dict(page._registered_pages)
+    with (
+        patch("streamlit.testing.v1.local_script_runner.RerunData", only_parts),
+        patch("streamlit.runtime.pages_manager.PagesManager.get_pages", lambda self: known),
+    ):
         return page.run()
 
 

@@ -27,6 +27,7 @@ from testing.kits.page_data import (
     make_profile,
     now,
 )
+from testing.kits.page_parts import MENU_BUTTONS, table_rows
 from ui import my_account, sources
 from ui.runtime import App
 
@@ -49,7 +50,7 @@ def test_viewer_sees_what_is_shared_and_nothing_that_changes_it(open_page, as_ro
     page.selectbox(key="profile_choice").select(shared).run()
     assert [one.options for one in page.selectbox] == [["Ada"]]
     assert "Hidden Bo" not in all_text(page)
-    assert [one.label for one in page.button] == ["Log out"]
+    assert [one.label for one in page.button] == MENU_BUTTONS
     assert not page.text_input
     page = open_page(USERS)
     assert tabs_of(page) == ["Profiles", "My account"]
@@ -61,7 +62,7 @@ def test_researcher_works_with_shared_profiles_and_erases_only_own_ones(open_pag
     account_id = as_role("researcher", shared)
     page = open_page(USERS)
     assert tabs_of(page) == ["Profiles", "New profile", "Boards", "My account"]
-    assert "Hidden Bo" not in str(page.dataframe[0].value)
+    assert "Hidden Bo" not in str(table_rows(page))
     assert "Share this profile" not in [one.label for one in page.expander]
     assert "Delete this profile" not in [one.label for one in page.expander]
     assert "Only the profile's owner" in all_text(page)

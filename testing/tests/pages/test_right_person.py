@@ -35,7 +35,7 @@ from testing.kits.page_data import (
     now,
     store_noise,
 )
-from testing.kits.page_parts import run_parts
+from testing.kits.page_parts import MENU_BUTTONS, run_parts
 from testing.tests.pages.test_capture_page import start_session
 from ui import webcam
 from ui.gesture_list import OPEN
@@ -126,7 +126,7 @@ def test_address_of_nobody_shows_nobody_else_and_offers_a_choice(
     assert not page.exception
     assert "No other profile is shown in its place" in page.warning[0].value
     assert "Ada" not in all_text(page)
-    assert [one.label for one in page.button] == ["Log out"]
+    assert [one.label for one in page.button] == MENU_BUTTONS
     assert page.selectbox(key=WHO).options == ["Ada"]
     page.selectbox(key=WHO).select(two.ada).run()
     assert page.query_params["profile"] == str(two.ada)
@@ -140,14 +140,14 @@ def test_profile_that_was_deleted_elsewhere_is_not_replaced(open_page: Open, poo
     page.query_params.clear()
     page.run()
     assert "No other profile is shown in its place" in page.warning[0].value
-    assert [one.label for one in page.button] == ["Log out"]
+    assert [one.label for one in page.button] == MENU_BUTTONS
 
 
 @pytest.mark.parametrize("file", OF_A_PERSON)
 def test_one_of_several_is_asked_for(open_page: Open, two: Two, file: str) -> None:
     page = open_page(file)
     assert "Whose data? Choose a profile." in all_text(page)
-    assert [one.label for one in page.button] == ["Log out"]
+    assert [one.label for one in page.button] == MENU_BUTTONS
     assert "profile" not in page.query_params
     page.selectbox(key=WHO).select(two.bea).run()
     assert page.selectbox(key=WHO).value == two.bea
@@ -375,7 +375,14 @@ def test_viewer_sees_no_control_that_will_be_refused(
         start_session(pool, two.ada, 3.5, gesture_s=60)
     page = open_page(file, profile_id=two.ada)
     assert not page.exception
-    own = {"Log out", "Change the password", "Log out everywhere", "Create token"}
+    own = {
+        *MENU_BUTTONS,
+        "Save the keys",
+        "Back to the usual keys",
+        "Change the password",
+        "Log out everywhere",
+        "Create token",
+    }
     assert {one.label for one in page.button} <= own
     assert not page.file_uploader
     assert not page.slider
