@@ -96,7 +96,7 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
         strong = [one.name for one in bank if one.name != REST and one.name not in numbers.left_out]
         if strong:
             check_button(profile.user_id, "fist" if "fist" in strong else strong[0])
-        participant_view.link(profile.user_id)
+        participant_view.link(app, profile.user_id)
     if begins:
         with errors.attempt():
             if plan is not None:
@@ -130,7 +130,7 @@ def show_page(app: App) -> None:
             with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
                 title = md(":material/fiber_manual_record: Recording **{name}**", name=profile.name)
                 st.markdown(title, width="content")
-                participant_view.link(profile.user_id)
+                participant_view.link(app, profile.user_id)
             show_running(app, profile.user_id, current.session_id, bank, profile.language)
         elif len(bank) == 1:
             empty(

@@ -102,7 +102,12 @@ def _figure(found: imports.Foreseen) -> go.Figure:
     for index, name in enumerate(found.channels):
         lane = (values[:, index] - values[:, index].min()) / spans[index] - 1.15 * index
         figure.add_scatter(x=seconds, y=lane, name=chart(name), mode="lines", line={"width": 1})
-    figure.update_layout(height=200, margin={"l": 0, "r": 0, "t": 6, "b": 0}, yaxis={"visible": False})
+    figure.update_layout(
+        meta={"name": "Chart of the beginning of the signals, a lane for each channel"},
+        height=200,
+        margin={"l": 0, "r": 0, "t": 6, "b": 0},
+        yaxis={"visible": False},
+    )
     figure.update_xaxes(title_text="s")
     return figure
 

@@ -9,11 +9,11 @@ import streamlit as st
 from semg import clock
 from semg.languages import sentence
 from semg.store import gestures, profiles, sessions
-from ui import chosen
+from ui import chosen, shortcuts
 from ui.capture_prompt import capture_prompt, send_pictures
 from ui.fragments import live_fragment
 from ui.runtime import App
-from ui.text import markup
+from ui.text import markup, md
 
 PARAMETER: Final = "view"
 VIEW: Final = "participant"
@@ -25,13 +25,15 @@ def is_asked() -> bool:
     return st.query_params.get(PARAMETER) == VIEW
 
 
-def link(user_id: int) -> None:
+def link(app: App, user_id: int) -> None:
     """Show the link that opens the view of a profile in a window of its own."""
+    key = shortcuts.key(app, "capture.full_screen")
+    how = "" if key is None else f" and press {shortcuts.spoken(key)} there"
     st.link_button(
         "Participant's screen",
         f"Training_Data_Capture?{chosen.PARAMETER}={user_id:d}&{PARAMETER}={VIEW}",
         icon=":material/open_in_new:",
-        help="Only the prompt, to be read from a distance. Move the window to a second screen and press F there.",
+        help=md("Only the prompt, to be read from a distance. Move the window to a second screen{how}.", how=how),
     )
 
 

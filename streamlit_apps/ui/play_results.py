@@ -127,6 +127,7 @@ def _figure(found: Sequence[PlayResult], kind: PlayKind) -> go.Figure:
             marker={"size": 10, "symbol": [f"{sign}-open" if one.simulated else sign for one in mine]},
         )
     figure.update_layout(
+        meta={"name": f"Chart of the results by time: {title}"},
         height=230,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         xaxis={"title": None},

@@ -33,6 +33,7 @@ def epoch_figure(points: Sequence[EpochPoint]) -> go.Figure:
             hovertemplate="%{fullData.name}: epoch %{x}, loss %{y:.3f}%{customdata}<extra></extra>",
         )
     figure.update_layout(
+        meta={"name": "Chart of the loss by epoch"},
         height=230,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         xaxis={"title": "epoch", "range": [0.5, epochs + 0.5], "dtick": 1 if epochs <= 10 else 5, "tick0": 0},
@@ -73,6 +74,7 @@ def confusion_figure(report: TrainingReport) -> go.Figure:
         )
     )
     figure.update_layout(
+        meta={"name": "Chart of what was recognised, by the gesture that was performed"},
         height=90 + 42 * len(classes),
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
         xaxis={"title": "recognised", "side": "top", "type": "category", "tickangle": -30},
@@ -100,6 +102,7 @@ def reliability_figure(bins: Sequence[ReliabilityBin]) -> go.Figure:
         hovertemplate="confidence %{x:.0%}: correct in %{y:.0%} of %{customdata} windows<extra></extra>",
     )
     figure.update_layout(
+        meta={"name": "Chart of how often decisions were right, by their confidence"},
         height=280,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         xaxis={"title": "confidence", "range": [0, 1.03], "tickformat": ".0%"},

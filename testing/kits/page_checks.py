@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
 from playwright.sync_api import Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 
@@ -123,7 +125,8 @@ FOCUS = """() => {
       return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2; });
   if (!said.name) said.wrong = `no name: ${e.outerHTML.slice(0, 120)}`;
   else if (!framed) said.wrong = 'no frame around what has the focus';
-  else if (1.05 / (luminance(getComputedStyle(framed).outlineColor) + 0.05) < 3) said.wrong = 'the frame is too pale';
+  else if (1.05 / (luminance(getComputedStyle(framed).outlineColor) + 0.05) < 3)
+    said.wrong = `the frame is too pale: ${getComputedStyle(framed).outlineColor}`;
   const box = (label || e).getBoundingClientRect();
   if (!said.wrong && (box.bottom < 0 || box.top > innerHeight || box.right < 0 || box.left > innerWidth))
     said.wrong = 'has the focus and is out of sight';
@@ -133,6 +136,7 @@ FOCUS = """() => {
 DRAWN = """() => !document.querySelector('[data-testid="stSkeleton"], [data-testid="stStatusWidget"]')"""
 """Widgets are loaded when they are first needed; until then grey boxes stand in their place, which have no focus."""
 MOST_TABS = 150
+SETTLED_MS = 2_000
 
 
 class Keyboard:
@@ -149,6 +153,10 @@ class Keyboard:
         for _ in range(MOST_TABS):
             self.page.keyboard.press("Tab")
             at = self.page.evaluate(FOCUS)
+            if at["wrong"]:  # what is being drawn or scrolled to is right a moment later
+                with suppress(PlaywrightTimeout):
+                    self.page.wait_for_function(f"() => !({FOCUS})().wrong", timeout=SETTLED_MS, polling=50)
+                at = self.page.evaluate(FOCUS)
             met.append(at["name"])
             if at["wrong"]:
                 self.wrong.add(f"{at['name']}: {at['wrong']}")
