@@ -33,7 +33,7 @@ PROMPTED_S, LIVE_S = 3.6, 3.2
 BETWEEN_S = 0.2
 HELD_MS = 700
 """So long the last frame of a scene stays."""
-SECOND = "pinch"
+SECOND, REST = "open hand", "Follow the prompts, else rest"
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Look(Journey):
             self._steer(gesture).dispatch_event("click")
             expect(view).to_have_attribute("data-label", gesture)
             self._keep(LIVE_S / 2)
-            self._steer(gesture).dispatch_event("click")
+            self._steer(REST).dispatch_event("click")
 
     def _keep(self, seconds: float) -> None:
         """Keep what is shown for so long."""

@@ -230,18 +230,19 @@ with page("Profiles", "A profile is a person together with the sensor that perso
         known = app.people(tx)
     profile = pick.find_profile(app, known)
     made = st.session_state.pop("created", None)
-    if made is not None:
-        with st.container(border=True):
-            st.markdown(
-                md(
-                    ":material/check_circle: **{name}** was created. Its device sends the userid **{number}**.",
-                    name=made[1],
-                    number=made[0],
+    with st.container():  # what redraws by itself in the tabs below keeps its place when the note is gone
+        if made is not None:
+            with st.container(border=True):
+                st.markdown(
+                    md(
+                        ":material/check_circle: **{name}** was created. Its device sends the userid **{number}**.",
+                        name=made[1],
+                        number=made[0],
+                    )
                 )
-            )
-            for one in known:
-                if one.user_id == made[0]:
-                    consent.warn(one)
+                for one in known:
+                    if one.user_id == made[0]:
+                        consent.warn(one)
     if not known:
         hint = "Create the first one here." if app.may_work else "None has been shared with you."
         st.info(md("No profile yet. {hint}", hint=hint))

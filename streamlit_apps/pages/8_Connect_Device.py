@@ -17,17 +17,19 @@ from ui.text import md
 with page("Connect", "The device of the selected person: what arrives from it, and whether it fits.") as app:
     profile = pick_profile(app)
     made = st.session_state.pop("created", None)
-    if made is not None and made[0] == profile.user_id:
-        st.success(
-            md("**{name}** was created. Its device sends the userid **{number}**.", name=made[1], number=made[0]),
-            icon=":material/check_circle:",
-        )
+    with st.container():  # what redraws by itself below keeps its place when the note is gone
+        if made is not None and made[0] == profile.user_id:
+            st.success(
+                md("**{name}** was created. Its device sends the userid **{number}**.", name=made[1], number=made[0]),
+                icon=":material/check_circle:",
+            )
     consent.warn(profile)
     show_arriving(app, profile.user_id)
     with app.pool.transaction() as tx:
         health = look(tx, profile, sources.read_known(app, tx), clock.utc_now()).health
-    if health.level != "silent":
-        live_view(app, profile, [], has_model=False, compact=True, height_px=150)
+    with st.container():
+        if health.level != "silent":
+            live_view(app, profile, [], has_model=False, compact=True, height_px=150)
     if app.may_work:
         st.subheader("Another device" if is_streaming(health) else "Ways to connect", anchor=False)
         easy, own = split("connect", [1, 1.25])

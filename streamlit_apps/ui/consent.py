@@ -58,11 +58,11 @@ def consent_fields(given: Consent | None, key: str, language: str) -> tuple[tupl
 
 def warn(profile: Profile) -> None:
     """Say at once, when a person has not agreed to being recorded, that nothing is."""
-    if not agrees(profile.consent, "recording"):
-        st.warning(
-            md("Nothing is recorded for {name} without consent: data from the device is discarded.", name=profile.name),
-            icon=":material/block:",
-        )
+    # In a slot of its own, empty or not: what stands below keeps its place, and what is unfolded there stays so.
+    with st.container():
+        if not agrees(profile.consent, "recording"):
+            without = "Nothing is recorded for {name} without consent: data from the device is discarded."
+            st.warning(md(without, name=profile.name), icon=":material/block:")
 
 
 def manage(app: App, profile: Profile) -> None:

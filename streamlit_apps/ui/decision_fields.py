@@ -127,7 +127,7 @@ def _suggestion(app: App, profile: Profile, report: TrainingReport) -> None:
 
 def _take(app: App, profile: Profile, suggested: DecisionSpec) -> None:
     """Save a suggestion, and move the sliders there; before the page is drawn, as a slider's value can only be then."""
-    with errors.attempt():
+    with errors.attempt_early():
         _save(app, profile, suggested)
         st.session_state[f"vote-{profile.user_id}"] = suggested.vote_n
         st.session_state[f"confidence-{profile.user_id}"] = round(100 * suggested.min_confidence)

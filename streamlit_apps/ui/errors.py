@@ -16,6 +16,8 @@ from ui.text import Markdown, md, plain
 
 logger = logging.getLogger(__name__)
 
+_EARLY = "failed-early"
+
 NO_DATABASE = md(
     "The database cannot be reached at the moment. No data is lost: it is buffered until the database is back. "
     "Reload the page in a moment; if that does not help, check `./start_all.sh --status`."
@@ -48,6 +50,25 @@ def attempt() -> Iterator[None]:
 
 
 @contextmanager
+def attempt_early() -> Iterator[None]:
+    """Do something before the page is drawn, in a widget's callback; when it fails, ``show_early`` says why.
+
+    What a callback draws stands in the place of the page's first elements, and leaves the browser with an empty page.
+    """
+    try:
+        yield
+    except Exception as exc:
+        st.session_state[_EARLY] = _said(exc)
+
+
+def show_early() -> None:
+    """Say why what was attempted before the page was drawn has failed, once."""
+    said: Markdown | None = st.session_state.pop(_EARLY, None)
+    if said is not None:
+        st.error(plain(said), icon=":material/error:")
+
+
+@contextmanager
 def shown() -> Iterator[None]:
     """Draw something; when it fails, say why and stop here."""
     try:
@@ -59,14 +80,17 @@ def shown() -> Iterator[None]:
 
 def _show(error: Exception) -> None:
     """Show an error as a sentence, with the way to the page where it is put right."""
+    st.error(_said(error), icon=":material/error:")
+    if isinstance(error, ConsentError):
+        consent_link(error.user_id)
+
+
+def _said(error: Exception) -> Markdown:
     if not isinstance(error, ConsentError):
-        st.error(sentence(error), icon=":material/error:")
-        return
+        return sentence(error)
     with runtime.app().pool.transaction() as tx:
         name = profiles.get_profile(tx, error.user_id).name
-    said = md("{name} {said}: record the consent on the Profiles page first.", name=name, said=error.said)
-    st.error(said, icon=":material/error:")
-    consent_link(error.user_id)
+    return md("{name} {said}: record the consent on the Profiles page first.", name=name, said=error.said)
 
 
 def consent_link(user_id: int) -> None:

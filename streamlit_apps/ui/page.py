@@ -72,12 +72,14 @@ def page(title: str, caption: str = "", *, captures: bool = False) -> Iterator[A
         heading.title(plain(title), anchor=False)
         if caption:
             heading.caption(plain(caption))
-        # In a slot of its own, empty or not: were the path below to move, a redraw of it that is under way would land
-        # in what stands there now, and Streamlit's browser side gives up with an empty page.
+        # In slots of their own, empty or not: what stands below keeps its place.
         with st.container():
             tour.show_tour(app, first=title == PAGES[0][1])
+        with st.container():
+            errors.show_early()
         path.show_path(app, _file_of(title))
-        show_running_captures(app, but_chosen=captures)
+        with st.container():
+            show_running_captures(app, but_chosen=captures)
         flashes.show()
         yield replace(app, corner=corner)
 

@@ -71,7 +71,7 @@ def play_view(
 
 def store_played(app: App, user_id: int, sent: object) -> None:
     """Check, measure and store what a browser sent, or say why not; before the page is drawn."""
-    with errors.attempt(), app.pool.transaction() as tx:
+    with errors.attempt_early(), app.pool.transaction() as tx:
         app.require(tx, user_id, "work")
         played = measure(sent, {one.name for one in gestures.list_gestures(tx, user_id)})
         active = models.find_active(tx, user_id)

@@ -13,7 +13,7 @@ from semg.security.keys import ring_of
 from semg.simulation import arms
 from semg.store import boards, services, sessions, simulated_arms
 from semg.store.audit import record
-from semg.store.simulated_arms import SimulatedArm, Steering
+from semg.store.simulated_arms import SimulatedArm
 from ui import acts, audit_view, errors
 from ui.fragments import live_fragment
 from ui.page import flash, split
@@ -31,8 +31,7 @@ def show_mark(app: App, profile: Profile) -> None:
     """Show that what comes now is of a simulated arm, where one sends for the profile."""
     with app.pool.transaction() as tx:
         arm = simulated_arms.find_arm(tx, profile.user_id)
-    # In a slot of its own, empty or not: were the parts below that redraw by themselves to move when the arm is stopped,
-    # a redraw that is under way would land in what stands there now, and Streamlit's browser side shows an empty page.
+    # In a slot of its own, empty or not: what stands below keeps its place when the arm is stopped.
     with st.container():
         if arm is not None:
             st.html(
@@ -105,6 +104,7 @@ def _panel(app: App, user_id: int, profile: Profile, names: Sequence[str], gestu
     if arm is None:
         return
     with st.container(border=True, key=f"simulated-arm-{user_id}"):
+        errors.show_early()
         title, stop = (st.container(), None) if gestures_only else st.columns([1.5, 1], vertical_alignment="center")
         title.markdown(md(":material/smart_toy: **Simulated arm** of {name}", name=profile.name))
         if not app.may_work:
@@ -175,11 +175,13 @@ def _steer(app: App, user_id: int, field: str, nothing: object) -> None:
     """Store what a field of the panel was changed to, ``nothing`` as None; before the page is drawn."""
     value: Any = st.session_state[f"arm-{field}-{user_id}"]
     value = None if nothing is not None and value == nothing else value
-    with errors.attempt(), app.pool.transaction() as tx:
+    with errors.attempt_early(), app.pool.transaction() as tx:
         app.require(tx, user_id, "work")
         arm = simulated_arms.find_arm(tx, user_id)
-        steering = replace(Steering() if arm is None else arm.steering, **{field: value})
-        simulated_arms.update_steering(tx, user_id, steering)
+        # Streamlit also calls this for fields that are gone with the arm, and for values that are as they were.
+        if arm is None or getattr(arm.steering, field) == value:
+            return
+        simulated_arms.update_steering(tx, user_id, replace(arm.steering, **{field: value}))
         record(tx, audit_view.actor(app), "arm.steered", user_id)
 
 

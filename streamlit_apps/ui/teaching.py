@@ -30,7 +30,7 @@ def store_taught(app: App, user_id: int, sent: dict[str, Any]) -> None:
     sent
         ``gesture``, ``length_s`` and ``end_ms``, the server's time of the newest sample that the viewer saw.
     """
-    with errors.attempt():
+    with errors.attempt_early():
         length_s, end_us = _number(sent, "length_s"), round(1000 * _number(sent, "end_ms"))
         with app.pool.transaction() as tx:
             app.require(tx, user_id, "work")

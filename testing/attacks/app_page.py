@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -11,6 +12,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.runtime.state.session_state import STREAMLIT_INTERNAL_KEY_PREFIX
 from streamlit.web.server.starlette.starlette_app_utils import generate_xsrf_token_string
 from websockets.exceptions import ConnectionClosed
 
@@ -134,6 +136,24 @@ class AppPage:
     def press(self, label: str) -> float:
         """Press a button; return the seconds until the page is drawn."""
         return self.run(WidgetState(id=self.find("button", label).id, trigger_value=True))
+
+    def trigger(self, name: str, event: str, value: object) -> float:
+        """Send what a component of our own sends from the browser; return the seconds until the page is drawn.
+
+        Raises
+        ------
+        NotTried
+            The page has no component of that name.
+        """
+        found = [one.id for one in self.all("bidi_component") if one.component_name.endswith(name)]
+        if not found:
+            raise NotTried(f"the page {self._name} has no component {name}")
+        sent, events = (
+            json.dumps([{"event": event, "value": value}]),
+            f"{STREAMLIT_INTERNAL_KEY_PREFIX}_{found[0]}__events",
+        )
+        state = WidgetState(id=found[0], json_value="{}")  # without it, Streamlit shows the callback no events
+        return self.run(state, WidgetState(id=events, json_trigger_value=sent))
 
     def log_out(self) -> None:
         """Press the button; the page is closed with that, or says so."""

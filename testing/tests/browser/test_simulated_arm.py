@@ -47,7 +47,7 @@ def test_arm_is_used_from_the_first_button_to_the_last(
         open_page(page, "Live")
         page.get_by_role("button", name="Use a simulated arm for Ada").click()
         expect(page.locator("[data-simulated=arm]")).to_be_visible()
-        expect(page.locator("[data-stream=good]")).to_be_visible()
+        expect(page.locator('.semg-verdict[data-level="good"]').first).to_be_visible()
         page.get_by_test_id("stButtonGroup").get_by_text("open hand", exact=True).click()
         wait_for_steering(pool, user_id, gesture="open hand")
         page.get_by_role("combobox", name="Loose electrode").click()
