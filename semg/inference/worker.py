@@ -22,13 +22,13 @@ from semg.errors import StoreError, WireError
 from semg.inference.model_registry import ActiveModelRegistry
 from semg.inference.predictor_client import PredictorError
 from semg.inference.streams import DueWindows, Stream, Streams
-from semg.plausible_times import near_arrival
 from semg.process.recent_counts import RecentCounts
 from semg.settings import Settings
 from semg.store import decisions as decisions_store
 from semg.store.pool import Pool
 from semg.wire import messages
 from semg.wire.blocks import decode_table
+from semg.wire.plausible_times import near_arrival
 from semg.wire.stream_status import SHORT_S, DecidedStatus, as_metrics
 from semg.wire.windows import AnswerTable, WindowStatus, decode_answer_table, encode_alike
 

@@ -15,10 +15,10 @@ import numpy as np
 from semg.block_table import MAX_SPAN_US, BlockTable
 from semg.domain import Block, Session, us_from_utc, utc_from_us
 from semg.errors import InvalidValueError, NotFoundError
-from semg.plausible_times import LAST_US
 from semg.store.block_cuts import cut_long, trimmed
 from semg.store.block_rows import READ, WRITTEN, decoded_rows, encoded_rows
 from semg.store.pool import Transaction, execute, one, rows
+from semg.wire.plausible_times import LAST_US
 
 MAX_ROW_US = MAX_SPAN_US
 

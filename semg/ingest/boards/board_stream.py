@@ -16,8 +16,8 @@ from semg.block_table import ROW, BlockTable
 from semg.domain import Block
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.device_clock import BatchClockFit, ClockFit
-from semg.plausible_times import are_surely_near, is_far
 from semg.signals.gaps import gap_step_us
+from semg.wire.plausible_times import are_surely_near, is_far
 from semg.wire.udp2 import HEADER, DatagramV2
 
 MAX_HELD = 256
@@ -160,7 +160,7 @@ class BoardStream:
         return is_far(last_us + self._clock.last_offset_us(), received_us)
 
     def _begin_segment(self, received_us: int) -> None:
-        """Begin a segment with a new clock: the stream starts, or the board's clock went back or far ahead in a boot."""
+        """Begin a segment with a new clock: the stream starts, or the board's clock went back or far ahead."""
         self._segment_id = max(received_us, self._segment_ids.get(self.user_id, 0) + 1)
         self._segment_ids[self.user_id] = self._segment_id
         self._clock = ClockFit()

@@ -25,13 +25,13 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamInfo
 from semg.block_table import BlockTable
 from semg.errors import StoreError, WireError
 from semg.ingest.streams.counters import Counters
-from semg.plausible_times import near_arrival
 from semg.settings import Settings
 from semg.store import blocks as blocks_store
 from semg.store import erasing, profiles
 from semg.store.pool import Pool
 from semg.wire.blocks import decode_table
 from semg.wire.messages import JOURNAL_STREAM, journal_subject
+from semg.wire.plausible_times import near_arrival
 
 logger = logging.getLogger(__name__)
 

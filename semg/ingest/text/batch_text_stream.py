@@ -20,8 +20,8 @@ from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.device_clock import BatchClockFit, ClockFit
 from semg.ingest.text.segment import RECENT_US, SampleKey
 from semg.ingest.text.text_stream import MAX_BLOCK_US, TextStream
-from semg.plausible_times import are_surely_near
 from semg.signals.gaps import gap_step_us
+from semg.wire.plausible_times import are_surely_near
 from semg.wire.udp import EPOCH_MS_FROM
 
 IDLE_US = 120_000_000

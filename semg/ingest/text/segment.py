@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from semg.ingest.streams.device_clock import ClockFit
-from semg.plausible_times import is_far
 from semg.signals.packet_times import PacketTimes
+from semg.wire.plausible_times import is_far
 
 Sample: TypeAlias = tuple[int, int, tuple[float, ...]]
 """``(device_us, received_us, values)``; samples of one packet have been spread over it."""

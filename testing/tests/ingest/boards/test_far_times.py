@@ -10,7 +10,7 @@ import pytest
 
 from semg.domain import Block
 from semg.ingest.streams.datagram_batch import Datagram
-from semg.plausible_times import AHEAD_US, BEHIND_US
+from semg.wire.plausible_times import AHEAD_US, BEHIND_US
 from semg.wire.udp2 import MAX_PERIOD_NS, DatagramV2, encode_v2
 from testing.kits.board_kit import ADDRESS, NOW_US, PERIOD_US, SimulatedBoard, make_pipeline, process, values
 
