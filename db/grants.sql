@@ -1,6 +1,6 @@
 -- What the services' role may do: read and write rows, nothing else. The start runs this as the tables' owner after
 -- every migration; by hand:  psql -U owner -d sensordb -c "SET semg.service_role = 'semg'" -f db/grants.sql
--- Tables change by the functions that belong to the owner only (ensure_sample_partition, expire_sample_partition);
+-- Tables change by the functions that belong to the owner only (ensure_sample_partition, expire_sample_partition and the like);
 -- entries of the audit log come by record_audit and go by expire_audit only.
 
 DO $$

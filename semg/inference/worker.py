@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from semg.block_table import BlockTable
 from semg.clock import now_us
 from semg.domain import Decision, us_from_utc
 from semg.errors import StoreError, WireError
@@ -27,6 +28,7 @@ from semg.store import decisions as decisions_store
 from semg.store.pool import Pool
 from semg.wire import messages
 from semg.wire.blocks import decode_table
+from semg.wire.plausible_times import near_arrival
 from semg.wire.stream_status import SHORT_S, DecidedStatus, as_metrics
 from semg.wire.windows import AnswerTable, WindowStatus, decode_answer_table, encode_alike
 
@@ -68,6 +70,8 @@ class InferenceCounters:
     unanswered: dict[str, int] = field(default_factory=dict)
     decisions_not_stored: int = 0
     bad_messages: int = 0
+    refused_blocks: int = 0
+    refused_decisions: int = 0
 
 
 class _RequestQueue:
@@ -153,6 +157,7 @@ class InferenceWorker:
         self._subscriptions: dict[str, Subscription] = {}
         self._to_store: deque[Decision] = deque(maxlen=MAX_WAITING_DECISIONS)
         self._watched_until: dict[int, float] = {}
+        self._far: set[int] = set()
 
     async def subscribe(self, partitions: set[int] | None = None) -> None:
         """Subscribe to blocks, session edges, model activations and watchers."""
@@ -243,6 +248,10 @@ class InferenceWorker:
         except WireError as exc:
             self._count_bad(exc)
             return
+        near = near_arrival(table)
+        if not near.all():
+            self._count_far(table.where(~near))
+            table = table.where(near)
         now_s = time.monotonic()
         self.counters.blocks += len(table)
         if self._models_read != self.registry.changes:
@@ -325,9 +334,15 @@ class InferenceWorker:
         return False
 
     async def _publish(self, decision: Decision) -> None:
+        try:
+            text = messages.DecisionMessage.encode(decision)
+        except (ValueError, OverflowError, TypeError) as exc:  # one profile's, and everybody's are made here
+            self.counters.refused_decisions += 1
+            if self.counters.refused_decisions.bit_count() == 1:
+                logger.warning("a decision of profile %d is skipped: %s", decision.user_id, exc)
+            return
         self.counters.decisions += 1
         self.counters.rejected += decision.label is None
-        text = messages.DecisionMessage.encode(decision)
         await self._bus.publish(messages.decisions_subject(decision.user_id), text)
         if len(self._to_store) == MAX_WAITING_DECISIONS:
             self.counters.decisions_not_stored += 1
@@ -357,6 +372,14 @@ class InferenceWorker:
     def _store(self, batch: list[Decision]) -> None:
         with self._pool.transaction() as tx:
             decisions_store.insert_decisions(tx, batch)
+
+    def _count_far(self, table: BlockTable) -> None:
+        """Count blocks whose time is far from their arrival, and log the first of each profile."""
+        self.counters.refused_blocks += len(table)
+        for user_id in sorted(set(table.rows["user_id"].tolist()) - self._far):
+            if len(self._far) < MAX_WATCHED:
+                self._far.add(user_id)
+                logger.warning("blocks of profile %d are skipped, here and later: their time is not near", user_id)
 
     def _count_bad(self, exc: WireError) -> None:
         self.counters.bad_messages += 1

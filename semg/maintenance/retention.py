@@ -18,6 +18,10 @@ JOURNAL_PAST = timedelta(hours=25)
 """The journal holds nothing that is older (JOURNAL_MAX_AGE_S is 24 h at most)."""
 UNFINISHED = timedelta(days=1)
 """Files of a backup that was cut short; one that is being written changes all the time."""
+EMPTY = timedelta(days=1)
+"""How old a partition is before it is dropped for being empty."""
+DAYS_FOR = timedelta(days=62)
+"""How long a day keeps its own partition; as in ``ensure_import_partition``."""
 DECISIONS_AT_ONCE = 20_000
 """Deleted in one transaction: about 0.1 s, so that deciding workers do not wait."""
 
@@ -48,6 +52,7 @@ def expire(settings: Settings, pool: Pool, now: datetime, stop: threading.Event)
         _expire_backups(settings, now)
         if settings.keep_samples_days:
             _expire_samples(settings, pool, now, stop)
+        _tidy_partitions(settings, pool, now, stop)
         if settings.keep_decisions_days:
             _expire_decisions(settings, pool, now, stop)
 
@@ -85,13 +90,35 @@ def _expire_backups(settings: Settings, now: datetime) -> None:
 def _expire_samples(settings: Settings, pool: Pool, now: datetime, stop: threading.Event) -> None:
     before = (now - timedelta(days=settings.keep_samples_days)).date()
     with pool.transaction() as tx:
-        days = retention.list_sample_days(tx, before)
-    for day in days:
+        partitions = retention.list_partitions(tx, before)
+    for partition in partitions:
         if stop.is_set():
             return
         with pool.transaction() as tx:
-            if retention.expire_samples(tx, day, keep_sessions=settings.keep_labelled_samples):
-                logger.info("samples of %s are removed", day)
+            if retention.expire_samples(tx, partition, keep_sessions=settings.keep_labelled_samples):
+                logger.info("%s: what is too old is removed", partition.name)
+
+
+def _tidy_partitions(settings: Settings, pool: Pool, now: datetime, stop: threading.Event) -> None:
+    """Drop empty partitions, and make months of days that are long over: a query of all time locks every partition."""
+    with pool.transaction() as tx:
+        partitions = retention.list_partitions(tx, (now - EMPTY).date())
+    for partition in partitions:
+        if stop.is_set():
+            return
+        with pool.transaction() as tx:
+            retention.drop_if_empty(tx, partition)
+    before = (now - DAYS_FOR).date()
+    if settings.keep_samples_days:  # a month expires as a whole, a day on its own
+        before = min(before, (now - timedelta(days=settings.keep_samples_days)).date())
+    with pool.transaction() as tx:
+        months = {partition.since.replace(day=1) for partition in retention.list_partitions(tx, before)}
+    for month in sorted(months):
+        if (month + timedelta(days=31)).replace(day=1) > before or stop.is_set():
+            return
+        with pool.transaction() as tx:
+            if retention.merge_month(tx, month):
+                logger.info("the days of %s are one partition now", f"{month:%Y-%m}")
 
 
 def _expire_decisions(settings: Settings, pool: Pool, now: datetime, stop: threading.Event) -> None:

@@ -26,6 +26,7 @@ MAX_FRAMES_PER_S = 1000
 HEAD_S = 15.0
 """From the first byte of a head to its last, and from the connection to its first head's end."""
 TOO_LONG = "The request's head is too long, or does not end."
+UNREADABLE = "The upgrade's head is not one of a WebSocket: a line is too long, or there are too many."
 
 
 def readable_cookies(header: bytes) -> bytes:
@@ -89,7 +90,7 @@ def bound_heads() -> None:
         HttpToolsProtocol.connection_lost,
     )
     begun, complete = HttpToolsProtocol.on_message_begin, HttpToolsProtocol.on_headers_complete
-    header = HttpToolsProtocol.on_header
+    header, upgraded = HttpToolsProtocol.on_header, HttpToolsProtocol.handle_websocket_upgrade
 
     def connection_made(self: Any, transport: asyncio.Transport) -> None:
         made(self, transport)
@@ -122,6 +123,13 @@ def bound_heads() -> None:
         stop(self)
         complete(self)
 
+    def handle_websocket_upgrade(self: Any) -> None:
+        upgraded(self)
+        # The whole head was passed on. What websockets does not read, such as a line of more than 8 kB, it drops, with
+        # no answer and no timer.
+        if not getattr(self.transport.get_protocol(), "handshake_initiated", True):
+            self.send_400_response(UNREADABLE)
+
     def connection_lost(self: Any, exc: Exception | None) -> None:
         stop(self)
         lost(self, exc)
@@ -139,7 +147,10 @@ def bound_heads() -> None:
         if not self.transport.is_closing():
             self.send_400_response(TOO_LONG)
 
-    changed = (connection_made, data_received, on_message_begin, on_header, on_headers_complete, connection_lost)
+    changed = (
+        connection_made, data_received, on_message_begin, on_header, on_headers_complete, handle_websocket_upgrade,
+        connection_lost,
+    )  # fmt: skip
     for function in changed:
         setattr(HttpToolsProtocol, function.__name__, function)
     HttpToolsProtocol.has_bounded_heads = True  # type: ignore[attr-defined]

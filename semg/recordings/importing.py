@@ -29,6 +29,8 @@ MAX_GESTURES = 200
 """Of one recording: each that the bank lacks is added to it."""
 MAX_SPAN = timedelta(days=7)
 """From the first sample to the last: each day of it is a partition."""
+EARLIEST, AHEAD = datetime(2000, 1, 1, tzinfo=UTC), timedelta(days=1)
+"""When a recording may have begun, and how far its end may lie ahead of the import."""
 APART = timedelta(seconds=1)
 """Between a session and an import that was moved beside it."""
 MAX_REPETITION = 2**31 - 1
@@ -126,6 +128,10 @@ def _free_start(
                 f"the recording (from {at:%Y-%m-%d %H:%M:%S} to {at + length:%H:%M:%S} UTC) would overlap the session "
                 f"“{other.name}”. Enter when it was recorded, or delete that session"
             )
+    if not EARLIEST <= at <= datetime.now(UTC) + AHEAD - length:
+        raise RecordingError(
+            f"enter when it was recorded: expected a time from {EARLIEST:%Y-%m-%d} to today (now {at:%Y-%m-%d})"
+        )
     return at
 
 

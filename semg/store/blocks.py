@@ -14,15 +14,17 @@ import numpy as np
 
 from semg.block_table import MAX_SPAN_US, BlockTable
 from semg.domain import Block, Session, us_from_utc, utc_from_us
-from semg.errors import NotFoundError
+from semg.errors import InvalidValueError, NotFoundError
 from semg.store.block_cuts import cut_long, trimmed
 from semg.store.block_rows import READ, WRITTEN, decoded_rows, encoded_rows
 from semg.store.pool import Transaction, execute, one, rows
+from semg.wire.plausible_times import LAST_US
 
 MAX_ROW_US = MAX_SPAN_US
 
 _CHUNK_BYTES = 1 << 18
 _DAY_US = 86_400_000_000
+_LATELY = timedelta(days=2)
 
 
 def copy_blocks(tx: Transaction, blocks: BlockTable | Iterable[Block], session_id: int | None = None) -> int:
@@ -34,13 +36,21 @@ def copy_blocks(tx: Transaction, blocks: BlockTable | Iterable[Block], session_i
     ----------
     session_id
         For imported samples: the session that they belong to.
+
+    Raises
+    ------
+    InvalidValueError
+        A sample lies in no year that a recording may be of.
     """
     table = blocks if isinstance(blocks, BlockTable) else BlockTable.from_blocks(list(blocks))
     if not len(table):
         return 0
     table = cut_long(table)
-    for day in np.unique((table.rows["device_us"] + table.rows["clock_offset_us"]) // _DAY_US).tolist():
-        ensure_partition(tx, date(1970, 1, 1) + timedelta(days=day))
+    days = np.unique((table.rows["device_us"] + table.rows["clock_offset_us"]) // _DAY_US).tolist()
+    if days[0] < 0 or days[-1] > LAST_US // _DAY_US:
+        raise InvalidValueError("device_us", "enter when it was recorded: a sample is before 1970 or after 2200")
+    for day in days:
+        ensure_partition(tx, date(1970, 1, 1) + timedelta(days=day), is_import=session_id is not None)
     body = io.BytesIO(encoded_rows(table, session_id))
     with tx.cursor() as cursor:
         cursor.copy_expert(f"COPY sample_blocks ({WRITTEN}) FROM STDIN WITH (FORMAT binary)", body, _CHUNK_BYTES)
@@ -81,20 +91,29 @@ def read_imported(tx: Transaction, user_id: int, session_id: int, since: datetim
 
 def last_sample_at(tx: Transaction, user_id: int) -> datetime | None:
     """Return the server time of the last sample that a profile's device sent, or None."""
-    found = one(
-        tx,
-        """
-        SELECT device_us + span_us + clock_offset_us AS at_us FROM sample_blocks
-        WHERE user_id = %s AND session_id IS NULL AND NOT late ORDER BY started_at DESC LIMIT 1
-        """,
-        (user_id,),
-    )
-    return None if found is None else utc_from_us(int(found.at_us))
+    for since in (datetime.now(UTC) - _LATELY, datetime(1970, 1, 1, tzinfo=UTC)):  # few partitions first
+        found = one(
+            tx,
+            """
+            SELECT device_us + span_us + clock_offset_us AS at_us FROM sample_blocks
+            WHERE user_id = %s AND session_id IS NULL AND NOT late AND started_at >= %s
+            ORDER BY started_at DESC LIMIT 1
+            """,
+            (user_id, since),
+        )
+        if found is not None:
+            return utc_from_us(int(found.at_us))
+    return None
 
 
-def ensure_partition(tx: Transaction, day: date) -> None:
-    """Create the partition of a day (UTC) unless it exists."""
-    execute(tx, "SELECT ensure_sample_partition(%s)", (day,))
+def ensure_partition(tx: Transaction, day: date, *, is_import: bool = False) -> None:
+    """Create the partition of a day (UTC) unless it exists.
+
+    Of an import it is the partition of the whole month, if that is long over: files of a few kilobytes could have
+    any number of days.
+    """
+    function = "ensure_import_partition" if is_import else "ensure_sample_partition"
+    execute(tx, f"SELECT {function}(%s)", (day,))  # noqa: S608 - two constants
 
 
 def read_progress(tx: Transaction, stream: str, partition: int, created_at: datetime) -> int:

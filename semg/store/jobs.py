@@ -13,6 +13,8 @@ from semg.store.pool import Transaction, execute, one, rows
 
 MAX_LOG_CHARACTERS = 64_000
 MAX_ERROR_CHARACTERS = 4_000
+MAX_WAITING = 10
+"""Jobs of an account that wait."""
 MAX_EPOCH_POINTS = 600
 """Kept of a job: a training has six networks of 18 epochs, unless its options say otherwise."""
 _COLUMNS = """
@@ -37,22 +39,28 @@ def insert_job(
     classifier: ClassifierKind,
     options: dict[str, Any],
     scheduled_at: datetime | None = None,
+    *,
+    account_id: int | None = None,
 ) -> int:
     """Schedule a training run, and return its number.
 
     Parameters
     ----------
     scheduled_at
-        When a runner may start it; now by default.
+        When a runner may start it; now by default, and instead of a time that has passed.
+    account_id
+        Whose job it is; None: nobody's, such as a command's.
 
     Raises
     ------
     InvalidValueError
         No session is named, or one that is not the profile's or still being recorded.
     ConflictError
-        The person's consent was withdrawn.
+        The person's consent was withdrawn, or the account has ``MAX_WAITING`` jobs that wait.
     """
     consents.require(tx, user_id, "recording")
+    if account_id is not None:
+        _require_room(tx, account_id)
     wanted = list(dict.fromkeys(session_ids))
     if not wanted:
         raise InvalidValueError("session_ids", "choose at least one session to train on")
@@ -71,8 +79,8 @@ def insert_job(
     made = one(
         tx,
         """
-        INSERT INTO jobs (user_id, session_ids, classifier, options, scheduled_at)
-        VALUES (%s, %s, %s, %s, coalesce(%s, now())) RETURNING job_id
+        INSERT INTO jobs (user_id, session_ids, classifier, options, scheduled_at, requested_by)
+        VALUES (%s, %s, %s, %s, greatest(%s, now()), %s) RETURNING job_id
         """,
         (
             user_id,
@@ -80,6 +88,7 @@ def insert_job(
             classifier,
             checks.as_json(options),
             None if scheduled_at is None else checks.aware("scheduled_at", scheduled_at),
+            account_id,
         ),
     )
     assert made is not None
@@ -107,17 +116,29 @@ def list_jobs(tx: Transaction, user_id: int | None = None, limit: int = 100) -> 
 
 
 def claim_due_job(tx: Transaction, runner: str, now: datetime | None = None) -> Job | None:
-    """Return the job that has been due longest, now in progress and this runner's, or None.
+    """Return the job whose turn it is, now in progress and this runner's, or None.
 
-    Concurrent runners never get the same job: a row that another one is claiming is passed over.
+    Accounts take turns: the one comes next of whose jobs none runs, or the last began longest ago, and of its jobs the
+    one that has been due longest. Those of nobody are one account's. Those of a disabled account wait until it is
+    enabled. Concurrent runners never get the same job: a row that another one is claiming is passed over.
     """
     now = datetime.now(UTC) if now is None else checks.aware("now", now)
     row = one(
         tx,
         """
         UPDATE jobs SET status = 'in-progress', runner = %(runner)s, started_at = %(now)s, heartbeat_at = now()
-        WHERE job_id = (SELECT job_id FROM jobs WHERE status = 'scheduled' AND scheduled_at <= %(now)s
-                        ORDER BY scheduled_at, job_id LIMIT 1 FOR UPDATE SKIP LOCKED)
+        WHERE job_id = (
+            SELECT j.job_id FROM jobs j
+            LEFT JOIN (
+                SELECT coalesce(requested_by, 0) AS account, max(started_at) AS started_at,
+                       count(*) FILTER (WHERE status = 'in-progress') AS running
+                FROM jobs WHERE started_at IS NOT NULL GROUP BY 1
+            ) served ON served.account = coalesce(j.requested_by, 0)
+            WHERE j.status = 'scheduled' AND j.scheduled_at <= %(now)s
+              AND NOT EXISTS (
+                  SELECT FROM accounts a WHERE a.account_id = j.requested_by AND a.disabled_at IS NOT NULL)
+            ORDER BY coalesce(served.running, 0), served.started_at NULLS FIRST, j.scheduled_at, j.job_id
+            LIMIT 1 FOR UPDATE OF j SKIP LOCKED)
         RETURNING job_id
         """,
         {"runner": runner, "now": now},
@@ -271,10 +292,10 @@ def request_cancel_all(tx: Transaction, user_id: int) -> int:
     return execute(tx, f"{_CANCEL} WHERE user_id = %s AND {_OPEN}", (user_id,))
 
 
-def retry_job(tx: Transaction, job_id: int) -> int:
+def retry_job(tx: Transaction, job_id: int, *, account_id: int | None = None) -> int:
     """Schedule a job like this one now, and return its number; errors as ``get_job`` and ``insert_job``."""
     job = get_job(tx, job_id)
-    return insert_job(tx, job.user_id, job.session_ids, job.classifier, job.options)
+    return insert_job(tx, job.user_id, job.session_ids, job.classifier, job.options, account_id=account_id)
 
 
 def fail_stale_jobs(tx: Transaction, stale_s: float, reason: str) -> list[int]:
@@ -290,6 +311,16 @@ def fail_stale_jobs(tx: Transaction, stale_s: float, reason: str) -> list[int]:
         (checks.storable(reason)[:MAX_ERROR_CHARACTERS], stale_s),
     )
     return sorted(row.job_id for row in failed)
+
+
+def _require_room(tx: Transaction, account_id: int) -> None:
+    """Refuse a job of an account with ``MAX_WAITING`` that wait; one that adds several at a time waits here."""
+    execute(tx, "SELECT 1 FROM accounts WHERE account_id = %s FOR NO KEY UPDATE", (account_id,))
+    found = one(tx, "SELECT count(*) AS n FROM jobs WHERE requested_by = %s AND status = 'scheduled'", (account_id,))
+    if found is not None and found.n >= MAX_WAITING:
+        raise ConflictError(
+            f"wait until one of your trainings has begun, or cancel one: {found.n} of them wait already"
+        )
 
 
 def _end(tx: Transaction, job_id: int, update: str, error: str = "") -> None:

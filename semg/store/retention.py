@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
 from semg.store.pool import Transaction, execute, one, rows
 
 _LOCK = 5_736_471_002
 """Advisory lock of retention; any number that nothing else uses."""
 
+MOST_MERGED_BYTES = 1 << 31
+_DAY = timedelta(days=1)
 _LOCK_WAIT_S = 5
 """Lock timeout of a drop: a longer read of an old day makes the next run retry. Writers wait behind a drop."""
 
@@ -19,20 +22,58 @@ def try_lock(tx: Transaction) -> bool:
     return found is not None and bool(found.locked)
 
 
-def list_sample_days(tx: Transaction, before: date) -> list[date]:
-    """Return the days (UTC) before a day that have a partition of samples, oldest first."""
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Partition of samples: a day (UTC) or, of old samples, a month; ``until`` is the day after it."""
+
+    since: date
+    until: date
+
+    @property
+    def name(self) -> str:
+        """Name of its table."""
+        is_month = self.until - self.since > _DAY
+        return f"sample_blocks_{self.since:%Y%m}" if is_month else f"sample_blocks_{self.since:%Y%m%d}"
+
+
+def list_partitions(tx: Transaction, until: date) -> list[Partition]:
+    """Return the partitions of samples that end before a day (UTC) begins, oldest first."""
     found = rows(
         tx,
         """
-        SELECT to_date(substring(relid::text FROM 'sample_blocks_(\\d{8})$'), 'YYYYMMDD') AS day
-        FROM pg_partition_tree('sample_blocks') WHERE relid::text ~ 'sample_blocks_\\d{8}$' ORDER BY day
+        SELECT substring(relid::text FROM 'sample_blocks_(\\d{6,8})$') AS number
+        FROM pg_partition_tree('sample_blocks') WHERE relid::text ~ 'sample_blocks_\\d{6}(\\d{2})?$' ORDER BY number
         """,
     )
-    return [row.day for row in found if row.day < before]
+    partitions = [_partition(row.number) for row in found]
+    return [partition for partition in partitions if partition.until <= until]
 
 
-def expire_samples(tx: Transaction, day: date, *, keep_sessions: bool) -> bool:
-    """Drop a day's samples, and return whether anything was deleted.
+def drop_if_empty(tx: Transaction, partition: Partition) -> bool:
+    """Drop a partition of which nothing is stored any more, and return whether it was so; errors as below."""
+    execute(tx, f"SET LOCAL lock_timeout = '{_LOCK_WAIT_S}s'")
+    found = one(tx, "SELECT drop_empty_sample_partition(%s::regclass) AS went", (partition.name,))
+    return found is not None and bool(found.went)
+
+
+def merge_month(tx: Transaction, month: date, most_bytes: int = MOST_MERGED_BYTES) -> bool:
+    """Make one partition of the days of a month, and return whether it was done; errors as below.
+
+    Larger months stay days: copying them would take too long.
+    """
+    execute(tx, f"SET LOCAL lock_timeout = '{_LOCK_WAIT_S}s'")
+    execute(tx, "SET LOCAL statement_timeout = 0")
+    found = one(tx, "SELECT merge_sample_month(%s, %s) AS done", (month, most_bytes))
+    return found is not None and bool(found.done)
+
+
+def _partition(number: str) -> Partition:
+    since = date(int(number[:4]), int(number[4:6]), int(number[6:] or 1))
+    return Partition(since, since + _DAY if len(number) == 8 else (since + 31 * _DAY).replace(day=1))
+
+
+def expire_samples(tx: Transaction, partition: Partition, *, keep_sessions: bool) -> bool:
+    """Drop the samples of a partition, and return whether anything was deleted.
 
     Parameters
     ----------
@@ -42,19 +83,18 @@ def expire_samples(tx: Transaction, day: date, *, keep_sessions: bool) -> bool:
     Raises
     ------
     StoreError
-        Somebody reads the day, and did so for longer than is waited for.
+        Somebody reads it, and did so for longer than is waited for.
     """
     execute(tx, f"SET LOCAL lock_timeout = '{_LOCK_WAIT_S}s'")
     execute(tx, "SET LOCAL statement_timeout = 0")
-    partition = f"sample_blocks_{day:%Y%m%d}"
-    found = one(tx, "SELECT expire_sample_partition(%s::regclass, %s) AS went", (partition, keep_sessions))
+    found = one(tx, "SELECT expire_sample_partition(%s::regclass, %s) AS went", (partition.name, keep_sessions))
     went = found is not None and bool(found.went)
     if went:  # the rest of the day is summarised again when it is displayed
         execute(
             tx,
             "DELETE FROM sample_summaries WHERE started_at > %s::timestamp AT TIME ZONE 'UTC' - interval '1 minute' "
-            "AND started_at < (%s::date + 1)::timestamp AT TIME ZONE 'UTC'",
-            (day, day),
+            "AND started_at < %s::timestamp AT TIME ZONE 'UTC'",
+            (partition.since, partition.until),
         )
     return went
 

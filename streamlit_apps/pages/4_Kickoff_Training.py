@@ -64,7 +64,9 @@ def _start(app: App, profile: Profile, chosen: Sequence[SessionSummary]) -> None
             ids = [summary.session.session_id for summary in chosen]
             with app.pool.transaction() as tx:
                 app.require(tx, profile.user_id, "work")
-                job_id = jobs.insert_job(tx, profile.user_id, ids, kind, options, scheduled_at)
+                job_id = jobs.insert_job(
+                    tx, profile.user_id, ids, kind, options, scheduled_at, account_id=app.account_id
+                )
                 record(tx, audit_view.actor(app), "job.created", profile.user_id, job=job_id)
             flash("Training job queued")
             st.switch_page(JOBS_PAGE)

@@ -79,7 +79,7 @@ def show_job(app: App, job: Job, names: dict[int, str], now: datetime, *, opened
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     app.require(tx, job.user_id, "work")
-                    again = jobs.retry_job(tx, job.job_id)
+                    again = jobs.retry_job(tx, job.job_id, account_id=app.account_id)
                     record(tx, audit_view.actor(app), "job.created", job.user_id, job=again, again=job.job_id)
                 flash("Training job queued again")
                 st.rerun()

@@ -48,6 +48,6 @@ def train_now(app: App, profile: Profile) -> int:
         ids = [] if newest is None else [one.session.session_id for one in found if one.trains_with(newest)]
         if not ids:
             raise ConflictError("record a session first: there are no labelled repetitions to train on")
-        job_id = jobs.insert_job(tx, profile.user_id, ids, "cnn", {})
+        job_id = jobs.insert_job(tx, profile.user_id, ids, "cnn", {}, account_id=app.account_id)
         record(tx, audit_view.actor(app), "job.created", profile.user_id, job=job_id)
     return job_id

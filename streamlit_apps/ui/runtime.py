@@ -43,6 +43,17 @@ class App:
         return self.account.login if self.account is not None else ""
 
     @property
+    def account_id(self) -> int:
+        """The number of who is logged in.
+
+        Raises
+        ------
+        AccessError
+            Nobody is logged in.
+        """
+        return self._logged_in().account_id
+
+    @property
     def is_admin(self) -> bool:
         """Whether an admin is logged in."""
         return self.account is not None and self.account.role == "admin"

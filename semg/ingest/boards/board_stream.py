@@ -17,6 +17,7 @@ from semg.domain import Block
 from semg.ingest.streams.counters import Counters
 from semg.ingest.streams.device_clock import BatchClockFit, ClockFit
 from semg.signals.gaps import gap_step_us
+from semg.wire.plausible_times import are_surely_near, is_far
 from semg.wire.udp2 import HEADER, DatagramV2
 
 MAX_HELD = 256
@@ -131,7 +132,7 @@ class BoardStream:
         self._expected += 1
         device_us = _times(datagram)
         first_us, last_us = int(device_us[0]), int(device_us[-1])
-        if self._last_us is None or first_us <= self._last_us:
+        if self._last_us is None or first_us <= self._last_us or self._is_far(last_us, received_us):
             self._begin_segment(received_us)
         else:
             step_us, period_us = first_us - self._last_us, datagram.period_ns / 1000
@@ -146,13 +147,20 @@ class BoardStream:
         self._emit(self._block(datagram, device_us, received_us, offset_us, starts_run=starts_run, late=False))
 
     def _put_late(self, datagram: DatagramV2, received_us: int) -> None:
-        """Emit a datagram that later ones have overtaken."""
+        """Emit a datagram that later ones have overtaken, unless its time is none of this segment's clock."""
+        device_us = _times(datagram)
+        if self._is_far(int(device_us[-1]), received_us):
+            self._counts.drop("time_jump", len(datagram.samples))
+            return
         self._counts.note("late", len(datagram.samples))
         offset_us = self._clock.last_offset_us()
-        self._emit(self._block(datagram, _times(datagram), received_us, offset_us, starts_run=False, late=True))
+        self._emit(self._block(datagram, device_us, received_us, offset_us, starts_run=False, late=True))
+
+    def _is_far(self, last_us: int, received_us: int) -> bool:
+        return is_far(last_us + self._clock.last_offset_us(), received_us)
 
     def _begin_segment(self, received_us: int) -> None:
-        """Begin a segment with a new clock: the stream starts, or the board's clock went back within a boot."""
+        """Begin a segment with a new clock: the stream starts, or the board's clock went back or far ahead."""
         self._segment_id = max(received_us, self._segment_ids.get(self.user_id, 0) + 1)
         self._segment_ids[self.user_id] = self._segment_id
         self._clock = ClockFit()
@@ -305,6 +313,7 @@ class BatchBoardStream:
         good &= heads["boot_id"] == self._boots[board_indices]
         good &= heads["sequence"] == self._sequences[board_indices] + within.astype(np.uint32)
         good &= heads["channels"] == self._channels[board_indices]
+        good &= are_surely_near(last_us + self.clocks.offsets_us(board_indices), datagrams.received_us)
         taken_boards = np.logical_and.reduceat(good, starts)
         taken = np.repeat(taken_boards, counts)
         if not taken_boards.any():

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -30,6 +31,7 @@ from semg.store import erasing, profiles
 from semg.store.pool import Pool
 from semg.wire.blocks import decode_table
 from semg.wire.messages import JOURNAL_STREAM, journal_subject
+from semg.wire.plausible_times import near_arrival
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class _Entry:
 class Stored:
     """What a transaction did: samples and rows written; samples of erased profiles and messages skipped.
 
+    ``refused`` are samples at a time that no receiver would give them, by profile.
     Samples of a profile whose consent was withdrawn meanwhile count as erased too.
     """
 
@@ -65,6 +68,7 @@ class Stored:
     erased: int = 0
     replayed: int = 0
     damaged: int = 0
+    refused: Mapping[int, int] = field(default_factory=dict)
 
 
 class _PositionLost(Exception):
@@ -88,6 +92,7 @@ class JournalWriter:
         self._delivered = self._stored = 0
         self._suspected = -1
         self._checked_at = 0.0
+        self._refused: set[int] = set()
 
     async def run(self) -> None:
         """Copy until ``stop`` is called, retrying through outages of NATS and PostgreSQL."""
@@ -175,6 +180,10 @@ class JournalWriter:
         counters.erased += stored.erased
         counters.replayed += stored.replayed
         counters.journal_damaged += stored.damaged
+        counters.store_refused += sum(stored.refused.values())
+        for user_id in sorted(stored.refused.keys() - self._refused):
+            self._refused.add(user_id)
+            logger.error("store: samples of profile %d are skipped, here and later: their time is not near", user_id)
         if asyncio.get_running_loop().time() - self._checked_at > CHECK_S:
             await self._check()
         return len(messages) == requested
@@ -198,6 +207,7 @@ class JournalWriter:
             saved = blocks_store.lock_progress(tx, *key)
             fresh = [entry for entry in entries if entry.sequence > saved]
             decoded, damaged = _decoded(fresh)
+            decoded, refused = _plausible(decoded)
             users = np.unique(decoded.rows["user_id"])
             known = profiles.lock_consenting(tx, users.tolist())
             kept = decoded.where(np.isin(decoded.rows["user_id"], list(known)))
@@ -213,6 +223,7 @@ class JournalWriter:
             erased=erased,
             replayed=len(entries) - len(fresh),
             damaged=damaged,
+            refused=refused,
         )
 
     def _read_progress(self, created_at: datetime) -> int:
@@ -267,6 +278,18 @@ class JournalWriter:
                 await subscription.unsubscribe()
             except (NatsError, OSError) as exc:
                 logger.debug("store: unsubscribe: %s", exc)
+
+
+def _plausible(decoded: BlockTable) -> tuple[BlockTable, dict[int, int]]:
+    """Return the blocks near their arrival, and the number of samples of the others by profile.
+
+    One of them would make a day of its own, or be a date that there is not, for which the whole partition waits.
+    """
+    near = near_arrival(decoded)
+    refused: Counter[int] = Counter()
+    for row in decoded.rows[~near]:
+        refused[int(row["user_id"])] += int(row["n_samples"])
+    return decoded.where(near), dict(refused)
 
 
 def _decoded(entries: Sequence[_Entry]) -> tuple[BlockTable, int]:

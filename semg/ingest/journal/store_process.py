@@ -44,7 +44,8 @@ END_S = 2.0
 """How long the process may take to end once it has stored what it could."""
 
 _ADDED = (
-    "stored", "stored_rows", "erased", "replayed", "journal_expired", "journal_damaged", "store_retries",
+    "stored", "stored_rows", "erased", "replayed", "journal_expired", "journal_damaged", "store_refused",
+    "store_retries",
 )  # fmt: skip
 _LATEST = ("journal_lag",)
 

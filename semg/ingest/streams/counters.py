@@ -54,6 +54,7 @@ class Counters:
     replayed: int = 0
     journal_expired: int = 0
     journal_damaged: int = 0
+    store_refused: int = 0
     store_retries: int = 0
     journal_lag: int = 0
     streams: dict[int, StreamCounts] = field(default_factory=dict)

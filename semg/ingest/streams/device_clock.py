@@ -209,6 +209,10 @@ class BatchClockFit:
         self._low[index], self._bucket_end[index], self._offset[index] = fit.lowest
         self._lines[index] = fit.line
 
+    def offsets_us(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the clock offsets of some streams' last blocks, int64 ``(k,)``."""
+        return self._offset[indices]
+
     def advance(
         self,
         indices: NDArray[np.int64],

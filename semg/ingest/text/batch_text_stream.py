@@ -21,6 +21,7 @@ from semg.ingest.streams.device_clock import BatchClockFit, ClockFit
 from semg.ingest.text.segment import RECENT_US, SampleKey
 from semg.ingest.text.text_stream import MAX_BLOCK_US, TextStream
 from semg.signals.gaps import gap_step_us
+from semg.wire.plausible_times import are_surely_near
 from semg.wire.udp import EPOCH_MS_FROM
 
 IDLE_US = 120_000_000
@@ -146,7 +147,7 @@ class BatchTextStream:
         begins[0], begins[1:] = True, profile_indices[1:] != profile_indices[:-1]
         starts = np.flatnonzero(begins)
         own = profile_indices[starts]
-        continues = self._continues(own, profile_indices, starts, device_us)
+        continues = self._continues(own, profile_indices, starts, device_us, received_us)
         if not continues.all():
             ends = np.append(starts[1:], len(profile_indices))
             for index in np.flatnonzero(~continues).tolist():
@@ -217,13 +218,15 @@ class BatchTextStream:
         profile_indices: NDArray[np.int64],
         starts: NDArray[np.int64],
         device_us: NDArray[np.int64],
+        received_us: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
         """Return for which profiles every sample follows the last one within a gap's length, bool ``(k,)``."""
         before = np.empty_like(device_us)
         before[1:] = device_us[:-1]
         before[starts] = self._newest_us[own]
         step = device_us - before
-        follows = np.logical_and.reduceat((step > 0) & (step < self._gap_us[profile_indices]), starts)
+        near = are_surely_near(device_us + self._clocks.offsets_us(profile_indices), received_us)
+        follows = np.logical_and.reduceat((step > 0) & (step < self._gap_us[profile_indices]) & near, starts)
         last_us = device_us[np.append(starts[1:], len(device_us)) - 1]
         follows &= self._follows[own] & ((last_us >= EPOCH_MS_FROM * 1000) == self._epoch[own])
         return np.asarray(follows & (last_us - device_us[starts] < MAX_BLOCK_US))

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from semg.ingest.streams.device_clock import ClockFit
 from semg.signals.packet_times import PacketTimes
+from semg.wire.plausible_times import is_far
 
 Sample: TypeAlias = tuple[int, int, tuple[float, ...]]
 """``(device_us, received_us, values)``; samples of one packet have been spread over it."""
@@ -88,9 +89,14 @@ class Segment:
         self._n_since = 0
 
     def is_continued_by(self, arrival: Arrival, gap_us: float) -> bool:
-        """Return whether a sample belongs to this boot: it follows, or the arrival times confirm its step ahead."""
+        """Return whether a sample belongs to this boot: it follows, or the arrival times confirm its step ahead.
+
+        One that continues it, but has come to lie far from its arrival step by step, does not.
+        """
         step_us = arrival.stamp_us - self.times.stamp_us
         if arrival.epoch != self.epoch or step_us < -BACK_US:
+            return False
+        if is_far(arrival.stamp_us + self.clock.last_offset_us(), arrival.received_us):
             return False
         if step_us < gap_us:
             return True

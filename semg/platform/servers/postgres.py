@@ -142,6 +142,8 @@ def start(
         "port": str(port),
         "unix_socket_directories": "",
         "max_connections": "60",
+        # A query of all time locks every partition of the samples and its indexes.
+        "max_locks_per_transaction": "256",
         "shared_buffers": "64MB",
         "max_wal_size": "512MB",
         "timezone": "UTC",

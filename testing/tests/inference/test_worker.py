@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from semg.domain import Block, utc_from_us
+from semg.domain import Block, Decision, utc_from_us
 from semg.inference.model_registry import ActiveModelRegistry
 from semg.inference.predictor_client import PredictorClient
 from semg.inference.worker import InferenceWorker
@@ -125,6 +125,24 @@ async def test_live_windows_equal_offline_windows_bit_for_bit(
         await until(lambda: worker.counters.windows + len(captured(capture, user_id)) >= len(ends))
         await until(lambda: worker.counters.decisions >= len(ends))
     assert captured(capture, user_id) == [window.tobytes() for window in expected]
+
+
+async def test_blocks_and_decisions_of_times_that_are_none_end_nothing(
+    servers, pool, make_wearer, classifier, recording
+) -> None:
+    user_id, bad_id = make_wearer("A", classifier), make_wearer("B", classifier)
+    async with worker_running(servers.settings, pool) as (worker, _):
+        far = [replace(block, clock_offset_us=1 << 60) for block in blocks_of(bad_id, recording, 400)]
+        await publish(servers.settings, far)
+        await until(lambda: worker.counters.refused_blocks == len(far))
+        # A decision of such a time is skipped as well, whatever has made it.
+        never = Decision(bad_id, None, 0.5, 1, 1 << 60, 1 << 60, T0_US, T0_US)
+        await worker._publish(never)
+        assert (worker.counters.refused_decisions, worker.counters.decisions) == (1, 0)
+        await publish(servers.settings, blocks_of(user_id, recording, 400))
+        await until(lambda: worker.counters.decisions > 0)
+    with pool.transaction() as tx:
+        assert list_decisions(tx, bad_id) == []
 
 
 async def test_message_that_the_bus_lost_starts_a_run(servers, pool, make_wearer, classifier, recording) -> None:

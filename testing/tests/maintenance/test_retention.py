@@ -40,7 +40,9 @@ def numbers(pool: Pool, user_id: int) -> list[int]:
 
 def partitions(pool: Pool) -> list[date]:
     with pool.transaction() as tx:
-        return store.list_sample_days(tx, date(2100, 1, 1))
+        found = store.list_partitions(tx, date(2100, 1, 1))
+    assert all(partition.until - partition.since == timedelta(days=1) for partition in found)
+    return [partition.since for partition in found]
 
 
 @pytest.fixture
@@ -149,7 +151,43 @@ def test_day_that_is_being_read_is_left_for_later(
     assert numbers(pool, user_id) == []
 
 
+def test_days_that_are_long_over_become_months_and_empty_ones_go(pool: Pool, settings: Settings, user_id: int) -> None:
+    days_ago = [1, 61, 62, 63, 90, 100, 101, 400, 401]
+    for age in days_ago:
+        put(pool, user_id, NOW - timedelta(days=age), 1000 * age)
+    with pool.transaction() as tx:
+        other = profiles.insert_profile(tx, "Bo", channels=("a0",), rate_hz=100, consent=TEST_PERSON)
+    put(pool, other, NOW - timedelta(days=3), 0)
+    put(pool, other, NOW - timedelta(days=800), 0)
+    with pool.transaction() as tx:
+        profiles.delete_profile(tx, other)
+    before = numbers(pool, user_id)
+    retention.expire(settings, pool, NOW, STOP)
+    with pool.transaction() as tx:
+        names = [partition.name for partition in store.list_partitions(tx, date(2100, 1, 1))]
+    assert names == [
+        "sample_blocks_202505", "sample_blocks_202603", "sample_blocks_20260401", "sample_blocks_20260428",
+        "sample_blocks_20260429", "sample_blocks_20260430", "sample_blocks_20260629",
+    ]  # fmt: skip
+    assert numbers(pool, user_id) == before
+    put(pool, user_id, NOW - timedelta(days=402), 402_000)
+    with_session(pool, user_id, NOW - timedelta(days=400), "capture", labelled=True)
+    retention.expire(days(settings, 90), pool, NOW, STOP)
+    left = {number // 1000 for number in numbers(pool, user_id)}
+    assert left == {1, 61, 62, 63, 90, 400}, "a month goes as a day does, but for what is labelled"
+
+
+def test_month_that_is_too_large_stays_days(pool: Pool, user_id: int) -> None:
+    put(pool, user_id, NOW - timedelta(days=100), 0)
+    with pool.transaction() as tx:
+        assert not store.merge_month(tx, date(2026, 3, 1), most_bytes=1)
+        assert store.merge_month(tx, date(2026, 3, 1))
+        assert not store.merge_month(tx, date(2026, 3, 1)), "it is one already"
+
+
 def test_only_days_of_samples_can_be_dropped(pool: Pool) -> None:
+    with pytest.raises(StoreError, match="is no day of sample_blocks"), pool.transaction() as tx:
+        one(tx, "SELECT drop_empty_sample_partition('profiles'::regclass)")
     with pytest.raises(StoreError, match="is no day of sample_blocks"), pool.transaction() as tx:
         one(tx, "SELECT expire_sample_partition('profiles'::regclass, true)")
     with pytest.raises(StoreError, match="is no day of sample_blocks"), pool.transaction() as tx:

@@ -135,6 +135,19 @@ def talking(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     thread.join(20)
 
 
+@pytest.mark.parametrize("more", [b"a: " + b"x" * 9000 + b"\r\n", b"a: x\r\n" * 200, b"a: \x01\r\n"])
+def test_upgrade_whose_head_is_not_read_is_refused_and_closed(talking: int, more: bytes) -> None:
+    connection_bounds.bound_heads()
+    head = (
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    )
+    assert ended(talking, head + more + b"\r\n")[1].startswith(b"HTTP/1.1 400"), "at once, and then no more"
+    with connect(f"ws://127.0.0.1:{talking}/", proxy=None, additional_headers={"A": "x" * 8000}) as socket_:
+        socket_.send(b"x")
+        assert socket_.recv(10) == "1"
+
+
 def test_message_of_a_page_is_bounded_before_it_is_there(talking: int) -> None:
     with connect(f"ws://127.0.0.1:{talking}/", proxy=None) as socket_:
         socket_.send(b"x" * 1000)

@@ -20,7 +20,7 @@ from semg.recordings.csv_format import Recording
 from semg.recordings.importing import import_recording
 from semg.recordings.session_data import label_table, load_session
 from semg.signals.dataset import LabelledSamples, Stretch
-from semg.store import blocks, gestures, profiles, repetition_sets, sessions
+from semg.store import blocks, gestures, profiles, repetition_sets, retention, sessions
 from semg.store.pool import Pool
 from semg.store.repetition_sets import NewRepetition
 from testing.kits.store_queries import count_samples
@@ -221,6 +221,26 @@ def test_import_at_the_time_of_another_session_is_refused_and_leaves_nothing(poo
     with pool.transaction() as tx:
         import_recording(tx, user_id, alternating(400, 2), "T", START + timedelta(seconds=2))
     assert len(spans(pool, user_id)) == 2
+
+
+def test_files_with_a_sample_a_day_make_a_partition_a_month(pool: Pool, user_id: int) -> None:
+    recording = alternating(8, 1)
+    labelled = replace(recording.labelled, starts_run=np.ones(8, bool))
+    days = replace(recording, labelled=labelled, device_ms=np.arange(8) * 86_300_000.0)
+    at = datetime(2017, 1, 1, tzinfo=UTC)
+    for number in range(12):
+        with pool.transaction() as tx:
+            import_recording(tx, user_id, days, f"S{number}", at + timedelta(days=8 * number))
+    with pool.transaction() as tx:
+        names = [partition.name for partition in retention.list_partitions(tx, datetime.now(UTC).date())]
+        assert count_samples(tx, user_id) == 96
+    assert names == ["sample_blocks_201701", "sample_blocks_201702", "sample_blocks_201703", "sample_blocks_201704"]
+
+
+@pytest.mark.parametrize("at", [datetime(1999, 12, 31, tzinfo=UTC), datetime.now(UTC) + timedelta(days=2)])
+def test_import_of_a_time_that_no_recording_is_of_is_refused(pool: Pool, user_id: int, at: datetime) -> None:
+    with pytest.raises(RecordingError, match="enter when it was recorded"), pool.transaction() as tx:
+        import_recording(tx, user_id, alternating(400, 2), "S", at)
 
 
 def test_import_of_a_day_goes_behind_the_sessions_that_lie_there(pool: Pool, user_id: int) -> None:

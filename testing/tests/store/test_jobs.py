@@ -9,7 +9,7 @@ import pytest
 
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.settings import Settings
-from semg.store import jobs, profiles, sessions
+from semg.store import accounts, jobs, profiles, sessions
 from semg.store.pool import Pool, execute
 from testing.kits.store_data import T0, Filled, fill
 
@@ -100,6 +100,58 @@ def test_job_is_not_claimed_before_its_time(pool: Pool, filled: Filled) -> None:
         claimed = jobs.claim_due_job(tx, "r", now=at + timedelta(seconds=1))
     assert claimed is not None
     assert (claimed.job_id, claimed.status, claimed.started_at) == (job_id, "in-progress", at + timedelta(seconds=1))
+
+
+def test_accounts_take_turns_whatever_time_they_enter(pool: Pool, filled: Filled) -> None:
+    with pool.transaction() as tx:
+        jobs.request_cancel(tx, filled.job_id)
+        many, few, gone = (accounts.insert_account(tx, login, "hash") for login in ("many", "few", "gone"))
+        long_ago = datetime(2018, 1, 1, tzinfo=UTC)
+
+        def queue(account_id: int, at: datetime | None = None) -> int:
+            number = jobs.insert_job(tx, filled.user_id, [filled.session_id], "cnn", {}, at, account_id=account_id)
+            assert jobs.get_job(tx, number).scheduled_at >= jobs.get_job(tx, number).created_at
+            return number
+
+        theirs = [queue(many, long_ago) for _ in range(4)]
+        mine = [queue(few) for _ in range(2)]
+        left = queue(gone, long_ago)
+        accounts.update_account(tx, gone, role="researcher", disabled=True)
+    order = []
+    for _ in range(7):
+        with pool.transaction() as tx:
+            job = jobs.claim_due_job(tx, "r")
+            if job is not None:
+                order.append(job.job_id)
+                jobs.complete_job(tx, job.job_id)
+    assert order == [theirs[0], mine[0], theirs[1], mine[1], theirs[2], theirs[3]]
+    with pool.transaction() as tx:
+        accounts.update_account(tx, gone, role="researcher", disabled=False)
+        assert jobs.claim_due_job(tx, "r").job_id == left
+
+
+def test_second_runner_takes_the_account_of_which_none_runs(pool: Pool, filled: Filled) -> None:
+    with pool.transaction() as tx:
+        first, second = (accounts.insert_account(tx, login, "hash") for login in ("a", "b"))
+        wanted = (tx, filled.user_id, [filled.session_id], "cnn", {})
+        jobs.request_cancel(tx, filled.job_id)
+        theirs = [jobs.insert_job(*wanted, account_id=first) for _ in range(3)]
+        mine = jobs.insert_job(*wanted, account_id=second)
+    for expected in (theirs[0], mine, theirs[1]):
+        with pool.transaction() as tx:
+            assert jobs.claim_due_job(tx, "r").job_id == expected
+
+
+def test_account_has_a_few_jobs_that_wait(pool: Pool, filled: Filled) -> None:
+    with pool.transaction() as tx:
+        first, second = (accounts.insert_account(tx, login, "hash") for login in ("a", "b"))
+        wanted = (tx, filled.user_id, [filled.session_id], "cnn", {})
+        numbers = [jobs.insert_job(*wanted, account_id=first) for _ in range(jobs.MAX_WAITING)]
+        with pytest.raises(ConflictError, match="wait until one of your trainings has begun, or cancel one"):
+            jobs.retry_job(tx, numbers[0], account_id=first)
+        jobs.insert_job(*wanted, account_id=second)
+        jobs.request_cancel(tx, numbers[0])
+        jobs.insert_job(*wanted, account_id=first)
 
 
 def test_progress_and_log_are_seen_while_the_job_runs(pool: Pool, filled: Filled) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from semg.domain import Block
 from semg.environment import child_environment
+from semg.ingest.journal.journal_writer import JournalWriter
 from semg.ingest.journal.store_process import APPLICATION, StoreProcess, _plain
 from semg.ingest.streams.counters import Counters
 from semg.process import bus
@@ -61,6 +62,37 @@ async def test_process_stores_counts_and_ends_with_everything_stored(servers, in
     assert not child.is_running()
     assert stored_numbers(ingest_pool, user_id) == list(range(500))
     assert (counters.stored, counters.replayed, counters.store_retries) == (500, 0, 0)
+
+
+async def test_blocks_of_times_that_are_none_are_skipped_and_others_stored(
+    servers, ingest_pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The journal may hold them from an earlier version: they would make days, or stop the partition for ever."""
+    user_id, bad_id = make_profile(ingest_pool, n_channels=2), make_profile(ingest_pool, "Bad", n_channels=2)
+    client = await bus.connect(servers.settings, "test", forever=False)
+    js = await bus.ensure_journal(client, servers.settings)
+    samples, stamps = np.ones((2, 2), np.float32), np.array([0, 5000])
+    for device_us, offset_us in ((1 << 61, T0_US), (T0_US, 3 * 86_400_000_000), (-(1 << 61), 0), (1 << 62, 1 << 62)):
+        block = Block(bad_id, T0_US, True, False, offset_us, stamps + device_us, stamps + T0_US, samples)
+        await js.publish(journal_subject(0), encode_blocks([block]))
+    none = Block(bad_id, T0_US, True, False, 1 << 61, stamps, stamps + (1 << 61), samples)
+    await js.publish(journal_subject(0), encode_blocks([none]))
+    await client.close()
+    await journal(servers.settings, user_id, range(50))
+    counters = Counters()
+    store = JournalWriter(bus_client := await bus.connect(servers.settings, "test-store", forever=False),
+                          ingest_pool, servers.settings, 0, counters)  # fmt: skip
+    running = asyncio.create_task(store.run())
+    await until(lambda: counters.stored == 50, "the others' samples")
+    await store.stop(10)
+    await running
+    await bus_client.close()
+    assert (counters.store_refused, counters.store_retries) == (10, 0)
+    assert stored_numbers(ingest_pool, user_id) == list(range(50))
+    assert len([record for record in caplog.records if f"profile {bad_id}" in record.message]) == 1
+    with ingest_pool.transaction() as tx:
+        found = one(tx, "SELECT count(*) AS n FROM pg_inherits WHERE inhparent = 'sample_blocks'::regclass")
+    assert found.n == 2, "the day, and the rest"
 
 
 async def test_killed_process_is_started_again_and_doubles_nothing(servers, ingest_pool: Pool) -> None:
