@@ -130,12 +130,12 @@ def split(name: str, shares: Sequence[float]) -> Sequence[DeltaGenerator]:
 
 def _logged_in(app: App) -> App:
     """Return the app of who is logged in; whoever is not any more is filmed no longer."""
-    found = None
+    found, camera = None, webcam.running()
     try:
-        found = login.require(app)
+        found = login.require(app)  # empties the tab's memory when nobody is
     finally:
         if found is None:
-            webcam.switch_off()
+            webcam.switch_off(camera)
     return app.of(*found)
 
 

@@ -184,9 +184,21 @@ def webcam_on() -> bool:
     return bool(st.session_state.get(_ON))
 
 
-def switch_off() -> None:
-    """Take no more pictures of this tab."""
-    camera: Camera | None = st.session_state.pop(_CAMERA, None)
+def running() -> Camera | None:
+    """Return the camera of this tab, or None."""
+    found: Camera | None = st.session_state.get(_CAMERA)
+    return found
+
+
+def switch_off(camera: Camera | None = None) -> None:
+    """Take no more pictures of this tab.
+
+    Parameters
+    ----------
+    camera
+        What ``running`` returned, where the tab's memory has been emptied since.
+    """
+    camera = st.session_state.pop(_CAMERA, camera)
     _forget_drawing()
     if camera is not None:
         camera.stop()
