@@ -198,10 +198,11 @@ def switch_off(camera: Camera | None = None) -> None:
     camera
         What ``running`` returned, where the tab's memory has been emptied since.
     """
-    camera = st.session_state.pop(_CAMERA, camera)
+    found = camera or running()
+    if found is not None:
+        found.stop()  # first: with a stop under way, the tab's memory cannot be read
+    st.session_state.pop(_CAMERA, None)
     _forget_drawing()
-    if camera is not None:
-        camera.stop()
 
 
 def _forget_drawing() -> None:
