@@ -143,7 +143,13 @@ sys.exit(code)
 
 def test_interrupted_installation_goes_on_with_what_it_has(index: Index, command: list[str], tmp_path: Path) -> None:
     start = [sys.executable, "-c", RUN, str(tmp_path), *command]
-    interrupted = subprocess.Popen(start, stdout=subprocess.PIPE, start_new_session=True)
+    # Whoever runs the tests in the background ignores Ctrl-C, and so would what they start.
+    interrupted = subprocess.Popen(
+        start,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert index.is_waited_for.wait(TIMEOUT_S)
     os.killpg(interrupted.pid, signal.SIGINT)  # as Ctrl-C in a terminal
     interrupted.communicate(timeout=TIMEOUT_S)
