@@ -9,7 +9,7 @@ import streamlit as st
 from semg import clock
 from semg.domain import REST, CapturePlan, Gesture, Profile
 from semg.errors import ConflictError
-from semg.store import capture_settings, consents, gestures, profiles, sessions, videos
+from semg.store import capture_settings, consents, gestures, profiles, sessions, simulated_arms, videos
 from semg.store.audit import record
 from semg.store.capture_settings import CaptureSettings
 from semg.video.recording import RecorderState
@@ -83,6 +83,7 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
     with app.pool.transaction() as tx:
         n_sessions = len(sessions.list_sessions(tx, profile.user_id))
         remembered = capture_settings.get_settings(tx, profile.user_id)
+        is_simulated = simulated_arms.find_arm(tx, profile.user_id) is not None
     name, plan, numbers = plan_fields(bank, n_sessions, profile.user_id, remembered)
     with st.container(horizontal=True):
         begins = st.button(
@@ -94,7 +95,7 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
             shortcut=shortcuts.key(app, "capture.start"),
         )
         strong = [one.name for one in bank if one.name != REST and one.name not in numbers.left_out]
-        if strong:
+        if strong and not is_simulated:  # an arm performs plans, and the check is none
             check_button(profile.user_id, "fist" if "fist" in strong else strong[0])
         participant_view.link(app, profile.user_id)
     if begins:

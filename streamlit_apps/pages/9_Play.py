@@ -53,5 +53,8 @@ with page("Play") as app:
             play_view(app, profile, kind, settings, is_ready=not problem, pictures=picture_uris(app, bank))
         if beside is not None:
             with beside:
+                st.caption(
+                    "Choose here what the arm performs: it follows the prompts of captures, not those of a test."
+                )
                 simulated_arm.steering(app, profile, bank, gestures_only=True)
     show_results(app, profile, kind)

@@ -22,12 +22,12 @@ _ABOUT = {
 
 def prefer_quick(user_id: int) -> None:
     """Let the next plan that is shown of a profile be the quick one."""
-    st.session_state[_kind(user_id)] = QUICK
+    st.session_state[_preferred(user_id)] = QUICK
 
 
 def is_quick(user_id: int) -> bool:
     """Return whether the plan of a profile that is shown is the quick one."""
-    return st.session_state.get(_kind(user_id)) == QUICK
+    return QUICK in (st.session_state.get(_preferred(user_id)), st.session_state.get(_kind(user_id)))
 
 
 def plan_fields(
@@ -47,6 +47,9 @@ def plan_fields(
     # A running capture takes the fields off the page; the next plan begins with what the last one was.
     kept: CaptureSettings = st.session_state.get(_kept(user_id), remembered)
     kinds = [TRAINING, QUICK, CALIBRATION]
+    preferred = st.session_state.pop(_preferred(user_id), None)
+    if preferred is not None:
+        st.session_state[_kind(user_id)] = preferred
     if st.session_state.get(_kind(user_id)) not in kinds:
         st.session_state[_kind(user_id)] = kept.kind if kept.kind in kinds else TRAINING
     kind_column, name_column = st.columns([1.25, 1], vertical_alignment="bottom")
@@ -80,6 +83,10 @@ def plan_fields(
 
 def _kept(user_id: int) -> str:
     return f"plan-{user_id}"
+
+
+def _preferred(user_id: int) -> str:
+    return f"plan-preferred-{user_id}"
 
 
 def _kind(user_id: int) -> str:

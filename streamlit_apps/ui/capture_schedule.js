@@ -52,7 +52,7 @@ export const promptAt = (data, at, calm = false) => {
     next: nextOf(coming),
     part: (calm ? Math.floor(gone) : gone) / (step.end_s - step.start_s),
     colour: isWaiting ? GREY : data.gesture_colours[step.gesture] || "#7f7f7f",
-    step: isPerformance(step) ? step : null,
+    step: isWaiting ? null : step,  // in rest the resting hand: a person does what the picture shows
     coming,
   };
 };

@@ -121,10 +121,10 @@ def _show_next(app: App, follows: Next, profile: Profile | None, query: dict[str
         if st.button(label, type="primary", icon=":material/arrow_forward:", width="content",
                      key=acts.key(f"path-{follows.act}", profile.user_id)):  # fmt: skip
             with errors.attempt():
-                _act(app, follows, profile, query)
+                _act(app, follows, profile, query, here)
 
 
-def _act(app: App, follows: Next, profile: Profile, query: dict[str, str]) -> None:
+def _act(app: App, follows: Next, profile: Profile, query: dict[str, str], here: str) -> None:
     """Do what the button says, and go where it shows."""
     if follows.act == "bank":
         n = path_acts.add_first_bank(app, profile)
@@ -135,6 +135,8 @@ def _act(app: App, follows: Next, profile: Profile, query: dict[str, str]) -> No
         flash(md("Training of {name}'s model queued", name=profile.name))
         _go(JOBS, query)
     capture_plan.prefer_quick(profile.user_id)
+    if here == CAPTURE:
+        st.rerun()
     _go(CAPTURE, query)
 
 
