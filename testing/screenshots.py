@@ -39,7 +39,7 @@ from semg.signals.synthesis import SyntheticArm, make_plan  # noqa: E402
 from semg.store import accounts, gestures, jobs, profiles, sessions  # noqa: E402
 from semg.store.pool import Pool  # noqa: E402
 from testing import fake_camera  # noqa: E402
-from testing.kits.journey import wait_for_stream  # noqa: E402
+from testing.kits.journey import start_recording, wait_for_stream  # noqa: E402
 from testing.kits.recording_kit import synthetic_recording  # noqa: E402
 from testing.running_system import running, streaming, throwaway_servers  # noqa: E402
 
@@ -171,7 +171,7 @@ class Walk:
         self.settled("plan")
         page.get_by_text("Record the webcam").click()
         expect(page.get_by_text(re.compile("Ready, .* frames/s"))).to_be_visible()
-        page.get_by_role("button", name="Start").click()
+        start_recording(page, page.get_by_role("button", name="Start recording").click)
         prompt, gesture = page.locator(".semg-prompt"), re.compile("|".join(PROMPTS))
         expect(prompt).to_have_attribute("data-prompt", gesture)
         expect(page.get_by_text("2 labels written")).to_be_visible()

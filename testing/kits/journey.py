@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as TookTooLongError
 
 from semg.domain import Video
 from semg.settings import Settings
@@ -12,6 +15,7 @@ from semg.store import videos
 from semg.store.pool import Pool
 
 PATIENCE_S = 60.0
+STARTS, START_MS = 8, 8_000
 LOGIN, PASSWORD = "researcher", "a long enough password"
 
 
@@ -41,6 +45,18 @@ def wait_for_stream(page: Page) -> None:
     """Wait until the page says that the stream can be recorded."""
     fit = '.semg-verdict[data-level="good"], .semg-verdict[data-level="usable"]'
     expect(page.locator(fit).first).to_be_visible()
+
+
+def start_recording(page: Page, press: Callable[[], None]) -> None:
+    """Start a capture with the webcam; on a busy machine its frames pause, and the start is refused, told, until then."""
+    for _ in range(STARTS):
+        press()
+        try:
+            page.locator(".semg-prompt").wait_for(timeout=START_MS)
+            return
+        except TookTooLongError:
+            expect(page.get_by_text(re.compile("Ready, .* frames/s"))).to_be_visible()
+    raise AssertionError("the capture did not start")
 
 
 def finished_video(pool: Pool, session_id: int) -> Video:

@@ -26,7 +26,15 @@ from semg.store import gestures, profiles, sessions, videos
 from semg.store.pool import Pool
 from semg.video.files import files_of
 from testing import fake_camera
-from testing.kits.journey import fill_number, finished_video, log_in, open_page, wait_for_stream, wait_until_gone
+from testing.kits.journey import (
+    fill_number,
+    finished_video,
+    log_in,
+    open_page,
+    start_recording,
+    wait_for_stream,
+    wait_until_gone,
+)
 from testing.kits.video_kit import frame_at, read_times
 from testing.running_system import ALL, running, streaming
 
@@ -83,7 +91,7 @@ def perform(page: Page) -> tuple[Truth, Truth]:
     expect(page.locator(".semg-live")).to_have_attribute("data-state", "live")
     fake_camera.watch(page.locator(MIRROR))
     page.get_by_role("heading", name="Capture", exact=True).click()  # out of the field: there, an S is a letter
-    page.keyboard.press("s")
+    start_recording(page, lambda: page.keyboard.press("s"))
     prompt = page.locator(PROMPT)
     gesture = re.compile("fist|open hand")
     expect(prompt).to_have_attribute("data-prompt", gesture)
@@ -204,7 +212,7 @@ def abort_one(page: Page, pool: Pool, user_id: int) -> Session:
     open_page(page, "Overview")
     open_page(page, "Capture")
     expect(page.get_by_text(re.compile("Ready, .* frames/s"))).to_be_visible()
-    page.get_by_role("button", name="Start").click()
+    start_recording(page, page.get_by_role("button", name="Start recording").click)
     prompt = page.locator(PROMPT)
     expect(prompt).to_have_attribute("data-prompt", re.compile("fist|open hand"))
     expect(page.get_by_text(re.compile("Recording, .* frames/s"))).to_be_visible()

@@ -13,7 +13,15 @@ from semg.domain import REST, Session
 from semg.settings import Settings
 from semg.store import blocks, gestures, jobs, models, profiles, sessions
 from semg.store.pool import Pool, one
-from testing.kits.journey import fill_number, finished_video, log_in, open_page, wait_for_stream, wait_until_gone
+from testing.kits.journey import (
+    fill_number,
+    finished_video,
+    log_in,
+    open_page,
+    start_recording,
+    wait_for_stream,
+    wait_until_gone,
+)
 from testing.running_system import running, streaming
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(600)]
@@ -110,7 +118,7 @@ def capture(page: Page, pool: Pool, user_id: int) -> Session:
     fill_number(page, "Seconds of rest", "1")
     fill_number(page, "Preparation (s)", "1")
     expect(page.get_by_text("6 repetitions, 20 s in total.")).to_be_visible()
-    page.get_by_role("button", name="Start recording").click()
+    start_recording(page, page.get_by_role("button", name="Start recording").click)
     prompt = page.locator(".semg-prompt")
     expect(prompt).to_have_attribute("data-prompt", re.compile("|".join(PERFORMED)))
     expect(page.get_by_role("button", name=re.compile("Redo (" + "|".join(PERFORMED) + ")"))).to_be_enabled()
