@@ -48,7 +48,7 @@ def wait_for_stream(page: Page) -> None:
 
 
 def start_recording(page: Page, press: Callable[[], None]) -> None:
-    """Start a capture with the webcam; on a busy machine its frames pause, and the start is refused, told, until then."""
+    """Start a capture with the webcam; on a busy machine its frames pause, and the start is refused until then."""
     for _ in range(STARTS):
         press()
         try:

@@ -150,7 +150,7 @@ def capture(page: Page, pool: Pool, user_id: int) -> Session:
 
 def abort_one(page: Page, pool: Pool, user_id: int) -> None:
     """End a second capture in the middle of its first gesture: only the rest before it has a label."""
-    page.get_by_role("button", name="Start recording").click()
+    start_recording(page, page.get_by_role("button", name="Start recording").click)
     expect(page.locator(".semg-prompt")).to_have_attribute("data-prompt", re.compile("|".join(PERFORMED)))
     page.get_by_role("button", name="End early").click()
     expect(page.get_by_text("ended early: 0 repetitions recorded")).to_be_visible()
