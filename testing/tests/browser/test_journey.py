@@ -183,7 +183,7 @@ def train(page: Page, pool: Pool, user_id: int) -> None:
 
 def recognise(page: Page) -> None:
     """Decisions appear, and the picture is drawn at least 20 times a second."""
-    page.get_by_role("link", name="See it live").click()
+    page.get_by_role("link", name="See it live").first.click()
     view = page.locator(".semg-live")
     expect(view).to_have_attribute("data-state", "live")
     expect(view).to_have_attribute("data-label", re.compile("|".join([*PERFORMED, "rest", "unsure"])))
