@@ -16,6 +16,7 @@ class Player {
     this.mount = mount;
     mount.replaceChildren();
     this.video = document.createElement("video");
+    this.video.setAttribute("aria-label", "Video of the session");
     Object.assign(this.video, { controls: true, muted: true, playsInline: true, preload: "auto" });
     const below = document.createElement("div");
     below.className = "below";

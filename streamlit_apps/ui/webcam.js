@@ -16,6 +16,7 @@ class Mirror {
     this.mount = mount;
     mount.replaceChildren();
     this.video = document.createElement("video");
+    this.video.setAttribute("aria-label", "The webcam");
     Object.assign(this.video, { autoplay: true, muted: true, playsInline: true });
     this.why = document.createElement("div");
     this.why.className = "why";
