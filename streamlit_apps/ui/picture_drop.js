@@ -47,7 +47,6 @@ class PictureDrop {
     this.idle.append(el("p", "", "Drop a picture here, or paste one (Ctrl V)."), buttons);
     this.camera = el("div");
     this.video = el("video");
-    this.video.setAttribute("aria-label", "The webcam");
     Object.assign(this.video, { muted: true, playsInline: true, autoplay: true });
     this.video.setAttribute("aria-label", "Webcam");
     this.shoot = this.button(`Take it in ${COUNTDOWN_S} seconds`, () => this.countDown());
