@@ -48,11 +48,14 @@ def edit(repetitions: Sequence[Repetition], key: str, qualities: Qualities, *, r
         width="stretch",
         height=min(36 * (len(repetitions) + 1) + 4, 330),
         disabled=True if read_only else ["Gesture", "No.", "Start", "Seconds", "Signal"],
-        column_config={
-            USE: st.column_config.CheckboxColumn(width="small"),
-            "Seconds": st.column_config.NumberColumn(format="%.1f", width="small"),
-            "No.": st.column_config.NumberColumn(width="small"),
-            "Signal": st.column_config.TextColumn(help="Assessed shortly after the session ends"),
+        column_config={  # widths that fit on a tablet together; on a wider screen the columns share what is left
+            USE: st.column_config.CheckboxColumn(width=50),
+            "Gesture": st.column_config.TextColumn(width=115),
+            "No.": st.column_config.NumberColumn(width=45),
+            "Start": st.column_config.TextColumn(width=85),
+            "Seconds": st.column_config.NumberColumn(format="%.1f", width=70),
+            "Signal": st.column_config.TextColumn(help="Assessed shortly after the session ends", width=80),
+            "Reason": st.column_config.TextColumn(width=110),
         },
         key=key,
     )
