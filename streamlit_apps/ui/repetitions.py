@@ -55,7 +55,7 @@ def edit(repetitions: Sequence[Repetition], key: str, qualities: Qualities, *, r
             "Start": st.column_config.TextColumn(width=85),
             "Seconds": st.column_config.NumberColumn(format="%.1f", width=70),
             "Signal": st.column_config.TextColumn(help="Assessed shortly after the session ends", width=80),
-            "Reason": st.column_config.TextColumn(width=110),
+            REASON: st.column_config.TextColumn(width=110),
         },
         key=key,
     )
