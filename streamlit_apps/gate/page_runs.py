@@ -142,7 +142,7 @@ class PageRuns:
             self._session_id = message.new_session.initialize.session_id
 
     async def _follow(self) -> None:
-        """Give the turn back when the run has ended; the page may be closed by then."""
+        """Return the turn when the run has ended; the page may be closed by then."""
         begun_at = time.monotonic()
         try:
             while (now := time.monotonic()) - begun_at < MAX_RUN_S:

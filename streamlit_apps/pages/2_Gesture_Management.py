@@ -8,8 +8,8 @@ from semg.domain import Profile
 from semg.store import gestures, profiles, repetitions
 from semg.store.audit import record
 from ui import acts, audit_view, errors
-from ui.banks import BANKS
-from ui.gesture_edit import PHRASE_HELP, begin, edit_opened
+from ui.banks import BANKS, add_bank, begin
+from ui.gesture_edit import PHRASE_HELP, edit_opened
 from ui.gesture_list import gesture_list
 from ui.gesture_pictures import drawn_uri
 from ui.page import flash, page, split
@@ -41,13 +41,8 @@ def add(app: App, profile: Profile) -> None:
         show_bank(chosen)
         if st.button(md("Add these to {name}", name=profile.name), key=acts.key("add-ready-made", profile.user_id)):
             with errors.attempt():
-                with app.pool.transaction() as tx:
-                    begin(app, tx, profile.user_id)
-                    there = {gesture.name for gesture in gestures.list_gestures(tx, profile.user_id)}
-                    missing = [one for one in BANKS[chosen] if one[0] not in there]
-                    for name, text, phrase in missing:
-                        gestures.insert_gesture(tx, profile.user_id, name, text, phrase)
-                flash(md("{n} gestures added", n=len(missing)))
+                n = add_bank(app, profile, chosen)
+                flash(md("{n} gestures added", n=n))
                 st.rerun()
     copy(app, profile)
 

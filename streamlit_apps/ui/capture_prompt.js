@@ -1,3 +1,4 @@
+import { Kept, partIn } from "./kept.js";
 import { promptAt } from "./capture_schedule.js";
 import { Sound } from "./capture_sound.js";
 // Shows a running capture by the server's clock: what to perform now, what comes next, how far the plan is.
@@ -19,8 +20,9 @@ const svg = (tag, attributes) => {
   return made;
 };
 
-class Prompt {
+class Prompt extends Kept {
   constructor(mount, data) {
+    super();
     this.mount = mount;
     this.offsetMs = -Infinity;
     this.calm = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -168,24 +170,15 @@ class Prompt {
     this.picture.append(shown);
   }
 
-  keep() { clearTimeout(this.disposal); }
-
-  disposeSoon() {
-    clearTimeout(this.disposal);
-    this.disposal = setTimeout(() => {
-      this.disposed = true;
-      clearInterval(this.timer);
-      document.removeEventListener("semg-key", this.onKey);
-      this.sound.close();
-    }, 500);
+  dispose() {
+    clearInterval(this.timer);
+    document.removeEventListener("semg-key", this.onKey);
+    this.sound.close();
   }
 }
 
 export default function ({ parentElement, data }) {
-  const mount = parentElement.querySelector(".semg-prompt");
-  let prompt = mount.semgPrompt;
-  if (!prompt || prompt.disposed) prompt = mount.semgPrompt = new Prompt(mount, data);
-  prompt.keep();
+  const prompt = partIn(parentElement.querySelector(".semg-prompt"), (mount) => new Prompt(mount, data));
   prompt.update(data);
   return () => prompt.disposeSoon();
 }

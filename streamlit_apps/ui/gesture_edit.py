@@ -8,10 +8,9 @@ import streamlit as st
 
 from semg.domain import REST, Gesture, Profile
 from semg.store import gestures
-from semg.store.audit import record
-from semg.store.pool import Transaction
 from semg.words import counted
-from ui import acts, audit_view, errors, prompts
+from ui import acts, errors, prompts
+from ui.banks import begin
 from ui.gesture_list import OPEN
 from ui.page import flash
 from ui.runtime import App
@@ -29,12 +28,6 @@ def edit_opened(app: App, profile: Profile, bank: Sequence[Gesture], counts: Map
         return
     dialog = st.dialog(md("{name} of {whose}", name=gesture.name, whose=profile.name), on_dismiss=_close)
     dialog(_edit)(app, profile, gesture, list(bank), counts.get(gesture.name, 0))
-
-
-def begin(app: App, tx: Transaction, user_id: int) -> None:
-    """Begin a change of a profile's bank: refuse who may not, and write it down."""
-    app.require(tx, user_id, "work")
-    record(tx, audit_view.actor(app), "gestures.changed", user_id)
 
 
 def _close() -> None:

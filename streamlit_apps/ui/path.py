@@ -12,7 +12,7 @@ from semg.domain import Profile
 from semg.store import blocks, services
 from semg.store.path_facts import read_path_facts
 from semg.store.pool import Transaction
-from ui import acts, capture_plan, chosen, errors, path_acts, stream, times
+from ui import acts, banks, capture_plan, chosen, errors, path_acts, stream, times
 from ui.flashes import flash
 from ui.fragments import live_fragment
 from ui.path_judgement import CAPTURE, JOBS, Facts, Next, Path, judge_path
@@ -127,7 +127,7 @@ def _show_next(app: App, follows: Next, profile: Profile | None, query: dict[str
 def _act(app: App, follows: Next, profile: Profile, query: dict[str, str], here: str) -> None:
     """Do what the button says, and go where it shows."""
     if follows.act == "bank":
-        n = path_acts.add_first_bank(app, profile)
+        n = banks.add_bank(app, profile, banks.FIRST)
         flash(md("{n} gestures added for {name}", n=n, name=profile.name))
         st.rerun()
     if follows.act == "train":

@@ -1,34 +1,13 @@
-"""What the path does by one press, with the defaults: a first bank of gestures, a training on what was recorded."""
+"""What the path does by one press, with the defaults: a training on what was recorded."""
 
 from __future__ import annotations
 
 from semg.domain import Profile
 from semg.errors import ConflictError
-from semg.store import gestures, jobs, sessions
+from semg.store import jobs, sessions
 from semg.store.audit import record
 from ui import audit_view
-from ui.banks import BANKS
 from ui.runtime import App
-
-FIRST_BANK = next(iter(BANKS))
-
-
-def add_first_bank(app: App, profile: Profile) -> int:
-    """Add the ready-made bank that a person begins with; return how many gestures were new.
-
-    Raises
-    ------
-    AccessError
-        Who is logged in may not change the bank.
-    """
-    with app.pool.transaction() as tx:
-        app.require(tx, profile.user_id, "work")
-        there = {one.name for one in gestures.list_gestures(tx, profile.user_id)}
-        missing = [one for one in BANKS[FIRST_BANK] if one[0] not in there]
-        for name, text, phrase in missing:
-            gestures.insert_gesture(tx, profile.user_id, name, text, phrase)
-        record(tx, audit_view.actor(app), "gestures.changed", profile.user_id)
-    return len(missing)
 
 
 def train_now(app: App, profile: Profile) -> int:

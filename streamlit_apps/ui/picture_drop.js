@@ -1,5 +1,6 @@
 // One picture, dropped, pasted, chosen or taken with the webcam, drawn anew at a size that fits a prompt, then sent.
 // Drawing it anew takes away what a camera writes beside the picture: place, time, device.
+import { Kept, partIn } from "./kept.js";
 
 const LONGEST_PX = 1024;
 const COUNTDOWN_S = 3;
@@ -29,8 +30,9 @@ const base64 = async (blob) => {
   return btoa(text);
 };
 
-class PictureDrop {
+class PictureDrop extends Kept {
   constructor(mount) {
+    super();
     this.mount = mount;
     this.zone = el("div", "zone");
     this.zone.tabIndex = 0;
@@ -85,7 +87,6 @@ class PictureDrop {
   }
 
   update(data, tell) {
-    clearTimeout(this.disposal);
     this.data = data;
     this.tell = tell;
     if (this.answered === data.answer) return;
@@ -178,19 +179,14 @@ class PictureDrop {
     this.idle.hidden = false;
   }
 
-  disposeSoon() {
-    clearTimeout(this.disposal);
-    this.disposal = setTimeout(() => {
-      this.darken();
-      document.removeEventListener("paste", this.paste);
-      this.mount.semgDrop = null;
-    }, 500);
+  dispose() {
+    this.darken();
+    document.removeEventListener("paste", this.paste);
   }
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
-  const mount = parentElement.querySelector(".semg-drop");
-  const drop = (mount.semgDrop ||= new PictureDrop(mount));
+  const drop = partIn(parentElement.querySelector(".semg-drop"), (mount) => new PictureDrop(mount));
   drop.update(data, setTriggerValue);
   return () => drop.disposeSoon();
 }

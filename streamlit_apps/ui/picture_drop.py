@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from semg.errors import InvalidValueError
+from ui.scripts import joined
 
 MAX_BYTES = 640_000
 """Of a picture that the browser has drawn anew; with base64 it keeps below what the gate takes as one message."""
@@ -17,7 +18,7 @@ _component = st.components.v2.component(
     "semg_picture_drop",
     html='<div class="semg-drop"></div>',
     css=(_FOLDER / "picture_drop.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "picture_drop.js").read_text(encoding="utf-8"),
+    js=joined(_FOLDER / "picture_drop.js"),
 )
 
 

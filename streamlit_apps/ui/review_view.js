@@ -1,5 +1,6 @@
 // A recorded time as lanes, with labels behind, decisions below, gaps and late samples marked, and a cursor that a
 // video follows. What is shown is decimated on the server; another time is asked for by a trigger, and drawn then.
+import { Kept, partIn } from "./kept.js";
 
 const LEFT = 52, TOP = 18, RIBBON = 26, AXIS = 16, EDGE_PX = 6, LEAST_MS = 200;
 const BAD = "#b3261e", INK = "#14202a", QUIET = "#5f6f7c";
@@ -16,8 +17,9 @@ const floats = (text) => {
   return new Float32Array(bytes.buffer);
 };
 
-class Review {
+class Review extends Kept {
   constructor(mount) {
+    super();
     this.mount = mount;
     mount.tabIndex = 0;
     mount.setAttribute("role", "group");
@@ -408,24 +410,15 @@ class Review {
     context.strokeRect(from + 1, 2, Math.max(2, to - from - 2), height - 4);
   }
 
-  keep() { clearTimeout(this.disposal); }
-
-  disposeSoon() {
-    clearTimeout(this.disposal);
-    this.disposal = setTimeout(() => {
-      this.disposed = true;
-      this.resizer.disconnect();
-      document.removeEventListener("semg-video-time", this.onVideo);
-      document.removeEventListener("semg-key", this.onKey);
-    }, 500);
+  dispose() {
+    this.resizer.disconnect();
+    document.removeEventListener("semg-video-time", this.onVideo);
+    document.removeEventListener("semg-key", this.onKey);
   }
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
-  const mount = parentElement.querySelector(".semg-review");
-  let review = mount.semgReview;
-  if (!review || review.disposed) review = mount.semgReview = new Review(mount);
-  review.keep();
+  const review = partIn(parentElement.querySelector(".semg-review"), (mount) => new Review(mount));
   review.update(data, setTriggerValue);
   return () => review.disposeSoon();
 }

@@ -16,13 +16,14 @@ from semg.domain import Repetition, us_from_utc
 from semg.recordings.overview import Overview
 from semg.store.decisions import DecisionRun
 from ui import palette, times
+from ui.scripts import joined
 
 _FOLDER = Path(__file__).parent
 _component = st.components.v2.component(
     "semg_review",
     html='<div class="semg-review"></div>',
     css=(_FOLDER / "review_view.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "review_view.js").read_text(encoding="utf-8"),
+    js=joined(_FOLDER / "review_view.js"),
 )
 COLUMNS = 1200
 """Pixel columns of the widest picture."""

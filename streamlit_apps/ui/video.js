@@ -1,8 +1,8 @@
 // Plays a session's video. The file's time plus the first frame's server time is the server time of what is shown.
 // Streamlit runs the default export again at every rerun; the player lives on through it.
+import { Kept, partIn } from "./kept.js";
 
 const EPSILON_S = 0.0001;      // a frame's time is rounded to 1/90,000 s: ask for a moment inside the frame
-const DISPOSE_AFTER_MS = 500;  // a rerun cleans up and comes back at once; a page change does not come back
 
 const pad = (value, digits) => String(value).padStart(digits, "0");
 
@@ -11,8 +11,9 @@ const clockText = (us) => {
   return `${pad(at.getHours(), 2)}:${pad(at.getMinutes(), 2)}:${pad(at.getSeconds(), 2)}.${pad(at.getMilliseconds(), 3)}`;
 };
 
-class Player {
+class Player extends Kept {
   constructor(mount) {
+    super();
     this.mount = mount;
     mount.replaceChildren();
     this.video = document.createElement("video");
@@ -109,24 +110,15 @@ class Player {
     if (this.retried && url !== this.retried && this.video.error) this.video.src = url;
   }
 
-  keep() { clearTimeout(this.disposal); }
-
-  disposeSoon() {
-    clearTimeout(this.disposal);
-    this.disposal = setTimeout(() => {
-      this.disposed = true;
-      document.removeEventListener("semg-video-seek", this.onSeek);
-      this.video.removeAttribute("src");
-      this.video.load();
-    }, DISPOSE_AFTER_MS);
+  dispose() {
+    document.removeEventListener("semg-video-seek", this.onSeek);
+    this.video.removeAttribute("src");
+    this.video.load();
   }
 }
 
 export default function ({ parentElement, data, setStateValue }) {
-  const mount = parentElement.querySelector(".semg-video");
-  let player = mount.semgPlayer;
-  if (!player || player.disposed) player = mount.semgPlayer = new Player(mount);
-  player.keep();
+  const player = partIn(parentElement.querySelector(".semg-video"), (mount) => new Player(mount));
   player.update(data, setStateValue);
   player.renew(data.url);
   return () => player.disposeSoon();

@@ -12,6 +12,7 @@ from semg.store import sessions, videos
 from ui import download
 from ui.audit_view import seen
 from ui.runtime import App
+from ui.scripts import joined
 from ui.text import md
 
 _FOLDER = Path(__file__).parent
@@ -19,7 +20,7 @@ _component = st.components.v2.component(
     "semg_video",
     html='<div class="semg-video"></div>',
     css=(_FOLDER / "video.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "video.js").read_text(encoding="utf-8"),
+    js=joined(_FOLDER / "video.js"),
 )
 TOKEN_S = 4 * 3600.0
 """A video is watched for longer than a live view is opened; its token is for this session, while the login lasts."""

@@ -1,7 +1,6 @@
 // The webcam's picture for the person before it, mirrored as in a mirror. What is recorded goes another way and is
 // not mirrored: streamlit-webrtc shows nothing while it only sends.
-
-const DISPOSE_AFTER_MS = 500;  // a rerun cleans up and comes back at once; a page change does not come back
+import { Kept, partIn } from "./kept.js";
 
 const WHY = {
   NotAllowedError: "The browser does not let this page use the webcam. Allow it (next to the address bar), then switch it " +
@@ -11,8 +10,9 @@ const WHY = {
   OverconstrainedError: "The webcam cannot provide the requested picture size.",
 };
 
-class Mirror {
+class Mirror extends Kept {
   constructor(mount, constraints) {
+    super();
     this.mount = mount;
     mount.replaceChildren();
     this.video = document.createElement("video");
@@ -46,21 +46,12 @@ class Mirror {
     this.mount.dataset.state = "refused";
   }
 
-  keep() { clearTimeout(this.disposal); }
-
-  disposeSoon() {
-    clearTimeout(this.disposal);
-    this.disposal = setTimeout(() => {
-      this.disposed = true;
-      if (this.stream) this.stream.getTracks().forEach((track) => track.stop());
-    }, DISPOSE_AFTER_MS);
+  dispose() {
+    if (this.stream) this.stream.getTracks().forEach((track) => track.stop());
   }
 }
 
 export default function ({ parentElement, data }) {
-  const mount = parentElement.querySelector(".semg-webcam");
-  let mirror = mount.semgMirror;
-  if (!mirror || mirror.disposed) mirror = mount.semgMirror = new Mirror(mount, data.constraints);
-  mirror.keep();
+  const mirror = partIn(parentElement.querySelector(".semg-webcam"), (mount) => new Mirror(mount, data.constraints));
   return () => mirror.disposeSoon();
 }

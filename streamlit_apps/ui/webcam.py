@@ -24,6 +24,7 @@ from semg.video.reports import listen
 from ui import errors
 from ui.fragments import live_fragment
 from ui.runtime import App
+from ui.scripts import joined
 from ui.text import md
 
 CONSTRAINTS = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}, "audio": False}
@@ -37,7 +38,7 @@ _mirror = st.components.v2.component(
     "semg_webcam",
     html='<div class="semg-webcam"></div>',
     css=(_FOLDER / "webcam.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "webcam.js").read_text(encoding="utf-8"),
+    js=joined(_FOLDER / "webcam.js"),
 )
 NO_CAMERA = RecorderState(False, None, 0.0, 0, 0, "")
 

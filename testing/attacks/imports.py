@@ -155,7 +155,7 @@ def _imported(
 
 
 def _picture(target: Target, entry: Entry, process: psutil.Process) -> Iterator[Finding]:
-    """Give a gesture a picture that costs minutes to decode, in its dialog: dropped, and chosen as a file."""
+    """Try to set a gesture's picture that costs minutes to decode, in its dialog: dropped, and chosen as a file."""
     inside, content = target.own, progressive(N_SCANS)
     with inside.pool.transaction() as tx:
         gesture = gestures.list_gestures(tx, inside.user_id)[1]

@@ -1,16 +1,17 @@
 // The plain view for daily use: the gesture, its picture and its phrase, large, on any screen. It says when it does not
 // know, and never shows a gesture that was decided before the stream or the connection went.
 
+import { Kept, partIn } from "../kept.js";
 import { Feed } from "./feed.js";
 import { button, el, fill, write } from "./parts.js";
 import { Pictures } from "./pictures.js";
 import { Talk } from "./talk.js";
 
-const DISPOSE_AFTER_MS = 500;
 const SIGNS = { live: "●", waiting: "○", connecting: "○", stopped: "■", offline: "■", refused: "■", gone: "■" };
 
-class PlainView {
+class PlainView extends Kept {
   constructor(mount) {
+    super();
     this.mount = mount;
     // Decisions alone are asked for: each is a sign that the stream is there, and a phone needs no samples.
     this.feed = new Feed((message) => this.receive(message), () => this.onRefused());
@@ -108,15 +109,7 @@ class PlainView {
       spoken: this.talk.speech.spoken });
   }
 
-  keep() { clearTimeout(this.disposal); }
-
-  disposeSoon() {
-    clearTimeout(this.disposal);
-    this.disposal = setTimeout(() => this.dispose(), DISPOSE_AFTER_MS);
-  }
-
   dispose() {
-    this.disposed = true;
     clearInterval(this.ticker);
     this.talk.dispose();
     this.feed.dispose();
@@ -124,10 +117,7 @@ class PlainView {
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
-  const mount = parentElement.querySelector(".semg-plain");
-  let view = mount.semgView;
-  if (!view || view.disposed) view = mount.semgView = new PlainView(mount);
-  view.keep();
+  const view = partIn(parentElement.querySelector(".semg-plain"), (mount) => new PlainView(mount));
   view.update(data, () => setTriggerValue("refused", Date.now()));
   return () => view.disposeSoon();
 }

@@ -1,6 +1,7 @@
 // Draws a profile's live stream: signals and decisions on a canvas, the probability of every gesture, what is said.
 // Streamlit runs the default export again at every rerun; the view and its WebSocket live on through it.
 
+import { Kept, partIn } from "../kept.js";
 import { Bars, shownNames } from "./bars.js";
 import { Chart } from "./chart.js";
 import { Feed } from "./feed.js";
@@ -12,12 +13,12 @@ import { KEPT_S, Ring } from "./ring.js";
 import { Talk } from "./talk.js";
 import { Teacher } from "./teacher.js";
 
-const DISPOSE_AFTER_MS = 500;   // a rerun cleans up and comes back at once; a page change does not come back
 const DECIDED_FOR_MS = 1500;    // after this long without a decision none is shown
 const SUMMED_UP_EVERY_MS = 5000;
 
-class LiveView {
+class LiveView extends Kept {
   constructor(mount) {
+    super();
     this.mount = mount;
     this.decisions = [];
     this.paused = false;
@@ -250,15 +251,7 @@ class LiveView {
     this.fresh = this.dirty = false;
   }
 
-  keep() { clearTimeout(this.disposal); }
-
-  disposeSoon() {
-    clearTimeout(this.disposal);
-    this.disposal = setTimeout(() => this.dispose(), DISPOSE_AFTER_MS);
-  }
-
   dispose() {
-    this.disposed = true;
     document.removeEventListener("semg-key", this.onKey);
     clearInterval(this.ticker);
     cancelAnimationFrame(this.frameRequest);
@@ -269,10 +262,7 @@ class LiveView {
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
-  const mount = parentElement.querySelector(".semg-live");
-  let view = mount.semgView;
-  if (!view || view.disposed) view = mount.semgView = new LiveView(mount);
-  view.keep();
+  const view = partIn(parentElement.querySelector(".semg-live"), (mount) => new LiveView(mount));
   view.update(data, () => setTriggerValue("refused", Date.now()), (sent) => setTriggerValue("taught", sent));
   return () => view.disposeSoon();
 }

@@ -1,5 +1,6 @@
 // A test that is played by gestures: the decisions of the live stream steer it, and what comes of it is told and sent.
 
+import { Kept, partIn } from "../kept.js";
 import { Feed } from "../live/feed.js";
 import { button, el, fill, write } from "../live/parts.js";
 import { Pictures } from "../live/pictures.js";
@@ -9,13 +10,13 @@ import { Reacting } from "./reacting.js";
 import { reactionFigures } from "./reaction.js";
 import { isReduced, Tapping } from "./tapping.js";
 
-const DISPOSE_AFTER_MS = 500;
 const LOST_AFTER_MS = 2000;   // without a decision, or without a frame: what is measured then would be of the machine
 
 const percent = (share) => Math.round(100 * share);
 
-class PlayView {
+class PlayView extends Kept {
   constructor(mount) {
+    super();
     this.mount = mount;
     this.feed = new Feed((message) => this.receive(message), () => this.onRefused());
     this.onKey = (event) => { if (event.key === "Escape" && this.task) this.end(this.data.words.ended); };
@@ -172,15 +173,7 @@ class PlayView {
       gesture: this.last?.label ?? "" });
   }
 
-  keep() { clearTimeout(this.disposal); }
-
-  disposeSoon() {
-    clearTimeout(this.disposal);
-    this.disposal = setTimeout(() => this.dispose(), DISPOSE_AFTER_MS);
-  }
-
   dispose() {
-    this.disposed = true;
     document.removeEventListener("keydown", this.onKey);
     cancelAnimationFrame(this.frameRequest);
     this.feed.dispose();
@@ -188,10 +181,7 @@ class PlayView {
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
-  const mount = parentElement.querySelector(".semg-play");
-  let view = mount.semgView;
-  if (!view || view.disposed) view = mount.semgView = new PlayView(mount);
-  view.keep();
+  const view = partIn(parentElement.querySelector(".semg-play"), (mount) => new PlayView(mount));
   view.update(data, () => setTriggerValue("refused", Date.now()), (sent) => setTriggerValue("finished", sent));
   return () => view.disposeSoon();
 }

@@ -191,7 +191,7 @@ def test_stopped_stream_is_told_within_a_second_and_its_return_is_seen(
               const find = (root) => { for (const e of root.querySelectorAll('*')) {
                 if (e.classList.contains('semg-live')) return e;
                 if (e.shadowRoot) { const f = find(e.shadowRoot); if (f) return f; } } return null; };
-              const view = find(document), seen = view.semgView;
+              const view = find(document), seen = view.semgPart;
               window.told = new Promise((done) => new MutationObserver((_, o) => {
                 if (view.dataset.state === 'stopped') { o.disconnect(); done(performance.now() - seen.feed.arrivedAt); }
               }).observe(view, {attributes: true, attributeFilter: ['data-state']}));
@@ -317,7 +317,7 @@ def test_phrase_is_shown_and_spoken_once_per_activation_and_watched_on_a_phone(
         sender.label = "rest"
         expect(view.locator(".label")).to_have_text("rest")
         # The same gesture counts again after a moment of rest, which a click on the tab may not shorten.
-        page.wait_for_function("(view) => view.semgView.talk.aac.rested", arg=view.element_handle())
+        page.wait_for_function("(view) => view.semgPart.talk.aac.rested", arg=view.element_handle())
         sender.label = "fist"
         expect(view).to_have_attribute("data-spoken", "1")
         sender.label = "open hand"
