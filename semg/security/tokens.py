@@ -16,7 +16,7 @@ import jwt
 from semg.errors import WireError
 from semg.security.keys import KeyRing, Secret, derive, key_id
 
-LIVE, VIDEO, EXPORT, FILE = "semg-live", "semg-video", "semg-export", "semg-file"
+LIVE, VIDEO, EXPORT, FILE, WEBCAM = "semg-live", "semg-video", "semg-export", "semg-file", "semg-webcam"
 SUBPROTOCOL = "semg.v1"
 TOKEN_PROTOCOL_PREFIX = "semg.token."  # noqa: S105 - a prefix, not a secret
 
@@ -34,7 +34,8 @@ def make_token(
 ) -> str:
     """Return a token for a purpose.
 
-    Its subject is a userid (``LIVE``), a session (``VIDEO``), an archive's name (``EXPORT``), or a file's (``FILE``).
+    Its subject is a userid (``LIVE``), a session (``VIDEO``), an archive's name (``EXPORT``), a file's (``FILE``), or
+    an account (``WEBCAM``).
 
     Parameters
     ----------

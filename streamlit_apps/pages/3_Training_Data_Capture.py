@@ -12,7 +12,6 @@ from semg.errors import ConflictError
 from semg.store import capture_settings, consents, gestures, profiles, sessions, simulated_arms, videos
 from semg.store.audit import record
 from semg.store.capture_settings import CaptureSettings
-from semg.video.recording import RecorderState
 from ui import acts, audit_view, errors, participant_view, shortcuts, simulated_arm, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
@@ -27,7 +26,7 @@ from ui.pick import pick_profile
 from ui.runtime import App
 from ui.stream_state import show_fix
 from ui.text import md
-from ui.webcam import NO_CAMERA, show_webcam, webcam_on
+from ui.webcam import show_webcam, wait_for_frames, webcam_on
 
 # The plan starts a moment ahead, so that services know of it before its first sample comes.
 START_AFTER_S = 1.5
@@ -46,10 +45,9 @@ def quality(app: App, user_id: int) -> None:
         simulated_arm.offer(app, profile)
 
 
-def start(
-    app: App, profile: Profile, name: str, plan: CapturePlan, numbers: CaptureSettings, camera: RecorderState
-) -> None:
+def start(app: App, profile: Profile, name: str, plan: CapturePlan, numbers: CaptureSettings) -> None:
     """Start a capture, unless nothing streams, or a webcam that is switched on sends nothing."""
+    can_film = not webcam_on() or wait_for_frames()
     now = clock.utc_now()
     with app.pool.transaction() as tx:
         app.require(tx, profile.user_id, "work")
@@ -59,9 +57,9 @@ def start(
         state = stream.look(tx, profile, now)
         if state.problem:
             raise ConflictError(f"the capture was not started. {state.problem}")
-        if webcam_on() and not camera.sends:
+        if not can_film:
             raise ConflictError(
-                "the capture was not started. The webcam is not sending frames yet: wait for it, or switch it off"
+                "the capture was not started. The webcam is not sending frames: wait until it does, or switch it off"
             )
         sessions.require_free_name(tx, profile.user_id, name)
         session_id = sessions.insert_session(
@@ -78,7 +76,7 @@ def start(
         record(tx, audit_view.actor(app), "capture.started", profile.user_id, session_id)
 
 
-def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderState) -> None:
+def show_plan(app: App, profile: Profile, bank: list[Gesture]) -> None:
     """Show what can be planned."""
     with app.pool.transaction() as tx:
         n_sessions = len(sessions.list_sessions(tx, profile.user_id))
@@ -101,7 +99,7 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture], camera: RecorderS
     if begins:
         with errors.attempt():
             if plan is not None:
-                start(app, profile, name, plan, numbers, camera)
+                start(app, profile, name, plan, numbers)
             st.rerun()
     show_check(app, profile, bank)
     st.caption("Leave the electrodes where they are until the session is over: one session is one placement.")
@@ -118,12 +116,11 @@ def show_page(app: App) -> None:
         video = None if current is None else videos.find_video(tx, current.session_id)
     # The same two columns before, during and after a capture: a webcam that moves on the page loses its connection.
     left, right = split("capture", [1.75, 1])
-    camera = NO_CAMERA
     if app.may_work:
         with right:
             # A video that is finished takes no more frames, when its session goes on.
             filmed = current is not None and (video is None or video.status == "recording")
-            camera = show_webcam(app, profile, current.session_id if current is not None and filmed else None)
+            show_webcam(app, profile, current.session_id if current is not None and filmed else None)
     with left:
         if current is not None:
             st.session_state[CAPTURED] = current.session_id
@@ -145,7 +142,7 @@ def show_page(app: App) -> None:
         else:
             show_captured(app, profile, bank)
             if app.may_work:
-                show_plan(app, profile, bank, camera)
+                show_plan(app, profile, bank)
             else:
                 st.info(md("No capture of {name} is running. This account has read-only access.", name=profile.name))
         names = [one.name for one in bank]

@@ -2,123 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from semg.clock import now_us
 from semg.consent_types import agrees
 from semg.domain import Profile
+from semg.errors import InvalidValueError, WireError
 from semg.security.encrypted_files import Vault
 from semg.security.keys import ring_of
-from semg.settings import Settings
+from semg.security.tokens import WEBCAM, read_login_of
 from semg.store import consents
-from semg.video.recording import Claims, Limits, Recorder, RecorderState
-from semg.video.reports import listen
+from semg.video.recording import Claims, Limits, Recorder
 from ui import errors
 from ui.fragments import live_fragment
 from ui.runtime import App
 from ui.scripts import joined
 from ui.text import md
+from ui.webcam_connection import Camera, check_offer, ice_servers
 
 CONSTRAINTS = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}, "audio": False}
 _ON, _WANTED, _CAMERA, _PARAMETER = "webcam-on", "webcam-wanted", "webcam", "camera"
-_DRAWN, _ARMED, _WHOLE_RUN = "webcam-drawn", "webcam-armed", "webcam-whole-run"
-_ARMED_AT = "webcam-armed-at"
+_COMPONENT, _ATTEMPT, _HEARD_AT = "semg-webcam", "webcam-attempt", "webcam-heard-at"
+WANTED_S = 12 * 3600.0
+"""How long a reloaded tab switches its webcam on again."""
 TRY_AGAIN_S = 10.0
-"""A browser that had not loaded the component when it was told to play never does: it is told again."""
+"""After this long without a frame the browser is told to connect anew."""
+START_WAIT_S = 5.0
+"""A start waits this long for a webcam whose frames pause, as they do on a busy machine."""
 _FOLDER = Path(__file__).parent
-_mirror = st.components.v2.component(
+_component = st.components.v2.component(
     "semg_webcam",
     html='<div class="semg-webcam"></div>',
     css=(_FOLDER / "webcam.css").read_text(encoding="utf-8"),
     js=joined(_FOLDER / "webcam.js"),
 )
-NO_CAMERA = RecorderState(False, None, 0.0, 0, 0, "")
 
 
-class Camera:
-    """The webcam of one tab: takes the frames of each connection that the tab makes (a streamlit-webrtc ``MediaSink``).
-
-    Parameters
-    ----------
-    make_recorder
-        Gives a recorder for a new connection.
-    """
-
-    def __init__(self, make_recorder: Callable[[], Recorder]) -> None:
-        self._make_recorder = make_recorder
-        self._lock = threading.Lock()
-        self._recorder: Recorder | None = None
-        self._session_id: int | None = None
-        self._track: Any = None
-        self._task: asyncio.Task[None] | None = None
-
-    def addTrack(self, track: Any) -> None:  # noqa: N802 - the protocol's name
-        """Take a new connection's track."""
-        self.stop()
-        recorder = self._make_recorder()
-        with self._lock:
-            self._track, self._recorder = track, recorder
-            recorder.aim(self._session_id)
-
-    def hasTrack(self) -> bool:  # noqa: N802
-        """Return whether there is a track."""
-        return self._track is not None
-
-    def start(self) -> None:
-        """Pull frames from now on; called on the event loop."""
-        assert self._recorder is not None
-        self._task = asyncio.get_running_loop().create_task(self._pull(self._track, self._recorder))
-
-    def stop(self) -> None:
-        """Take no more frames of this connection, and finish what is being written; called from any thread."""
-        with self._lock:
-            task, self._task, self._track = self._task, None, None
-            recorder, self._recorder = self._recorder, None
-        if task is not None:
-            task.get_loop().call_soon_threadsafe(task.cancel)
-        if recorder is not None:
-            recorder.close()
-
-    def aim(self, session_id: int | None) -> None:
-        """Write frames for a session from now on, or for none."""
-        with self._lock:
-            self._session_id = session_id
-            if self._recorder is not None:
-                self._recorder.aim(session_id)
-
-    def connect(self, connection: Any) -> None:
-        """Listen to what a connection tells of the browser's clock; calling again changes nothing."""
-        recorder = self._recorder
-        if recorder is not None:
-            listen(connection, recorder.add_report)
-
-    def state(self) -> RecorderState:
-        """Return what the webcam does now."""
-        recorder = self._recorder
-        return NO_CAMERA if recorder is None else recorder.state()
-
-    async def _pull(self, track: Any, recorder: Recorder) -> None:
-        from aiortc.mediastreams import MediaStreamError
-
-        try:
-            while True:
-                frame = await track.recv()
-                recorder.add_frame(frame, frame.pts, now_us())
-        except MediaStreamError:
-            pass
-        finally:
-            recorder.close()
-
-
-def show_webcam(app: App, profile: Profile, session_id: int | None) -> RecorderState:
+def show_webcam(app: App, profile: Profile, session_id: int | None) -> None:
     """Draw the switch and, when it is on, the webcam's picture; frames go to the session that is being recorded.
 
     Stands at the same place of a page at every run: a picture that moves on the page loses its connection.
@@ -130,15 +52,10 @@ def show_webcam(app: App, profile: Profile, session_id: int | None) -> RecorderS
         somebody switches it on.
     session_id
         Its session that is being recorded; None while none is.
-
-    Returns
-    -------
-    What the webcam does now.
     """
     if _ON not in st.session_state:  # the page was opened, or come back to: nothing of it is drawn yet
-        wanted = st.session_state.get(_WANTED, st.query_params.get(_PARAMETER) == "1")
-        st.session_state[_ON] = wanted
-        _forget_drawing()
+        st.session_state[_ON] = st.session_state.get(_WANTED, _was_on(app))
+        st.session_state.pop(_HEARD_AT, None)
     allowed = agrees(profile.consent, "video")
     if not allowed:
         st.session_state[_ON] = False
@@ -161,28 +78,28 @@ def show_webcam(app: App, profile: Profile, session_id: int | None) -> RecorderS
     if not on:
         st.query_params.pop(_PARAMETER, None)
         switch_off()
-        return NO_CAMERA
-    st.query_params[_PARAMETER] = "1"
-    # A component that has just been drawn cannot play yet: it is told to at the next run.
-    st.session_state[_ARMED] = st.session_state.get(_DRAWN, False)
-    if st.session_state[_ARMED]:
-        st.session_state.setdefault(_ARMED_AT, time.monotonic())
-    st.session_state[_DRAWN] = st.session_state[_WHOLE_RUN] = True
+        return
+    if not _was_on(app):
+        st.query_params[_PARAMETER] = app.token(WEBCAM, str(app.account_id), WANTED_S)
     camera: Camera = st.session_state.setdefault(_CAMERA, _camera(app))
     camera.aim(session_id)
-    with st.container(gap=None):
-        _mirror(key="semg-webcam", data={"constraints": CONSTRAINTS})
-        # The sender shows nothing.
-        with st.container(key="webcam-sender"):
-            st.html("<style>.st-key-webcam-sender { height: 0; overflow: hidden; }</style>")
-            _send(app.settings, camera)
-    _status(app, profile.user_id, camera, session_id)
-    return camera.state()
+    _picture(app, profile.user_id, camera, session_id)
 
 
 def webcam_on() -> bool:
     """Return whether the viewer wants the webcam recorded."""
     return bool(st.session_state.get(_ON))
+
+
+def wait_for_frames() -> bool:
+    """Return whether this tab's webcam sends, as soon as it does, or after ``START_WAIT_S``."""
+    camera = running()
+    deadline = time.monotonic() + START_WAIT_S
+    while camera is not None and not camera.state().sends:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.1)
+    return camera is not None
 
 
 def running() -> Camera | None:
@@ -203,12 +120,21 @@ def switch_off(camera: Camera | None = None) -> None:
     if found is not None:
         found.stop()  # first: with a stop under way, the tab's memory cannot be read
     st.session_state.pop(_CAMERA, None)
-    _forget_drawing()
+    st.session_state.pop(_HEARD_AT, None)
 
 
-def _forget_drawing() -> None:
-    for key in (_DRAWN, _ARMED, _ARMED_AT):
-        st.session_state.pop(key, None)
+def _was_on(app: App) -> bool:
+    """Return whether this tab's address says that its webcam was switched on in this login, as after a reload.
+
+    The address holds a token: a link that somebody else made switches no webcam on.
+    """
+    token = st.query_params.get(_PARAMETER)
+    if token is None:
+        return False
+    try:
+        return read_login_of(ring_of(app.settings), WEBCAM, token, str(app.account_id)) == app.login_here
+    except WireError:
+        return False
 
 
 def _camera(app: App) -> Camera:
@@ -225,44 +151,35 @@ def _claims() -> Claims:
     return Claims()
 
 
-def _send(settings: Settings, camera: Camera) -> None:
-    from streamlit_webrtc import WebRtcMode, webrtc_streamer
-
-    _listen_at(settings.webrtc_hosts)
-    for name in ("aioice", "aiortc", "streamlit_webrtc"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # they tell every address of the browser
-    context = webrtc_streamer(
-        key="webcam-stream",
-        mode=WebRtcMode.SENDONLY,
-        rtc_configuration={"iceServers": ice_servers(settings)},
-        media_stream_constraints=CONSTRAINTS,
-        desired_playing_state=bool(st.session_state.get(_ARMED)),
-        sink_video_track=camera,
-        media_toggle_controls=False,
-    )
-    worker = context._get_worker()
-    connection = getattr(worker, "pc", None)
-    if connection is not None:
-        camera.connect(connection)
-
-
 @live_fragment(1.0, on_refused=switch_off)
-def _status(app: App, user_id: int, camera: Camera, session_id: int | None) -> None:
-    """Say every second whether pictures come, and whether they are written."""
+def _picture(app: App, user_id: int, camera: Camera, session_id: int | None) -> None:
+    """Show the picture, connect to the browser, and say every second whether pictures come and are written."""
     with app.pool.transaction() as tx:
         agreed = user_id in consents.consenting(tx, [user_id], "video")
     if not agreed:  # withdrawn since the page was drawn
         switch_off()
         st.rerun()
-    if not st.session_state.pop(_WHOLE_RUN, False) and not st.session_state.get(_ARMED):
-        st.rerun()  # by the clock: a run of the whole page may be somebody's click, which must not be lost
-    armed_at = st.session_state.get(_ARMED_AT)
-    if armed_at is not None and not camera.hasTrack() and time.monotonic() - armed_at > TRY_AGAIN_S:
-        _forget_drawing()
-        st.rerun()
+    problem = _connect(app, camera)
     state = camera.state()
-    if state.problem:
-        st.warning(md("No video: {problem}", problem=state.problem), icon=":material/videocam_off:")
+    now = time.monotonic()
+    if state.sends or now - st.session_state.setdefault(_HEARD_AT, now) > TRY_AGAIN_S:
+        if not state.sends:
+            st.session_state[_ATTEMPT] = st.session_state.get(_ATTEMPT, 0) + 1
+        st.session_state[_HEARD_AT] = now
+    answered = camera.answered
+    _component(
+        key=_COMPONENT,
+        data={
+            "constraints": CONSTRAINTS,
+            "ice_servers": ice_servers(app.settings),
+            "attempt": st.session_state.get(_ATTEMPT, 0),
+            "answer": None if answered is None else {"number": answered.number, "sdp": answered.sdp},
+        },
+        on_offer_change=lambda: None,
+    )
+    problem = state.problem or problem
+    if problem:
+        st.warning(md("No video: {problem}", problem=problem), icon=":material/videocam_off:")
     elif not state.sends:
         st.caption(":material/videocam_off: Waiting for the webcam. Allow it in the browser.")
     elif session_id is None:
@@ -273,24 +190,13 @@ def _status(app: App, user_id: int, camera: Camera, session_id: int | None) -> N
         st.caption(md(recording, n=state.rate_hz, lost=lost))
 
 
-def ice_servers(settings: Settings) -> list[dict[str, Any]]:
-    """Return the STUN and TURN servers of the settings in the form of ``RTCConfiguration``; none on a LAN."""
-    made: list[dict[str, Any]] = []
-    for url in (part.strip() for part in settings.ice_servers.split(",")):
-        if url.startswith("turn"):
-            secret = settings.turn_password.get_secret_value()
-            made.append({"urls": [url], "username": settings.turn_user, "credential": secret})
-        elif url:
-            made.append({"urls": [url]})
-    return made
-
-
-def _listen_at(hosts: str) -> None:
-    """Let pictures come to the named addresses only; without a name, to all but loopback (aioice's own choice)."""
-    chosen = [host.strip() for host in hosts.split(",") if host.strip()]
-    if chosen:
-        import aioice.ice
-
-        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [
-            host for host in chosen if (use_ipv6 if ":" in host else use_ipv4)
-        ]
+def _connect(app: App, camera: Camera) -> str:
+    """Answer what the browser offers, and return why that is not possible, or nothing."""
+    sent = getattr(st.session_state.get(_COMPONENT), "offer", None)
+    if sent is None:
+        return ""
+    try:
+        camera.answer(app.settings, check_offer(sent))
+    except InvalidValueError as exc:
+        return str(exc)
+    return ""

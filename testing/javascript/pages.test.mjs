@@ -9,6 +9,7 @@ const { matches, moved } = await load("ui/gesture_list.js", "matches", "moved");
 const { fitted, pictureOf } = await load("ui/picture_drop.js", "fitted", "pictureOf");
 const { refused } = await load("ui/sketch.js", "refused");
 const { isOpen } = await load("ui/tour.js", "isOpen");
+const { Sender, Webcam } = await load("ui/webcam.js", "Sender", "Webcam");
 const video = await load("ui/video.js", "clockText", "Player");
 
 // An object with a class's methods and just the fields that they read: a constructor wants a page.
@@ -142,4 +143,32 @@ test("the tour is seen once, and again when it is called", () => {
   assert.equal(isOpen({ first: false, called_ms: 5 }, null), true);
   assert.equal(isOpen({ first: false, called_ms: 5 }, 4), true);
   assert.equal(isOpen({ first: true, called_ms: 5 }, 5), false);
+});
+
+test("a webcam's connection takes the answer to its own offer, once", async () => {
+  const taken = [];
+  const connection = {
+    signalingState: "have-local-offer",
+    async setRemoteDescription({ sdp }) { taken.push(sdp); this.signalingState = "stable"; },
+  };
+  const sender = bare(Sender, { number: "b", connection });
+  for (const answer of [null, { number: "a", sdp: "of an earlier one" }, { number: "b", sdp: "" },
+    { number: "b", sdp: "own" }, { number: "b", sdp: "own" }]) await sender.take(answer);
+  assert.deepEqual(taken, ["own"]);
+});
+
+test("a webcam connects once for each attempt, however often the page runs", async () => {
+  let connected = 0;
+  const webcam = bare(Webcam, { connect() { connected += 1; } });
+  for (const attempt of [0, 0, 0, 1, 1]) webcam.update({ attempt, answer: null }, () => {});
+  assert.equal(connected, 2);
+});
+
+test("a webcam that is opened for two attempts at once asks the browser for the camera once", async () => {
+  const stream = { getTracks: () => [{ readyState: "live" }] };
+  let asked = 0;
+  const webcam = bare(Webcam, { async open() { asked += 1; this.stream = stream; return stream; } });
+  assert.deepEqual(await Promise.all([webcam.camera(), webcam.camera()]), [stream, stream]);
+  assert.equal(await webcam.camera(), stream);
+  assert.equal(asked, 1);
 });

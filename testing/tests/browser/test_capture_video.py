@@ -43,6 +43,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(300)
 Truth = list[tuple[int, float]]
 P99_US = 20_000
 PROMPT, MIRROR = ".semg-prompt", ".semg-webcam video"
+READY = re.compile("Ready, .* frames/s")
+KEEP_CONNECTIONS = """
+  window.semgConnections = [];
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...given) { super(...given); window.semgConnections.push(this); }
+  };
+"""
 
 
 @pytest.fixture
@@ -65,11 +72,12 @@ def test_capture_with_video(
     settings, _ = lan_address.with_lan(live_settings.model_copy(update=on_loopback))
     stream = ("--user-id", str(user_id), "--channels", "4", "--rate-hz", "200", "--seed", "5")
     with running(settings, tmp_path, (*ALL, "gateway")), streaming(settings, tmp_path, *stream):
+        page.add_init_script(KEEP_CONNECTIONS)
         log_in(page, settings)
         assert page.evaluate("isSecureContext && location.protocol") == "https:"
         open_page(page, "Capture")
         page.get_by_text("Record the webcam").click()
-        expect(page.get_by_text(re.compile("Ready, .* frames/s"))).to_be_visible()
+        expect(page.get_by_text(READY)).to_be_visible()
         truth = perform(page)
         session = only_session(pool, user_id)
         check_labels(pool, session)
@@ -79,6 +87,18 @@ def test_capture_with_video(
         aborted = abort_one(page, pool, user_id)
         finished_video(pool, aborted.session_id)
         check_erasure(pool, settings, session, user_id)
+
+
+def fall_silent(page: Page) -> None:
+    """Let the webcam's frames stop while its connection stands: the page connects anew by itself."""
+    silenced = """
+      () => semgConnections.filter((one) => one.connectionState === "connected")
+        .flatMap((one) => one.getSenders()).map((sender) => sender.replaceTrack(null)).length
+    """
+    page.wait_for_function('semgConnections.some((one) => one.connectionState === "connected")')
+    assert page.evaluate(silenced) == 1
+    expect(page.get_by_text("Waiting for the webcam")).to_be_visible()
+    expect(page.get_by_text(READY)).to_be_visible()
 
 
 def perform(page: Page) -> tuple[Truth, Truth]:
@@ -211,7 +231,8 @@ def abort_one(page: Page, pool: Pool, user_id: int) -> Session:
     """Leave the page and come back; then end a second capture in the middle of a gesture: that one has no label."""
     open_page(page, "Overview")
     open_page(page, "Capture")
-    expect(page.get_by_text(re.compile("Ready, .* frames/s"))).to_be_visible()
+    expect(page.get_by_text(READY)).to_be_visible()
+    fall_silent(page)
     start_recording(page, page.get_by_role("button", name="Start recording").click)
     prompt = page.locator(PROMPT)
     expect(prompt).to_have_attribute("data-prompt", re.compile("fist|open hand"))

@@ -1,4 +1,4 @@
-"""The Capture page beside its plain case: pausing, redoing, calibration, the webcam; and a session's video."""
+"""The Capture page beside its plain case: pausing, redoing, calibration; and a session's video."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 import streamlit as st
-from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import UnknownElement
 
@@ -18,7 +17,6 @@ from semg.errors import ConflictError
 from semg.store import profiles, sessions, videos
 from semg.store.pool import Pool
 from testing.kits.page_data import act, all_text, make_session, now, store_noise
-from ui.webcam import ice_servers
 
 CAPTURE = "3_Training_Data_Capture.py"
 Open = Callable[..., AppTest]
@@ -166,61 +164,11 @@ def test_signal_has_a_verdict_and_a_reason_for_each_channel(open_page: Open, poo
     assert "beyond the range 0 to 2100 that is set. <span>Correct the range on the Profiles page.</span>" in bad
 
 
-# The webcam
-
-
-def test_webcam_that_sends_nothing_refuses_the_start_and_the_capture_works_without_it(
-    open_page: Open, pool: Pool, profile_id: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ui.webcam._send", lambda settings, camera: None)  # the connection needs a browser
-    store_noise(pool, profile_id, now() - timedelta(seconds=4), 30)
-    page = open_page(CAPTURE)
-    page.toggle(key="webcam-on").set_value(True).run()
-    assert not page.exception
-    assert "Waiting for the webcam" in all_text(page)
-    act(page, "start").click().run()
-    assert "The webcam is not sending frames yet" in page.error[0].value
-    page.toggle(key="webcam-on").set_value(False).run()
-    act(page, "start").click().run()
-    assert not page.error
-    with pool.transaction() as tx:
-        assert len(sessions.list_recording_sessions(tx)) == 1
-
-
-def test_webcam_that_does_not_begin_is_told_to_again(
-    open_page: Open, profile_id: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[bool] = []
-    monkeypatch.setattr("ui.webcam._send", lambda *_: told.append(st.session_state["webcam-armed"]))
-    page = open_page(CAPTURE)
-    page.toggle(key="webcam-on").set_value(True).run()
-    page.run()
-    page.run()
-    assert told == [False, True, True]
-    monkeypatch.setattr("ui.webcam.TRY_AGAIN_S", 0.0)
-    page.run()  # too long now: the page runs once more, and tells it to stop first
-    assert told == [False, True, True, True, False]
-    page.run()
-    assert told[5] is True
-
-
-def test_servers_for_other_networks_come_from_the_settings(app_of_test) -> None:
-    assert ice_servers(app_of_test.settings) == []
-    named = app_of_test.settings.model_copy(
-        update={"ice_servers": "stun:a:3478, turn:b:3478", "turn_user": "u", "turn_password": SecretStr("p")}
-    )
-    assert ice_servers(named) == [
-        {"urls": ["stun:a:3478"]},
-        {"urls": ["turn:b:3478"], "username": "u", "credential": "p"},
-    ]
-
-
 # A session's video, as other pages show it
 
 
 def video_page(session_id: int) -> None:
     """Show a video, and what comes back."""
-    import streamlit as st
 
     from semg.store import accounts
     from testing.kits.page_data import login_of

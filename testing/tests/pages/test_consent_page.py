@@ -51,7 +51,6 @@ def test_consent_is_withdrawn_and_given_again(open_page: Open, pool: Pool, profi
 
 
 def test_capture_is_refused_without_consent(open_page: Open, pool: Pool, profile_id: int, monkeypatch) -> None:
-    monkeypatch.setattr("ui.webcam._send", lambda settings, camera: None)  # the connection needs a browser
     store_noise(pool, profile_id, now() - timedelta(seconds=3), 3)
     for scopes, webcam, why in ((("recording",), True, "being filmed"), ((), False, "being recorded")):
         page = open_page(CAPTURE)

@@ -37,7 +37,7 @@ from testing.kits.page_data import (
 )
 from testing.kits.page_parts import MENU_BUTTONS, run_parts
 from testing.tests.pages.test_capture_page import start_session
-from ui import webcam
+from ui import webcam_connection
 from ui.gesture_list import OPEN
 
 pytestmark = pytest.mark.servers
@@ -294,7 +294,7 @@ def test_file_that_was_chosen_for_one_has_to_be_chosen_again_for_another(open_pa
 # The webcam
 
 
-class FakeCamera(webcam.Camera):
+class FakeCamera(webcam_connection.Camera):
     """A camera that knows whether it was stopped."""
 
     def __init__(self) -> None:
@@ -307,9 +307,8 @@ class FakeCamera(webcam.Camera):
 
 @pytest.fixture
 def camera(monkeypatch: pytest.MonkeyPatch) -> FakeCamera:
-    """The tab's camera; the connection needs a browser."""
+    """The tab's camera."""
     made = FakeCamera()
-    monkeypatch.setattr("ui.webcam._send", lambda settings, camera: None)
     monkeypatch.setattr("ui.webcam._camera", lambda app: made)
     return made
 

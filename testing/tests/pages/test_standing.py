@@ -180,7 +180,6 @@ def test_webcam_ends_with_the_login(
     profile_id: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ui.webcam._send", lambda settings, camera: None)  # the connection needs a browser
     account_id = as_role("researcher", profile_id)
     page = open_page(CAPTURE)
     page.toggle(key="webcam-on").set_value(True).run()
