@@ -47,7 +47,7 @@ HEALTH = "/_stcore/health"
 _OPEN = ("/static/js/", "/static/css/", "/static/media/")
 _OPEN_FILES = ("/favicon.png", "/manifest.json")
 """Streamlit's own files: the same for everybody."""
-_SHOWN = ("/media/", "/component/", "/_stcore/bidi-components/", "/_stcore/host-config")
+_SHOWN = ("/media/", "/_stcore/bidi-components/", "/_stcore/host-config")
 _READS = ("GET", "HEAD")
 Found = Callable[[], tuple[Settings, Pool]]
 

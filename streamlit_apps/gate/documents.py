@@ -84,7 +84,7 @@ def app_policy(address: Address, api_url: str) -> str:
         f"media-src 'self' blob:{elsewhere}",
         f"connect-src {connect}",
         "worker-src 'self' blob:",
-        "frame-src 'self'",
+        "frame-src 'none'",
         "manifest-src 'self'",
         "object-src 'none'",
         "base-uri 'none'",

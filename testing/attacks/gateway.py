@@ -28,7 +28,8 @@ PATHS = (
 UNNEEDED = (
     "/_stcore/metrics", "/_stcore/metrics/", "/_stcore/%6detrics", "/_stcore/x/../metrics", "/_stcore/agent/mcp",
     "/_stcore/agent/interact", "/_stcore/agent/openapi.json", "/_stcore/script-health-check", "/api/metrics",
-    "/api/metrics/", "/api/%6detrics", "/varz", "/connz?auth=1", "/api/../varz", "/.env", "/../.env",
+    "/api/metrics/", "/api/%6detrics", "/component/x/y.html", "/varz", "/connz?auth=1", "/api/../varz",
+    "/.env", "/../.env",
 )  # fmt: skip
 """What no page needs, and what a browser does not normalise before it asks."""
 

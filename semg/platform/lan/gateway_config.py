@@ -25,11 +25,11 @@ PLAIN = rf"/(?:{_BELOW}/?)?"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 APP_PATHS = (
-    r"favicon\.png", r"manifest\.json", rf"static/{_BELOW}", rf"media/{_BELOW}", rf"component/{_BELOW}",
+    r"favicon\.png", r"manifest\.json", rf"static/{_BELOW}", rf"media/{_BELOW}",
     r"_stcore/health", r"_stcore/host-config", rf"_stcore/bidi-components/{_BELOW}",
     r"oauth2callback", rf"login(?:/{_BELOW})?", rf"gate/{_BELOW}",
 )  # fmt: skip
-"""Paths of the app besides its pages: Streamlit's front end requests the first eight, the login the rest."""
+"""Paths of the app besides its pages: Streamlit's front end requests the first seven, the login the rest."""
 APP_UPLOADS = rf"_stcore/upload_file/{_BELOW}"
 APP_WEBSOCKETS = r"_stcore/stream"
 API_PATHS = (

@@ -70,7 +70,7 @@ def test_page_without_a_login_goes_to_the_form_and_nothing_reaches_streamlit(doo
     with door.client() as client:
         answer = client.get("/User_Management?profile=3")
         assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2FUser_Management%3Fprofile%3D3")
-        for path in ("/media/x.csv", "/component/a/b.js", "/_stcore/host-config", "/_stcore/bidi-components/x"):
+        for path in ("/media/x.csv", "/_stcore/host-config", "/_stcore/bidi-components/x"):
             assert client.get(path).status_code == 401, path
         assert client.put("/_stcore/upload_file/a/b", content=b"x", headers={"Origin": door.url}).status_code == 403
     assert is_refused(door, None)
@@ -94,7 +94,8 @@ def test_login_opens_pages_with_the_document_of_the_app(door: Door) -> None:
     "path",
     [
         "/_stcore/metrics", "/_stcore/agent/mcp", "/_stcore/agent/openapi.json", "/_stcore/script-health-check",
-        "/auth/login", "/app/static/x", "/nothing", "/User_Management/_stcore/health", "//evil.example/x",
+        "/auth/login", "/app/static/x", "/component/a/b.html", "/nothing", "/User_Management/_stcore/health",
+        "//evil.example/x",
     ],
 )  # fmt: skip
 def test_what_pages_do_not_need_is_not_there(door: Door, path: str) -> None:
