@@ -189,7 +189,7 @@ COMMENT ON COLUMN boards.simulated IS 'Made for a simulated arm, and removed wit
 CREATE TABLE simulated_arms (
     user_id          bigint PRIMARY KEY REFERENCES profiles ON DELETE CASCADE,
     board_id         bigint NOT NULL UNIQUE REFERENCES boards ON DELETE CASCADE,
-    former_board_id  bigint REFERENCES boards ON DELETE SET NULL,
+    former_board_id  bigint UNIQUE REFERENCES boards ON DELETE SET NULL,
     seed             integer NOT NULL CHECK (seed >= 0),
     since            timestamptz NOT NULL DEFAULT now(),
     used_at          timestamptz NOT NULL DEFAULT now(),
@@ -201,11 +201,15 @@ CREATE TABLE simulated_arms (
     hum              double precision NOT NULL DEFAULT 0 CHECK (hum BETWEEN 0 AND 1),
     loss             double precision NOT NULL DEFAULT 0 CHECK (loss BETWEEN 0 AND 0.5),
     fatigue          double precision NOT NULL DEFAULT 0.3 CHECK (fatigue BETWEEN 0 AND 1),
-    mistakes         double precision NOT NULL DEFAULT 0.02 CHECK (mistakes BETWEEN 0 AND 0.5)
+    mistakes         double precision NOT NULL DEFAULT 0.02 CHECK (mistakes BETWEEN 0 AND 0.5),
+    former_key_made_at  timestamptz,
+    started_by       bigint REFERENCES accounts ON DELETE SET NULL
 );
-CREATE INDEX simulated_arms_by_former_board ON simulated_arms (former_board_id);
+CREATE INDEX simulated_arms_by_account ON simulated_arms (started_by) WHERE started_by IS NOT NULL;
 COMMENT ON TABLE simulated_arms IS 'Virtual wearers that the service simulator sends for, and how they are steered';
-COMMENT ON COLUMN simulated_arms.former_board_id IS 'What sent for the profile before; it does so again when the arm stops';
+COMMENT ON COLUMN simulated_arms.former_board_id IS 'What sent for the profile before: set aside, the profile''s all the same; it sends again when the arm stops';
+COMMENT ON COLUMN simulated_arms.former_key_made_at IS 'When the key was made that the former board had then; with another key it is not given back';
+COMMENT ON COLUMN simulated_arms.started_by IS 'The account that started it; each may have a few';
 COMMENT ON COLUMN simulated_arms.used_at IS 'When somebody last recorded with it, looked at it or steered it; it stops by itself some hours later';
 COMMENT ON COLUMN simulated_arms.gesture IS 'What it performs when no plan runs; null: rest';
 COMMENT ON COLUMN simulated_arms.rotation IS 'Of the band, in distances between two electrodes';
@@ -897,6 +901,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25), (26);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25), (26), (27);
 
 COMMIT;

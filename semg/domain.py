@@ -88,30 +88,6 @@ NEVER_SENT = HighWaterMark(-1, -1)
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
-    """A board that signs its datagrams with its own key; ``simulated``: that of a simulated arm.
-
-    Attributes
-    ----------
-    user_id
-        The profile that its samples are stored for; None while it is assigned to none.
-    key_encrypted
-        See ``semg.security.board_keys``; None when the key was revoked, or none was made yet.
-    last
-        What was seen of it: older datagrams are replays.
-    """
-
-    board_id: int
-    name: str
-    user_id: int | None
-    key_encrypted: bytes | None = field(repr=False)
-    last: HighWaterMark
-    created_at: datetime
-    key_made_at: datetime | None
-    simulated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Block:
     """Consecutive samples of one profile, within one segment and without a gap.
 

@@ -200,6 +200,7 @@ class Settings(BaseSettings):
 
     # simulators
     simulated_arms_max: int = Field(8, ge=0, le=64, description="simulated arms that may run at the same time")
+    simulated_arms_each: int = Field(3, ge=1, le=64, description="of these, those that one account has started")
     simulated_arm_hours: float = Field(
         4.0, gt=0, le=48, description="a simulated arm that nobody has used for so long stops"
     )

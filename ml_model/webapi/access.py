@@ -49,6 +49,11 @@ class Caller:
         """Who it is for the audit log."""
         return SERVICE if self.account is None else Actor(self.account.login)
 
+    @property
+    def account_id(self) -> int:
+        """The account that calls; 0 for a service."""
+        return 0 if self.account is None else self.account.account_id
+
     async def require(self, user_ids: Iterable[int], right: access.Right) -> None:
         """Refuse what the caller may not do with one of these profiles.
 
@@ -247,8 +252,8 @@ async def require_browser(
     subject: str,
     whose: Callable[[Transaction], int | None],
     note: Callable[[Transaction, Account], None] = lambda tx, account: None,
-) -> bool:
-    """Refuse a browser whose token is not for this subject, or whose login has ended.
+) -> int | None:
+    """Refuse a browser whose token is not for this subject, or whose login has ended; return its account.
 
     Parameters
     ----------
@@ -259,7 +264,7 @@ async def require_browser(
 
     Returns
     -------
-    Whether the account may see that profile.
+    The account, where it may see that profile; else None.
 
     Raises
     ------
@@ -276,7 +281,7 @@ async def require_browser(
     seen = None if login is None else await asyncio.to_thread(_browser_sees, services, login, whose, note)
     if seen is None:
         raise HTTPException(401, "expected the token for this that the app gives, of a login that has not ended")
-    return seen
+    return login.account_id if seen and login is not None else None
 
 
 def is_api_token(settings: Settings, header: str | None) -> bool:

@@ -46,6 +46,9 @@ class Metrics:
             registry=self.registry,
             buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1),
         )
+        self.files_cut = Counter(
+            "semg_files_cut", "Files not sent to their end: slow, error", ["why"], registry=self.registry
+        )
         viewers = Gauge("semg_live_viewers", "Open WebSockets", registry=self.registry)
         viewers.set_function(lambda: hub.n_viewers)
         self.n_windows = 0

@@ -7,7 +7,8 @@ from collections import Counter
 from fastapi import HTTPException
 
 MAX_DOWNLOADS, MAX_DOWNLOADS_OF_ONE = 24, 6
-"""Files that are sent at the same time, of all accounts and of one: a session's holds 40 to 150 MB while it is read."""
+"""Files that are sent at the same time, videos and archives too, of all accounts and of one: a session's holds 40 to
+150 MB while it is read."""
 MAX_SEND_S = 1800.0
 """A file that has not been taken by then is cut off: 150 MB in that time are 85 kB/s."""
 MAX_WATCHING_OF_ONE = 20
@@ -34,7 +35,7 @@ class Watchers:
 
 
 class Downloads:
-    """Counts the files that are being sent: each holds some minutes of samples until its reader has taken them."""
+    """Counts the files that are being sent: each holds an open file, or some minutes of samples, until it is taken."""
 
     def __init__(self) -> None:
         self._of: Counter[int] = Counter()

@@ -15,17 +15,19 @@ from semg.security.encrypted_files import EncryptedReader, Vault
 from semg.security.keys import ring_of
 from semg.store import sessions
 from semg.store.pool import Transaction
-from semg.video.files import files_of
+from semg.video.files import VideoFiles, files_of
 from semg.wire.http import Problem
 from webapi.access import find_caller, require_browser
 from webapi.lifespan import Services, services_of
 from webapi.ranges import answer
+from webapi.sending import send_counted
 
 logger = logging.getLogger(__name__)
 video_routes = APIRouter(tags=["videos"])
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem},
     404: {"model": Problem, "description": "The session has no finished video"},
+    429: {"model": Problem, "description": "Too many files are being sent"},
 }
 
 
@@ -46,11 +48,17 @@ async def video(request: Request, session_id: int, token: str = "") -> Response:
         except NotFoundError:  # in the same words, whether it is another's or is not there
             raise missing from None
         await services.trail.seen(caller.actor, "video.seen", owner, session_id)
-    elif not await require_browser(services, tokens.VIDEO, token, str(session_id), lambda tx: _owner(tx, session_id)):
-        raise missing
+        whose: int | None = caller.account_id
+    else:
+        whose = await require_browser(services, tokens.VIDEO, token, str(session_id), lambda tx: _owner(tx, session_id))
     files = files_of(settings.videos, session_id, Vault(ring_of(settings)))
-    if not files.video.is_file():
+    if whose is None or not files.video.is_file():
         raise missing
+    return await send_counted(services, whose, lambda: _sent(request, files, session_id))
+
+
+async def _sent(request: Request, files: VideoFiles, session_id: int) -> Response:
+    """Return what sends a video, or the range of it that is asked for."""
     try:
         file = await asyncio.to_thread(files.open, files.video)
     except EncryptedFileError as exc:

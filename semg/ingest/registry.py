@@ -9,7 +9,8 @@ from collections.abc import Callable
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from semg.domain import Board, Device, HighWaterMark
+from semg.board_types import Board
+from semg.domain import Device, HighWaterMark
 from semg.errors import SettingsError, StoreError, WireError
 from semg.ingest.boards.datagrams import Boards, KnownBoard
 from semg.security.board_keys import decrypt_key

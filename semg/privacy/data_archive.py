@@ -160,7 +160,7 @@ class _Archive:
         with self._pool.transaction() as tx:
             owner = access.find_owner(tx, self._user_id)
             shares = archive.list_shares(tx, self._user_id)
-            sending = [one for one in boards.list_boards(tx) if one.user_id == self._user_id]
+            sending = [one for one in boards.list_boards(tx) if one.belongs_to == self._user_id]
             numbers = archive.list_senders(tx, self._user_id)
         shared = [{"account": f"account {one.account_id}", "since": one.shared_at} for one in shares]
         self._json("access.json", {"owner": None if owner is None else f"account {owner}", "shared_with": shared})

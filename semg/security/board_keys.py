@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 
-from semg.errors import EncryptedFileError, SettingsError
+from semg.errors import ConflictError, EncryptedFileError, SettingsError
 from semg.security.field_encryption import decrypt, encrypt
 from semg.security.keys import Secret
 from semg.store import boards
@@ -72,8 +72,13 @@ def sketch_lines(board_id: int, key: bytes) -> str:
     return f'#define BOARD_ID {board_id}\n#define BOARD_KEY "{key.hex()}"\n'
 
 
-def make_board(tx: Transaction, keys: Secret, name: str) -> tuple[int, bytes]:
+def make_board(tx: Transaction, keys: Secret, name: str | None = None) -> tuple[int, bytes]:
     """Create a board with a key, assigned to nobody; return its number and the key, which is not shown again.
+
+    Parameters
+    ----------
+    name
+        None: the board is named by its number.
 
     Raises
     ------
@@ -85,6 +90,26 @@ def make_board(tx: Transaction, keys: Secret, name: str) -> tuple[int, bytes]:
     board_id, key = boards.insert_board(tx, name), make_key()
     boards.set_key(tx, board_id, encrypt_key(keys, board_id, key))
     return board_id, key
+
+
+def renew_key(tx: Transaction, keys: Secret, board_id: int) -> bytes:
+    """Give a board a new key in place of the former one, and return it; it is not shown again.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such board.
+    ConflictError
+        It is set aside for a simulated arm: who has the new key would send for the profile when the arm stops.
+    SettingsError
+        ``SECRET_KEY`` is empty.
+    """
+    board = boards.lock_board(tx, board_id)
+    if board.set_aside_for is not None:
+        raise ConflictError(f"stop the simulated arm first: {board.name} is set aside for it, with its key")
+    key = make_key()
+    boards.set_key(tx, board_id, encrypt_key(keys, board_id, key))
+    return key
 
 
 def _bound_to(board_id: int) -> bytes:

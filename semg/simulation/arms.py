@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from semg.board_types import Board
 from semg.domain import Device
 from semg.errors import ConflictError
 from semg.security.board_keys import make_board
 from semg.security.keys import Secret
-from semg.store import boards, consents, profiles, simulated_arms
+from semg.store import accounts, boards, consents, profiles, simulated_arms
 from semg.store.audit import Actor, record
 from semg.store.pool import Transaction
 from semg.store.simulated_arms import SimulatedArm
@@ -16,18 +19,40 @@ SMALLEST_SPAN, LARGEST_VALUE = 200.0, 32_767.0
 """Signed datagrams carry whole numbers of 16 bits; fewer steps would show no signal."""
 
 
-def start(tx: Transaction, keys: Secret, user_id: int, actor: Actor, most: int) -> SimulatedArm:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many arms may run at the same time: of all accounts, and of those that one account has started."""
+
+    of_all: int
+    of_one: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An arm that was stopped.
+
+    Attributes
+    ----------
+    given_back
+        The board that had been set aside, and sends for the profile again.
+    withheld
+        The board that had been set aside, and is nobody's now: it has another key than it had then.
+    """
+
+    given_back: Board | None = None
+    withheld: Board | None = None
+
+
+def start(tx: Transaction, keys: Secret, user_id: int, actor: Actor, limits: Limits) -> SimulatedArm:
     """Let a simulated arm send for a profile, in place of the board that is assigned to it; return the arm.
 
     The caller has asked whether the actor may work with the profile. Where the profile has an arm already, that one is
-    returned.
+    returned. The board stays the profile's (``Board.belongs_to``) while it is set aside.
 
     Parameters
     ----------
     keys
         The installation's keys, for the board's.
-    most
-        Arms that may run at the same time.
 
     Raises
     ------
@@ -44,18 +69,18 @@ def start(tx: Transaction, keys: Secret, user_id: int, actor: Actor, most: int) 
     there = simulated_arms.find_arm(tx, user_id)
     if there is not None:
         return there
-    _require_range(profiles.get_profile(tx, user_id).device)
+    unfit = why_unfit(profiles.get_profile(tx, user_id).device)
+    if unfit:
+        raise ConflictError(unfit)
     consents.require(tx, user_id, "recording")
-    n_running = len(simulated_arms.list_arms(tx))
-    if n_running >= most:
-        raise ConflictError(
-            f"stop another simulated arm first: {n_running} are running, and this installation allows {most} at the "
-            "same time (SIMULATED_ARMS_MAX)"
-        )
+    account = accounts.find_account(tx, actor.login) if actor.login else None
+    started_by = None if account is None else account.account_id
+    _require_room(tx, started_by, limits)
     former = [board.board_id for board in boards.list_boards(tx) if board.user_id == user_id]
     board_id, _ = make_board(tx, keys, BOARD_NAME)
     boards.assign_board(tx, board_id, user_id)
-    simulated_arms.insert_arm(tx, user_id, board_id, former[0] if former else None, seed=user_id % (1 << 31))
+    seed = user_id % (1 << 31)
+    simulated_arms.insert_arm(tx, user_id, board_id, former[0] if former else None, seed, started_by)
     for number in former:
         record(tx, actor, "board.released", user_id, board=number)
     record(tx, actor, "board.created", board=board_id)
@@ -65,31 +90,53 @@ def start(tx: Transaction, keys: Secret, user_id: int, actor: Actor, most: int) 
     return made
 
 
-def stop(tx: Transaction, user_id: int, actor: Actor, board_id: int | None = None) -> bool:
-    """Stop a profile's simulated arm, and give the board back that sent before; return whether there was an arm.
+def stop(tx: Transaction, user_id: int, actor: Actor, board_id: int | None = None) -> Stopped | None:
+    """Stop a profile's simulated arm, and give the board back that sent before; return None where there was no arm.
 
     With ``board_id``, only the arm that has this board. A board that was assigned meanwhile, to this profile or the
-    former one to another, stays where it is.
+    former one to another, stays where it is. One with another key than it had when it was set aside is not given back:
+    who has that key could send as the profile. One whose key was revoked is, without a key.
     """
     simulated_arms.lock_arms(tx)
     arm = simulated_arms.find_arm(tx, user_id)
     if arm is None or board_id not in (None, arm.board_id):
-        return False
+        return None
     simulated_arms.delete_arm(tx, user_id)
     boards.delete_board(tx, arm.board_id)
     record(tx, actor, "board.erased", user_id, board=arm.board_id)
-    known = {board.board_id: board.user_id for board in boards.list_boards(tx)}
-    former = arm.former_board_id
-    if former is not None and known.get(former, user_id) is None and user_id not in known.values():
-        boards.assign_board(tx, former, user_id)
-        record(tx, actor, "board.assigned", user_id, board=former)
-    return True
+    has_another = any(board.user_id == user_id for board in boards.list_boards(tx))
+    if arm.former_board_id is None or has_another:
+        return Stopped()
+    former = boards.lock_board(tx, arm.former_board_id)
+    if former.key_made_at not in (None, arm.former_key_made_at):
+        return Stopped(withheld=former)
+    boards.assign_board(tx, former.board_id, user_id)
+    record(tx, actor, "board.assigned", user_id, board=former.board_id)
+    return Stopped(given_back=former)
 
 
-def _require_range(device: Device) -> None:
+def why_unfit(device: Device) -> str:
+    """Return why a simulated arm cannot send what a device does, as a sentence; empty when it can."""
     span, largest = device.adc_max - device.adc_min, max(abs(device.adc_min), abs(device.adc_max))
-    if span < SMALLEST_SPAN or largest > LARGEST_VALUE:
+    if span >= SMALLEST_SPAN and largest <= LARGEST_VALUE:
+        return ""
+    return (
+        "set the range of the device to whole numbers of 16 bits first, such as 0 to 4095: the simulated arm "
+        f"cannot send values from {device.adc_min:g} to {device.adc_max:g}"
+    )
+
+
+def _require_room(tx: Transaction, started_by: int | None, limits: Limits) -> None:
+    running = simulated_arms.list_arms(tx)
+    if len(running) >= limits.of_all:
         raise ConflictError(
-            "set the range of the device to whole numbers of 16 bits first, such as 0 to 4095: the simulated arm "
-            f"cannot send values from {device.adc_min:g} to {device.adc_max:g}"
+            f"stop another simulated arm first: {len(running)} are running, and this installation allows "
+            f"{limits.of_all} at the same time (SIMULATED_ARMS_MAX)"
+        )
+    # Those of programs and of accounts that are gone count as one account's.
+    n_own = sum(arm.started_by == started_by for arm in running)
+    if n_own >= limits.of_one:
+        raise ConflictError(
+            f"stop another simulated arm first: this account has started {n_own} that are running, and each may have "
+            f"{limits.of_one} at the same time (SIMULATED_ARMS_EACH)"
         )

@@ -27,7 +27,15 @@ class Assignments:
     """All arms at a moment: those that may send, and those that may not any more."""
 
     sending: tuple[Assignment, ...] = ()
-    refused: tuple[SimulatedArm, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An arm that may not send any more, and why."""
+
+    arm: SimulatedArm
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,8 @@ class AssignmentReader:
     def read(self, tx: Transaction) -> Assignments:
         """Return the arms by profile.
 
-        One sends while its board has a key and is assigned to its profile, and the person agrees to being recorded.
+        One sends while its board has a key and is assigned to its profile, the person agrees to being recorded, and the
+        device's range is one that it can send: a device may be changed after the arm was started.
         """
         found = simulated_arms.list_arms(tx)
         if not found:
@@ -59,12 +68,14 @@ class AssignmentReader:
         known = {board.board_id: board for board in boards.list_boards(tx)}
         devices = {device.user_id: device for device in profiles.list_devices(tx)}
         running = {session.user_id: session for session in sessions.list_recording_sessions(tx)}
-        made, refused = list[Assignment](), list[SimulatedArm]()
+        made, refused = list[Assignment](), list[Refusal]()
         for arm in found:
             board, device = known.get(arm.board_id), devices.get(arm.user_id)
             key = None if board is None else self._key(arm.board_id, board.key_encrypted)
             if board is None or key is None or device is None or board.user_id != arm.user_id or not device.consented:
-                refused.append(arm)
+                refused.append(Refusal(arm, "its board, key or consent was taken away"))
+            elif unfit := arms.why_unfit(device):
+                refused.append(Refusal(arm, unfit))
             else:
                 made.append(Assignment(arm, key, device, running.get(arm.user_id)))
         return Assignments(tuple(made), tuple(refused))
@@ -92,11 +103,19 @@ def keep_in_order(tx: Transaction, assigned: Assignments, now: datetime, hours: 
                 simulated_arms.mark_session(tx, one.session.session_id)
         elif now - one.arm.used_at > timedelta(hours=hours):
             _stop(tx, one.arm, f"not used for {hours:g} hours")
-    for arm in assigned.refused:
-        _stop(tx, arm, "its board, key or consent was taken away")
+    for refusal in assigned.refused:
+        _stop(tx, refusal.arm, refusal.why)
     simulated_arms.delete_left_boards(tx)
 
 
 def _stop(tx: Transaction, arm: SimulatedArm, why: str) -> None:
-    if arms.stop(tx, arm.user_id, ACTOR, arm.board_id):
-        logger.info("simulated arm stopped: %s", why, extra={"user_id": arm.user_id})
+    stopped = arms.stop(tx, arm.user_id, ACTOR, arm.board_id)
+    if stopped is None:
+        return
+    logger.info("simulated arm stopped: %s", why, extra={"user_id": arm.user_id})
+    if stopped.withheld is not None:
+        logger.warning(
+            "board %d is assigned to nobody: its key was changed while it was set aside for a simulated arm",
+            stopped.withheld.board_id,
+            extra={"user_id": arm.user_id},
+        )

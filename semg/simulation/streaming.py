@@ -16,7 +16,8 @@ from semg import clock
 from semg.errors import PlatformError, SemgError, StoreError
 from semg.security.keys import ring_of
 from semg.settings import Settings
-from semg.simulation.assignments import AssignmentReader, Assignments, keep_in_order
+from semg.simulation.assignments import Assignment, AssignmentReader, Assignments, keep_in_order
+from semg.simulation.troubles import Troubles
 from semg.store.pool import Pool
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ IDLE_S, ACTIVE_S = 1.0, 0.1
 ORDER_S, ORDER_IDLE_S = 1.0, 30.0
 """Between two looks at what has to end, with and without an arm."""
 LONGEST_WAIT_S = 0.02
+DATABASE, NETWORK = "the database", "the network"
 
 
 class Simulator:
@@ -48,16 +50,21 @@ class Simulator:
         self._changed = threading.Event()
         self._streams: dict[int, ArmStream] = {}
         self._newest_boot = 0
-        self._failing = {"the database": False, "the network": False}
-        self.sent = self.lost_on_purpose = self.skipped_blocks = 0
+        self._troubles = Troubles()
+        self.sent = self.lost_on_purpose = self.skipped_blocks = self.failures = 0
 
     def metrics(self) -> dict[str, Any]:
-        """Return the counters: arms that send, datagrams sent and lost on purpose, blocks skipped after a stall."""
+        """Return the counters.
+
+        Arms that send, datagrams sent and lost on purpose, blocks skipped after a stall, and how often an arm could not
+        send what was due.
+        """
         return {
             "arms": len(self._assigned.sending),
             "sent": self.sent,
             "lost_on_purpose": self.lost_on_purpose,
             "skipped_blocks": self.skipped_blocks,
+            "failures": self.failures,
         }
 
     def run(self, stop: threading.Event) -> None:
@@ -100,9 +107,9 @@ class Simulator:
                     ordered_s = time.monotonic()
                     with self._pool.transaction() as tx:
                         keep_in_order(tx, self._assigned, clock.utc_now(), self._settings.simulated_arm_hours)
-                self._note("the database", None)
+                self._troubles.works(DATABASE, "the database answers again")
             except StoreError as exc:
-                self._note("the database", exc)
+                self._troubles.fails(DATABASE, "simulated arms wait for the database", exc)
             except Exception:
                 logger.exception("simulated arms cannot be read")
                 break
@@ -118,42 +125,52 @@ class Simulator:
         host = self._settings.udp_host
         host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
         try:
-            return open_socket(host, self._settings.udp_port)
+            opened = open_socket(host, self._settings.udp_port)
         except SemgError as exc:
-            self._note("the network", exc)
+            self._troubles.fails(NETWORK, "simulated arms wait for the network", exc)
             return None
+        self._troubles.works(NETWORK, "the network answers again")
+        return opened
 
     def _send_due(self, sender: Sender, now_s: float) -> float:
         """Send what is due of every arm, and return the monotonic time of the next datagram."""
-        from semg.simulation.arm_stream import ArmStream
-
         assigned = {one.arm.board_id: one for one in self._assigned.sending}
         for board_id in self._streams.keys() - assigned.keys():
             del self._streams[board_id]
+            self._troubles.forget(board_id)
         next_s = math.inf
-        for board_id, one in assigned.items():
-            stream = self._streams.get(board_id)
-            if stream is None or not stream.fits(one):
-                self._newest_boot = max(self._newest_boot + 1, int(time.time()))
-                stream = self._streams[board_id] = ArmStream(one, self._newest_boot, now_s)
+        for one in assigned.values():
+            # One arm's problem is that arm's: the others send on, and do not say that it is over.
             try:
-                for datagram, is_lost in stream.due(one, now_s, clock.utc_now()):
-                    if is_lost:
-                        self.lost_on_purpose += 1
-                    else:
-                        sender(datagram)
-                        self.sent += 1
-                self._note("the network", None)
+                stream = self._stream_of(one, now_s)
+                next_s = min(next_s, self._send(sender, one, stream, now_s))
             except SemgError as exc:
-                self._note("the network", exc)
-            self.skipped_blocks += stream.take_skipped()
-            next_s = min(next_s, stream.next_s)
+                self.failures += 1
+                self._troubles.fails(one.arm.board_id, "a simulated arm cannot send", exc, user_id=one.arm.user_id)
         return next_s
 
-    def _note(self, what: str, problem: SemgError | None) -> None:
-        """Log when something begins to fail and when it works again, not in between."""
-        if problem is not None and not self._failing[what]:
-            logger.warning("simulated arms wait for %s: %s", what, problem)
-        elif problem is None and self._failing[what]:
-            logger.info("%s answers again", what)
-        self._failing[what] = problem is not None
+    def _stream_of(self, one: Assignment, now_s: float) -> ArmStream:
+        from semg.simulation.arm_stream import ArmStream
+
+        stream = self._streams.get(one.arm.board_id)
+        if stream is None or not stream.fits(one):
+            boot_id = max(self._newest_boot + 1, int(time.time()))
+            stream = self._streams[one.arm.board_id] = ArmStream(one, boot_id, now_s)
+            self._newest_boot = boot_id
+        return stream
+
+    def _send(self, sender: Sender, one: Assignment, stream: ArmStream, now_s: float) -> float:
+        """Send what is due of one arm, and return the monotonic time of its next datagram."""
+        n_sent = 0
+        try:
+            for datagram, is_lost in stream.due(one, now_s, clock.utc_now()):
+                if is_lost:
+                    self.lost_on_purpose += 1
+                else:
+                    sender(datagram)
+                    self.sent, n_sent = self.sent + 1, n_sent + 1
+        finally:
+            self.skipped_blocks += stream.take_skipped()
+        if n_sent:
+            self._troubles.works(one.arm.board_id, "a simulated arm sends again", user_id=one.arm.user_id)
+        return stream.next_s

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from semg.domain import Board, HighWaterMark
+from semg.board_types import Board
+from semg.domain import HighWaterMark
 from semg.errors import NotFoundError
 from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
 
 _COLUMNS = "board_id, name, user_id, key_encrypted, last_boot_id, last_device_us, created_at, key_made_at, simulated"
-_SELECT = f"SELECT {_COLUMNS} FROM boards"  # noqa: S608
+_SET_ASIDE = "(SELECT a.user_id FROM simulated_arms a WHERE a.former_board_id = boards.board_id) AS set_aside_for"
+_SELECT = f"SELECT {_COLUMNS}, {_SET_ASIDE} FROM boards"  # noqa: S608
 _MAX_NAME = 100
 
 
@@ -34,16 +36,38 @@ def get_board(tx: Transaction, board_id: int) -> Board:
     return _board(row)
 
 
-def insert_board(tx: Transaction, name: str) -> int:
+def lock_board(tx: Transaction, board_id: int) -> Board:
+    """Return a board as it is once nobody else changes it, and let nobody else do so until this transaction ends.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number.
+    """
+    execute(tx, "SELECT FROM boards WHERE board_id = %s FOR UPDATE", (board_id,))
+    # Asked anew: the statement that waited saw the arms as they were before.
+    return get_board(tx, board_id)
+
+
+def insert_board(tx: Transaction, name: str | None = None) -> int:
     """Create a board without a key and without a profile, and return its number.
+
+    Parameters
+    ----------
+    name
+        None: the board is named by its number. Boards of nobody's are seen by every researcher, so none is named after
+        a person by itself.
 
     Raises
     ------
     InvalidValueError
         The name is empty, too long or not printable.
     """
-    made = one(tx, "INSERT INTO boards (name) VALUES (%s) RETURNING board_id", (checks.name("name", name, _MAX_NAME),))
+    stored = "Board" if name is None else checks.name("name", name, _MAX_NAME)
+    made = one(tx, "INSERT INTO boards (name) VALUES (%s) RETURNING board_id", (stored,))
     assert made is not None
+    if name is None:
+        execute(tx, "UPDATE boards SET name = %s WHERE board_id = %s", (f"Board {made.board_id}", made.board_id))
     return int(made.board_id)
 
 
@@ -81,11 +105,19 @@ def revoke_key(tx: Transaction, board_id: int) -> None:
 def assign_board(tx: Transaction, board_id: int, user_id: int | None) -> None:
     """Assign a board to a profile (None: to none); the profile's former board becomes unassigned.
 
+    A board that was set aside for a simulated arm is so no longer.
+
     Raises
     ------
     NotFoundError
         There is no such board or profile.
     """
+    # Arms before profiles and boards, as whoever stops one: two that wait for each other fail.
+    execute(
+        tx,
+        "UPDATE simulated_arms SET former_board_id = NULL, former_key_made_at = NULL WHERE former_board_id = %s",
+        (board_id,),
+    )
     profile = "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE"
     if user_id is not None and one(tx, profile, (user_id,)) is None:
         raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
@@ -136,4 +168,5 @@ def _board(row: Any) -> Board:
         created_at=row.created_at,
         key_made_at=row.key_made_at,
         simulated=row.simulated,
+        set_aside_for=row.set_aside_for,
     )

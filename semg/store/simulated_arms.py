@@ -13,7 +13,8 @@ from semg.store.pool import Transaction, execute, one, rows
 TOUCH_EVERY_S = 60.0
 """Looking at an arm is noted once in this time."""
 _STEERING = "gesture, strength, rotation, loose_channel, loose_flat, hum, loss, fatigue, mistakes"
-_SELECT = f"SELECT user_id, board_id, former_board_id, seed, since, used_at, {_STEERING} FROM simulated_arms"  # noqa: S608
+_COLUMNS = "user_id, board_id, former_board_id, former_key_made_at, started_by, seed, since, used_at"
+_SELECT = f"SELECT {_COLUMNS}, {_STEERING} FROM simulated_arms"  # noqa: S608
 _RANGES = {
     "strength": (0.2, 2.0),
     "rotation": (-2.0, 2.0),
@@ -68,7 +69,11 @@ class SimulatedArm:
     Attributes
     ----------
     former_board_id
-        The board that sent for the profile before.
+        The board that sent for the profile before, and is set aside meanwhile.
+    former_key_made_at
+        When the key was made that this board had then; None: it had none.
+    started_by
+        The account that started it; None: one that is gone, or a program.
     seed
         Determines the person: positions and strengths of the muscles.
     used_at
@@ -78,6 +83,8 @@ class SimulatedArm:
     user_id: int
     board_id: int
     former_board_id: int | None
+    former_key_made_at: datetime | None
+    started_by: int | None
     seed: int
     since: datetime
     used_at: datetime
@@ -100,8 +107,15 @@ def lock_arms(tx: Transaction) -> None:
     execute(tx, "SELECT pg_advisory_xact_lock(hashtextextended('simulated_arms', 0))")
 
 
-def insert_arm(tx: Transaction, user_id: int, board_id: int, former_board_id: int | None, seed: int) -> None:
-    """Create a profile's arm with its board, and mark the board and a running session as simulated.
+def insert_arm(
+    tx: Transaction,
+    user_id: int,
+    board_id: int,
+    former_board_id: int | None,
+    seed: int,
+    started_by: int | None = None,
+) -> None:
+    """Create a profile's arm with its board, set the former board aside, and mark a running session as simulated.
 
     Raises
     ------
@@ -111,8 +125,9 @@ def insert_arm(tx: Transaction, user_id: int, board_id: int, former_board_id: in
     with checks.refused_as(f"profile {user_id} has a simulated arm already"):
         execute(
             tx,
-            "INSERT INTO simulated_arms (user_id, board_id, former_board_id, seed) VALUES (%s, %s, %s, %s)",
-            (user_id, board_id, former_board_id, seed),
+            "INSERT INTO simulated_arms (user_id, board_id, former_board_id, former_key_made_at, seed, started_by) "
+            "VALUES (%s, %s, %s, (SELECT key_made_at FROM boards WHERE board_id = %s), %s, %s)",
+            (user_id, board_id, former_board_id, former_board_id, seed, started_by),
         )
     execute(tx, "UPDATE boards SET simulated = true WHERE board_id = %s", (board_id,))
     execute(tx, "UPDATE sessions SET simulated = true WHERE user_id = %s AND status = 'recording'", (user_id,))
@@ -179,6 +194,8 @@ def _arm(row: Any) -> SimulatedArm:
         user_id=row.user_id,
         board_id=row.board_id,
         former_board_id=row.former_board_id,
+        former_key_made_at=row.former_key_made_at,
+        started_by=row.started_by,
         seed=row.seed,
         since=row.since,
         used_at=row.used_at,

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from semg.domain import Board, Profile
-from semg.security.board_keys import encrypt_key, make_board, make_key, sketch_lines
+from semg.board_types import Board
+from semg.domain import Profile
+from semg.security.board_keys import make_board, renew_key, sketch_lines
 from semg.security.keys import ring_of
 from semg.store import boards
 from semg.store.audit import record
@@ -26,14 +27,14 @@ def manage(app: App, people: Sequence[Profile]) -> None:
     _show_key_once()
     with app.pool.transaction() as tx:
         names = {one.user_id: one.name for one in people}
-        known = [board for board in boards.list_boards(tx) if board.user_id is None or board.user_id in names]
+        known = [board for board in boards.list_boards(tx) if board.belongs_to is None or board.belongs_to in names]
     if known:
         st.dataframe(
             cells(
                 {
                     "Name": board.name,
                     "Number": board.board_id,
-                    "Sends for": names.get(board.user_id, "—") if board.user_id is not None else "—",
+                    "Sends for": _sends_for(board, names),
                     "Key created": times.shown(board.key_made_at) if board.key_encrypted else "revoked",
                     "Restarts seen": "none yet" if board.last.boot_id < 0 else f"up to {board.last.boot_id}",
                 }
@@ -77,6 +78,12 @@ def _show_key_once() -> None:
         st.code(shown(sketch_lines(board_id, key)), language="cpp")
 
 
+def _sends_for(board: Board, names: dict[int, str]) -> str:
+    if board.set_aside_for is not None:
+        return f"set aside for a simulated arm of {names[board.set_aside_for]}"
+    return "—" if board.user_id is None else names[board.user_id]
+
+
 def _change(app: App, board: Board, names: dict[int, str]) -> None:
     options = [None, *names]
     place = options.index(board.user_id) if board.user_id in names else 0
@@ -96,27 +103,28 @@ def _change(app: App, board: Board, names: dict[int, str]) -> None:
             whom = NOBODY if user_id is None else names[user_id]
             flash(md("{board} now sends for {whom}", board=board.name, whom=whom))
             st.rerun()
-        if renew.button("New key", width="stretch", help="The previous key stops working immediately."):
-            key = make_key()
+        about = "The previous key stops working immediately."
+        if board.set_aside_for is not None:
+            about = "Stop the simulated arm first: the board keeps its key while it is set aside."
+        if renew.button("New key", width="stretch", disabled=board.set_aside_for is not None, help=about):
             with app.pool.transaction() as tx:
-                _require(app, tx, board.board_id)
-                secret = ring_of(app.settings)
-                boards.set_key(tx, board.board_id, encrypt_key(secret, board.board_id, key))
-                record(tx, audit_view.actor(app), "board.key_made", board.user_id, board=board.board_id)
+                whose = _require(app, tx, board.board_id)
+                key = renew_key(tx, ring_of(app.settings), board.board_id)
+                record(tx, audit_view.actor(app), "board.key_made", whose, board=board.board_id)
             st.session_state[_SHOW_ONCE] = (board.name, board.board_id, key)
             st.rerun()
         if revoke.button("Revoke key", width="stretch", disabled=board.key_encrypted is None):
             with app.pool.transaction() as tx:
-                _require(app, tx, board.board_id)
+                whose = _require(app, tx, board.board_id)
                 boards.revoke_key(tx, board.board_id)
-                record(tx, audit_view.actor(app), "board.key_revoked", board.user_id, board=board.board_id)
+                record(tx, audit_view.actor(app), "board.key_revoked", whose, board=board.board_id)
             flash(md("Data from {board} is now refused", board=board.name))
             st.rerun()
         if remove.button("Remove", width="stretch", help="The data it has sent stays with the profiles."):
             with app.pool.transaction() as tx:
-                _require(app, tx, board.board_id)
+                whose = _require(app, tx, board.board_id)
                 boards.delete_board(tx, board.board_id)
-                record(tx, audit_view.actor(app), "board.erased", board.user_id, board=board.board_id)
+                record(tx, audit_view.actor(app), "board.erased", whose, board=board.board_id)
             flash(md("{board} was removed", board=board.name))
             st.rerun()
 
@@ -143,8 +151,8 @@ def let_send(app: App, tx: Transaction, board_id: int, user_id: int | None) -> N
 
 
 def _require(app: App, tx: Transaction, board_id: int) -> int | None:
-    """Refuse a board that sends for somebody else's profile; give the profile, or None for nobody's."""
-    user_id = boards.get_board(tx, board_id).user_id
+    """Refuse a board that belongs to somebody else's profile; give the profile, or None for nobody's."""
+    user_id = boards.get_board(tx, board_id).belongs_to
     if user_id is None:
         app.require_work(tx)
     else:

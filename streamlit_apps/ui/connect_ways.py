@@ -7,10 +7,11 @@ from urllib.parse import urlencode, urlsplit
 import segno
 import streamlit as st
 
-from semg.domain import Board, Device, Profile
+from semg.board_types import Board
+from semg.domain import Device, Profile
 from semg.errors import PlatformError
 from semg.platform.lan.lan_address import address_here
-from semg.security.board_keys import encrypt_key, make_board, make_key
+from semg.security.board_keys import make_board, renew_key
 from semg.security.keys import ring_of
 from semg.store import boards, simulated_arms
 from semg.store.audit import record
@@ -134,12 +135,11 @@ def _offer_key(app: App, profile: Profile, board: Board | None) -> None:
         with app.pool.transaction() as tx:
             app.require(tx, profile.user_id, "work")
             if board is None:
-                number, key = make_board(tx, secret, profile.name)
+                number, key = make_board(tx, secret)
                 record(tx, audit_view.actor(app), "board.created", board=number)
                 let_send(app, tx, number, profile.user_id)
             else:
-                number, key = board.board_id, make_key()
-                boards.set_key(tx, number, encrypt_key(secret, number, key))
+                number, key = board.board_id, renew_key(tx, secret, board.board_id)
                 record(tx, audit_view.actor(app), "board.key_made", profile.user_id, board=number)
         st.session_state[_KEY] = (profile.user_id, number, key)
         flash(md("Board {number} has a key: download its sketch now", number=number))

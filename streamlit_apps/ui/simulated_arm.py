@@ -15,8 +15,9 @@ from semg.store import boards, services, sessions, simulated_arms
 from semg.store.audit import record
 from semg.store.simulated_arms import SimulatedArm
 from ui import acts, audit_view, errors
+from ui.flashes import flash, warn
 from ui.fragments import live_fragment
-from ui.page import flash, split
+from ui.page import split
 from ui.runtime import App
 from ui.text import line, markup, md, plain
 
@@ -84,8 +85,8 @@ def _show_button(app: App, profile: Profile, board_name: str | None) -> None:
     with st.popover(label, icon=":material/smart_toy:", help=about):
         st.markdown(
             md(
-                "The board **{board}** is assigned to {name}. It is set aside while the simulated arm is used, and "
-                "assigned again when that stops.",
+                "**{board}** is assigned to {name}. It is set aside while the simulated arm is used, and assigned "
+                "again when that stops.",
                 board=board_name,
                 name=profile.name,
             )
@@ -189,7 +190,16 @@ def _stop(app: App, profile: Profile) -> None:
     with errors.attempt():
         with app.pool.transaction() as tx:
             app.require(tx, profile.user_id, "work")
-            arms.stop(tx, profile.user_id, audit_view.actor(app))
+            stopped = arms.stop(tx, profile.user_id, audit_view.actor(app))
+        if stopped is not None and stopped.withheld is not None:
+            warn(
+                md(
+                    "{board} is assigned to nobody: its key was changed while it was set aside. On the page "
+                    "Profiles, under Boards, make it a new key and assign it to {name} again.",
+                    board=stopped.withheld.name,
+                    name=profile.name,
+                )
+            )
         flash(md("The simulated arm of {name} was stopped", name=profile.name))
         st.rerun()
 
@@ -198,7 +208,7 @@ def _start(app: App, profile: Profile) -> None:
     with errors.attempt():
         with app.pool.transaction() as tx:
             app.require(tx, profile.user_id, "work")
-            most = app.settings.simulated_arms_max
-            arms.start(tx, ring_of(app.settings), profile.user_id, audit_view.actor(app), most)
+            limits = arms.Limits(app.settings.simulated_arms_max, app.settings.simulated_arms_each)
+            arms.start(tx, ring_of(app.settings), profile.user_id, audit_view.actor(app), limits)
         flash(md("A simulated arm now sends for {name}", name=profile.name))
         st.rerun()

@@ -10,7 +10,8 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from semg.domain import Board, Profile
+from semg.board_types import Board
+from semg.domain import Profile
 from semg.ingest.stream_health import StreamHealth, refusal
 from semg.store import boards, profiles, senders
 from semg.store.audit import record
@@ -56,10 +57,10 @@ class Known:
         number, said = source.get("user_id"), str(source.get("said") or "")
         if source.get("board_id") is not None:
             board = self.boards.get(source["board_id"])
-            number = None if board is None else board.user_id
+            number = None if board is None else board.belongs_to
         if self._is_of_hidden(number) or self._is_of_hidden(number_in(said)):
             return True
-        return not self.may_assign and (bool(said) or self.owner(source) is None)
+        return not self.may_assign and (bool(said) or (self.owner(source) or self.set_aside_for(source)) is None)
 
     def _is_of_hidden(self, number: int | None) -> bool:
         return number in self.hidden or (number is not None and self.assigned.get(number) in self.hidden)
@@ -74,11 +75,18 @@ class Known:
             number = self.assigned.get(number)
         return None if number is None else self.people.get(number)
 
+    def set_aside_for(self, source: Mapping[str, Any]) -> Profile | None:
+        """Return the profile whose board this is, where a simulated arm sends in its place; None for all others."""
+        board = self.boards.get(source.get("board_id", -1))
+        return None if board is None or board.set_aside_for is None else self.people.get(board.set_aside_for)
+
     def says(self, source: Mapping[str, Any]) -> str:
         """Return what a sender calls itself."""
         if source.get("board_id") is not None:
             board = self.boards.get(source["board_id"])
-            return f"board {source['board_id']}" if board is None else f"board {board.name}"
+            if board is None:
+                return f"board {source['board_id']}"
+            return board.name if board.name.lower().startswith("board ") else f"board {board.name}"
         return "—" if source.get("user_id") is None else f"number {source['user_id']}"
 
 
@@ -158,12 +166,14 @@ def example_line(profile: Profile) -> str:
 
 def row_of(source: Mapping[str, Any], known: Known, health: Mapping[int, StreamHealth]) -> dict[str, Any]:
     """Return a sender as a row of the table. One that is accepted is as good as its profile's stream."""
-    owner = known.owner(source)
+    owner, set_aside_for = known.owner(source), known.set_aside_for(source)
     rate_hz, state = float(source.get("rate_hz", 0)), str(source.get("state", ""))
     expected = "" if owner is None else f" of {owner.device.rate_hz:g}"
     age_s = float(source.get("age_s", 0))
     judged = None if owner is None or state != "ok" else health.get(owner.user_id)
-    if state != "ok":
+    if set_aside_for is not None:
+        owner, said = set_aside_for, "■ set aside: a simulated arm sends in its place"
+    elif state != "ok":
         said = f"■ {refusal(state)}"
     else:
         said = "● accepted" if judged is None or judged.level == "silent" else word(judged)
@@ -195,6 +205,8 @@ def assignable(sources: Sequence[Mapping[str, Any]], known: Known) -> list[Mappi
         return []
     found: dict[tuple[str, int], Mapping[str, Any]] = {}
     for source in sources:
+        if known.set_aside_for(source) is not None:
+            continue
         if source.get("state") == "unassigned_board" and source.get("board_id") is not None:
             found.setdefault(("board", source["board_id"]), source)
         elif source.get("state") == "unknown_profile" and source.get("user_id") is not None:

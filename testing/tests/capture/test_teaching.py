@@ -90,7 +90,7 @@ def test_a_sitting_is_one_session_and_is_judged_anew(pool: Pool, user_id: int) -
 def test_what_a_simulated_arm_performed_is_marked_and_kept_apart(pool: Pool, user_id: int) -> None:
     with pool.transaction() as tx:
         own = taught(tx, user_id, 4)
-        arms.start(tx, "k" * 48, user_id, Actor("ada"), 8)
+        arms.start(tx, "k" * 48, user_id, Actor("ada"), arms.Limits(8, 3))
         simulated = taught(tx, user_id, 8)
         assert own.session_id != simulated.session_id
         marked = [sessions.get_session(tx, one.session_id).simulated for one in (own, simulated)]

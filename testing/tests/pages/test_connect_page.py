@@ -126,6 +126,7 @@ def test_board_gets_its_key_once_and_its_sketch_is_complete(
     with pool.transaction() as tx:
         (board,) = boards.list_boards(tx)
     assert board.user_id == profile_id
+    assert board.name == f"Board {board.board_id}", "its name is seen by every researcher once it is nobody's"
     main = sketch_of(page)["arduinocode.ino"]
     for line in (f"#define BOARD_ID {board.board_id}\n", "#define SAMPLE_RATE_HZ 200\n", "#define CHANNELS 4\n",
                  f"remotePort = {settings.udp_port};"):  # fmt: skip

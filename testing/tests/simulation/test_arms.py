@@ -9,17 +9,17 @@ from datetime import timedelta
 import pytest
 
 from semg import clock
+from semg.board_types import Board
 from semg.capture.plan import make_plan
 from semg.consent_types import NewConsent
-from semg.domain import Board
 from semg.errors import ConflictError, ConsentError, InvalidValueError, NotFoundError, StoreUnavailableError
 from semg.privacy.consent import TEST_PERSON
-from semg.security.board_keys import decrypt_key
+from semg.security.board_keys import decrypt_key, make_board, renew_key
 from semg.settings import Settings
 from semg.simulation import arms
 from semg.simulation.assignments import AssignmentReader, keep_in_order
 from semg.simulation.streaming import Simulator
-from semg.store import audit, boards, consents, profiles, sessions, simulated_arms
+from semg.store import accounts, audit, boards, consents, profiles, sessions, simulated_arms
 from semg.store.audit import Actor
 from semg.store.pool import Pool, Transaction, execute, rows
 from semg.store.simulated_arms import Steering
@@ -34,8 +34,8 @@ def person(tx: Transaction, name: str = "Ada", **fields: object) -> int:
     return profiles.insert_profile(tx, name, **settings)  # type: ignore[arg-type]
 
 
-def start(tx: Transaction, user_id: int, most: int = 8) -> simulated_arms.SimulatedArm:
-    return arms.start(tx, KEYS, user_id, ADA, most)
+def start(tx: Transaction, user_id: int, most: int = 8, actor: Actor = ADA) -> simulated_arms.SimulatedArm:
+    return arms.start(tx, KEYS, user_id, actor, arms.Limits(most, 8))
 
 
 def board_of(tx: Transaction, user_id: int) -> Board | None:
@@ -89,6 +89,101 @@ def test_board_that_has_found_another_place_stays_there(pool: Pool) -> None:
         found = board_of(tx, ada)
         assert found is not None
         assert found.board_id == other
+
+
+def test_board_that_is_set_aside_stays_its_profiles_with_its_key(pool: Pool) -> None:
+    with pool.transaction() as tx:
+        ada, (own, _) = person(tx), make_board(tx, KEYS, "Left band")
+        boards.assign_board(tx, own, ada)
+        start(tx, ada)
+        board = boards.get_board(tx, own)
+        assert (board.user_id, board.set_aside_for, board.belongs_to) == (None, ada, ada)
+        with pytest.raises(ConflictError, match="stop the simulated arm first"):
+            renew_key(tx, KEYS, own)
+        assert boards.get_board(tx, own) == board
+        arms.stop(tx, ada, ADA)
+        board = boards.get_board(tx, own)
+        assert (board.user_id, board.set_aside_for, board.belongs_to) == (ada, None, ada)
+        renew_key(tx, KEYS, own)
+        start(tx, ada)
+        boards.assign_board(tx, own, person(tx, "Bob"))
+        assert boards.get_board(tx, own).set_aside_for is None
+        boards.assign_board(tx, own, None)
+        assert boards.get_board(tx, own).belongs_to is None, "it was given away meanwhile"
+
+
+def test_board_with_another_key_than_before_is_not_given_back(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with pool.transaction() as tx:
+        people = [person(tx, name) for name in ("changed", "rotated", "revoked", "by itself")]
+        changed, rotated, revoked, by_itself = people
+        own = {one: make_board(tx, KEYS, f"band {one}")[0] for one in people}
+        for one in people:
+            boards.assign_board(tx, own[one], one)
+            start(tx, one)
+        for one in (changed, by_itself):
+            boards.set_key(tx, own[one], b"a stranger's")
+        before = boards.get_board(tx, own[rotated]).key_encrypted
+        assert boards.replace_encrypted(tx, own[rotated], before or b"", b"the same key, encrypted anew")
+        boards.revoke_key(tx, own[revoked])
+        stopped = arms.stop(tx, changed, ADA)
+        assert stopped is not None
+        assert stopped.withheld == boards.get_board(tx, own[changed])
+        assert stopped.given_back is None
+        assert stopped.withheld.belongs_to is None
+        for one in (rotated, revoked):
+            stopped = arms.stop(tx, one, ADA)
+            assert stopped is not None
+            assert stopped.withheld is None
+            assert boards.get_board(tx, own[one]).user_id == one
+        execute(tx, "UPDATE simulated_arms SET used_at = now() - interval '9 hours'")
+    with pool.transaction() as tx:
+        keep_in_order(tx, AssignmentReader(KEYS).read(tx), clock.utc_now(), 4.0)
+        assert boards.get_board(tx, own[by_itself]).user_id is None
+    assert f"board {own[by_itself]} is assigned to nobody: its key was changed" in caplog.text
+
+
+def test_account_has_its_share_of_the_arms(pool: Pool) -> None:
+    limits = arms.Limits(5, 2)
+    with pool.transaction() as tx:
+        for login in ("ada", "bob"):
+            accounts.insert_account(tx, login, "", "researcher")
+        first, second, third, fourth = (person(tx, name) for name in ("1", "2", "3", "4"))
+        for one in (first, second):
+            arms.start(tx, KEYS, one, ADA, limits)
+        with pytest.raises(ConflictError, match=r"this account has started 2 .*SIMULATED_ARMS_EACH"):
+            arms.start(tx, KEYS, third, ADA, limits)
+        assert arms.start(tx, KEYS, first, ADA, limits).user_id == first, "it has one already"
+        arms.start(tx, KEYS, third, Actor("bob"), limits)
+        arms.stop(tx, first, Actor("bob"))
+        arms.start(tx, KEYS, fourth, ADA, limits)
+        for number in range(2):
+            arms.start(tx, KEYS, person(tx, f"tool {number}"), Actor(service="tool"), limits)
+        with pytest.raises(ConflictError, match="5 are running"):
+            arms.start(tx, KEYS, first, Actor("bob"), limits)
+        arms.stop(tx, third, ADA)
+        with pytest.raises(ConflictError, match="this account has started 2"):
+            arms.start(tx, KEYS, first, Actor(service="another tool"), limits)
+
+
+def test_arm_whose_device_it_can_no_longer_be_is_stopped_and_says_why(
+    pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    ranges = ((-1e9, 1e9), (0.0, 1e-9), (0.2, 0.4), (0.0, 40_000.0), (0.0, 100.0))
+    with pool.transaction() as tx:
+        used = person(tx)
+        changed = [person(tx, f"{low} to {high}") for low, high in ranges]
+        for one in (used, *changed):
+            start(tx, one)
+        for one, (low, high) in zip(changed, ranges, strict=True):
+            device = profiles.get_profile(tx, one).device
+            profiles.update_device(tx, replace(device, adc_min=low, adc_max=high))
+        assigned = AssignmentReader(KEYS).read(tx)
+        assert [one.arm.user_id for one in assigned.sending] == [used]
+        keep_in_order(tx, assigned, clock.utc_now(), 4.0)
+        assert [arm.user_id for arm in simulated_arms.list_arms(tx)] == [used]
+    assert caplog.text.count("whole numbers of 16 bits first") == len(ranges)
 
 
 def test_who_may_not_have_an_arm_is_told_why(pool: Pool) -> None:

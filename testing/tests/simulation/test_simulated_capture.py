@@ -106,7 +106,7 @@ def test_arm_is_recorded_and_steered_through_the_real_services(servers: Servers,
     plan = make_plan(GESTURES, 1, 1.2, 1.2, 0.5, True, 1)
     with running(settings, tmp_path, ("udpserver", "simulator", "job_runner")):
         with pool.transaction() as tx:
-            arm = arms.start(tx, ring_of(settings), user_id, Actor("ada"), settings.simulated_arms_max)
+            arm = arms.start(tx, ring_of(settings), user_id, Actor("ada"), arms.Limits(8, 3))
             simulated_arms.update_steering(tx, user_id, replace(arm.steering, mistakes=0.0))
         sources = wait_for(
             lambda: [one for one in metrics_of(pool, "udpserver").get("sources", []) if one["state"] == "ok"],

@@ -22,7 +22,7 @@ from semg.platform.database import backup
 from semg.platform.database import schema_setup as runner
 from semg.platform.servers.postgres import PostgresServer
 from semg.settings import Settings
-from semg.store import blocks, consents, profiles, schema
+from semg.store import blocks, boards, consents, profiles, schema, simulated_arms
 from semg.store.pool import Pool, execute, one, rows
 from testing.tests.conftest import admin_execute
 
@@ -185,6 +185,42 @@ def test_date_of_consent_becomes_the_oldest_entry_of_its_history(empty) -> None:
     assert ben.consent is None
     assert ada.consent == first
     assert (first.scopes, first.agreed_at) == (("recording", "shared_models"), datetime(2026, 3, 1, 10, tzinfo=UTC))
+
+
+def test_boards_that_are_set_aside_are_one_arms_and_named_after_nobody(empty) -> None:
+    settings = empty()
+    migrate_before(settings, 27)
+    pool = Pool(settings)
+    with pool.transaction() as tx:
+        execute(tx, "INSERT INTO profiles (name) VALUES ('Ada'), ('Ben'), ('Cy'), ('Di')")
+        execute(
+            tx,
+            """
+            INSERT INTO boards (name, user_id, key_encrypted, key_made_at) VALUES
+                ('ada', NULL, 'k', '2026-03-01T09:00Z'), ('Left', 24, 'k', '2026-03-01T09:00Z'),
+                ('renewed', NULL, 'k', '2026-03-01T11:00Z'),
+                ('Simulated arm', 21, 'k', now()), ('Simulated arm', 22, 'k', now()), ('Simulated arm', 23, 'k', now())
+            """,
+        )
+        execute(
+            tx,
+            """
+            INSERT INTO simulated_arms (user_id, board_id, former_board_id, seed, since) VALUES
+                (21, 4, 1, 1, '2026-03-01T10:01Z'), (22, 5, 1, 1, '2026-03-01T10:00Z'),
+                (23, 6, 3, 1, '2026-03-01T10:00Z')
+            """,
+        )
+        execute(tx, "INSERT INTO boards (name) VALUES ('Simulated arm')")
+        execute(tx, "INSERT INTO profiles (name) VALUES ('Ed')")
+        execute(tx, "INSERT INTO simulated_arms (user_id, board_id, former_board_id, seed) VALUES (25, 7, 2, 1)")
+    assert 27 in runner.bring_up_to_date(settings, lambda _: Path())
+    with pool.transaction() as tx:
+        arms = {arm.user_id: (arm.former_board_id, arm.former_key_made_at) for arm in simulated_arms.list_arms(tx)}
+        named = {one.board_id: one.name for one in boards.list_boards(tx)}
+    pool.close()
+    made_at = datetime(2026, 3, 1, 9, tzinfo=UTC)
+    assert arms == {21: (1, made_at), 22: (None, None), 23: (3, None), 25: (None, None)}
+    assert [named[one] for one in (1, 2, 3)] == ["Board 1", "Left", "renewed"]
 
 
 def test_the_comparison_sees_a_difference(empty) -> None:

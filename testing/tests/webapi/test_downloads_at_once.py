@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from fastapi import HTTPException
+from fastapi import HTTPException, Response
+from fastapi.responses import StreamingResponse
+from prometheus_client import CollectorRegistry, Counter
 from starlette.types import Message
 
 from webapi import under_way
-from webapi.downloads import _Counted
+from webapi.sending import send_counted
 from webapi.under_way import MAX_DOWNLOADS, MAX_DOWNLOADS_OF_ONE, MAX_WATCHING_OF_ONE, Downloads, Watchers
 
 
@@ -34,25 +38,70 @@ def test_one_account_and_all_together_send_so_many_at_once() -> None:
     counted.begin(9)
 
 
+class Sending:
+    """What counts, and answers that end in one way or another."""
+
+    def __init__(self) -> None:
+        cut = Counter("cut", "cut", ["why"], registry=CollectorRegistry())
+        self.services: Any = SimpleNamespace(downloads=Downloads(), metrics=SimpleNamespace(files_cut=cut))
+
+    @property
+    def n_open(self) -> int:
+        return self.services.downloads._of.total()
+
+    def cut(self, why: str) -> float:
+        return self.services.metrics.files_cut.labels(why)._value.get()
+
+    async def send(self, pieces: AsyncIterator[bytes], *, is_taken: bool) -> None:
+        async def make() -> Response:
+            return StreamingResponse(pieces)
+
+        async def receive() -> Message:
+            return await asyncio.get_running_loop().create_future()
+
+        async def send(_: Message) -> None:
+            if not is_taken:
+                await asyncio.get_running_loop().create_future()
+
+        answer = await send_counted(self.services, 1, make)
+        assert self.n_open == 1
+        await asyncio.wait_for(answer({"type": "http", "path": "/files/x"}, receive, send), 30)
+
+
+async def one_piece() -> AsyncIterator[bytes]:
+    yield b"x"
+
+
+async def broken() -> AsyncIterator[bytes]:
+    yield b"x"
+    raise ValueError("it was erased meanwhile")
+
+
 def test_file_whose_reader_takes_nothing_is_cut_off_and_counted_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(under_way, "MAX_SEND_S", 0.05)
-    ended = []
+    sending = Sending()
+    asyncio.run(sending.send(one_piece(), is_taken=False))
+    assert (sending.n_open, sending.cut("slow"), sending.cut("error")) == (0, 1, 0)
 
-    async def pieces() -> AsyncIterator[bytes]:
-        yield b"x"
 
-    async def receive() -> Message:
-        return await asyncio.get_running_loop().create_future()
+def test_file_that_cannot_be_sent_to_its_end_is_told_of_and_counted() -> None:
+    sending = Sending()
+    with pytest.raises(ValueError, match="erased"):
+        asyncio.run(sending.send(broken(), is_taken=True))
+    assert (sending.n_open, sending.cut("slow"), sending.cut("error")) == (0, 0, 1)
+    asyncio.run(sending.send(one_piece(), is_taken=True))
+    assert (sending.n_open, sending.cut("slow"), sending.cut("error")) == (0, 0, 1)
 
-    async def send(_: Message) -> None:
-        await asyncio.get_running_loop().create_future()
 
-    async def run() -> None:
-        sent = _Counted(pieces(), {}, "text/csv", lambda: ended.append(1))
-        await asyncio.wait_for(sent({"type": "http", "path": "/files/x"}, receive, send), 30)
+def test_file_that_cannot_be_opened_is_counted_no_more() -> None:
+    sending = Sending()
 
-    asyncio.run(run())
-    assert ended == [1]
+    async def refused() -> Response:
+        raise HTTPException(404)
+
+    with pytest.raises(HTTPException):
+        asyncio.run(send_counted(sending.services, 1, refused))
+    assert sending.n_open == 0
 
 
 def test_account_has_a_bounded_number_of_websockets() -> None:

@@ -20,9 +20,10 @@ from semg.security.tokens import Login
 from semg.store import accounts, audit, logins, profiles, sessions
 from semg.store.pool import Pool, execute
 from semg.video.files import files_of
-from testing.kits.live_helpers import logged_in
+from testing.kits.live_helpers import logged_in, wait_for
 from testing.kits.store_queries import set_shares
 from testing.tests.conftest import Servers
+from webapi import under_way
 
 pytestmark = pytest.mark.servers
 
@@ -143,12 +144,12 @@ def test_video_from_before_encryption_is_played(api: httpx.Client, video: Path) 
     assert api.get("/videos/1", headers={"Range": "bytes=5-9"}).content == CONTENT[5:10]
 
 
-def archive(servers: Servers, user_id: int) -> str:
+def archive(servers: Servers, user_id: int, content: bytes = CONTENT) -> str:
     """Put an archive of a profile down, and give its name."""
     settings, name = servers.settings, f"{user_id}-" + "a" * 32
     folder_of(settings).mkdir(parents=True, exist_ok=True)
     with Vault(settings.secret_key.get_secret_value()).create(folder_of(settings) / name, f"export {name}") as file:
-        file.write(CONTENT)
+        file.write(content)
     return name
 
 
@@ -231,3 +232,39 @@ def test_range_of_thousands_of_digits_is_no_range(
     for path, shown in (("/videos/1", token()), (f"/exports/{name}", token(name, tokens.EXPORT))):
         answer = browser.get(path, params=shown, headers={"Range": asked})
         assert (answer.status_code, answer.content) == (200, CONTENT), path
+
+
+def test_whatever_is_sent_as_a_file_counts(
+    browser, servers: Servers, video: Path, token: MakeToken, user_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived, session = archive(servers, user_id), "session-1.csv.gz"
+    asked = (
+        ("/videos/1", token()),
+        (f"/exports/{archived}", token(archived, tokens.EXPORT)),
+        (f"/files/{session}", token(session, tokens.FILE)),
+    )
+    with monkeypatch.context() as changed:
+        changed.setattr(under_way, "MAX_DOWNLOADS_OF_ONE", 0)
+        refused = [browser.get(path, params=shown) for path, shown in asked]
+        assert [(one.status_code, one.headers["retry-after"]) for one in refused] == [(429, "60")] * 3
+    for _ in range(under_way.MAX_DOWNLOADS + 1):
+        assert [browser.get(path, params=shown).status_code for path, shown in asked[:2]] == [200, 200]
+    assert browser.head("/videos/1", params=token()).status_code == 200
+
+
+@pytest.mark.parametrize("is_encrypted", [True, False], ids=["encrypted", "from before encryption"])
+def test_video_and_archive_whose_reader_takes_nothing_are_cut_off(
+    api: httpx.Client, servers: Servers, video: Path, token: MakeToken, user_id: int, is_encrypted: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    large = CONTENT * 600
+    files = files_of(servers.settings.videos, 1, Vault(servers.settings.secret_key.get_secret_value()))
+    video.unlink()
+    with files.create(video) if is_encrypted else video.open("wb") as file:
+        file.write(large)
+    name = archive(servers, user_id, large)
+    monkeypatch.setattr(under_way, "MAX_SEND_S", 0.3)
+    for n, (path, shown) in enumerate((("/videos/1", token()), (f"/exports/{name}", token(name, tokens.EXPORT))), 1):
+        with api.stream("GET", path, params=shown) as answer:
+            assert answer.status_code == 200
+            wait_for(lambda n=n: f'semg_files_cut_total{{why="slow"}} {n}.0' in api.get("/metrics").text)  # type: ignore[misc]
