@@ -15,8 +15,8 @@ from semg.settings import PROJECT_DIR, Settings
 
 UI = PROJECT_DIR / "streamlit_apps" / "ui"
 SCRIPTS = (
-    "capture_prompt.js", "capture_schedule.js", "capture_sound.js", "live/plain.js", "live/talk.js", "live/aac.js",
-    "live/aac_settings.js", "live/settings_panel.js", "live/speech.js", "live/pictures.js",
+    "capture_prompt.js", "capture_schedule.js", "capture_sound.js", "capture_fit.js", "live/plain.js", "live/talk.js",
+    "live/aac.js", "live/aac_settings.js", "live/settings_panel.js", "live/speech.js", "live/pictures.js",
 )  # fmt: skip
 FUNCTIONS = (
     ("participant_view.py", "_prompt"),
