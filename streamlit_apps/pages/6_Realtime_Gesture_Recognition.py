@@ -50,7 +50,7 @@ with page("Live") as app:
     names, phrases = [one.name for one in bank], {one.name: one.phrase for one in bank if one.phrase}
     pictures = picture_uris(app, bank)
     if st.query_params.get("view") == "plain":
-        plain_view(app, profile, names, has_model=report is not None, phrases=phrases, pictures=pictures)
+        plain_view(app, profile, bank, has_model=report is not None, phrases=phrases, pictures=pictures)
         st.stop()
     show_state(app, profile, report)
     live_view(

@@ -45,6 +45,17 @@ test("a step is shown in the participant's words", () => {
   assert.deepEqual([paused.state, paused.kind, paused.name], ["paused", "Pause", "Als Nächstes: fist"]);
 });
 
+test("a gesture is called what its participant reads, and known by its stored name", () => {
+  const translated = { ...data, names: { fist: "Faust", rest: "rest" } };
+  assert.equal(promptAt(translated, 1).name, "Zuerst: Faust");
+  const now = promptAt(translated, 4);
+  assert.deepEqual([now.name, now.state, now.next], ["Faust", "fist", "Als Nächstes: Faust"]);
+  assert.equal(promptAt({ ...translated, paused_s: 2 }, 2).name, "Als Nächstes: Faust");
+  assert.equal(promptAt(translated, 7).name, "Ruhe");
+  const own = { ...data, names: {}, steps: [{ start_s: 0, end_s: 3, gesture: "constructor", number: 1 }] };
+  assert.equal(promptAt(own, 1).name, "constructor");
+});
+
 test("with reduced motion what has passed moves once a second", () => {
   assert.equal(promptAt(data, 4.5).part, 0.5);
   assert.equal(promptAt(data, 4.5, true).part, 1 / 3);
@@ -149,7 +160,7 @@ test("what is too large is made smaller: a long word by itself, all of it where 
   });
   const fitted = (width, height) => {
     const word = element(width, height);
-    fit(box, word, [word]);
+    fit(box, word, [], [word]);
     return [scale("--word"), scale("--fit"), classes.has("breaking")];
   };
   assert.deepEqual(fitted(90, 90), [1, 1, false]);
