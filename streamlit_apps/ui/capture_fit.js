@@ -4,7 +4,7 @@
 const LEAST = 0.2, LEAST_WORD = 0.45, STEP = 0.94;
 
 const isWide = (element) => element.scrollWidth > element.clientWidth + 1;
-const isCut = (element) => isWide(element) || element.scrollHeight > element.clientHeight + 1;
+const isHigh = (element) => element.scrollHeight > element.clientHeight + 1;
 
 // Sets a scale of a box to the first value from 1 down at which nothing is wrong; returns whether there was one.
 const lower = (box, scale, least, isWrong) => {
@@ -15,14 +15,15 @@ const lower = (box, scale, least, isWrong) => {
   return false;
 };
 
-// Shows all of what some elements of a box hold, as large as it fits. Words stay whole, by themselves smaller where they
-// are long; only where that would make everything tiny, the class "breaking" lets them break.
-export const fit = (box, word, elements) => {
-  const isAnyCut = () => elements.some(isCut);
+// Shows all of what a box holds, as large as it fits: what must not be wider and what not higher than its place is
+// named. Words stay whole, the largest by itself smaller where it is long; only where that would make everything tiny,
+// the class "breaking" lets them break. A line of text is no place: its letters may be higher than it.
+export const fit = (box, word, wide, high) => {
+  const isCut = () => isWide(word) || wide.some(isWide) || high.some(isHigh);
   box.classList.remove("breaking");
   box.style.setProperty("--fit", "1");
   lower(box, "--word", LEAST_WORD, () => isWide(word));
-  if (lower(box, "--fit", LEAST_WORD, isAnyCut)) return;
+  if (lower(box, "--fit", LEAST_WORD, isCut)) return;
   box.classList.add("breaking");
-  lower(box, "--fit", LEAST, isAnyCut);
+  lower(box, "--fit", LEAST, isCut);
 };

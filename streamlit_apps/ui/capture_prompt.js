@@ -166,7 +166,7 @@ class Prompt extends Kept {
     const said = JSON.stringify([state, kind, name, about, next, progress.length, this.soundHint.hidden]);
     if (said === this.fittedFor) return;
     this.fittedFor = said;
-    fit(this.mount, this.words, [this.mount, this.row, this.words, this.next]);
+    fit(this.mount, this.words, [this.row, this.next], [this.mount, this.row]);
   }
 
   // Shows a step's gesture: now, or paler when it is the next one.
