@@ -86,7 +86,12 @@ button[kind^="primary"] kbd { color: inherit !important; }
 /* What is about to be drawn anew stays readable. */
 [data-stale="true"] { opacity: 1 !important; }
 [data-testid="stMultiSelectTagsContainer"] input { min-width: 24px; }
-[data-testid="stTooltipIcon"] button { min-width: 24px; min-height: 24px; margin: -4px; }
+/* The sign of a help; a button that has one is a button like others. */
+[data-testid="stTooltipIcon"] button:not([data-testid^="stBaseButton"]) { min-width: 24px; min-height: 24px;
+  margin: -4px; }
+/* Buttons side by side are as high as the highest of them. */
+[class*="st-key-buttons-"] :is(div, span):has(button) { height: 100%; }
+[class*="st-key-buttons-"] button { height: 100%; }
 @media (prefers-reduced-motion: reduce) {
   *, *::before, *::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important;
     transition-duration: 1ms !important; scroll-behavior: auto !important; }
