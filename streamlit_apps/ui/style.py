@@ -104,6 +104,12 @@ body:has([data-testid="stSidebar"][data-collapsed="true"]) { --side: 0px; }
   *, *::before, *::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important;
     transition-duration: 1ms !important; scroll-behavior: auto !important; }
 }
+/* What an arm does is seen where it is steered: its panel scrolls by itself, beside the decision. */
+@media (min-width: 701px) {
+  .st-key-beside-arm [data-testid="stColumn"]:last-child { position: sticky; top: 1rem; align-self: flex-start;
+    max-height: calc(100vh - 2rem); overflow-y: auto; }
+}
+[data-testid="stButtonGroup"] button { height: auto; }
 @media (max-width: 1100px) { body { --lead: 11rem; } }
 @media (max-width: 1000px) { body { --side: 205px; --lead: 4.6rem; } }
 @media (max-width: 600px) {
