@@ -14,7 +14,7 @@ from semg.ingest.streams.datagram_batch import ADDRESS_BYTES, readable
 from semg.ingest.streams.drop_codes import DROP_CODES, OK
 from semg.ingest.streams.sources import BatchResult
 from semg.process.recent_counts import RecentCounts
-from semg.wire.stream_status import LONG_S, SHORT_S, ReceivedStatus
+from semg.wire.stream_status import LONG_S, RECENT_S, SHORT_S, ReceivedStatus
 from semg.wire.udp2 import BATTERY_UNKNOWN
 
 QUIET_US = 2_000_000
@@ -139,6 +139,7 @@ class ProfileStats:
         short, seconds = self._recent.growth(user_id, SHORT_S)
         long, long_s = self._recent.growth(user_id, LONG_S)
         counts = dict(zip(_NAMES, short, strict=False))
+        recent = dict(zip(_NAMES, self._recent.growth(user_id, RECENT_S)[0], strict=False))
         dropped = zip(DROP_CODES, short[len(_NAMES) :], strict=True)
         low, high = float(ranges[0][index]), float(ranges[1][index])
         host, port = readable(self._addresses[index])
@@ -150,6 +151,8 @@ class ProfileStats:
             refused={reason: n for reason, n in dropped if n and reason != DROP_CODES[OK]},
             missing=counts["missing"],
             late=counts["late"],
+            recent_samples=recent["samples"],
+            recent_missing=recent["missing"],
             long_s=round(long_s, 2),
             runs=long[_NAMES.index("runs")],
             segments=long[_NAMES.index("segments")],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from semg.domain import MAX_CHANNELS, Device
+from semg.ingest.stream_figures import GAPS_BAD, GAPS_FAIR, LOSS_BAD, LOSS_FAIR, STARTS_BAD, loss, missing
+from semg.ingest.stream_figures import figures as stream_figures
 from semg.verdicts import Figure
 from semg.wire.stream_status import DecidedStatus, ReceivedStatus
 from semg.words import counted
@@ -21,13 +23,6 @@ MEASURED_S = 3.0
 DECIDED_S = 5.0
 """Maximum time until the first decision of a good stream."""
 RATE_FAIR, RATE_BAD = 0.03, 0.15
-LOSS_FAIR, LOSS_BAD = 0.01, 0.05
-STARTS_BAD = 4
-"""New segments a minute beyond the first."""
-APART = 0.25
-"""Runs per sample above which a stream is slower than its device's setting rather than lossy."""
-GAPS_FAIR, GAPS_BAD = 6, 40
-"""Gaps a minute; a window needs a second or so without one."""
 
 RANGES = (
     (0, 1023), (0, 4095), (0, 16_383), (0, 65_535), (-128, 127), (-2048, 2047), (-32_768, 32_767),
@@ -181,15 +176,33 @@ def judge_stream(
         _judge_refused(name, device, received)
         or _judge_time(name, device, received)
         or _judge_range(name, device, received)
-        or (_judge_decided(name, received, decided or DecidedStatus()) if has_model else None)
-        or _judge_contact(name, device, received)
-        or _judge_loss(name, device, received)
-        or _judge_battery(name, received)
+        or _together(
+            _judge_contact(name, device, received),
+            _judge_loss(name, device, received),
+            _judge_decided(name, received, decided or DecidedStatus()) if has_model else None,
+            _judge_battery(name, received),
+        )
         or StreamHealth("good", "good", f"{name}'s stream is good.")
     )
-    measured = _figures(device, received, decided if has_model else None)
+    measured = stream_figures(device, received, decided if has_model else None)
     figures = " · ".join(one.value for one in measured)
     return StreamHealth(judged.level, judged.code, judged.sentence, figures, judged.blocks, judged.fix, measured)
+
+
+def _together(*found: StreamHealth | None) -> StreamHealth | None:
+    """Return the worst of what is wrong, of equals the first, whose sentence names the others as well.
+
+    That no window is complete is named where nothing else explains it; many gaps do.
+    """
+    wrong = [one for one in found if one is not None]
+    if any(one.code in ("lost", "gaps") and one.level == "bad" for one in wrong):
+        wrong = [one for one in wrong if one.code != "no_windows"]
+    if not wrong:
+        return None
+    worst = next((one for one in wrong if one.level == "bad"), wrong[0])
+    reason = worst.sentence.removesuffix(worst.next_step).strip()
+    others = [one.sentence for one in wrong if one is not worst]
+    return replace(worst, sentence=" ".join([reason, *others, worst.next_step]).strip())
 
 
 def suggested_range(low: float, high: float) -> tuple[float, float]:
@@ -269,7 +282,7 @@ def _judge_time(name: str, device: Device, received: ReceivedStatus) -> StreamHe
         )  # fmt: skip
     if received.seconds < MEASURED_S:
         return None
-    sent_hz = (received.samples + _missing(device, received)) / received.seconds
+    sent_hz = (received.samples + missing(device, received)) / received.seconds
     off = abs(sent_hz - device.rate_hz) / device.rate_hz
     if off <= RATE_FAIR:
         return None
@@ -338,11 +351,11 @@ def _judge_decided(name: str, received: ReceivedStatus, decided: DecidedStatus) 
 
 
 def _judge_loss(name: str, device: Device, received: ReceivedStatus) -> StreamHealth | None:
-    loss = _loss(device, received)
+    lost = loss(device, received)
     gaps = max(0, received.runs - received.segments) * 60 / max(received.long_s, 10.0)
-    if loss > LOSS_FAIR:
-        level: HealthLevel = "bad" if loss > LOSS_BAD else "fair"
-        return StreamHealth(level, "lost", f"{loss:.1%} of {name}'s samples are lost in transit. Check the Wi-Fi.")
+    if lost > LOSS_FAIR:
+        level: HealthLevel = "bad" if lost > LOSS_BAD else "fair"
+        return StreamHealth(level, "lost", f"{lost:.1%} of {name}'s samples are lost in transit. Check the Wi-Fi.")
     if gaps > GAPS_FAIR:
         level = "bad" if gaps > GAPS_BAD else "fair"
         return StreamHealth(
@@ -350,37 +363,3 @@ def _judge_loss(name: str, device: Device, received: ReceivedStatus) -> StreamHe
             f"{name}'s stream has {gaps:.0f} gaps a minute, and a window cannot span a gap. Check the Wi-Fi.",
         )  # fmt: skip
     return None
-
-
-def _missing(device: Device, received: ReceivedStatus) -> int:
-    """Return how many samples are missing since the stream began, or began again after a pause."""
-    if received.runs / max(received.long_s, 1e-3) >= APART * received.samples / max(received.seconds, 1e-3):
-        return 0  # each sample is alone: the device is slower than it is set, nothing is lost
-    return min(received.missing, max(0, round(received.seconds * device.rate_hz) - received.samples))
-
-
-def _loss(device: Device, received: ReceivedStatus) -> float:
-    missing = _missing(device, received)
-    return missing / max(1, missing + received.samples)
-
-
-def _figures(device: Device, received: ReceivedStatus, decided: DecidedStatus | None) -> tuple[Figure, ...]:
-    seconds, n_refused = max(received.seconds, 1e-3), sum(received.refused.values())
-    loss = _loss(device, received)
-    minutes = max(received.long_s, 10.0) / 60
-    refused = n_refused / max(1, n_refused + received.samples)
-    gaps, restarts = max(0, received.runs - received.segments) / minutes, max(0, received.segments - 1) / minutes
-    figures = [
-        Figure("Rate", f"{received.samples / seconds:.0f} samples/s", f"the device is set to {device.rate_hz:g}"),
-        Figure("Loss", f"{loss:.1%} lost", f"in transit; bad above {LOSS_BAD:.0%}"),
-        Figure("Refused", f"{refused:.0%} refused", f"arrived, but not accepted; bad above {LOSS_BAD:.0%}"),
-        Figure("Gaps", f"{gaps:.0f} gaps/min", f"a window cannot span one; bad above {GAPS_BAD} a minute"),
-        Figure(
-            "Restarts", f"{restarts:.0f} restarts/min", f"of the device or its clock; bad from {STARTS_BAD} a minute"
-        ),
-    ]
-    if decided is not None and decided.seconds:
-        windows, decisions = decided.windows / decided.seconds, decided.decisions / decided.seconds
-        said = f"{windows:.1f} windows/s, {decisions:.1f} decisions/s"
-        figures.append(Figure("Recognition", said, "what the model was given, and what it decided"))
-    return tuple(figures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from semg.ingest.stream_health import StreamHealth
 from semg.signals.quality import ChannelQuality
@@ -26,13 +27,23 @@ def stream_verdict(health: StreamHealth) -> Verdict:
 
 
 def signal_verdict(health: StreamHealth | None, channels: Sequence[ChannelQuality]) -> Verdict:
-    """Return the verdict on a stream and on the signal of each channel: the worst of all, with all figures."""
+    """Return the verdict on a stream and on the signal of each channel: as bad as the worst, naming both."""
     stream = None if health is None or health.level == "silent" else stream_verdict(health)
     figures = tuple(Figure(one.channel, WORDS[level_of(one.level)], one.reason) for one in channels)
     signal = _channels(channels)
-    found = signal if stream is None else worst(stream, signal) if stream.level != "good" else signal
+    found = signal if stream is None else both(stream, signal)
     measured = () if stream is None else stream.figures
     return Verdict(found.level, found.sentence, found.next_step, (*measured, *figures), found.code)
+
+
+def both(first: Verdict, second: Verdict) -> Verdict:
+    """Return the worse of two verdicts, which also says what is wrong by the other one; of two good ones the second."""
+    if first.level == "good" or second.level in ("good", "unknown"):
+        return second if first.level == "good" else first
+    found = worst(first, second)
+    other = second if found is first else first
+    sentence = f"{found.sentence} {other.sentence}"
+    return replace(found, sentence=sentence, next_step=f"{found.next_step} {other.next_step}".strip())
 
 
 def _channels(channels: Sequence[ChannelQuality]) -> Verdict:

@@ -27,6 +27,8 @@ RATE_FAIR, RATE_BAD = 0.03, 0.15
 """Difference between the measured and the device's rate, as a fraction of the latter."""
 LOSS_FAIR, LOSS_BAD = 0.01, 0.05
 """Share of samples that did not arrive."""
+MAX_EMPTY = 10_000
+"""Slots that one gap leaves empty, at most: a bound for what a wrong time could ask for."""
 _HALF_BAND_HZ = 1.5
 _EDGE = 0.001
 
@@ -54,18 +56,25 @@ class StreamQuality:
 
 
 def assess_channels(
-    samples: NDArray[np.float32], device: Device, *, has_quiet: bool = True
+    samples: NDArray[np.float32],
+    device: Device,
+    *,
+    has_quiet: bool = True,
+    at_us: NDArray[np.int64] | None = None,
 ) -> tuple[ChannelQuality, ...]:
     """Assess each channel from the last seconds of raw samples.
 
     Parameters
     ----------
     samples
-        Float32 ``(n, n_channels)``, as the device sent them; gaps do not matter here.
+        Float32 ``(n, n_channels)``, as the device sent them.
     device
         Names of the channels, range of the ADC, kind of sensor, mains frequency.
     has_quiet
         Whether quiet intervals can be expected, whose noise is assessed; not during a continuous performance.
+    at_us
+        Time of each sample, int64 ``(n,)``, in time order: hum is a steady wave, which what was lost must not break up.
+        None where nothing is lost.
 
     Returns
     -------
@@ -83,8 +92,10 @@ def assess_channels(
             ChannelQuality(channel=name, level="bad", reason="no samples", rms=0.0, saturated=0.0, hum=0.0)
             for name in device.channels
         )
+    slots = np.arange(len(samples)) if at_us is None else _slots(at_us)
     return tuple(
-        _channel(name, samples[:, i].astype(np.float64), device, has_quiet) for i, name in enumerate(device.channels)
+        _channel(name, samples[:, i].astype(np.float64), slots, device, has_quiet)
+        for i, name in enumerate(device.channels)
     )
 
 
@@ -121,7 +132,20 @@ def worst(levels: Sequence[Level]) -> Level:
     return order[max((order.index(level) for level in levels), default=0)]
 
 
-def _channel(name: str, values: NDArray[np.float64], device: Device, has_quiet: bool) -> ChannelQuality:
+def _slots(at_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the index of each sample on a grid of the measured period, int64 ``(n,)``: gaps leave slots empty."""
+    steps_us = np.diff(at_us).astype(np.float64)
+    usual = steps_us[steps_us <= 1.5 * np.median(steps_us)] if len(steps_us) else steps_us
+    period_us = float(usual.mean()) if len(usual) else 1.0
+    if period_us <= 0:
+        return np.arange(len(at_us))
+    steps = np.where(steps_us > 1.5 * period_us, np.minimum(np.round(steps_us / period_us), MAX_EMPTY), 1)
+    return np.concatenate([[0], np.cumsum(steps)]).astype(np.int64)
+
+
+def _channel(
+    name: str, values: NDArray[np.float64], slots: NDArray[np.int64], device: Device, has_quiet: bool
+) -> ChannelQuality:
     span = device.adc_max - device.adc_min
     centred = values - values.mean()
     rms = float(np.sqrt(np.mean(centred**2)))
@@ -129,7 +153,7 @@ def _channel(name: str, values: NDArray[np.float64], device: Device, has_quiet: 
     # An envelope rests at the low end of its range.
     bottom = values <= device.adc_min + _EDGE * span if device.sensor == "raw" else np.zeros(len(values), bool)
     saturated = float(np.mean(top | bottom))
-    hum_share, hum_rms = _hum(centred, device)
+    hum_share, hum_rms = _hum(centred, slots, device)
 
     def judged(level: Level, reason: str) -> ChannelQuality:
         return ChannelQuality(channel=name, level=level, reason=reason, rms=rms, saturated=saturated, hum=hum_share)
@@ -152,24 +176,31 @@ def _channel(name: str, values: NDArray[np.float64], device: Device, has_quiet: 
     return judged("good", "good")
 
 
-def _hum(centred: NDArray[np.float64], device: Device) -> tuple[float, float]:
-    """Return the share of the power at the mains frequency and its harmonics, and their RMS."""
+def _hum(centred: NDArray[np.float64], slots: NDArray[np.int64], device: Device) -> tuple[float, float]:
+    """Return the share of the power at the mains frequency and its harmonics, and their RMS.
+
+    Samples stand in their slots and zeros in the empty ones, so that a wave keeps its phase across a gap. Of a wave of
+    which the part ``p`` is there, ``p`` of the power stays at its frequency and the rest is spread: the share is
+    divided by ``p``.
+    """
     nyquist_hz = device.rate_hz / 2
     if device.sensor != "raw" or not 0 < device.mains_hz < 0.9 * nyquist_hz:
         return 0.0, 0.0
     # With a Hann window, a sine keeps its power ratio and leaks into one neighbouring bin only.
-    window = np.hanning(len(centred))
-    power = np.abs(np.fft.rfft(centred * window)) ** 2
-    frequencies_hz = np.fft.rfftfreq(len(centred), 1 / device.rate_hz)
+    n = int(slots[-1]) + 1
+    placed = np.zeros(n)
+    placed[slots] = centred
+    power = np.abs(np.fft.rfft(placed * np.hanning(n))) ** 2
+    frequencies_hz = np.fft.rfftfreq(n, 1 / device.rate_hz)
     used = frequencies_hz >= 10.0
     total = float(power[used].sum())
     if total <= 0:
         return 0.0, 0.0
-    half_band_hz = max(_HALF_BAND_HZ, 2 * device.rate_hz / len(centred))
+    half_band_hz = max(_HALF_BAND_HZ, 2 * device.rate_hz / n)
     at_mains = np.zeros(len(power), bool)
     for harmonic_hz in np.arange(device.mains_hz, nyquist_hz, device.mains_hz):
         at_mains |= np.abs(frequencies_hz - harmonic_hz) <= half_band_hz
-    share = float(power[at_mains & used].sum()) / total
+    share = min(1.0, float(power[at_mains & used].sum()) / total * n / len(centred))
     above_10_hz = total / max(float(power[1:].sum()), 1e-30)
     return share, float(np.sqrt(share * above_10_hz * np.mean(centred**2)))
 

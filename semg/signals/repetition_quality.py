@@ -44,9 +44,10 @@ def judge_repetition(
     if not usual:
         return RepetitionQuality(gesture, "bad", "no samples", np.zeros(device.n_channels))
     samples = np.concatenate([block.samples for block in usual])
-    stream = assess_stream(np.concatenate([block.server_us for block in usual]), rate_hz, length_s)
+    at_us = np.concatenate([block.server_us for block in usual])
+    stream = assess_stream(at_us, rate_hz, length_s)
     found: list[tuple[Level, str]] = [] if stream.level == "good" else [(stream.level, stream.reason)]
-    channels = assess_channels(samples, device, has_quiet=gesture == REST)
+    channels = assess_channels(samples, device, has_quiet=gesture == REST, at_us=at_us)
     found += [(each.level, f"{each.channel}: {each.reason}") for each in channels if each.level != "good"]
     level = worst([each for each, _ in found])
     reason = next((text for each, text in found if each == level), "good")

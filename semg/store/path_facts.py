@@ -24,8 +24,8 @@ class PathFacts:
         In the bank, without rest.
     labelled
         Whether a finished session has a repetition of a gesture to train on.
-    recording
-        Whether a capture runs.
+    recording, paused
+        Whether a capture runs, and whether it is paused.
     job_status, job_progress
         Of the newest training job; empty and 0 without one. Percent.
     newest, version
@@ -39,6 +39,7 @@ class PathFacts:
     gestures: int = 0
     labelled: bool = False
     recording: bool = False
+    paused: bool = False
     job_status: str = ""
     job_progress: float = 0.0
     newest: int | None = None
@@ -69,6 +70,10 @@ def read_path_facts(tx: Transaction, user_id: int) -> PathFacts:
                 WHERE s.user_id = %(user)s AND s.status <> 'recording' AND NOT r.excluded AND g.name <> %(rest)s
             ) AS labelled,
             EXISTS (SELECT 1 FROM sessions WHERE user_id = %(user)s AND status = 'recording') AS recording,
+            EXISTS (
+                SELECT 1 FROM sessions
+                WHERE user_id = %(user)s AND status = 'recording' AND plan ->> 'paused_s' IS NOT NULL
+            ) AS paused,
             coalesce((SELECT status FROM job), '') AS job_status,
             coalesce((SELECT progress FROM job), 0) AS job_progress,
             (SELECT version FROM newest) AS newest,
@@ -93,6 +98,7 @@ def read_path_facts(tx: Transaction, user_id: int) -> PathFacts:
         gestures=int(found.gestures),
         labelled=found.labelled,
         recording=found.recording,
+        paused=found.paused,
         job_status=found.job_status,
         job_progress=float(found.job_progress),
         newest=found.newest,

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
-SHORT_S, LONG_S = 10.0, 60.0
-"""Shares and rates are those of the last ``SHORT_S`` seconds, gaps and segments those of ``LONG_S``."""
+RECENT_S, SHORT_S, LONG_S = 3.0, 10.0, 60.0
+"""Shares and rates are those of the last ``SHORT_S`` seconds, gaps and segments those of ``LONG_S``; a loss is looked
+for in the last ``RECENT_S`` as well, so that it is named when it begins."""
 
 T = TypeVar("T", bound="ReceivedStatus | DecidedStatus")
 
@@ -30,6 +31,8 @@ class ReceivedStatus:
         Number of dropped datagrams (or samples of accepted ones), by drop code.
     missing, late
         Samples that did not arrive; samples that came when their position had passed.
+    recent_samples, recent_missing
+        As ``samples`` and ``missing``, of the last ``RECENT_S`` seconds.
     long_s, runs, segments
         Runs and segments that began in the last ``long_s`` seconds: a run begins with each segment and behind each gap.
     low, high
@@ -50,6 +53,8 @@ class ReceivedStatus:
     refused: dict[str, int] = field(default_factory=dict)
     missing: int = 0
     late: int = 0
+    recent_samples: int = 0
+    recent_missing: int = 0
     long_s: float = 0.0
     runs: int = 0
     segments: int = 0

@@ -58,7 +58,7 @@ def show_bank(chosen: str) -> None:
                 uri=drawn_uri(name) or "",
                 name=name,
             )
-            for name, _, _ in BANKS[chosen]
+            for name in BANKS[chosen]
         )
     )
 

@@ -125,11 +125,7 @@ def show_page(app: App) -> None:
         if current is not None:
             st.session_state[CAPTURED] = current.session_id
             send_pictures(app, bank)
-            with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-                title = md(":material/fiber_manual_record: Recording **{name}**", name=profile.name)
-                st.markdown(title, width="content")
-                participant_view.link(app, profile.user_id)
-            show_running(app, profile.user_id, current.session_id, bank, profile.language)
+            show_running(app, profile.user_id, profile.name, current.session_id, bank, profile.language)
         elif len(bank) == 1:
             empty(
                 md(

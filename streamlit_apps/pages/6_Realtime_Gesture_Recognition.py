@@ -50,20 +50,23 @@ with page("Live") as app:
     names, phrases = [one.name for one in bank], {one.name: one.phrase for one in bank if one.phrase}
     pictures = picture_uris(app, bank)
     if st.query_params.get("view") == "plain":
-        plain_view(app, profile, names, has_model=report is not None, phrases=phrases, pictures=pictures)
+        plain_view(app, profile, bank, has_model=report is not None, phrases=phrases, pictures=pictures)
         st.stop()
     show_state(app, profile, report)
-    live_view(
-        app,
-        profile,
-        names,
-        has_model=report is not None,
-        phrases=phrases,
-        pictures=pictures,
-        on_taught=partial(store_taught, app, profile.user_id) if app.may_work else None,
-        height_px=230 if phrases else 320,
-    )
-    open_plain(app, profile)
-    simulated_arm.steering(app, profile, bank)
+    view, beside = simulated_arm.beside(app, profile.user_id)
+    with view:
+        live_view(
+            app,
+            profile,
+            names,
+            has_model=report is not None,
+            phrases=phrases,
+            pictures=pictures,
+            on_taught=partial(store_taught, app, profile.user_id) if app.may_work else None,
+            height_px=230 if phrases else 320,
+        )
+        open_plain(app, profile)
+    with beside:
+        simulated_arm.steering(app, profile, bank)
     if report is not None and app.may_work:
         decision_fields(app, profile, report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from semg.languages import shown_names
 from semg.play.played import PlayKind
 from semg.signals.training.training_report import TrainingReport
 from semg.store import gestures, models, simulated_arms
@@ -50,7 +51,8 @@ with page("Play") as app:
             is_simulated = simulated_arms.find_arm(tx, profile.user_id) is not None
         stage, beside = split("play", (2.6, 1)) if is_simulated else (st.container(), None)
         with stage:
-            play_view(app, profile, kind, settings, is_ready=not problem, pictures=picture_uris(app, bank))
+            called, pictures = shown_names(bank, profile.language), picture_uris(app, bank)
+            play_view(app, profile, kind, settings, is_ready=not problem, names=called, pictures=pictures)
         if beside is not None:
             with beside:
                 st.caption(

@@ -19,6 +19,12 @@ class Assistive {
   constructor() {
     // The last listener before those of Streamlit's shortcuts, which hang on the document.
     document.body.addEventListener("keydown", (event) => this.key(event));
+    // A browser frames what was clicked into as soon as any key is pressed; a page is framed for who came by Tab.
+    document.body.addEventListener("pointerdown", () => { this.clicks = true; }, true);
+    document.body.addEventListener("keydown", () => { this.clicks = false; }, true);
+    document.body.addEventListener("focusin", ({ target }) => {
+      if (target.dataset?.testid === "stMain") target.toggleAttribute("data-clicked", Boolean(this.clicks));
+    });
     this.watcher = new MutationObserver(() => this.soon());
     this.watcher.observe(document.body, { childList: true, subtree: true });
     this.soon();

@@ -1,4 +1,5 @@
 import { Kept, partIn } from "./kept.js";
+import { fit } from "./capture_fit.js";
 import { promptAt } from "./capture_schedule.js";
 import { Sound } from "./capture_sound.js";
 // Shows a running capture by the server's clock: what to perform now, what comes next, how far the plan is.
@@ -47,9 +48,10 @@ class Prompt extends Kept {
     const words = el("div", "words");
     words.append(this.kind, this.name, this.about);
     this.picture = el("div", "picture");
-    const row = el("div", "row");
-    row.append(words, this.picture, clock);
-    this.card.append(row, bar);
+    this.row = el("div", "row");
+    this.row.append(words, this.picture, clock);
+    this.words = words;
+    this.card.append(this.row, bar);
     this.next = el("div", "next");
     this.planBar = el("div", "plan");
     this.cursor = el("i", "cursor");
@@ -59,7 +61,12 @@ class Prompt extends Kept {
     mount.append(this.card, this.next, this.planBar, below);
     this.onKey = (event) => this.press(event);
     document.addEventListener("semg-key", this.onKey);
-    mount.onfullscreenchange = () => mount.classList.toggle("large", this.isAlone || mount.matches(":fullscreen"));
+    mount.onfullscreenchange = () => {
+      mount.classList.toggle("large", this.isAlone || mount.matches(":fullscreen"));
+      this.fittedFor = null;
+    };
+    this.resizer = new ResizeObserver(() => { this.fittedFor = null; });
+    this.resizer.observe(mount);
     mount.lang = data.language;
     this.timer = setInterval(() => this.show(), 50);
   }
@@ -94,7 +101,6 @@ class Prompt extends Kept {
   press(event) {
     if (event.detail.action === "capture.full_screen") this.toggleFullScreen();
   }
-
 
   toggleFullScreen() {
     const done = this.mount.matches(":fullscreen") ? document.exitFullscreen() : this.mount.requestFullscreen();
@@ -150,7 +156,17 @@ class Prompt extends Kept {
     this.card.style.setProperty("--g", shown.colour);
     this.depict(shown.step || shown.coming, shown.step !== null);
     this.mount.dataset.prompt = shown.state;
+    this.fitScreen(shown);
     if (data.paused_s === null) this.sound?.follow(steps, at);
+  }
+
+  // On the whole screen, what is said is as large as it fits: looked at anew when the words or the screen have changed.
+  fitScreen({ state, kind, name, about, next, progress }) {
+    if (!this.mount.classList.contains("large")) return;
+    const said = JSON.stringify([state, kind, name, about, next, progress.length, this.soundHint.hidden]);
+    if (said === this.fittedFor) return;
+    this.fittedFor = said;
+    fit(this.mount, this.words, [this.row, this.next], [this.mount, this.row]);
   }
 
   // Shows a step's gesture: now, or paler when it is the next one.
@@ -172,6 +188,7 @@ class Prompt extends Kept {
 
   dispose() {
     clearInterval(this.timer);
+    this.resizer.disconnect();
     document.removeEventListener("semg-key", this.onKey);
     this.sound.close();
   }

@@ -12,7 +12,7 @@ from typing import Literal
 import streamlit as st
 
 from semg.domain import CapturePlan, Gesture, Session
-from semg.languages import sentences
+from semg.languages import sentences, shown_descriptions, shown_names
 from ui import gesture_pictures, palette
 from ui.runtime import App
 from ui.scripts import joined
@@ -98,7 +98,8 @@ def prompt_plan(
             "paused_s": plan.paused_s,
             "steps": [asdict(step) for step in plan.steps],
             "gesture_colours": palette.gesture_colours([one.name for one in bank]),
-            "descriptions": {one.name: shown(one.description) for one in bank},
+            "names": shown_names(bank, language),
+            "descriptions": {name: shown(text) for name, text in shown_descriptions(bank, language).items()},
             "words": sentences(language, "capture") | other_words,
             "view": view,
             "language": language,

@@ -16,9 +16,10 @@ from semg.errors import NotFoundError
 from semg.store import sessions
 from semg.store.audit import record
 from semg.store.pool import Transaction
-from ui import acts, audit_view, errors, shortcuts
+from ui import acts, audit_view, errors, participant_view, shortcuts
 from ui.capture_prompt import capture_prompt
 from ui.fragments import live_fragment
+from ui.running import is_paused
 from ui.runtime import App
 from ui.text import Markdown, md, plain
 
@@ -30,8 +31,8 @@ SHOWN_S = 6.0
 
 
 @live_fragment(1.0)
-def show_running(app: App, user_id: int, session_id: int, bank: list[Gesture], language: str) -> None:
-    """Show the prompt of a running capture and its buttons until it ends; then run the whole page."""
+def show_running(app: App, user_id: int, name: str, session_id: int, bank: list[Gesture], language: str) -> None:
+    """Show whose capture runs or is paused, its prompt and its buttons until it ends; then run the whole page."""
     now = clock.utc_now()
     with app.pool.transaction() as tx:
         session = sessions.get_session(tx, session_id)
@@ -41,6 +42,12 @@ def show_running(app: App, user_id: int, session_id: int, bank: list[Gesture], l
     if session.status != "recording":
         st.session_state[CAPTURED] = session_id
         st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        title = md(":material/fiber_manual_record: Recording **{name}**", name=name)
+        if is_paused(session):
+            title = md(":material/pause: Recording of **{name}**: paused", name=name)
+        st.markdown(title, width="content")
+        participant_view.link(app, user_id)
     capture_prompt(session, bank, language, now)
     if app.may_work:
         _show_refused()
@@ -64,11 +71,11 @@ def show_running(app: App, user_id: int, session_id: int, bank: list[Gesture], l
 
 def _buttons(app: App, session: Session, now: datetime) -> None:
     assert session.plan is not None
-    paused = session.plan.paused_s is not None
     last = repeatable(session.plan, seconds_of(session, now))
-    hold, again, end = st.columns([1, 1.35, 1.2])
+    with st.container(key="buttons-capture"):
+        hold, again, end = st.columns([1, 1.35, 1.2])
     # A callback acts before the prompt is drawn anew: one run of this part answers a press, not two of the whole page.
-    if paused:
+    if is_paused(session):
         hold.button(
             "Resume",
             type="primary",

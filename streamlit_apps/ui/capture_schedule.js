@@ -1,4 +1,5 @@
 // What a plan says at a time: words, countdown and tones of the prompt. Nothing here touches a page.
+import { named } from "./gesture_names.js";
 
 export const clockText = (seconds) => {
   const whole = Math.max(0, Math.ceil(seconds));
@@ -18,8 +19,8 @@ const TICKS = 3, LONGEST_TICK_S = 1;
 export const promptAt = (data, at, calm = false) => {
   const { steps, words } = data;
   const total = steps[steps.length - 1].end_s;
-  const named = (gesture) => (gesture === "rest" ? words.rest : gesture);
-  const nextOf = (step) => (step ? fill(words.next, { gesture: named(step.gesture) }) : words.next_end);
+  const called = (gesture) => (gesture === "rest" ? words.rest : named(data.names, gesture));
+  const nextOf = (step) => (step ? fill(words.next, { gesture: called(step.gesture) }) : words.next_end);
   const performances = steps.filter(isPerformance);
   const progress = fill(words.progress, {
     done: performances.filter((step) => step.end_s <= at).length,
@@ -41,12 +42,12 @@ export const promptAt = (data, at, calm = false) => {
   const gone = Math.max(at, step.start_s) - step.start_s;
   const coming = steps.slice(index + 1).find(isPerformance) || null;
   const isWaiting = step.gesture === null;
-  const announced = coming ? fill(index > 0 ? words.then : words.first, { gesture: coming.gesture }) : "";
+  const announced = coming ? fill(index > 0 ? words.then : words.first, { gesture: called(coming.gesture) }) : "";
   return {
     ...base,
     state: isWaiting ? "prepare" : step.gesture,
     kind: isWaiting ? words.get_ready : step.gesture === "rest" ? words.relax : words.perform,
-    name: isWaiting ? announced : named(step.gesture),
+    name: isWaiting ? announced : called(step.gesture),
     about: isWaiting ? words.sit : data.descriptions[step.gesture] || "",
     count: String(Math.max(1, Math.ceil(step.end_s - Math.max(at, step.start_s)))),
     next: nextOf(coming),

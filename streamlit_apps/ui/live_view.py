@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from semg.domain import Profile
-from semg.languages import DEFAULT_LANGUAGE, sentences
+from semg.domain import Gesture, Profile
+from semg.languages import DEFAULT_LANGUAGE, sentences, shown_names
 from semg.security import tokens
 from semg.settings import Settings
 from ui import audit_view, palette, shortcuts
@@ -108,7 +108,7 @@ def live_view(
 def plain_view(
     app: App,
     profile: Profile,
-    gesture_names: list[str],
+    bank: Sequence[Gesture],
     *,
     has_model: bool,
     phrases: Mapping[str, str],
@@ -117,11 +117,16 @@ def plain_view(
     """Show a profile's gesture alone, large and in the person's language, in place of the rest of the page."""
     audit_view.seen(app, "live.seen", profile.user_id)
     st.html(PLAIN_ALONE)
-    data = _data(app, profile, gesture_names, phrases, pictures, profile.language, has_model=has_model)
+    data = _data(app, profile, [one.name for one in bank], phrases, pictures, profile.language, has_model=has_model)
     with st.container(key="live-plain"):
         _plain(
             key=f"semg-plain-{profile.user_id}",
-            data=data | {"url": f"{data['url']}?samples=false", "person": shown(profile.name)},
+            data=data
+            | {
+                "url": f"{data['url']}?samples=false",
+                "person": shown(profile.name),
+                "names": shown_names(bank, profile.language),
+            },
             on_refused_change=lambda: forget_token(profile.user_id),
         )
 

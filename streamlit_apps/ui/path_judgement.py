@@ -126,7 +126,7 @@ def _gestures(facts: Facts) -> tuple[StepState, str]:
 
 def _record(facts: Facts) -> tuple[StepState, str]:
     if facts.stored.recording:
-        return "busy", "recording now"
+        return "busy", "recording is paused" if facts.stored.paused else "recording now"
     return ("done", "recorded") if facts.stored.labelled else ("open", "nothing recorded yet")
 
 
@@ -171,9 +171,10 @@ def _next(facts: Facts) -> Next | None:
     if not stored.gestures:
         return Next(md("**Next: gestures.** So far {name} has only rest.", name=name), "bank", GESTURES, "Add gestures")
     if stored.recording:
-        return Next(
-            md("**Recording.** {name} performs what is prompted.", name=name), "link", CAPTURE, "To the capture"
-        )
+        said = md("**Recording.** {name} performs what is prompted.", name=name)
+        if stored.paused:
+            said = md("**Paused.** The recording of {name} goes on when somebody resumes it.", name=name)
+        return Next(said, "link", CAPTURE, "To the capture")
     if not stored.labelled:
         if not is_streaming(facts.health):
             return _connect(facts, md("**Next: record.** {name}'s device must send for that; it is silent.", name=name))

@@ -37,6 +37,7 @@ def play_view(
     settings: Mapping[str, Any],
     *,
     is_ready: bool,
+    names: Mapping[str, str],
     pictures: Mapping[str, str],
 ) -> None:
     """Draw a test, in the language of the person; a viewer may play it, and sends nothing.
@@ -47,6 +48,8 @@ def play_view(
         What ``Tapping`` or ``Reacting`` (``ui/play``) takes.
     is_ready
         Whether the settings make a test that can be played.
+    names
+        What gestures are called in the person's language, by stored name.
     """
     audit_view.seen(app, "live.seen", profile.user_id)
     user_id, words = profile.user_id, sentences(profile.language, "play")
@@ -59,6 +62,7 @@ def play_view(
             "token": live_token(app, user_id),
             "settings": dict(settings),
             "problem": "" if is_ready else words["not_ready"],
+            "names": dict(names),
             "pictures": dict(pictures),
             "language": profile.language,
             "words": words,

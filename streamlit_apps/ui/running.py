@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from semg.domain import Session
 from semg.store import sessions
 from ui import chosen
 from ui.fragments import live_overview
@@ -12,6 +13,11 @@ from ui.text import md
 
 CAPTURE_PAGE = "pages/3_Training_Data_Capture.py"
 SHOWN = 5
+
+
+def is_paused(session: Session) -> bool:
+    """Return whether a capture waits for somebody to resume it."""
+    return session.plan is not None and session.plan.paused_s is not None
 
 
 def show_running_captures(app: App, *, but_chosen: bool) -> None:
@@ -40,14 +46,21 @@ def _show(app: App) -> None:
         people = [one for one in app.people(tx) if one.user_id in recording] if recording else []
     for person in [one for one in people if one.user_id != st.session_state.get("running-but")][:SHOWN]:
         said, way = st.columns([4, 1], vertical_alignment="center")
-        said.markdown(
-            md(
+        session = recording[person.user_id]
+        if is_paused(session):
+            text = md(
+                ":material/pause: The recording of **{name}** is paused: {session}.",
+                name=person.name,
+                session=session.name,
+            )
+        else:
+            text = md(
                 ":material/fiber_manual_record: **{name}** is being recorded: {session}. It continues while you "
                 "are on other pages.",
                 name=person.name,
-                session=recording[person.user_id].name,
+                session=session.name,
             )
-        )
+        said.markdown(text)
         way.page_link(
             CAPTURE_PAGE,
             label="Back to the capture",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from semg.domain import REST, Gesture, Profile
 from semg.security.keys import ring_of
@@ -17,13 +18,14 @@ from semg.store.simulated_arms import SimulatedArm
 from ui import acts, audit_view, errors
 from ui.flashes import flash, warn
 from ui.fragments import live_fragment
-from ui.page import split
 from ui.runtime import App
 from ui.text import line, markup, md, plain
 
 SERVICE = "simulator"
 FOLLOWS, ATTACHED = "", -1
 """Choices of the panel that stand for None, which Streamlit takes for no choice."""
+FIELD_PX = 210
+"""Width of a field of the panel."""
 SIMULATED = "simulated"
 """What stands beside whatever was recorded from a simulated arm."""
 
@@ -58,6 +60,17 @@ def offer(app: App, profile: Profile) -> None:
         _show_starting(runs)
     elif app.may_work:
         _show_button(app, profile, names[0] if names else None)
+
+
+def beside(app: App, user_id: int) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Return where a profile's signals and decisions stand, and where its arm is steered: seen at the same time."""
+    with app.pool.transaction() as tx:
+        is_used = simulated_arms.find_arm(tx, user_id) is not None
+    with st.container(key="beside-arm"):
+        if not is_used:
+            return st.container(), st.container()
+        view, panel = st.columns([1.9, 1], gap="medium")
+        return view, panel
 
 
 def steering(app: App, profile: Profile, bank: Sequence[Gesture], *, gestures_only: bool = False) -> None:
@@ -106,13 +119,13 @@ def _panel(app: App, user_id: int, profile: Profile, names: Sequence[str], gestu
         return
     with st.container(border=True, key=f"simulated-arm-{user_id}"):
         errors.show_early()
-        title, stop = (st.container(), None) if gestures_only else st.columns([1.5, 1], vertical_alignment="center")
-        title.markdown(md(":material/smart_toy: **Simulated arm** of {name}", name=profile.name))
+        head = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+        head.markdown(md(":material/smart_toy: **Simulated arm** of {name}", name=profile.name), width="content")
         if not app.may_work:
             st.caption("This account has read-only access: it can watch the arm, not steer it.")
             return
         label, key = "Stop the simulated arm", acts.key("stop-arm", user_id)
-        if stop is not None and stop.button(label, key=key, icon=":material/stop:", width="stretch"):
+        if not gestures_only and head.button(label, key=key, icon=":material/stop:"):
             _stop(app, profile)
         _fields(app, profile, arm, names, gestures_only)
 
@@ -143,33 +156,49 @@ def _fields(app: App, profile: Profile, arm: SimulatedArm, names: Sequence[str],
         st.caption("A capture is running: the arm performs what it prompts, and nothing else.")
     if gestures_only:
         return
-    left, middle, right = split("arm", (1, 1, 1))
-    with left:
-        st.slider("Strength", 0.2, 2.0, step=0.1, format="%.1f ×", **steer("strength"))
-        st.caption("How firmly every gesture is held. Weak ones look like rest; the signals grow and shrink.")
-        st.slider("Rotation of the band", -2.0, 2.0, step=0.25, format="%.2f electrodes", **steer("rotation"))
-        st.caption(
-            "The band has turned since it was recorded: each muscle reaches other channels, gestures get mixed up."
-        )
-    with middle:
-        channels = profile.device.channels
-        st.selectbox(
-            "Loose electrode",
-            [ATTACHED, *range(len(channels))],
-            format_func=lambda one: "none" if one == ATTACHED else line("{name}", name=channels[one]),
-            **steer("loose_channel", ATTACHED),
-        )
-        st.toggle("Its wire is off", **steer("loose_flat"))
-        st.caption("Without skin contact a channel shows hum and noise only; with its wire off, a flat line.")
-        st.slider("Mains hum", 0.0, 1.0, step=0.05, format="percent", **steer("hum"))
-        st.caption("A bad ground: a steady wave of 50 or 60 Hz on all channels. The filter removes most of it.")
-    with right:
-        st.slider("Packet loss", 0.0, 0.5, step=0.01, format="percent", **steer("loss"))
-        st.caption("Bad Wi-Fi: signals have gaps, and decisions come late or not at all.")
-        st.slider("Fatigue", 0.0, 1.0, step=0.1, format="percent", **steer("fatigue"))
-        st.caption("Gestures that are held for minutes become weaker, and recover at rest.")
-        st.slider("Mistaken trials", 0.0, 0.5, step=0.01, format="percent", **steer("mistakes"))
-        st.caption("In a capture, so many prompts are performed wrongly: another gesture, too weakly or too late.")
+    # Beside the decision one below the other, on a tablet side by side: as many as fit in a row.
+    with st.container(horizontal=True, gap="medium"):
+        _slider(
+            "Strength", 0.2, 2.0, 0.1, "%.1f ×", steer("strength"),
+            "How firmly every gesture is held. Weak ones look like rest; the signals grow and shrink.",
+        )  # fmt: skip
+        _slider(
+            "Packet loss", 0.0, 0.5, 0.01, "percent", steer("loss"),
+            "Bad Wi-Fi: signals have gaps, and decisions come late or not at all.",
+        )  # fmt: skip
+        with st.container(width=FIELD_PX):
+            channels = profile.device.channels
+            st.selectbox(
+                "Loose electrode",
+                [ATTACHED, *range(len(channels))],
+                format_func=lambda one: "none" if one == ATTACHED else line("{name}", name=channels[one]),
+                help="Without skin contact a channel shows hum and noise only; with its wire off, a flat line.",
+                **steer("loose_channel", ATTACHED),
+            )
+            st.toggle("Its wire is off", **steer("loose_flat"))
+        _slider(
+            "Rotation of the band", -2.0, 2.0, 0.25, "%.2f electrodes", steer("rotation"),
+            "The band has turned since it was recorded: each muscle reaches other channels, gestures get mixed up.",
+        )  # fmt: skip
+        _slider(
+            "Mains hum", 0.0, 1.0, 0.05, "percent", steer("hum"),
+            "A bad ground: a steady wave of 50 or 60 Hz on all channels. The filter removes most of it.",
+        )  # fmt: skip
+        _slider(
+            "Fatigue", 0.0, 1.0, 0.1, "percent", steer("fatigue"),
+            "Gestures that are held for minutes become weaker, and recover at rest.",
+        )  # fmt: skip
+        _slider(
+            "Mistaken trials", 0.0, 0.5, 0.01, "percent", steer("mistakes"),
+            "In a capture, so many prompts are performed wrongly: another gesture, too weakly or too late.",
+        )  # fmt: skip
+
+
+def _slider(
+    label: str, least: float, most: float, step: float, shown_as: str, steer: dict[str, Any], about: str
+) -> None:
+    with st.container(width=FIELD_PX):
+        st.slider(plain(label), least, most, step=step, format=shown_as, help=plain(about), **steer)
 
 
 def _steer(app: App, user_id: int, field: str, nothing: object) -> None:

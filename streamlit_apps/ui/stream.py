@@ -72,13 +72,17 @@ def reported(statuses: Sequence[ServiceStatus], now: datetime) -> Reported:
     return Reported(received, decided)
 
 
-def look(tx: Transaction, profile: Profile, now: datetime, *, with_channels: bool = True) -> StreamState:
+def look(
+    tx: Transaction, profile: Profile, now: datetime, *, with_channels: bool = True, has_quiet: bool = True
+) -> StreamState:
     """Judge what a profile's device sent in the last seconds, as it is reported and stored.
 
     Parameters
     ----------
     with_channels
         Judge each channel's signal too, for which the stored samples are read.
+    has_quiet
+        Whether the person rests now and then, so that a channel's noise at rest can be judged.
     """
     statuses = services.list_services(tx)
     said = reported(statuses, now)
@@ -100,7 +104,7 @@ def look(tx: Transaction, profile: Profile, now: datetime, *, with_channels: boo
         return StreamState(health.sentence, health)
     if not found and with_channels:
         return StreamState("No samples from the last few seconds are stored yet. Wait a moment.", health)
-    return StreamState("", health, channels_of(found, profile.device))
+    return StreamState("", health, channels_of(found, profile.device, has_quiet=has_quiet))
 
 
 def received_of(found: Sequence[Block]) -> ReceivedStatus:
@@ -122,10 +126,15 @@ def received_of(found: Sequence[Block]) -> ReceivedStatus:
     )
 
 
-def channels_of(found: Sequence[Block], device: Device) -> tuple[ChannelQuality, ...]:
+def channels_of(found: Sequence[Block], device: Device, *, has_quiet: bool = True) -> tuple[ChannelQuality, ...]:
     """Judge each channel; blocks of a device that had another number of channels say nothing."""
-    fitting = [block.samples for block in found if block.samples.shape[1] == device.n_channels]
-    return assess_channels(np.concatenate(fitting), device) if fitting else ()
+    fitting = [block for block in found if block.samples.shape[1] == device.n_channels]
+    if not fitting:
+        return ()
+    at_us = np.concatenate([block.server_us for block in fitting])
+    return assess_channels(
+        np.concatenate([block.samples for block in fitting]), device, has_quiet=has_quiet, at_us=at_us
+    )
 
 
 def sources_of(statuses: Sequence[ServiceStatus]) -> list[dict[str, Any]]:

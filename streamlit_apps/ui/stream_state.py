@@ -9,7 +9,7 @@ import streamlit as st
 from semg import clock
 from semg.domain import Profile
 from semg.ingest.stream_health import Fix, StreamHealth
-from semg.ingest.stream_verdict import stream_verdict
+from semg.ingest.stream_verdict import signal_verdict, stream_verdict
 from semg.store import profiles
 from semg.store.audit import record
 from semg.verdicts import level_of
@@ -50,12 +50,13 @@ def stream_state(app: App, user_id: int) -> None:
     """Show how a profile's stream is, renewed every two seconds, and what would mend it."""
     with app.pool.transaction() as tx:
         profile = profiles.get_profile(tx, user_id)
-        state = stream.look(tx, profile, clock.utc_now(), with_channels=False)
+        # Somebody may hold a gesture all the time: noise at rest says nothing then, a loose electrode does.
+        state = stream.look(tx, profile, clock.utc_now(), has_quiet=False)
     if state.health is None:
         st.info(plain(state.problem), icon=":material/sensors_off:")
         simulated_arm.offer(app, profile)
         return
-    show_health(state.health)
+    verdict.show(signal_verdict(state.health, state.channels) if state.channels else stream_verdict(state.health))
     if state.health.fix is not None:
         show_fix(app, profile, state.health.fix, "fix-live")
 

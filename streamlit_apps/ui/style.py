@@ -53,6 +53,8 @@ dl.semg-arriving { padding: 0; display: grid; grid-template-columns: repeat(auto
 /* What has the focus is framed with a contrast of more than 3:1, whatever Streamlit draws there. */
 :focus-visible { outline: 3px solid #0b6e8f !important; outline-offset: 2px !important; }
 [data-testid="stMain"]:focus-visible { outline-offset: -3px !important; }
+/* Clicked into, the page is scrolled by keys and not framed; reached by Tab, it is. */
+[data-testid="stMain"][data-clicked]:focus-visible { outline: none !important; }
 label:has(input:is([type="checkbox"], [type="radio"]):focus-visible),
 [role="group"]:has(> input:focus-visible),
 [role="group"]:has(> [data-testid="stMultiSelectTagsContainer"] input:focus-visible),
@@ -83,13 +85,37 @@ button[kind^="primary"] kbd { color: inherit !important; }
 /* A sidebar that is put away takes no focus along. */
 [data-testid="stSidebar"][data-collapsed="true"], [data-testid="stSidebar"][data-collapsed="true"] * {
   visibility: hidden !important; }
+/* A note lies beside the page's title, over nothing that is pressed: not over whose data the page shows. */
+body { --side: 235px; --lead: 13rem; }
+body:has([data-testid="stSidebar"][data-collapsed="true"]) { --side: 0px; }
+[data-testid="stToastContainer"] { top: 0 !important; right: auto !important; pointer-events: none;
+  left: calc(var(--side) + var(--lead)) !important; }
+[data-testid="stToast"] button { pointer-events: auto; }
 /* What is about to be drawn anew stays readable. */
 [data-stale="true"] { opacity: 1 !important; }
 [data-testid="stMultiSelectTagsContainer"] input { min-width: 24px; }
-[data-testid="stTooltipIcon"] button { min-width: 24px; min-height: 24px; margin: -4px; }
+/* The sign of a help; a button that has one is a button like others. */
+[data-testid="stTooltipIcon"] button:not([data-testid^="stBaseButton"]) { min-width: 24px; min-height: 24px;
+  margin: -4px; }
+/* Buttons side by side are as high as the highest of them. */
+[class*="st-key-buttons-"] :is(div, span):has(button) { height: 100%; }
+[class*="st-key-buttons-"] button { height: 100%; }
 @media (prefers-reduced-motion: reduce) {
   *, *::before, *::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important;
     transition-duration: 1ms !important; scroll-behavior: auto !important; }
+}
+/* What an arm does is seen where it is steered: its panel scrolls by itself, beside the decision. */
+@media (min-width: 701px) {
+  .st-key-beside-arm [data-testid="stColumn"]:last-child { position: sticky; top: 1rem; align-self: flex-start;
+    max-height: calc(100vh - 2rem); overflow-y: auto; }
+}
+[data-testid="stButtonGroup"] button { height: auto; }
+@media (max-width: 1100px) { body { --lead: 11rem; } }
+@media (max-width: 1000px) { body { --side: 205px; --lead: 4.6rem; } }
+@media (max-width: 600px) {
+  body { --lead: 2.6rem; }
+  [data-testid="stToastContainer"] { width: calc(100vw - 4.4rem) !important; }
+  [data-testid="stToast"] { width: auto !important; }
 }
 @media (max-width: 1000px) {
   [data-testid="stMainBlockContainer"] { padding: 2rem 1.1rem 2rem 1.1rem; }

@@ -4,8 +4,8 @@ import { test } from "node:test";
 
 import { load } from "./scripts.mjs";
 
-const { clockText, cues, fill, isPerformance, promptAt, Prompt, Sound } = await load(
-  "ui/capture_prompt.js", "clockText", "cues", "fill", "isPerformance", "promptAt", "Prompt", "Sound");
+const { clockText, cues, fill, fit, isPerformance, promptAt, Prompt, Sound } = await load(
+  "ui/capture_prompt.js", "clockText", "cues", "fill", "fit", "isPerformance", "promptAt", "Prompt", "Sound");
 
 const words = {
   paused: "Pause", nothing_labelled: "…", done: "Fertig", last_labels: "…", get_ready: "Bereit machen",
@@ -43,6 +43,17 @@ test("a step is shown in the participant's words", () => {
   assert.deepEqual([promptAt(data, 12).state, promptAt(data, 12).name], ["done", "Fertig"]);
   const paused = promptAt({ ...data, paused_s: 2 }, 2);
   assert.deepEqual([paused.state, paused.kind, paused.name], ["paused", "Pause", "Als Nächstes: fist"]);
+});
+
+test("a gesture is called what its participant reads, and known by its stored name", () => {
+  const translated = { ...data, names: { fist: "Faust", rest: "rest" } };
+  assert.equal(promptAt(translated, 1).name, "Zuerst: Faust");
+  const now = promptAt(translated, 4);
+  assert.deepEqual([now.name, now.state, now.next], ["Faust", "fist", "Als Nächstes: Faust"]);
+  assert.equal(promptAt({ ...translated, paused_s: 2 }, 2).name, "Als Nächstes: Faust");
+  assert.equal(promptAt(translated, 7).name, "Ruhe");
+  const own = { ...data, names: {}, steps: [{ start_s: 0, end_s: 3, gesture: "constructor", number: 1 }] };
+  assert.equal(promptAt(own, 1).name, "constructor");
 });
 
 test("with reduced motion what has passed moves once a second", () => {
@@ -121,7 +132,8 @@ test("the prompt is drawn by the server's clock, and says a word only when it ch
     };
   };
   globalThis.window = {};
-  const prompt = Object.assign(Object.create(Prompt.prototype), { mount: { dataset: {} }, data });
+  const mount = { dataset: {}, classList: { contains: () => false } };
+  const prompt = Object.assign(Object.create(Prompt.prototype), { mount, data });
   for (const name of ["card", "kind", "name", "about", "count", "stepBar", "next", "cursor", "figures", "picture"]) {
     prompt[name] = element();
   }
@@ -132,4 +144,29 @@ test("the prompt is drawn by the server's clock, and says a word only when it ch
   const before = written;
   prompt.show();
   assert.equal(written - before, 1, "only the figures are written again");
+});
+
+test("what is too large is made smaller: a long word by itself, all of it where the screen is full", () => {
+  const scales = new Map(), classes = new Set();
+  const box = {
+    style: { setProperty: (name, value) => scales.set(name, Number(value)) },
+    classList: { add: (name) => classes.add(name), remove: (name) => classes.delete(name) },
+  };
+  const scale = (name) => scales.get(name) ?? 1;
+  const element = (width, height) => ({
+    clientWidth: 100, clientHeight: 100,
+    get scrollWidth() { return classes.has("breaking") ? 90 : width * scale("--fit") * scale("--word"); },
+    get scrollHeight() { return height * scale("--fit"); },
+  });
+  const fitted = (width, height) => {
+    const word = element(width, height);
+    fit(box, word, [], [word]);
+    return [scale("--word"), scale("--fit"), classes.has("breaking")];
+  };
+  assert.deepEqual(fitted(90, 90), [1, 1, false]);
+  const [word, all] = fitted(150, 90);
+  assert.ok(word > 0.6 && word < 0.68 && all === 1);
+  const [same, lower] = fitted(90, 150);
+  assert.ok(same === 1 && lower > 0.6 && lower < 0.68);
+  assert.equal(fitted(900, 90)[2], true, "a word that would be tiny is broken");
 });

@@ -1,6 +1,7 @@
 // The plain view for daily use: the gesture, its picture and its phrase, large, on any screen. It says when it does not
 // know, and never shows a gesture that was decided before the stream or the connection went.
 
+import { named } from "../gesture_names.js";
 import { Kept, partIn } from "../kept.js";
 import { Feed } from "./feed.js";
 import { button, el, fill, write } from "./parts.js";
@@ -97,7 +98,8 @@ class PlainView extends Kept {
     write(this.connection, `${SIGNS[state]} ${said}`);
     this.connection.dataset.state = state;
     const label = live && this.last ? this.last.label : null;
-    const shown = !live ? "—" : label === null ? data.words.unsure : label === "rest" ? data.words.rest : label;
+    const shown = !live ? "—" : label === null ? data.words.unsure
+      : label === "rest" ? data.words.rest : named(data.names, label);
     write(this.label, shown);
     write(this.hint, hint);
     this.card.classList.toggle("unknown", label === null);

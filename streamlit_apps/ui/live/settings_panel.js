@@ -1,5 +1,6 @@
 // The fields of the settings for saying things by gestures.
 
+import { named } from "../gesture_names.js";
 import { RANGES } from "./aac_settings.js";
 import { button, choice, el, write } from "./parts.js";
 
@@ -22,7 +23,8 @@ export class SettingsPanel {
 
   build(data, settings) {
     const { words } = data;
-    const gestures = [["", words.none], ...data.gestures.filter((name) => name !== "rest").map((name) => [name, name])];
+    const choices = data.gestures.filter((name) => name !== "rest").map((name) => [name, named(data.names, name)]);
+    const gestures = [["", words.none], ...choices];
     this.settings = settings;
     this.note = el("div", "note");
     this.note.setAttribute("role", "status");

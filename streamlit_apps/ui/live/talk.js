@@ -1,6 +1,7 @@
 // Phrases of gestures on the screen: what is said, what waits for a confirmation, what was taken back, the list that
 // is stepped through, and the last phrases. What happens when is decided in aac.js.
 
+import { named } from "../gesture_names.js";
 import { Aac } from "./aac.js";
 import { cleaned, remember, remembered, settingsKey } from "./aac_settings.js";
 import { button, el, fill, write } from "./parts.js";
@@ -38,10 +39,11 @@ export class Talk {
 
   update(data) {
     const other = !this.data || this.data.user_id !== data.user_id;
-    const same = !other && JSON.stringify([data.phrases, data.words, data.gestures]) === this.builtFor;
+    const builtFor = JSON.stringify([data.phrases, data.words, data.gestures, data.names]);
+    const same = !other && builtFor === this.builtFor;
     this.data = data;
     if (same) return;
-    this.builtFor = JSON.stringify([data.phrases, data.words, data.gestures]);
+    this.builtFor = builtFor;
     if (other) {
       this.speech?.dispose();
       this.speech = new Speech(data.language, () => this.showSpeech());
@@ -176,7 +178,7 @@ export class Talk {
       const ways = { again: words.ask_again, gesture: words.ask_gesture, button: words.ask_button };
       const way = ways[this.settings.confirm] || "";
       write(this.asked, fill(words.ask, { phrase: pending.phrase }) + " "
-        + fill(way, { gesture: this.settings.confirm_gesture || words.confirm }));
+        + fill(way, { gesture: named(this.data.names, this.settings.confirm_gesture) || words.confirm }));
       const left = (pending.until - now) / (1000 * this.settings.confirm_s);
       this.timer.style.width = `${Math.round(100 * Math.max(0, Math.min(1, left)))}%`;
       if (this.waited !== pending && this.settings.vibrate) this.speech.vibrate("asked");

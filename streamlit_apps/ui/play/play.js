@@ -1,5 +1,6 @@
 // A test that is played by gestures: the decisions of the live stream steer it, and what comes of it is told and sent.
 
+import { named } from "../gesture_names.js";
 import { Kept, partIn } from "../kept.js";
 import { Feed } from "../live/feed.js";
 import { button, el, fill, write } from "../live/parts.js";
@@ -87,7 +88,8 @@ class PlayView extends Kept {
   order() {
     const { words, settings } = this.data;
     if (this.task.leads) return words.lead;
-    return settings.gestures.select ? fill(words.select, { gesture: settings.gestures.select })
+    const { select } = settings.gestures;
+    return select ? fill(words.select, { gesture: named(this.data.names, select) })
       : fill(words.dwell, { seconds: settings.dwell_ms / 1000 });
   }
 
@@ -122,16 +124,16 @@ class PlayView extends Kept {
 
   tellReaction(happened, words) {
     const last = this.task.trials[this.task.trials.length - 1];
-    const { gesture } = this.task;
+    const { gesture } = this.task, called = named(this.data.names, gesture);
     this.say({
-      prompt: () => fill(words.perform, { gesture }),
+      prompt: () => fill(words.perform, { gesture: called }),
       early: () => words.early,
       next: () => words.relax,
       missed: () => words.missed,
       recognised: () => fill(words.recognised, { ms: last.ms }),
     }[happened]());
     this.pictures.show(happened === "prompt" ? gesture : null);
-    write(this.word, happened === "prompt" ? gesture : "");
+    write(this.word, happened === "prompt" ? called : "");
   }
 
   finish() {

@@ -222,7 +222,7 @@ def plain_view_is_watched_on_a_phone(
     log_in(page, live_settings, "watcher")
     page.goto(f"{live_settings.app_url}/Realtime_Gesture_Recognition?profile={user_id}&view=plain")
     view = page.locator(".semg-plain")
-    expect(view.locator(".card .label")).to_have_text("fist")
+    expect(view.locator(".card .label")).to_have_text("Faust")
     expect(view.locator(".phrase")).to_have_text("Yes, please")
     expect(view.locator(".connection")).to_have_text("● Verbunden")
     expect(page.get_by_role("heading", name="Live", exact=True)).not_to_be_visible()
@@ -237,13 +237,13 @@ def plain_view_is_watched_on_a_phone(
     sender.label = None
     expect(view.locator(".card .label")).to_have_text("Nicht sicher")
     sender.label = "open hand"
-    expect(view.locator(".card .label")).to_have_text("open hand")
+    expect(view.locator(".card .label")).to_have_text("offene Hand")
     sender.streams = False
     expect(view.locator(".connection")).to_have_text("■ Kein Signal")
     expect(view.locator(".card .label")).to_have_text("—")
     expect(view.get_by_text(re.compile(r"seit \d+ s kam keine Entscheidung"))).to_be_visible()
     sender.streams = True
-    expect(view.locator(".card .label")).to_have_text("open hand")
+    expect(view.locator(".card .label")).to_have_text("offene Hand")
     view.get_by_role("button", name="Ganze Seite").click()
     expect(page.get_by_role("heading", name="Live", exact=True)).to_be_visible()
     expect(page.locator(".semg-live")).to_have_attribute("data-state", "live")

@@ -36,6 +36,22 @@ def wait_for_steering(pool: Pool, user_id: int, **wanted: object) -> None:
     raise AssertionError(f"wanted {wanted}, found {steering}")
 
 
+def check_decision_is_seen_while_steering(page: Page) -> None:
+    """Whatever is steered, the decision stands on the same screen."""
+    decision = page.locator(".semg-live .label")
+    for width, height in ((1280, 720), (1024, 768), (820, 1180)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
+        page.get_by_test_id("stButtonGroup").scroll_into_view_if_needed()
+        expect(decision).to_be_in_viewport(ratio=1)
+        for name in ("Strength", "Packet loss", "Mains hum", "Mistaken trials"):
+            field = page.get_by_test_id("stSlider").filter(has_text=name)
+            field.scroll_into_view_if_needed()
+            expect(field).to_be_in_viewport()
+            expect(decision).to_be_in_viewport(ratio=1)
+    page.set_viewport_size({"width": 1280, "height": 720})
+
+
 def test_arm_is_used_from_the_first_button_to_the_last(
     page: Page, live_settings: Settings, pool: Pool, tmp_path: Path
 ) -> None:
@@ -48,6 +64,7 @@ def test_arm_is_used_from_the_first_button_to_the_last(
         page.get_by_role("button", name="Use a simulated arm for Ada").click()
         expect(page.locator("[data-simulated=arm]")).to_be_visible()
         expect(page.locator('.semg-verdict[data-level="good"]').first).to_be_visible()
+        check_decision_is_seen_while_steering(page)
         page.get_by_test_id("stButtonGroup").get_by_text("open hand", exact=True).click()
         wait_for_steering(pool, user_id, gesture="open hand")
         page.get_by_role("combobox", name="Loose electrode").click()

@@ -10,7 +10,7 @@ from semg.domain import Device
 from semg.ingest.stream_health import judge_stream
 from semg.ingest.stream_verdict import signal_verdict, stream_verdict
 from semg.signals.quality import ChannelQuality
-from semg.wire.stream_status import ReceivedStatus
+from semg.wire.stream_status import DecidedStatus, ReceivedStatus
 
 DEVICE = Device(21, channels=("a0", "a1"), rate_hz=200.0)
 GOOD = ReceivedStatus(
@@ -57,6 +57,33 @@ def test_judgement_is_told_as_reason_and_next_step(
     assert f"{verdict.sentence} {verdict.next_step}".strip() == health.sentence
 
 
+def test_a_loss_is_named_when_it_begins() -> None:
+    begun = replace(GOOD, samples=1960, missing=40, recent_samples=560, recent_missing=40)  # 2 s of 10 %
+    health = judge_stream("Ada", DEVICE, begun)
+    assert (health.level, health.code) == ("bad", "lost")
+    assert health.sentence == "6.7% of Ada's samples are lost in transit. Check the Wi-Fi."
+    slower = replace(GOOD, samples=1000, missing=0, runs=60, recent_samples=300, recent_missing=20)
+    assert judge_stream("Ada", DEVICE, slower).code == "rate", "what a slow device never sent is not lost"
+
+
+def test_faults_at_the_same_time_are_all_named() -> None:
+    lossy = {"missing": 400, "samples": 1600}
+    health = judge_stream("Ada", DEVICE, replace(GOOD, lead_off=2, battery_percent=9, **lossy))  # type: ignore[arg-type]
+    assert (health.level, health.code) == ("bad", "lead_off")
+    for part in ("no contact at a1", "20.0% of Ada's samples are lost", "at 9 %", "Check the Wi-Fi."):
+        assert part in health.sentence
+    assert stream_verdict(health).next_step == "Press the electrodes on, or replace them."
+    assert "Press the electrodes on" not in stream_verdict(health).sentence
+
+
+def test_no_window_is_explained_by_the_loss_that_prevents_it() -> None:
+    none = DecidedStatus(seconds=10.0)
+    lossy = replace(GOOD, missing=1000, samples=1000)
+    assert judge_stream("Ada", DEVICE, lossy, none, has_model=True).code == "lost"
+    assert judge_stream("Ada", DEVICE, replace(GOOD, runs=300), none, has_model=True).code == "gaps"
+    assert judge_stream("Ada", DEVICE, GOOD, none, has_model=True).code == "no_windows"
+
+
 def test_figures_have_names_and_are_those_of_the_line() -> None:
     health = judge_stream("Ada", DEVICE, GOOD)
     assert [one.name for one in health.measured] == ["Rate", "Loss", "Refused", "Gaps", "Restarts"]
@@ -81,6 +108,12 @@ def test_signal_is_as_bad_as_its_worst_channel_or_its_stream() -> None:
         "Do not use. Channel a1: mains hum is 90% of the signal. Check skin contact and ground."
     )
     assert signal_verdict(lossy, clean).code == "lost"
+    assert signal_verdict(lossy, hum).text == (
+        "Do not use. 20.0% of Ada's samples are lost in transit. Channel a1: mains hum is 90% of the signal. "
+        "Check the Wi-Fi. Check skin contact and ground."
+    )
+    some = judge_stream("Ada", DEVICE, replace(GOOD, missing=60, samples=1940))
+    assert signal_verdict(some, hum).text.startswith("Do not use. Channel a1: mains hum is 90% of the signal. 3.0% of")
     assert signal_verdict(None, clean).level == "good"
     assert signal_verdict(None, []).level == "unknown"
     named = [one.name for one in signal_verdict(good, clean).figures]

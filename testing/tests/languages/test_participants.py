@@ -9,19 +9,24 @@ from pathlib import Path
 
 import pytest
 
+from semg import languages
+from semg.domain import Gesture
 from semg.languages import LANGUAGES
 from semg.privacy.consent import DEFAULT_TEXT, read_text
 from semg.settings import PROJECT_DIR, Settings
+from ui.banks import BANKS
 
 UI = PROJECT_DIR / "streamlit_apps" / "ui"
 SCRIPTS = (
-    "capture_prompt.js", "capture_schedule.js", "capture_sound.js", "live/plain.js", "live/talk.js", "live/aac.js",
-    "live/aac_settings.js", "live/settings_panel.js", "live/speech.js", "live/pictures.js",
+    "capture_prompt.js", "capture_schedule.js", "capture_sound.js", "capture_fit.js", "live/plain.js", "live/talk.js",
+    "live/aac.js", "live/aac_settings.js", "live/settings_panel.js", "live/speech.js", "live/pictures.js",
 )  # fmt: skip
 FUNCTIONS = (
     ("participant_view.py", "_prompt"),
     ("capture_prompt.py", "capture_prompt"),
     ("capture_prompt.py", "prompt_plan"),
+    ("live_view.py", "plain_view"),
+    ("play_view.py", "play_view"),
 )
 """Scripts and functions of which everything that is shown, a participant reads."""
 _COMMENT = re.compile(r"/\*.*?\*/|(?<![:\"'`\w])//[^\n]*", re.DOTALL)
@@ -35,6 +40,10 @@ def literals(script: str) -> Iterator[str]:
     """Yield the texts in a script that could be shown."""
     for found in _LITERAL.finditer(_FOR_PROGRAMMERS.sub("", _COMMENT.sub("", script))):
         yield re.sub(r"\$\{[^}]*\}", "", next(one for one in found.groups() if one is not None))
+
+
+def gesture(name: str, description: str) -> Gesture:
+    return Gesture(gesture_id=1, user_id=1, name=name, description=description, position=1)
 
 
 def is_sentence(text: str) -> bool:
@@ -55,6 +64,42 @@ def test_functions_of_participants_hold_no_sentence(name: str, function: str) ->
     documentation = ast.get_docstring(found, clean=False)
     texts = [node.value for node in ast.walk(found) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     assert [text for text in texts if text != documentation and is_sentence(text)] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_ready_made_gesture_is_in_every_language_with_how_it_is_performed(language: str) -> None:
+    bank = [gesture(name, languages.description(name)) for each in BANKS.values() for name in each]
+    assert {one.name for one in bank} == set(languages.names()), "the catalogue has the gestures of the banks"
+    called, described = languages.shown_names(bank, language), languages.shown_descriptions(bank, language)
+    for one in bank:
+        same = language == languages.DEFAULT_LANGUAGE
+        assert (called[one.name] == one.name) is same
+        assert (described[one.name] == one.description) is same
+    assert len(set(called.values())) == len(called), "no two gestures read alike"
+    phrases = languages.sentences(language, "phrases")
+    assert {phrase for each in BANKS.values() for phrase in each.values() if phrase} == set(phrases)
+
+
+def test_what_somebody_typed_is_shown_as_typed() -> None:
+    bank = [
+        gesture("fist", "Close the hand firmly."), gesture("pinch", ""), gesture("Fist 2", "Close the hand firmly."),
+        gesture("point", "Zeig auf die Tür."), gesture("constructor", ""), gesture("rest", ""),
+    ]  # fmt: skip
+    assert languages.shown_names(bank, "de") == {
+        "fist": "Faust", "pinch": "Spitzgriff", "Fist 2": "Fist 2", "point": "point", "constructor": "constructor",
+        "rest": "rest",
+    }  # fmt: skip
+    assert languages.shown_descriptions(bank, "de") == {
+        "fist": "Die Hand fest schließen.", "pinch": "", "Fist 2": "Close the hand firmly.",
+        "point": "Zeig auf die Tür.", "constructor": "", "rest": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted(UI.glob("*.py")), ids=lambda path: path.name)
+def test_no_module_of_the_app_holds_what_the_catalogue_says_of_a_gesture(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert texts & {languages.description(name) for name in languages.names()} == set()
 
 
 @pytest.mark.parametrize(

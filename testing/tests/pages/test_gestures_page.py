@@ -12,7 +12,7 @@ from semg.privacy.consent import TEST_PERSON
 from semg.store import accounts, gestures, profiles
 from semg.store.pool import Pool
 from testing.kits.page_data import GESTURES, LOGIN, Open, act, button, field, login_of, make_session, now
-from ui import gesture_list
+from ui import banks, gesture_list
 from ui.gesture_list import OPEN
 from ui.runtime import App
 
@@ -122,6 +122,21 @@ def test_ready_made_bank_and_copied_bank_add_what_is_missing(open_page: Open, po
     assert names_of(pool, profile_id) == ["rest", "fist", "open hand", "wrist extension"]
     act(page, "copy").click().run()
     assert names_of(pool, profile_id)[-1] == "wave"
+
+
+def test_ready_made_gestures_keep_their_names_and_speak_the_language_of_the_person(
+    app_of_test: App, pool: Pool, profile_id: int
+) -> None:
+    with pool.transaction() as tx:
+        account = accounts.find_account(tx, LOGIN)
+        profiles.update_profile(tx, profile_id, language="de")
+        profile = profiles.get_profile(tx, profile_id)
+    assert account is not None
+    assert banks.add_bank(app_of_test.of(account, login_of(pool)), profile, "To speak with: five phrases") == 3
+    with pool.transaction() as tx:
+        bank = {one.name: one for one in gestures.list_gestures(tx, profile_id)}
+    assert (bank["point"].phrase, bank["wrist flexion"].phrase) == ("Danke", "Ich habe Durst")
+    assert bank["point"].description == "Stretch the index finger, close the others."
 
 
 def test_channels_used_are_saved_and_none_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:

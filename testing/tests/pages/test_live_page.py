@@ -45,7 +45,7 @@ def test_plain_view_stands_alone_in_the_language_of_the_person(
     with pool.transaction() as tx:
         profiles.update_profile(tx, profile_id, language="es")
         fist = next(one for one in gestures.list_gestures(tx, profile_id) if one.name == "fist")
-        gestures.update_gesture(tx, fist.gesture_id, phrase="Sí")
+        gestures.update_gesture(tx, fist.gesture_id, description="Close the hand firmly.", phrase="Sí")
     page = open_page(LIVE)
     assert "Decision settings" in all_text(page)
     assert views["full"]["data"]["may_teach"] is True
@@ -60,6 +60,8 @@ def test_plain_view_stands_alone_in_the_language_of_the_person(
     data = views["plain"]["data"]
     assert (data["words"]["undo"], data["language"], data["person"]) == ("Deshacer", "es", "Ada")
     assert (data["phrases"], data["has_model"]) == ({"fist": "Sí"}, True)
+    assert data["names"] == {"rest": "rest", "fist": "puño", "open hand": "open hand"}, "what was described is as typed"
+    assert "fist" in data["gestures"], "decisions carry the stored names"
     assert data["url"].endswith(f"/ws/live/{profile_id}?samples=false")
     assert "stream" not in all_text(page).lower(), "nothing that the researcher reads"
 

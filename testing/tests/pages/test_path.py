@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from semg.domain import Decision, Profile, us_from_utc
+from semg.capture import pause_capture
+from semg.domain import CapturePlan, Decision, PlanStep, Profile, us_from_utc
 from semg.ingest.stream_health import StreamHealth
 from semg.privacy.consent import TEST_PERSON
-from semg.store import decisions, gestures, jobs, profiles, services
+from semg.store import decisions, gestures, jobs, profiles, services, sessions
 from semg.store.path_facts import PathFacts, read_path_facts
 from semg.store.pool import Pool, execute
 from semg.wire.stream_status import ReceivedStatus, as_metrics
@@ -102,6 +103,24 @@ def test_judgement_walks_the_path_in_its_order(ada: Profile) -> None:
         judged = judge_path(facts)
         assert judged.next is not None, facts
         assert ([one.key for one in judged.steps if one.current], judged.next.label) == ([step], label), facts
+
+
+def test_a_paused_recording_is_called_paused(ada: Profile, pool: Pool) -> None:
+    stored = PathFacts(gestures=3, recording=True, paused=True)
+    judged = judge_path(Facts(1, ada, stored, GOOD))
+    assert judged.next is not None
+    assert ("Paused" in judged.next.missing, "Recording." in judged.next.missing) == (True, False)
+    assert "recording is paused" in [one.said for one in judged.steps]
+    plan = CapturePlan((PlanStep("fist", 1, 0.0, 60.0),))
+    with pool.transaction() as tx:
+        gestures.ensure_gestures(tx, ada.user_id, ["fist"])
+        session_id = sessions.insert_session(
+            tx, ada.user_id, "S", "capture", now(), status="recording", plan=plan, device=ada.device
+        )
+        found = [read_path_facts(tx, ada.user_id)]
+        pause_capture(tx, session_id, now() + timedelta(seconds=5))
+        found.append(read_path_facts(tx, ada.user_id))
+    assert [(one.recording, one.paused) for one in found] == [(True, False), (True, True)]
 
 
 def test_everything_done_has_no_next_action_and_says_each_state_in_words(ada: Profile) -> None:

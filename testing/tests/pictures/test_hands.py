@@ -16,7 +16,7 @@ from ui.banks import BANKS
 SHAPES = {"svg", "title", "rect", "g", "path", "circle", "ellipse"}
 
 
-@pytest.mark.parametrize("name", sorted({name for bank in BANKS.values() for name, _, _ in bank} | {"rest"}))
+@pytest.mark.parametrize("name", sorted({name for bank in BANKS.values() for name in bank} | {"rest"}))
 def test_every_gesture_of_a_ready_made_bank_is_drawn(name: str) -> None:
     assert hand_svg(name) is not None
 

@@ -61,6 +61,31 @@ def test_mains_hum_is_found_at_its_frequency_only() -> None:
     assert found[2].hum < 0.1
 
 
+@pytest.mark.parametrize("lost", [0.05, 0.3, 0.5])
+@pytest.mark.parametrize("mains_hz", [50, 60])
+def test_a_loose_electrode_is_found_while_packets_are_lost(lost: float, mains_hz: float) -> None:
+    rng = np.random.default_rng(3)
+    rate_hz, packet = 200.0, 7
+    at_s = np.arange(4 * 200) / rate_hz
+    wave = 700 * np.sin(2 * np.pi * mains_hz * at_s + 1)
+    samples = 2048 + 60 * rng.standard_normal((len(at_s), 4))
+    samples[:, 2] += wave
+    kept = np.repeat(rng.random(len(at_s) // packet + 1) >= lost, packet)[: len(at_s)]
+    device = Device(1, DEVICE.channels, rate_hz, "raw", 0, 4095, mains_hz)
+    at_us = (at_s * 1e6).astype(np.int64)[kept]
+    found = assess_channels(samples[kept].astype(np.float32), device, at_us=at_us)
+    assert [one.level for one in found] == ["good", "good", "bad", "good"]
+    assert "hum" in found[2].reason
+    assert found[2].hum == pytest.approx(0.98, abs=0.06)
+    assert found[0].hum < 0.2
+
+
+def test_an_unbroken_stream_is_judged_the_same_with_its_times() -> None:
+    samples = good_signal()
+    at_us = (TIME_S * 1e6).astype(np.int64)
+    assert assess_channels(samples, DEVICE, at_us=at_us) == assess_channels(samples, DEVICE)
+
+
 def test_weak_hum_is_fair() -> None:
     samples = (2048 + 10 * np.random.default_rng(0).standard_normal((N, 4))).astype(np.float32)
     samples[:, 0] += (60 * np.sin(2 * np.pi * 50 * TIME_S)).astype(np.float32)
