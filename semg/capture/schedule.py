@@ -11,18 +11,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from semg.domain import REST, CapturePlan, PlanStep
+from semg.errors import ConflictError
 
 LEAD_S = 3.0
 """Countdown after a pause, and before something is performed again."""
+MAX_DROPPED = 1000
+"""Steps of a plan that were interrupted; every page and the conductor read the whole of a running plan."""
 
 
 def pause(plan: CapturePlan, at_s: float) -> CapturePlan:
     """Pause the plan at a time; the current repetition is dropped, and repeated after the pause.
 
     A plan that is paused or over is not changed.
+
+    Raises
+    ------
+    ConflictError
+        It was interrupted ``MAX_DROPPED`` times.
     """
     if plan.paused_s is not None or at_s >= plan.duration_s:
         return plan
+    _require_room(plan)
     at_s = max(0.0, at_s)
     done, to_come = _split(plan.steps, at_s)
     return replace(plan, steps=(*done, *_from(to_come, at_s)), paused_s=at_s)
@@ -47,11 +56,17 @@ def redo(plan: CapturePlan, at_s: float) -> tuple[CapturePlan, PlanStep | None]:
     -------
     The changed plan, and the repetition that is dropped. None and the same plan when nothing has been performed, when
     the plan is over, or when the repetition is about to be performed again already, so that asking twice is harmless.
+
+    Raises
+    ------
+    ConflictError
+        The plan was interrupted ``MAX_DROPPED`` times.
     """
     at_s = at_s if plan.paused_s is None else plan.paused_s
     target = repeatable(plan, at_s)
     if target is None or (plan.paused_s is None and at_s >= plan.duration_s):
         return plan, None
+    _require_room(plan)
     done, to_come = _split(plan.steps, at_s)
     was_running = target.end_s > at_s
     done = [replace(step, dropped=True) if step.start_s == target.start_s else step for step in done]
@@ -90,6 +105,11 @@ def append(
     for index, step in enumerate(again):
         wanted += [step, PlanStep(REST, number + 2 + index, 0.0, rest_s)]
     return CapturePlan((*done, *waited, *_from(wanted, at_s)))
+
+
+def _require_room(plan: CapturePlan) -> None:
+    if sum(step.dropped for step in plan.steps) >= MAX_DROPPED:
+        raise ConflictError(f"this capture was interrupted {MAX_DROPPED:,} times; end it early, and start another one")
 
 
 def _split(steps: Sequence[PlanStep], at_s: float) -> tuple[list[PlanStep], list[PlanStep]]:

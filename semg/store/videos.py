@@ -21,8 +21,8 @@ def find_video(tx: Transaction, session_id: int) -> Video | None:
     return None if row is None else _video(row)
 
 
-def begin_video(tx: Transaction, session_id: int) -> None:
-    """Record that a session's video is being recorded; a video that was begun before is continued.
+def begin_video(tx: Transaction, session_id: int) -> int:
+    """Record that a session's video is being recorded, and return whose; one that was begun before is continued.
 
     Raises
     ------
@@ -42,10 +42,11 @@ def begin_video(tx: Transaction, session_id: int) -> None:
         "INSERT INTO videos (session_id) VALUES (%s) ON CONFLICT (session_id) DO UPDATE SET seen_at = now()",
         (session_id,),
     )
+    return int(session.user_id)
 
 
-def touch_video(tx: Transaction, session_id: int) -> bool:
-    """Record a sign of life of a recording, and return whether it is to continue.
+def touch_video(tx: Transaction, session_id: int) -> int | None:
+    """Record a sign of life of a recording, and return whose it is, or None when it is not to continue.
 
     It is while its session is being recorded and the person agrees to the video.
     """
@@ -59,8 +60,8 @@ def touch_video(tx: Transaction, session_id: int) -> bool:
         (session_id,),
     )
     if touched is None or touched.status != "recording":
-        return False
-    return bool(consents.consenting(tx, [touched.user_id], "video"))
+        return None
+    return int(touched.user_id) if consents.consenting(tx, [touched.user_id], "video") else None
 
 
 def release_video(tx: Transaction, session_id: int, problem: str = "") -> None:

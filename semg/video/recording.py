@@ -18,10 +18,10 @@ from pathlib import Path
 
 import av
 
-from semg.errors import ConflictError, EncryptedFileError, NotFoundError, StoreError
+from semg.errors import AccessError, ConflictError, EncryptedFileError, NotFoundError, StoreError
 from semg.security.encrypted_files import Vault
 from semg.store import videos
-from semg.store.pool import Pool
+from semg.store.pool import Pool, Transaction
 from semg.video.files import VideoFiles, files_of
 from semg.video.part_log import CLOCK_HZ
 from semg.video.writer import PartWriter, size_of
@@ -32,6 +32,8 @@ MAX_WAITING = 150
 """Frames that wait to be encoded, about five seconds; more are dropped and counted."""
 KEPT_REPORTS = 120
 LOOK_EVERY_S = 1.0
+CLAIM_SAID_S = 4.0
+"""After this long without a frame of its own that was written, a recorder says that another one writes the session."""
 SILENT_S = 2.0
 """A webcam that has sent nothing for this long counts as off; another one may replace it."""
 
@@ -118,10 +120,22 @@ class Recorder:
         Of the videos.
     vault
         Encrypts them.
+    require
+        Raises when whoever is behind the webcam may not record a profile (its userid) any more. Asked before a part is
+        begun and every second after, as a client that is not a browser need not ask for its page again.
     """
 
-    def __init__(self, pool: Pool, folder: Path, limits: Limits, claims: Claims, vault: Vault) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        folder: Path,
+        limits: Limits,
+        claims: Claims,
+        vault: Vault,
+        require: Callable[[Transaction, int], None] = lambda tx, user_id: None,
+    ) -> None:
         self._pool, self._folder, self._limits, self._claims, self._vault = pool, folder, limits, claims, vault
+        self._require = require
         self._wake = threading.Condition()
         self._waiting: deque[_Frame | _Report] = deque()
         self._frames_waiting = 0
@@ -138,6 +152,7 @@ class Recorder:
         self._writing: int | None = None
         self._looked_at = 0.0
         self._written = 0
+        self._refused_since: float | None = None
 
     def add_frame(self, picture: av.VideoFrame, media: int, arrival_us: int) -> None:
         """Process a frame; it is kept only while a session is set."""
@@ -226,8 +241,12 @@ class Recorder:
             self._end_part()
             return
         if self._writer is None and target is not None and target not in self._refused:
-            if any(isinstance(item, _Frame) for item in items) and self._claims.hold(target, self):
-                self._begin_part(target)
+            if any(isinstance(item, _Frame) for item in items):
+                if self._claims.hold(target, self):
+                    self._refused_since = None
+                    self._begin_part(target)
+                else:
+                    self._say_who_writes()
         self._write(items)
         now = time.monotonic()
         if self._writer is not None and now - self._looked_at >= LOOK_EVERY_S:
@@ -248,8 +267,8 @@ class Recorder:
     def _begin_part(self, session_id: int) -> None:
         try:
             with self._pool.transaction() as tx:
-                videos.begin_video(tx, session_id)
-        except (ConflictError, NotFoundError) as exc:
+                self._require(tx, videos.begin_video(tx, session_id))
+        except (AccessError, ConflictError, NotFoundError) as exc:
             self._refuse(session_id, str(exc))
             return
         except StoreError as exc:
@@ -294,8 +313,15 @@ class Recorder:
         else:
             try:
                 with self._pool.transaction() as tx:
-                    goes_on = videos.touch_video(tx, session_id)
+                    user_id = videos.touch_video(tx, session_id)
+                    goes_on = user_id is not None
                     erased = not goes_on and videos.find_video(tx, session_id) is None
+                    if user_id is not None:
+                        self._require(tx, user_id)
+            except (AccessError, NotFoundError) as exc:
+                self._refuse(session_id, str(exc))
+                self._end_part()
+                return
             except StoreError as exc:
                 logger.warning("no sign of life of a video: %s", exc, extra={"session_id": session_id})
                 return
@@ -327,6 +353,13 @@ class Recorder:
                 videos.release_video(tx, session_id, problem)
         except StoreError as exc:
             logger.warning("whoever finishes the video waits a little: %s", exc, extra={"session_id": session_id})
+
+    def _say_who_writes(self) -> None:
+        now = time.monotonic()
+        if self._refused_since is None:
+            self._refused_since = now
+        elif now - self._refused_since >= CLAIM_SAID_S:
+            self._say("another webcam records this session")
 
     def _refuse(self, session_id: int, why: str) -> None:
         self._refused.add(session_id)

@@ -14,6 +14,7 @@ from semg.security.encrypted_files import Vault
 from semg.security.keys import ring_of
 from semg.security.tokens import WEBCAM, read_login_of
 from semg.store import consents
+from semg.store.pool import Transaction
 from semg.video.recording import Claims, Limits, Recorder
 from ui import errors
 from ui.fragments import live_fragment
@@ -142,7 +143,11 @@ def _camera(app: App) -> Camera:
     settings.videos.mkdir(mode=0o700, parents=True, exist_ok=True)
     limits = Limits(settings.video_max_bytes, settings.min_free_disk_mb << 20)
     vault = Vault(ring_of(settings))
-    return Camera(lambda: Recorder(app.pool, settings.videos, limits, _claims(), vault))
+
+    def require(tx: Transaction, user_id: int) -> None:
+        app.require(tx, user_id, "work")
+
+    return Camera(lambda: Recorder(app.pool, settings.videos, limits, _claims(), vault, require), app.account_id)
 
 
 @st.cache_resource(show_spinner=False)

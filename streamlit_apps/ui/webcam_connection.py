@@ -11,12 +11,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import streamlit as st
 
 from semg.clock import now_us
 from semg.errors import InvalidValueError
 from semg.settings import Settings
+from semg.video import webrtc_guards
 from semg.video.recording import Recorder, RecorderState
 from semg.video.reports import listen
 
@@ -29,6 +31,9 @@ MAX_OFFER_CHARACTERS, MAX_OFFER_LINES, MAX_CANDIDATES, MAX_ID_CHARACTERS = 32_76
 """A browser's offer of one camera has about 6,000 characters in 150 lines. Reading one takes time that grows with the
 square of some kinds of lines, and each candidate is an address that the server sends to."""
 ANSWER_TIMEOUT_S = 10.0
+MAX_EACH = 6
+"""Webcams that one account may have connected at the same time."""
+_connected: WeakSet[Camera] = WeakSet()
 NO_CAMERA = RecorderState(False, None, 0.0, 0, 0, "")
 
 
@@ -74,10 +79,12 @@ class Camera:
     ----------
     make_recorder
         Gives a recorder for a new connection.
+    account_id
+        Whose webcam it is; an account has ``MAX_EACH`` at the most.
     """
 
-    def __init__(self, make_recorder: Callable[[], Recorder]) -> None:
-        self._make_recorder = make_recorder
+    def __init__(self, make_recorder: Callable[[], Recorder], account_id: int) -> None:
+        self._make_recorder, self.account_id = make_recorder, account_id
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
         self._session_id: int | None = None
@@ -99,6 +106,10 @@ class Camera:
             return
         self._hang_up()
         self.answered = Description(offer.number, "")
+        if sum(one.account_id == self.account_id and one.is_connected for one in list(_connected)) >= MAX_EACH:
+            raise InvalidValueError(
+                "webcam", f"this account has {MAX_EACH} webcams connected; close another page first"
+            )
         worker = _worker(settings, self)
         try:
             made = worker.process_offer(offer.sdp, "offer", timeout=ANSWER_TIMEOUT_S)
@@ -106,9 +117,16 @@ class Camera:
             logger.warning("a webcam's offer was not answered: %s", type(exc).__name__, exc_info=exc)
             raise InvalidValueError("webcam", "the browser's offer cannot be answered; reload the page") from exc
         self._worker = worker
+        _connected.add(self)
         self.answered = Description(offer.number, made.sdp)
         if self._recorder is not None:
             listen(worker.pc, self._recorder.add_report)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection to a browser that has not ended."""
+        worker = self._worker
+        return worker is not None and worker.pc.connectionState not in ("closed", "failed")
 
     def addTrack(self, track: Any) -> None:  # noqa: N802 - the protocol's name
         """Take a new connection's track."""
@@ -201,6 +219,7 @@ def _worker(settings: Settings, camera: Camera) -> WebRtcWorker:
     from aiortc.contrib.media import MediaRelay
     from streamlit_webrtc import WebRtcMode, WebRtcWorker
 
+    webrtc_guards.install()
     _listen_at(settings.webrtc_hosts)
     for name in ("aioice", "aiortc", "streamlit_webrtc"):
         logging.getLogger(name).setLevel(logging.WARNING)  # they tell every address of the browser

@@ -89,6 +89,17 @@ def test_pausing_twice_and_resuming_twice_change_nothing() -> None:
     assert resume(resumed, 8.0) is resumed
 
 
+def test_a_plan_is_not_lengthened_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semg.capture.schedule.MAX_DROPPED", 4)
+    plan, now_s = PLAN, 4.0
+    with pytest.raises(ConflictError, match="interrupted"):
+        for _ in range(5):
+            plan, now_s = resume(pause(plan, now_s), now_s + 1.0), now_s + 2.0
+    assert sum(step.dropped for step in plan.steps) >= 4
+    with pytest.raises(ConflictError, match="interrupted"):
+        redo(plan, now_s + 4.0)
+
+
 def test_redo_in_the_rest_after_a_gesture_performs_that_gesture_and_the_rest_again() -> None:
     plan, dropped = redo(PLAN, 5.5)  # rest from 5 to 6, after fist
     assert dropped == PlanStep("fist", 1, 3.0, 5.0)

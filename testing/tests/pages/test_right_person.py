@@ -298,7 +298,7 @@ class FakeCamera(webcam_connection.Camera):
     """A camera that knows whether it was stopped."""
 
     def __init__(self) -> None:
-        super().__init__(lambda: None)  # type: ignore[arg-type,return-value]
+        super().__init__(lambda: None, 1)  # type: ignore[arg-type,return-value]
         self.stopped = False
 
     def stop(self) -> None:

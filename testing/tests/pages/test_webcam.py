@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -165,14 +167,33 @@ class Kept:
         self.closed = True
 
 
+async def frames_beyond(made: list[Kept], n: int) -> None:
+    """Wait until more than ``n`` frames of the first connection have arrived."""
+    async with asyncio.timeout(30):
+        while not (made and len(made[0].frames) > n):
+            await asyncio.sleep(0.05)
+
+
+def disturb(answer: str) -> None:
+    """Send what a stranger can send to the server's port: nothing, too little, and STUN that cannot be parsed."""
+    (port,) = {int(found) for found in re.findall(r"^a=candidate:\S+ 1 udp \d+ 127.0.0.1 (\d+) ", answer, re.MULTILINE)}
+    stun = bytes.fromhex("00010008 2112a442") + bytes(12) + bytes.fromhex("00240001 01000000")  # PRIORITY of one byte
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for data in (b"", b"\x00", b"\x80\xc8", stun, stun[:20], bytes(1400)):
+            stranger.sendto(data, ("127.0.0.1", port))
+
+
 def test_frames_of_a_real_connection_arrive_and_end_with_it(settings: Settings) -> None:
-    """The client is aiortc's own; an offer that comes twice is answered once, and one that is nonsense not at all."""
+    """The client is aiortc's own; an offer that comes twice is answered once, and one that is nonsense not at all.
+
+    Before: an empty datagram of anybody ended the connection.
+    """
     from aiortc import RTCPeerConnection, RTCSessionDescription
     from aiortc.mediastreams import VideoStreamTrack
 
     here = settings.model_copy(update={"webrtc_hosts": "127.0.0.1"})
     made: list[Kept] = []
-    camera = Camera(lambda: made.append(Kept()) or made[-1])  # type: ignore[func-returns-value,arg-type,return-value]
+    camera = Camera(lambda: made.append(Kept()) or made[-1], 1)  # type: ignore[func-returns-value,arg-type,return-value]
 
     async def send() -> None:
         webcam_connection._listen_at("127.0.0.1")
@@ -185,9 +206,9 @@ def test_frames_of_a_real_connection_arrive_and_end_with_it(settings: Settings) 
         assert camera.answered is not None
         assert camera.answered.number == "first"
         await client.setRemoteDescription(RTCSessionDescription(camera.answered.sdp, "answer"))
-        async with asyncio.timeout(30):
-            while not (made and len(made[0].frames) > 5):
-                await asyncio.sleep(0.05)
+        await frames_beyond(made, 5)
+        disturb(camera.answered.sdp)
+        await frames_beyond(made, len(made[0].frames) + 5)
         await asyncio.to_thread(camera.stop)
         await client.close()
 
@@ -201,6 +222,16 @@ def test_frames_of_a_real_connection_arrive_and_end_with_it(settings: Settings) 
         assert not camera.state().sends
     finally:
         camera.stop()
+
+
+def test_account_has_some_webcams_at_the_most(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Camera, "is_connected", True)
+    others = [Camera(Kept, 1) for _ in range(webcam_connection.MAX_EACH)]  # type: ignore[arg-type]
+    monkeypatch.setattr(webcam_connection, "_connected", set(others))
+    with pytest.raises(InvalidValueError, match="close another page first"):
+        Camera(Kept, 1).answer(settings, check_offer({"number": "1", "sdp": SECTION}))  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError, match="cannot be answered"):
+        Camera(Kept, 2).answer(settings, check_offer({"number": "1", "sdp": SECTION}))  # type: ignore[arg-type]
 
 
 def test_servers_for_other_networks_come_from_the_settings(app_of_test: App) -> None:

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from semg.capture import make_plan
+from semg.errors import AccessError
 from semg.maintenance.video_files import VideoKeeper, keep_videos
 from semg.privacy.consent import TEST_PERSON
 from semg.store import gestures, profiles, sessions, videos
-from semg.store.pool import Pool, execute
+from semg.store.pool import Pool, Transaction, execute
 from semg.video.files import files_of
 from semg.video.recording import SILENT_S, Claims, Limits, Recorder
 from testing import fake_camera
@@ -65,8 +66,10 @@ def make(pool: Pool, tmp_path: Path) -> Iterator[Callable[..., Recorder]]:
     """Make recorders that share their claims; they are closed at the end."""
     claims, made = Claims(), []
 
-    def one(limits: Limits = PLENTY) -> Recorder:
-        made.append(Recorder(pool, tmp_path, limits, claims, VAULT))
+    def one(
+        limits: Limits = PLENTY, require: Callable[[Transaction, int], None] = lambda tx, user_id: None
+    ) -> Recorder:
+        made.append(Recorder(pool, tmp_path, limits, claims, VAULT, require))
         return made[-1]
 
     yield one
@@ -167,6 +170,59 @@ def test_only_one_webcam_records_a_session_until_it_is_silent() -> None:
     assert not claims.hold(1, first), "only its holder gives it up"
     claims.give_up(1, second)
     assert claims.hold(1, first)
+
+
+def test_who_may_not_record_any_more_writes_nothing_and_makes_room(
+    make: Callable[..., Recorder], pool: Pool, session_id: int, user_id: int, tmp_path: Path
+) -> None:
+    """Without this a client that never asks for its page again went on filming into somebody else's session."""
+    allowed, asked = [True], []
+
+    def require(tx: Transaction, of: int) -> None:
+        asked.append(of)
+        if not allowed[0]:
+            raise AccessError("this login has ended")
+
+    stranger = make(require=require)
+    stranger.aim(session_id)
+    feed(stranger, range(20))
+    wait_for(lambda: stranger.state().frames == 20, "20 frames written")
+    allowed[0] = False
+
+    def refused() -> bool:
+        stranger.add_frame(picture(99), 10**9 + len(asked), SERVER_US + 10**8)
+        return "this login has ended" in stranger.state().problem
+
+    wait_for(refused, "the refusal")
+    assert set(asked) == {user_id}
+    owner = make()
+    owner.aim(session_id)
+    feed(owner, range(50, 70))
+    wait_for(lambda: owner.state().frames == 20, "the owner's frames")
+    later = make(require=require)
+    later.aim(session_id)
+    feed(later, range(3))
+    owner.close()
+    owner.join(WAIT_S)
+
+
+def test_recorder_says_that_another_one_writes(
+    make: Callable[..., Recorder], session_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semg.video.recording.CLAIM_SAID_S", 0.1)
+    first, second = make(), make()
+    first.aim(session_id)
+    feed(first, range(5))
+    wait_for(lambda: first.state().frames == 5, "5 frames written")
+    second.aim(session_id)
+
+    def told() -> bool:
+        for recorder in (first, second):
+            recorder.add_frame(picture(7), 10**9, SERVER_US + 10**8)
+        return "another webcam" in second.state().problem
+
+    wait_for(told, "the reason")
+    assert second.state().frames == 0
 
 
 def test_session_that_has_ended_takes_no_frames_and_the_page_is_told(
