@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path as File
-from typing import NoReturn
 
 import streamlit as st
 
@@ -15,12 +14,12 @@ from semg.store.pool import Transaction
 from ui import acts, banks, capture_plan, chosen, errors, path_acts, stream, times
 from ui.flashes import flash
 from ui.fragments import live_fragment
+from ui.going import go
 from ui.path_judgement import CAPTURE, JOBS, Facts, Next, Path, judge_path
 from ui.runtime import App
 from ui.text import md, plain, shown
 
 RENEWED_S = 4.0
-_GO = "path-go"
 _FOLDER = File(__file__).parent
 _component = st.components.v2.component(
     "semg_path",
@@ -38,9 +37,6 @@ def show_path(app: App, here: str) -> None:
     here
         The file of the page that is shown.
     """
-    wanted = st.session_state.pop(_GO, None)
-    if wanted is not None:
-        st.switch_page(wanted[0], query_params=wanted[1])
     with app.pool.transaction() as tx:
         people = app.people(tx)
     profile = _chosen(people)
@@ -99,7 +95,7 @@ def _draw(app: App, path: Path, profile: Profile | None, here: str) -> None:
     )
     for step in path.steps:
         if sent.go == step.key:
-            _go(step.page, query)
+            go(step.page, query)
     if path.next is not None:
         _show_next(app, path.next, profile, query, here)
 
@@ -133,21 +129,11 @@ def _act(app: App, follows: Next, profile: Profile, query: dict[str, str], here:
     if follows.act == "train":
         path_acts.train_now(app, profile)
         flash(md("Training of {name}'s model queued", name=profile.name))
-        _go(JOBS, query)
+        go(JOBS, query)
     capture_plan.prefer_quick(profile.user_id)
     if here == CAPTURE:
         st.rerun()
-    _go(CAPTURE, query)
-
-
-def _go(page: str, query: dict[str, str]) -> NoReturn:
-    """Go to a page from a part that redraws by itself: the whole page runs, and goes.
-
-    Streamlit 1.67 leaves the browser with the elements of two pages when a fragment switches the page itself
-    (“Bad delta path index”).
-    """
-    st.session_state[_GO] = (page, query)
-    st.rerun()
+    go(CAPTURE, query)
 
 
 def _address(page: str, query: dict[str, str]) -> str:
