@@ -86,7 +86,8 @@ button[kind^="primary"] kbd { color: inherit !important; }
 /* What is about to be drawn anew stays readable. */
 [data-stale="true"] { opacity: 1 !important; }
 [data-testid="stMultiSelectTagsContainer"] input { min-width: 24px; }
-[data-testid="stTooltipIcon"] button { min-width: 24px; min-height: 24px; margin: -4px; }
+[data-testid="stTooltipIcon"] button:not([data-testid^="stBaseButton"], [data-testid^="stPopover"]) {
+  min-width: 24px; min-height: 24px; margin: -4px; }
 @media (prefers-reduced-motion: reduce) {
   *, *::before, *::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important;
     transition-duration: 1ms !important; scroll-behavior: auto !important; }
