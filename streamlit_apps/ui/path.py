@@ -60,7 +60,7 @@ def read_facts(tx: Transaction, profile: Profile) -> Facts:
     now = clock.utc_now()
     stored = read_path_facts(tx, profile.user_id)
     reported = stream.reported(services.list_services(tx), now)
-    health = reported.health(profile, has_model=stored.version is not None)
+    health = reported.health(profile, stored.active_at)
     last_at = blocks.last_sample_at(tx, profile.user_id) if health.level == "silent" else None
     return Facts(1, profile, stored, health, "" if last_at is None else times.ago(last_at, now))
 
@@ -90,6 +90,7 @@ def _draw(app: App, path: Path, profile: Profile | None, here: str) -> None:
                 for step in path.steps
             ],
             "folded": path.next is None,
+            "here": here,
         },
         on_go_change=lambda: None,
     )
