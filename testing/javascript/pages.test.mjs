@@ -9,6 +9,7 @@ const { matches, moved } = await load("ui/gesture_list.js", "matches", "moved");
 const { fitted, pictureOf } = await load("ui/picture_drop.js", "fitted", "pictureOf");
 const { refused } = await load("ui/sketch.js", "refused");
 const { isOpen } = await load("ui/tour.js", "isOpen");
+const { begin } = await load("ui/path.js", "begin");
 const video = await load("ui/video.js", "clockText", "Player");
 
 // An object with a class's methods and just the fields that they read: a constructor wants a page.
@@ -142,4 +143,10 @@ test("the tour is seen once, and again when it is called", () => {
   assert.equal(isOpen({ first: false, called_ms: 5 }, null), true);
   assert.equal(isOpen({ first: false, called_ms: 5 }, 4), true);
   assert.equal(isOpen({ first: true, called_ms: 5 }, 5), false);
+});
+
+test("another page begins at its top, and the same one stays as it is scrolled", () => {
+  const tops = [], page = { querySelector: () => ({ scrollTo: ({ top }) => tops.push(top) }) };
+  for (const here of ["Main.py", "Main.py", "pages/9_Play.py", "pages/9_Play.py"]) begin(page, here);
+  assert.deepEqual(tops, [0]);
 });
