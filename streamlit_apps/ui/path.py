@@ -8,7 +8,7 @@ import streamlit as st
 
 from semg import clock
 from semg.domain import Profile
-from semg.store import blocks, services
+from semg.store import blocks, services, simulated_arms
 from semg.store.path_facts import read_path_facts
 from semg.store.pool import Transaction
 from ui import acts, banks, capture_plan, chosen, errors, path_acts, stream, times
@@ -62,7 +62,8 @@ def read_facts(tx: Transaction, profile: Profile) -> Facts:
     reported = stream.reported(services.list_services(tx), now)
     health = reported.health(profile, stored.active_at)
     last_at = blocks.last_sample_at(tx, profile.user_id) if health.level == "silent" else None
-    return Facts(1, profile, stored, health, "" if last_at is None else times.ago(last_at, now))
+    seen = "" if last_at is None else times.ago(last_at, now)
+    return Facts(1, profile, stored, health, seen, simulated_arms.find_arm(tx, profile.user_id) is not None)
 
 
 def _chosen(people: list[Profile]) -> Profile | None:
@@ -103,7 +104,11 @@ def _draw(app: App, path: Path, profile: Profile | None, here: str) -> None:
 
 def _show_next(app: App, follows: Next, profile: Profile | None, query: dict[str, str], here: str) -> None:
     with st.container(key="path-next", horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(plain(follows.missing), width="stretch")
+        is_there = profile is not None and follows.page == here and app.may_work
+        if profile is not None and follows.act == "quick":
+            is_there = is_there and capture_plan.is_quick(profile.user_id)
+        said = follows.there if is_there and follows.there is not None else follows.missing
+        st.markdown(plain(said), width="stretch")
         if not follows.label or not app.may_work:
             return
         if follows.act == "link" or profile is None:
@@ -112,7 +117,7 @@ def _show_next(app: App, follows: Next, profile: Profile | None, query: dict[str
                     st.page_link(follows.page, label=plain(follows.label), icon=":material/arrow_forward:",
                                  query_params=query, width="content")  # fmt: skip
             return
-        if follows.act == "quick" and follows.page == here and capture_plan.is_quick(profile.user_id):
+        if follows.act == "quick" and is_there:
             return
         label = md("{label} for {name}", label=follows.label, name=profile.name)
         if st.button(label, type="primary", icon=":material/arrow_forward:", width="content",

@@ -104,6 +104,17 @@ def test_judgement_walks_the_path_in_its_order(ada: Profile) -> None:
         assert ([one.key for one in judged.steps if one.current], judged.next.label) == ([step], label), facts
 
 
+def test_on_its_own_page_the_next_action_says_what_to_do_there(open_page: Open, pool: Pool, ada: Profile) -> None:
+    said = "A simulated arm needs no hardware."
+    assert said in all_text(open_page(CONNECT))
+    assert said not in all_text(open_page())
+    stream_for(pool, ada.user_id)
+    page = open_page()
+    assert "Press *Start recording*" not in all_text(page)
+    act(page, "path-quick").click().run()
+    assert "Press *Start recording*" in all_text(page)
+
+
 def test_everything_done_has_no_next_action_and_says_each_state_in_words(ada: Profile) -> None:
     stored = PathFacts(gestures=3, labelled=True, newest=2, version=2, level="good", recognised=True)
     judged = judge_path(Facts(1, ada, stored, GOOD))
