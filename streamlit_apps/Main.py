@@ -23,9 +23,9 @@ def show_health(app: App) -> None:
     with app.pool.transaction() as tx:
         statuses = services.list_services(tx)
         known = sources.read_known(app, tx)
-        with_model = {user_id for user_id, *_ in models.list_active(tx)}
+        active = {user_id: active_at for user_id, _, active_at in models.list_active(tx)}
     said = stream.reported(statuses, now)
-    judged = {user_id: said.health(one, has_model=user_id in with_model) for user_id, one in known.people.items()}
+    judged = {user_id: said.health(one, active.get(user_id)) for user_id, one in known.people.items()}
     health.show_services(statuses, now)
     health.show_rates(statuses)
     st.subheader("Connected devices", anchor=False)

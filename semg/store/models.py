@@ -96,6 +96,12 @@ def list_active(tx: Transaction) -> list[tuple[int, int, datetime]]:
     return [(row.user_id, row.version, row.activated_at) for row in rows(tx, query)]
 
 
+def find_activated_at(tx: Transaction, user_id: int) -> datetime | None:
+    """Return since when the profile's active version is active, or None."""
+    found = one(tx, "SELECT activated_at FROM active_models WHERE user_id = %s", (user_id,))
+    return None if found is None else found.activated_at
+
+
 def find_active(tx: Transaction, user_id: int) -> Model | None:
     """Return the profile's active model, or None."""
     row = one(tx, _SELECT + " WHERE m.user_id = %s AND a.model_id IS NOT NULL", (user_id,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from semg.domain import REST
 from semg.store.pool import Transaction, one
@@ -28,8 +29,8 @@ class PathFacts:
         Whether a capture runs, and whether it is paused.
     job_status, job_progress
         Of the newest training job; empty and 0 without one. Percent.
-    newest, version
-        The newest version of a model, and the active one.
+    newest, version, active_at
+        The newest version of a model, and the active one with the moment of its activation.
     level, newest_level
         Their verdicts; empty where the report has none.
     recognised
@@ -45,6 +46,7 @@ class PathFacts:
     newest: int | None = None
     newest_level: str = ""
     version: int | None = None
+    active_at: datetime | None = None
     level: str = ""
     recognised: bool = False
 
@@ -79,6 +81,7 @@ def read_path_facts(tx: Transaction, user_id: int) -> PathFacts:
             (SELECT version FROM newest) AS newest,
             coalesce((SELECT level FROM newest), '') AS newest_level,
             (SELECT version FROM active) AS version,
+            (SELECT activated_at FROM active) AS active_at,
             coalesce((SELECT level FROM active), '') AS level,
             EXISTS (
                 SELECT 1 FROM active, LATERAL (
@@ -104,6 +107,7 @@ def read_path_facts(tx: Transaction, user_id: int) -> PathFacts:
         newest=found.newest,
         newest_level=found.newest_level,
         version=found.version,
+        active_at=found.active_at,
         level=found.level,
         recognised=found.recognised,
     )

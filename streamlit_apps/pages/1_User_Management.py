@@ -31,6 +31,7 @@ from ui import (
     share,
     times,
 )
+from ui.going import go
 from ui.my_account import my_account
 from ui.page import MY_ACCOUNT, flash, page
 from ui.path_judgement import CONNECT
@@ -221,7 +222,7 @@ def create(app: App) -> None:
                 st.session_state["created"] = (user_id, name.strip())
                 # Without consent nothing is recorded: that comes first, and it is entered here.
                 if scopes:
-                    st.switch_page(CONNECT)
+                    go(CONNECT)
                 st.rerun()
 
 

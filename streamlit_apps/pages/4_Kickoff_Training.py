@@ -12,6 +12,7 @@ from semg.store.audit import record
 from semg.store.session_quality import list_quality
 from semg.store.sessions import SessionSummary
 from ui import acts, audit_view, errors
+from ui.going import go
 from ui.page import empty, flash, page, split
 from ui.pick import pick_profile
 from ui.runtime import App
@@ -69,7 +70,7 @@ def _start(app: App, profile: Profile, chosen: Sequence[SessionSummary]) -> None
                 )
                 record(tx, audit_view.actor(app), "job.created", profile.user_id, job=job_id)
             flash("Training job queued")
-            st.switch_page(JOBS_PAGE)
+            go(JOBS_PAGE)
 
 
 with page("Train", "Train a model on recorded sessions. It is tested on held-out data.") as app:

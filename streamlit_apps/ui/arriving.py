@@ -53,7 +53,7 @@ def look(tx: Transaction, profile: Profile, known: sources.Known, now: datetime)
     """Return what arrives for a profile now."""
     statuses = services.list_services(tx)
     reported = stream.reported(statuses, now)
-    health = reported.health(profile, has_model=False)
+    health = reported.health(profile, active_at=None)
     senders = tuple(stream.sources_of(statuses))
     mine = tuple(one for one in senders if known.owner(one) == profile)
     problem = stream.look(tx, profile, now, with_channels=False).problem if health.level == "silent" else ""

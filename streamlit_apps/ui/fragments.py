@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from semg.errors import AccessError, NotFoundError
 from semg.store.access import Right
@@ -14,6 +15,7 @@ from ui import errors
 from ui.runtime import App
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 
 
 def live_fragment(
@@ -41,8 +43,7 @@ def live_fragment(
                     st.rerun()
                 draw(app, user_id, *args, **kwargs)
 
-        part: Callable[Concatenate[App, int, P], None] = st.fragment(run_every=run_every_s)(guarded)
-        return part
+        return _of_each_page(guarded, run_every_s)
 
     return decorate
 
@@ -58,10 +59,29 @@ def live_overview(run_every_s: float) -> Callable[[Callable[[App], None]], Calla
                     st.rerun()
                 draw(app)
 
-        part: Callable[[App], None] = st.fragment(run_every=run_every_s)(guarded)
-        return part
+        return _of_each_page(guarded, run_every_s)
 
     return decorate
+
+
+def _of_each_page(draw: Callable[Q, None], run_every_s: float | None) -> Callable[Q, None]:
+    """Make a part that is another one on every page, also where pages draw it in the same slot.
+
+    Streamlit 1.67 identifies a part by its function's name and its slot, so that what was asked for on a page that is
+    left would be run on the next one: see ``ui.going``.
+    """
+
+    @functools.wraps(draw)
+    def on_page(*args: Q.args, **kwargs: Q.kwargs) -> None:
+        @functools.wraps(draw)
+        def drawn(*args: Q.args, **kwargs: Q.kwargs) -> None:
+            draw(*args, **kwargs)
+
+        context = get_script_run_ctx()
+        drawn.__qualname__ += f" of {context.page_script_hash if context else ''}"
+        st.fragment(run_every=run_every_s)(drawn)(*args, **kwargs)
+
+    return on_page
 
 
 def _may(app: App, user_id: int | None, right: Right) -> bool:

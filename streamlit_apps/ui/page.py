@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ui import assistive, errors, flashes, login, path, runtime, shortcuts, style, tour, webcam
+from ui import assistive, errors, flashes, going, login, path, runtime, shortcuts, style, tour, webcam
 from ui.flashes import flash
 from ui.running import show_running_captures
 from ui.runtime import App
@@ -66,6 +66,7 @@ def page(title: str, caption: str = "", *, captures: bool = False) -> Iterator[A
     with errors.shown():
         app = runtime.app()
         app = _logged_in(app)
+        going.go_on()
         _sidebar(app)
         heading, beside = st.columns([2.6, 1], vertical_alignment="center")
         corner = beside.container(key="whose")

@@ -24,6 +24,7 @@ const item = (step, number, go) => {
   sign.setAttribute("aria-hidden", "true");
   link.setAttribute("aria-label", spoken(step));
   link.append(sign, element("span", "label", step.label));
+  if (step.state === "trouble") link.append(element("span", "why", step.said));
   link.addEventListener("click", (event) => {
     if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
@@ -49,6 +50,14 @@ const draw = (mount, data, go) => {
   if (held >= 0) mount.querySelectorAll("a")[held]?.focus();
 };
 
+// A page begins at its top, where its heading and its path are; else it is scrolled as the one before it was.
+const begin = (page, here) => {
+  if (page.semgPage && page.semgPage !== here)
+    page.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0, behavior: "instant" });
+  page.semgPage = here;
+};
+
 export default function ({ parentElement, data, setTriggerValue }) {
+  begin(document, data.here);
   draw(parentElement.querySelector(".semg-path"), data, (key) => setTriggerValue("go", key));
 }

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path as File
-from typing import NoReturn
 
 import streamlit as st
 
 from semg import clock
 from semg.domain import Profile
-from semg.store import blocks, services
+from semg.store import blocks, services, simulated_arms
 from semg.store.path_facts import read_path_facts
 from semg.store.pool import Transaction
 from ui import acts, banks, capture_plan, chosen, errors, path_acts, stream, times
 from ui.flashes import flash
 from ui.fragments import live_fragment
+from ui.going import go
 from ui.path_judgement import CAPTURE, JOBS, Facts, Next, Path, judge_path
 from ui.runtime import App
 from ui.text import md, plain, shown
 
 RENEWED_S = 4.0
-_GO = "path-go"
 _FOLDER = File(__file__).parent
 _component = st.components.v2.component(
     "semg_path",
@@ -38,9 +37,6 @@ def show_path(app: App, here: str) -> None:
     here
         The file of the page that is shown.
     """
-    wanted = st.session_state.pop(_GO, None)
-    if wanted is not None:
-        st.switch_page(wanted[0], query_params=wanted[1])
     with app.pool.transaction() as tx:
         people = app.people(tx)
     profile = _chosen(people)
@@ -64,9 +60,10 @@ def read_facts(tx: Transaction, profile: Profile) -> Facts:
     now = clock.utc_now()
     stored = read_path_facts(tx, profile.user_id)
     reported = stream.reported(services.list_services(tx), now)
-    health = reported.health(profile, has_model=stored.version is not None)
+    health = reported.health(profile, stored.active_at)
     last_at = blocks.last_sample_at(tx, profile.user_id) if health.level == "silent" else None
-    return Facts(1, profile, stored, health, "" if last_at is None else times.ago(last_at, now))
+    seen = "" if last_at is None else times.ago(last_at, now)
+    return Facts(1, profile, stored, health, seen, simulated_arms.find_arm(tx, profile.user_id) is not None)
 
 
 def _chosen(people: list[Profile]) -> Profile | None:
@@ -94,19 +91,24 @@ def _draw(app: App, path: Path, profile: Profile | None, here: str) -> None:
                 for step in path.steps
             ],
             "folded": path.next is None,
+            "here": here,
         },
         on_go_change=lambda: None,
     )
     for step in path.steps:
         if sent.go == step.key:
-            _go(step.page, query)
+            go(step.page, query)
     if path.next is not None:
         _show_next(app, path.next, profile, query, here)
 
 
 def _show_next(app: App, follows: Next, profile: Profile | None, query: dict[str, str], here: str) -> None:
     with st.container(key="path-next", horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(plain(follows.missing), width="stretch")
+        is_there = profile is not None and follows.page == here and app.may_work
+        if profile is not None and follows.act == "quick":
+            is_there = is_there and capture_plan.is_quick(profile.user_id)
+        said = follows.there if is_there and follows.there is not None else follows.missing
+        st.markdown(plain(said), width="stretch")
         if not follows.label or not app.may_work:
             return
         if follows.act == "link" or profile is None:
@@ -115,7 +117,7 @@ def _show_next(app: App, follows: Next, profile: Profile | None, query: dict[str
                     st.page_link(follows.page, label=plain(follows.label), icon=":material/arrow_forward:",
                                  query_params=query, width="content")  # fmt: skip
             return
-        if follows.act == "quick" and follows.page == here and capture_plan.is_quick(profile.user_id):
+        if follows.act == "quick" and is_there:
             return
         label = md("{label} for {name}", label=follows.label, name=profile.name)
         if st.button(label, type="primary", icon=":material/arrow_forward:", width="content",
@@ -133,21 +135,11 @@ def _act(app: App, follows: Next, profile: Profile, query: dict[str, str], here:
     if follows.act == "train":
         path_acts.train_now(app, profile)
         flash(md("Training of {name}'s model queued", name=profile.name))
-        _go(JOBS, query)
+        go(JOBS, query)
     capture_plan.prefer_quick(profile.user_id)
     if here == CAPTURE:
         st.rerun()
-    _go(CAPTURE, query)
-
-
-def _go(page: str, query: dict[str, str]) -> NoReturn:
-    """Go to a page from a part that redraws by itself: the whole page runs, and goes.
-
-    Streamlit 1.67 leaves the browser with the elements of two pages when a fragment switches the page itself
-    (“Bad delta path index”).
-    """
-    st.session_state[_GO] = (page, query)
-    st.rerun()
+    go(CAPTURE, query)
 
 
 def _address(page: str, query: dict[str, str]) -> str:

@@ -43,6 +43,8 @@ class Facts:
         Of the profile's stream now.
     seen
         When its device last sent, in words; empty for never.
+    simulated
+        Whether a simulated arm sends for it.
     """
 
     people: int
@@ -50,6 +52,7 @@ class Facts:
     stored: PathFacts = field(default_factory=PathFacts)
     health: StreamHealth | None = None
     seen: str = ""
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The one next action: what is missing, and the button or link that leads on; no label: nothing to press."""
+    """The one next action: what is missing, and the button or link that leads on; no label: nothing to press.
+
+    On the page that it leads to, ``there`` says what to do instead.
+    """
 
     missing: Markdown
     act: Act = "link"
     page: str = ""
     label: str = ""
+    there: Markdown | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +186,8 @@ def _next(facts: Facts) -> Next | None:
         if not is_streaming(facts.health):
             return _connect(facts, md("**Next: record.** {name}'s device must send for that; it is silent.", name=name))
         missing = md("**Next: record.** {name} performs each gesture as prompted, for two minutes.", name=name)
-        return Next(missing, "quick", CAPTURE, "Record two minutes")
+        there = md("**Next: record.** Press *Start recording*; {name} performs each gesture as prompted.", name=name)
+        return Next(missing, "quick", CAPTURE, "Record two minutes", there)
     if stored.job_status in WAITING:
         missing = md("**Training**, {share:.0f} % done. Then gestures are recognised live.", share=stored.job_progress)
         return Next(missing, "link", JOBS, "Follow the training")
@@ -189,7 +197,9 @@ def _next(facts: Facts) -> Next | None:
         return None
     if not is_streaming(facts.health):
         return _connect(facts, md("**Next: live.** {name}'s device must send for that; it is silent.", name=name))
-    return Next(md("**Next: live.** Perform a gesture and see it recognised."), "link", LIVE, "See it live")
+    missing = md("**Next: live.** Perform a gesture and see it recognised.")
+    arm = md("**Next: live.** Choose a gesture for the simulated arm, below the signals, and see it recognised.")
+    return Next(missing, "link", LIVE, "See it live", arm if facts.simulated else None)
 
 
 def _connect(facts: Facts, silent: Markdown) -> Next:
@@ -197,7 +207,8 @@ def _connect(facts: Facts, silent: Markdown) -> Next:
     health = facts.health
     if health is not None and health.level != "silent":
         return Next(md("**Next: device.** {why}", why=health.sentence), page=CONNECT, label="Mend it")
-    return Next(silent, page=CONNECT, label="Connect a device")
+    there = md("**Next: device.** Switch yours on, or choose a way below. A simulated arm needs no hardware.")
+    return Next(silent, page=CONNECT, label="Connect a device", there=there)
 
 
 def _after_recording(facts: Facts) -> Next:

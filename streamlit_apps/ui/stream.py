@@ -43,15 +43,23 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What the services report of all streams."""
+    """What the services report of all streams, at one moment."""
 
+    now: datetime
     received: Mapping[int, ReceivedStatus]
     decided: Mapping[int, DecidedStatus]
 
-    def health(self, profile: Profile, *, has_model: bool) -> StreamHealth:
-        """Judge a profile's stream."""
+    def health(self, profile: Profile, active_at: datetime | None) -> StreamHealth:
+        """Judge a profile's stream.
+
+        Parameters
+        ----------
+        active_at
+            Since when a version of its model is active; None without one, or where recognition is not asked about.
+        """
         received, decided = self.received.get(profile.user_id), self.decided.get(profile.user_id)
-        return judge_stream(profile.name, profile.device, received, decided, has_model=has_model)
+        active_s = None if active_at is None else (self.now - active_at).total_seconds()
+        return judge_stream(profile.name, profile.device, received, decided, active_s=active_s)
 
 
 def reported(statuses: Sequence[ServiceStatus], now: datetime) -> Reported:
@@ -69,7 +77,7 @@ def reported(statuses: Sequence[ServiceStatus], now: datetime) -> Reported:
             for user_id, two in read_statuses(DecidedStatus, status.metrics).items():
                 if user_id not in decided or two.windows > decided[user_id].windows:
                     decided[user_id] = two
-    return Reported(received, decided)
+    return Reported(now, received, decided)
 
 
 def look(
@@ -95,9 +103,8 @@ def look(
         found = [block for block in blocks.list_blocks(tx, profile.user_id, since, now) if not block.late]
     if received is None and found:
         received = received_of(found)
-    decided = said.decided.get(profile.user_id)
-    has_model = decided is not None and models.find_active(tx, profile.user_id) is not None
-    health = judge_stream(profile.name, profile.device, received, decided, has_model=has_model)
+    active_at = models.find_activated_at(tx, profile.user_id) if profile.user_id in said.decided else None
+    health = replace(said, received={profile.user_id: received} if received else {}).health(profile, active_at)
     if health.level == "silent":
         return StreamState(_why_silent(statuses, profile, last_at))
     if health.blocks:

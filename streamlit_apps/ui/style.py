@@ -95,8 +95,8 @@ body:has([data-testid="stSidebar"][data-collapsed="true"]) { --side: 0px; }
 [data-stale="true"] { opacity: 1 !important; }
 [data-testid="stMultiSelectTagsContainer"] input { min-width: 24px; }
 /* The sign of a help; a button that has one is a button like others. */
-[data-testid="stTooltipIcon"] button:not([data-testid^="stBaseButton"]) { min-width: 24px; min-height: 24px;
-  margin: -4px; }
+[data-testid="stTooltipIcon"] button:not([data-testid^="stBaseButton"], [data-testid^="stPopover"]) {
+  min-width: 24px; min-height: 24px; margin: -4px; }
 /* Buttons side by side are as high as the highest of them. */
 [class*="st-key-buttons-"] :is(div, span):has(button) { height: 100%; }
 [class*="st-key-buttons-"] button { height: 100%; }

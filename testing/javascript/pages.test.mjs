@@ -10,6 +10,7 @@ const { fitted, pictureOf } = await load("ui/picture_drop.js", "fitted", "pictur
 const { refused } = await load("ui/sketch.js", "refused");
 const { isOpen } = await load("ui/tour.js", "isOpen");
 const { Sender, Webcam } = await load("ui/webcam.js", "Sender", "Webcam");
+const { begin } = await load("ui/path.js", "begin");
 const video = await load("ui/video.js", "clockText", "Player");
 
 // An object with a class's methods and just the fields that they read: a constructor wants a page.
@@ -171,4 +172,10 @@ test("a webcam that is opened for two attempts at once asks the browser for the 
   assert.deepEqual(await Promise.all([webcam.camera(), webcam.camera()]), [stream, stream]);
   assert.equal(await webcam.camera(), stream);
   assert.equal(asked, 1);
+});
+
+test("another page begins at its top, and the same one stays as it is scrolled", () => {
+  const tops = [], page = { querySelector: () => ({ scrollTo: ({ top }) => tops.push(top) }) };
+  for (const here of ["Main.py", "Main.py", "pages/9_Play.py", "pages/9_Play.py"]) begin(page, here);
+  assert.deepEqual(tops, [0]);
 });

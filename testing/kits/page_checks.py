@@ -93,6 +93,32 @@ CUT = """() => {
   return [...cut]; }"""
 """Text that an edge cuts off, values that do not fit their field, tables that are wider than their place."""
 
+COVERED = """() => {
+  const seen = (e) => e.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+  const over = (e) => { // what lies over the page on purpose
+    for (let up = e; up; up = up.parentElement)
+      if (['fixed', 'sticky'].includes(getComputedStyle(up).position)) return true;
+    return false; };
+  const main = document.querySelector('[data-testid="stMain"]');
+  if (!main) return [];
+  const texts = [...main.querySelectorAll('h1, h2, h3, h4, p')].filter(seen).map((e) => {
+    const range = document.createRange();
+    range.selectNodeContents(e);
+    return [e, range.getBoundingClientRect()]; });
+  const covered = [];
+  for (const button of main.querySelectorAll('button'))  {
+    const box = button.getBoundingClientRect();
+    if (!seen(button) || box.width <= 1 || over(button)) continue;
+    for (const [e, text] of texts) {
+      const wide = Math.min(box.right, text.right) - Math.max(box.left, text.left);
+      const high = Math.min(box.bottom, text.bottom) - Math.max(box.top, text.top);
+      if (wide > 1 && high > 1 && !button.contains(e) && !e.contains(button) && !over(e))
+        covered.push(`covered: ${e.textContent.trim().slice(0, 40)} by ${button.textContent.trim().slice(0, 40)}`);
+    }
+  }
+  return covered; }"""
+"""Text that a button lies over."""
+
 
 @cache
 def _axe() -> str:

@@ -1,4 +1,4 @@
-"""A widget's callback draws nothing: what it draws takes the place of the page's first elements."""
+"""What leaves a browser with an empty page: callbacks that draw, and changes of page while old parts still ask."""
 
 from __future__ import annotations
 
@@ -51,3 +51,18 @@ def test_callbacks_draw_nothing() -> None:
                 ):
                     wrong.append(f"{module}:{call.lineno} {function.name} calls {call.func.value.id}.{call.func.attr}")
     assert wrong == []
+
+
+def calls_of(name: str) -> set[str]:
+    """The modules of the app that call something of Streamlit's."""
+    return {
+        path.relative_to(APP).as_posix()
+        for path in APP.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == name and ast.unparse(node.value) == "st"
+    }
+
+
+def test_pages_are_changed_and_parts_are_made_in_one_place() -> None:
+    assert calls_of("switch_page") == {"ui/going.py"}
+    assert calls_of("fragment") == {"ui/fragments.py"}

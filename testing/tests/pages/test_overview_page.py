@@ -10,7 +10,7 @@ import pytest
 from semg.privacy.consent import TEST_PERSON
 from semg.security.board_keys import make_board
 from semg.store import boards, profiles, senders, services
-from semg.store.pool import Pool
+from semg.store.pool import Pool, execute
 from testing.kits.page_data import CAPTURE, LIVE, Open, act, all_text, insert_models, now, store_noise
 from testing.kits.page_parts import table_rows
 
@@ -167,6 +167,9 @@ def test_windows_and_decisions_are_expected_where_a_model_is_active(
 ) -> None:
     insert_models(pool, profile_id, 1)
     show_stream(pool, profile_id)
+    assert table_rows(open_page())[0]["State"] == "● good"  # it takes seconds to the first decision
+    with pool.transaction() as tx:
+        execute(tx, "UPDATE active_models SET activated_at = activated_at - interval '1 min'")
     assert table_rows(open_page())[0]["State"] == "■ no complete window"
     with pool.transaction() as tx:
         decided = {str(profile_id): {"seconds": 10.0, "windows": 200, "decisions": 200}}

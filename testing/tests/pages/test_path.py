@@ -123,6 +123,17 @@ def test_a_paused_recording_is_called_paused(ada: Profile, pool: Pool) -> None:
     assert [(one.recording, one.paused) for one in found] == [(True, False), (True, True)]
 
 
+def test_on_its_own_page_the_next_action_says_what_to_do_there(open_page: Open, pool: Pool, ada: Profile) -> None:
+    said = "A simulated arm needs no hardware."
+    assert said in all_text(open_page(CONNECT))
+    assert said not in all_text(open_page())
+    stream_for(pool, ada.user_id)
+    page = open_page()
+    assert "Press *Start recording*" not in all_text(page)
+    act(page, "path-quick").click().run()
+    assert "Press *Start recording*" in all_text(page)
+
+
 def test_everything_done_has_no_next_action_and_says_each_state_in_words(ada: Profile) -> None:
     stored = PathFacts(gestures=3, labelled=True, newest=2, version=2, level="good", recognised=True)
     judged = judge_path(Facts(1, ada, stored, GOOD))
@@ -218,7 +229,8 @@ def test_facts_are_read_in_five_milliseconds_beside_a_thousand_sessions(pool: Po
             began = time.perf_counter()
             facts = path.read_facts(tx, ada)
             taken.append(time.perf_counter() - began)
-    assert facts.stored == PathFacts(gestures=2, labelled=True, newest=2, version=2)
+    assert facts.stored.active_at is not None
+    assert replace(facts.stored, active_at=None) == PathFacts(gestures=2, labelled=True, newest=2, version=2)
     assert min(taken) < 0.005
     with pool.transaction() as tx:
         decisions.insert_decisions(tx, [replace(decided, label="rest"), replace(decided, label=None)])

@@ -60,9 +60,9 @@ class Bench:
         self.blocks += self.pipeline.finish(self.now_us).blocks()
         return self.blocks
 
-    def health(self, *, has_model: bool = False) -> StreamHealth:
+    def health(self, *, active_s: float | None = None) -> StreamHealth:
         received = self.pipeline.streams_table(self.now_us)
-        return judge_stream("Ada", self.device, received.get(21), has_model=has_model)
+        return judge_stream("Ada", self.device, received.get(21), active_s=active_s)
 
 
 def text(ms: int, number: int) -> bytes:
@@ -399,8 +399,14 @@ def test_stream_that_resumes_is_judged_from_then_on() -> None:
 def test_stream_without_windows_is_not_good_when_a_model_waits_for_them() -> None:
     bench = Bench()
     bench.send(alone(2400))
-    health = bench.health(has_model=True)
+    health = bench.health(active_s=60)
     assert (health.level, health.code) == ("bad", "no_windows")
+
+
+def test_version_that_was_just_activated_is_waited_for() -> None:
+    bench = Bench()
+    bench.send(alone(2400))
+    assert bench.health(active_s=5).code == "good"
 
 
 # The datagrams of ../shared/cases
