@@ -30,7 +30,9 @@ def signal_verdict(health: StreamHealth | None, channels: Sequence[ChannelQualit
     """Return the verdict on a stream and on the signal of each channel: as bad as the worst, naming both."""
     stream = None if health is None or health.level == "silent" else stream_verdict(health)
     figures = tuple(Figure(one.channel, WORDS[level_of(one.level)], one.reason) for one in channels)
-    signal = _channels(channels)
+    # By a range that is set wrong, every channel lies beyond it: the range is to be mended, not the gain.
+    follows = ("saturated", "clipped") if stream is not None and stream.code == "range" else ()
+    signal = _channels([one for one in channels if not (follows and one.reason.startswith(follows))])
     found = signal if stream is None else both(stream, signal)
     measured = () if stream is None else stream.figures
     return Verdict(found.level, found.sentence, found.next_step, (*measured, *figures), found.code)

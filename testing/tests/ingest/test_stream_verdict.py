@@ -79,9 +79,9 @@ def test_faults_at_the_same_time_are_all_named() -> None:
 def test_no_window_is_explained_by_the_loss_that_prevents_it() -> None:
     none = DecidedStatus(seconds=10.0)
     lossy = replace(GOOD, missing=1000, samples=1000)
-    assert judge_stream("Ada", DEVICE, lossy, none, has_model=True).code == "lost"
-    assert judge_stream("Ada", DEVICE, replace(GOOD, runs=300), none, has_model=True).code == "gaps"
-    assert judge_stream("Ada", DEVICE, GOOD, none, has_model=True).code == "no_windows"
+    assert judge_stream("Ada", DEVICE, lossy, none, active_s=60.0).code == "lost"
+    assert judge_stream("Ada", DEVICE, replace(GOOD, runs=300), none, active_s=60.0).code == "gaps"
+    assert judge_stream("Ada", DEVICE, GOOD, none, active_s=60.0).code == "no_windows"
 
 
 def test_figures_have_names_and_are_those_of_the_line() -> None:
@@ -118,3 +118,15 @@ def test_signal_is_as_bad_as_its_worst_channel_or_its_stream() -> None:
     assert signal_verdict(None, []).level == "unknown"
     named = [one.name for one in signal_verdict(good, clean).figures]
     assert named == ["Rate", "Loss", "Refused", "Gaps", "Restarts", "a0", "a1"]
+
+
+def test_a_wrong_range_is_not_also_called_saturated_channels() -> None:
+    health = judge_stream("Ada", DEVICE, replace(GOOD, high=70_000.0))
+    beyond = [channel(name, "bad", "saturated 35% of the time: lower the gain") for name in ("a0", "a1")]
+    said = signal_verdict(health, beyond)
+    assert (said.sentence, said.next_step) == (
+        stream_verdict(health).sentence,
+        "Correct the range on the Profiles page.",
+    )
+    flat = channel("a1", "bad", "flat: check the electrode")
+    assert "Channel a1: flat." in signal_verdict(health, [beyond[0], flat]).sentence

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import UnknownElement
 
@@ -169,6 +168,7 @@ def test_signal_has_a_verdict_and_a_reason_for_each_channel(open_page: Open, poo
 
 def video_page(session_id: int) -> None:
     """Show a video, and what comes back."""
+    import streamlit as st
 
     from semg.store import accounts
     from testing.kits.page_data import login_of
