@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from semg.settings import PROJECT_DIR, Settings
+from testing.running_system import ALL
 
 README = (PROJECT_DIR / "README.md").read_text(encoding="utf-8")
 
@@ -23,6 +24,11 @@ def test_every_named_script_is_there() -> None:
         name for name in named if not any((PROJECT_DIR / folder / name.lstrip("./")).exists() for folder in folders)
     ]
     assert missing == []
+
+
+def test_picture_of_the_architecture_names_every_service() -> None:
+    picture = (PROJECT_DIR / "docs" / "images" / "architecture.svg").read_text(encoding="utf-8").lower()
+    assert [name for name in ALL if f">{name}" not in picture] == []
 
 
 def test_every_named_setting_exists() -> None:
