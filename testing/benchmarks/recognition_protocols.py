@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from semg.domain import ClassifierKind
 from semg.signals.dataset import LabelledSamples, make_windows
 from semg.signals.model.adaptation import Adapter
 from semg.signals.model.classifier import Classifier
@@ -30,8 +32,9 @@ from semg.signals.training.train import fit, train
 from semg.signals.training.trainer import follow
 from testing.benchmarks.recognition_sets import Person, first_repetitions, keep, stretches_of, turned
 
-FOLLOWING, STORED, BASELINES = "cnn, following", "cnn as stored", ("logcov_lda", "td_lda")
-"""Names of the methods; the first is the product as it is served."""
+FOLLOWING, STORED = "cnn, following", "cnn as stored"
+"""Names of the methods that are the product: as it is served, and without learning from the test."""
+BASELINES: tuple[ClassifierKind, ...] = ("logcov_lda", "td_lda")
 TURNS = 2
 """Turns of the band that each person is tried with."""
 
@@ -88,33 +91,45 @@ def tried(classifier: Classifier, test: LabelledSamples, *, adapt: bool = True) 
 
 
 def _rows(
-    person: Person,
-    seed: int,
-    learned: Sequence[LabelledSamples],
-    tests: Sequence[tuple[str, LabelledSamples]],
-    *,
-    calibration: LabelledSamples | None = None,
-    base: PopulationPrior | None = None,
+    person: Person, tests: Sequence[tuple[str, LabelledSamples]], made: Callable[[ClassifierKind], Classifier]
 ) -> Iterator[Row]:
-    """Fit the product and both baselines and try them on tests."""
-    product = fit(learned, "cnn", seed=seed, calibration=calibration, base=base)
-    plain = {kind: fit(learned, kind, seed=seed, calibration=calibration) for kind in BASELINES}
+    """Try the product and both baselines on tests."""
+    product = made("cnn")
     for session, test in tests:
         yield Row(FOLLOWING, person.name, session, tried(product, test))
         yield Row(STORED, person.name, session, tried(product, test, adapt=False))
         for kind in BASELINES:
-            yield Row(kind, person.name, session, tried(plain[kind], test))
+            yield Row(kind, person.name, session, tried(made(kind), test))
 
 
 def _new(person: Person, setting: Setting, sessions: Sequence[str]) -> Iterator[Row]:
+    def made(kind: ClassifierKind) -> Classifier:
+        key = (kind, setting.seed)
+        if key not in person.fitted:
+            person.fitted[key] = fit(person.learned, kind, seed=setting.seed)
+        return person.fitted[key]
+
     if sessions:
-        yield from _rows(person, setting.seed, person.learned, [(name, person.divided(name)[1]) for name in sessions])
+        yield from _rows(person, [(name, person.divided(name)[1]) for name in sessions], made)
 
 
 def _calibrated(person: Person, setting: Setting, sessions: Sequence[str]) -> Iterator[Row]:
     for name in sessions:
         calibration, test = person.divided(name)
-        yield from _rows(person, setting.seed, person.learned, [(name, test)], calibration=calibration)
+        made = partial(_fit, person.learned, setting.seed, calibration=calibration)
+        yield from _rows(person, [(name, test)], made)
+
+
+def _fit(
+    learned: Sequence[LabelledSamples],
+    seed: int,
+    kind: ClassifierKind,
+    *,
+    calibration: LabelledSamples | None = None,
+    base: PopulationPrior | None = None,
+) -> Classifier:
+    """Fit the product, with a base, or a baseline, without."""
+    return fit(learned, kind, seed=seed, calibration=calibration, base=base if kind == "cnn" else None)
 
 
 def across(person: Person, setting: Setting) -> Iterator[Row]:
@@ -143,7 +158,8 @@ def within(person: Person, setting: Setting) -> Iterator[Row]:
         session = person.recording(name)
         held = {i for ids in stretches_of(session).values() for i in ids[::-1][::5]}
         rest = [i for i in range(len(session.stretches)) if i not in held]
-        yield from _rows(person, setting.seed, [keep(session, rest)], [(name, keep(session, held))])
+        made = partial(_fit, [keep(session, rest)], setting.seed)
+        yield from _rows(person, [(name, keep(session, held))], made)
 
 
 def one_repetition(person: Person, setting: Setting) -> Iterator[Row]:
@@ -161,7 +177,8 @@ def _few(person: Person, setting: Setting, count: int, base: PopulationPrior | N
     for name in person.of.new_days:
         session = person.recording(name)
         learned, test = first_repetitions(session, count), first_repetitions(session, 10_000, 3)
-        yield from _rows(person, setting.seed, [keep(session, learned)], [(name, keep(session, test))], base=others)
+        made = partial(_fit, [keep(session, learned)], setting.seed, base=others)
+        yield from _rows(person, [(name, keep(session, test))], made)
 
 
 def band_turned(person: Person, setting: Setting) -> Iterator[Row]:

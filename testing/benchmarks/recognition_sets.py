@@ -20,6 +20,7 @@ from semg.domain import Sensor
 from semg.errors import RecordingError
 from semg.recordings.csv_format import read_recording
 from semg.signals.dataset import LabelledSamples
+from semg.signals.model.classifier import Classifier
 from semg.signals.model.electrode_rotation import Rotation
 
 
@@ -93,11 +94,18 @@ DATA_SETS = (
 
 @dataclass
 class Person:
-    """One person of a set; recordings are read when they are asked for, and kept."""
+    """One person of a set; recordings are read when they are asked for, and kept.
+
+    Attributes
+    ----------
+    fitted
+        Classifiers fitted on ``learned`` by kind and seed, for the protocols that share them.
+    """
 
     name: str
     of: DataSet
     folder: Path
+    fitted: dict[tuple[str, int], Classifier] = field(default_factory=dict)
     _read: dict[str, LabelledSamples] = field(default_factory=dict)
 
     def recording(self, session: str) -> LabelledSamples:

@@ -14,6 +14,7 @@ from semg.signals.model import forward
 from semg.signals.model.classifier import Classifier
 from semg.signals.model.displacement import common_displacement
 from semg.signals.model.electrode_rotation import (
+    CLEAR_NATS,
     RotationComparison,
     RotationModel,
     feature_indices,
@@ -34,10 +35,8 @@ FIRST_LOOK, LONGEST_PAUSE = 10, 60
 """Blocks before the first comparison of rotations, and at most between two: 10 and 60 s at the default hop. A
 comparison takes milliseconds, which are spread over the windows of one block; pauses double while no other rotation is
 likely."""
-CLEAR_NATS, CLEAR_OF_OTHERS_NATS = 4.0, 0.5
-"""Mean log-likelihood per window by which another rotation must exceed the current one, in most of the classes, and the
-next best, on average. On real recordings the right rotation led by 7 to 14 in the median class after some gestures; a
-wrong one by 14 on average, but by 2 in the median class (``docs/recognition.md``)."""
+CLEAR_OF_OTHERS_NATS = 0.5
+"""Mean log-likelihood per window by which another rotation must exceed the next best, beside ``CLEAR_NATS``."""
 MIN_CLASS_WINDOWS = 10
 MIN_CLASSES = 3
 

@@ -15,6 +15,10 @@ from semg.signals.features import log_covariance
 from semg.signals.model.displacement import common_displacement
 
 Rotation = tuple[int, ...]
+CLEAR_NATS = 4.0
+"""Mean log-likelihood per window by which a rotation must exceed the current one in the median class. On recordings
+right ones led by 6 to 43; wrong ones by 1 at most, compared by labels with four days, and by 2 without labels
+(``docs/recognition.md``)."""
 SOFTNESS = 0.2
 """Factor on log-likelihoods when classes are weighted, because neighbouring windows are highly correlated."""
 SHIFT_ROUNDS = 4
@@ -89,25 +93,26 @@ class RotationModel:
         own = -0.5 * np.einsum("nf,nf->n", features @ self.precision, features)
         return np.asarray(own[:, None] + features @ self._linear.T + self._constant)
 
-    def labelled_scores(
+    def labelled_leads(
         self, features: NDArray[np.floating], y: NDArray[np.int64], indices: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """Return for each rotation how well labelled windows of another session fit, centred for each rotation.
+        """Return by how much each rotation fits labelled windows of another session better than none, centred for each.
+
+        As in ``RotationComparison.typical_lead`` the gestures vote.
 
         Returns
         -------
-        ``(R,)``: mean log-probability of the true classes, with equal class weights.
+        ``(R,)``: mean log-likelihood of a window, in nats, over that with the first rotation, for the median class.
         """
         present = np.unique(y)
-        scores = []
+        likelihoods = []
         for order in indices:
             rotated = features[:, order].astype(np.float64)
             shift = np.mean([rotated[y == k].mean(axis=0) - self.means[k] for k in present], axis=0)
             joint = self.log_joint(rotated - shift)
-            log_probabilities = joint - joint.max(axis=1, keepdims=True)
-            log_probabilities -= np.log(np.exp(log_probabilities).sum(axis=1, keepdims=True))
-            scores.append(np.mean([log_probabilities[y == k, k].mean() for k in present]))
-        return np.array(scores)
+            likelihoods.append([joint[y == k, k].mean() for k in present])
+        found = np.array(likelihoods)
+        return np.asarray(np.median(found - found[0], axis=1))
 
     def unlabelled_fit(
         self, features: NDArray[np.floating], indices: NDArray[np.intp], centre: NDArray[np.floating]
