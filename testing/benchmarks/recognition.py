@@ -1,14 +1,17 @@
-"""Recognition on real recordings against its goals, with the plain methods on the same windows in the same run.
+"""Recognition on real recordings of several sensors, with the plain methods on the same windows in the same run.
 
-``python testing/benchmarks/recognition.py --recordings DIR`` prints every protocol's figures for each person, their
-means, the worst, and the goals. People whose recordings were looked at while methods were chosen (``tuned``) stand
-apart from those that only report. How sessions are divided: ``recognition_protocols.py``.
+``python testing/benchmarks/recognition.py --recordings DIR`` runs every protocol on every data set that it finds,
+prints a table for each, and at the end, for each set, one line that says where the product is below a baseline. People
+that methods were chosen on (``tuned``) and those that only report stand apart. The sets: ``recognition_sets.py``; how
+sessions are divided: ``recognition_protocols.py``; how figures are summarised: ``recognition_tables.py``.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import fire
@@ -16,168 +19,123 @@ import numpy as np
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from recognition_protocols import (
-    TUNED_ON,
-    Person,
-    few,
-    load_person,
-    mean_of,
-    people_in,
-    times_us,
-    tried,
-    turned,
-    within,
-)
 
 from semg.errors import SemgError
 from semg.priors.building import make_base
-from semg.signals.model.electrode_rotation import rotations_of
 from semg.signals.training.population_prior import PopulationPrior
-from semg.signals.training.train import fit, train
-
-COLUMNS = ("accuracy", "balanced_accuracy", "macro_f1", "trimmed_accuracy", "trimmed_macro_f1", "calibration_error")
-HEADS = ("accuracy", "balanced", "macro-F1", "trimmed acc", "trimmed F1", "calib. error")
-Rows = dict[str, list[dict[str, float]]]
-PARTS = ("across", "calibrated", "within", "few", "turns")
+from testing.benchmarks.recognition_protocols import PROTOCOLS, Row, Setting
+from testing.benchmarks.recognition_sets import DATA_SETS, DataSet, Person, named, people_of
+from testing.benchmarks.recognition_tables import by_session, heading, losses, table
 
 
 def main(
     recordings: str,
-    quick: bool = False,
+    set: str = "all",  # noqa: A002 - the option's name
+    protocol: str | tuple[str, ...] = "all",
     only: str = "all",
-    parts: str | tuple[str, ...] = PARTS,
-    short: bool = False,
+    people: int = 0,
     seed: int = 0,
+    rows: str = "",
 ) -> None:
-    """Print the figures of every person, their mean and the worst, in percent at window level.
+    """Print a table for each data set, group of people and protocol; figures in percent.
 
     Parameters
     ----------
     recordings
-        Folder of ``myo_<person>-<session>.csv.gz``.
-    quick
-        One person of each group, and no more than one turn of the band.
+        Folder of the data sets' files.
+    set, protocol
+        Which of them, comma separated.
     only
         tuned, reported or all.
-    parts
-        Which protocols, comma separated: across, calibrated, within, few, turns.
-    short
-        Session 3 from ``-3.short`` where there is one; other people are left out.
+    people
+        No more than this many of each group; 0 for all.
     seed
         Of everything random in the trainings.
+    rows
+        A file that every finished person's figures are added to, as JSON lines. What it holds already for the same set,
+        protocol, person and seed is taken from it: an interrupted run goes on, another table costs nothing. Start a new
+        one after every change of the product.
     """
-    if only not in ("all", "tuned", "reported"):
-        sys.exit(f"--only must be all, tuned or reported, got {only!r}.")
-    wanted = parts.split(",") if isinstance(parts, str) else list(parts)
-    folder, ending = Path(recordings), "-3.short.csv.gz" if short else "-3.csv.gz"
-    people = people_in(folder, ending)
-    if not people:
-        sys.exit(f"No myo_<person>{ending} in {folder}: give the folder of the recordings.")
-    started = time.perf_counter()
-    groups = {
-        "tuned": [person for person in people if person in TUNED_ON],
-        "reported": [person for person in people if person not in TUNED_ON],
-    }
-    chosen = {name: members[:1] if quick else members for name, members in groups.items() if only in ("all", name)}
+    sets = [each for each in DATA_SETS if each.name in named(set, [d.name for d in DATA_SETS], "--set")]
+    protocols = named(protocol, PROTOCOLS, "--protocol")
+    folder, kept = Path(recordings), Kept(Path(rows) if rows else None)
+    started, said = time.perf_counter(), []
     try:
-        base = _base(folder, people, 3 if quick else len(people)) if "few" in wanted else None
-        found: dict[str, Rows] = {}
-        for group, members in chosen.items():
-            print(f"--- {group}: {len(members)} people")
-            print(f"{'':<46}" + "".join(f"{name:>13}" for name in HEADS) + " windows chance")
-            found[group] = {}
-            for place, name in enumerate(members):
-                person = load_person(folder, name, ending)
-                _measure(person, wanted, seed, base, 1 if quick else 2, found[group], place == 0)
-            _summary(found[group])
+        for data_set in sets:
+            everybody = people_of(data_set, folder)
+            for group in ("tuned", "reported") if only == "all" else (only,):
+                chosen = people_of(data_set, folder, group)[: people or None]
+                if chosen:
+                    lost = _measure(data_set, group, chosen, everybody, protocols, seed, kept)
+                    said.append(
+                        f"{data_set.name}, {group}: " + ("; ".join(lost) or "the product is below no baseline.")
+                    )
     except SemgError as exc:
         sys.exit(str(exc))
-    if len(found) > 1:
-        everybody = {name: [row for group in found.values() for row in group.get(name, [])] for name in found["tuned"]}
-        print("--- all")
-        _summary(everybody)
-    print(f"took {(time.perf_counter() - started) / 60:.1f} minutes")
+    if not said:
+        sys.exit(f"No recordings of {', '.join(d.name for d in sets)} in {folder}: give their folder.")
+    print("\n## Where the product is below a baseline\n" + "\n".join(f"- {line}" for line in said))
+    print(f"\ntook {(time.perf_counter() - started) / 60:.1f} minutes")
 
 
-def _base(folder: Path, people: list[str], count: int) -> PopulationPrior:
-    """Return a base of everybody; whoever is tested is left out of it."""
-    sessions = {}
-    for name in [*people[:2], *people[-count:]][: max(4, count)] if count < len(people) else people:
-        person = load_person(folder, name)
-        sessions[name] = (*person.learned, person.third)
-    return make_base("everybody else", sessions)
+class Kept:
+    """The figures that a file of JSON lines holds; without a file those of this run only."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path, self._rows = path, dict[str, list[Row]]()
+        for line in path.read_text(encoding="utf-8").splitlines() if path and path.exists() else ():
+            held = json.loads(line)
+            self._rows[held["key"]] = [Row(**row) for row in held["rows"]]
+
+    def find(self, key: str) -> list[Row] | None:
+        """Return the rows of a key, or None."""
+        return self._rows.get(key)
+
+    def add(self, key: str, rows: list[Row]) -> None:
+        """Keep the rows of a key."""
+        self._rows[key] = rows
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"key": key, "rows": [asdict(row) for row in rows]}) + "\n")
 
 
 def _measure(
-    person: Person, parts: list[str], seed: int, base: PopulationPrior | None, n_turns: int, rows: Rows, timed: bool
-) -> None:
-    def note(what: str, values: dict[str, float]) -> None:
-        rows.setdefault(what, []).append(values)
-        shown = "".join(f"{values[name]:>13.1f}" for name in COLUMNS)
-        print(f"{person.name:<10}{what:<36}{shown}{values['windows']:>8.0f}{values['chance']:>7.1f}", flush=True)
-
-    learned = list(person.learned)
-    if "across" in parts:
-        result = train(learned, "cnn", seed=seed)
-        following = tried(result.classifier, person.test)
-        following["reported"] = 100 * (result.report.accuracy or 0.0)
-        note("1+2 -> 3: cnn, following", following)
-        note("1+2 -> 3: cnn as stored", tried(result.classifier, person.test, adapt=False))
-        note("1+2 -> 3: logcov_lda", tried(fit(learned, "logcov_lda"), person.test))
-        note("1+2 -> 3: td_lda", tried(fit(learned, "td_lda"), person.test))
-        if timed:
-            shown = ", ".join(f"{name} {us:.0f}" for name, us in times_us(result.classifier, person.test).items())
-            print(f"{'':<10}microseconds a window: {shown}; training {result.report.train_s:.0f} s until active")
-    if "calibrated" in parts or "turns" in parts:
-        adapted = fit(learned, "cnn", seed=seed, calibration=person.calibration)
-        as_worn = tried(adapted, person.test)
-        note("calibrated: cnn", as_worn)
-        note("calibrated: logcov_lda", tried(fit(learned, "logcov_lda", calibration=person.calibration), person.test))
-    if "turns" in parts:
-        possible = rotations_of(len(person.test.channels))[1:]
-        picked = np.random.default_rng([seed, int(person.name)]).permutation(len(possible))[:n_turns]
-        for turn in (possible[place] for place in picked):
-            other = fit(learned, "cnn", seed=seed, calibration=turned(person.calibration, turn))
-            values = tried(other, turned(person.test, turn))
-            values["moved"] = abs(values["accuracy"] - as_worn["accuracy"])
-            note(f"calibrated, band as {''.join(map(str, turn))}", values)
-            rows.setdefault("turns", []).append(values)
-    if "within" in parts:
-        note("within 3: cnn", within(person, "cnn", seed))
-        note("within 3: logcov_lda", within(person, "logcov_lda", seed))
-    if "few" in parts and base is not None:
-        others = base.without(names=[person.name])
-        note("1 repetition and base: cnn", few(person, 1, "cnn", seed, others))
-        note("3 repetitions: cnn", few(person, 3, "cnn", seed, None))
-        note("3 repetitions: logcov_lda", few(person, 3, "logcov_lda", seed, None))
-        note("1 repetition: logcov_lda", few(person, 1, "logcov_lda", seed, None))
-
-
-def _summary(rows: Rows) -> None:
-    shown = {name: each for name, each in rows.items() if not name.startswith(("calibrated, band", "turns"))}
-    for name, each in shown.items():
-        print(f"{'mean':<10}{name:<36}" + "".join(f"{mean_of(each, column):>13.1f}" for column in COLUMNS))
-    for name, each in shown.items():
-        least = "".join(f"{min(row[column] for row in each):>13.1f}" for column in COLUMNS[:-1])
-        print(f"{'worst':<10}{name:<36}{least}")
-    for what, mine, plain, must, aim in (
-        ("1+2 -> 3, trimmed", "1+2 -> 3: cnn, following", "1+2 -> 3: logcov_lda", "above", "+6 / +9"),
-        ("calibrated, trimmed", "calibrated: cnn", "calibrated: logcov_lda", "above", "+3.5 / +5"),
-        ("within, trimmed", "within 3: cnn", "within 3: logcov_lda", "above", "97.5"),
-        ("1 repetition and base against 3", "1 repetition and base: cnn", "3 repetitions: cnn", "", "equal"),
-    ):
-        if mine in rows and plain in rows:
-            apart = [mean_of(rows[mine], c) - mean_of(rows[plain], c) for c in ("trimmed_accuracy", "trimmed_macro_f1")]
-            print(f"goal      {what}: {apart[0]:+.1f} / {apart[1]:+.1f} points (must {must or '-'}, aim {aim})")
-    if "turns" in rows:
-        worst = max(row["moved"] for row in rows["turns"])
-        print(f"goal      turned band, calibrated: accuracy moves by at most {worst:.2f} points (must 1)")
-    if "1+2 -> 3: cnn, following" in rows:
-        apart = [row["reported"] - row["accuracy"] for row in rows["1+2 -> 3: cnn, following"]]
-        mean, worst = float(np.mean(apart)), max(apart)
-        print(f"goal      reported minus honest accuracy: {mean:+.1f} (must 1.0 at most), worst {worst:+.1f}")
+    data_set: DataSet,
+    group: str,
+    chosen: list[Person],
+    everybody: list[Person],
+    protocols: list[str],
+    seed: int,
+    kept: Kept,
+) -> list[str]:
+    """Run the protocols, print their tables, and return where the product is below a baseline."""
+    print(f"\n## {data_set.name}, {group}: {data_set.what}, {data_set.rate_hz:g} Hz")
+    base: PopulationPrior | None = None
+    lost = []
+    for protocol in protocols:
+        found: list[Row] = []
+        for person in chosen:
+            key = f"{data_set.name} {protocol} {person.name} {seed}"
+            made = kept.find(key)
+            if made is None:
+                if protocol == "1-repetition" and base is None:
+                    base = make_base("everybody else", {one.name: one.everything for one in everybody})
+                made = list(PROTOCOLS[protocol](person, Setting(seed, base)))
+                kept.add(key, made)
+            found += made
+        if not found:
+            continue
+        print(f"\n### {data_set.name}, {group}: {protocol}\n{heading(found)}\n")
+        print("\n".join([*table(found, data_set.judged), "", *by_session(found, data_set.judged)]), flush=True)
+        for name, what in (
+            ("moved", "accuracy moved by the turns of the band"),
+            ("reported_minus_honest", "own reported minus honest accuracy"),
+            ("training_s", "seconds of training until active"),
+        ):
+            if values := [row.values[name] for row in found if name in row.values]:
+                print(f"\n{what}: mean {np.mean(values):+.1f}, most {max(values):+.1f}")
+        lost += [f"{protocol}: {line}" for line in losses(found, data_set.judged)]
+    return lost
 
 
 if __name__ == "__main__":

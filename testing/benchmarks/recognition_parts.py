@@ -3,9 +3,10 @@
 ``python testing/benchmarks/recognition_parts.py WHAT --recordings DIR``, where WHAT is
 
 - ``branches``: the closed form, the dense branch, the network and all together, of one and the same classifier fitted
-  on sessions 1 and 2, on session 3 with a calibration and without;
+  on the learned sessions of a data set (``--set``), on its new days with a calibration and without;
 - ``features``: the closed form alone on other features: without bands, with delayed channels, with other crossings;
 - ``few``: the branches fitted on 1, 2 and 4 repetitions of each gesture and as much rest, with a base and without;
+- ``times``: microseconds a window of a classifier, stored and following;
 - ``rolls``: plain log-covariance and LDA with the channels of session 3 rolled and mirrored. It looks at the labels of
   the test, so it tells how a band was worn, and is no figure of a classifier.
 
@@ -25,9 +26,6 @@ from numpy.typing import NDArray
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from recognition_protocols import TUNED_ON, Person, first_repetitions, keep, load_person, people_in
 
 from semg.domain import REST, ConditioningSpec, WindowSpec
 from semg.priors.building import make_base
@@ -42,6 +40,8 @@ from semg.signals.training.metrics import score, score_trimmed
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
 from semg.signals.training.trainer import join
+from testing.benchmarks.recognition_protocols import times_us
+from testing.benchmarks.recognition_sets import DATA_SETS, Person, first_repetitions, keep, people_of, stretches_of
 
 COLUMNS = ("accuracy", "balanced", "macro-F1", "trimmed acc", "trimmed F1")
 MIXES = {
@@ -54,16 +54,27 @@ MIXES = {
 """Shares of the network and of the dense branch."""
 Features = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Row = list[float]
+BAND = next(each for each in DATA_SETS if each.name == "myo")
 
 
-def branches(recordings: str, only: str = "all", seed: int = 0) -> None:
-    """Print each branch alone and all together, of each person's classifier."""
+def branches(recordings: str, only: str = "all", seed: int = 0, set: str = "myo") -> None:  # noqa: A002
+    """Print each branch alone and all together, of each person's classifier, on every new day of a data set."""
     rows: dict[str, list[Row]] = {}
-    for person in _people(recordings, only):
-        for what, calibration in (("across", None), ("calibrated", person.calibration)):
-            classifier = fit(person.learned, "cnn", seed=seed, calibration=calibration)
-            _try_mixes(classifier, person.test, f"{person.name} {what}", what, rows)
+    for person in _people(recordings, only, set):
+        stored = fit(person.learned, "cnn", seed=seed)
+        for session in person.of.new_days:
+            calibration, test = person.divided(session)
+            _try_mixes(stored, test, f"{person.name} {session} across", "across", rows)
+            adapted = fit(person.learned, "cnn", seed=seed, calibration=calibration)
+            _try_mixes(adapted, test, f"{person.name} {session} calibrated", "calibrated", rows)
     _means(rows)
+
+
+def times(recordings: str, seed: int = 0) -> None:
+    """Print how long the first person's classifier takes for a window."""
+    person = people_of(BAND, Path(recordings))[0]
+    for name, us in times_us(fit(person.learned, "cnn", seed=seed), person.test).items():
+        print(f"{name:<30}{us:8.0f} us a window")
 
 
 def features(recordings: str, only: str = "tuned") -> None:
@@ -86,11 +97,10 @@ def features(recordings: str, only: str = "tuned") -> None:
 
 def few(recordings: str, only: str = "tuned", seed: int = 0) -> None:
     """Print the branches after 1, 2 and 4 repetitions of each gesture in session 3, tried on those from the fifth."""
-    everybody = {name: load_person(Path(recordings), name) for name in people_in(Path(recordings), "-3.csv.gz")}
-    base = make_base("others", {name: (*each.learned, each.third) for name, each in everybody.items()})
+    base = make_base("others", {each.name: each.everything for each in people_of(BAND, Path(recordings))})
     rows: dict[str, list[Row]] = {}
     for person in _people(recordings, only):
-        session = _as_much_rest(person.third)
+        session = _as_much_rest(person.recording(BAND.new_days[0]))
         test = keep(session, first_repetitions(session, 10_000, 4))
         for repetitions in (1, 2, 4):
             learned = keep(session, first_repetitions(session, repetitions))
@@ -117,23 +127,18 @@ def rolls(recordings: str, only: str = "all") -> None:
         print(f"{person.name:<10}balanced {found['roll 0']:.1f} as worn, {found[best]:.1f} with {best}", flush=True)
 
 
-def _people(recordings: str, only: str) -> Iterator[Person]:
-    if only not in ("all", "tuned", "reported"):
-        sys.exit(f"--only must be all, tuned or reported, got {only!r}.")
-    found = people_in(Path(recordings), "-3.csv.gz")
+def _people(recordings: str, only: str, data_set: str = "myo") -> Iterator[Person]:
+    of = next(each for each in DATA_SETS if each.name == data_set)
+    found = people_of(of, Path(recordings), only)
     if not found:
-        sys.exit(f"No myo_<person>-3.csv.gz in {recordings}: give the folder of the recordings.")
+        sys.exit(f"No recordings of {data_set} in {recordings}: give their folder.")
     print(" " * 62 + "".join(f"{name:>13}" for name in COLUMNS))
-    for name in found:
-        if only == "all" or (name in TUNED_ON) == (only == "tuned"):
-            yield load_person(Path(recordings), name)
+    yield from found
 
 
 def _as_much_rest(session: LabelledSamples) -> LabelledSamples:
     """Return a session with as many stretches of rest as the other gestures have, spread over it."""
-    by_label: dict[str, list[int]] = {}
-    for i in dict.fromkeys(session.stretch[session.stretch >= 0].tolist()):
-        by_label.setdefault(session.stretches[i].label, []).append(i)
+    by_label = stretches_of(session)
     wanted = min(len(ids) for label, ids in by_label.items() if label != REST)
     rest = by_label[REST][:: max(1, len(by_label[REST]) // wanted)]
     return keep(session, [i for label, ids in by_label.items() for i in (rest if label == REST else ids)])
@@ -210,4 +215,4 @@ def _line(what: str, values: Sequence[float]) -> None:
 
 
 if __name__ == "__main__":
-    fire.Fire({"branches": branches, "features": features, "few": few, "rolls": rolls})
+    fire.Fire({"branches": branches, "features": features, "few": few, "rolls": rolls, "times": times})

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from semg.signals.model import forward
 from semg.signals.model.classifier import Classifier
+from semg.signals.model.displacement import common_displacement
 from semg.signals.model.electrode_rotation import (
+    CLEAR_NATS,
     RotationComparison,
     RotationModel,
     feature_indices,
@@ -24,8 +26,6 @@ BLOCK = 20
 """Adaptation takes effect after each block of this many windows."""
 PRIOR_WINDOWS = 50.0
 """Number of windows of a class after which half of its displacement is applied."""
-PRIOR_CLASSES = 1.0
-MEDIAN_ROUNDS, MEDIAN_FLOOR = 8, 0.3
 MEMORY_WINDOWS = 1200.0
 """Maximum effective number of windows per class: a minute at the default hop. Older windows decay."""
 KEEP_ONE_IN = 4
@@ -35,10 +35,9 @@ FIRST_LOOK, LONGEST_PAUSE = 10, 60
 """Blocks before the first comparison of rotations, and at most between two: 10 and 60 s at the default hop. A
 comparison takes milliseconds, which are spread over the windows of one block; pauses double while no other rotation is
 likely."""
-CLEAR_NATS, CLEAR_OF_OTHERS_NATS = 4.0, 0.5
-"""Mean log-likelihood per window by which another rotation must exceed the current one, and the next best. On real
-recordings the right rotation led by 8 to 14 after some gestures, and a wrong one by 2.3 (``docs/recognition.md``)."""
-MIN_CLASS_WINDOWS = 10.0
+CLEAR_OF_OTHERS_NATS = 0.5
+"""Mean log-likelihood per window by which another rotation must exceed the next best, beside ``CLEAR_NATS``."""
+MIN_CLASS_WINDOWS = 10
 MIN_CLASSES = 3
 
 
@@ -150,7 +149,7 @@ class Adapter:
         self._counts *= fade
         displacements = self._sums / np.maximum(self._counts, 1e-9)[:, None] - arrays["class_means"]
         believed = self._counts / (self._counts + PRIOR_WINDOWS)
-        self.shift = _common(displacements, believed).astype(np.float32)
+        self.shift = common_displacement(displacements, believed).astype(np.float32)
 
     def _forget_shift(self) -> None:
         if self.adapts:
@@ -173,34 +172,12 @@ class Adapter:
     def _conclude(self, comparison: RotationComparison) -> None:
         """Change the rotation if the last windows clearly favour another one."""
         possible, scores = rotations_of(len(self.rotation)), np.array(comparison.scores)
-        best = int(scores.argmax())
-        lead = scores[best] - scores[possible.index(self.rotation)]
+        best, current = int(scores.argmax()), possible.index(self.rotation)
         of_others = scores[best] - np.partition(scores, -2)[-2]
-        seen = int((comparison.shares[best] >= MIN_CLASS_WINDOWS).sum())
+        lead, seen = comparison.typical_lead(best, current, MIN_CLASS_WINDOWS)
         clear = lead > CLEAR_NATS and of_others > CLEAR_OF_OTHERS_NATS
         if clear and seen >= min(MIN_CLASSES, len(self.classifier.classes)):
             self.rotation = possible[best]
             self._forget_shift()
         near = lead > CLEAR_NATS / 2
         self._pause = FIRST_LOOK if near else min(2 * self._pause, LONGEST_PAUSE)
-
-
-def _common(displacements: NDArray[np.float64], believed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the displacement common to the classes: their geometric median, with a weight ``PRIOR_CLASSES`` at zero.
-
-    A class that is assigned another's windows seems to have moved far. In a mean it would pull all others along, and be
-    confirmed by the windows that it is then assigned; in a median it is outvoted (Weiszfeld's iteration).
-
-    Parameters
-    ----------
-    displacements
-        ``(K, F)``: displacement of each class.
-    believed
-        ``(K,)``: weight of each.
-    """
-    common = believed @ displacements / (believed.sum() + PRIOR_CLASSES)
-    for _ in range(MEDIAN_ROUNDS):
-        weights = believed / (np.sqrt(np.square(displacements - common).sum(axis=1)) + MEDIAN_FLOOR)
-        prior = PRIOR_CLASSES / (np.sqrt(np.square(common).sum()) + MEDIAN_FLOOR)
-        common = weights @ displacements / (weights.sum() + prior)
-    return np.asarray(common)

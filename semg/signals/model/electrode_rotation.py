@@ -12,12 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.signals.features import log_covariance
+from semg.signals.model.displacement import common_displacement
 
 Rotation = tuple[int, ...]
+CLEAR_NATS = 4.0
+"""Mean log-likelihood per window by which a rotation must exceed the current one in the median class. On recordings
+right ones led by 6 to 43; wrong ones by 1 at most, compared by labels with four days, and by 2 without labels
+(``docs/recognition.md``)."""
 SOFTNESS = 0.2
 """Factor on log-likelihoods when classes are weighted, because neighbouring windows are highly correlated."""
 SHIFT_ROUNDS = 4
-SHIFT_PRIOR_WINDOWS = 100.0
+SHIFT_PRIOR_WINDOWS = 20.0
+"""Number of windows of a class after which half of its displacement is applied."""
 
 
 @lru_cache(maxsize=32)
@@ -87,30 +93,31 @@ class RotationModel:
         own = -0.5 * np.einsum("nf,nf->n", features @ self.precision, features)
         return np.asarray(own[:, None] + features @ self._linear.T + self._constant)
 
-    def labelled_scores(
+    def labelled_leads(
         self, features: NDArray[np.floating], y: NDArray[np.int64], indices: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """Return for each rotation how well labelled windows of another session fit, centred for each rotation.
+        """Return by how much each rotation fits labelled windows of another session better than none, centred for each.
+
+        As in ``RotationComparison.typical_lead`` the gestures vote.
 
         Returns
         -------
-        ``(R,)``: mean log-probability of the true classes, with equal class weights.
+        ``(R,)``: mean log-likelihood of a window, in nats, over that with the first rotation, for the median class.
         """
         present = np.unique(y)
-        scores = []
+        likelihoods = []
         for order in indices:
             rotated = features[:, order].astype(np.float64)
             shift = np.mean([rotated[y == k].mean(axis=0) - self.means[k] for k in present], axis=0)
             joint = self.log_joint(rotated - shift)
-            log_probabilities = joint - joint.max(axis=1, keepdims=True)
-            log_probabilities -= np.log(np.exp(log_probabilities).sum(axis=1, keepdims=True))
-            scores.append(np.mean([log_probabilities[y == k, k].mean() for k in present]))
-        return np.array(scores)
+            likelihoods.append([joint[y == k, k].mean() for k in present])
+        found = np.array(likelihoods)
+        return np.asarray(np.median(found - found[0], axis=1))
 
-    def unlabelled_score(
+    def unlabelled_fit(
         self, features: NDArray[np.floating], indices: NDArray[np.intp], centre: NDArray[np.floating]
-    ) -> tuple[float, NDArray[np.float64]]:
-        """Return the likelihood of unlabelled windows under one rotation, after fitting a shift common to all of them.
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """Return the likelihood of unlabelled windows under one rotation, after fitting a shift common to the classes.
 
         Parameters
         ----------
@@ -121,24 +128,26 @@ class RotationModel:
 
         Returns
         -------
-        score
-            Mean log-likelihood of a window, in nats, up to a constant.
-        shares
-            ``(K,)``: number of windows assigned to each class.
+        likelihood
+            ``(N,)``: log-likelihood of each window, in nats, up to a constant.
+        assigned
+            ``(N,)``: its most likely class.
         """
         rotated = (features[:, indices] - centre).T  # (F, N): sums over few classes are fast along the first axis
         # Terms common to all classes cancel in the weights; the products are computed once for all iterations.
-        each, total, n = self._linear @ rotated + self._constant[:, None], rotated.sum(axis=1), rotated.shape[1]
-        shift, shares = np.zeros(len(rotated)), np.zeros(len(self.means))
+        each = self._linear @ rotated + self._constant[:, None]
+        shift = np.zeros(len(rotated))
         for _ in range(SHIFT_ROUNDS):
             joint = each - (self._linear @ shift)[:, None]
             weights = np.exp(SOFTNESS * (joint - joint.max(axis=0)))
-            shares = (weights / weights.sum(axis=0)).sum(axis=1)
-            shift += (total - n * shift - shares @ self.means) / (n + SHIFT_PRIOR_WINDOWS)
+            weights /= weights.sum(axis=0)
+            counts = weights.sum(axis=1)
+            displacements = (weights @ rotated.T) / np.maximum(counts, 1e-9)[:, None] - self.means
+            shift = common_displacement(displacements, counts / (counts + SHIFT_PRIOR_WINDOWS))
         centred = rotated - shift[:, None]
         joint = each - (self._linear @ shift)[:, None] - 0.5 * np.sum((self.precision @ centred) * centred, axis=0)
         top = joint.max(axis=0)
-        return float(np.mean(top + np.log(np.exp(joint - top).sum(axis=0)))), shares
+        return top + np.log(np.exp(joint - top).sum(axis=0)), joint.argmax(axis=0)
 
 
 class RotationComparison:
@@ -163,12 +172,33 @@ class RotationComparison:
     ) -> None:
         self._model, self._features, self._indices = model, features, indices
         self._centre = centre.astype(np.float64)
-        self.scores: list[float] = []
-        self.shares: list[NDArray[np.float64]] = []
+        self._fits: list[tuple[NDArray[np.float64], NDArray[np.intp]]] = []
 
     def go_on(self, share: float) -> None:
         """Compare further rotations until a share, 0 to 1, of them is done."""
-        while len(self.scores) < share * len(self._indices):
-            score, shares = self._model.unlabelled_score(self._features, self._indices[len(self.scores)], self._centre)
-            self.scores.append(score)
-            self.shares.append(shares)
+        while len(self._fits) < share * len(self._indices):
+            self._fits.append(self._model.unlabelled_fit(self._features, self._indices[len(self._fits)], self._centre))
+
+    @property
+    def scores(self) -> list[float]:
+        """Mean log-likelihood of a window under each rotation compared so far, in nats, up to a constant."""
+        return [float(likelihood.mean()) for likelihood, _ in self._fits]
+
+    def typical_lead(self, candidate: int, current: int, min_windows: int) -> tuple[float, int]:
+        """Return by how much a rotation explains the median class better than another one, and of how many.
+
+        A turned band changes every gesture. A gesture that is performed otherwise today, or an electrode that lies
+        otherwise, changes one: its windows may fit another rotation by any amount, and are outvoted.
+
+        Parameters
+        ----------
+        candidate, current
+            Which rotations; a window counts for the class that the candidate assigns it to.
+        min_windows
+            Classes with fewer windows are left out.
+        """
+        likelihood, assigned = self._fits[candidate]
+        apart = likelihood - self._fits[current][0]
+        of_classes = [apart[assigned == k] for k in range(len(self._model.means))]
+        leads = [float(mine.mean()) for mine in of_classes if len(mine) >= min_windows]
+        return (float(np.median(leads)), len(leads)) if leads else (0.0, 0)

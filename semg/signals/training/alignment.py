@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from semg.signals.features import band_covariance
 from semg.signals.model.electrode_rotation import (
+    CLEAR_NATS,
     Rotation,
     RotationModel,
     feature_indices,
@@ -168,7 +169,7 @@ def _find_rotations(
     """Return the rotation of each session into the last one's channel order.
 
     Sessions before the last are aligned one by one to those already aligned; the last one, which may be a short
-    calibration, is then compared with all of them together.
+    calibration, is then compared with all of them together. A session is turned only where that is clearly better.
     """
     n_channels, n_sessions = held.shape[1], int(session.max()) + 1
     possible = rotations_of(n_channels)
@@ -193,8 +194,9 @@ def _find_rotations(
             centred = chosen - session_effects(chosen, known_y, of, n_classes, len(known))[of]
             shared = np.isin(labels[s], known_y)
             model = _fit_rotation_model(centred, known_y, n_classes)
-            fit = model.labelled_scores(features[s][shared], labels[s][shared], indices) if shared.any() else [0.0]
-            rotations[s] = possible[int(np.argmax(fit))]
+            leads = model.labelled_leads(features[s][shared], labels[s][shared], indices) if shared.any() else [0.0]
+            best = int(np.argmax(leads))
+            rotations[s] = possible[best] if leads[best] > CLEAR_NATS else as_worn
         else:
             rotations[s] = as_worn
         known.append(s)

@@ -7,9 +7,15 @@ import pytest
 
 from semg.signals.dataset import make_windows
 from semg.signals.model import forward
-from semg.signals.model.adaptation import BLOCK, Adapter, _common
+from semg.signals.model.adaptation import BLOCK, Adapter
 from semg.signals.model.classifier import Classifier
-from semg.signals.model.electrode_rotation import rotations_of
+from semg.signals.model.displacement import common_displacement
+from semg.signals.model.electrode_rotation import (
+    RotationComparison,
+    RotationModel,
+    feature_indices,
+    rotations_of,
+)
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
@@ -80,6 +86,17 @@ def test_band_worn_as_trained_is_never_turned(classifier, stream):
     assert adapter.rotation == rotations_of(8)[0]
 
 
+def test_one_gesture_that_fits_another_turn_turns_nothing(classifier, stream):
+    """A gesture that is performed otherwise today may look like itself on a turned band, and be most of the stream."""
+    windows, truth = stream
+    of = {name: windows[truth == classifier.classes.index(name)] for name in GESTURES}
+    odd = np.ascontiguousarray(of["fist"][:, list(rotations_of(8)[4])])
+    adapter = Adapter(classifier)
+    for _ in range(4):
+        adapter.predict_proba(np.concatenate([odd, odd, of["rest"], of["open_hand"], odd, of["flexion"]]))
+        assert adapter.rotation == rotations_of(8)[0]
+
+
 def test_rest_alone_turns_nothing(classifier, stream):
     windows, truth = stream
     rest = windows[truth == classifier.classes.index("rest")]
@@ -136,8 +153,37 @@ def test_class_that_seems_to_have_moved_far_pulls_nobody_along():
     rng = np.random.default_rng(0)
     apart = np.array([1.0, -0.5]) + rng.normal(0, 0.05, (6, 2))
     believed = np.full(6, 0.9)
-    honest = _common(apart, believed)
+    honest = common_displacement(apart, believed)
     np.testing.assert_allclose(honest, [1.0, -0.5], atol=0.25)
     apart[2] = [40.0, 30.0]
-    np.testing.assert_allclose(_common(apart, believed), honest, atol=0.3)
+    np.testing.assert_allclose(common_displacement(apart, believed), honest, atol=0.3)
     assert np.abs(believed @ apart / believed.sum() - honest).max() > 4
+
+
+def test_lead_of_a_turn_is_that_of_the_median_gesture():
+    """What one gesture says, by any amount, is outvoted; what all say is believed."""
+    rng = np.random.default_rng(0)
+    indices = feature_indices(4, False)
+    means = 3 * rng.normal(size=(4, indices.shape[1]))
+    model = RotationModel(means, np.eye(indices.shape[1]), np.full(4, -np.log(4)))
+    turn = 6
+    back = np.argsort(indices[turn])
+
+    def compared(of_turned: int) -> RotationComparison:
+        rows = [
+            (mean[back] if k < of_turned else mean) + rng.normal(0, 0.3, (60, len(mean)))
+            for k, mean in enumerate(means)
+        ]
+        found = RotationComparison(model, np.concatenate(rows).astype(np.float32), indices, np.zeros(indices.shape[1]))
+        found.go_on(1.0)
+        return found
+
+    everything = compared(4)
+    assert int(np.argmax(everything.scores)) == turn
+    lead, seen = everything.typical_lead(turn, 0, 10)
+    assert lead > 4
+    assert seen == 4
+    one, seen = compared(1).typical_lead(turn, 0, 10)
+    assert one < 0
+    assert seen >= 2
+    assert everything.typical_lead(turn, 0, 1000) == (0.0, 0)

@@ -71,6 +71,15 @@ def aligned(data: WindowSet, windows, calibrated: bool = False):
     return align(windows, y, session, 4, 0.175, envelope=False, calibrated=calibrated, usable=usable)
 
 
+def test_one_gesture_that_fits_another_turn_turns_no_session(data):
+    """An electrode that lies otherwise, or another way to perform a gesture, is no turned band."""
+    for turn in rotations_of(6)[1:]:
+        windows = data.windows.copy()
+        odd = (data.session_index == 1) & (data.labels == "fist")
+        windows[odd] = 3 * windows[odd][:, list(turn)]
+        assert aligned(data, windows).rotations == (rotations_of(6)[0],) * 2
+
+
 def test_every_turn_of_a_session_is_undone(data):
     plain = aligned(data, data.windows)
     assert plain.rotations == (rotations_of(6)[0],) * 2
