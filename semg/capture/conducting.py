@@ -15,6 +15,7 @@ from semg.domain import REST, CapturePlan, PlanStep, Session
 from semg.errors import ConflictError, NotFoundError, StoreError
 from semg.store import gestures, plans, sessions
 from semg.store.pool import Pool, Transaction
+from semg.store.running_captures import list_running
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,11 @@ def step_interval(session: Session, step: PlanStep) -> tuple[datetime, datetime]
         session.started_at + timedelta(seconds=step.start_s),
         session.started_at + timedelta(seconds=step.end_s),
     )
+
+
+def is_paused(session: Session) -> bool:
+    """Return whether a capture waits for somebody to resume it."""
+    return session.plan is not None and session.plan.paused_s is not None
 
 
 def plan_end(session: Session) -> datetime:
@@ -197,18 +203,21 @@ class CaptureConductor:
         moment ahead) and those that ended since then (``ended_at`` is the edge).
         """
         with pool.transaction() as tx:
-            found = sessions.list_recording_sessions(tx)
+            found = [running.session_id for running in list_running(tx)]
         news: list[Session] = []
-        for session in found:
-            if session.session_id not in self._recording:
-                self._recording.add(session.session_id)
-                news.append(session)
+        for session_id in found:
             try:
                 with pool.transaction() as tx:
+                    session = sessions.get_session(tx, session_id)
+                    if session_id not in self._recording:
+                        self._recording.add(session_id)
+                        news.append(session)
                     perform(tx, session, now)
+            except NotFoundError:
+                logger.info("capture erased while it was recording", extra={"session_id": session_id})
             except StoreError:
                 # One capture that cannot be written must not stop the others; it is retried at the next call.
-                logger.exception("capture not written", extra={"session_id": session.session_id})
+                logger.exception("capture not written", extra={"session_id": session_id})
         news.extend(self._ended(pool))
         return news
 
@@ -217,7 +226,7 @@ class CaptureConductor:
         if not self._recording:
             return []
         with pool.transaction() as tx:
-            still = {session.session_id for session in sessions.list_recording_sessions(tx)}
+            still = {running.session_id for running in list_running(tx)}
             ended: list[Session] = []
             for session_id in sorted(self._recording - still):
                 try:

@@ -12,6 +12,8 @@ MAX_REPETITIONS = 100
 MIN_GESTURE_S, MAX_GESTURE_S = 1.0, 60.0
 MAX_PREPARE_S = 60.0
 MAX_PLAN_S = 4 * 3600.0
+MAX_STEPS = 2000
+"""Of a plan, rest included: pages and the conductor read it whole while it runs."""
 _WORDS = {
     "repetitions": "repetitions",
     "gesture_s": "seconds per gesture",
@@ -92,6 +94,12 @@ def make_plan(
             "repetitions",
             f"record several sessions instead: this plan takes {plan.duration_s / 60:.0f} minutes, and a session at "
             f"most {MAX_PLAN_S / 60:.0f}",
+        )
+    if len(steps) > MAX_STEPS:
+        raise InvalidValueError(
+            "repetitions",
+            f"record several sessions instead: this plan has {len(order):,} repetitions, and a session has at most "
+            f"{MAX_STEPS // 2 - 1:,}",
         )
     return plan
 

@@ -96,6 +96,7 @@ def append(
     again
         What is performed again: gesture, number and length of each.
     """
+    _require_room(plan)
     done, _ = _split(plan.steps, ended_s)
     last_s = done[-1].end_s if done else 0.0
     at_s = max(at_s, last_s)

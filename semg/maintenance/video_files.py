@@ -19,6 +19,8 @@ EVERY_S = 0.5
 SILENT_S = 10.0
 """A recorder gives a sign of life every second."""
 RETRY_S = 60.0
+MOST_TRIES = 5
+"""What fails so often for another reason than a disk or the database is not tried again."""
 
 
 class VideoKeeper:
@@ -30,6 +32,7 @@ class VideoKeeper:
         self._vault = vault
         self._old: list[int] | None = None
         self._retry_at: dict[int, float] = {}
+        self._tries: dict[int, int] = {}
 
     def step(self) -> None:
         """Remove erased videos, and finish those of ended sessions.
@@ -97,7 +100,13 @@ class VideoKeeper:
             logger.info("video finished: %d frames", made.frames, extra={"session_id": session_id})
         except StoreError:
             raise
-        except Exception:
+        except Exception as exc:
+            self._tries[session_id] = self._tries.get(session_id, 0) + (not isinstance(exc, OSError))
+            if self._tries[session_id] >= MOST_TRIES:
+                logger.exception("video given up; its parts stay", extra={"session_id": session_id})
+                with self._pool.transaction() as tx:
+                    videos.fail_video(tx, session_id, "it cannot be put together; the log has the details")
+                return
             # A full disk, for instance: the parts stay, and the other videos must not wait for this one.
             logger.exception("video not finished, tried again in %.0f s", RETRY_S, extra={"session_id": session_id})
             self._retry_at[session_id] = time.monotonic() + RETRY_S

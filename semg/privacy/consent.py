@@ -11,9 +11,10 @@ from semg.consent_types import SCOPES, ConsentScope, ConsentText, NewConsent
 from semg.errors import SettingsError
 from semg.languages import DEFAULT_LANGUAGE, LANGUAGES
 from semg.settings import PROJECT_DIR, Settings
-from semg.store import consents, jobs, sessions
+from semg.store import consents, jobs
 from semg.store.erasing import note_in_bases
 from semg.store.pool import Transaction
+from semg.store.running_captures import find_running
 
 DEFAULT_TEXT = PROJECT_DIR / "docs" / "consent" / "version-1.md"
 MAX_TEXT_BYTES = 100_000
@@ -73,7 +74,7 @@ def change(tx: Transaction, user_id: int, new: NewConsent, now: datetime | None 
         note_in_bases(tx, user_id)
     if "recording" in new.scopes:
         return
-    for session in sessions.list_recording_sessions(tx):
-        if session.user_id == user_id:
-            abort(tx, session.session_id, now or datetime.now(UTC))
+    session = find_running(tx, user_id)
+    if session is not None:
+        abort(tx, session.session_id, now or datetime.now(UTC))
     jobs.request_cancel_all(tx, user_id)

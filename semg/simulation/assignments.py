@@ -11,9 +11,10 @@ from semg.errors import SettingsError
 from semg.security.board_keys import decrypt_key
 from semg.security.keys import Secret
 from semg.simulation import arms
-from semg.store import boards, profiles, sessions, simulated_arms
+from semg.store import boards, profiles, simulated_arms
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
+from semg.store.running_captures import find_running
 from semg.store.simulated_arms import SimulatedArm
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class AssignmentReader:
             return Assignments()
         known = {board.board_id: board for board in boards.list_boards(tx)}
         devices = {device.user_id: device for device in profiles.list_devices(tx)}
-        running = {session.user_id: session for session in sessions.list_recording_sessions(tx)}
+        running = {arm.user_id: find_running(tx, arm.user_id) for arm in found}
         made, refused = list[Assignment](), list[Refusal]()
         for arm in found:
             board, device = known.get(arm.board_id), devices.get(arm.user_id)

@@ -12,8 +12,9 @@ from semg.errors import StoreError
 from semg.simulation.board_encoder import block_size
 from semg.simulation.sample_sources import Chunk, SimulationError, Source, sample_times
 from semg.simulation.wearer import VirtualWearer
-from semg.store import boards, profiles, sessions, simulated_arms
+from semg.store import boards, profiles, simulated_arms
 from semg.store.pool import Pool
+from semg.store.running_captures import find_running
 from semg.store.simulated_arms import Steering
 
 logger = logging.getLogger(__name__)
@@ -74,8 +75,8 @@ class PlanWatch:
         while not self._stop.is_set():
             try:
                 with self._pool.transaction() as tx:
-                    found = {one.user_id: one for one in sessions.list_recording_sessions(tx)}
-                    self._running = {one: found[one] for one in self._user_ids & found.keys()}
+                    found = {one: find_running(tx, one) for one in self._user_ids}
+                    self._running = {one: session for one, session in found.items() if session is not None}
                     for session in self._running.values():
                         if not session.simulated:
                             simulated_arms.mark_session(tx, session.session_id)

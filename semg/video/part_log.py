@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FRAME, REPORT = 0, 1
+ROW_BYTES = 32
 CLOCK_HZ = 90_000
 """RTP's clock of video (RFC 3551), and the time base of the files."""
 MAX_TIME = 1 << 53
@@ -45,6 +46,12 @@ class LogWriter:
 
     def __init__(self, file: RawIOBase) -> None:
         self._file = file
+        self._n_rows = 0
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes that were written."""
+        return self._n_rows * ROW_BYTES
 
     def add_frame(self, media: int, arrival_us: int) -> None:
         """Append a frame."""
@@ -64,12 +71,13 @@ class LogWriter:
 
     def _write(self, *row: int) -> None:
         self._file.write(np.array(row, "<i8").tobytes())
+        self._n_rows += 1
 
 
 def read_log(file: RawIOBase) -> FrameLog:
     """Return the rows of a log, without a truncated last row and rows with impossible times."""
     content = file.read() or b""
-    values = np.frombuffer(content[: len(content) // 32 * 32], "<i8").reshape(-1, 4).astype(np.int64)
+    values = np.frombuffer(content[: len(content) // ROW_BYTES * ROW_BYTES], "<i8").reshape(-1, 4).astype(np.int64)
     values = values[((values > -MAX_TIME) & (values < MAX_TIME)).all(axis=1)]
     frames, reports = values[values[:, 0] == FRAME], values[values[:, 0] == REPORT]
     return FrameLog(

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 150
 """Frames that wait to be encoded, about five seconds; more are dropped and counted."""
 KEPT_REPORTS = 120
+REPORT_EVERY_US = 100_000
+"""A browser reports its clock about once a second; what comes closer together is left out."""
 LOOK_EVERY_S = 1.0
 CLAIM_SAID_S = 4.0
 """After this long without a frame of its own that was written, a recorder says that another one writes the session."""
@@ -171,6 +173,8 @@ class Recorder:
         """Process a report of the browser's clock."""
         report = _Report(media=media, clock_us=clock_us, arrival_us=arrival_us)
         with self._wake:
+            if self._reports and 0 <= arrival_us - self._reports[-1].arrival_us < REPORT_EVERY_US:
+                return
             self._reports.append(report)
             if self._target is not None and not self._ended:
                 self._waiting.append(report)

@@ -21,6 +21,7 @@ SMALLEST_PACKET = 8
 """Bytes of the shortest packet of RTP, RTCP, DTLS or STUN."""
 SAY_EVERY_S = 60.0
 _KEY_FRAME = b"\x9d\x01\x2a"
+_STUN_COOKIE = bytes.fromhex("2112a442")
 _MARK = "semg_guarded"
 
 
@@ -104,8 +105,11 @@ def install() -> None:
     make_decoder = receiving.get_decoder
 
     def bounded(codec: Any) -> Any:
-        decoder = make_decoder(codec)
-        return BoundedDecoder(decoder) if codec.name == "VP8" else decoder
+        decoder: Any = make_decoder(codec)
+        if codec.name != "VP8":
+            return decoder
+        decoder.codec.thread_count = 1  # else the time of its other threads is not counted
+        return BoundedDecoder(decoder)
 
     receiving.get_decoder = bounded
     protocol: Any = aioice.ice.StunProtocol
@@ -113,22 +117,33 @@ def install() -> None:
 
 
 def _careful(take: Callable[[Any, Any, Any], None]) -> Callable[[Any, Any, Any], None]:
-    """Drop what is no packet, and count what cannot be parsed: anybody may send to the port of a connection."""
+    """Drop and count what cannot be parsed, and what comes from no address of the peer: anybody may send to the port.
+
+    A forged alert would end a connection that is being made. Addresses come from the peer's offer, and from STUN
+    requests, which only who has the offer's answer can sign.
+    """
     dropped, said_at = 0, -SAY_EVERY_S
 
     def datagram_received(self: Any, data: bytes, addr: Any) -> None:
         nonlocal dropped, said_at
-        if len(data) >= SMALLEST_PACKET:
+        if len(data) < SMALLEST_PACKET:
+            problem = "too short"
+        elif data[4:8] != _STUN_COOKIE and not _is_of_peer(self.receiver, addr):
+            problem = "from a stranger"
+        else:
             try:
                 take(self, data, addr)
                 return
             except Exception as exc:  # whatever the parser meets in a stranger's bytes
                 problem = type(exc).__name__
-        else:
-            problem = "too short"
         dropped += 1
         if time.monotonic() - said_at >= SAY_EVERY_S:
             said_at = time.monotonic()
             logger.warning("dropped %d datagrams at the webcams' ports, the last one: %s", dropped, problem)
 
     return datagram_received
+
+
+def _is_of_peer(connection: Any, addr: Any) -> bool:
+    pairs = [*connection._check_list, *connection._nominated.values()]
+    return any(pair.remote_addr == tuple(addr[:2]) for pair in pairs)

@@ -71,8 +71,8 @@ class PartWriter:
 
     @property
     def n_bytes(self) -> int:
-        """Size of the file, bytes."""
-        return self._file.stored_bytes
+        """Size of both files, bytes."""
+        return self._file.stored_bytes + self._log.stored_bytes
 
     def close(self) -> None:
         """Finish both files."""

@@ -12,6 +12,7 @@ from semg.errors import ConflictError
 from semg.store import capture_settings, consents, gestures, profiles, sessions, simulated_arms, videos
 from semg.store.audit import record
 from semg.store.capture_settings import CaptureSettings
+from semg.store.running_captures import count_of_owner, find_running
 from ui import acts, audit_view, errors, participant_view, shortcuts, simulated_arm, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
@@ -30,6 +31,8 @@ from ui.webcam import show_webcam, wait_for_frames, webcam_on
 
 # The plan starts a moment ahead, so that services know of it before its first sample comes.
 START_AFTER_S = 1.5
+RUNNING_EACH = 20
+"""Captures that run at the same time, of all profiles of one owner."""
 
 
 @live_fragment(2.0)
@@ -60,6 +63,10 @@ def start(app: App, profile: Profile, name: str, plan: CapturePlan, numbers: Cap
         if not can_film:
             raise ConflictError(
                 "the capture was not started. The webcam is not sending frames: wait until it does, or switch it off"
+            )
+        if count_of_owner(tx, profile.user_id) >= RUNNING_EACH:
+            raise ConflictError(
+                f"the capture was not started. {RUNNING_EACH} captures of this owner's people run: end one first"
             )
         sessions.require_free_name(tx, profile.user_id, name)
         session_id = sessions.insert_session(
@@ -107,11 +114,9 @@ def show_plan(app: App, profile: Profile, bank: list[Gesture]) -> None:
 
 def show_page(app: App) -> None:
     """Show the capture of the chosen profile: planned, running or ended."""
-    with app.pool.transaction() as tx:
-        recording = {session.user_id: session for session in sessions.list_recording_sessions(tx)}
     profile = pick_profile(app)
-    current = recording.get(profile.user_id)
     with app.pool.transaction() as tx:
+        current = find_running(tx, profile.user_id)
         bank = gestures.list_gestures(tx, profile.user_id)
         video = None if current is None else videos.find_video(tx, current.session_id)
     # The same two columns before, during and after a capture: a webcam that moves on the page loses its connection.

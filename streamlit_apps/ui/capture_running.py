@@ -9,7 +9,16 @@ from datetime import datetime, timedelta
 import streamlit as st
 
 from semg import clock
-from semg.capture import abort, pause_capture, performed_steps, redo_last, repeatable, resume_capture, seconds_of
+from semg.capture import (
+    abort,
+    is_paused,
+    pause_capture,
+    performed_steps,
+    redo_last,
+    repeatable,
+    resume_capture,
+    seconds_of,
+)
 from semg.capture import step_interval as interval_of
 from semg.domain import Gesture, Session
 from semg.errors import NotFoundError
@@ -19,7 +28,6 @@ from semg.store.pool import Transaction
 from ui import acts, audit_view, errors, participant_view, shortcuts
 from ui.capture_prompt import capture_prompt
 from ui.fragments import live_fragment
-from ui.running import is_paused
 from ui.runtime import App
 from ui.text import Markdown, md, plain
 

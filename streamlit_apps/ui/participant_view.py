@@ -8,7 +8,8 @@ import streamlit as st
 
 from semg import clock
 from semg.languages import sentence
-from semg.store import gestures, profiles, sessions
+from semg.store import gestures, profiles
+from semg.store.running_captures import find_running
 from ui import chosen, shortcuts
 from ui.capture_prompt import capture_prompt, send_pictures
 from ui.fragments import live_fragment
@@ -59,11 +60,11 @@ def _prompt(app: App, user_id: int) -> None:
     now = clock.utc_now()
     with app.pool.transaction() as tx:
         profile = profiles.get_profile(tx, user_id)
-        running = [one for one in sessions.list_recording_sessions(tx) if one.user_id == user_id]
-        bank = gestures.list_gestures(tx, user_id) if running else []
-    if running:
+        running = find_running(tx, user_id)
+        bank = gestures.list_gestures(tx, user_id) if running is not None else []
+    if running is not None:
         st.session_state[_SEEN] = user_id
-        capture_prompt(running[0], bank, profile.language, now, VIEW)
+        capture_prompt(running, bank, profile.language, now, VIEW)
         return
     room = "capture.over" if st.session_state.get(_SEEN) == user_id else "capture.waiting"
     st.html(

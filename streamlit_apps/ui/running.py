@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from semg.domain import Session
-from semg.store import sessions
+from semg.store.running_captures import list_running
 from ui import chosen
 from ui.fragments import live_overview
 from ui.runtime import App
@@ -13,11 +12,6 @@ from ui.text import md
 
 CAPTURE_PAGE = "pages/3_Training_Data_Capture.py"
 SHOWN = 5
-
-
-def is_paused(session: Session) -> bool:
-    """Return whether a capture waits for somebody to resume it."""
-    return session.plan is not None and session.plan.paused_s is not None
 
 
 def show_running_captures(app: App, *, but_chosen: bool) -> None:
@@ -30,7 +24,7 @@ def show_running_captures(app: App, *, but_chosen: bool) -> None:
     """
     but: int | None = None
     with app.pool.transaction() as tx:
-        found = {one.user_id for one in sessions.list_recording_sessions(tx)}
+        found = {one.user_id for one in list_running(tx)}
         if found and but_chosen:
             people = app.people(tx)
             but = people[0].user_id if len(people) == 1 and not chosen.is_named() else chosen.wanted()
@@ -42,12 +36,12 @@ def show_running_captures(app: App, *, but_chosen: bool) -> None:
 @live_overview(2.0)
 def _show(app: App) -> None:
     with app.pool.transaction() as tx:
-        recording = {one.user_id: one for one in sessions.list_recording_sessions(tx)}
+        recording = {one.user_id: one for one in list_running(tx)}
         people = [one for one in app.people(tx) if one.user_id in recording] if recording else []
     for person in [one for one in people if one.user_id != st.session_state.get("running-but")][:SHOWN]:
         said, way = st.columns([4, 1], vertical_alignment="center")
         session = recording[person.user_id]
-        if is_paused(session):
+        if session.paused:
             text = md(
                 ":material/pause: The recording of **{name}** is paused: {session}.",
                 name=person.name,

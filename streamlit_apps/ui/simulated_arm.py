@@ -12,8 +12,9 @@ from streamlit.delta_generator import DeltaGenerator
 from semg.domain import REST, Gesture, Profile
 from semg.security.keys import ring_of
 from semg.simulation import arms
-from semg.store import boards, services, sessions, simulated_arms
+from semg.store import boards, services, simulated_arms
 from semg.store.audit import record
+from semg.store.running_captures import list_running
 from semg.store.simulated_arms import SimulatedArm
 from ui import acts, audit_view, errors
 from ui.flashes import flash, warn
@@ -133,7 +134,7 @@ def _panel(app: App, user_id: int, profile: Profile, names: Sequence[str], gestu
 def _fields(app: App, profile: Profile, arm: SimulatedArm, names: Sequence[str], gestures_only: bool) -> None:
     user_id, now = arm.user_id, arm.steering
     with app.pool.transaction() as tx:
-        is_recording = any(one.user_id == user_id for one in sessions.list_recording_sessions(tx))
+        is_recording = any(one.user_id == user_id for one in list_running(tx))
 
     def steer(field: str, nothing: object = None) -> dict[str, Any]:
         """Return a field's key, with what is stored put into it (another window may have changed it), and its act."""

@@ -23,7 +23,7 @@ from semg.capture import (
 from semg.capture.conducting import MAX_PAUSE_S, REDONE
 from semg.capture.schedule import LEAD_S, pause, redo, resume
 from semg.domain import REST, CapturePlan, PlanStep
-from semg.errors import ConflictError
+from semg.errors import ConflictError, InvalidValueError
 from semg.store import sessions
 from semg.store.pool import Pool
 from testing.tests.capture.test_conducting import NAMES, PLAN, T0, after, start_capture, written
@@ -98,6 +98,12 @@ def test_a_plan_is_not_lengthened_without_end(monkeypatch: pytest.MonkeyPatch) -
     assert sum(step.dropped for step in plan.steps) >= 4
     with pytest.raises(ConflictError, match="interrupted"):
         redo(plan, now_s + 4.0)
+
+
+def test_plan_has_some_thousand_steps_at_the_most() -> None:
+    assert len(make_plan([f"g{n}" for n in range(9)], 100, 1, 1, 0, False, 0).steps) == 1801
+    with pytest.raises(InvalidValueError, match="1,100 repetitions"):
+        make_plan([f"g{n}" for n in range(11)], 100, 1, 1, 0, False, 0)
 
 
 def test_redo_in_the_rest_after_a_gesture_performs_that_gesture_and_the_rest_again() -> None:

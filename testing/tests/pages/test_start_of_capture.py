@@ -41,6 +41,18 @@ def test_capture_is_refused_with_the_reason_when_nothing_streams(open_page: Open
         assert sessions.list_recording_sessions(tx) == []
 
 
+def test_owner_has_some_captures_running_at_the_most(
+    open_page: Open, pool: Pool, profile_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_noise(pool, profile_id, now() - timedelta(seconds=5), 30)
+    monkeypatch.setattr("semg.store.running_captures.count_of_owner", lambda tx, user_id: 20)
+    page = open_page(CAPTURE)
+    act(page, "start").click().run()
+    assert "20 captures of this owner's people run: end one first" in page.error[0].value
+    with pool.transaction() as tx:
+        assert sessions.list_recording_sessions(tx) == []
+
+
 def test_capture_is_refused_with_what_udpserver_says_of_the_sender(
     open_page: Open, pool: Pool, profile_id: int
 ) -> None:

@@ -175,11 +175,12 @@ async def frames_beyond(made: list[Kept], n: int) -> None:
 
 
 def disturb(answer: str) -> None:
-    """Send what a stranger can send to the server's port: nothing, too little, and STUN that cannot be parsed."""
+    """Send what a stranger can send to the server's port: nothing, too little, STUN that cannot be parsed, an alert."""
     (port,) = {int(found) for found in re.findall(r"^a=candidate:\S+ 1 udp \d+ 127.0.0.1 (\d+) ", answer, re.MULTILINE)}
     stun = bytes.fromhex("00010008 2112a442") + bytes(12) + bytes.fromhex("00240001 01000000")  # PRIORITY of one byte
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        for data in (b"", b"\x00", b"\x80\xc8", stun, stun[:20], bytes(1400)):
+        alert = bytes.fromhex("15feff 0000 000000000001 0002 0228")  # DTLS: fatal, the handshake failed
+        for data in (b"", b"\x00", b"\x80\xc8", stun, stun[:20], bytes(1400), alert):
             stranger.sendto(data, ("127.0.0.1", port))
 
 

@@ -13,11 +13,12 @@ import pytest
 
 from semg.capture import make_plan
 from semg.errors import AccessError
-from semg.maintenance.video_files import VideoKeeper, keep_videos
+from semg.maintenance.video_files import MOST_TRIES, VideoKeeper, keep_videos
 from semg.privacy.consent import TEST_PERSON
 from semg.store import gestures, profiles, sessions, videos
 from semg.store.pool import Pool, Transaction, execute
 from semg.video.files import files_of
+from semg.video.part_log import read_log
 from semg.video.recording import SILENT_S, Claims, Limits, Recorder
 from testing import fake_camera
 from testing.kits.video_kit import SERVER_US, TICKS, VAULT, picture, write_part
@@ -118,6 +119,23 @@ def test_rate_is_the_cameras_when_frames_come_in_a_burst(make: Callable[..., Rec
     recorder = make()
     feed(recorder, range(40))  # within milliseconds, as after a stall
     assert recorder.state().rate_hz == pytest.approx(90_000 / TICKS)
+
+
+def test_reports_that_come_too_often_are_left_out(
+    make: Callable[..., Recorder], session_id: int, pool: Pool, tmp_path: Path
+) -> None:
+    """A flood of them filled the disk, and kept the thread that finishes everybody's videos."""
+    recorder = make()
+    recorder.aim(session_id)
+    feed(recorder, range(3))
+    wait_for(lambda: recorder.state().frames == 3, "3 frames written")
+    for number in range(5_000):  # within a second
+        recorder.add_report(number, SERVER_US + number, SERVER_US + 200_000 + number * 200)
+    recorder.close()
+    recorder.join(WAIT_S)
+    files = files_of(tmp_path, session_id, VAULT)
+    with files.open(files.list_parts()[0][1]) as log:
+        assert 5 < len(read_log(log).report_media) <= 12
 
 
 def ended(pool: Pool) -> list[int]:
@@ -270,6 +288,35 @@ def test_recorder_that_died_leaves_a_video(pool: Pool, session_id: int, tmp_path
         execute(tx, "UPDATE videos SET seen_at = now() - interval '1 minute'")
     keep(pool, tmp_path)
     assert len(fake_camera.recorded(files)) == 65
+
+
+def test_video_that_cannot_be_put_together_is_given_up_and_its_parts_stay(
+    pool: Pool, session_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = files_of(tmp_path, session_id, VAULT)
+    files.parts.mkdir()
+    write_part(files.create_part(1), range(9))
+    with pool.transaction() as tx:
+        videos.begin_video(tx, session_id)
+        videos.release_video(tx, session_id)
+    end(pool, session_id)
+    tried: list[object] = []
+
+    def fails(found: object) -> None:
+        tried.append(found)
+        raise ArithmeticError
+
+    monkeypatch.setattr("semg.video.finishing.finish", fails)
+    monkeypatch.setattr("semg.maintenance.video_files.RETRY_S", 0.0)
+    keeper = VideoKeeper(pool, tmp_path, VAULT)
+    for _ in range(MOST_TRIES + 3):
+        keeper.step()
+    assert len(tried) == MOST_TRIES
+    with pool.transaction() as tx:
+        video = videos.find_video(tx, session_id)
+    assert video is not None
+    assert (video.status, video.problem) == ("failed", "it cannot be put together; the log has the details")
+    assert files.list_parts()
 
 
 def test_session_without_a_picture_has_no_video_and_says_why(pool: Pool, session_id: int, tmp_path: Path) -> None:

@@ -103,6 +103,32 @@ def test_decoding_takes_half_of_a_core_at_the_most() -> None:
     assert inner.cpu_s <= CPU_BURST_S + 10.0 * 0.5 + 0.1
 
 
+@pytest.mark.parametrize(
+    ("data", "sender", "taken"),
+    [
+        (bytes(20), ("10.0.0.1", 5), True),
+        (bytes(20), ("10.0.0.1", 5, 0, 0), True),
+        (bytes(20), ("10.0.0.1", 6), False),
+        (bytes(4) + bytes.fromhex("2112a442") + bytes(12), ("10.9.9.9", 6), True),
+        (b"", ("10.0.0.1", 5), False),
+        (bytes(7), ("10.0.0.1", 5), False),
+    ],
+    ids=["peer", "peer-v6", "stranger", "stranger-stun", "nothing", "short"],
+)
+def test_data_are_taken_from_the_peer_only_and_stun_from_anybody(
+    data: bytes, sender: tuple[object, ...], taken: bool
+) -> None:
+    passed: list[bytes] = []
+    receive = webrtc_guards._careful(lambda protocol, data, addr: passed.append(data))
+    pair = SimpleNamespace(remote_addr=("10.0.0.1", 5))
+    for connection in (
+        SimpleNamespace(_check_list=[pair], _nominated={}),
+        SimpleNamespace(_check_list=[], _nominated={1: pair}),
+    ):
+        receive(SimpleNamespace(receiver=connection), data, sender)
+    assert len(passed) == 2 * taken
+
+
 def test_only_vp8_is_decoded_and_within_bounds() -> None:
     """Fails when a new version of aiortc moves what is wrapped."""
     import aioice.ice
@@ -114,6 +140,7 @@ def test_only_vp8_is_decoded_and_within_bounds() -> None:
     assert {codec.name for codec in CODECS["video"]} == {"VP8", "rtx"}
     decoder = receiving.get_decoder(CODECS["video"][0])
     assert isinstance(decoder, BoundedDecoder)
+    assert decoder._decoder.codec.thread_count == 1, "what other threads take would not be counted"
     (picture,) = decoder.decode(SimpleNamespace(data=key_frame(64, 48), timestamp=0))
     assert (picture.width, picture.height) == (64, 48)
     with pytest.raises(InvalidDataError):
