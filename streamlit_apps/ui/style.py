@@ -97,9 +97,11 @@ body:has([data-testid="stSidebar"][data-collapsed="true"]) { --side: 0px; }
 /* The sign of a help; a button that has one is a button like others. */
 [data-testid="stTooltipIcon"] button:not([data-testid^="stBaseButton"], [data-testid^="stPopover"]) {
   min-width: 24px; min-height: 24px; margin: -4px; }
-/* Buttons side by side are as high as the highest of them. */
-[class*="st-key-buttons-"] :is(div, span):has(button) { height: 100%; }
-[class*="st-key-buttons-"] button { height: 100%; }
+/* Buttons side by side are as high as the highest of them; on a narrow page Streamlit puts them below one another. */
+@media (min-width: 641px) {
+  [class*="st-key-buttons-"] :is(div, span):has(button) { height: 100%; }
+  [class*="st-key-buttons-"] button { height: 100%; }
+}
 @media (prefers-reduced-motion: reduce) {
   *, *::before, *::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important;
     transition-duration: 1ms !important; scroll-behavior: auto !important; }
