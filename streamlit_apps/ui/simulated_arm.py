@@ -138,9 +138,11 @@ def _fields(app: App, profile: Profile, arm: SimulatedArm, names: Sequence[str],
 
     def steer(field: str, nothing: object = None) -> dict[str, Any]:
         """Return a field's key, with what is stored put into it (another window may have changed it), and its act."""
-        stored = getattr(now, field)
-        st.session_state[f"arm-{field}-{user_id}"] = nothing if stored is None else stored
-        return {"key": f"arm-{field}-{user_id}", "on_change": _steer, "args": (app, user_id, field, nothing)}
+        key, stored = f"arm-{field}-{user_id}", getattr(now, field)
+        value = nothing if stored is None else stored
+        if st.session_state.get(key) != value:  # what is put in again takes back what is being chosen in the browser
+            st.session_state[key] = value
+        return {"key": key, "on_change": _steer, "args": (app, user_id, field, nothing)}
 
     choices = [FOLLOWS, *(name for name in names if name != REST)]
     if now.gesture is not None and now.gesture not in choices:  # of a bank that was changed since
