@@ -34,6 +34,7 @@ ANSWER_TIMEOUT_S = 10.0
 MAX_EACH = 6
 """Webcams that one account may have connected at the same time."""
 _connected: WeakSet[Camera] = WeakSet()
+_counting = threading.Lock()
 NO_CAMERA = RecorderState(False, None, 0.0, 0, 0, "")
 
 
@@ -72,8 +73,49 @@ def check_offer(sent: object) -> Description:
     return Description(number, sdp)
 
 
+class _Frames:
+    """What takes the frames of one connection (a streamlit-webrtc ``MediaSink``) to a recorder of its own."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self._track: Any = None
+        self._task: asyncio.Task[None] | None = None
+
+    def addTrack(self, track: Any) -> None:  # noqa: N802 - the protocol's name
+        """Take the connection's track."""
+        self._track = track
+
+    def hasTrack(self) -> bool:  # noqa: N802
+        """Return whether there is a track."""
+        return self._track is not None
+
+    def start(self) -> None:
+        """Pull frames from now on; called on the event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._pull())
+
+    def stop(self) -> None:
+        """Take no more frames, and finish what is being written; called from any thread."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.get_loop().call_soon_threadsafe(task.cancel)
+        self.recorder.close()
+
+    async def _pull(self) -> None:
+        from aiortc.mediastreams import MediaStreamError
+
+        try:
+            while True:
+                frame = await self._track.recv()
+                self.recorder.add_frame(frame, frame.pts, now_us())
+        except MediaStreamError:
+            pass
+        finally:
+            self._track.stop()  # else pictures that nobody takes wait in it without end
+            self.recorder.close()
+
+
 class Camera:
-    """The webcam of one tab: takes the frames of each connection that the tab makes (a streamlit-webrtc ``MediaSink``).
+    """The webcam of one tab, connected once at the most.
 
     Parameters
     ----------
@@ -85,109 +127,98 @@ class Camera:
 
     def __init__(self, make_recorder: Callable[[], Recorder], account_id: int) -> None:
         self._make_recorder, self.account_id = make_recorder, account_id
-        self._lock = threading.Lock()
-        self._recorder: Recorder | None = None
+        self._answering, self._lock = threading.Lock(), threading.Lock()
+        self._stops = 0
         self._session_id: int | None = None
-        self._track: Any = None
-        self._task: asyncio.Task[None] | None = None
         self._worker: WebRtcWorker | None = None
+        self._frames: _Frames | None = None
+        self._is_pending = False
         self.answered: Description | None = None
         """What the browser's newest offer was answered with; an empty ``sdp`` when it could not be."""
 
     def answer(self, settings: Settings, offer: Description) -> None:
         """Connect to the browser that made an offer, in place of an earlier connection; the same offer changes nothing.
 
+        One offer at a time: a page may run twice at once, and the second one waits. A connection that was made while
+        the webcam was stopped is ended.
+
         Raises
         ------
         InvalidValueError
             No connection can be made of the offer.
         """
-        if self.answered is not None and self.answered.number == offer.number:
-            return
-        self._hang_up()
-        self.answered = Description(offer.number, "")
-        if sum(one.account_id == self.account_id and one.is_connected for one in list(_connected)) >= MAX_EACH:
-            raise InvalidValueError(
-                "webcam", f"this account has {MAX_EACH} webcams connected; close another page first"
-            )
-        worker = _worker(settings, self)
-        try:
-            made = worker.process_offer(offer.sdp, "offer", timeout=ANSWER_TIMEOUT_S)
-        except Exception as exc:  # whatever the library meets in a text that a browser sent
-            logger.warning("a webcam's offer was not answered: %s", type(exc).__name__, exc_info=exc)
-            raise InvalidValueError("webcam", "the browser's offer cannot be answered; reload the page") from exc
-        self._worker = worker
-        _connected.add(self)
-        self.answered = Description(offer.number, made.sdp)
-        if self._recorder is not None:
-            listen(worker.pc, self._recorder.add_report)
+        with self._answering:
+            if self.answered is not None and self.answered.number == offer.number:
+                return
+            self._end(*self._release())
+            stops, self.answered = self._stops, Description(offer.number, "")
+            self._take_room()
+            frames = _Frames(self._make_recorder())
+            try:
+                worker = _worker(settings, frames)
+                made = worker.process_offer(offer.sdp, "offer", timeout=ANSWER_TIMEOUT_S)
+            except Exception as exc:  # whatever the library meets in a text that a browser sent
+                frames.stop()
+                logger.warning("a webcam's offer was not answered: %s", type(exc).__name__, exc_info=exc)
+                raise InvalidValueError("webcam", "the browser's offer cannot be answered; reload the page") from exc
+            finally:
+                self._is_pending = False
+            with self._lock:
+                wanted = self._stops == stops
+                if wanted:
+                    self._worker, self._frames = worker, frames
+                    self.answered = Description(offer.number, made.sdp)
+                    frames.recorder.aim(self._session_id)
+            if not wanted:
+                self._end(worker, frames)
+                return
+            listen(worker.pc, frames.recorder.add_report)
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a connection to a browser that has not ended."""
+        """Whether there is a connection to a browser that has not ended, or one is being made."""
         worker = self._worker
-        return worker is not None and worker.pc.connectionState not in ("closed", "failed")
-
-    def addTrack(self, track: Any) -> None:  # noqa: N802 - the protocol's name
-        """Take a new connection's track."""
-        self._finish()
-        recorder = self._make_recorder()
-        with self._lock:
-            self._track, self._recorder = track, recorder
-            recorder.aim(self._session_id)
-
-    def hasTrack(self) -> bool:  # noqa: N802
-        """Return whether there is a track."""
-        return self._track is not None
-
-    def start(self) -> None:
-        """Pull frames from now on; called on the event loop."""
-        assert self._recorder is not None
-        self._task = asyncio.get_running_loop().create_task(self._pull(self._track, self._recorder))
+        return self._is_pending or (worker is not None and worker.pc.connectionState not in ("closed", "failed"))
 
     def stop(self) -> None:
         """Take no more frames, finish what is being written, and end the connection; called from any thread."""
-        self._finish()
-        if threading.current_thread().name != _LOOP_NAME:  # there the library ends its connection itself
-            self._hang_up()
+        with self._lock:
+            self._stops += 1
+        self._end(*self._release())
 
     def aim(self, session_id: int | None) -> None:
         """Write frames for a session from now on, or for none."""
         with self._lock:
             self._session_id = session_id
-            if self._recorder is not None:
-                self._recorder.aim(session_id)
+            if self._frames is not None:
+                self._frames.recorder.aim(session_id)
 
     def state(self) -> RecorderState:
         """Return what the webcam does now."""
-        recorder = self._recorder
-        return NO_CAMERA if recorder is None else recorder.state()
+        frames = self._frames
+        return NO_CAMERA if frames is None else frames.recorder.state()
 
-    def _finish(self) -> None:
+    def _release(self) -> tuple[WebRtcWorker | None, _Frames | None]:
         with self._lock:
-            task, self._task, self._track = self._task, None, None
-            recorder, self._recorder = self._recorder, None
-        if task is not None:
-            task.get_loop().call_soon_threadsafe(task.cancel)
-        if recorder is not None:
-            recorder.close()
+            worker, frames = self._worker, self._frames
+            self._worker = self._frames = self.answered = None
+        return worker, frames
 
-    def _hang_up(self) -> None:
-        worker, self._worker, self.answered = self._worker, None, None
+    @staticmethod
+    def _end(worker: WebRtcWorker | None, frames: _Frames | None) -> None:
+        if frames is not None:
+            frames.stop()
         if worker is not None:
             worker.stop()
 
-    async def _pull(self, track: Any, recorder: Recorder) -> None:
-        from aiortc.mediastreams import MediaStreamError
-
-        try:
-            while True:
-                frame = await track.recv()
-                recorder.add_frame(frame, frame.pts, now_us())
-        except MediaStreamError:
-            pass
-        finally:
-            recorder.close()
+    def _take_room(self) -> None:
+        with _counting:
+            if sum(one.account_id == self.account_id and one.is_connected for one in list(_connected)) >= MAX_EACH:
+                raise InvalidValueError(
+                    "webcam", f"this account has {MAX_EACH} webcams connected; close another page first"
+                )
+            self._is_pending = True
+            _connected.add(self)
 
 
 def ice_servers(settings: Settings) -> list[dict[str, Any]]:
@@ -202,18 +233,15 @@ def ice_servers(settings: Settings) -> list[dict[str, Any]]:
     return made
 
 
-_LOOP_NAME = "webcam-connections"
-
-
 @st.cache_resource(show_spinner=False)
 def _loop() -> asyncio.AbstractEventLoop:
     """Return the event loop of all connections; its thread ends with the process."""
     loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name=_LOOP_NAME, daemon=True).start()
+    threading.Thread(target=loop.run_forever, name="webcam-connections", daemon=True).start()
     return loop
 
 
-def _worker(settings: Settings, camera: Camera) -> WebRtcWorker:
+def _worker(settings: Settings, frames: _Frames) -> WebRtcWorker:
     """Return one that receives, and does nothing else of what the library offers."""
     from aiortc import RTCConfiguration, RTCIceServer
     from aiortc.contrib.media import MediaRelay
@@ -244,7 +272,7 @@ def _worker(settings: Settings, camera: Camera) -> WebRtcWorker:
     return WebRtcWorker(
         mode=WebRtcMode.SENDONLY,
         rtc_configuration=RTCConfiguration([RTCIceServer(**one) for one in ice_servers(settings)]),
-        sink_video_track=camera,
+        sink_video_track=frames,
         async_processing=False,
         video_receiver_size=1,
         audio_receiver_size=1,

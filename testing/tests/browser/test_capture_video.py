@@ -95,7 +95,7 @@ def fall_silent(page: Page) -> None:
       () => semgConnections.filter((one) => one.connectionState === "connected")
         .flatMap((one) => one.getSenders()).map((sender) => sender.replaceTrack(null)).length
     """
-    page.wait_for_function('semgConnections.some((one) => one.connectionState === "connected")')
+    page.wait_for_function('() => semgConnections.some((one) => one.connectionState === "connected")')
     assert page.evaluate(silenced) == 1
     expect(page.get_by_text("Waiting for the webcam")).to_be_visible()
     expect(page.get_by_text(READY)).to_be_visible()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -223,6 +226,50 @@ def test_frames_of_a_real_connection_arrive_and_end_with_it(settings: Settings) 
         assert not camera.state().sends
     finally:
         camera.stop()
+
+
+def test_two_offers_at_once_leave_one_connection_and_one_that_was_stopped_none(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page may run twice at once: without the lock one connection was nobody's, and filled the memory."""
+    at_work, most, made = [0], [0], []
+
+    class Worker:
+        def __init__(self) -> None:
+            self.pc = SimpleNamespace(connectionState="connected", getReceivers=list)
+            made.append(self)
+
+        def process_offer(self, sdp: str, kind: str, timeout: float) -> SimpleNamespace:
+            at_work[0] += 1
+            most[0] = max(most[0], at_work[0])
+            meets.wait(0.3)
+            at_work[0] -= 1
+            return SimpleNamespace(sdp="answer")
+
+        def stop(self) -> None:
+            self.pc.connectionState = "closed"
+
+    meets = threading.Event()
+    monkeypatch.setattr(webcam_connection, "_worker", lambda settings, frames: Worker())
+    camera = Camera(Kept, 1)  # type: ignore[arg-type]
+
+    def answer(number: str) -> threading.Thread:
+        offer = check_offer({"number": number, "sdp": SECTION})
+        thread = threading.Thread(target=camera.answer, args=(settings, offer))
+        thread.start()
+        return thread
+
+    for thread in [answer("a"), answer("b")]:
+        thread.join(10)
+    assert most == [1]
+    assert [one.pc.connectionState for one in made] == ["closed", "connected"]
+    late = answer("c")
+    while not at_work[0]:
+        time.sleep(0.001)
+    camera.stop()  # while it is answered
+    late.join(10)
+    assert {one.pc.connectionState for one in made} == {"closed"}
+    assert not camera.is_connected
 
 
 def test_account_has_some_webcams_at_the_most(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
