@@ -157,9 +157,9 @@ def check_participants_window(page: Page) -> None:
     assert box is not None
     assert (box["x"], box["y"], box["width"], box["height"]) == (0, 0, 1280, 800)
     second.keyboard.press("f")
-    second.wait_for_function("document.fullscreenElement !== null")
+    second.wait_for_function("() => document.fullscreenElement !== null")
     second.keyboard.press("f")
-    second.wait_for_function("document.fullscreenElement === null")
+    second.wait_for_function("() => document.fullscreenElement === null")
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     page.get_by_role("button", name="Pause").click()
     expect(prompt).to_have_attribute("data-prompt", "paused")
