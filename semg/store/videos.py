@@ -15,6 +15,9 @@ _SELECT = """
 """
 
 
+LOCK_WAIT_MS = 500
+
+
 def find_video(tx: Transaction, session_id: int) -> Video | None:
     """Return the video of a session, or None."""
     row = one(tx, _SELECT + " WHERE session_id = %s", (session_id,))
@@ -29,19 +32,27 @@ def begin_video(tx: Transaction, session_id: int) -> int:
     NotFoundError
         There is no such session.
     ConflictError
-        The session is not being recorded any more, or the person does not agree to a video.
+        The session is not being recorded any more, its video is finished, or the person does not agree to a video.
+    StoreUnavailableError
+        The video is being finished at the moment.
     """
+    _wait_briefly(tx)
     session = one(tx, "SELECT user_id, status FROM sessions WHERE session_id = %s FOR KEY SHARE", (session_id,))
     if session is None:
         raise NotFoundError(f"there is no session {session_id}; it may have been deleted")
     if session.status != "recording":
         raise ConflictError(f"session {session_id} has ended; its video takes no more frames")
     consents.require(tx, session.user_id, "video")
-    execute(
+    begun = one(
         tx,
-        "INSERT INTO videos (session_id) VALUES (%s) ON CONFLICT (session_id) DO UPDATE SET seen_at = now()",
+        """
+        INSERT INTO videos (session_id) VALUES (%s)
+        ON CONFLICT (session_id) DO UPDATE SET seen_at = now() WHERE videos.status = 'recording' RETURNING session_id
+        """,
         (session_id,),
     )
+    if begun is None:
+        raise ConflictError(f"the video of session {session_id} is finished; it takes no more frames")
     return int(session.user_id)
 
 
@@ -50,6 +61,7 @@ def touch_video(tx: Transaction, session_id: int) -> int | None:
 
     It is while its session is being recorded and the person agrees to the video.
     """
+    _wait_briefly(tx)
     touched = one(
         tx,
         """
@@ -66,11 +78,17 @@ def touch_video(tx: Transaction, session_id: int) -> int | None:
 
 def release_video(tx: Transaction, session_id: int, problem: str = "") -> None:
     """Record that the video is not being recorded at the moment, and why it was cut short, if it was."""
+    _wait_briefly(tx)
     execute(
         tx,
         "UPDATE videos SET seen_at = NULL, problem = CASE WHEN %s = '' THEN problem ELSE %s END WHERE session_id = %s",
         (problem, problem, session_id),
     )
+
+
+def _wait_briefly(tx: Transaction) -> None:
+    """Wait for a row's lock no longer: who finishes a video holds it for that long, and pages share the connections."""
+    execute(tx, f"SET LOCAL lock_timeout = '{LOCK_WAIT_MS}ms'")
 
 
 def list_unfinished(tx: Transaction, silent_s: float) -> list[int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from semg.capture import make_plan
-from semg.errors import AccessError
+from semg.errors import AccessError, ConflictError, StoreUnavailableError
 from semg.maintenance.video_files import MOST_TRIES, VideoKeeper, keep_videos
 from semg.privacy.consent import TEST_PERSON
 from semg.store import gestures, profiles, sessions, videos
@@ -317,6 +317,21 @@ def test_video_that_cannot_be_put_together_is_given_up_and_its_parts_stay(
     assert video is not None
     assert (video.status, video.problem) == ("failed", "it cannot be put together; the log has the details")
     assert files.list_parts()
+
+
+def test_recorder_waits_for_no_video_that_is_being_finished(pool: Pool, session_id: int) -> None:
+    """It held a connection of the pages for as long: a few of them, and every page stood still."""
+    with pool.transaction() as tx:
+        videos.begin_video(tx, session_id)
+    with pool.transaction() as keeper:
+        execute(keeper, "SELECT FROM videos WHERE session_id = %s FOR UPDATE", (session_id,))
+        for act in (videos.begin_video, videos.touch_video, videos.release_video):
+            with pytest.raises(StoreUnavailableError), pool.transaction() as tx:
+                act(tx, session_id)
+    with pool.transaction() as tx:
+        execute(tx, "UPDATE videos SET status = 'failed' WHERE session_id = %s", (session_id,))
+        with pytest.raises(ConflictError, match="takes no more frames"):
+            videos.begin_video(tx, session_id)
 
 
 def test_session_without_a_picture_has_no_video_and_says_why(pool: Pool, session_id: int, tmp_path: Path) -> None:
