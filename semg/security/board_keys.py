@@ -93,7 +93,7 @@ def make_board(tx: Transaction, keys: Secret, name: str | None = None) -> tuple[
 
 
 def renew_key(tx: Transaction, keys: Secret, board_id: int) -> bytes:
-    """Give a board a new key in place of the former one, and return it; it is not shown again.
+    """Replace a board's key, and return the new one; it is not shown again.
 
     Raises
     ------
