@@ -46,7 +46,8 @@ def redo_ended(
     NotFoundError
         There is no such session.
     ConflictError
-        It cannot go on (``why_not_again``), or the person does not agree to being recorded any more.
+        It cannot go on (``why_not_again``), the person does not agree to being recorded any more, or too many captures
+        run.
     InvalidValueError
         No repetition of it was chosen.
     """
@@ -66,7 +67,7 @@ def redo_ended(
     plan = schedule.append(plan, seconds_of(session, session.ended_at), at_s, steps, PREPARE_S, _rest_s(plan))
     for repetition in wanted:
         sessions.update_repetition(tx, repetition.repetition_id, excluded=True, reason=REDONE, changed_by=changed_by)
-    plans.reopen_session(tx, session_id, plan)
+    plans.reopen_session(tx, session, plan)
     return sessions.get_session(tx, session_id)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from semg.domain import CapturePlan
+from semg.domain import CapturePlan, Session
 from semg.errors import ConflictError
-from semg.store import checks
+from semg.store import capture_limit, checks
 from semg.store.pool import Transaction, execute
 
 
@@ -16,14 +16,16 @@ def update_plan(tx: Transaction, session_id: int, plan: CapturePlan) -> None:
     execute(tx, statement, (checks.as_json(asdict(plan)), session_id))
 
 
-def reopen_session(tx: Transaction, session_id: int, plan: CapturePlan) -> None:
+def reopen_session(tx: Transaction, session: Session, plan: CapturePlan) -> None:
     """Let an ended capture go on with a plan; its assessment is removed, to be made anew. The caller holds its lock.
 
     Raises
     ------
     ConflictError
-        It is no capture that has ended, or the profile is recording another session.
+        It is no capture that has ended, the profile is recording another session, or too many captures run.
     """
+    capture_limit.require_room(tx, session.user_id)
+    session_id = session.session_id
     with checks.refused_as("another session of this profile is being recorded; finish or abort it first"):
         changed = execute(
             tx,

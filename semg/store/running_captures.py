@@ -32,14 +32,3 @@ def find_running(tx: Transaction, user_id: int) -> Session | None:
     """Return a profile's session that is being recorded, with its plan; None when there is none."""
     row = one(tx, "SELECT session_id FROM sessions WHERE user_id = %s AND status = 'recording'", (user_id,))
     return None if row is None else sessions.get_session(tx, row.session_id)
-
-
-def count_of_owner(tx: Transaction, user_id: int) -> int:
-    """Return how many captures run now of the profiles that the owner of a profile has."""
-    query = """
-        SELECT count(*) AS n FROM sessions s JOIN profiles p USING (user_id), profiles mine
-        WHERE s.status = 'recording' AND mine.user_id = %s AND p.owner_id IS NOT DISTINCT FROM mine.owner_id
-        """
-    row = one(tx, query, (user_id,))
-    assert row is not None
-    return int(row.n)

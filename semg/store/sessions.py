@@ -9,7 +9,7 @@ from typing import Any
 
 from semg.domain import CapturePlan, Device, PlanStep, Session, SessionOrigin, SessionStatus
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
-from semg.store import checks, consents, erasing
+from semg.store import capture_limit, checks, consents, erasing
 from semg.store.erasing import ErasedSession
 from semg.store.pool import Transaction, execute, one, rows
 from semg.store.repetitions import (
@@ -137,7 +137,8 @@ def insert_session(
     NotFoundError
         There is no such profile.
     ConflictError
-        The profile is recording another session, or the person does not agree to it.
+        The profile is recording another session, the person does not agree to it, or too many captures run
+        (``capture_limit``).
     """
     name = checks.name("name", name, _MAX_NAME)
     checks.aware("started_at", started_at)
@@ -147,6 +148,8 @@ def insert_session(
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR SHARE", (user_id,)) is None:
         raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
     consents.require(tx, user_id, "recording")
+    if status == "recording":
+        capture_limit.require_room(tx, user_id)
     with checks.refused_as(f"profile {user_id} is recording a session already; finish or abort it first"):
         made = one(
             tx,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from semg.domain import Video
+from semg.domain import Video, us_from_utc
 from semg.errors import ConflictError, NotFoundError
 from semg.store import consents
 from semg.store.pool import Transaction, execute, one, rows
@@ -16,6 +17,14 @@ _SELECT = """
 
 
 LOCK_WAIT_MS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Whose session is filmed, and when it ended (microseconds since the epoch); None while it is being recorded."""
+
+    user_id: int
+    ended_us: int | None
 
 
 def find_video(tx: Transaction, session_id: int) -> Video | None:
@@ -56,10 +65,10 @@ def begin_video(tx: Transaction, session_id: int) -> int:
     return int(session.user_id)
 
 
-def touch_video(tx: Transaction, session_id: int) -> int | None:
-    """Record a sign of life of a recording, and return whose it is, or None when it is not to continue.
+def touch_video(tx: Transaction, session_id: int) -> Recorded | None:
+    """Record a sign of life of a recording, and return whose it is; None when it is not to go on.
 
-    It is while its session is being recorded and the person agrees to the video.
+    After the session's end it goes on with what arrived before that.
     """
     _wait_briefly(tx)
     touched = one(
@@ -67,13 +76,13 @@ def touch_video(tx: Transaction, session_id: int) -> int | None:
         """
         UPDATE videos v SET seen_at = now() FROM sessions s
         WHERE v.session_id = %s AND s.session_id = v.session_id AND v.status = 'recording'
-        RETURNING s.status, s.user_id
+        RETURNING s.user_id, s.ended_at
         """,
         (session_id,),
     )
-    if touched is None or touched.status != "recording":
+    if touched is None or not consents.consenting(tx, [touched.user_id], "video"):
         return None
-    return int(touched.user_id) if consents.consenting(tx, [touched.user_id], "video") else None
+    return Recorded(touched.user_id, None if touched.ended_at is None else us_from_utc(touched.ended_at))
 
 
 def release_video(tx: Transaction, session_id: int, problem: str = "") -> None:

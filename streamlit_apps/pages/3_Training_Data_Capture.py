@@ -12,7 +12,7 @@ from semg.errors import ConflictError
 from semg.store import capture_settings, consents, gestures, profiles, sessions, simulated_arms, videos
 from semg.store.audit import record
 from semg.store.capture_settings import CaptureSettings
-from semg.store.running_captures import count_of_owner, find_running
+from semg.store.running_captures import find_running
 from ui import acts, audit_view, errors, participant_view, shortcuts, simulated_arm, stream
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
@@ -31,8 +31,6 @@ from ui.webcam import show_webcam, wait_for_frames, webcam_on
 
 # The plan starts a moment ahead, so that services know of it before its first sample comes.
 START_AFTER_S = 1.5
-RUNNING_EACH = 20
-"""Captures that run at the same time, of all profiles of one owner."""
 
 
 @live_fragment(2.0)
@@ -63,10 +61,6 @@ def start(app: App, profile: Profile, name: str, plan: CapturePlan, numbers: Cap
         if not can_film:
             raise ConflictError(
                 "the capture was not started. The webcam is not sending frames: wait until it does, or switch it off"
-            )
-        if count_of_owner(tx, profile.user_id) >= RUNNING_EACH:
-            raise ConflictError(
-                f"the capture was not started. {RUNNING_EACH} captures of this owner's people run: end one first"
             )
         sessions.require_free_name(tx, profile.user_id, name)
         session_id = sessions.insert_session(

@@ -15,7 +15,8 @@ from semg.security.keys import ring_of
 from semg.security.tokens import WEBCAM, read_login_of
 from semg.store import consents
 from semg.store.pool import Transaction
-from semg.video.recording import Claims, Limits, Recorder
+from semg.video.claims import Claims
+from semg.video.recording import Limits, Recorder
 from ui import errors
 from ui.fragments import live_fragment
 from ui.runtime import App

@@ -19,7 +19,8 @@ from semg.clock import now_us
 from semg.errors import InvalidValueError
 from semg.settings import Settings
 from semg.video import webrtc_guards
-from semg.video.recording import Recorder, RecorderState
+from semg.video.recorder_state import RecorderState
+from semg.video.recording import Recorder
 from semg.video.reports import listen
 
 if TYPE_CHECKING:

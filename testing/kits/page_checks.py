@@ -161,6 +161,7 @@ FOCUS = """() => {
 
 DRAWN = """() => !document.querySelector('[data-testid="stSkeleton"], [data-testid="stStatusWidget"]')"""
 """Widgets are loaded when they are first needed; until then grey boxes stand in their place, which have no focus."""
+OUT_OF_SIGHT = "has the focus and is out of sight"
 MOST_TABS = 150
 SETTLED_MS = 2_000
 
@@ -182,6 +183,11 @@ class Keyboard:
             if at["wrong"]:  # what is being drawn or scrolled to is right a moment later
                 with suppress(PlaywrightTimeout):
                     self.page.wait_for_function(f"() => !({FOCUS})().wrong", timeout=SETTLED_MS, polling=50)
+                at = self.page.evaluate(FOCUS)
+            if at["wrong"] == OUT_OF_SIGHT:  # what was drawn above it meanwhile may have moved it away
+                self.page.wait_for_function(DRAWN)
+                self.page.keyboard.press("Shift+Tab")
+                self.page.keyboard.press("Tab")
                 at = self.page.evaluate(FOCUS)
             met.append(at["name"])
             if at["wrong"]:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from semg.capture import make_plan, pause_capture
+from semg.errors import ConflictError
 from semg.privacy.consent import TEST_PERSON
-from semg.store import access, accounts, profiles, sessions
+from semg.store import access, accounts, plans, profiles, sessions
 from semg.store.pool import Pool
-from semg.store.running_captures import count_of_owner, find_running, list_running
+from semg.store.running_captures import find_running, list_running
 
 pytestmark = pytest.mark.servers
 
@@ -40,4 +41,37 @@ def test_running_captures_are_named_with_their_pause_and_counted_by_owner(pool: 
         ]  # fmt: skip
         assert find_running(tx, people[1]) == sessions.get_session(tx, made[1])
         assert find_running(tx, people[3]) is None
-        assert [count_of_owner(tx, user_id) for user_id in people] == [2, 2, 1, 1]
+
+
+def test_owner_has_some_captures_running_at_the_most(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semg.store.capture_limit.RUNNING_EACH", 2)
+    now = datetime.now(UTC) - timedelta(seconds=2)
+    plan = make_plan(["fist"], 2, 4, 2, 1, False, 0)
+    with pool.transaction() as tx:
+        owner = accounts.insert_account(tx, "owner", "")
+        people = [
+            profiles.insert_profile(tx, name, channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
+            for name in ("Ada", "Bea", "Cleo", "Dora")
+        ]
+        for user_id in people[:3]:
+            access.set_owner(tx, user_id, owner)
+        device = profiles.get_profile(tx, people[0]).device
+
+    def begin(user_id: int) -> int:
+        with pool.transaction() as tx:
+            return sessions.insert_session(tx, user_id, "S", "capture", now, status="recording", plan=plan,
+                                           device=device)  # fmt: skip
+
+    first = begin(people[0])
+    with pool.transaction() as tx:
+        sessions.finish_session(tx, first, now + timedelta(seconds=1))
+        ended = sessions.get_session(tx, first)
+    running = [begin(user_id) for user_id in people[1:3]]
+    with pytest.raises(ConflictError, match="2 captures of this owner's people run"):
+        begin(people[0])
+    with pytest.raises(ConflictError, match="2 captures"), pool.transaction() as tx:
+        plans.reopen_session(tx, ended, plan)  # to perform something again
+    begin(people[3])  # somebody else's
+    with pool.transaction() as tx:
+        sessions.finish_session(tx, running[0], now + timedelta(seconds=1))
+        plans.reopen_session(tx, ended, plan)

@@ -9,17 +9,21 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import av
 import pytest
 
 from semg.capture import make_plan
+from semg.domain import us_from_utc
 from semg.errors import AccessError, ConflictError, StoreUnavailableError
 from semg.maintenance.video_files import MOST_TRIES, VideoKeeper, keep_videos
 from semg.privacy.consent import TEST_PERSON
 from semg.store import gestures, profiles, sessions, videos
 from semg.store.pool import Pool, Transaction, execute
+from semg.video.claims import SILENT_S, Claims
 from semg.video.files import files_of
 from semg.video.part_log import read_log
-from semg.video.recording import SILENT_S, Claims, Limits, Recorder
+from semg.video.recording import LATE_US, MAX_WAITING, Limits, Recorder
+from semg.video.writer import PartWriter
 from testing import fake_camera
 from testing.kits.video_kit import SERVER_US, TICKS, VAULT, picture, write_part
 
@@ -158,6 +162,119 @@ def test_recorder_stops_by_itself_when_the_session_ends(
     assert recorder.state().frames == 30
 
 
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Hold up the encoder: what is set when a frame is about to be encoded, and what is to be set to let it go on."""
+    reached, go_on = threading.Event(), threading.Event()
+    add = PartWriter.add_frame
+
+    def slow(self: PartWriter, frame: av.VideoFrame, media: int, arrival_us: int) -> None:
+        reached.set()
+        assert go_on.wait(WAIT_S)
+        add(self, frame, media, arrival_us)
+
+    monkeypatch.setattr(PartWriter, "add_frame", slow)
+    return reached, go_on
+
+
+def test_what_arrived_before_the_end_is_written_after_it(
+    make: Callable[..., Recorder],
+    pool: Pool,
+    session_id: int,
+    tmp_path: Path,
+    held: tuple[threading.Event, threading.Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a busy machine seconds of frames wait for the encoder; the end of the video was lost."""
+    monkeypatch.setattr("semg.video.recording.LOOK_EVERY_S", 0.0)
+    recorder = make()
+    recorder.aim(session_id)
+    feed(recorder, range(1))
+    assert held[0].wait(WAIT_S)
+    feed(recorder, range(1, 60), media=TICKS)
+    end(pool, session_id)
+    with pool.transaction() as tx:
+        ended_at = sessions.get_session(tx, session_id).ended_at
+    assert ended_at is not None
+    recorder.add_frame(picture(99), 10**9, us_from_utc(ended_at) + LATE_US + 1)
+    held[1].set()
+    wait_for(lambda: ended(pool) == [session_id], "the part's end")
+    keep(pool, tmp_path)
+    assert fake_camera.recorded(files_of(tmp_path, session_id, VAULT)) == list(range(60))
+
+
+def test_frame_belongs_to_the_session_that_was_aimed_at_when_it_arrived(
+    make: Callable[..., Recorder],
+    pool: Pool,
+    user_id: int,
+    session_id: int,
+    tmp_path: Path,
+    held: tuple[threading.Event, threading.Event],
+) -> None:
+    """With an encoder or a database that is late, frames of the next person went into the former one's video."""
+    with pool.transaction() as tx:
+        other = profiles.insert_profile(tx, "Bo", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
+        gestures.insert_gesture(tx, other, "fist")
+    following = new_session(pool, other)
+    recorder = make()
+    recorder.aim(session_id)
+    feed(recorder, range(5))
+    assert held[0].wait(WAIT_S)
+    recorder.aim(following)
+    feed(recorder, range(20, 28), media=10**6)
+    recorder.close()
+    held[1].set()
+    recorder.join(WAIT_S)
+    for one in (session_id, following):
+        end(pool, one)
+    keep(pool, tmp_path)
+    assert fake_camera.recorded(files_of(tmp_path, session_id, VAULT)) == list(range(5))
+    assert fake_camera.recorded(files_of(tmp_path, following, VAULT)) == list(range(20, 28))
+
+
+def test_frames_wait_for_a_database_that_does_not_answer(
+    make: Callable[..., Recorder], session_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, begin = [False], videos.begin_video
+
+    def late(tx: Transaction, of: int) -> int:
+        if not answers[0]:
+            raise StoreUnavailableError("it does not answer")
+        return begin(tx, of)
+
+    monkeypatch.setattr(videos, "begin_video", late)
+    monkeypatch.setattr("semg.video.recording.LOOK_EVERY_S", 0.01)
+    recorder = make()
+    recorder.aim(session_id)
+    feed(recorder, range(30))
+    wait_for(lambda: "waits for the database" in recorder.state().problem, "the reason")
+    answers[0] = True
+    wait_for(lambda: recorder.state().frames == 30, "30 frames written")
+    assert recorder.state().problem == ""
+
+
+def test_waiting_frames_are_bounded_in_number_and_bytes(
+    make: Callable[..., Recorder],
+    session_id: int,
+    held: tuple[threading.Event, threading.Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorder = make()
+    recorder.aim(session_id)
+    feed(recorder, range(MAX_WAITING + 3))
+    assert recorder.state().dropped == 3
+    held[1].set()
+    wait_for(lambda: recorder.state().frames == MAX_WAITING, "what waited is written")
+    held[1].clear()
+    one = picture(0, 640, 480)
+    monkeypatch.setattr("semg.video.recording.MAX_WAITING_BYTES", 640 * 480 * 3 // 2 * 10)
+    for number in range(14):
+        recorder.add_frame(one, 10**9 + number * TICKS, SERVER_US + number)
+    assert recorder.state().dropped == 3 + 4
+    held[1].set()
+    wait_for(lambda: recorder.state().frames == MAX_WAITING + 10, "what waited is written")
+
+
 def test_new_connection_goes_on_with_the_next_part(
     make: Callable[..., Recorder], pool: Pool, session_id: int, tmp_path: Path
 ) -> None:
@@ -273,6 +390,23 @@ def test_video_is_cut_short_at_a_limit_and_says_so(
     assert video is not None
     assert video.status == "ready"
     assert setting in video.problem
+
+
+def test_limit_of_a_video_counts_what_earlier_connections_wrote(
+    make: Callable[..., Recorder], session_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semg.video.recording.LOOK_EVERY_S", 0.0)
+    first = make()
+    first.aim(session_id)
+    feed(first, range(60))
+    first.close()
+    first.join(WAIT_S)
+    assert first.state().problem == ""
+    written = sum(path.stat().st_size for path in files_of(tmp_path, session_id, VAULT).parts.iterdir())
+    second = make(Limits(written, 0))
+    second.aim(session_id)
+    feed(second, range(60, 90))
+    wait_for(lambda: "VIDEO_MAX_BYTES" in second.state().problem, "the limit")
 
 
 def test_recorder_that_died_leaves_a_video(pool: Pool, session_id: int, tmp_path: Path) -> None:
