@@ -1,99 +1,27 @@
-"""Frames to files while a session is recorded, its finished video, and its erasure; with a real database."""
+"""Frames to files while a session is recorded; with a real database."""
 
 from __future__ import annotations
 
-import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 from pathlib import Path
 
 import av
 import pytest
 
-from semg.capture import make_plan
 from semg.domain import us_from_utc
-from semg.errors import AccessError, ConflictError, StoreUnavailableError
-from semg.maintenance.video_files import MOST_TRIES, VideoKeeper, keep_videos
+from semg.errors import AccessError, StoreUnavailableError
 from semg.privacy.consent import TEST_PERSON
 from semg.store import gestures, profiles, sessions, videos
-from semg.store.pool import Pool, Transaction, execute
+from semg.store.pool import Pool, Transaction
 from semg.video.claims import SILENT_S, Claims
 from semg.video.files import files_of
 from semg.video.part_log import read_log
 from semg.video.recording import LATE_US, MAX_WAITING, Limits, Recorder
 from semg.video.writer import PartWriter
 from testing import fake_camera
-from testing.kits.video_kit import SERVER_US, TICKS, VAULT, picture, write_part
-
-PLENTY = Limits(1 << 30, 0)
-WAIT_S = 20.0
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited for: {what}"
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def user_id(pool: Pool) -> int:
-    """A profile with a gesture."""
-    with pool.transaction() as tx:
-        made = profiles.insert_profile(tx, "Ada", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)
-        gestures.insert_gesture(tx, made, "fist")
-    return made
-
-
-@pytest.fixture
-def session_id(pool: Pool, user_id: int) -> int:
-    """A session that is being recorded."""
-    return new_session(pool, user_id)
-
-
-def new_session(pool: Pool, user_id: int) -> int:
-    with pool.transaction() as tx:
-        device = profiles.get_profile(tx, user_id).device
-        plan = make_plan(["fist"], 2, 4, 2, 0, False, 0)
-        now = datetime.now(UTC)
-        return sessions.insert_session(tx, user_id, "one", "capture", now, status="recording", plan=plan, device=device)
-
-
-def end(pool: Pool, session_id: int) -> None:
-    with pool.transaction() as tx:
-        sessions.finish_session(tx, session_id, datetime.now(UTC) + timedelta(milliseconds=1))
-
-
-@pytest.fixture
-def make(pool: Pool, tmp_path: Path) -> Iterator[Callable[..., Recorder]]:
-    """Make recorders that share their claims; they are closed at the end."""
-    claims, made = Claims(), []
-
-    def one(
-        limits: Limits = PLENTY, require: Callable[[Transaction, int], None] = lambda tx, user_id: None
-    ) -> Recorder:
-        made.append(Recorder(pool, tmp_path, limits, claims, VAULT, require))
-        return made[-1]
-
-    yield one
-    for recorder in made:
-        recorder.close()
-        recorder.join(WAIT_S)
-
-
-def feed(recorder: Recorder, numbers: range, media: int = 0) -> None:
-    """Feed a recorder frames, a report with every tenth."""
-    for index, number in enumerate(numbers):
-        at_us = SERVER_US + round((media + index * TICKS) * 100 / 9)
-        if index % 10 == 0:
-            recorder.add_report(media + index * TICKS, at_us, at_us)
-        recorder.add_frame(picture(number), media + index * TICKS, at_us + 45_000)
-
-
-def keep(pool: Pool, folder: Path) -> None:
-    VideoKeeper(pool, folder, VAULT).step()
+from testing.kits.filming import WAIT_S, end_session, ended_sessions, feed, keep, new_session, wait_for
+from testing.kits.video_kit import SERVER_US, TICKS, VAULT, picture
 
 
 def test_frames_of_a_session_become_its_video(
@@ -109,8 +37,8 @@ def test_frames_of_a_session_become_its_video(
     assert files_of(tmp_path, session_id, VAULT).parts.exists(), "not finished while it is recorded"
     recorder.aim(None)
     wait_for(lambda: recorder.state().session_id is None, "the aim")
-    end(pool, session_id)
-    wait_for(lambda: bool(ended(pool)), "the part's end")
+    end_session(pool, session_id)
+    wait_for(lambda: bool(ended_sessions(pool)), "the part's end")
     keep(pool, tmp_path)
     with pool.transaction() as tx:
         video = videos.find_video(tx, session_id)
@@ -142,11 +70,6 @@ def test_reports_that_come_too_often_are_left_out(
         assert 5 < len(read_log(log).report_media) <= 12
 
 
-def ended(pool: Pool) -> list[int]:
-    with pool.transaction() as tx:
-        return videos.list_unfinished(tx, 3600)
-
-
 def test_recorder_stops_by_itself_when_the_session_ends(
     make: Callable[..., Recorder], pool: Pool, session_id: int
 ) -> None:
@@ -154,8 +77,8 @@ def test_recorder_stops_by_itself_when_the_session_ends(
     recorder.aim(session_id)
     feed(recorder, range(30))
     wait_for(lambda: recorder.state().frames == 30, "30 frames written")
-    end(pool, session_id)
-    wait_for(lambda: ended(pool) == [session_id], "the recorder looks once a second")
+    end_session(pool, session_id)
+    wait_for(lambda: ended_sessions(pool) == [session_id], "the recorder looks once a second")
     feed(recorder, range(30, 60), media=10**9)
     recorder.close()
     recorder.join(WAIT_S)
@@ -192,13 +115,13 @@ def test_what_arrived_before_the_end_is_written_after_it(
     feed(recorder, range(1))
     assert held[0].wait(WAIT_S)
     feed(recorder, range(1, 60), media=TICKS)
-    end(pool, session_id)
+    end_session(pool, session_id)
     with pool.transaction() as tx:
         ended_at = sessions.get_session(tx, session_id).ended_at
     assert ended_at is not None
     recorder.add_frame(picture(99), 10**9, us_from_utc(ended_at) + LATE_US + 1)
     held[1].set()
-    wait_for(lambda: ended(pool) == [session_id], "the part's end")
+    wait_for(lambda: ended_sessions(pool) == [session_id], "the part's end")
     keep(pool, tmp_path)
     assert fake_camera.recorded(files_of(tmp_path, session_id, VAULT)) == list(range(60))
 
@@ -226,7 +149,7 @@ def test_frame_belongs_to_the_session_that_was_aimed_at_when_it_arrived(
     held[1].set()
     recorder.join(WAIT_S)
     for one in (session_id, following):
-        end(pool, one)
+        end_session(pool, one)
     keep(pool, tmp_path)
     assert fake_camera.recorded(files_of(tmp_path, session_id, VAULT)) == list(range(5))
     assert fake_camera.recorded(files_of(tmp_path, following, VAULT)) == list(range(20, 28))
@@ -284,7 +207,7 @@ def test_new_connection_goes_on_with_the_next_part(
         feed(recorder, numbers)
         recorder.close()
         recorder.join(WAIT_S)
-    end(pool, session_id)
+    end_session(pool, session_id)
     keep(pool, tmp_path)
     assert fake_camera.recorded(files_of(tmp_path, session_id, VAULT)) == [*range(20), *range(50, 80)]
 
@@ -363,7 +286,7 @@ def test_recorder_says_that_another_one_writes(
 def test_session_that_has_ended_takes_no_frames_and_the_page_is_told(
     make: Callable[..., Recorder], pool: Pool, session_id: int, tmp_path: Path
 ) -> None:
-    end(pool, session_id)
+    end_session(pool, session_id)
     recorder = make()
     recorder.aim(session_id)
     feed(recorder, range(3))
@@ -383,7 +306,7 @@ def test_video_is_cut_short_at_a_limit_and_says_so(
     wait_for(lambda: setting in recorder.state().problem, "the limit")
     recorder.close()
     recorder.join(WAIT_S)
-    end(pool, session_id)
+    end_session(pool, session_id)
     keep(pool, tmp_path)
     with pool.transaction() as tx:
         video = videos.find_video(tx, session_id)
@@ -407,151 +330,3 @@ def test_limit_of_a_video_counts_what_earlier_connections_wrote(
     second.aim(session_id)
     feed(second, range(60, 90))
     wait_for(lambda: "VIDEO_MAX_BYTES" in second.state().problem, "the limit")
-
-
-def test_recorder_that_died_leaves_a_video(pool: Pool, session_id: int, tmp_path: Path) -> None:
-    files = files_of(tmp_path, session_id, VAULT)
-    files.parts.mkdir()
-    write_part(files.create_part(1), range(65))
-    with pool.transaction() as tx:
-        videos.begin_video(tx, session_id)
-    end(pool, session_id)
-    keep(pool, tmp_path)
-    assert not files.video.exists(), "it may still be written"
-    with pool.transaction() as tx:
-        execute(tx, "UPDATE videos SET seen_at = now() - interval '1 minute'")
-    keep(pool, tmp_path)
-    assert len(fake_camera.recorded(files)) == 65
-
-
-def test_video_that_cannot_be_put_together_is_given_up_and_its_parts_stay(
-    pool: Pool, session_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files = files_of(tmp_path, session_id, VAULT)
-    files.parts.mkdir()
-    write_part(files.create_part(1), range(9))
-    with pool.transaction() as tx:
-        videos.begin_video(tx, session_id)
-        videos.release_video(tx, session_id)
-    end(pool, session_id)
-    tried: list[object] = []
-
-    def fails(found: object) -> None:
-        tried.append(found)
-        raise ArithmeticError
-
-    monkeypatch.setattr("semg.video.finishing.finish", fails)
-    monkeypatch.setattr("semg.maintenance.video_files.RETRY_S", 0.0)
-    keeper = VideoKeeper(pool, tmp_path, VAULT)
-    for _ in range(MOST_TRIES + 3):
-        keeper.step()
-    assert len(tried) == MOST_TRIES
-    with pool.transaction() as tx:
-        video = videos.find_video(tx, session_id)
-    assert video is not None
-    assert (video.status, video.problem) == ("failed", "it cannot be put together; the log has the details")
-    assert files.list_parts()
-
-
-def test_recorder_waits_for_no_video_that_is_being_finished(pool: Pool, session_id: int) -> None:
-    """It held a connection of the pages for as long: a few of them, and every page stood still."""
-    with pool.transaction() as tx:
-        videos.begin_video(tx, session_id)
-    with pool.transaction() as keeper:
-        execute(keeper, "SELECT FROM videos WHERE session_id = %s FOR UPDATE", (session_id,))
-        for act in (videos.begin_video, videos.touch_video, videos.release_video):
-            with pytest.raises(StoreUnavailableError), pool.transaction() as tx:
-                act(tx, session_id)
-    with pool.transaction() as tx:
-        execute(tx, "UPDATE videos SET status = 'failed' WHERE session_id = %s", (session_id,))
-        with pytest.raises(ConflictError, match="takes no more frames"):
-            videos.begin_video(tx, session_id)
-
-
-def test_session_without_a_picture_has_no_video_and_says_why(pool: Pool, session_id: int, tmp_path: Path) -> None:
-    with pool.transaction() as tx:
-        videos.begin_video(tx, session_id)
-        videos.release_video(tx, session_id)
-    end(pool, session_id)
-    keep(pool, tmp_path)
-    with pool.transaction() as tx:
-        video = videos.find_video(tx, session_id)
-    assert video is not None
-    assert video.status == "failed"
-    assert "no frames came" in video.problem
-
-
-def finished_session(pool: Pool, user_id: int, folder: Path) -> int:
-    session_id = new_session(pool, user_id)
-    files = files_of(folder, session_id, VAULT)
-    files.parts.mkdir()
-    write_part(files.create_part(1), range(65))
-    with pool.transaction() as tx:
-        videos.begin_video(tx, session_id)
-        videos.release_video(tx, session_id)
-    end(pool, session_id)
-    keep(pool, folder)
-    assert files.video.exists()
-    return session_id
-
-
-def test_video_goes_with_its_session_and_others_stay(pool: Pool, user_id: int, tmp_path: Path) -> None:
-    first, second = finished_session(pool, user_id, tmp_path), finished_session(pool, user_id, tmp_path)
-    with pool.transaction() as tx:
-        sessions.delete_session(tx, first)
-    keep(pool, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{second}.mp4", f"{second}.times"]
-    with pool.transaction() as tx:
-        assert videos.list_erased(tx) == []
-        assert [videos.find_video(tx, one) is not None for one in (first, second)] == [False, True]
-
-
-def test_deletion_that_is_rolled_back_keeps_the_video(pool: Pool, user_id: int, tmp_path: Path) -> None:
-    session_id = finished_session(pool, user_id, tmp_path)
-    with pytest.raises(RuntimeError), pool.transaction() as tx:
-        sessions.delete_session(tx, session_id)
-        raise RuntimeError
-    keep(pool, tmp_path)
-    assert files_of(tmp_path, session_id, VAULT).video.exists()
-
-
-def test_profile_erased_while_it_records_leaves_no_file(
-    make: Callable[..., Recorder], pool: Pool, user_id: int, session_id: int, tmp_path: Path
-) -> None:
-    recorder = make()
-    recorder.aim(session_id)
-    feed(recorder, range(30))
-    wait_for(lambda: recorder.state().frames == 30, "30 frames written")
-    with pool.transaction() as tx:
-        profiles.delete_profile(tx, user_id)
-    stop = threading.Event()
-    keeper = threading.Thread(target=keep_videos, args=(pool, tmp_path, VAULT, stop))
-    keeper.start()
-    try:
-        wait_for(lambda: list(tmp_path.iterdir()) == [], "no file is left")
-    finally:
-        stop.set()
-        keeper.join()
-    recorder.close()
-    recorder.join(WAIT_S)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_one_video_that_cannot_be_made_does_not_hold_up_the_next(
-    pool: Pool, user_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = new_session(pool, user_id), 0
-    with pool.transaction() as tx:
-        videos.begin_video(tx, first)
-        videos.release_video(tx, first)
-    files_of(tmp_path, first, VAULT).parts.mkdir()
-    write_part(files_of(tmp_path, first, VAULT).create_part(1), range(5))
-    # A folder in the file's place, as a stand-in for whatever keeps a file from being written.
-    files_of(tmp_path, first, VAULT).video.mkdir()
-    end(pool, first)
-    second = finished_session(pool, user_id, tmp_path)
-    assert files_of(tmp_path, first, VAULT).parts.exists(), "tried again later"
-    shutil.rmtree(files_of(tmp_path, first, VAULT).video)
-    keep(pool, tmp_path)
-    assert files_of(tmp_path, first, VAULT).video.is_file()
-    assert files_of(tmp_path, second, VAULT).video.is_file()
