@@ -242,7 +242,7 @@ class Review extends Kept {
     this.lanes(context, bottom);
     this.gaps(context, bottom);
     this.ribbon(context, bottom + 3, RIBBON - 6, "decided", decisions);
-    if (replayed) this.ribbon(context, bottom + RIBBON + 3, RIBBON - 6, "replayed", replayed);
+    if (replayed) this.ribbon(context, bottom + RIBBON + 3, RIBBON - 6, "replay", replayed);
     this.axis(context, height);
     this.over(context, bottom);
     this.overview();
