@@ -1,4 +1,4 @@
-"""The benchmark of a person's days: which files are whose, days as streams, and what is printed."""
+"""The benchmarks of days and of a band put on: which files are whose, days as streams, and what is printed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pytest
 from semg.block_table import STARTS_RUN
 from semg.domain import DecisionSpec
 from semg.signals.model.decision_events import DWELL_MS, EventScore
+from semg.signals.model.electrode_rotation import rotations_of
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
+from testing.benchmarks.donning import near
 from testing.benchmarks.wear import GAP_US, day_of, figures, main, people_in, wear
 from testing.kits.recording_kit import labelled_session, write_recording
 
@@ -41,6 +43,14 @@ def test_days_are_in_order_and_parts_of_days_are_left_out(folder: Path) -> None:
     assert {person: [path.name for path in paths] for person, paths in found.items()} == {
         ("arm", "7"): ["arm_7-1.csv.gz", "arm_7-2.csv.gz", "arm_7-10.csv.gz"]
     }
+
+
+def test_rotations_within_one_electrode_are_near() -> None:
+    rolls = rotations_of(8)
+    assert [near(one, rolls[0]) for one in rolls[:8]] == [True, True, *[False] * 5, True]
+    assert not any(near(one, rolls[0]) for one in rolls[8:])
+    assert near(rolls[8], rolls[9])
+    assert near(rolls[8], rolls[15])
 
 
 def test_a_day_is_a_stream_with_its_gaps_and_labels() -> None:
