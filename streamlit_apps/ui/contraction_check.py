@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import numpy as np
 import streamlit as st
@@ -38,6 +39,10 @@ _SIGNS: dict[Answer, tuple[str, str]] = {
 _WORDS: dict[Answer, str] = {"clear": "responds", "weak": "responds weakly", "none": "as at rest", "loose": ""}
 
 
+_Placement: TypeAlias = tuple[Level | None, str]
+"""How the band lies: a level, None where that cannot be told, and a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A check that is prompted."""
@@ -50,7 +55,7 @@ class Running:
 class _Result:
     at: datetime
     check: ContractionCheck
-    placement: tuple[Level, str] | None = None
+    placement: _Placement | None = None
 
 
 def check_button(user_id: int, gesture: str) -> None:
@@ -116,7 +121,7 @@ def _placement(
     rest: NDArray[np.float32],
     strong: NDArray[np.float32],
     gesture: str,
-) -> tuple[Level, str] | None:
+) -> _Placement | None:
     """Return how the band lies against the active version's sessions, as a sentence; None where nothing is known."""
     model, artifact = active
     classifier = Classifier.from_bytes(artifact)
@@ -127,7 +132,7 @@ def _placement(
         return None
     of = f"in the sessions of version {model.version}"
     if not found.is_clear:
-        return "good", f"This does not tell whether the band lies as {of}."
+        return None, f"This does not tell whether the band lies as {of}."
     if not found.is_turned:
         return "good", f"The band lies as {of}."
     now, then = classifier.channels[found.rotation[0]], classifier.channels[0]
@@ -182,15 +187,16 @@ def _show(result: _Result) -> None:
     st.caption(md("Checked at {time}; strength in units of rest.", time=times.clock(result.at)))
 
 
-def _placed(placement: tuple[Level, str] | None) -> Markup:
+def _placed(placement: _Placement | None) -> Markup:
     if placement is None:
         return Markup("")
     level, said = placement
+    colour, sign = ("#51606c", "○") if level is None else (palette.LEVEL_COLOURS[level], palette.LEVEL_SIGNS[level])
     return markup(
         '<div data-placement="{level}" style="margin-top:.25rem"><b style="color:{colour}">{sign}</b> {said}</div>',
-        level=level,
-        colour=palette.LEVEL_COLOURS[level],
-        sign=palette.LEVEL_SIGNS[level],
+        level=level or "unknown",
+        colour=colour,
+        sign=sign,
         said=said,
     )
 
