@@ -87,16 +87,21 @@ def main() -> None:
     rows: dict[str, list[tuple[bool, bool, bool, bool]]] = defaultdict(list)
     for (data_set, person), paths in people_in(arguments.recordings).items():
         if not only or person in only:
-            rows[data_set] += measure(paths, sensors.get(data_set, "raw"), arguments.each)
-            sys.stderr.write(f"{data_set} {person} measured\n")
+            own = measure(paths, sensors.get(data_set, "raw"), arguments.each)
+            rows[data_set] += own
+            sys.stderr.write(f"{data_set} {person}: {_shares(own)}\n")
     sys.stdout.write("| set | band | checks | said | right | near |\n|---|---|---|---|---|---|\n")
     for data_set, found in rows.items():
         for as_it_was, name in ((True, "as it was"), (False, "turned")):
             own = [one for one in found if one[0] == as_it_was]
-            said = [one for one in own if one[1]]
-            right, close = (np.mean([one[index] for one in said] or [0]) for index in (2, 3))
-            share = len(said) / max(1, len(own))
-            sys.stdout.write(f"| {data_set} | {name} | {len(own)} | {share:.1%} | {right:.1%} | {close:.1%} |\n")
+            sys.stdout.write(f"| {data_set} | {name} | {len(own)} | {_shares(own)} |\n")
+
+
+def _shares(checks_made: Sequence[tuple[bool, bool, bool, bool]]) -> str:
+    """Return the share of checks that said something, and of those the shares that were right and near."""
+    said = [one for one in checks_made if one[1]]
+    right, close = (np.mean([one[index] for one in said] or [0]) for index in (2, 3))
+    return f"{len(said) / max(1, len(checks_made)):.1%} | {right:.1%} | {close:.1%}"
 
 
 if __name__ == "__main__":

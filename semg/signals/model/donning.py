@@ -20,7 +20,10 @@ from semg.signals.model.electrode_rotation import (
 from semg.signals.windows import WindowStream
 
 CLEAR_OF_OTHERS_NATS = 2.0
-"""Mean log-likelihood of a window by which the likeliest rotation must exceed the next one."""
+"""Mean log-likelihood of a window by which the likeliest rotation must exceed the next one: on recordings two thirds of
+the checks do (``testing/benchmarks/donning.py``, docs/benchmarks.md)."""
+MIN_CHANNELS = 6
+"""On four electrodes a quarter of what would be said is wrong (``testing/benchmarks/donning.py``)."""
 MIN_WINDOWS = 10
 """Of rest and of the gesture each."""
 
@@ -65,9 +68,9 @@ class Donning:
 
 
 def can_compare(classifier: Classifier, gesture: str) -> bool:
-    """Return whether a classifier knows how a gesture and rest look turned, on more than two channels."""
+    """Return whether a classifier knows how a gesture and rest look turned, on enough channels."""
     known = "turn_means" in classifier.arrays and {REST, gesture} <= set(classifier.classes)
-    return known and gesture != REST and len(classifier.channels) > 2
+    return known and gesture != REST and len(classifier.channels) >= MIN_CHANNELS
 
 
 def find_turn(

@@ -77,4 +77,7 @@ def test_what_cannot_be_told_is_none(classifier: Classifier, worn: LabelledSampl
     assert find_turn(classifier, COLUMNS, rest, strong[:100], "fist") is None
     plain = fit([labelled_session(ARM, 1, make_plan((REST, "fist"), 3, 2.0))], "logcov_lda")
     assert not can_compare(plain, "fist")
+    four = SyntheticArm(1, 4)
+    few = fit([labelled_session(four, 1, make_plan((REST, "fist"), 3, 2.0))], "cnn", options=TrainingOptions(epochs=1))
+    assert not can_compare(few, "fist"), "four electrodes tell too little"
     assert find_turn(plain, COLUMNS, rest, strong, "fist") is None
