@@ -108,6 +108,7 @@ class CallerFor:
 
 
 PredictCaller = Annotated[Caller, Depends(CallerFor("predict"))]
+ReadCaller = Annotated[Caller, Depends(CallerFor("read"))]
 MetricsCaller = Annotated[Caller, Depends(CallerFor("metrics"))]
 
 

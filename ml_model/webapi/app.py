@@ -16,6 +16,7 @@ from webapi.downloads import download_routes
 from webapi.exports import export_routes
 from webapi.limits import BodyLimit, RateLimit
 from webapi.live import live_routes
+from webapi.replay import replay_routes
 from webapi.routes import guarded_routes, open_routes
 from webapi.security_headers import SecurityHeaders
 from webapi.videos import video_routes
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problem_details.add_handlers(app)
     app.include_router(open_routes)
     app.include_router(guarded_routes)
+    app.include_router(replay_routes)
     app.include_router(live_routes)
     app.include_router(video_routes)
     app.include_router(export_routes)

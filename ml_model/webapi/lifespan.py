@@ -29,6 +29,8 @@ from webapi.under_way import Downloads, Watchers
 logger = logging.getLogger(__name__)
 REFRESH_EVERY_S = 0.5
 ASK_AGAIN_S = 1.0
+REPLAYS = 1
+"""Replays at the same moment: each uses a core for up to ten seconds."""
 READERS = 2
 """Files that are read and packed at the same moment, with some minutes of samples in memory each."""
 
@@ -98,6 +100,7 @@ class Services:
     trail: AuditEntries
     database: Database
     readers: asyncio.Semaphore
+    replays: asyncio.Semaphore
     downloads: Downloads
     watchers: Watchers
 
@@ -120,6 +123,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         AuditEntries(pool),
         Database(pool),
         readers,
+        asyncio.Semaphore(REPLAYS),
         Downloads(),
         Watchers(),
     )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semg.domain import REST, Block, Device
+from semg.signals.held_samples import find_held, mark_held
 from semg.signals.quality import Level, assess_channels, assess_stream, worst
 
 QUIET_AS_REST = 1.3
 """A performance during which no channel's RMS is this many times that of rest may not have been performed."""
+_FIGURE = re.compile(r"\d[\d.]*")
 BAD_SHARE, FAIR_SHARE = 0.2, 0.1
 """A session is bad when more than this share of its repetitions are, and fair when more than this share is not good."""
 
@@ -47,7 +50,9 @@ def judge_repetition(
     at_us = np.concatenate([block.server_us for block in usual])
     stream = assess_stream(at_us, rate_hz, length_s)
     found: list[tuple[Level, str]] = [] if stream.level == "good" else [(stream.level, stream.reason)]
-    channels = assess_channels(samples, device, has_quiet=gesture == REST, at_us=at_us)
+    held = find_held(samples, replace(device, rate_hz=rate_hz), at_us)
+    found += [] if held.level == "good" else [(held.level, held.reason)]
+    channels = mark_held(assess_channels(samples, device, has_quiet=gesture == REST, at_us=at_us), held)
     found += [(each.level, f"{each.channel}: {each.reason}") for each in channels if each.level != "good"]
     level = worst([each for each, _ in found])
     reason = next((text for each, text in found if each == level), "good")
@@ -79,6 +84,13 @@ def judge_session(judged: Sequence[RepetitionQuality]) -> tuple[Level, str]:
         level = "fair"
     else:
         return "good", f"{len(judged) - len(wrong)} of {len(judged)} intervals are good"
-    reasons = Counter(each.reason for each in (bad if level == "bad" else wrong))
-    reason, n = reasons.most_common(1)[0]
+    reasons = [each.reason for each in (bad if level == "bad" else wrong)]
+    kind, n = Counter(_kind(reason) for reason in reasons).most_common(1)[0]
+    reason = next(reason for reason in reasons if _kind(reason) == kind)
     return level, f"{n} of {len(judged)} intervals: {reason}"
+
+
+def _kind(reason: str) -> str:
+    """Return a reason without its figures: 7 % and 6 % lost are one finding; a channel keeps its number."""
+    channel, colon, why = reason.partition(": ")
+    return f"{channel}: {_FIGURE.sub('', why)}" if colon else _FIGURE.sub("", reason)

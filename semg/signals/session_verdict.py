@@ -18,6 +18,12 @@ _CHANNEL = (
     ("mains hum", "hum", "had mains hum", "Check skin contact and ground."),
     ("very noisy", "noisy", "was very noisy", "Check skin contact, or leave it out."),
     ("noisy", "noisy", "was noisy", "Check skin contact before the next session."),
+    (
+        "stands still",
+        "held",
+        "stood still now and then",
+        "Check its wire and how the converter is read, or leave it out.",
+    ),
     ("no samples", "no samples", "sent nothing", "The device was not streaming: leave these intervals out."),
 )
 """How the reason of a channel begins, its code, what is said of the channel, and what to do."""
@@ -76,6 +82,12 @@ def _said(why: str, channels: Sequence[str], share: str) -> tuple[str, str, str]
     if "lost in transit" in why:
         said = f"Samples were lost in transit {share} ({why.split()[0]} in one of them)."
         return "lost", said, "Check the Wi-Fi before the next session."
+    if "repeat the one before" in why:
+        said = f"Samples were sent twice {share} ({why.split()[0]} repeat the one before in one of them)."
+        return "repeated", said, "Send each sample once, set the converter's real rate, and record again."
+    if why.startswith("all channels stand still"):
+        said = f"All channels stood still {share} ({why.removeprefix('all channels stand still for ')} in one of them)."
+        return "held", said, "Leave these out, and check the converter and the sending program."
     if "the device is set to" in why:
         return "rate", f"The rate was wrong {share}: {why}.", "Correct the rate on the Profiles page, and record again."
     return "other", f"{why[:1].upper()}{why[1:]}, {share}.", ""

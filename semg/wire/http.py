@@ -54,6 +54,41 @@ class PredictResponse(BaseModel):
     predictions: list[Prediction]
 
 
+class ReplayCounts(BaseModel):
+    """Decisions against the labels that hold for all that they look at; ``between`` are not compared."""
+
+    agreeing: int
+    other: int
+    rejected: int
+    between: int
+
+
+class ReplayEvents(BaseModel):
+    """Gestures that stayed decided, against labels: those prompted and missed, and false ones on rest."""
+
+    prompts: int
+    missed: int
+    false_on_rest: int
+    rest_s: float
+    false_per_hour: float | None
+    median_latency_ms: float | None
+
+
+class ReplayResponse(BaseModel):
+    """Decisions on a part of a session, oldest first, as columns; a label is null where it was rejected."""
+
+    userid: int
+    session: int
+    model_version: int
+    classes: list[str]
+    from_start: bool
+    labels: list[str | None]
+    confidences: list[float]
+    ends_us: list[int]
+    counts: ReplayCounts
+    events: ReplayEvents
+
+
 class Problem(BaseModel):
     """What a refused request gets: a sentence, and the field that it is about where there is one."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import plotly.graph_objects as go
@@ -13,7 +14,7 @@ from semg.recordings.overview import Recorded, look_at_spectrum, recorded
 from semg.signals.display.spectrum import Spectrum
 from semg.store import blocks, gestures, sessions
 from semg.store.session_quality import find_quality
-from ui import audit_view, errors, import_fields, palette, review_edit, shortcuts, times, verdict, video
+from ui import audit_view, errors, import_fields, palette, replaying, review_edit, shortcuts, times, verdict, video
 from ui.page import empty, page, split
 from ui.pick import pick_profile
 from ui.review_read import keep_part, part_of, read, whole_of
@@ -59,11 +60,13 @@ def choose_time(app: App, profile: Profile) -> tuple[datetime, datetime] | None:
 
 def show(
     app: App, profile: Profile, session: Session | None, whole: tuple[datetime, datetime], bank: list[Gesture]
-) -> None:
-    """Show the picture with the video beside it, and the figures of each channel."""
+) -> Shown:
+    """Show the picture with the video beside it, and the figures of each channel; return what was drawn."""
     audit_view.seen(app, "samples.seen", profile.user_id, session.session_id if session else None)
     name = f"{profile.user_id}-{session.session_id if session else 'any'}-{whole[0].timestamp():.0f}"
-    shown = read(app, profile, session, whole, part_of(whole, f"part-{name}"))
+    shown = replace(
+        read(app, profile, session, whole, part_of(whole, f"part-{name}")), replayed=replaying.replayed_runs(session)
+    )
     wishes = Wishes(
         lambda sent: keep_part(f"part-{name}", sent),
         None if session is None or not app.may_work else lambda sent: review_edit.move(app, session, sent),
@@ -82,8 +85,9 @@ def show(
         video.show_video(app, session.session_id, key="review", height_px=260)
     if shown.overview.drawn is None:
         st.info("No samples are stored for this period.")
-        return
+        return shown
     show_figures(app, recorded(profile, session), shown)
+    return shown
 
 
 def show_figures(app: App, source: Recorded, shown: Shown) -> None:
@@ -151,7 +155,8 @@ def show_session(app: App, profile: Profile, known: list[Session], bank: list[Ge
         labels = sessions.list_repetitions(tx, session.session_id)
         quality = find_quality(tx, session.session_id)
     verdict.show(verdict_on(session, quality))
-    show(app, profile, session, whole_of(session, clock.utc_now()), bank)
+    shown = show(app, profile, session, whole_of(session, clock.utc_now()), bank)
+    replaying.show_replay(app, profile, session, shown)
     left, right = split("review", [1.4, 1])
     with left, st.container(border=True):
         title = "**Correct a label of {name}**" if app.may_work else "**{name}'s labels**"

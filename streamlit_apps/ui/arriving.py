@@ -12,6 +12,7 @@ import streamlit as st
 from semg import clock
 from semg.domain import Profile
 from semg.ingest.stream_health import StreamHealth
+from semg.signals.held_samples import HeldSamples
 from semg.store import profiles, services
 from semg.store.pool import Transaction
 from semg.wire.stream_status import ReceivedStatus
@@ -40,6 +41,8 @@ class Arrival:
         The senders whose samples are, or would be, stored for the profile, the most recent first.
     problem
         Why nothing comes, as a sentence.
+    held
+        What the device sent again in the last seconds; None where nothing is stored.
     """
 
     health: StreamHealth
@@ -47,6 +50,7 @@ class Arrival:
     senders: tuple[Mapping[str, Any], ...]
     mine: tuple[Mapping[str, Any], ...]
     problem: str
+    held: HeldSamples | None = None
 
 
 def look(tx: Transaction, profile: Profile, known: sources.Known, now: datetime) -> Arrival:
@@ -56,8 +60,10 @@ def look(tx: Transaction, profile: Profile, known: sources.Known, now: datetime)
     health = reported.health(profile, active_at=None)
     senders = tuple(stream.sources_of(statuses))
     mine = tuple(one for one in senders if known.owner(one) == profile)
-    problem = stream.look(tx, profile, now, with_channels=False).problem if health.level == "silent" else ""
-    return Arrival(health, reported.received.get(profile.user_id), senders, mine, problem)
+    is_silent = health.level == "silent"
+    state = stream.look(tx, profile, now, with_channels=not is_silent, has_quiet=False)
+    problem = state.problem if is_silent else ""
+    return Arrival(health, reported.received.get(profile.user_id), senders, mine, problem, state.held)
 
 
 @live_fragment(1.5)
@@ -76,7 +82,7 @@ def show_arriving(app: App, user_id: int) -> None:
     if arrival.health.level == "silent":
         _show_waiting(app, profile, arrival)
     else:
-        show_health(arrival.health)
+        show_health(arrival.health, arrival.held)
         _show_figures(profile, arrival)
         if arrival.health.fix is not None:
             show_fix(app, profile, arrival.health.fix, "fix-connect")

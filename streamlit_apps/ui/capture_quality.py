@@ -26,7 +26,7 @@ def show_quality(state: StreamState) -> None:
     if state.problem:
         st.warning(plain(state.problem), icon=":material/sensors_off:")
         return
-    verdict.show(signal_verdict(state.health, state.channels))
+    verdict.show(signal_verdict(state.health, state.channels, state.held))
     st.html(
         markup(
             '{style}<div class="semg-quality">{lines}</div>',

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from semg import clock
-from semg.domain import REST, CapturePlan, Gesture, PlanStep, Profile, us_from_utc
+from semg.domain import REST, CapturePlan, Gesture, Model, PlanStep, Profile, us_from_utc
 from semg.languages import sentence
 from semg.signals.contraction import Answer, ContractionCheck, check_contraction
-from semg.store import blocks, profiles
+from semg.signals.model.classifier import Classifier, columns_of
+from semg.signals.model.donning import find_turn
+from semg.signals.quality import Level
+from semg.store import blocks, models, profiles
 from semg.store.pool import Transaction
-from ui import acts, palette, times
+from semg.words import counted
+from ui import acts, errors, palette, times
 from ui.capture_prompt import prompt_plan, send_pictures
 from ui.fragments import live_fragment
 from ui.runtime import App
-from ui.text import joined, markup, md
+from ui.text import Markup, joined, markup, md
 
 BEGIN_AFTER_S, REST_S, STRONG_S = 1.5, 3.5, 3.5
 REACT_S = 0.9
@@ -34,6 +39,10 @@ _SIGNS: dict[Answer, tuple[str, str]] = {
 _WORDS: dict[Answer, str] = {"clear": "responds", "weak": "responds weakly", "none": "as at rest", "loose": ""}
 
 
+_Placement: TypeAlias = tuple[Level | None, str]
+"""How the band lies: a level, None where that cannot be told, and a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A check that is prompted."""
@@ -46,6 +55,7 @@ class Running:
 class _Result:
     at: datetime
     check: ContractionCheck
+    placement: _Placement | None = None
 
 
 def check_button(user_id: int, gesture: str) -> None:
@@ -95,8 +105,43 @@ def _run(app: App, user_id: int, bank: list[Gesture], state: Running) -> None:
     with app.pool.transaction() as tx:
         rest = _samples(tx, profile, state.started_at, REACT_S, REST_S)
         strong = _samples(tx, profile, state.started_at, REST_S + REACT_S, REST_S + STRONG_S)
-    st.session_state[_key(user_id)] = _Result(now, check_contraction(rest, strong, profile.device))
+        active = models.find_active_artifact(tx, user_id)
+    check = check_contraction(rest, strong, profile.device)
+    placement = None
+    if active is not None and check.level != "bad":
+        with errors.attempt():
+            placement = _placement(profile, active, rest, strong, state.gesture)
+    st.session_state[_key(user_id)] = _Result(now, check, placement)
     st.rerun()
+
+
+def _placement(
+    profile: Profile,
+    active: tuple[Model, bytes],
+    rest: NDArray[np.float32],
+    strong: NDArray[np.float32],
+    gesture: str,
+) -> _Placement | None:
+    """Return how the band lies against the active version's sessions, as a sentence; None where nothing is known."""
+    model, artifact = active
+    classifier = Classifier.from_bytes(artifact)
+    if not set(classifier.channels) <= set(profile.device.channels):
+        return None
+    found = find_turn(classifier, columns_of(classifier.channels, profile.device), rest, strong, gesture)
+    if found is None:
+        return None
+    of = f"in the sessions of version {model.version}"
+    if not found.is_clear:
+        return None, f"This does not tell whether the band lies as {of}."
+    if not found.is_turned:
+        return "good", f"The band lies as {of}."
+    now, then = classifier.channels[found.rotation[0]], classifier.channels[0]
+    if found.mirrored:
+        return "fair", f"The band seems to be worn the other way round than {of}. Turn it over, then check again."
+    return "fair", (
+        f"The band seems turned by about {counted(found.steps, 'electrode')}: {now} lies where {then} lay {of}. "
+        "Turn it back, then check again; or record a calibration."
+    )
 
 
 def _samples(tx: Transaction, profile: Profile, begin: datetime, from_s: float, to_s: float) -> NDArray[np.float32]:
@@ -129,15 +174,31 @@ def _show(result: _Result) -> None:
             '<div role="status" data-contraction="{level}" style="border:1px solid #d5dde3;'
             "border-left:8px solid {colour};"
             'border-radius:.4rem;padding:.4rem .8rem;font-size:.92rem"><b style="color:{colour}">{sign}</b> {said}'
-            '<div style="font-size:.85rem;line-height:1.6;color:#33424e;margin-top:.25rem">{channels}</div></div>',
+            '<div style="font-size:.85rem;line-height:1.6;color:#33424e;margin-top:.25rem">{channels}</div>{placement}'
+            "</div>",
             level=check.level,
             colour=palette.LEVEL_COLOURS[check.level],
             sign=palette.LEVEL_SIGNS[check.level],
             said=check.sentence,
             channels=channels,
+            placement=_placed(result.placement),
         )
     )
     st.caption(md("Checked at {time}; strength in units of rest.", time=times.clock(result.at)))
+
+
+def _placed(placement: _Placement | None) -> Markup:
+    if placement is None:
+        return Markup("")
+    level, said = placement
+    colour, sign = ("#51606c", "○") if level is None else (palette.LEVEL_COLOURS[level], palette.LEVEL_SIGNS[level])
+    return markup(
+        '<div data-placement="{level}" style="margin-top:.25rem"><b style="color:{colour}">{sign}</b> {said}</div>',
+        level=level or "unknown",
+        colour=colour,
+        sign=sign,
+        said=said,
+    )
 
 
 def _key(user_id: int) -> str:

@@ -236,11 +236,13 @@ class Review extends Kept {
     const context = this.fit(this.canvas);
     if (!context) return;
     this.width = this.canvas.clientWidth;
-    const height = this.canvas.clientHeight, bottom = height - AXIS - RIBBON;
+    const { decisions, replayed } = this.data;
+    const height = this.canvas.clientHeight, bottom = height - AXIS - (replayed ? 2 : 1) * RIBBON;
     this.labels(context, bottom);
     this.lanes(context, bottom);
     this.gaps(context, bottom);
-    this.ribbon(context, bottom + 3, RIBBON - 6);
+    this.ribbon(context, bottom + 3, RIBBON - 6, "decided", decisions);
+    if (replayed) this.ribbon(context, bottom + RIBBON + 3, RIBBON - 6, "replay", replayed);
     this.axis(context, height);
     this.over(context, bottom);
     this.overview();
@@ -255,6 +257,7 @@ class Review extends Kept {
     Object.assign(this.mount.dataset, {
       points: this.data.times_ms.length, sinceMs: this.data.since_ms, untilMs: this.data.until_ms,
       cursorMs: this.cursorMs || "", gaps: this.data.gaps.length, labels: this.data.labels.length,
+      replayed: replayed ? replayed.length : "",
     });
   }
 
@@ -340,15 +343,15 @@ class Review extends Kept {
     for (const at of this.data.late_ms) if (this.x(at) > LEFT) context.fillText("×", this.x(at), bottom - 2);
   }
 
-  ribbon(context, top, height) {
+  ribbon(context, top, height, name, runs) {
     context.fillStyle = "#f4f6f8";
     context.fillRect(LEFT, top, this.width - LEFT - 6, height);
     context.font = "11px sans-serif";
     context.textAlign = "right";
     context.fillStyle = QUIET;
-    context.fillText("decided", LEFT - 6, top + height / 2 + 4);
+    context.fillText(name, LEFT - 6, top + height / 2 + 4);
     context.textAlign = "center";
-    for (const [label, begin, end] of this.data.decisions) {
+    for (const [label, begin, end] of runs) {
       context.fillStyle = label === null ? "#e3e8ec" : this.colour(label);
       const width = this.band(context, begin, end, top, height), text = label === null ? "unsure" : label;
       if (width < context.measureText(text).width + 6) continue;

@@ -25,6 +25,8 @@ _component = st.components.v2.component(
     css=(_FOLDER / "review_view.css").read_text(encoding="utf-8"),
     js=joined(_FOLDER / "review_view.js"),
 )
+RIBBON_PX = 26
+"""Height of a lane of decisions, as in ``review_view.js``."""
 COLUMNS = 1200
 """Pixel columns of the widest picture."""
 
@@ -42,6 +44,7 @@ class Shown:
     repetitions: tuple[Repetition, ...] = ()
     decisions: tuple[DecisionRun, ...] = ()
     session_id: int = 0
+    replayed: tuple[DecisionRun, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,11 @@ def _data(shown: Shown, gesture_names: Sequence[str], chosen_id: int | None) -> 
         ],
         "all_labels": [[one.gesture, _ms(one.started_at), _ms(one.ended_at)] for one in shown.repetitions],
         "decisions": [[one.label, one.begin_us / 1000, one.end_us / 1000] for one in shown.decisions],
+        "replayed": None if shown.replayed is None else [
+            [one.label, one.begin_us / 1000, one.end_us / 1000] for one in shown.replayed
+        ],
         "chosen_id": chosen_id,
-        "height": min(620, max(220, 90 + 46 * len(shown.channels))),
+        "height": min(620, max(220, 90 + 46 * len(shown.channels))) + (0 if shown.replayed is None else RIBBON_PX),
     }  # fmt: skip
 
 

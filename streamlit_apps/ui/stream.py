@@ -11,6 +11,7 @@ import numpy as np
 
 from semg.domain import Block, Device, Profile
 from semg.ingest.stream_health import StreamHealth, judge_stream, refusal
+from semg.signals.held_samples import HeldSamples, find_held, mark_held
 from semg.signals.quality import ChannelQuality, assess_channels
 from semg.store import blocks, models, services
 from semg.store.pool import Transaction
@@ -34,11 +35,14 @@ class StreamState:
         Why a capture cannot start now, as a sentence; empty when it can.
     health
         The judgement of the stream; None while there is nothing to judge.
+    held
+        What the device sent again; None where channels were not looked at.
     """
 
     problem: str
     health: StreamHealth | None = None
     channels: tuple[ChannelQuality, ...] = ()
+    held: HeldSamples | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def look(
         return StreamState(health.sentence, health)
     if not found and with_channels:
         return StreamState("No samples from the last few seconds are stored yet. Wait a moment.", health)
-    return StreamState("", health, channels_of(found, profile.device, has_quiet=has_quiet))
+    return StreamState("", health, *channels_of(found, profile.device, has_quiet=has_quiet))
 
 
 def received_of(found: Sequence[Block]) -> ReceivedStatus:
@@ -133,15 +137,17 @@ def received_of(found: Sequence[Block]) -> ReceivedStatus:
     )
 
 
-def channels_of(found: Sequence[Block], device: Device, *, has_quiet: bool = True) -> tuple[ChannelQuality, ...]:
-    """Judge each channel; blocks of a device that had another number of channels say nothing."""
+def channels_of(
+    found: Sequence[Block], device: Device, *, has_quiet: bool = True
+) -> tuple[tuple[ChannelQuality, ...], HeldSamples | None]:
+    """Judge each channel, and what was sent again; blocks with another number of channels say nothing."""
     fitting = [block for block in found if block.samples.shape[1] == device.n_channels]
     if not fitting:
-        return ()
+        return (), None
     at_us = np.concatenate([block.server_us for block in fitting])
-    return assess_channels(
-        np.concatenate([block.samples for block in fitting]), device, has_quiet=has_quiet, at_us=at_us
-    )
+    samples = np.concatenate([block.samples for block in fitting])
+    held = find_held(samples, device, at_us)
+    return mark_held(assess_channels(samples, device, has_quiet=has_quiet, at_us=at_us), held), held
 
 
 def sources_of(statuses: Sequence[ServiceStatus]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from semg import clock
 from semg.domain import Profile
 from semg.ingest.stream_health import Fix, StreamHealth
 from semg.ingest.stream_verdict import signal_verdict, stream_verdict
+from semg.signals.held_samples import HeldSamples
 from semg.store import profiles
 from semg.store.audit import record
 from semg.verdicts import level_of
@@ -56,11 +57,14 @@ def stream_state(app: App, user_id: int) -> None:
         st.info(plain(state.problem), icon=":material/sensors_off:")
         simulated_arm.offer(app, profile)
         return
-    verdict.show(signal_verdict(state.health, state.channels) if state.channels else stream_verdict(state.health))
+    verdict.show(
+        signal_verdict(state.health, state.channels, state.held) if state.channels else stream_verdict(state.health)
+    )
     if state.health.fix is not None:
         show_fix(app, profile, state.health.fix, "fix-live")
 
 
-def show_health(health: StreamHealth) -> None:
-    """Show a judgement as the verdict that it is, with its figures one click away."""
-    verdict.show(stream_verdict(health))
+def show_health(health: StreamHealth, held: HeldSamples | None = None) -> None:
+    """Show a judgement as the verdict that it is, with its figures one click away; with what was sent again, if any."""
+    is_held = held is not None and held.level != "good"
+    verdict.show(signal_verdict(health, (), held) if is_held else stream_verdict(health))

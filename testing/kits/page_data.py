@@ -73,8 +73,10 @@ def login_of(pool: Pool, name: str = LOGIN) -> int:
     return make_login(pool, account.account_id).login_id
 
 
-def store_noise(pool: Pool, user_id: int, start: datetime, seconds: float, session_id: int | None = None) -> None:
-    """Store samples like those of a good electrode, in blocks of half a second."""
+def store_noise(
+    pool: Pool, user_id: int, start: datetime, seconds: float, session_id: int | None = None, *, twice: bool = False
+) -> None:
+    """Store samples like those of a good electrode, in blocks of half a second; ``twice`` repeats every second one."""
     generator = np.random.default_rng(1)
     step_us, n = round(1e6 / RATE_HZ), round(seconds * RATE_HZ)
     start_us = round(start.timestamp() * 1e6)
@@ -83,6 +85,8 @@ def store_noise(pool: Pool, user_id: int, start: datetime, seconds: float, sessi
         count = min(100, n - first)
         device_us = (np.arange(first, first + count) * step_us).astype(np.int64)
         samples = (2048 + 120 * generator.standard_normal((count, len(CHANNELS)))).astype(np.float32)
+        if twice:
+            samples[1::2] = samples[:-1:2]
         made.append(Block(user_id, start_us, first == 0, False, start_us, device_us, device_us + start_us, samples))
     with pool.transaction() as tx:
         blocks.copy_blocks(tx, made, session_id)

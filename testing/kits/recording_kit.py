@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from semg.recordings.csv_format import Recording
 from semg.signals.dataset import LabelledSamples, Stretch
 from semg.signals.synthesis import SyntheticArm, SyntheticSession
 from semg.wire import csv_cells
+
+RECORDINGS = Path(os.environ.get("RECORDINGS_DIR", Path(__file__).resolve().parents[3] / "shared" / "data"))
+"""Recordings of real people, where they lie beside the project."""
 
 
 def number_stretches(

@@ -9,6 +9,7 @@ import pytest
 from semg.domain import Device
 from semg.ingest.stream_health import judge_stream
 from semg.ingest.stream_verdict import signal_verdict, stream_verdict
+from semg.signals.held_samples import HeldSamples
 from semg.signals.quality import ChannelQuality
 from semg.wire.stream_status import DecidedStatus, ReceivedStatus
 
@@ -118,6 +119,30 @@ def test_signal_is_as_bad_as_its_worst_channel_or_its_stream() -> None:
     assert signal_verdict(None, []).level == "unknown"
     named = [one.name for one in signal_verdict(good, clean).figures]
     assert named == ["Rate", "Loss", "Refused", "Gaps", "Restarts", "a0", "a1"]
+
+
+def test_samples_that_are_sent_again_are_said_with_what_to_do() -> None:
+    good, lossy = (
+        judge_stream("Ada", DEVICE, GOOD),
+        judge_stream("Ada", DEVICE, replace(GOOD, missing=60, samples=1940)),
+    )
+    clean = [channel("a0", "good", "good"), channel("a1", "good", "good")]
+    flat = [channel(name, "bad", "flat: the electrode or its wire is off") for name in ("a0", "a1")]
+    again = HeldSamples(0.5, 0.0, 0.0, 3.0)
+    assert signal_verdict(good, clean, HeldSamples(0.0, 0.0, 0.0, 3.0)) == signal_verdict(good, clean)
+    assert signal_verdict(good, clean, again).code == "repeated"
+    assert signal_verdict(good, clean, again).text == (
+        "Do not use. The device sends samples again: 50% of the samples repeat the one before. Send each sample once, "
+        "and set the rate at which the converter really measures."
+    )
+    assert [one.name for one in signal_verdict(good, (), again).figures][:2] == ["Rate", "Loss"]
+    stalled = signal_verdict(good, clean, HeldSamples(0.05, 0.2, 0.15, 3.0))
+    assert (stalled.level, stalled.code) == ("usable", "held")
+    assert "all channels stand still for up to 0.15 s" in stalled.sentence
+    assert "lost in transit" in signal_verdict(lossy, clean, again).sentence
+    all_still = signal_verdict(good, flat, HeldSamples(1.0, 3.0, 3.0, 3.0))
+    assert (all_still.code, "flat" in all_still.sentence) == ("held", False)
+    assert "Channel a1: flat" in signal_verdict(good, [clean[0], flat[1]], again).sentence
 
 
 def test_a_wrong_range_is_not_also_called_saturated_channels() -> None:

@@ -14,7 +14,7 @@ from semg.recordings.csv_format import read_recording
 from semg.signals.dataset import grid_windows
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.train import fit
-from testing.kits.recording_kit import write_recording
+from testing.kits.recording_kit import RECORDINGS, write_recording
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
@@ -101,9 +101,6 @@ def test_evaluated_windows_lie_on_the_grid_of_the_live_stream(folder):
     truth = np.array([labelled.stretches[i].label for i in labelled.stretch[ends[inside]]])
     assert report.windows == inside.sum()
     assert report.accuracy == pytest.approx(np.mean(named == truth), abs=1e-6)
-
-
-RECORDINGS = Path(os.environ.get("RECORDINGS_DIR", ROOT.parent / "shared" / "data"))
 
 
 @pytest.mark.recordings

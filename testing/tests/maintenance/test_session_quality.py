@@ -46,6 +46,17 @@ def test_good_repetition_is_good_and_faults_are_named_with_their_channel() -> No
     assert "lost in transit" in half.reason
 
 
+def test_repeated_and_held_samples_are_found_in_a_repetition() -> None:
+    twice, stalled = block(3, 100), block(3, 100)
+    twice.samples[1::2] = twice.samples[::2]
+    stalled.samples[200:241] = stalled.samples[200]
+    assert judge_repetition([twice], "fist", 3.0, DEVICE, RATE_HZ).reason == (
+        "50% of the samples repeat the one before"
+    )
+    found = judge_repetition([stalled], "fist", 3.0, DEVICE, RATE_HZ)
+    assert (found.level, found.reason) == ("fair", "all channels stand still for up to 0.2 s")
+
+
 def test_strong_contraction_is_not_taken_for_noise() -> None:
     assert judge_repetition([block(3, 450)], "fist", 3.0, DEVICE, RATE_HZ).level == "good"
     assert judge_repetition([block(3, 450)], REST, 3.0, DEVICE, RATE_HZ).level == "fair"
@@ -64,6 +75,12 @@ def test_session_has_the_level_that_its_repetitions_speak_for() -> None:
     assert judge_session([good] * 9 + [bad]) == ("fair", "1 of 10 intervals: a1: flat")
     assert judge_session([good] * 5 + [bad] * 5) == ("bad", "5 of 10 intervals: a1: flat")
     assert judge_session([]) == ("fair", "nothing is labelled")
+
+
+def test_one_finding_with_other_figures_is_counted_as_one() -> None:
+    lost = [judged("fist", "bad", f"{share}.0% of the samples are lost in transit") for share in (7, 8, 9)]
+    flat = [judged("fist", "bad", f"a{number}: flat") for number in (1, 1, 2, 2)]
+    assert judge_session(lost + flat) == ("bad", "3 of 7 intervals: 7.0% of the samples are lost in transit")
 
 
 @pytest.mark.servers

@@ -14,11 +14,15 @@ from semg.capture.conducting import REDONE
 from semg.domain import REST, Block
 from semg.privacy.consent import TEST_PERSON
 from semg.signals.synthesis import SyntheticArm, make_plan
+from semg.signals.training.options import TrainingOptions
+from semg.signals.training.train import fit
 from semg.store import blocks, gestures, models, profiles, sessions
 from semg.store.capture_settings import CaptureSettings, get_settings, save_settings
 from semg.store.pool import Pool, execute
+from testing.kits.live_helpers import activate
 from testing.kits.page_data import CAPTURE, CHANNELS, LIVE, RATE_HZ, AsRole, Open, act, all_text, now, store_noise
 from testing.kits.page_data import field as field_of
+from testing.kits.recording_kit import labelled_session
 from ui.contraction_check import Running
 
 pytestmark = pytest.mark.servers
@@ -220,6 +224,34 @@ def test_participants_screen_shows_nothing_else_and_nobody_else(open_page: Open,
     page.query_params["profile"] = "999999"
     page.run()
     assert "does not exist or is not shared with you" in page.warning[0].value
+
+
+def test_contraction_check_says_how_the_band_is_turned(open_page: Open, pool: Pool) -> None:
+    arm = SyntheticArm(1, 8)
+    plan = make_plan(arm.gestures, 3, 2.0)
+    classifier = fit([labelled_session(arm, day, plan) for day in (1, 2)], "cnn", options=TrainingOptions(epochs=1))
+    made = arm.session(3, make_plan(arm.gestures, 2, 4.5))
+    parts = [
+        made.samples[made.gestures == name][180 : 180 + int(s * RATE_HZ)] for name, s in ((REST, 3.5), ("fist", 4))
+    ]
+    samples = np.concatenate([*parts, parts[0]])
+    with pool.transaction() as tx:
+        channels = [f"a{index}" for index in range(8)]
+        user_id = profiles.insert_profile(tx, "Bea", channels=channels, rate_hz=arm.rate_hz, consent=TEST_PERSON)
+        gestures.ensure_gestures(tx, user_id, list(arm.gestures))
+        activate(tx, user_id, classifier)
+    as_it_was = "The band lies as in the sessions of version 1."
+    by_two = "The band seems turned by about 2 electrodes: a6 lies where a0 lay in the sessions of version 1."
+    for by, said in ((0, as_it_was), (2, by_two)):
+        begin = now() - timedelta(seconds=9)
+        with pool.transaction() as tx:
+            execute(tx, "DELETE FROM sample_blocks")
+        store(pool, user_id, begin, np.roll(samples, -by, axis=1))
+        page = open_page(CAPTURE, **{f"contraction-{user_id}": Running(begin, "fist")})
+        assert not page.exception
+        (shown,) = [str(one.body) for one in page.html if "data-contraction" in one.body]
+        assert said in shown
+        assert ('data-placement="fair"' in shown) == (by > 0)
 
 
 def test_contraction_check_compares_the_stream_with_rest(open_page: Open, pool: Pool, profile_id: int) -> None:

@@ -12,9 +12,15 @@ from streamlit.testing.v1 import AppTest
 from semg.recordings.session_data import load_session
 from semg.security import tokens
 from semg.settings import Settings
+from semg.signals.model.classifier import Classifier
+from semg.signals.synthesis import SyntheticArm, make_plan
+from semg.signals.training.options import TrainingOptions
+from semg.signals.training.train import fit
 from semg.store import accounts, audit, sessions
-from semg.store.pool import Pool
-from testing.kits.page_data import LOGIN, REVIEW, Open, act, all_text, button, make_session, now, store_noise
+from semg.store.pool import Pool, execute
+from testing.kits.live_helpers import activate
+from testing.kits.page_data import LOGIN, REVIEW, AsRole, Open, act, all_text, button, make_session, now, store_noise
+from testing.kits.recording_kit import labelled_session
 from ui import imports, runtime
 from ui.runtime import App
 
@@ -48,6 +54,58 @@ def test_repetition_moved_into_another_is_refused(open_page: Open, pool: Pool, p
     page.number_input(key=f"end-{rest.repetition_id}").set_value(1.0)
     next(one for one in page.button if "repetition-" in one.form_id).click().run()
     assert "lies in this time" in page.error[0].value
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    arm = SyntheticArm(seed=3, channels=4, gestures=("rest", "fist", "open hand"))
+    return fit([labelled_session(arm, 1, make_plan(arm.gestures, 3, 1.5))], "cnn", options=TrainingOptions(epochs=1))
+
+
+def replay(page: AppTest) -> AppTest:
+    return next(one for one in page.button if one.label == "Replay Ada's signals").click().run()
+
+
+@pytest.mark.parametrize("role", ["researcher", "viewer"])
+def test_what_would_have_fired_is_counted_and_drawn(
+    open_page: Open, as_role: AsRole, pool: Pool, profile_id: int, classifier: Classifier, role: str
+) -> None:
+    number = make_session(pool, profile_id, now() - timedelta(hours=1))
+    with pool.transaction() as tx:
+        activate(tx, profile_id, classifier)
+    if role == "viewer":
+        as_role("viewer", profile_id)
+    page = open_page(REVIEW)
+    assert not page.exception
+    page.selectbox(key=f"replay-{profile_id}-part").set_value("closed form")
+    page.slider(key=f"replay-{profile_id}-votes").set_value(1)
+    page = replay(page)
+    assert (list(page.error), list(page.exception)) == ([], [])
+    said = all_text(page)
+    n = (12_000 - 350) // 50 + 1
+    assert f"{n} decisions** on 12 s through version 1, closed-form classifier alone: 1 vote," in said
+    (table,) = [one.value for one in page.dataframe if "Figure" in one.value]
+    figures = dict(zip(table["Figure"], table["Value"], strict=True))
+    counted = [int(figures[name].split(" ")[0].replace(",", "")) for name in list(figures)[:4]]
+    assert sum(counted) == n
+    assert figures["Missed gestures"].endswith("of 2")
+    (data,) = [json.loads(one.proto.json) for one in page.get("bidi_component") if "replayed" in one.proto.json]
+    runs = data["replayed"]
+    assert runs[0][1] >= data["since_ms"]
+    assert runs[-1][2] <= data["until_ms"]
+    assert all(before[2] <= after[1] for before, after in zip(runs, runs[1:], strict=False))
+    with pool.transaction() as tx:
+        assert ("samples.seen", number) in {(one.action, one.session_id) for one in audit.list_entries(tx)}
+
+
+def test_replay_without_consent_says_so(open_page: Open, pool: Pool, profile_id: int, classifier: Classifier) -> None:
+    make_session(pool, profile_id, now() - timedelta(hours=1))
+    with pool.transaction() as tx:
+        activate(tx, profile_id, classifier)
+        execute(tx, "UPDATE consents SET scopes = '{}'")
+    page = replay(open_page(REVIEW))
+    assert "consent" in page.error[0].value
+    assert not [one for one in page.dataframe if "Figure" in one.value]
 
 
 def test_session_is_offered_by_an_address_of_the_api_for_this_login(

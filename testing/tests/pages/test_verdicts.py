@@ -14,6 +14,7 @@ from semg.store.session_quality import SessionQuality, find_quality, save_qualit
 from semg.store.sessions import list_repetitions
 from testing.kits.page_data import (
     CAPTURE,
+    CONNECT,
     JOBS,
     LIVE,
     REVIEW,
@@ -52,6 +53,25 @@ def test_stream_has_one_verdict_on_overview_capture_and_live(open_page: Open, po
         assert "20.0% lost" in table
         (opener,) = [one for one in page.get("popover") if one.proto.popover.label == "Figures"]
         assert [one.body for one in opener.get("html")] == [table]
+
+
+def test_samples_that_are_sent_twice_are_said_on_capture_live_and_connect(
+    open_page: Open, pool: Pool, profile_id: int
+) -> None:
+    status = {"age_s": -60.0, "seconds": 10.0, "datagrams": 2000, "samples": 2000, "long_s": 60.0, "runs": 1,
+              "segments": 1, "low": 1500.0, "high": 2600.0, "channels": 4}  # fmt: skip
+    store_noise(pool, profile_id, now() - timedelta(seconds=4), 60, twice=True)
+    with pool.transaction() as tx:
+        services.upsert_service(tx, "udpserver", "a:1", 1, now(), {"streams": {str(profile_id): status}})
+    for where in (CAPTURE, LIVE, CONNECT):
+        page = open_page(where)
+        assert not page.exception
+        ((level, text),) = verdicts(page)
+        assert (level, "50% of the samples repeat the one before. Send each sample once" in text) == (
+            "do not use",
+            True,
+        )
+        assert "200 samples/s" in figures(page)[0]
 
 
 def test_session_has_one_verdict_on_train_and_review(open_page: Open, pool: Pool, profile_id: int) -> None:

@@ -33,6 +33,15 @@ FLAT = "a3: flat: the electrode or its wire is off"
         ("fair", "9 of 40 intervals: 189 samples/s, the device is set to 200",
          "Usable. The rate was wrong in 22 % of the intervals: 189 samples/s, the device is set to 200. Correct the "
          "rate on the Profiles page, and record again."),
+        ("bad", "9 of 40 intervals: 50% of the samples repeat the one before",
+         "Do not use. Samples were sent twice in 22 % of the intervals (50% repeat the one before in one of them). "
+         "Send each sample once, set the converter's real rate, and record again."),
+        ("fair", "5 of 40 intervals: all channels stand still for up to 0.35 s",
+         "Usable. All channels stood still in 12 % of the intervals (up to 0.35 s in one of them). Leave these out, "
+         "and check the converter and the sending program."),
+        ("fair", "5 of 40 intervals: a10: stands still now and then while others move",
+         "Usable. Channel a10 stood still now and then in 12 % of the intervals. Check its wire and how the converter "
+         "is read, or leave it out."),
         ("fair", "nothing is labelled",
          "Usable. Nothing is labelled in this session. Label it on the Review page, or leave it out."),
         ("fair", "something new", "Usable. Something new."),

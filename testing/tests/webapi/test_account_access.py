@@ -134,7 +134,7 @@ def test_expired_token_is_refused_and_ends_its_websocket(
 
 def test_every_route_is_open_to_all_or_says_what_a_token_must_be_for() -> None:
     """Routes that take other proofs too (a browser's token) name the purpose in their own code."""
-    asks = {"/predict": "predict", "/predict/windows": "predict", "/metrics": "metrics"}
+    asks = {"/predict": "predict", "/predict/windows": "predict", "/metrics": "metrics", "/replay/{session_id}": "read"}
     by_hand = {"/videos/{session_id}", "/exports/{name}", "/files/{name}"}
     open_to_all = {"/healthz", "/readyz", "/docs", "/docs/description.js", "/docs/{name}"}
     found = {}
