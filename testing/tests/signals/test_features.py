@@ -10,6 +10,7 @@ from semg.signals.features import (
     envelope_features,
     log_covariance,
 )
+from semg.signals.model import forward
 
 
 def tone(hz: float, rate_hz: float = 200.0, n: int = 50, channels: int = 2) -> np.ndarray:
@@ -65,3 +66,12 @@ def test_features_of_envelopes_hold_each_channels_level():
     np.testing.assert_array_equal(found[:, :10], log_covariance(windows, with_mean=True))
     louder = envelope_features(windows * np.array([[1], [1], [np.e]], np.float32), LEVEL_FLOOR)
     np.testing.assert_allclose((louder - found)[:, 10:], [[0, 0, 1]] * 6, atol=0.01)
+
+
+def test_classifier_of_envelopes_stored_before_there_were_levels_is_read_without_them():
+    windows = np.random.default_rng(5).gamma(2, 1, (2, 3, 40)).astype(np.float32)
+    older = {"crossing": np.zeros(1, np.float32)}
+    found = forward.branch_features("cnn", older, windows, True)
+    np.testing.assert_array_equal(found, log_covariance(windows, with_mean=True))
+    newer = older | {"level_floor": np.array([LEVEL_FLOOR], np.float32)}
+    assert forward.branch_features("cnn", newer, windows, True).shape == (2, 13)
