@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+LEVEL_FLOOR = 1e-3
 LOADING = 1e-3
 """Diagonal loading: fraction of the mean channel power that is added to every covariance's diagonal, so that the
 logarithm exists even with a dead channel or fewer samples than channels."""
@@ -87,6 +88,27 @@ def band_covariance(windows: NDArray[np.float32], crossover: float, *, with_mean
     split = windows.astype(np.float64).reshape(n * n_channels, length) @ _band_filters(length, crossover)
     bands = split.reshape(n, n_channels, 2, length).transpose(0, 2, 1, 3).reshape(2 * n, n_channels, length)
     return log_covariance(bands).reshape(n, -1)
+
+
+def envelope_features(windows: NDArray[np.float32], level_floor: float) -> NDArray[np.float32]:
+    """Return ``log_covariance`` of a window of envelopes with its mean, and the logarithm of each channel's mean level.
+
+    The matrix's logarithm mixes the channels' levels; beside it they are better told apart on another day
+    (``docs/recognition.md``).
+
+    Parameters
+    ----------
+    windows
+        Float32 ``(N, C, T)``, scaled to comparable channels.
+    level_floor
+        Added to the levels, so that a silent channel has a logarithm.
+
+    Returns
+    -------
+    Float32 ``(N, (C + 1) (C + 2) / 2 + C)``.
+    """
+    level = np.log(np.abs(windows).mean(axis=2, dtype=np.float64) + level_floor).astype(np.float32)
+    return np.concatenate([log_covariance(windows, with_mean=True), level], axis=1)
 
 
 @lru_cache(maxsize=64)

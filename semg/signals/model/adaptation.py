@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from semg.signals.model import forward
 from semg.signals.model.classifier import Classifier
-from semg.signals.model.displacement import common_displacement
+from semg.signals.model.displacement import CALIBRATED_PRIOR_CLASSES, PRIOR_CLASSES, common_displacement
 from semg.signals.model.electrode_rotation import (
     CLEAR_NATS,
     RotationComparison,
@@ -54,6 +54,7 @@ class Adapter:
         self.classifier = classifier
         self.adapts = self.can_follow(classifier)
         self._envelope = classifier.conditioning.sensor == "envelope"
+        self._prior_classes = CALIBRATED_PRIOR_CLASSES if classifier.training.get("calibrated") else PRIOR_CLASSES
         self.reset()
 
     @staticmethod
@@ -149,7 +150,7 @@ class Adapter:
         self._counts *= fade
         displacements = self._sums / np.maximum(self._counts, 1e-9)[:, None] - arrays["class_means"]
         believed = self._counts / (self._counts + PRIOR_WINDOWS)
-        self.shift = common_displacement(displacements, believed).astype(np.float32)
+        self.shift = common_displacement(displacements, believed, self._prior_classes).astype(np.float32)
 
     def _forget_shift(self) -> None:
         if self.adapts:

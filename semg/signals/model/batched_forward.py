@@ -75,7 +75,7 @@ def prepare(classifier: Classifier) -> Member:
     chunks = [arrays["scale_offset"], arrays["scale_gain"], arrays["mix"]]
     chunks += [arrays[f"conv{layer}_bias"] for layer in range(len(layers))]
     shape = (len(classifier.channels), classifier.window.window_samples)
-    spectral = tuple((name, *arrays[name].tolist()) for name in ("lags", "crossing") if name in arrays)
+    spectral = tuple((name, *arrays[name].tolist()) for name in ("lags", "crossing", "level_floor") if name in arrays)
     n_dense = sum(name.startswith("dense") and name.endswith("_weight") for name in arrays)
     dense = tuple((arrays[f"dense{layer}_weight"], arrays[f"dense{layer}_bias"]) for layer in range(n_dense))
     envelope = classifier.conditioning.sensor == "envelope"

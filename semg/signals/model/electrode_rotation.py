@@ -58,9 +58,12 @@ def feature_indices(n_channels: int, envelope: bool) -> NDArray[np.intp]:
 
 @lru_cache(maxsize=32)
 def band_feature_indices(n_channels: int, bands: int, envelope: bool) -> NDArray[np.intp]:
-    """Return ``feature_indices`` for the features of several bands side by side."""
+    """Return ``feature_indices`` for the features of several bands side by side, or for ``envelope_features``."""
     indices = feature_indices(n_channels, envelope)
-    return np.concatenate([indices + band * indices.shape[1] for band in range(bands)], axis=1)
+    found = [indices + band * indices.shape[1] for band in range(bands)]
+    if envelope:
+        found.append(np.array(rotations_of(n_channels), np.intp) + indices.shape[1])
+    return np.concatenate(found, axis=1)
 
 
 def rotation_features(windows: NDArray[np.float32], gain: float, envelope: bool) -> NDArray[np.float32]:

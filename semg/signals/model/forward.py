@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.signals.features import band_covariance, lagged, log_covariance, time_domain
+from semg.signals.features import band_covariance, envelope_features, lagged, log_covariance, time_domain
 
 Arrays = Mapping[str, NDArray[np.float32]]
 BATCH = 512
@@ -41,6 +41,8 @@ def branch_features(kind: str, arrays: Arrays, scaled: NDArray[np.float32], enve
         return time_domain(scaled)
     if kind != "cnn":
         return log_covariance(scaled, with_mean=envelope)
+    if "level_floor" in arrays:
+        return envelope_features(scaled, float(arrays["level_floor"][0]))
     if "crossing" in arrays:
         return band_covariance(scaled, float(arrays["crossing"][0]), with_mean=envelope)
     # Stored before there were bands.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.signals.features import band_covariance
+from semg.signals.features import LEVEL_FLOOR, band_covariance, envelope_features
 from semg.signals.model.electrode_rotation import (
     CLEAR_NATS,
     Rotation,
@@ -35,7 +35,7 @@ class Aligned:
     scaled
         Float32 ``(N, C, T)``: rotated into the last session's channel order, each session with its own gains.
     features
-        Float32 ``(N, F)``: ``band_covariance`` of ``scaled``, each session centred.
+        Float32 ``(N, F)``: ``band_covariance`` or ``envelope_features`` of ``scaled``, each session centred.
     offset, gain
         ``(C,)`` for windows of an unknown session, or of the last session when it is a calibration.
     centre
@@ -93,6 +93,7 @@ def align(
     envelope: bool,
     calibrated: bool,
     usable: NDArray[np.bool_],
+    levels: bool = True,
 ) -> Aligned:
     """Align sessions by their labels.
 
@@ -109,6 +110,8 @@ def align(
         otherwise the mean of all sessions.
     usable
         Windows that may be fitted on.
+    levels
+        Whether the features of envelopes hold the channels' levels beside their covariance.
     """
     n_sessions, n_channels = int(session.max()) + 1, windows.shape[1]
     offsets = np.stack([_zero(windows[session == s], envelope) for s in range(n_sessions)])
@@ -130,7 +133,10 @@ def align(
     model, rotation_centre = _rotation_model(held, y, session, n_classes, common_gain, envelope, usable, calibrated)
     for s in range(n_sessions):
         held[session == s] *= gains[s][:, None]
-    features = band_covariance(held, crossover, with_mean=envelope)
+    if envelope and levels:
+        features = envelope_features(held, LEVEL_FLOOR)
+    else:
+        features = band_covariance(held, crossover, with_mean=envelope)
     effects = session_effects(features[usable], y[usable], session[usable], n_classes, n_sessions)
     for s in range(n_sessions):
         features[session == s] -= effects[s].astype(np.float32)

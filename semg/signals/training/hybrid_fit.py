@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.signals.features import choose_crossover_hz
+from semg.signals.features import LEVEL_FLOOR, choose_crossover_hz
 from semg.signals.model.ensemble import DEFAULT_WEIGHTS, EnsembleWeights
 from semg.signals.training.alignment import align
 from semg.signals.training.channel_permutation import ChannelPermutation
@@ -121,6 +121,8 @@ def fit_personal(
         "turn_centre": aligned.rotation_centre.astype(np.float32),
         "turn_gain": np.array([aligned.rotation_gain], dtype=np.float32),
     }
+    if training_set.envelope:
+        arrays["level_floor"] = np.array([LEVEL_FLOOR], dtype=np.float32)
     arrays |= fit_discriminant(features, y, weights, shares, known)
 
     def check() -> None:

@@ -199,6 +199,7 @@ class PopulationPrior:
             and window.window_samples == self.window.window_samples
             and abs(window.rate_hz - self.window.rate_hz) <= 0.01 * self.window.rate_hz
             and len(self.people) > 1
+            and self.people[0].within.shape[0] == self._feature_indices(conditioning.sensor == "envelope").shape[1]
         )
         return self if fits else None
 

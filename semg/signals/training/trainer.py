@@ -184,7 +184,15 @@ class Trainer:
         shares = class_shares(y[usable & (session < session.max())] if calibrated else y[usable], len(self.classes), 0)
         if calibrated and kind == "logcov_lda":
             aligned = align(
-                data.windows, y, session, len(self.classes), 0.0, envelope=self.envelope, calibrated=True, usable=usable
+                data.windows,
+                y,
+                session,
+                len(self.classes),
+                0.0,
+                envelope=self.envelope,
+                calibrated=True,
+                usable=usable,
+                levels=False,
             )
             arrays = {"scale_offset": aligned.offset, "scale_gain": aligned.gain}
             arrays |= fit_linear(aligned.features[usable], y[usable], shares)

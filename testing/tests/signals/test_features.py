@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from semg.signals.features import band_covariance, choose_crossover_hz, log_covariance
+from semg.signals.features import (
+    LEVEL_FLOOR,
+    band_covariance,
+    choose_crossover_hz,
+    envelope_features,
+    log_covariance,
+)
+from semg.signals.model import forward
 
 
 def tone(hz: float, rate_hz: float = 200.0, n: int = 50, channels: int = 2) -> np.ndarray:
@@ -48,3 +55,23 @@ def test_every_device_has_features(rate_hz, channels):
     assert (crossing > 0) == (n >= 3 * channels)
     windows = np.random.default_rng(3).normal(0, 1, (3, channels, n)).astype(np.float32)
     assert np.isfinite(band_covariance(windows, crossing)).all()
+
+
+def test_features_of_envelopes_hold_each_channels_level():
+    windows = np.random.default_rng(4).gamma(2, 1, (6, 3, 40)).astype(np.float32)
+    windows[0, 1] = 0  # a silent channel
+    found = envelope_features(windows, LEVEL_FLOOR)
+    assert found.shape == (6, 4 * 5 // 2 + 3)
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found[:, :10], log_covariance(windows, with_mean=True))
+    louder = envelope_features(windows * np.array([[1], [1], [np.e]], np.float32), LEVEL_FLOOR)
+    np.testing.assert_allclose((louder - found)[:, 10:], [[0, 0, 1]] * 6, atol=0.01)
+
+
+def test_classifier_of_envelopes_stored_before_there_were_levels_is_read_without_them():
+    windows = np.random.default_rng(5).gamma(2, 1, (2, 3, 40)).astype(np.float32)
+    older = {"crossing": np.zeros(1, np.float32)}
+    found = forward.branch_features("cnn", older, windows, True)
+    np.testing.assert_array_equal(found, log_covariance(windows, with_mean=True))
+    newer = older | {"level_floor": np.array([LEVEL_FLOOR], np.float32)}
+    assert forward.branch_features("cnn", newer, windows, True).shape == (2, 13)

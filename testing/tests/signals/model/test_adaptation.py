@@ -160,6 +160,15 @@ def test_class_that_seems_to_have_moved_far_pulls_nobody_along():
     assert np.abs(believed @ apart / believed.sum() - honest).max() > 4
 
 
+def test_shift_is_believed_less_after_a_calibration(classifier, stream):
+    windows, _ = stream
+    adapters = [Adapter(dataclasses.replace(classifier, training={"calibrated": known})) for known in (False, True)]
+    for adapter in adapters:
+        adapter.predict_proba(windows)
+    plain, calibrated = (np.linalg.norm(adapter.shift) for adapter in adapters)
+    assert 0 < calibrated < 0.8 * plain
+
+
 def test_lead_of_a_turn_is_that_of_the_median_gesture():
     """What one gesture says, by any amount, is outvoted; what all say is believed."""
     rng = np.random.default_rng(0)

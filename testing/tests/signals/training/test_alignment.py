@@ -5,7 +5,7 @@ import pytest
 
 from semg.domain import ConditioningSpec, WindowSpec
 from semg.signals.dataset import WindowSet, make_windows
-from semg.signals.features import band_covariance
+from semg.signals.features import band_covariance, envelope_features
 from semg.signals.model.electrode_rotation import (
     band_feature_indices,
     feature_indices,
@@ -51,6 +51,14 @@ def test_turning_windows_exchanges_places_of_band_features():
     features = band_covariance(windows, 0.2)
     for turn, order in zip(rotations_of(4), band_feature_indices(4, 2, False), strict=True):
         turned = band_covariance(windows[:, list(turn)], 0.2)
+        np.testing.assert_allclose(turned, features[:, order], atol=1e-4)
+
+
+def test_turning_windows_exchanges_places_of_the_features_of_envelopes():
+    windows = np.random.default_rng(3).gamma(2, 1, (5, 4, 60)).astype(np.float32)
+    features = envelope_features(windows, 1e-3)
+    for turn, order in zip(rotations_of(4), band_feature_indices(4, 1, True), strict=True):
+        turned = envelope_features(windows[:, list(turn)], 1e-3)
         np.testing.assert_allclose(turned, features[:, order], atol=1e-4)
 
 
