@@ -255,9 +255,12 @@ CREATE TABLE gestures (
     description  text NOT NULL DEFAULT '',
     position     integer NOT NULL DEFAULT 0,
     phrase       text NOT NULL DEFAULT '' CHECK (length(phrase) <= 200),
-    UNIQUE (user_id, name)
+    kind         text NOT NULL DEFAULT 'held' CHECK (kind IN ('held', 'dynamic')),
+    UNIQUE (user_id, name),
+    CHECK (kind = 'held' OR name <> 'rest')
 );
 COMMENT ON TABLE gestures IS 'The gesture bank of a profile; rest is always in it';
+COMMENT ON COLUMN gestures.kind IS 'held: a posture, recognised from window to window; dynamic: performed once, recognised once a performance';
 COMMENT ON COLUMN gestures.phrase IS 'What the live page shows large and can speak when the gesture is recognised';
 
 CREATE TABLE gesture_prompts (
@@ -901,6 +904,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25), (26), (27);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25), (26), (27), (28);
 
 COMMIT;

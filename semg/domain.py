@@ -21,6 +21,7 @@ JobStatus = Literal["scheduled", "in-progress", "completed", "failed", "canceled
 SessionOrigin = Literal["capture", "import", "taught"]
 SessionStatus = Literal["recording", "completed", "aborted"]
 ClassifierKind = Literal["cnn", "logcov_lda", "td_lda"]
+GestureKind = Literal["held", "dynamic"]
 
 REST = "rest"
 MAX_CHANNELS = 16
@@ -191,7 +192,8 @@ class Decision:
     """A decision on what a person performs.
 
     ``label`` is None when the vote was rejected, with the ``confidence`` that was too low. While somebody watches:
-    ``probabilities``, each label's mean in the vote, and ``needed``, what a new label has to reach.
+    ``probabilities``, each label's mean in the vote, and ``needed``, what a new label has to reach. ``once``: the
+    label is a short dynamic gesture, and this the one decision on its performance.
     """
 
     user_id: int
@@ -204,6 +206,7 @@ class Decision:
     decided_us: int
     probabilities: dict[str, float] | None = None
     needed: float | None = None
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +234,8 @@ class Gesture:
     """What a person wants recognised; ``rest`` is always one of them.
 
     ``phrase`` is what the live page says when it is recognised, empty for nothing; ``prompt_type`` is the media type of
-    the picture or video that shows it, None without one.
+    the picture or video that shows it, None without one. ``kind``: a posture that is held, or a short dynamic gesture
+    (a snap, a double tap), which is performed once and recognised once a performance.
     """
 
     gesture_id: int
@@ -241,6 +245,7 @@ class Gesture:
     position: int
     phrase: str = ""
     prompt_type: str | None = None
+    kind: GestureKind = "held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +274,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repetition:
-    """One performance of a gesture inside a session, from ``started_at`` until before ``ended_at``."""
+    """One performance of a gesture inside a session, from ``started_at`` until before ``ended_at``.
+
+    ``dynamic``: the gesture is a short dynamic one now, so that the interval holds it and rest around it.
+    """
 
     repetition_id: int
     session_id: int
@@ -279,6 +287,7 @@ class Repetition:
     ended_at: datetime
     excluded: bool = False
     exclude_reason: str = ""
+    dynamic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

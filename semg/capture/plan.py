@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from semg.domain import REST, CapturePlan, PlanStep
 from semg.errors import InvalidValueError
@@ -23,6 +23,8 @@ _WORDS = {
 }
 CALIBRATION_REST_S, CALIBRATION_PAUSE_S = 10.0, 2.0
 QUICK_S, QUICK_PREPARE_S, QUICK_REPETITIONS = 120.0, 3.0, 5
+ONCE_S = 2.0
+"""Of a short dynamic gesture, whatever others last: reaction, performance and the relaxed hand behind it."""
 QUICK_SHARE = 0.55
 """Of a gesture and the rest behind it, what is the gesture: both are recognised about equally well then."""
 
@@ -36,6 +38,7 @@ def make_plan(
     shuffled: bool,
     seed: int,
     first_rest_s: float | None = None,
+    once: Container[str] = (),
 ) -> CapturePlan:
     """Return a plan: preparation, then rest and gesture alternating, ending with rest.
 
@@ -54,6 +57,8 @@ def make_plan(
         Of the order; the same seed gives the same plan.
     first_rest_s
         Length of the rest at the beginning; None: as the others.
+    once
+        Short dynamic gestures: each repetition is one performance, and takes ``ONCE_S``.
 
     Raises
     ------
@@ -86,7 +91,7 @@ def make_plan(
         add(None, prepare_s)
     add(REST, first_rest_s)
     for name in order:
-        add(name, gesture_s)
+        add(name, ONCE_S if name in once else gesture_s)
         add(REST, rest_s)
     plan = CapturePlan(tuple(steps))
     if plan.duration_s > MAX_PLAN_S:
@@ -104,20 +109,25 @@ def make_plan(
     return plan
 
 
-def calibration_plan(gesture_names: Sequence[str], gesture_s: float = 4.0, seed: int = 0) -> CapturePlan:
+def calibration_plan(
+    gesture_names: Sequence[str], gesture_s: float = 4.0, seed: int = 0, once: Container[str] = ()
+) -> CapturePlan:
     """Return the plan of a calibration: ten seconds of rest, then each gesture once.
 
-    For a band that was taken off and put on again: a minute suffices to measure the new placement.
+    For a band that was taken off and put on again: a minute suffices to measure the new placement. ``once`` as for
+    ``make_plan``.
 
     Raises
     ------
     InvalidValueError
         As for ``make_plan``.
     """
-    return make_plan(gesture_names, 1, gesture_s, CALIBRATION_PAUSE_S, 5.0, True, seed, CALIBRATION_REST_S)
+    return make_plan(gesture_names, 1, gesture_s, CALIBRATION_PAUSE_S, 5.0, True, seed, CALIBRATION_REST_S, once)
 
 
-def quick_plan(gesture_names: Sequence[str], total_s: float = QUICK_S, seed: int = 0) -> CapturePlan:
+def quick_plan(
+    gesture_names: Sequence[str], total_s: float = QUICK_S, seed: int = 0, once: Container[str] = ()
+) -> CapturePlan:
     """Return a plan of about two minutes for up to five gestures, enough for a first model; more of them take longer.
 
     Each gesture comes five times, which the verdict on a model wants; what is left of the time goes into their length:
@@ -127,6 +137,8 @@ def quick_plan(gesture_names: Sequence[str], total_s: float = QUICK_S, seed: int
     ----------
     total_s
         How long the plan takes, where its parts can be stretched or cut to it.
+    once
+        As for ``make_plan``.
 
     Raises
     ------
@@ -137,7 +149,7 @@ def quick_plan(gesture_names: Sequence[str], total_s: float = QUICK_S, seed: int
     each_s = (total_s - QUICK_PREPARE_S) / (max(1, min(len(names), 5)) * QUICK_REPETITIONS + 1 - QUICK_SHARE)
     gesture_s = min(max(round(QUICK_SHARE * each_s, 1), MIN_GESTURE_S), 5.0)
     rest_s = min(max(round(each_s - gesture_s, 1), MIN_GESTURE_S), 4.0)
-    return make_plan(names, QUICK_REPETITIONS, gesture_s, rest_s, QUICK_PREPARE_S, True, seed)
+    return make_plan(names, QUICK_REPETITIONS, gesture_s, rest_s, QUICK_PREPARE_S, True, seed, once=once)
 
 
 def _shuffled(names: Sequence[str], repetitions: int, seed: int) -> list[str]:

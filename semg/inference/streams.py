@@ -13,6 +13,7 @@ from semg.domain import Decision, DecisionSpec
 from semg.signals.batch_windows import BatchWindowStream, DueSlots, StreamSpec
 from semg.signals.model.classifier import ClassifierSpec
 from semg.signals.model.decisions import BatchVoter
+from semg.signals.model.dynamic import performed
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,17 @@ class DueWindows:
             self.model_versions[indices],
             self.cut.take(indices),
         )
+
+
+def _performed(model: ActiveModel, probabilities: NDArray[np.float32]) -> tuple[str, float] | None:
+    """Return the dynamic gesture that a window's probabilities ``(n_dynamic,)`` decide, and its own; or None.
+
+    A performance is judged in one window, once: it takes part in no vote, and the vote goes on behind it.
+    """
+    if not model.spec.dynamic or len(probabilities) != len(model.spec.dynamic):
+        return None
+    best = performed(probabilities, model.decision.begin_confidence)
+    return None if best is None else (model.spec.dynamic[best], float(probabilities[best]))
 
 
 class Streams:
@@ -192,27 +204,44 @@ class Streams:
         """
         cut = due.cut
         numbers = np.array([stream.number for stream in due.streams])
-        winners, confidences = self._voters.push(numbers, cut.starts_run, probabilities, n_classes)
-        for stream in due.streams:
+        n_held = np.minimum(n_classes, [len(stream.model.spec.classes) for stream in due.streams])
+        winners, confidences = self._voters.push(numbers, cut.starts_run, probabilities, n_held)
+        labels = [
+            None if winner < 0 else stream.model.spec.classes[winner]
+            for stream, winner in zip(due.streams, winners.tolist(), strict=True)
+        ]
+        once = [False] * len(due)
+        for row, stream in enumerate(due.streams):
             stream.n_decisions += 1
+            judged = _performed(stream.model, probabilities[row, n_held[row] : n_classes[row]])
+            if judged is not None:
+                (labels[row], confidences[row]), once[row] = judged, True
+        explained = [
+            self._explained(stream, row) if stream.model.user_id in watched else (None, None)
+            for stream, row in zip(due.streams, probabilities, strict=True)
+        ]
         columns = (
-            due.streams, winners.tolist(), confidences.tolist(), due.model_versions.tolist(), cut.device_us.tolist(),
-            cut.server_us.tolist(), cut.received_us.tolist(),
+            due.streams, labels, once, explained, confidences.tolist(), due.model_versions.tolist(),
+            cut.device_us.tolist(), cut.server_us.tolist(), cut.received_us.tolist(),
         )  # fmt: skip
         return [
             Decision(
-                stream.model.user_id, None if winner < 0 else stream.model.spec.classes[winner], confidence, version,
-                device_us, server_us, received_us, decided_us,
-                *(self._explained(stream) if stream.model.user_id in watched else (None, None)),
+                stream.model.user_id, label, confidence, version, device_us, server_us, received_us, decided_us,
+                means, needed, is_once,
             )
-            for stream, winner, confidence, version, device_us, server_us, received_us in zip(*columns, strict=True)
+            for stream, label, is_once, (means, needed), confidence, version, device_us, server_us, received_us
+            in zip(*columns, strict=True)
         ]  # fmt: skip
 
-    def _explained(self, stream: Stream) -> tuple[dict[str, float], float]:
-        """Return the mean probability of each label in a stream's last vote, and what a new label needs."""
-        classes = stream.model.spec.classes
+    def _explained(self, stream: Stream, row: NDArray[np.float32]) -> tuple[dict[str, float], float]:
+        """Return the mean probability of each label in a stream's last vote, and what a new label needs.
+
+        Of a dynamic gesture it is the probability in the newest window's ``row``: 0 unless that judges a performance.
+        """
+        classes, dynamic = stream.model.spec.classes, stream.model.spec.dynamic
         means = self._voters.mean_probabilities(stream.number, len(classes)).tolist()
-        return dict(zip(classes, means, strict=True)), stream.model.decision.begin_confidence
+        once = row[len(classes) : len(classes) + len(dynamic)].tolist()
+        return dict(zip((*classes, *dynamic), means + once, strict=True)), stream.model.decision.begin_confidence
 
     def _find_streams(self, user_ids: NDArray[np.int64], now_s: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the indices of the blocks of profiles with a model, and of each one's stream in the sorted streams."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.predictor.stream_adapters import StreamAdapter
+from semg.signals.model.adaptation import Adapter
 from semg.signals.model.batched_forward import Member, predict_batch
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,12 @@ class StreamWindow:
     member: Member
     window: NDArray[np.float32]
     stream_adapter: StreamAdapter | None
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """What adapts to the stream, if its classifier does."""
+        stream = self.stream_adapter
+        return stream.adapter if stream is not None and stream.adapter.adapts else None
 
 
 def answer(window_requests: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
@@ -41,12 +48,24 @@ def answer(window_requests: list[StreamWindow], probabilities: NDArray[np.float3
         _answer_now(now, probabilities)
 
 
+def recognise_dynamic(window_requests: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
+    """Fill in the probabilities of dynamic gestures behind those of the held ones; parameters as ``answer``."""
+    for one in window_requests:
+        if one.stream_adapter is not None and one.stream_adapter.recogniser is not None:
+            first, recogniser = len(one.member.classifier.classes), one.stream_adapter.recogniser
+            columns = slice(first, first + recogniser.spec.n_dynamic)
+            try:
+                probabilities[one.index, columns] = recogniser.push(one.window)
+            except Exception:  # of one profile: the others are answered
+                logger.exception("dynamic gestures not recognised")
+
+
 def _next_pass(window_requests: list[StreamWindow]) -> tuple[list[StreamWindow], list[StreamWindow]]:
     """Return the windows that can be predicted now, and those that wait for the adaptation to these."""
     left: dict[int, int] = {}
     now, later = [], []
     for one in window_requests:
-        if one.stream_adapter is not None:
+        if one.stream_adapter is not None and one.adapter is not None:
             room = left.setdefault(id(one.stream_adapter), one.stream_adapter.room)
             if room == 0:
                 later.append(one)
@@ -73,7 +92,7 @@ def _predict(group: list[StreamWindow]) -> tuple[NDArray[np.float32], NDArray[np
 
     Windows that are predicted one by one are not used for adaptation.
     """
-    adapters = [None if one.stream_adapter is None else one.stream_adapter.adapter for one in group]
+    adapters = [one.adapter for one in group]
     windows = np.stack(
         [
             one.window if adapter is None else adapter.rotated(one.window[None])[0]
@@ -103,7 +122,7 @@ def _teach(group: list[StreamWindow], features: NDArray[np.float32]) -> None:
     """Update each stream adapter with its windows, in time order."""
     rows: dict[int, list[int]] = defaultdict(list)
     for row, one in enumerate(group):
-        if one.stream_adapter is not None:
+        if one.stream_adapter is not None and one.adapter is not None:
             rows[id(one.stream_adapter)].append(row)
     for own in rows.values():
         stream_adapter = group[own[0]].stream_adapter

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from semg.domain import Device
 from semg.errors import ArtifactError, NotFoundError
-from semg.predictor.batching import StreamWindow, answer
+from semg.predictor.batching import StreamWindow, answer, recognise_dynamic
 from semg.predictor.stream_adapters import StreamAdapter, StreamAdapters
 from semg.signals.model.adaptation import Adapter
 from semg.signals.model.batched_forward import Member, prepare
@@ -174,9 +174,10 @@ class Predictor:
                     statuses[index], versions[index], member, stream_adapter = found[key]
                     if member is not None:
                         window_requests.append(StreamWindow(index, member, window, stream_adapter))
-                        classes[index] = len(member.classifier.classes)
+                        classes[index] = len(member.classifier.classes) + len(member.classifier.spec.dynamic)
             probabilities = np.zeros((n, int(classes.max(initial=0))), np.float32)
             answer(window_requests, probabilities)
+            recognise_dynamic(window_requests, probabilities)
         finally:
             for stream_adapter in taken:
                 stream_adapter.busy.release()
@@ -209,10 +210,17 @@ class Predictor:
         loaded = self.find(user_id)
         if loaded is None:
             raise NoModelError(f"profile {user_id} has no active model: train one, or activate a version")
-        windows, ends = _windows(loaded.classifier, device, data)
-        probabilities = Adapter(loaded.classifier).predict_proba(windows)
+        classifier = loaded.classifier
+        windows, ends = _windows(classifier, device, data)
+        probabilities = Adapter(classifier).predict_proba(windows)
         best = probabilities.argmax(axis=1)
-        classes = loaded.classifier.classes
+        classes = (*classifier.classes, *classifier.spec.dynamic)
+        recogniser = classifier.dynamic_recogniser()
+        if recogniser is not None:
+            once = recogniser.push_all(windows)
+            probabilities = np.concatenate([probabilities, once], axis=1)
+            judged = once.max(axis=1) >= classifier.decision.begin_confidence
+            best[judged] = len(classifier.classes) + once[judged].argmax(axis=1)
         return PredictResponse(
             userid=user_id,
             model_version=loaded.version,

@@ -11,18 +11,21 @@ from numpy.typing import NDArray
 
 from semg.signals.model.adaptation import BLOCK, Adapter
 from semg.signals.model.classifier import Classifier
+from semg.signals.model.dynamic import DynamicRecogniser
 
 
 @dataclass(slots=True)
 class StreamAdapter:
     """Adapter of one profile's stream, with the stream's number and the model version.
 
-    ``busy`` is held while a request uses it: two requests with windows of one stream would learn in arbitrary order.
+    ``recogniser`` hears the same windows for dynamic gestures; None of a classifier without them. ``busy`` is
+    held while a request uses it: two requests with windows of one stream would learn in arbitrary order.
     """
 
     version: int
     number: int
     adapter: Adapter
+    recogniser: DynamicRecogniser | None = None
     busy: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -61,17 +64,17 @@ class StreamAdapters:
 
         Returns
         -------
-        None when the window has to be predicted without adaptation: the classifier does not adapt, the window was cut
-        for a version before the adapter's, or another request holds the adapter.
+        None when the window has to be predicted without what came before it: the classifier neither adapts nor knows
+        dynamic gestures, the window was cut for a version before the adapter's, or another request holds the adapter.
         """
-        if number == 0 or not Adapter.can_follow(classifier):
+        if number == 0 or not (Adapter.can_follow(classifier) or classifier.trials):
             return None
         with self._lock:
             stream_adapter = self._by_user.get(user_id)
             if stream_adapter is not None and version < stream_adapter.version:
                 return None
             if stream_adapter is None or (stream_adapter.version, stream_adapter.number) != (version, number):
-                stream_adapter = StreamAdapter(version, number, Adapter(classifier))
+                stream_adapter = StreamAdapter(version, number, Adapter(classifier), classifier.dynamic_recogniser())
                 self._by_user[user_id] = stream_adapter
             self._by_user.move_to_end(user_id)
             while len(self._by_user) > self._most:

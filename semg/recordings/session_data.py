@@ -59,7 +59,7 @@ def label_table(session: Session, table: BlockTable, repetitions: Sequence[Repet
         samples=table.values.reshape(len(server_us), len(session.channels)),
         starts_run=starts_run,
         stretch=_stretch_of(server_us, repetitions),
-        stretches=tuple(Stretch(r.gesture, r.number, session.name) for r in repetitions),
+        stretches=tuple(Stretch(r.gesture, r.number, session.name, r.dynamic) for r in repetitions),
         channels=session.channels,
         rate_hz=session.rate_hz,
         sensor=session.sensor,

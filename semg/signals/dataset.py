@@ -18,11 +18,16 @@ from semg.signals.windows import WindowStream
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Consecutive samples of one gesture's one repetition in one session."""
+    """Consecutive samples of one gesture's one repetition in one session.
+
+    ``dynamic``: the gesture is a short dynamic one, performed once in them and recognised as a whole; no window of it
+    is a posture, so that it gives none.
+    """
 
     label: str
     repetition: int
     session: str
+    dynamic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ def make_windows(
     conditioning: ConditioningSpec,
     spec: WindowSpec,
 ) -> WindowSet:
-    """Return the windows of the grid that lie entirely within one stretch.
+    """Return the windows of the grid that lie entirely within one stretch of a held gesture.
 
     Parameters
     ----------
@@ -200,6 +205,9 @@ def _session_windows(
     # Equal ids at both ends mean one stretch throughout, because a stretch's samples are consecutive.
     inside = (session.stretch[ends] >= 0) & (session.stretch[first] == session.stretch[ends])
     ids = session.stretch[ends]
+    dynamic = np.array([stretch.dynamic for stretch in session.stretches] or [False])
+    if dynamic.any():
+        inside &= ~dynamic[ids]
     begin = np.zeros(max(1, len(session.stretches)), np.int64)
     length = np.zeros(max(1, len(session.stretches)), np.int64)
     present, begin_at, count = np.unique(session.stretch, return_index=True, return_counts=True)

@@ -17,21 +17,17 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from semg.domain import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, REST, CapturePlan, PlanStep, Sensor
+from semg.signals.synthetic_gestures import (
+    ACTIVATIONS,
+    COURSES,
+    DURATION_SPREAD,
+    LEVELS,
+    N_MUSCLES,
+    SAME_AS,
+    plain_name,
+)
 
 DEFAULT_GESTURES = (REST, "fist", "open_hand", "flexion", "extension", "pinch")
-N_MUSCLES = 8
-ACTIVATIONS: dict[str, tuple[float, ...]] = {
-    # Flexors of the palm's side first, extensors of the back of the hand last, going around the forearm.
-    REST: (0.02, 0.02, 0.02, 0.02, 0.02, 0.02, 0.02, 0.02),
-    "fist": (0.55, 0.75, 0.65, 0.35, 0.25, 0.35, 0.30, 0.25),
-    "open_hand": (0.12, 0.10, 0.15, 0.30, 0.55, 0.65, 0.50, 0.25),
-    "flexion": (0.60, 0.50, 0.30, 0.12, 0.10, 0.12, 0.15, 0.40),
-    "extension": (0.15, 0.10, 0.12, 0.20, 0.50, 0.45, 0.65, 0.45),
-    "pinch": (0.25, 0.45, 0.50, 0.30, 0.15, 0.20, 0.15, 0.12),
-}
-SAME_AS = {"wrist_flexion": "flexion", "wrist_extension": "extension", "power_grip": "fist"}
-_LEVELS = (0.70, 0.55, 0.42, 0.28, 0.18, 0.12, 0.09, 0.08)
-"""Activations of a gesture that has no typical ones, in an order of its own."""
 RAMP_S = 0.08
 """Time constant of the rise and fall of an activation."""
 REACTION_S = (0.2, 0.4)
@@ -155,12 +151,23 @@ class SyntheticArm:
         A name without an entry in ``ACTIVATIONS`` gets a pattern of its own: the same muscles for everybody, as far
         from those of another name as two random orders of strong and weak ones are.
         """
-        name = "_".join(gesture.casefold().replace("-", " ").replace("_", " ").split())
+        name = plain_name(gesture)
         known = ACTIVATIONS.get(SAME_AS.get(name, name))
-        own = np.random.default_rng(zlib.crc32(name.encode())).permutation(_LEVELS)
+        own = np.random.default_rng(zlib.crc32(name.encode())).permutation(LEVELS)
         usual = np.array(known) if known else own
         rng = np.random.default_rng([self.seed, 2, zlib.crc32(gesture.encode())])
         return np.asarray(usual * np.exp(rng.normal(0, 0.15, N_MUSCLES)))
+
+    def course(self, gesture: str) -> list[tuple[float, NDArray[np.float64] | None]]:
+        """Return how long, in seconds, each activation ``(N_MUSCLES,)`` of a short gesture lasts; None is rest.
+
+        Empty for a gesture that is held; with personal variation as ``pattern``.
+        """
+        own = np.random.default_rng([self.seed, 2, zlib.crc32(gesture.encode())]).normal(0, 0.15, N_MUSCLES)
+        return [
+            (seconds, None if levels == ACTIVATIONS[REST] else np.array(levels) * np.exp(own))
+            for seconds, levels in COURSES.get(plain_name(gesture), ())
+        ]
 
     def session(self, index: int = 1, plan: CapturePlan | None = None) -> SyntheticSession:
         """Return a whole session.
@@ -262,6 +269,8 @@ class Wearing:
         pattern = arm.patterns.get(step.gesture or REST)
         if pattern is None:
             pattern = arm.pattern(step.gesture or REST)
+        if plain_name(name) in COURSES:
+            return self._labelled(step, self._perform_once(name, n))
         force = np.exp(self.rng.normal(0, 0.4))
         wanted = pattern * force * np.exp(self.rng.normal(0, 0.2, N_MUSCLES))
         reaction = round(self.rng.uniform(*REACTION_S) * self.inner_hz)
@@ -271,10 +280,34 @@ class Wearing:
             chunks.append(self.make(count, self.target, wanted, reaction - made * self.times))
             made += count
         self.target = wanted
-        samples = np.concatenate(chunks) if chunks else np.empty((0, arm.channels), np.float32)
-        first = self.done - n
-        device_ms = self.start_ms + np.rint(np.arange(first, self.done) * 1000.0 / arm.rate_hz).astype(np.int64)
-        return SyntheticSession(samples, device_ms, np.full(n, name), np.full(n, step.number, np.int64))
+        return self._labelled(step, np.concatenate(chunks) if chunks else np.empty((0, arm.channels), np.float32))
+
+    def _labelled(self, step: PlanStep, samples: NDArray[np.float32]) -> SyntheticSession:
+        """Return the samples just made as those of a prompt."""
+        n = len(samples)
+        device_ms = self.start_ms + np.rint(np.arange(self.done - n, self.done) * 1000.0 / self.arm.rate_hz)
+        return SyntheticSession(
+            samples, device_ms.astype(np.int64), np.full(n, step.gesture or ""), np.full(n, step.number, np.int64)
+        )
+
+    def _perform_once(self, gesture: str, n: int) -> NDArray[np.float32]:
+        """Return ``n`` samples in which a short dynamic gesture is performed once, from rest to rest."""
+        arm, rest = self.arm, self.arm.pattern(REST)
+        trial = np.exp(self.rng.normal(0, 0.2, N_MUSCLES) + self.rng.normal(0, 0.3))
+        edges = [self.rng.uniform(*REACTION_S)]
+        goals = [self.target]
+        for seconds, levels in arm.course(gesture):
+            edges.append(edges[-1] + seconds * np.exp(self.rng.normal(0, DURATION_SPREAD)))
+            goals.append(rest if levels is None else levels * trial)
+        ends = [min(n, round(edge * arm.rate_hz)) for edge in edges] + [n]
+        self.target = rest
+        chunks, made = [np.empty((0, arm.channels), np.float32)], 0
+        for end, goal in zip(ends, [*goals, rest], strict=True):
+            while made < end:
+                count = min(end - made, _BLOCK)
+                chunks.append(self.make(count, goal, goal, 0))
+                made += count
+        return np.concatenate(chunks)
 
     def make(
         self,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from semg.domain import REST, CapturePlan, Device, PlanStep
 from semg.signals.synthesis import Faults, SyntheticArm, Wearing
+from semg.signals.synthetic_gestures import DURATION_SPREAD
 from semg.store.simulated_arms import Steering
 
 REACTION_S = (0.2, 0.4)
@@ -79,6 +80,8 @@ class VirtualWearer:
         self._prompt = Prompt(REST, 0.0)
         self._now = self._next = self._rest
         self._due_s: float | None = None
+        self._later: list[tuple[float, NDArray[np.float64]]] = []
+        """What follows within a short gesture: seconds after the change before it, and the activation."""
         self.tired = 0.0
 
     def samples(
@@ -101,7 +104,10 @@ class VirtualWearer:
         if self._due_s is not None and self._due_s < at_s + length_s:
             after = self._next
             reaction = max(0, round((self._due_s - at_s) * self._body.inner_hz))
-            self._now, self._due_s = self._next, None
+            self._now, due_s, self._due_s = self._next, self._due_s, None
+            if self._later:
+                after_s, self._next = self._later.pop(0)
+                self._due_s = due_s + after_s
         self._tire(length_s)
         force = steering.strength * (1.0 - (1.0 - TIRED_FORCE) * steering.fatigue * self.tired)
         faults = Faults(steering.rotation, steering.loose_channel, steering.loose_flat, steering.hum)
@@ -132,10 +138,23 @@ class VirtualWearer:
                 force *= WEAK
             else:
                 reaction_s = rng.uniform(*LATE_S)
-        self._next = self._rest if gesture == REST else self._pattern(gesture) * force * muscles
+        self._later = []
+        course = self._arm.course(gesture)
+        if course:
+            self._next, self._later = self._once(course, force * muscles)
+        else:
+            self._next = self._rest if gesture == REST else self._pattern(gesture) * force * muscles
         # A prompt that was met late, as after a pause in sending, is reacted to from now on.
         began_s = prompt.since_s if not prompt.steered and at_s - prompt.since_s < 0.1 else at_s
         self._due_s = began_s + reaction_s
+
+    def _once(
+        self, course: list[tuple[float, NDArray[np.float64] | None]], trial: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], list[tuple[float, NDArray[np.float64]]]]:
+        """Return the first activation of a short gesture, and what follows it; it ends at rest, whatever the prompt."""
+        goals = [self._rest if levels is None else levels * trial for _, levels in course]
+        lengths_s = [seconds * np.exp(self._rng.normal(0, DURATION_SPREAD)) for seconds, _ in course]
+        return goals[0], list(zip(lengths_s, [*goals[1:], self._rest], strict=True))
 
     def _pattern(self, gesture: str) -> NDArray[np.float64]:
         usual = self._arm.pattern(gesture)

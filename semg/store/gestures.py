@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
-from semg.domain import REST, Gesture
+from semg.domain import REST, Gesture, GestureKind
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
 from semg.names.normal_form import key
 from semg.store import checks
@@ -22,7 +22,7 @@ _STARTS = {
     b"\x1a\x45\xdf\xa3": "video/webm",
 }
 _SELECT = """
-    SELECT g.gesture_id, g.user_id, g.name, g.description, g.position, g.phrase, p.media_type
+    SELECT g.gesture_id, g.user_id, g.name, g.description, g.position, g.phrase, g.kind, p.media_type
     FROM gestures g LEFT JOIN gesture_prompts p USING (gesture_id)
 """
 
@@ -49,13 +49,15 @@ def get_gesture(tx: Transaction, gesture_id: int) -> Gesture:
     return _gesture(row)
 
 
-def insert_gesture(tx: Transaction, user_id: int, name: str, description: str = "", phrase: str = "") -> int:
+def insert_gesture(
+    tx: Transaction, user_id: int, name: str, description: str = "", phrase: str = "", kind: GestureKind = "held"
+) -> int:
     """Add a gesture at the end of the bank, and return its number.
 
     Raises
     ------
     InvalidValueError
-        The name or the description does not fit.
+        The name, the description or the kind does not fit.
     ConflictError
         The bank has the name already, or there is no such profile.
     """
@@ -65,8 +67,8 @@ def insert_gesture(tx: Transaction, user_id: int, name: str, description: str = 
     made = one(
         tx,
         """
-        INSERT INTO gestures (user_id, name, description, phrase, position)
-        SELECT %(user)s, %(name)s, %(text)s, %(phrase)s, coalesce(max(position), 0) + 1
+        INSERT INTO gestures (user_id, name, description, phrase, kind, position)
+        SELECT %(user)s, %(name)s, %(text)s, %(phrase)s, %(kind)s, coalesce(max(position), 0) + 1
         FROM gestures WHERE user_id = %(user)s
         ON CONFLICT (user_id, name) DO NOTHING RETURNING gesture_id
         """,
@@ -75,6 +77,7 @@ def insert_gesture(tx: Transaction, user_id: int, name: str, description: str = 
             "name": name,
             "text": checks.text("description", description, _MAX_DESCRIPTION),
             "phrase": _phrase(phrase),
+            "kind": _kind(name, kind),
         },
     )
     if made is None:
@@ -100,13 +103,16 @@ def update_gesture(
     description: str | None = None,
     position: int | None = None,
     phrase: str | None = None,
+    kind: GestureKind | None = None,
 ) -> None:
-    """Change the given fields of a gesture.
+    """Change the given fields of a gesture. What was recorded of it is of its kind now.
 
     Raises
     ------
     NotFoundError
         There is no such gesture.
+    InvalidValueError
+        A field does not fit.
     ConflictError
         It is rest, which keeps its name, or the bank has the name already.
     """
@@ -122,12 +128,16 @@ def update_gesture(
     with checks.refused_as(str(_name_taken(name))):
         execute(
             tx,
-            "UPDATE gestures SET name = %s, description = %s, position = %s, phrase = %s WHERE gesture_id = %s",
+            """
+            UPDATE gestures SET name = %s, description = %s, position = %s, phrase = %s, kind = %s
+            WHERE gesture_id = %s
+            """,
             (
                 name,
                 checks.text("description", description, _MAX_DESCRIPTION),
                 gesture.position if position is None else position,
                 gesture.phrase if phrase is None else _phrase(phrase),
+                gesture.kind if kind is None else _kind(name, kind),
                 gesture_id,
             ),
         )
@@ -206,7 +216,7 @@ def copy_bank(tx: Transaction, from_user_id: int, to_user_id: int) -> int:
     known = {gesture.name for gesture in list_gestures(tx, to_user_id)}
     missing = [gesture for gesture in list_gestures(tx, from_user_id) if gesture.name not in known]
     for gesture in missing:
-        made = insert_gesture(tx, to_user_id, gesture.name, gesture.description, gesture.phrase)
+        made = insert_gesture(tx, to_user_id, gesture.name, gesture.description, gesture.phrase, gesture.kind)
         execute(
             tx,
             """
@@ -275,6 +285,15 @@ def _phrase(phrase: str) -> str:
     return checks.name("phrase", line, _MAX_PHRASE) if line else ""
 
 
+def _kind(name: str, kind: GestureKind) -> GestureKind:
+    """Return a kind of gesture that a gesture of this name may be of."""
+    if kind not in get_args(GestureKind):
+        raise InvalidValueError("kind", f"choose held or dynamic (now {str(kind)[:40]!r})")
+    if name == REST and kind != "held":
+        raise InvalidValueError("kind", "rest is held: everything else is told from it")
+    return kind
+
+
 def _lock_bank(tx: Transaction, user_id: int) -> None:
     """Lock the numbering of a bank's gestures until the transaction ends."""
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE", (user_id,)) is None:
@@ -294,4 +313,5 @@ def _gesture(row: Any) -> Gesture:
         position=row.position,
         phrase=row.phrase,
         prompt_type=row.media_type,
+        kind=row.kind,
     )

@@ -15,7 +15,7 @@ from semg.store.pool import Transaction, execute, one, rows
 
 _SELECT = """
     SELECT r.repetition_id, r.session_id, g.name AS gesture, r.number, r.started_at, r.ended_at, r.excluded,
-           r.exclude_reason
+           r.exclude_reason, g.kind
     FROM repetitions r JOIN gestures g USING (gesture_id)
 """
 
@@ -235,7 +235,7 @@ def _record(tx: Transaction, before: Repetition, after: Repetition | None, chang
 
 def _record_of(one_of_them: Repetition) -> dict[str, Any]:
     values = asdict(one_of_them)
-    del values["repetition_id"], values["session_id"]
+    del values["repetition_id"], values["session_id"], values["dynamic"]  # the bank's, and not the label's
     return values
 
 
@@ -281,4 +281,5 @@ def _repetition(row: Any) -> Repetition:
         ended_at=row.ended_at,
         excluded=row.excluded,
         exclude_reason=row.exclude_reason,
+        dynamic=row.kind == "dynamic",
     )

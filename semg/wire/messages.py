@@ -153,13 +153,14 @@ class DecisionMessage(Message):
     decided_at: AwareDatetime
     probabilities: dict[str, FiniteFloat] | None = None
     needed: FiniteFloat | None = None
+    once: bool = False
 
     @staticmethod
     def encode(decision: Decision) -> bytes:
         """Return the bytes of a decision's message, many times faster than ``to_bytes`` of one.
 
         ``probabilities`` and ``needed`` are left out without a watcher. Of the probabilities those that round to
-        nothing are left out, so that a bank of a hundred gestures costs little.
+        nothing are left out, so that a bank of a hundred gestures costs little. ``once`` is left out where it is false.
         """
         fields = {
             "type": "decision",
@@ -172,6 +173,8 @@ class DecisionMessage(Message):
             "received_at": utc_from_us(decision.received_us),
             "decided_at": utc_from_us(decision.decided_us),
         }
+        if decision.once:
+            fields["once"] = True
         if decision.probabilities is not None:
             rounded = {name: round(value, PROBABILITY_DIGITS) for name, value in decision.probabilities.items()}
             fields["probabilities"] = {name: value for name, value in rounded.items() if value > 0}

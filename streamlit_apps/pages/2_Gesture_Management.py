@@ -9,7 +9,7 @@ from semg.store import gestures, profiles, repetitions
 from semg.store.audit import record
 from ui import acts, audit_view, errors
 from ui.banks import BANKS, add_bank, begin
-from ui.gesture_edit import PHRASE_HELP, edit_opened
+from ui.gesture_edit import PHRASE_HELP, edit_opened, kind_field
 from ui.gesture_list import gesture_list
 from ui.gesture_pictures import drawn_uri
 from ui.page import flash, page, split
@@ -27,12 +27,13 @@ def add(app: App, profile: Profile) -> None:
         phrase = st.text_input(
             "Phrase", key="new-phrase", max_chars=200, placeholder="e.g. Yes, please", help=PHRASE_HELP
         )
+        kind = kind_field("new-kind")
         label, number = md("Add to {name}", name=profile.name), profile.user_id
         if st.form_submit_button(label, type="primary", icon=":material/add:", key=acts.key("add", number)):
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     begin(app, tx, profile.user_id)
-                    gestures.insert_gesture(tx, profile.user_id, name, text, phrase)
+                    gestures.insert_gesture(tx, profile.user_id, name, text, phrase, kind)
                 flash(md("{name} added", name=name))
                 st.rerun()
     with st.container(border=True):

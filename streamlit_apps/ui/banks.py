@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from semg import languages
-from semg.domain import Profile
+from semg.domain import GestureKind, Profile
 from semg.store import gestures
 from semg.store.audit import record
 from semg.store.pool import Transaction
@@ -22,6 +22,7 @@ BANKS: dict[str, dict[str, str]] = {
     },
     "Grips of a prosthesis": {"power grip": "", "pinch": "", "key grip": "", "open hand": "", "point": ""},
     "Single fingers": {"thumb": "", "index finger": "", "middle finger": "", "ring finger": "", "little finger": ""},
+    "Short gestures: three performed once": {"snap": "", "double tap": "", "flick": ""},
     "To speak with: five phrases": {
         "fist": "yes",
         "open hand": "no",
@@ -31,6 +32,8 @@ BANKS: dict[str, dict[str, str]] = {
     },
 }
 """The stored names of each bank's gestures, and which sentence of the catalogue's room ``phrases`` each says."""
+DYNAMIC = frozenset({"snap", "double tap", "flick"})
+"""Those that are performed once and recognised as a whole; all others are held."""
 FIRST = next(iter(BANKS))
 """The one that a person begins with."""
 
@@ -57,5 +60,6 @@ def add_bank(app: App, profile: Profile, name: str) -> int:
         missing = {gesture: phrase for gesture, phrase in BANKS[name].items() if gesture not in there}
         for gesture, phrase in missing.items():
             says = languages.sentence(profile.language, f"phrases.{phrase}") if phrase else ""
-            gestures.insert_gesture(tx, profile.user_id, gesture, languages.description(gesture), says)
+            kind: GestureKind = "dynamic" if gesture in DYNAMIC else "held"
+            gestures.insert_gesture(tx, profile.user_id, gesture, languages.description(gesture), says, kind)
     return len(missing)

@@ -104,7 +104,9 @@ def _shapes(app: App, session: Session, written: Sequence[Repetition]) -> Shapes
     }
     envelopes = {n: thumbnail(one.envelope) for n, one in made.items() if one.gesture != REST}
     top = max((float(one.max()) for one in envelopes.values() if len(one)), default=0.0)
-    shapes = Shapes(find_odd(made), {n: one / max(top, 1e-9) for n, one in envelopes.items()})
+    held = {one.repetition_id for one in written if not one.dynamic}  # a short gesture is mostly rest
+    odd = find_odd({n: one for n, one in made.items() if n in held})
+    shapes = Shapes(odd, {n: one / max(top, 1e-9) for n, one in envelopes.items()})
     is_whole = all(
         len(raw[one.repetition_id]) >= _WHOLE * session.rate_hz * (one.ended_at - one.started_at).total_seconds()
         for one in written

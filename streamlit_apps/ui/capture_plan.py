@@ -75,7 +75,7 @@ def plan_fields(
     st.session_state[_kept(user_id)] = kept
     plan = None
     with errors.attempt():
-        plan = _plan(kept, chosen)
+        plan = _plan(kept, chosen, {one.name for one in bank if one.kind == "dynamic"})
         total = sum(1 for step in plan.steps if step.gesture not in (None, REST))
         st.caption(md("{n} repetitions, {length} in total.", n=total, length=times.length(plan.duration_s)))
     return name, plan, kept
@@ -93,12 +93,14 @@ def _kind(user_id: int) -> str:
     return f"plan-kind-{user_id}"
 
 
-def _plan(kept: CaptureSettings, chosen: list[str]) -> CapturePlan:
+def _plan(kept: CaptureSettings, chosen: list[str], once: set[str]) -> CapturePlan:
     if kept.kind == QUICK:
-        return quick_plan(chosen, runtime.app().settings.quick_plan_s)
+        return quick_plan(chosen, runtime.app().settings.quick_plan_s, once=once)
     if kept.kind == CALIBRATION:
-        return calibration_plan(chosen, kept.calibration_s)
-    return make_plan(chosen, kept.repetitions, kept.gesture_s, kept.rest_s, kept.prepare_s, kept.shuffled, kept.seed)
+        return calibration_plan(chosen, kept.calibration_s, once=once)
+    return make_plan(
+        chosen, kept.repetitions, kept.gesture_s, kept.rest_s, kept.prepare_s, kept.shuffled, kept.seed, once=once
+    )
 
 
 def _training_fields(kept: CaptureSettings, user_id: int) -> CaptureSettings:

@@ -99,6 +99,7 @@ def prompt_plan(
             "steps": [asdict(step) for step in plan.steps],
             "gesture_colours": palette.gesture_colours([one.name for one in bank]),
             "names": shown_names(bank, language),
+            "once": [one.name for one in bank if one.kind == "dynamic"],
             "descriptions": {name: shown(text) for name, text in shown_descriptions(bank, language).items()},
             "words": sentences(language, "capture") | other_words,
             "view": view,

@@ -46,7 +46,8 @@ export const promptAt = (data, at, calm = false) => {
   return {
     ...base,
     state: isWaiting ? "prepare" : step.gesture,
-    kind: isWaiting ? words.get_ready : step.gesture === "rest" ? words.relax : words.perform,
+    kind: isWaiting ? words.get_ready : step.gesture === "rest" ? words.relax
+      : data.once?.includes(step.gesture) ? words.perform_once : words.perform,
     name: isWaiting ? announced : called(step.gesture),
     about: isWaiting ? words.sit : data.descriptions[step.gesture] || "",
     count: String(Math.max(1, Math.ceil(step.end_s - Math.max(at, step.start_s)))),

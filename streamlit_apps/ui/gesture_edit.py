@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from semg.domain import REST, Gesture, Profile
+from semg.domain import REST, Gesture, GestureKind, Profile
 from semg.store import gestures
 from semg.words import counted
 from ui import acts, errors, prompts
@@ -16,6 +16,11 @@ from ui.page import flash
 from ui.runtime import App
 from ui.text import md
 
+KINDS: dict[GestureKind, str] = {"held": "Held", "dynamic": "Short, performed once"}
+KIND_HELP = (
+    "A held gesture is recognised for as long as it is held. A short one (a snap, a double tap, a flick) is over in a "
+    "second and recognised once a performance. Training needs at least one held gesture besides rest."
+)
 PHRASE_HELP = "The Live page shows it in large type when the gesture is recognised, and can speak it."
 
 
@@ -30,6 +35,14 @@ def edit_opened(app: App, profile: Profile, bank: Sequence[Gesture], counts: Map
     dialog(_edit)(app, profile, gesture, list(bank), counts.get(gesture.name, 0))
 
 
+def kind_field(key: str, kind: GestureKind = "held") -> GestureKind:
+    """Draw the field of a gesture's kind, and return what is chosen."""
+    kinds = list(KINDS)
+    return st.radio(
+        "Kind", kinds, kinds.index(kind), format_func=KINDS.__getitem__, horizontal=True, help=KIND_HELP, key=key
+    )
+
+
 def _close() -> None:
     st.session_state.pop(OPEN, None)
 
@@ -40,9 +53,10 @@ def _edit(app: App, profile: Profile, gesture: Gesture, bank: list[Gesture], n_r
     with st.form(f"gesture-{number}", border=False):
         name = st.text_input("Name", gesture.name, disabled=gesture.name == REST, max_chars=100, key=f"name-{number}")
         text = st.text_area("Description, shown with the prompt", gesture.description, key=f"text-{number}")
-        phrase = ""
+        phrase, kind = "", gesture.kind
         if gesture.name != REST:
             phrase = st.text_input("Phrase", gesture.phrase, max_chars=200, key=f"phrase-{number}", help=PHRASE_HELP)
+            kind = kind_field(f"kind-{number}", gesture.kind)
         before = [one.gesture_id for one in bank].index(number)
         position = st.number_input("Position in the bank", 1, len(bank), before + 1, key=f"position-{number}-{before}")
         label = md("Save for {name}", name=profile.name)
@@ -50,7 +64,7 @@ def _edit(app: App, profile: Profile, gesture: Gesture, bank: list[Gesture], n_r
             with errors.attempt():
                 with app.pool.transaction() as tx:
                     begin(app, tx, gesture.user_id)
-                    gestures.update_gesture(tx, number, name=name, description=text, phrase=phrase)
+                    gestures.update_gesture(tx, number, name=name, description=text, phrase=phrase, kind=kind)
                     if position - 1 != before:
                         gestures.move_gesture(tx, profile.user_id, number, position - 1)
                 _close()

@@ -94,7 +94,7 @@ class GestureList {
     known.colour.style.background = row.colour;
     known.name.textContent = row.name;
     known.about.textContent = ` — ${row.description}`;
-    known.recorded.textContent = row.recorded ? ` · ${row.recorded}` : "";
+    known.recorded.textContent = [row.kind, row.recorded].filter(Boolean).map((part) => ` · ${part}`).join("");
     known.phrase.textContent = row.phrase ? `says “${row.phrase}”` : "";
     known.item.dataset.name = row.name;
     if (!known.handle) return;

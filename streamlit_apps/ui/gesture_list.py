@@ -99,6 +99,7 @@ def _data(app: App, bank: Sequence[Gesture], counts: Mapping[str, int]) -> dict[
                 "id": gesture.gesture_id,
                 "name": shown(gesture.name),
                 "description": shown(gesture.description or _nothing_said(gesture)),
+                "kind": "short, performed once" if gesture.kind == "dynamic" else "",
                 "phrase": shown(gesture.phrase),
                 "colour": colours[gesture.name],
                 "recorded": counted(counts[gesture.name], "repetition") if counts.get(gesture.name) else "",

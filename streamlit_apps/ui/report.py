@@ -9,12 +9,13 @@ from semg.signals.training.training_report import (
     CalibrationFigures,
     Comparison,
     DecisionFigures,
+    DynamicFigures,
     TrainingReport,
 )
 from semg.signals.training.verdict import plain_verdict
 from ui import verdict
 from ui.gesture_pictures import drawn_uri
-from ui.report_figures import QUIET, confusion_figure, reliability_figure
+from ui.report_figures import QUIET, confusion_figure, dynamic_figure, reliability_figure
 from ui.text import Markdown, cells, md, plain
 
 FIGURES = (
@@ -44,6 +45,8 @@ def show_report(report: TrainingReport, key: str) -> None:
     st.caption(_measured_on(report))
     if report.confusion:
         st.plotly_chart(confusion_figure(report), width="stretch", key=f"confusion-{key}", config=QUIET)
+    if report.dynamic is not None:
+        _dynamic(report.dynamic, key)
     with st.expander("Details"):
         _previous(report.previous)
         _calibration(report.calibration)
@@ -81,6 +84,31 @@ def _metrics(report: TrainingReport) -> None:
         column.caption(
             md("baseline {value}{chance}", value=percent(getattr(baseline, name)), chance=chances.get(name, md("")))
         )
+
+
+def _dynamic(figures: DynamicFigures, key: str) -> None:
+    """Show what was made of the performances of short gestures: one decision each."""
+    false = [
+        f"{value:.1f} a minute of {what}"
+        for what, value in (("rest", figures.false_per_min_rest), ("held gestures", figures.false_per_min_held))
+        if value is not None
+    ]
+    held_out = "each session" if figures.by == "session" else "a part of the repetitions"
+    st.markdown(
+        md(
+            "**Short gestures**: {balanced} balanced over {n} performances, {held_out} held out in turn (chance "
+            "{chance}). {missed} with no onset found, {doubled} decided twice; decided where none was performed: "
+            "{false}.",
+            balanced=percent(figures.balanced_accuracy),
+            n=figures.performances,
+            held_out=held_out,
+            chance=percent(1 / max(1, len(figures.per_gesture))),
+            missed=figures.missed_onsets,
+            doubled=figures.doubled,
+            false=", ".join(false) or "not measured",
+        )
+    )
+    st.plotly_chart(dynamic_figure(figures), width="stretch", key=f"dynamic-{key}", config=QUIET)
 
 
 def _measured_on(report: TrainingReport) -> Markdown:

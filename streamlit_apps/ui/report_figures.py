@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from semg.signals.training.progress import EpochPoint
-from semg.signals.training.training_report import ReliabilityBin, TrainingReport
+from semg.signals.training.training_report import DynamicFigures, ReliabilityBin, TrainingReport
 from ui import palette
 from ui.text import chart
 
@@ -50,7 +50,16 @@ def _held_out_error(point: EpochPoint) -> str:
 
 def confusion_figure(report: TrainingReport) -> go.Figure:
     """Return the confusion matrix as a heat map: rows are what was performed, columns what was recognised."""
-    classes, counts = [chart(name) for name in report.classes], report.confusion
+    return _confusions([chart(name) for name in report.classes], report.confusion, "windows")
+
+
+def dynamic_figure(figures: DynamicFigures) -> go.Figure:
+    """Return the confusion matrix of performances of short gestures; what was none of them stands last."""
+    names = [chart(name) if name else "none of them" for name in figures.classes]
+    return _confusions(names, figures.confusion, "performances")
+
+
+def _confusions(classes: list[str], counts: Sequence[Sequence[int]], of: str) -> go.Figure:
     shares = [[n / max(1, sum(row)) for n in row] for row in counts]
     texts = [
         [f"{100 * share:.0f} %" if n else "" for share, n in zip(s, row, strict=True)]
@@ -64,7 +73,8 @@ def confusion_figure(report: TrainingReport) -> go.Figure:
             text=texts,
             customdata=counts,
             texttemplate="%{text}",
-            hovertemplate="performed %{y}, recognised %{x}: %{customdata} windows<extra></extra>",
+            hovertemplate="performed %{y}, recognised %{x}: %{customdata} %{fullData.name}<extra></extra>",
+            name=chart(of),
             colorscale=[list(stop) for stop in palette.HEAT],
             zmin=0,
             zmax=1,

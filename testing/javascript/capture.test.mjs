@@ -45,6 +45,12 @@ test("a step is shown in the participant's words", () => {
   assert.deepEqual([paused.state, paused.kind, paused.name], ["paused", "Pause", "Als Nächstes: fist"]);
 });
 
+test("a short gesture is performed once and not held", () => {
+  const once = { ...data, words: { ...words, perform_once: "Einmal" }, once: ["fist"] };
+  assert.equal(promptAt(once, 4).kind, "Einmal");
+  assert.equal(promptAt({ ...once, once: ["snap"] }, 4).kind, "Jetzt");
+});
+
 test("a gesture is called what its participant reads, and known by its stored name", () => {
   const translated = { ...data, names: { fist: "Faust", rest: "rest" } };
   assert.equal(promptAt(translated, 1).name, "Zuerst: Faust");

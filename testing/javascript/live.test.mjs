@@ -4,9 +4,9 @@ import { test } from "node:test";
 
 import { load } from "./scripts.mjs";
 
-const { Aac, cleaned, DEFAULTS, Feed, LiveView, quantile, Ring, Chart, onShortcut, shownNames, fill } =
+const { Aac, cleaned, DEFAULTS, Feed, LiveView, quantile, Ring, Chart, onShortcut, shownNames, shownNext, ONCE_MS, fill } =
   await load("ui/live/view.js", "Aac", "cleaned", "DEFAULTS", "Feed", "LiveView", "quantile", "Ring", "Chart",
-    "onShortcut", "shownNames", "fill");
+    "onShortcut", "shownNames", "shownNext", "ONCE_MS", "fill");
 await load("ui/live/plain.js", "PlainView");
 
 // An object with a class's methods and just the fields that they read: a constructor wants a page.
@@ -31,6 +31,26 @@ test("a quantile is one of the values, whatever their order", () => {
   assert.equal(quantile([10, 9, 100], 0.5), 10);
   assert.equal(quantile([7], 0.95), 7);
   assert.equal(quantile([4, 3, 2, 1], 1), 4);
+});
+
+test("a short gesture is shown for a while and then what goes on", () => {
+  const rest = { label: "rest" }, snap = { label: "snap", once: true }, tap = { label: "tap", once: true };
+  let shown = shownNext(null, rest, 0);
+  shown = shownNext(shown, snap, 50);
+  assert.equal(shown.message, snap);
+  for (let now = 100; now < 50 + ONCE_MS; now += 50) shown = shownNext(shown, rest, now);
+  assert.equal(shown.message, snap);
+  assert.equal(shownNext(shown, tap, 500).message, tap, "the next performance is not kept waiting");
+  assert.equal(shownNext(shown, rest, 50 + ONCE_MS).message, rest);
+});
+
+test("a short gesture says its phrase once, without being held", () => {
+  const aac = speaker({ dwell_ms: 1000 });
+  assert.deepEqual(hold(aac, "rest", 0, 500), []);
+  assert.deepEqual(told(aac.decideOnce("fist", 500)), ["said Yes"]);
+  assert.deepEqual(hold(aac, "rest", 550, 1000), []);
+  assert.deepEqual(told(aac.decideOnce("fist", 1000)), ["said Yes"], "each performance speaks");
+  assert.deepEqual(told(aac.decideOnce("unknown", 1500)), []);
 });
 
 test("the ring keeps the newest samples and finds a time among them", () => {

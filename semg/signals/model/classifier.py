@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 from semg.domain import MAX_CHANNELS, ClassifierKind, ConditioningSpec, DecisionSpec, Device, WindowSpec
 from semg.errors import ArtifactError
 from semg.signals.model import forward
+from semg.signals.model.dynamic import DynamicRecogniser, TrialSpec, judge
 
 FORMAT = "semg-classifier-1"
 MAX_MODEL_BYTES = 1_048_576
@@ -24,13 +25,22 @@ MAX_CLASSES = 64
 
 @dataclass(frozen=True, slots=True)
 class ClassifierSpec:
-    """Inputs and outputs of a classifier, without its weights: sufficient for cutting its windows."""
+    """Inputs and outputs of a classifier, without its weights: sufficient for cutting its windows.
+
+    ``trials`` describes the trials of short dynamic gestures; None where there is no such gesture.
+    """
 
     classes: tuple[str, ...]
     channels: tuple[str, ...]
     window: WindowSpec
     conditioning: ConditioningSpec
     decision: DecisionSpec
+    trials: TrialSpec | None = None
+
+    @property
+    def dynamic(self) -> tuple[str, ...]:
+        """The short dynamic gestures; their probabilities follow those of ``classes``."""
+        return () if self.trials is None else self.trials.dynamic
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +50,16 @@ class Classifier:
     Attributes
     ----------
     classes
-        Gesture names in the order of the probabilities.
+        Names of the held gestures in the order of the probabilities.
     channels
         Channel names in the order of the windows' rows; a device's columns are chosen by these names.
     arrays
         Float32 weights by name; see ``semg.signals.model.forward``.
     training
         Its training: data ids, seed, options. JSON-serialisable.
+    trials
+        The trials of short dynamic gestures, which ``arrays`` hold a classifier of their own for; see
+        ``semg.signals.model.dynamic``. None without such a gesture.
     """
 
     kind: ClassifierKind
@@ -57,11 +70,19 @@ class Classifier:
     decision: DecisionSpec
     arrays: Mapping[str, NDArray[np.float32]]
     training: dict[str, Any] = field(default_factory=dict)
+    trials: TrialSpec | None = None
 
     @property
     def spec(self) -> ClassifierSpec:
         """The spec, without the weights."""
-        return ClassifierSpec(self.classes, self.channels, self.window, self.conditioning, self.decision)
+        return ClassifierSpec(self.classes, self.channels, self.window, self.conditioning, self.decision, self.trials)
+
+    def dynamic_recogniser(self) -> DynamicRecogniser | None:
+        """Return what recognises the dynamic gestures of one stream, from its begin; None without such a gesture."""
+        if self.trials is None:
+            return None
+        envelope = self.conditioning.sensor == "envelope"
+        return DynamicRecogniser(self.trials, self.arrays, self.window.hop_samples, envelope)
 
     @property
     def n_parameters(self) -> int:
@@ -108,7 +129,7 @@ class Classifier:
             "window_samples": self.window.window_samples,
             "n_parameters": self.n_parameters,
             "training": self.training,
-        }
+        } | ({} if self.trials is None else {"trials": self.trials.as_json()})
 
     def to_bytes(self) -> bytes:
         """Return the stored form: safetensors, with the metadata as JSON and a digest of all in its header."""
@@ -145,6 +166,7 @@ class Classifier:
                 spec.decision,
                 arrays,
                 dict(described["training"]),
+                spec.trials,
             )
             _check(classifier)
         except ArtifactError:
@@ -171,8 +193,9 @@ def spec_from_metadata(metadata: Mapping[str, Any]) -> ClassifierSpec:
             window=WindowSpec(**metadata["window"]),
             conditioning=ConditioningSpec(**metadata["conditioning"]),
             decision=DecisionSpec(**metadata["decision"]),
+            trials=None if metadata.get("trials") is None else TrialSpec.from_json(metadata["trials"]),
         )
-    except (KeyError, TypeError) as exc:
+    except (KeyError, TypeError, ValueError) as exc:
         raise ArtifactError(f"The classifier's description lacks or misnames a field ({exc}).") from exc
     if not (1 <= len(spec.channels) <= MAX_CHANNELS and 1 <= len(spec.classes) <= MAX_CLASSES):
         raise ArtifactError(f"{len(spec.channels)} channels and {len(spec.classes)} classes are out of bounds.")
@@ -198,6 +221,23 @@ def _check(classifier: Classifier) -> None:
     row = classifier.predict_proba(silent)
     if row.shape != (1, len(classifier.classes)) or not np.isfinite(row).all():
         raise ArtifactError("The classifier's weights do not fit its classes, channels or window.")
+    if classifier.trials is not None:
+        _check_trials(classifier, classifier.trials)
+
+
+def _check_trials(classifier: Classifier, spec: TrialSpec) -> None:
+    """Judge one silent trial, so that mismatched shapes are found when the classifier is loaded."""
+    hop = classifier.window.hop_samples
+    if hop >= classifier.window.window_samples or set(spec.dynamic) & set(classifier.classes):
+        raise ArtifactError("The classifier's dynamic gestures do not fit its windows or its held gestures.")
+    silent = np.zeros((1, len(classifier.channels), spec.hops * hop), np.float32)
+    row = judge(classifier.arrays, silent, classifier.conditioning.sensor == "envelope")
+    levels = classifier.arrays["dynamic_levels"]
+    if row.shape != (1, len(spec.classes)) or not np.isfinite(row).all() or levels.shape != (3,):
+        raise ArtifactError("The weights for dynamic gestures do not fit their labels, the channels or the trials.")
+    recogniser = classifier.dynamic_recogniser()
+    assert recogniser is not None
+    recogniser.push(np.zeros((len(classifier.channels), classifier.window.window_samples), np.float32))
 
 
 def columns_of(channels: tuple[str, ...], device: Device) -> tuple[int, ...]:

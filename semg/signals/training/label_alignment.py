@@ -70,7 +70,8 @@ def _courses(session: LabelledSamples) -> tuple[NDArray[np.float64], NDArray[np.
     if n < MIN_BINS or not is_rest.any() or is_rest.all():
         return None
     middle = session.stretch[: n * length].reshape(n, length)[:, length // 2]
-    active = np.where(middle < 0, np.nan, np.where(is_rest[middle], 0.0, 1.0))
+    dynamic = np.array([stretch.dynamic for stretch in session.stretches], bool)  # mostly rest, whatever the label says
+    active = np.where((middle < 0) | dynamic[middle], np.nan, np.where(is_rest[middle], 0.0, 1.0))
     segments = session.samples[: n * length].astype(np.float64).reshape(n, length, -1)
     # A raw signal moves about its mean, an envelope rises: the mean's rise above its quiet level is the latter's.
     spread = segments.std(axis=1)

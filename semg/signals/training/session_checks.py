@@ -76,7 +76,7 @@ def check_windows(
         When there is none, when there are none of some gesture, when there is one gesture only, or when a gesture
         was performed only once.
     """
-    performed = {stretch.label for session in sessions for stretch in session.stretches}
+    performed = {stretch.label for session in sessions for stretch in session.stretches if not stretch.dynamic}
     if len(data) == 0:
         raise TrainingError(
             f"No window of {window_ms:g} ms fits into any repetition: record longer repetitions, and check the "
@@ -94,8 +94,9 @@ def check_windows(
         )
     if len(repetitions) < 2:
         only = next(iter(repetitions))
+        held = "held gesture" if any(one.dynamic for each in sessions for one in each.stretches) else "gesture"
         raise TrainingError(
-            f"Only the gesture {only} was recorded; a classifier needs at least two, for example rest and fist."
+            f"Only the {held} {only} was recorded; a classifier needs at least two, for example rest and fist."
         )
     single = sorted(label for label, each in repetitions.items() if len(each) < min_repetitions)
     if single:

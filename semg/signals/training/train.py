@@ -17,6 +17,7 @@ from semg.signals.model.forward import softmax
 from semg.signals.training import report as reports
 from semg.signals.training.advice import advise, count_repetitions, silent_channels
 from semg.signals.training.calibration import decision_figures, operating_points, reliability
+from semg.signals.training.dynamic_fit import try_dynamic, with_dynamic
 from semg.signals.training.label_alignment import measure_alignment
 from semg.signals.training.metrics import Scores, score
 from semg.signals.training.options import TrainingOptions
@@ -94,9 +95,9 @@ def fit(
     trainer.networks = 2 if folds else 1
     results = [trainer.try_fold(folds[0], "choosing the calibration of confidences")] if folds else []
     last_epoch = results[0].last_epoch if results else None
-    return trainer.fit(
-        trainer.data, "final fit", trainer.calibration, trainer.weights_of(results), last_epoch=last_epoch
-    )
+    weights = trainer.weights_of(results)
+    held = trainer.fit(trainer.data, "final fit", trainer.calibration, weights, last_epoch=last_epoch)
+    return with_dynamic(held, trainer.dynamic)
 
 
 def train(
@@ -162,7 +163,8 @@ def train(
     results = [trainer.try_fold(folds[0], "held-out test 1")] if folds else []
     ensemble_weights = trainer.weights_of(results)
     last_epoch = results[0].last_epoch if results else None
-    classifier = trainer.fit(trainer.data, "final fit", trainer.calibration, ensemble_weights, last_epoch=last_epoch)
+    held = trainer.fit(trainer.data, "final fit", trainer.calibration, ensemble_weights, last_epoch=last_epoch)
+    classifier = with_dynamic(held, trainer.dynamic)
     trained_s = time.perf_counter() - started
     ready(classifier)
     trainer.say("the classifier is ready, its report follows")
@@ -177,6 +179,9 @@ def train(
         assert calibrated is not None
         report = _calibration_only(calibrated, trainer)
     timed = trainer.data.windows if len(trainer.data) else np.zeros((0, 1, 1), np.float32)
+    if trainer.dynamic is not None:
+        trainer.say(f"{len(trainer.dynamic.dynamic)} dynamic gestures, each performance judged once")
+        report = replace(report, dynamic=try_dynamic(trainer.dynamic, classifier.decision.begin_confidence))
     report = replace(
         report,
         calibration=calibrated,

@@ -16,6 +16,7 @@ from semg.signals.model.classifier import Classifier
 from semg.signals.model.ensemble import DEFAULT_WEIGHTS, EnsembleWeights, choose_inverse_temperature
 from semg.signals.training.alignment import align
 from semg.signals.training.dense import DenseOptions
+from semg.signals.training.dynamic_fit import dynamic_set
 from semg.signals.training.early_stopping import EarlyStopping
 from semg.signals.training.fitting import Arrays, NetworkOptions, class_shares, fit_linear, fit_scale
 from semg.signals.training.hybrid_fit import PersonalOptions, TrainingSet, fit_personal
@@ -86,6 +87,7 @@ class Trainer:
         grid = _affordable(self.window, len(self.channels), sum(len(session.samples) for session in everything))
         self.data = make_windows(sessions, self.channels, self.conditioning, grid)
         check_windows(self.data, sessions, options.window_ms, 1 if single_repetitions or calibration is not None else 2)
+        self.dynamic = dynamic_set(sessions, calibration, self.channels, self.conditioning, self.window)
         self.classes = tuple(sorted({str(label) for label in self.data.labels}))
         self.calibration: WindowSet | None = None
         self.calibration_names: list[str] = []

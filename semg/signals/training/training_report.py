@@ -235,6 +235,39 @@ class Activation(_Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DynamicFigures(_Part):
+    """What the classifier of short dynamic gestures scored on performances that no step of its fit has seen.
+
+    Attributes
+    ----------
+    by
+        What was held out in turn: session or repetition.
+    performances
+        Each counts once, by the first decision on it; one that was missed or not decided is wrong.
+    balanced_accuracy
+        Mean recall over the dynamic gestures.
+    confusion
+        Rows are what was performed, columns what was decided, in the order of ``classes``, of which the last, empty one
+        stands for everything else: its row counts the onsets in held gestures and rest.
+    missed_onsets, doubled
+        Performances that no trial began in, and decisions beyond the first one of a performance.
+    false_per_min_rest, false_per_min_held
+        Decisions for a dynamic gesture in a minute of rest, and of held gestures; None without any.
+    """
+
+    by: str = ""
+    performances: int = 0
+    balanced_accuracy: float | None = None
+    per_gesture: Mapping[str, GestureFigures] = _by_name(GestureFigures)
+    classes: tuple[str, ...] = _tuple()
+    confusion: tuple[tuple[int, ...], ...] = _tuple(tuple)
+    missed_onsets: int = 0
+    doubled: int = 0
+    false_per_min_rest: float | None = None
+    false_per_min_held: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingReport(_Part):
     """What a version scored on data that no fitting step has seen, and what it took; see docs/recognition.md.
 
@@ -299,6 +332,7 @@ class TrainingReport(_Part):
     us_per_window: float = 0.0
     train_s: float = 0.0
     report_s: float = 0.0
+    dynamic: DynamicFigures | None = _part(DynamicFigures)
     verdict: Verdict | None = _part(Verdict)
     activation: Activation | None = _part(Activation)
     written: frozenset[str] = frozenset()

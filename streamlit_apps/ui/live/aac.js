@@ -67,6 +67,11 @@ export class Aac {
     return events;
   }
 
+  // A short gesture was performed: its one decision is the whole of it, and no holding is waited for.
+  decideOnce(label, now) {
+    return [...this.tick(now), { type: "activated", label }, ...this.perform(label, now)];
+  }
+
   // Time has passed while the stream is there.
   tick(now) {
     const events = [];

@@ -4,6 +4,7 @@
 import { named } from "../gesture_names.js";
 import { Kept, partIn } from "../kept.js";
 import { Feed } from "./feed.js";
+import { shownNext } from "./once.js";
 import { button, el, fill, write } from "./parts.js";
 import { Pictures } from "./pictures.js";
 import { Talk } from "./talk.js";
@@ -58,7 +59,7 @@ class PlainView extends Kept {
     this.mount.lang = data.language;
     write(this.name, data.person);
     write(this.leave, data.words.leave);
-    if (other) this.last = null;
+    if (other) this.shown = null;
     this.talk.update(data);
     this.pictures.update(data.pictures);
     this.buttons.hidden = !this.talk.used;
@@ -69,8 +70,8 @@ class PlainView extends Kept {
     if (message.type !== "decision") return;
     const now = performance.now();
     this.feed.arrivedAt = now;
-    this.last = message;
-    this.talk.decide(message.label, now);
+    this.shown = shownNext(this.shown, message, now);
+    this.talk.decide(message, now);
   }
 
   // The state in the participant's words, and what stands below the sign that nothing is known.
@@ -97,7 +98,7 @@ class PlainView extends Kept {
     this.wasLive = live;
     write(this.connection, `${SIGNS[state]} ${said}`);
     this.connection.dataset.state = state;
-    const label = live && this.last ? this.last.label : null;
+    const label = live && this.shown ? this.shown.message.label : null;
     const shown = !live ? "—" : label === null ? data.words.unsure
       : label === "rest" ? data.words.rest : named(data.names, label);
     write(this.label, shown);

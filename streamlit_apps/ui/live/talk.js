@@ -121,7 +121,7 @@ export class Talk {
     this.speechButton.classList.toggle("on", this.speaks);
   }
 
-  decide(label, now) { this.happen(this.aac.decide(label, now)); }
+  decide({ label, once }, now) { this.happen(once ? this.aac.decideOnce(label, now) : this.aac.decide(label, now)); }
 
   // The stream is not there: what waits is not said, and what was said last does not look like the present.
   lose() {

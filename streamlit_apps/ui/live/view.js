@@ -7,6 +7,7 @@ import { Chart } from "./chart.js";
 import { Feed } from "./feed.js";
 import { Figures } from "./figures.js";
 import { onShortcut } from "./keys.js";
+import { shownNext } from "./once.js";
 import { button, choice, el, write } from "./parts.js";
 import { Pictures } from "./pictures.js";
 import { KEPT_S, Ring } from "./ring.js";
@@ -165,8 +166,8 @@ class LiveView extends Kept {
     } else if (message.type === "decision") {
       this.decidedAt = now;
       this.figures.decided(message);
-      this.last = message;
-      this.talk.decide(message.label, now);
+      this.shown = shownNext(this.shown, message, now);
+      this.talk.decide(message, now);
       if (!this.paused) {
         this.decisions.push({ at: Date.parse(message.window_end_at), label: message.label });
         const from = this.latestMs - KEPT_S * 1000;
@@ -207,7 +208,7 @@ class LiveView extends Kept {
 
   // Show what is decided now, and nothing that was decided before the stream or the decisions stopped.
   showLabel(now, state) {
-    const message = this.last, { data } = this;
+    const message = this.shown && this.shown.message, { data } = this;
     const current = Boolean(message) && state === "live" && now - this.decidedAt < DECIDED_FOR_MS;
     const label = current ? message.label : null;
     this.now.style.setProperty("--g", label ? data.gesture_colours[label] || "#7f7f7f" : "#c3ccd3");

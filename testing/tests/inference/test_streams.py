@@ -16,6 +16,7 @@ from semg.inference.streams import ActiveModel, Streams
 from semg.signals.conditioning import condition
 from semg.signals.model.classifier import ClassifierSpec
 from semg.signals.model.decisions import Voter
+from semg.signals.model.dynamic import TrialSpec
 from semg.signals.windows import cut
 from testing.kits.window_grid import window_ends
 
@@ -282,3 +283,27 @@ def test_number_of_a_stream_changes_at_session_edges_and_at_no_gap() -> None:
     assert (len(before), len(after)) == (1, 1)
     assert before != after
     assert 1 <= min(before | after) <= max(before | after) <= 65_535
+
+
+def test_performance_is_decided_once_and_the_vote_goes_on_behind_it() -> None:
+    person = one_person()
+    trials = TrialSpec(("snap", "tap", "rest"), 2, 6, 14)
+    dynamic = replace(person.model, spec=replace(person.model.spec, trials=trials))
+    streams, voter = Streams({1: dynamic}.get), Voter(DecisionSpec(), 2)
+    held, once = np.array([0.8, 0.2], np.float32), {5: [0.0, 0.9], 9: [0.3, 0.2], 12: [0.7, 0.1]}
+    decided = []
+    for first in range(0, N, 20):
+        for due in streams.push(BlockTable.from_blocks([block(person, first, first + 20, first == 0)]), 0.0):
+            for k in range(len(due)):
+                row = np.concatenate([held, np.array(once.get(len(decided), [0, 0]), np.float32)])
+                one = due.take(np.array([k]))
+                decided += streams.decide(one, row[None], np.array([4]), 5, {1} if len(decided) == 12 else ())
+    assert len(decided) > 15
+    expected = [voter.push(held) for _ in decided]
+    for k, decision in enumerate(decided):
+        if k in (5, 12):
+            assert (decision.label, decision.once) == ({5: "tap", 12: "snap"}[k], True)
+            assert decision.confidence == pytest.approx(max(once[k]))
+        else:
+            assert (decision.label, decision.confidence, decision.once) == ("rest", expected[k][1], False)
+    assert decided[12].probabilities == pytest.approx({"rest": 0.8, "fist": 0.2, "snap": 0.7, "tap": 0.1})

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from nats.aio.msg import Msg
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
@@ -22,11 +23,14 @@ from semg.recordings.csv_format import Recording
 from semg.security import tokens
 from semg.settings import Settings
 from semg.signals.dataset import grid_windows
+from semg.signals.model.dynamic import performed
+from semg.signals.training.train import fit
 from semg.store import models, profiles
 from semg.store.pool import Pool
 from semg.wire import messages
 from testing.kits.ingest_kit import encode_blocks
 from testing.kits.live_helpers import activate, logged_in, with_classes
+from testing.kits.short_gestures import short_recording
 from testing.kits.store_queries import list_decisions
 from testing.kits.window_bodies import decode_request
 
@@ -316,3 +320,34 @@ async def test_websocket_of_unknown_profile_is_closed_with_4404(servers) -> None
         with pytest.raises(ConnectionClosedError) as closed:
             await asyncio.wait_for(socket.recv(), 20)
     assert closed.value.rcvd.code == 4404
+
+
+async def test_short_gestures_are_decided_once_live_as_over_the_recording(servers, pool, make_wearer) -> None:
+    known, new = short_recording(3, 1, 3, channels=4), short_recording(3, 2, 1, channels=4)
+    short = fit([known.labelled], "logcov_lda")
+    user_id, n = make_wearer("A", short), len(new.labelled.samples)
+    windows, ends = grid_windows(new.labelled, short.channels, short.conditioning, short.window)
+    recogniser = short.dynamic_recogniser()
+    assert recogniser is not None
+    needed = short.decision.begin_confidence
+    expected = [
+        (short.spec.dynamic[which], float(row[which]), round(new.device_ms[end] * 1000))
+        for row, end in zip(recogniser.push_all(windows), ends.tolist(), strict=True)
+        if (which := performed(row, needed)) is not None
+    ]
+    assert len(expected) >= 3
+    heard: list[messages.DecisionMessage] = []
+    client = await bus.connect(servers.settings, "test-listener", forever=False)
+
+    async def listen(message: Msg) -> None:
+        heard.append(messages.DecisionMessage.from_bytes(message.data))
+
+    await client.subscribe(messages.decisions_subject(user_id), cb=listen)
+    await client.flush()
+    async with worker_running(servers.settings, pool) as (worker, _):
+        await publish(servers.settings, blocks_of(user_id, new, n))
+        await until(lambda: worker.counters.decisions == len(ends) == len(heard))
+    await client.close()
+    once = [(one.label, one.confidence, round(one.window_end_device_ms * 1000)) for one in heard if one.once]
+    assert once == expected
+    assert {one.label for one in heard if not one.once} <= {*short.classes, None}

@@ -19,8 +19,9 @@ from semg.recordings.session_data import load_session
 from semg.signals.model.classifier import Classifier
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.progress import EpochPoint
-from semg.store import consents, jobs, models, profiles, repetitions, sessions
+from semg.store import consents, gestures, jobs, models, profiles, repetitions, sessions
 from semg.store.pool import Pool
+from testing.kits.short_gestures import short_recording
 
 pytestmark = pytest.mark.servers
 
@@ -322,3 +323,26 @@ def test_base_is_made_of_who_consents_and_never_of_the_person(settings, pool, re
 def test_no_base_without_two_consenting_people(settings, pool) -> None:
     with pytest.raises(TrainingError, match="at least two profiles"):
         list(make_bases(settings, pool))
+
+
+def test_job_trains_short_gestures_of_the_bank_beside_the_held_ones(settings, pool, user_id, add_session) -> None:
+    recording = short_recording(3, 1, 3, short=("snap", "double_tap"), held=("fist",), channels=4)
+    session_id = add_session(user_id, recording)
+    with pool.transaction() as tx:
+        loaded = load_session(tx, sessions.get_session(tx, session_id))
+        assert not any(one.dynamic for one in loaded.stretches), "an imported gesture is held until somebody says so"
+        for one in gestures.list_gestures(tx, user_id):
+            if one.name in ("snap", "double_tap"):
+                gestures.update_gesture(tx, one.gesture_id, kind="dynamic")
+        loaded = load_session(tx, sessions.get_session(tx, session_id))
+        assert {one.label for one in loaded.stretches if one.dynamic} == {"snap", "double_tap"}
+    finished, job = run(settings, pool, user_id, [session_id])
+    assert job.error == ""
+    assert finished is not None
+    with pool.transaction() as tx:
+        model, artifact = models.find_active_artifact(tx, user_id)
+    assert model.report["dynamic"]["performances"] == 6
+    assert model.report["dynamic"]["balanced_accuracy"] > 0.6
+    assert Classifier.from_bytes(artifact).spec.dynamic == ("double_tap", "snap")
+    assert model.metadata["trials"]["n_dynamic"] == 2
+    assert model.metadata["classes"] == ["fist", "rest"]

@@ -148,3 +148,40 @@ def test_channels_used_are_saved_and_none_is_refused(open_page: Open, pool: Pool
     page.multiselect(key=f"channels-{profile_id}").set_value([])
     next(one for one in page.button if one.form_id == "channels-used").click().run()
     assert "at least one channel" in page.error[0].value
+
+
+def test_kind_is_chosen_when_a_gesture_is_added_and_changed_later(open_page: Open, pool: Pool, profile_id: int) -> None:
+    page = open_page(GESTURES)
+    page.text_input(key="new-name").input("snap")
+    page.radio(key="new-kind").set_value("dynamic")
+    button(page, "Add to Ada").click().run()
+    assert not page.exception
+    with pool.transaction() as tx:
+        snap = gestures.list_gestures(tx, profile_id)[-1]
+    assert (snap.name, snap.kind) == ("snap", "dynamic")
+    page.session_state[OPEN] = snap.gesture_id
+    page.run()
+    assert page.radio(key=f"kind-{snap.gesture_id}").value == "dynamic"
+    page.radio(key=f"kind-{snap.gesture_id}").set_value("held")
+    act(page, f"save-{snap.gesture_id}").click().run()
+    with pool.transaction() as tx:
+        assert gestures.get_gesture(tx, snap.gesture_id).kind == "held"
+
+
+def test_rest_has_no_kind_to_choose(open_page: Open, pool: Pool, profile_id: int) -> None:
+    with pool.transaction() as tx:
+        rest = gestures.list_gestures(tx, profile_id)[0]
+    page = open_page(GESTURES, **{OPEN: rest.gesture_id})
+    assert f"kind-{rest.gesture_id}" not in {one.key for one in page.radio}
+
+
+def test_ready_made_short_gestures_are_dynamic(open_page: Open, pool: Pool, profile_id: int) -> None:
+    page = open_page(GESTURES, profile_id=profile_id)
+    page.selectbox(key="ready-made").select("Short gestures: three performed once").run()
+    act(page, "add-ready-made").click().run()
+    assert not page.exception
+    with pool.transaction() as tx:
+        kinds = {one.name: one.kind for one in gestures.list_gestures(tx, profile_id)}
+    assert (
+        {name for name, kind in kinds.items() if kind == "dynamic"} == {"snap", "double tap", "flick"} == banks.DYNAMIC
+    )

@@ -152,6 +152,23 @@ def test_report_tells_of_decisions_confidence_and_the_version_before(
     assert versions["Balanced"].tolist() == ["85.0 %", "85.0 %"]
 
 
+def test_report_tells_of_short_gestures_per_performance(open_page: Open, pool: Pool, profile_id: int) -> None:
+    dynamic = {
+        "by": "session", "performances": 24, "balanced_accuracy": 0.9167, "classes": ["flick", "snap", ""],
+        "per_gesture": {"flick": {"recall": 1.0, "n": 12}, "snap": {"recall": 0.8333, "n": 12}},
+        "confusion": [[12, 0, 0], [1, 10, 1], [0, 1, 30]], "missed_onsets": 1, "doubled": 2,
+        "false_per_min_rest": 0.25, "false_per_min_held": None,
+    }  # fmt: skip
+    insert_models(pool, profile_id, 1, {"dynamic": dynamic})
+    page = open_page(JOBS)
+    assert not page.exception
+    said = all_text(page)
+    assert "91.7 % balanced over 24 performances, each session held out in turn (chance 50.0 %)" in said
+    assert "1 with no onset found, 2 decided twice; decided where none was performed: 0.2 a minute of rest." in said
+    matrix = next(each for each in drawings(page) if each["data"][0].get("customdata") == dynamic["confusion"])
+    assert matrix["data"][0]["x"][-1] == "none of them"
+
+
 def test_version_without_its_report_yet_says_so(open_page: Open, pool: Pool, profile_id: int) -> None:
     with pool.transaction() as tx:
         models.insert_model(tx, profile_id, None, b"weights", {"kind": "cnn"}, {"pending": True}, 1 << 20)

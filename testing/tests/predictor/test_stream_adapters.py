@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semg.predictor.model_cache import Loaded, Predictor
 from semg.predictor.stream_adapters import StreamAdapters
-from semg.signals.dataset import make_windows
+from semg.signals.dataset import grid_windows, make_windows
 from semg.signals.model.adaptation import BLOCK, Adapter
 from semg.signals.model.batched_forward import prepare
 from semg.signals.model.classifier import Classifier
@@ -21,6 +21,7 @@ from semg.signals.training.train import fit
 from semg.store.pool import Pool
 from semg.wire.windows import AlikeWindows, WindowStatus
 from testing.kits.recording_kit import labelled_session
+from testing.kits.short_gestures import short_recording
 
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 ARM = SyntheticArm(2, 4, gestures=GESTURES)
@@ -138,3 +139,37 @@ def test_followers_are_bounded(classifier) -> None:
 def test_plain_classifier_follows_nothing() -> None:
     session = labelled_session(ARM, 1, make_plan(GESTURES, 3, 1.5))
     assert StreamAdapters(3).take(1, 1, 1, fit([session], "logcov_lda")) is None
+
+
+@pytest.mark.parametrize("kind", ["cnn", "logcov_lda"])
+def test_short_gestures_of_a_stream_are_answered_as_over_the_recording(kind) -> None:
+    known, new = short_recording(3, 1, 3, channels=4).labelled, short_recording(3, 2, 2, channels=4).labelled
+    short = fit([known], kind, options=TrainingOptions(epochs=1))
+    windows, _ = grid_windows(new, short.channels, short.conditioning, short.window)
+    recogniser = short.dynamic_recogniser()
+    assert recogniser is not None
+    expected = recogniser.push_all(windows)
+    assert (expected.max(axis=1) > 0.5).sum() >= 6
+    predictor = InMemory({1: Loaded(1, prepare(short)), 2: Loaded(1, prepare(short))})
+    cuts = np.sort(np.random.default_rng(0).integers(0, len(windows), 40))
+    answers = np.concatenate([ask(predictor, part) for part in np.split(windows, cuts) if len(part)])
+    n_held = len(short.classes)
+    np.testing.assert_array_equal(answers[:, n_held:], expected)
+    np.testing.assert_allclose(answers[:, :n_held], Adapter(short).predict_proba(windows), atol=1e-4)
+    alone = ask(predictor, windows[:200], users=2, streams=0)
+    assert not alone[:, n_held:].any(), "a window that belongs to no stream completes no performance"
+
+
+def test_two_streams_in_one_request_hear_their_own_performances_only() -> None:
+    known, new = short_recording(3, 1, 3, channels=4).labelled, short_recording(3, 2, 2, channels=4).labelled
+    short = fit([known], "logcov_lda")
+    windows, _ = grid_windows(new, short.channels, short.conditioning, short.window)
+    shifted = np.roll(windows, 31, axis=0)
+    recognisers = short.dynamic_recogniser(), short.dynamic_recogniser()
+    predictor = InMemory({user: Loaded(1, prepare(short)) for user in (1, 2)})
+    both = np.stack([windows, shifted], 1).reshape(-1, *windows.shape[1:])
+    users = np.tile([1, 2], len(windows))
+    answers = np.concatenate([ask(predictor, both[i : i + 64], users[i : i + 64]) for i in range(0, len(both), 64)])
+    for number, (own, recogniser) in enumerate(zip((windows, shifted), recognisers, strict=True)):
+        assert recogniser is not None
+        np.testing.assert_array_equal(answers[number::2, len(short.classes) :], recogniser.push_all(own))

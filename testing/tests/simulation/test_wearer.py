@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from semg.capture import schedule
-from semg.capture.plan import make_plan
+from semg.capture.plan import ONCE_S, make_plan
 from semg.domain import REST, CapturePlan, Device
-from semg.signals.dataset import LabelledSamples, Stretch
+from semg.signals.dataset import LabelledSamples, Stretch, grid_windows
 from semg.signals.quality import assess_channels
 from semg.signals.synthesis import SyntheticArm
 from semg.signals.training.train import train
 from semg.simulation.wearer import REACTION_S, VirtualWearer, prompt_at
 from semg.store.simulated_arms import Steering
+from testing.kits.short_gestures import marked
 
 GESTURES = ("fist", "open_hand", "flexion", "extension", "pinch")
 """The demo's."""
@@ -180,3 +182,30 @@ def test_any_device_is_honoured(channels: int, rate_hz: float, sensor: str) -> N
     assert np.array_equal(samples, np.rint(samples))
     assert samples.min() >= -512
     assert samples.max() <= 511
+
+
+def test_short_gestures_are_performed_once_a_prompt_and_learned_from() -> None:
+    device, names = device_of(), ("fist", "snap", "double tap")
+    plan = make_plan(names, 4, 3.0, 2.0, 2.0, True, 1, once={"snap", "double tap"})
+    assert {step.end_s - step.start_s for step in plan.steps if step.gesture in ("snap", "double tap")} == {ONCE_S}
+    learned, tried = (marked(recorded(plan, 3, FLAWLESS, device), lambda one: one in names[1:]) for _ in range(2))
+    result = train([learned], "logcov_lda")
+    assert result.report.dynamic is not None
+    assert result.report.dynamic.performances == 8
+    assert result.report.dynamic.missed_onsets <= 1
+    windows, _ = grid_windows(
+        tried, result.classifier.channels, result.classifier.conditioning, result.classifier.window
+    )
+    recogniser = result.classifier.dynamic_recogniser()
+    assert recogniser is not None
+    assert 7 <= int((recogniser.push_all(windows).max(axis=1) > 0.5).sum()) <= 9
+    assert set(result.classifier.classes) == {REST, "fist"}
+
+
+def test_short_gesture_ends_at_rest_however_long_its_prompt_or_button_lasts() -> None:
+    wearer = VirtualWearer(device_of(), 3)
+    perform(wearer, 1.0, FLAWLESS)
+    level = [float(np.std(perform(wearer, 0.5, replace(FLAWLESS, gesture="flick"), since_s=1.0 + 0.5 * k)))
+             for k in range(6)]  # fmt: skip
+    assert level[0] > 3 * level[-1]
+    assert max(level[2:]) < 2 * min(level[2:])

@@ -103,3 +103,26 @@ def test_bank_is_copied_without_doubles(pool: Pool, make_profile) -> None:
 def test_gesture_of_no_profile_is_not_found(pool: Pool) -> None:
     with pytest.raises(NotFoundError, match="no profile 999"), pool.transaction() as tx:
         gestures.insert_gesture(tx, 999, "fist")
+
+
+def test_kind_of_a_gesture_is_stored_copied_and_that_of_what_was_recorded(pool: Pool, make_profile) -> None:
+    source, target = make_profile("Ada"), make_profile("Bo")
+    with pool.transaction() as tx:
+        snap = gestures.insert_gesture(tx, source, "snap", kind="dynamic")
+        fist = gestures.insert_gesture(tx, source, "fist")
+        assert [gestures.get_gesture(tx, one).kind for one in (snap, fist)] == ["dynamic", "held"]
+        gestures.update_gesture(tx, fist, kind="dynamic")
+        gestures.update_gesture(tx, snap, description="thumb and middle finger")
+        gestures.copy_bank(tx, source, target)
+        kinds = {one.name: one.kind for one in gestures.list_gestures(tx, target)}
+    assert kinds == {REST: "held", "snap": "dynamic", "fist": "dynamic"}
+
+
+def test_rest_is_held_and_other_kinds_are_refused(pool: Pool, make_profile) -> None:
+    user_id = make_profile("Ada")
+    with pool.transaction() as tx:
+        (rest,) = (one.gesture_id for one in gestures.list_gestures(tx, user_id))
+    with pytest.raises(InvalidValueError, match="rest is held"), pool.transaction() as tx:
+        gestures.update_gesture(tx, rest, kind="dynamic")
+    with pytest.raises(InvalidValueError, match="held or dynamic"), pool.transaction() as tx:
+        gestures.insert_gesture(tx, user_id, "wave", kind="shaken")  # type: ignore[arg-type]

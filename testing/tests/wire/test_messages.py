@@ -31,6 +31,7 @@ PROBABILITY = st.integers(1, 1000).map(lambda thousandths: thousandths / 1000)
         decided_us=TIMES,
         probabilities=st.none() | st.dictionaries(st.text(min_size=1, max_size=20), PROBABILITY, max_size=5),
         needed=PROBABILITY,
+        once=st.booleans(),
     )
 )
 def test_fast_encoding_of_a_decision_reads_back_as_it_was(decision: Decision) -> None:
@@ -43,6 +44,8 @@ def test_fast_encoding_of_a_decision_reads_back_as_it_was(decision: Decision) ->
     if decision.probabilities is None:
         assert (slow.pop("probabilities"), slow.pop("needed")) == (None, None)
         decision = replace(decision, needed=None)
+    if not decision.once:
+        assert slow.pop("once") is False, "left out of what is sent"
     assert fast == slow
     read = Decision(
         message.userid,
@@ -53,6 +56,7 @@ def test_fast_encoding_of_a_decision_reads_back_as_it_was(decision: Decision) ->
         *map(us_from_utc, (message.window_end_at, message.received_at, message.decided_at)),
         message.probabilities,
         message.needed,
+        message.once,
     )
     assert read == decision
 
