@@ -249,7 +249,8 @@ class Session:
 
     ``origin`` is ``capture`` (samples of the live stream in the session's time), ``taught`` (likewise, labelled
     afterwards) or ``import`` (samples of a file, with the session's id). The device's properties are of that time.
-    ``simulated``: they came from a simulated arm, not from a person's muscles.
+    ``simulated``: they came from a simulated arm, not from a person's muscles. ``plan`` is only that of a session that
+    was read by itself: lists carry none.
     """
 
     session_id: int

@@ -190,11 +190,12 @@ class _Archive:
     def _session(self, session: Session) -> None:
         folder = f"sessions/{session.session_id}"
         with self._pool.transaction() as tx:
+            planned = sessions.get_session(tx, session.session_id)
             labels = sessions.list_repetitions(tx, session.session_id)
             changes = repetitions.list_changes(tx, session.session_id, limit=1_000_000)
             video = videos.find_video(tx, session.session_id)
             quality = session_quality.find_quality(tx, session.session_id)
-        self._json(f"{folder}/session.json", {**asdict(session), "video": None if video is None else asdict(video)})
+        self._json(f"{folder}/session.json", {**asdict(planned), "video": None if video is None else asdict(video)})
         with self._csv(f"{folder}/labels.csv") as rows:
             rows.writerow(["label", "gesture", "number", "started_at", "ended_at", "left_out", "reason"])
             rows.writerows(
