@@ -211,6 +211,7 @@ class Profile:
     """A person whose muscles are recorded.
 
     ``channels_used`` None means all; ``channel_purposes`` is by channel; ``language`` is what the person reads.
+    ``notes`` are only those of a profile that was read by itself: lists carry none.
     """
 
     user_id: int
