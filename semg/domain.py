@@ -214,6 +214,7 @@ class Profile:
     """A person whose muscles are recorded.
 
     ``channels_used`` None means all; ``channel_purposes`` is by channel; ``language`` is what the person reads.
+    ``notes`` are only those of a profile that was read by itself: lists carry none.
     """
 
     user_id: int
@@ -254,7 +255,8 @@ class Session:
 
     ``origin`` is ``capture`` (samples of the live stream in the session's time), ``taught`` (likewise, labelled
     afterwards) or ``import`` (samples of a file, with the session's id). The device's properties are of that time.
-    ``simulated``: they came from a simulated arm, not from a person's muscles.
+    ``simulated``: they came from a simulated arm, not from a person's muscles. ``plan`` is only that of a session that
+    was read by itself: lists carry none.
     """
 
     session_id: int

@@ -57,19 +57,25 @@ async def file(request: Request, name: str, token: str = "") -> Response:
             )
         if whose is None:
             raise missing
-        return await send_counted(services, whose, lambda: _sent(services, download))
+        return await send_counted(services, whose, lambda: _sent(services, whose, download))
     except NotFoundError:  # in the same words, whether it is another's or is not there
         raise missing from None
     except TrainingError as exc:
         raise HTTPException(409, str(exc)) from exc
 
 
-async def _sent(services: Services, download: Download) -> Response:
+async def _sent(services: Services, whose: int, download: Download) -> Response:
     """Return what makes a file while it sends it."""
-    async with services.readers:
-        content, first = await asyncio.to_thread(_open, services.pool, download)
-    headers = {"content-disposition": f'attachment; filename="{content.saved_as}"'} if content.saved_as else {}
-    return StreamingResponse(_pieces(services, first, content.pieces), 200, headers, content.media_type)
+    if not download.takes_turns:
+        content, only = await asyncio.to_thread(_open, services.pool, download)
+        return Response(only, 200, _headers(content), content.media_type)
+    content, first = await services.readers.run(whose, lambda: _open(services.pool, download))
+    pieces = _pieces(services, whose, first, content.pieces)
+    return StreamingResponse(pieces, 200, _headers(content), content.media_type)
+
+
+def _headers(content: Content) -> dict[str, str]:
+    return {"content-disposition": f'attachment; filename="{content.saved_as}"'} if content.saved_as else {}
 
 
 def _open(pool: Pool, download: Download) -> tuple[Content, bytes]:
@@ -78,14 +84,13 @@ def _open(pool: Pool, download: Download) -> tuple[Content, bytes]:
     return content, next(content.pieces, b"")
 
 
-async def _pieces(services: Services, first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield what is sent; few files are read at the same moment, and nobody waits for a slow reader."""
+async def _pieces(services: Services, whose: int, first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what is sent; each piece is read in a turn of its own, and nobody waits for a slow reader."""
     piece: bytes | None = first
     while piece is not None:
         for start in range(0, len(piece), PIECE_BYTES):
             yield piece[start : start + PIECE_BYTES]
-        async with services.readers:
-            piece = await asyncio.to_thread(next, pieces, None)
+        piece = await services.readers.run(whose, lambda: next(pieces, None))
 
 
 def _owner_of(pool: Pool, download: Download) -> int | None:

@@ -24,6 +24,7 @@ from semg.store.pool import Pool
 from semg.store.schema import current_number
 from semg.wire import messages
 from webapi.audit_entries import AuditEntries
+from webapi.reader_turns import ReaderTurns
 from webapi.under_way import Downloads, Watchers
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ ASK_AGAIN_S = 1.0
 REPLAYS = 1
 """Replays at the same moment: each uses a core for up to ten seconds."""
 READERS = 2
-"""Files that are read and packed at the same moment, with some minutes of samples in memory each."""
+"""Files that are read and packed at the same moment, with some minutes of samples in memory each; pictures are not."""
 
 
 class Metrics:
@@ -99,7 +100,7 @@ class Services:
     metrics: Metrics
     trail: AuditEntries
     database: Database
-    readers: asyncio.Semaphore
+    readers: ReaderTurns
     replays: asyncio.Semaphore
     downloads: Downloads
     watchers: Watchers
@@ -112,7 +113,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     client = await bus.connect(settings, "api", service="api")
     hub = LiveHub(client, settings.websocket_max_queue)
     predictor = Predictor(pool, settings.model_cache_size)
-    readers = asyncio.Semaphore(READERS)
+    readers = ReaderTurns(READERS)
     services = Services(
         settings,
         pool,

@@ -83,7 +83,7 @@ class ActiveModelRegistry:
         """Read the changes since the last time: rows are cheap, a model's metadata is read only when it is new."""
         with self._pool.transaction() as tx:
             active = models.list_active(tx)
-            people = {profile.user_id: profile for profile in profiles.list_profiles(tx)}
+            people = {profile.user_id: profile for profile in profiles.list_chosen(tx, [one[0] for one in active])}
             found: dict[int, ActiveModel] = {}
             for user_id, version, _ in active:
                 profile, known = people.get(user_id), self._models.get(user_id)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from semg.store.play import PlayResult
+from semg.store.play import PlayFigures
 from semg.wire import csv_cells
 
 FIGURES = (
@@ -15,12 +15,23 @@ FIGURES = (
 """Those of a Fitts' law test, then those of a reaction test; what a kind does not have is empty."""
 
 
-def results_csv(results: Sequence[PlayResult]) -> bytes:
-    """Return a file of results: UTF-8, times in UTC, bits/s, s, ms, and shares of one."""
+def results_csv(portions: Iterable[Sequence[PlayFigures]]) -> Iterator[bytes]:
+    """Yield a file of results in pieces: UTF-8, times in UTC, bits/s, s, ms, and shares of one."""
+    yield _piece([["played_at", "kind", "model_version", "simulated", *FIGURES]])
+    for portion in portions:
+        yield _piece(
+            [
+                one.played_at.isoformat(),
+                one.kind,
+                one.model_version,
+                one.simulated,
+                *(one.figures.get(name) for name in FIGURES),
+            ]
+            for one in portion
+        )
+
+
+def _piece(lines: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
-    rows = csv_cells.Writer(text)
-    rows.writerow(["played_at", "kind", "model_version", "simulated", *FIGURES])
-    for one in results:
-        figures = [one.result.get(name) for name in FIGURES]
-        rows.writerow([one.played_at.isoformat(), one.kind, one.model_version, one.simulated, *figures])
+    csv_cells.Writer(text).writerows(lines)
     return text.getvalue().encode()

@@ -24,9 +24,12 @@ logger = logging.getLogger(__name__)
 KEPT_S = 3600.0
 AT_ONCE = 2
 """Archives that are made at the same time, of all accounts; each reads all samples of a person."""
+LONGEST_S = 3600.0
+"""Of making one: whoever waits for its turn knows that it ends."""
 AN_HOUR = 10
 """Archives that one account may begin in an hour, those that failed too; each is kept as long."""
 BEING_MADE = "An archive of this person is being created; wait until it is complete."
+OWN_BEING_MADE = "Your account is creating an archive already; wait until it is complete, then create the next one."
 _NAME = re.compile(r"(\d{1,18})-[0-9a-f]{32}")
 
 
@@ -71,7 +74,7 @@ def remove_exports(settings: Settings, pool: Pool) -> None:
     if not files:
         return
     with pool.transaction() as tx:
-        known = {profile.user_id for profile in profiles.list_profiles(tx)}
+        known = {profile.user_id for profile in profiles.list_chosen(tx, {user_of(path.name) for path in files})}
     for path in files:
         if time.time() - path.stat().st_mtime > KEPT_S or user_of(path.name) not in known:
             path.unlink(missing_ok=True)
@@ -121,7 +124,15 @@ class Export:
             vault = Vault(ring_of(self._settings))
             with vault.create(path, f"export {name}") as file:
                 out: BinaryIO = file  # type: ignore[assignment]
-                write_archive(self._pool, self._settings, self.user_id, out, self._set_share, with_name=self.with_name)
+                write_archive(
+                    self._pool,
+                    self._settings,
+                    self.user_id,
+                    out,
+                    self._set_share,
+                    with_name=self.with_name,
+                    longest_s=LONGEST_S,
+                )
             path.rename(folder / name)
             for older in self._replaces:
                 if older.name:
@@ -170,7 +181,7 @@ class ArchiveDownloads:
         Raises
         ------
         ConflictError
-            One of this profile is being made, or too many of all or of the account.
+            One of this profile or of this account is being made, or too many are of all, or were in this hour.
         """
         with self._lock:
             now_s = time.monotonic()
@@ -178,9 +189,11 @@ class ArchiveDownloads:
             making = [one.export for one in self._begun if not one.export.done]
             if any(export.user_id == user_id for export in making):
                 raise ConflictError(BEING_MADE)
+            own = [one for one in self._begun if one.account_id == account_id]
+            if any(not one.export.done for one in own):
+                raise ConflictError(OWN_BEING_MADE)
             if len(making) >= self.at_once:
                 raise ConflictError(f"{len(making)} archives are being created; try again in a few minutes")
-            own = [one for one in self._begun if one.account_id == account_id]
             if len(own) >= self.an_hour:
                 wait_min = max(1, round((KEPT_S - (now_s - own[0].at_s)) / 60))
                 raise ConflictError(

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,8 +23,10 @@ import numpy as np
 from semg.block_table import BlockTable
 from semg.consent_types import Consent
 from semg.domain import Profile, Session, us_from_utc
-from semg.errors import ArtifactError
+from semg.errors import ArtifactError, ConflictError
 from semg.privacy import pseudonyms
+from semg.privacy.time_spans import Spans
+from semg.recordings.portions import iterate_portions
 from semg.security.encrypted_files import Vault
 from semg.security.keys import ring_of
 from semg.settings import Settings
@@ -89,6 +94,7 @@ def write_archive(
     progress: Callable[[float], None] = lambda share: None,
     *,
     with_name: bool = False,
+    longest_s: float = math.inf,
 ) -> None:
     """Write the archive of a profile.
 
@@ -98,19 +104,30 @@ def write_archive(
         Called with the progress, 0 to 1.
     with_name
         Decrypt the name behind a pseudonym too.
+    longest_s
+        After so long it is given up.
 
     Raises
     ------
     NotFoundError
         There is no such profile, or it was erased meanwhile.
+    ConflictError
+        It took too long.
     """
-    _Archive(pool, settings, user_id, out, progress).write(with_name)
+    _Archive(pool, settings, user_id, out, progress, longest_s).write(with_name)
 
 
 class _Archive:
     def __init__(
-        self, pool: Pool, settings: Settings, user_id: int, out: BinaryIO, progress: Callable[[float], None]
+        self,
+        pool: Pool,
+        settings: Settings,
+        user_id: int,
+        out: BinaryIO,
+        progress: Callable[[float], None],
+        longest_s: float,
     ) -> None:
+        self._longest_s, self._ends_at = longest_s, time.monotonic() + longest_s
         self._pool = pool
         self._settings = settings
         self._user_id = user_id
@@ -190,11 +207,12 @@ class _Archive:
     def _session(self, session: Session) -> None:
         folder = f"sessions/{session.session_id}"
         with self._pool.transaction() as tx:
+            planned = sessions.get_session(tx, session.session_id)
             labels = sessions.list_repetitions(tx, session.session_id)
             changes = repetitions.list_changes(tx, session.session_id, limit=1_000_000)
             video = videos.find_video(tx, session.session_id)
             quality = session_quality.find_quality(tx, session.session_id)
-        self._json(f"{folder}/session.json", {**asdict(session), "video": None if video is None else asdict(video)})
+        self._json(f"{folder}/session.json", {**asdict(planned), "video": None if video is None else asdict(video)})
         with self._csv(f"{folder}/labels.csv") as rows:
             rows.writerow(["label", "gesture", "number", "started_at", "ended_at", "left_out", "reason"])
             rows.writerows(
@@ -210,44 +228,32 @@ class _Archive:
                 rows.writerows([one.changed_at, self._who(one.changed_by), one.before, one.after] for one in changes)
         with self._csv(f"{folder}/samples.csv") as rows:
             rows.writerow(["server_us", "device_us", *session.channels])
-            for table in self._of_session(session):
+            for table in iterate_portions(self._pool, session, STEP, with_late=True):
                 self._samples(rows, table)
         if video is not None and video.status == "ready":
             self._video(session.session_id, folder)
-
-    def _of_session(self, session: Session) -> Iterator[BlockTable]:
-        at, end = session.started_at, session.ended_at or datetime.now(UTC)
-        while at < end:
-            until = min(at + STEP, end)
-            with self._pool.transaction() as tx:
-                if session.origin == "import":
-                    yield blocks.read_imported(tx, session.user_id, session.session_id, at, until)
-                else:
-                    yield blocks.read_blocks(tx, session.user_id, at, until)
-            at = until
 
     def _outside(self, profile: Profile, found: list[Session]) -> None:
         """Write live samples of no session, a file for each day."""
         with self._pool.transaction() as tx:
             times = archive.list_live_times(tx, profile.user_id)
-        spans = [(us_from_utc(s.started_at), us_from_utc(s.ended_at or datetime.now(UTC)))
-                 for s in found if s.origin != "import"]  # fmt: skip
-        for day in sorted({at.date() for at in times}):
+        spans = Spans([(one.started_at, one.ended_at or datetime.now(UTC)) for one in found if one.origin != "import"])
+        for day, within in groupby(times, lambda at: at.date()):
             with self._csv(f"outside/{day:%Y-%m-%d}.csv") as rows:
                 rows.writerow(["server_us", "device_us", *profile.device.channels])
-                for at in times:
-                    if at.date() != day:
-                        continue
+                for at in within:
                     with self._pool.transaction() as tx:
                         table = blocks.read_blocks(tx, profile.user_id, at, at + STEP)
-                    for since_us, until_us in spans:
-                        before, after = trimmed(table, _FIRST_US, since_us), trimmed(table, until_us, _LAST_US)
+                    for since, until in spans.overlapping(at, at + STEP):
+                        before = trimmed(table, _FIRST_US, us_from_utc(since))
+                        after = trimmed(table, us_from_utc(until), _LAST_US)
                         if before.n_samples + after.n_samples < table.n_samples:
                             table = BlockTable.joined([before, after])
                     self._samples(rows, table)
 
     def _samples(self, rows: csv_cells.Writer, table: BlockTable) -> None:
         """Write the samples of blocks, which may differ in their number of channels."""
+        self._require_time()
         for block in table.blocks():
             columns = [block.server_us.tolist(), block.device_us.tolist()]
             columns += [np.char.mod("%.9g", block.samples[:, k]).tolist() for k in range(block.samples.shape[1])]
@@ -261,6 +267,7 @@ class _Archive:
         info = zipfile.ZipInfo(f"{folder}/video.mp4", datetime.now(UTC).timetuple()[:6])
         with files.open(files.video) as video, self._zip.open(info, "w", force_zip64=True) as copy:
             while chunk := video.read(_COPY_BYTES):
+                self._require_time()
                 copy.write(chunk)
         with files.open(files.times) as times, self._csv(f"{folder}/video_times.csv") as rows:
             rows.writerow(["frame", "server_us"])
@@ -270,6 +277,7 @@ class _Archive:
         with self._csv("decisions.csv") as rows:
             rows.writerow(["decided_at", "label", "confidence", "model_version", "window_end_at"])
             for portion in archive.iterate_decisions(self._pool, self._user_id):
+                self._require_time()
                 rows.writerows(portion)
 
     def _models(self) -> None:
@@ -315,7 +323,16 @@ class _Archive:
             rows.writerow(["at", "account", "action", "session", "counts"])
             rows.writerows([one.at, one.account, one.action, one.session_id, one.counts] for one in entries)
 
+    def _require_time(self) -> None:
+        """Give up an archive that takes too long: others wait for it."""
+        if time.monotonic() > self._ends_at:
+            raise ConflictError(
+                f"an archive is made in {self._longest_s / 60:.0f} minutes at the most, and this one was not complete "
+                "by then: try again when the platform has less to do, or export the sessions one by one on Review"
+            )
+
     def _json(self, name: str, content: Any) -> None:
+        self._require_time()
         self._zip.writestr(name, json.dumps(content, indent=1, ensure_ascii=False, default=str))
 
     @contextmanager

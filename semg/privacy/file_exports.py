@@ -10,10 +10,10 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from semg.errors import NotFoundError
-from semg.play.results_csv import results_csv
+from semg.play.results_csv import FIGURES, results_csv
 from semg.security import audit_chain
 from semg.store import audit, gestures, models, play, profiles, sessions
 from semg.store.audit import Actor
@@ -39,7 +39,15 @@ class Content:
 
 
 class Download(Protocol):
-    """A file that can be fetched by its name; its existence is checked when it is opened."""
+    """A file that can be fetched by its name; its existence is checked when it is opened.
+
+    Attributes
+    ----------
+    takes_turns
+        Whether it costs something to read, so that few are read at the same moment; else it is one piece, and small.
+    """
+
+    takes_turns: ClassVar[bool]
 
     def whose(self, tx: Transaction) -> int | None:
         """Return its profile, or None if it is for admins only; or raise NotFoundError."""
@@ -64,6 +72,7 @@ class Download(Protocol):
 class SessionFile:
     """A session's samples with their labels."""
 
+    takes_turns: ClassVar[bool] = True
     session_id: int
     kind: str
 
@@ -92,6 +101,7 @@ class SessionFile:
 class ModelFile:
     """A version of a profile's model, or its report."""
 
+    takes_turns: ClassVar[bool] = True
     user_id: int
     version: int
     kind: str
@@ -121,6 +131,7 @@ class ModelFile:
 class PromptFile:
     """The picture or video that shows how a gesture is performed; shown in pages, and so not recorded."""
 
+    takes_turns: ClassVar[bool] = False
     gesture_id: int
 
     def whose(self, tx: Transaction) -> int:
@@ -143,6 +154,7 @@ class PromptFile:
 class PlayFile:
     """The results of a profile's measured play."""
 
+    takes_turns: ClassVar[bool] = True
     user_id: int
 
     def whose(self, tx: Transaction) -> int:
@@ -155,15 +167,15 @@ class PlayFile:
 
     def open(self, pool: Pool) -> Content:
         """Return the results as CSV."""
-        with pool.transaction() as tx:
-            found = play.list_results(tx, self.user_id, limit=100_000)
-        return Content("text/csv", f"play-{self.user_id}.csv", iter([results_csv(found)]))
+        portions = play.iterate_figures(pool, self.user_id, FIGURES)
+        return Content("text/csv", f"play-{self.user_id}.csv", results_csv(portions))
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFile:
     """The audit log with its hashes; for admins."""
 
+    takes_turns: ClassVar[bool] = True
     kind: audit_chain.Format
 
     def whose(self, tx: Transaction) -> None:

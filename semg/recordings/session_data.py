@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,41 @@ def load_session(tx: Transaction, session: Session, *, with_excluded: bool = Fal
     repetitions = repetitions_store.list_repetitions(tx, session.session_id)
     chosen = [repetition for repetition in repetitions if with_excluded or not repetition.excluded]
     return label_table(session, stored.where((stored.rows["flags"] & LATE) == 0), chosen)
+
+
+def load_repetition(
+    tx: Transaction, session: Session, repetition: Repetition, repetitions: Sequence[Repetition], longest: timedelta
+) -> NDArray[np.float32]:
+    """Return the samples of one repetition, as ``load_session`` labels them, reading no others.
+
+    Parameters
+    ----------
+    repetitions
+        All of the session: a sample that several claim belongs to the one that started last.
+    longest
+        Of a longer repetition, only so much is read, from its start.
+
+    Returns
+    -------
+    Float32 ``(n, C)``; empty where none are stored.
+
+    Raises
+    ------
+    TrainingError
+        They have another number of channels than the session.
+    """
+    since, until = repetition.started_at, min(repetition.ended_at, repetition.started_at + longest)
+    if session.origin == "import":
+        table = blocks_store.read_imported(tx, session.user_id, session.session_id, since, until)
+    else:
+        table = blocks_store.read_blocks(tx, session.user_id, since, until)
+    table = table.where((table.rows["flags"] & LATE) == 0)
+    if not len(table):
+        return np.zeros((0, len(session.channels)), np.float32)
+    sharing = [one for one in repetitions if one.started_at < until and one.ended_at > since]
+    labelled = label_table(session, table, sharing)
+    mine = [one.repetition_id for one in sharing].index(repetition.repetition_id)
+    return np.asarray(labelled.samples[labelled.stretch == mine], np.float32)
 
 
 def label_table(session: Session, table: BlockTable, repetitions: Sequence[Repetition]) -> LabelledSamples:

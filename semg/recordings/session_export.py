@@ -9,7 +9,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,11 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from semg.block_table import LATE, BlockTable
 from semg.domain import Repetition, Session
 from semg.errors import TrainingError
+from semg.recordings.portions import iterate_portions
 from semg.recordings.session_data import label_table
 from semg.signals.dataset import LabelledSamples
-from semg.store import blocks
 from semg.store import repetitions as repetitions_store
 from semg.store.pool import Pool
 from semg.wire import csv_cells
@@ -144,7 +143,7 @@ def _portions(pool: Pool, session: Session, repetitions: list[Repetition]) -> It
     first_us: int | None = None
     last_ms = -np.inf
     numbers = np.array([0, *(one.number for one in repetitions)], np.int32)
-    for table in _tables(pool, session):
+    for table in iterate_portions(pool, session, PORTION):
         labelled = label_table(session, table, repetitions)
         server_us = table.device_us + np.repeat(table.rows["clock_offset_us"], table.counts)
         first_us = int(server_us[0]) if first_us is None else first_us
@@ -169,19 +168,3 @@ def _portion(
 ) -> Portion:
     label = labelled.stretch[growing] + np.int32(1)
     return Portion(server_us[growing], millis[growing], labelled.samples[growing], label, numbers[label])
-
-
-def _tables(pool: Pool, session: Session) -> Iterator[BlockTable]:
-    """Yield the samples in time order, without late ones, as live."""
-    at, end = session.started_at, session.ended_at or datetime.now(UTC)
-    while at < end:
-        until = min(at + PORTION, end)
-        with pool.transaction() as tx:
-            if session.origin == "import":
-                table = blocks.read_imported(tx, session.user_id, session.session_id, at, until)
-            else:
-                table = blocks.read_blocks(tx, session.user_id, at, until)
-        table = table.where((table.rows["flags"] & LATE) == 0)
-        if len(table):
-            yield table
-        at = until

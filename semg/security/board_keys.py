@@ -72,22 +72,28 @@ def sketch_lines(board_id: int, key: bytes) -> str:
     return f'#define BOARD_ID {board_id}\n#define BOARD_KEY "{key.hex()}"\n'
 
 
-def make_board(tx: Transaction, keys: Secret, name: str | None = None) -> tuple[int, bytes]:
+def make_board(
+    tx: Transaction, keys: Secret, name: str | None = None, *, assigned_next: bool = False
+) -> tuple[int, bytes]:
     """Create a board with a key, assigned to nobody; return its number and the key, which is not shown again.
 
     Parameters
     ----------
     name
         None: the board is named by its number.
+    assigned_next
+        As ``boards.insert_board``.
 
     Raises
     ------
     InvalidValueError
         The name cannot be stored.
+    ConflictError
+        Too many boards send for nobody.
     SettingsError
         ``SECRET_KEY`` is empty.
     """
-    board_id, key = boards.insert_board(tx, name), make_key()
+    board_id, key = boards.insert_board(tx, name, assigned_next=assigned_next), make_key()
     boards.set_key(tx, board_id, encrypt_key(keys, board_id, key))
     return board_id, key
 

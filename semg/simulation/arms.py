@@ -77,7 +77,7 @@ def start(tx: Transaction, keys: Secret, user_id: int, actor: Actor, limits: Lim
     started_by = None if account is None else account.account_id
     _require_room(tx, started_by, limits)
     former = [board.board_id for board in boards.list_boards(tx) if board.user_id == user_id]
-    board_id, _ = make_board(tx, keys, BOARD_NAME)
+    board_id, _ = make_board(tx, keys, BOARD_NAME, assigned_next=True)
     boards.assign_board(tx, board_id, user_id)
     seed = user_id % (1 << 31)
     simulated_arms.insert_arm(tx, user_id, board_id, former[0] if former else None, seed, started_by)

@@ -21,12 +21,10 @@ Right = Literal["see", "work", "own"]
 
 
 def list_visible(tx: Transaction, account: Account) -> list[Profile]:
-    """Return the profiles that the account may see, by name."""
-    found = profiles.list_profiles(tx)
+    """Return the profiles that the account may see, by name, without their notes."""
     if account.role == "admin":
-        return found
-    visible = {row.user_id for row in rows(tx, _VISIBLE, {"account": account.account_id})}
-    return [profile for profile in found if profile.user_id in visible]
+        return profiles.list_profiles(tx)
+    return profiles.list_chosen(tx, [row.user_id for row in rows(tx, _VISIBLE, {"account": account.account_id})])
 
 
 def require(tx: Transaction, account: Account, user_id: int, right: Right = "see") -> None:

@@ -89,6 +89,23 @@ def read_imported(tx: Transaction, user_id: int, session_id: int, since: datetim
     return trimmed(found, us_from_utc(since), us_from_utc(until))
 
 
+def find_next_start(
+    tx: Transaction, session: Session, since: datetime, until: datetime, *, with_late: bool
+) -> datetime | None:
+    """Return when the first block of a session's samples begins in ``[since, until)``, or None; by the index."""
+    whose = "session_id IS NULL" if session.origin != "import" else "session_id = %(session)s"
+    found = one(
+        tx,
+        f"""
+        SELECT started_at FROM sample_blocks
+        WHERE user_id = %(user)s AND {whose} AND started_at >= %(since)s AND started_at < %(until)s
+          AND (%(late)s OR NOT late) ORDER BY started_at LIMIT 1
+        """,  # noqa: S608 - two constants
+        {"user": session.user_id, "session": session.session_id, "since": since, "until": until, "late": with_late},
+    )
+    return None if found is None else found.started_at
+
+
 def last_sample_at(tx: Transaction, user_id: int) -> datetime | None:
     """Return the server time of the last sample that a profile's device sent, or None."""
     for since in (datetime.now(UTC) - _LATELY, datetime(1970, 1, 1, tzinfo=UTC)):  # few partitions first

@@ -8,7 +8,7 @@ from typing import Any
 from semg.board_types import Board
 from semg.domain import HighWaterMark
 from semg.errors import NotFoundError
-from semg.store import checks
+from semg.store import checks, owner_limits
 from semg.store.pool import Transaction, execute, one, rows
 
 _COLUMNS = "board_id, name, user_id, key_encrypted, last_boot_id, last_device_us, created_at, key_made_at, simulated"
@@ -49,7 +49,7 @@ def lock_board(tx: Transaction, board_id: int) -> Board:
     return get_board(tx, board_id)
 
 
-def insert_board(tx: Transaction, name: str | None = None) -> int:
+def insert_board(tx: Transaction, name: str | None = None, *, assigned_next: bool = False) -> int:
     """Create a board without a key and without a profile, and return its number.
 
     Parameters
@@ -57,12 +57,18 @@ def insert_board(tx: Transaction, name: str | None = None) -> int:
     name
         None: the board is named by its number. Boards of nobody's are seen by every researcher, so none is named after
         a person by itself.
+    assigned_next
+        The same transaction assigns it to a profile, so that it does not count as one that sends for nobody.
 
     Raises
     ------
     InvalidValueError
         The name is empty, too long or not printable.
+    ConflictError
+        Too many boards send for nobody (``owner_limits``).
     """
+    if not assigned_next:
+        owner_limits.require_spare_board(tx)
     stored = "Board" if name is None else checks.name("name", name, _MAX_NAME)
     made = one(tx, "INSERT INTO boards (name) VALUES (%s) RETURNING board_id", (stored,))
     assert made is not None

@@ -11,7 +11,14 @@ from semg.store.pool import Transaction, execute
 
 
 def update_plan(tx: Transaction, session_id: int, plan: CapturePlan) -> None:
-    """Change the plan of a session that is being recorded; the caller holds the session's lock."""
+    """Change the plan of a session that is being recorded; the caller holds the session's lock.
+
+    Raises
+    ------
+    ConflictError
+        The session would last for too long (``capture_limit``).
+    """
+    capture_limit.require_length(plan)
     statement = "UPDATE sessions SET plan = %s WHERE session_id = %s AND status = 'recording'"
     execute(tx, statement, (checks.as_json(asdict(plan)), session_id))
 
@@ -22,8 +29,10 @@ def reopen_session(tx: Transaction, session: Session, plan: CapturePlan) -> None
     Raises
     ------
     ConflictError
-        It is no capture that has ended, the profile is recording another session, or too many captures run.
+        It is no capture that has ended, the profile is recording another session, too many captures run, or it would
+        last for too long.
     """
+    capture_limit.require_length(plan)
     capture_limit.require_room(tx, session.user_id)
     session_id = session.session_id
     with checks.refused_as("another session of this profile is being recorded; finish or abort it first"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, Unpack
 
@@ -11,19 +11,24 @@ from semg.domain import REST, DecisionSpec, Device, Profile, Sensor
 from semg.errors import ConflictError, NotFoundError
 from semg.languages import DEFAULT_LANGUAGE
 from semg.names import normal_form
-from semg.store import checks, consents
+from semg.store import checks, consents, owner_limits
 from semg.store.erasing import note_in_bases
 from semg.store.pool import Transaction, execute, one, rows
 
-_SELECT = """
-    SELECT p.user_id, p.name, p.handedness, p.notes, p.channels_used, p.vote_n, p.min_confidence,
-           p.created_at, p.channel_purposes, p.hysteresis, p.language,
-           d.channels, d.rate_hz, d.sensor, d.adc_min, d.adc_max, d.mains_hz, d.allow_v1,
-           c.scopes, c.text_version, c.agreed_at, c.recorded_at, c.recorded_by,
-           coalesce('recording' = ANY (c.scopes), false) AS consented
+_COLUMNS = """
+    p.user_id, p.name, p.handedness, p.channels_used, p.vote_n, p.min_confidence,
+    p.created_at, p.channel_purposes, p.hysteresis, p.language,
+    d.channels, d.rate_hz, d.sensor, d.adc_min, d.adc_max, d.mains_hz, d.allow_v1,
+    c.scopes, c.text_version, c.agreed_at, c.recorded_at, c.recorded_by,
+    coalesce('recording' = ANY (c.scopes), false) AS consented
+"""
+_FROM = """
     FROM profiles p JOIN devices d ON d.user_id = p.user_id
     LEFT JOIN LATERAL (SELECT * FROM consents WHERE user_id = p.user_id ORDER BY consent_id DESC LIMIT 1) c ON true
 """
+_SELECT = f"SELECT p.notes, {_COLUMNS} {_FROM}"  # noqa: S608
+_LISTED = f"SELECT NULL AS notes, {_COLUMNS} {_FROM}"  # noqa: S608
+"""Without notes, 20,000 characters each: every page reads the list several times."""
 _MAX_NAME = 200
 
 
@@ -53,8 +58,23 @@ class ErasedCounts:
 
 
 def list_profiles(tx: Transaction) -> list[Profile]:
-    """Return all profiles by name."""
-    return [_profile(row) for row in rows(tx, _SELECT + " ORDER BY lower(p.name), p.user_id")]
+    """Return all profiles by name, without their notes."""
+    return [_profile(row) for row in rows(tx, _LISTED + " ORDER BY lower(p.name), p.user_id")]
+
+
+def list_chosen(tx: Transaction, user_ids: Collection[int]) -> list[Profile]:
+    """Return those of the profiles that there are, by name, without their notes."""
+    query = _LISTED + " WHERE p.user_id = ANY(%s::bigint[]) ORDER BY lower(p.name), p.user_id"
+    return [_profile(row) for row in rows(tx, query, (list(user_ids),))]
+
+
+def find_noted(tx: Transaction, user_ids: Collection[int], text: str) -> set[int]:
+    """Return those of the profiles whose notes contain a text, compared without case."""
+    query = """
+        SELECT user_id FROM profiles
+        WHERE user_id = ANY(%s::bigint[]) AND position(lower(%s) IN lower(notes)) > 0
+        """
+    return {row.user_id for row in rows(tx, query, (list(user_ids), checks.storable(text)))}
 
 
 def get_profile(tx: Transaction, user_id: int) -> Profile:
@@ -136,9 +156,11 @@ def insert_profile(
     InvalidValueError
         A value is out of its range; the message names the field.
     ConflictError
-        The name is taken.
+        The name is taken, or the owner has too many profiles (``owner_limits``).
     """
     name = checks.name("name", name, _MAX_NAME)
+    if owner_id is not None:
+        owner_limits.require_profile(tx, owner_id)
     device = Device(0, tuple(channels), rate_hz, sensor, adc_min, adc_max, mains_hz, allow_v1)
     checks.device(device)
     _require_free_name(tx, name)
@@ -337,7 +359,7 @@ def _profile(row: Any) -> Profile:
         user_id=row.user_id,
         name=row.name,
         handedness=row.handedness,
-        notes=row.notes,
+        notes=row.notes or "",
         channels_used=None if row.channels_used is None else tuple(row.channels_used),
         created_at=row.created_at,
         device=_device(row),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.store import owner_limits
 from semg.store.pool import Transaction, execute, one, rows
 
 MAX_NUMBER = 2**63 - 1
@@ -16,7 +17,7 @@ def assign_sender(tx: Transaction, number: int, user_id: int) -> None:
     InvalidValueError
         It is no number that a datagram can carry.
     ConflictError
-        It is the number of a profile: its own samples would go elsewhere.
+        It is the number of a profile: its own samples would go elsewhere. Or too many are assigned (``owner_limits``).
     NotFoundError
         There is no such profile.
     """
@@ -26,6 +27,7 @@ def assign_sender(tx: Transaction, number: int, user_id: int) -> None:
         raise ConflictError(f"set another USER_ID in the sketch: {number} is a profile's own number")
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR KEY SHARE", (user_id,)) is None:
         raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
+    owner_limits.require_sender(tx, number, user_id)
     execute(
         tx,
         """

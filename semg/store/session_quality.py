@@ -10,7 +10,7 @@ from typing import Any
 from semg.domain import Session
 from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
-from semg.store.sessions import get_session
+from semg.store.sessions import list_chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ def find_quality(tx: Transaction, session_id: int) -> SessionQuality | None:
 
 
 def list_unjudged(tx: Transaction, ended_before: datetime, limit: int) -> list[Session]:
-    """Return ended sessions without an assessment, the newest first."""
+    """Return ended sessions without an assessment, without their plans, the newest first."""
     query = """
         SELECT s.session_id FROM sessions s
         WHERE s.ended_at < %s AND NOT EXISTS (SELECT 1 FROM session_quality q WHERE q.session_id = s.session_id)
         ORDER BY s.session_id DESC LIMIT %s
     """
     found = rows(tx, query, (checks.aware("ended_before", ended_before), limit))
-    return [get_session(tx, row.session_id) for row in found]
+    return list_chosen(tx, [row.session_id for row in found])
 
 
 def _by_number(stored: Mapping[str, Any]) -> dict[int, tuple[str, str]]:

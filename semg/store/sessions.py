@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,6 @@ from semg.store import capture_limit, checks, consents, erasing
 from semg.store.erasing import ErasedSession
 from semg.store.pool import Transaction, execute, one, rows
 from semg.store.repetitions import (
-    GestureCount,
-    count_gestures,
     delete_repetition,
     get_repetition,
     insert_repetition,
@@ -23,7 +21,7 @@ from semg.store.repetitions import (
 )
 
 __all__ = [
-    "SessionSummary",
+    "count_sessions",
     "delete_repetition",
     "delete_session",
     "find_overlapping",
@@ -32,13 +30,14 @@ __all__ = [
     "get_session",
     "insert_repetition",
     "insert_session",
+    "list_chosen",
+    "list_names",
     "list_recent_sessions",
     "list_recording_sessions",
     "list_repetitions",
     "list_sessions",
     "lock_times",
     "require_free_name",
-    "session_summaries",
     "update_repetition",
     "update_session",
 ]
@@ -51,62 +50,11 @@ def _name_taken(name: str) -> ConflictError:
 
 
 _COLUMNS = (
-    "session_id, user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor, mains_hz, plan, "
-    "simulated"
+    "session_id, user_id, name, origin, status, started_at, ended_at, channels, rate_hz, sensor, mains_hz, simulated"
 )
-_SELECT = f"SELECT {_COLUMNS} FROM sessions"  # noqa: S608
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSummary:
-    """A session with its figures for a list.
-
-    Attributes
-    ----------
-    gestures
-        In the order of the gesture bank; gestures without a repetition are omitted.
-    n_samples
-        Samples stored for the session, blocks counted by their start: at an edge it may be off by a block.
-    """
-
-    session: Session
-    gestures: tuple[GestureCount, ...]
-    n_samples: int
-
-    @property
-    def repetitions(self) -> int:
-        """Number of repetitions available for training."""
-        return sum(count.repetitions for count in self.gestures)
-
-    @property
-    def labelled_s(self) -> float:
-        """Duration available for training, s."""
-        return sum(count.seconds for count in self.gestures)
-
-    def trains_with(self, newest: Session) -> bool:
-        """Return whether there is something prompted to train on, from the device and the arm of another session.
-
-        What was taught on Live has to be chosen; a simulated arm's muscles are not the person's.
-        """
-        session = self.session
-        return (
-            session.status != "recording"
-            and session.origin != "taught"
-            and session.simulated == newest.simulated
-            and self.repetitions > 0
-            and (session.channels, session.rate_hz, session.sensor) == (newest.channels, newest.rate_hz, newest.sensor)
-        )
-
-
-def newest_prompted(summaries: Sequence[SessionSummary]) -> Session | None:
-    """Return the newest session that was not taught on Live, whose device a training is for; None without one.
-
-    Parameters
-    ----------
-    summaries
-        Newest first.
-    """
-    return next((one.session for one in summaries if one.session.origin != "taught"), None)
+_SELECT = f"SELECT {_COLUMNS}, plan FROM sessions"  # noqa: S608
+_LISTED = f"SELECT {_COLUMNS}, NULL AS plan FROM sessions"  # noqa: S608
+"""Without plans: a thousand sessions of 2,000 steps each took 9 s and 895 MB in a page that shows their names."""
 
 
 def insert_session(
@@ -137,8 +85,8 @@ def insert_session(
     NotFoundError
         There is no such profile.
     ConflictError
-        The profile is recording another session, the person does not agree to it, or too many captures run
-        (``capture_limit``).
+        The profile is recording another session, the person does not agree to it, the plan is too long, or too many
+        captures run or have begun of late (``capture_limit``).
     """
     name = checks.name("name", name, _MAX_NAME)
     checks.aware("started_at", started_at)
@@ -150,6 +98,10 @@ def insert_session(
     consents.require(tx, user_id, "recording")
     if status == "recording":
         capture_limit.require_room(tx, user_id)
+        if plan is not None:
+            capture_limit.require_length(plan)
+    if status == "recording" or origin == "taught":
+        capture_limit.require_pace(tx, user_id)
     with checks.refused_as(f"profile {user_id} is recording a session already; finish or abort it first"):
         made = one(
             tx,
@@ -221,19 +173,42 @@ def get_session(tx: Transaction, session_id: int) -> Session:
 
 
 def list_sessions(tx: Transaction, user_id: int, limit: int = 1000, offset: int = 0) -> list[Session]:
-    """Return a profile's sessions, newest first."""
-    query = _SELECT + " WHERE user_id = %s ORDER BY started_at DESC, session_id DESC LIMIT %s OFFSET %s"
+    """Return a profile's sessions without their plans, newest first; ``get_session`` has the plan of one."""
+    query = _LISTED + " WHERE user_id = %s ORDER BY started_at DESC, session_id DESC LIMIT %s OFFSET %s"
     return [_session(row) for row in rows(tx, query, (user_id, limit, offset))]
 
 
+def count_sessions(tx: Transaction, user_id: int) -> int:
+    """Return how many sessions a profile has."""
+    found = one(tx, "SELECT count(*) AS n FROM sessions WHERE user_id = %s", (user_id,))
+    assert found is not None
+    return int(found.n)
+
+
+def list_names(tx: Transaction, session_ids: Collection[int]) -> dict[int, str]:
+    """Return the names of those of the sessions that there are."""
+    query = "SELECT session_id, name FROM sessions WHERE session_id = ANY(%s::bigint[])"
+    return {row.session_id: row.name for row in rows(tx, query, (list(session_ids),))}
+
+
+def list_chosen(tx: Transaction, session_ids: Sequence[int]) -> list[Session]:
+    """Return those of the sessions that there are, in the order of their numbers given, without their plans."""
+    found = rows(tx, _LISTED + " WHERE session_id = ANY(%s::bigint[])", (list(session_ids),))
+    known = {row.session_id: _session(row) for row in found}
+    return [known[number] for number in session_ids if number in known]
+
+
 def list_recent_sessions(tx: Transaction, since: datetime) -> list[Session]:
-    """Return all profiles' sessions that are being recorded, or ended or were imported since a time, oldest first."""
-    query = _SELECT + " WHERE status = 'recording' OR ended_at >= %(at)s OR created_at >= %(at)s ORDER BY session_id"
+    """Return all profiles' sessions that are recorded, or ended or were imported since a time, without their plans.
+
+    The oldest first.
+    """
+    query = _LISTED + " WHERE status = 'recording' OR ended_at >= %(at)s OR created_at >= %(at)s ORDER BY session_id"
     return [_session(row) for row in rows(tx, query, {"at": since})]
 
 
 def list_recording_sessions(tx: Transaction) -> list[Session]:
-    """Return the sessions of all profiles that are being recorded now, oldest first."""
+    """Return the sessions that are being recorded now with their plans, oldest first, for tools that look at all."""
     return [_session(row) for row in rows(tx, _SELECT + " WHERE status = 'recording' ORDER BY session_id")]
 
 
@@ -306,34 +281,6 @@ def delete_session(tx: Transaction, session_id: int) -> ErasedSession:
     if session.ended_at is None:
         raise ConflictError(f"session {session_id} is being recorded; finish or abort it first")
     return erasing.erase(tx, session)
-
-
-def session_summaries(tx: Transaction, user_id: int, limit: int = 1000) -> list[SessionSummary]:
-    """Return a profile's sessions with what they hold, newest first."""
-    sessions = list_sessions(tx, user_id, limit)
-    ids = [session.session_id for session in sessions]
-    counts = count_gestures(tx, ids)
-    stored = {
-        row.session_id: int(row.n)
-        for row in rows(
-            tx,
-            """
-            SELECT s.session_id, CASE s.origin
-                WHEN 'import' THEN (SELECT sum(b.n_samples) FROM sample_blocks b WHERE b.session_id = s.session_id)
-                ELSE (SELECT sum(b.n_samples) FROM sample_blocks b
-                      WHERE b.user_id = s.user_id AND b.session_id IS NULL
-                        AND b.started_at >= s.started_at AND b.started_at < coalesce(s.ended_at, 'infinity'))
-                END AS n
-            FROM sessions s WHERE s.session_id = ANY(%s::bigint[])
-            """,
-            (ids,),
-        )
-        if row.n is not None
-    }
-    return [
-        SessionSummary(session, counts.get(session.session_id, ()), stored.get(session.session_id, 0))
-        for session in sessions
-    ]
 
 
 def _check_end(status: SessionStatus, started_at: datetime, ended_at: datetime | None) -> None:

@@ -47,7 +47,11 @@ _CONSENT_LANGUAGE = "new-consent-language"
 def list_and_edit(app: App, known: list[Profile], profile: Profile | None) -> None:
     """Show the profiles, and the chosen one for editing."""
     wanted = st.text_input("Search", placeholder="Part of a name or a note", key="search").strip().lower()
-    found = [one for one in known if wanted in one.name.lower() or wanted in one.notes.lower()]
+    noted: set[int] = set()
+    if wanted:
+        with app.pool.transaction() as tx:
+            noted = profiles.find_noted(tx, [one.user_id for one in known], wanted)
+    found = [one for one in known if wanted in one.name.lower() or one.user_id in noted]
     if not found:
         st.info(md("No profile matches “{wanted}”.", wanted=wanted))
         return
@@ -82,6 +86,8 @@ def list_and_edit(app: App, known: list[Profile], profile: Profile | None) -> No
 
 def edit(app: App, profile: Profile) -> None:
     """Show a profile's fields for editing."""
+    with app.pool.transaction() as tx:
+        profile = profiles.get_profile(tx, profile.user_id)  # with its notes, which the list does not have
     with st.form(f"edit-{profile.user_id}"):
         st.caption(md("The device of this profile sends the userid **{number}**.", number=profile.user_id))
         person = person_fields(profile, f"p{profile.user_id}")

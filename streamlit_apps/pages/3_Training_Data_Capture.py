@@ -80,7 +80,7 @@ def start(app: App, profile: Profile, name: str, plan: CapturePlan, numbers: Cap
 def show_plan(app: App, profile: Profile, bank: list[Gesture]) -> None:
     """Show what can be planned."""
     with app.pool.transaction() as tx:
-        n_sessions = len(sessions.list_sessions(tx, profile.user_id))
+        n_sessions = sessions.count_sessions(tx, profile.user_id)
         remembered = capture_settings.get_settings(tx, profile.user_id)
         is_simulated = simulated_arms.find_arm(tx, profile.user_id) is not None
     name, plan, numbers = plan_fields(bank, n_sessions, profile.user_id, remembered)

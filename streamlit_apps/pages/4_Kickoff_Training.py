@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from semg.domain import Profile
-from semg.store import gestures, jobs, sessions
+from semg.store import gestures, jobs, session_summaries
 from semg.store.audit import record
 from semg.store.session_quality import list_quality
-from semg.store.sessions import SessionSummary
+from semg.store.session_summaries import SessionSummary
 from ui import acts, audit_view, errors
 from ui.going import go
 from ui.page import empty, flash, page, split
@@ -76,7 +76,9 @@ def _start(app: App, profile: Profile, chosen: Sequence[SessionSummary]) -> None
 with page("Train", "Train a model on recorded sessions. It is tested on held-out data.") as app:
     profile = pick_profile(app)
     with app.pool.transaction() as tx:
-        found = [one for one in sessions.session_summaries(tx, profile.user_id) if one.session.status != "recording"]
+        found = [
+            one for one in session_summaries.list_summaries(tx, profile.user_id) if one.session.status != "recording"
+        ]
     if found:
         show(app, profile, found)
     else:

@@ -15,8 +15,8 @@ from semg import clock
 from semg.capture import redo_ended, why_not_again
 from semg.domain import REST, ConditioningSpec, Profile, Repetition, Session
 from semg.errors import TrainingError
-from semg.recordings.session_data import load_session
-from semg.signals.odd_repetitions import Oddity, find_odd, perform, thumbnail
+from semg.recordings.session_data import load_repetition
+from semg.signals.odd_repetitions import Oddity, Performance, find_odd, perform, thumbnail
 from semg.store import repetitions
 from semg.store.audit import record
 from semg.words import counted
@@ -34,15 +34,23 @@ _SHAPES = "captured-shapes"
 _STORED_AFTER = timedelta(seconds=30)
 """What of a repetition is not stored by then will not be: it was lost."""
 _WHOLE = 0.9
+_LONGEST = timedelta(seconds=60)
+"""So much of a repetition is compared, from its start: as long as a plan's may be."""
+MOST_VALUES = 24_000_000
+"""So many values of samples are compared, 96 MB, in time order: 50 min of 8 channels at 1,000 Hz."""
 _WIDTH, _HEIGHT = 190, 54
 
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Of one session's performances, by number: what is odd, and the envelope, in parts of the session's strongest."""
+    """Of one session's performances, by number: what is odd, and the envelope, in parts of the session's strongest.
+
+    ``unread``: those beyond ``MOST_VALUES``.
+    """
 
     odd: Mapping[int, Oddity]
     envelopes: Mapping[int, NDArray[np.float64]]
+    unread: frozenset[int] = frozenset()
 
 
 def show_cards(
@@ -90,27 +98,28 @@ def _shapes(app: App, session: Session, written: Sequence[Repetition]) -> Shapes
     kept: tuple[object, Shapes] | None = st.session_state.get(_SHAPES)
     if kept is not None and kept[0] == labels:
         return kept[1]
-    try:
-        with app.pool.transaction() as tx:
-            read = load_session(tx, session, with_excluded=True)
-    except TrainingError:
-        return Shapes({}, {})
     spec = ConditioningSpec(session.sensor, session.rate_hz, session.mains_hz)
-    raw = {one.repetition_id: read.samples[read.stretch == index] for index, one in enumerate(written)}
-    made = {
-        one.repetition_id: perform(one.gesture, raw[one.repetition_id], spec, is_sibling=not one.excluded)
-        for one in written
-        if len(raw[one.repetition_id])
-    }
+    made: dict[int, Performance] = {}
+    unread, left, is_whole = set(), MOST_VALUES, True
+    for one in sorted(written, key=lambda label: label.started_at):
+        if left <= 0:
+            unread.add(one.repetition_id)
+            continue
+        try:
+            with app.pool.transaction() as tx:
+                raw = load_repetition(tx, session, one, written, _LONGEST)
+        except TrainingError:
+            return Shapes({}, {})
+        left -= raw.size
+        is_whole &= len(raw) >= _WHOLE * session.rate_hz * min(one.ended_at - one.started_at, _LONGEST).total_seconds()
+        if len(raw):
+            made[one.repetition_id] = perform(one.gesture, raw, spec, is_sibling=not one.excluded)
     envelopes = {n: thumbnail(one.envelope) for n, one in made.items() if one.gesture != REST}
     top = max((float(one.max()) for one in envelopes.values() if len(one)), default=0.0)
     held = {one.repetition_id for one in written if not one.dynamic}  # a short gesture is mostly rest
     odd = find_odd({n: one for n, one in made.items() if n in held})
-    shapes = Shapes(odd, {n: one / max(top, 1e-9) for n, one in envelopes.items()})
-    is_whole = all(
-        len(raw[one.repetition_id]) >= _WHOLE * session.rate_hz * (one.ended_at - one.started_at).total_seconds()
-        for one in written
-    )
+    drawn = {n: one / max(top, 1e-9) for n, one in envelopes.items()}
+    shapes = Shapes(odd, drawn, frozenset(unread))
     if is_whole or (session.ended_at is not None and clock.utc_now() - session.ended_at > _STORED_AFTER):
         st.session_state[_SHAPES] = (labels, shapes)
     return shapes
@@ -123,6 +132,8 @@ def _picture(one: Repetition, shapes: Shapes, colour: str) -> Markup:
         said, sign = f"Left out: {one.exclude_reason or DEFAULT_REASON}", ""
     elif oddity is not None:
         said, sign = f"Looks odd: {oddity.reason}", palette.LEVEL_SIGNS["fair"]
+    elif one.repetition_id in shapes.unread:
+        said, sign = "Not compared: the session is long", ""
     elif one.repetition_id not in shapes.envelopes:
         said, sign = "No samples are stored", palette.LEVEL_SIGNS["bad"]
     else:

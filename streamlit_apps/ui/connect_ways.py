@@ -135,7 +135,7 @@ def _offer_key(app: App, profile: Profile, board: Board | None) -> None:
         with app.pool.transaction() as tx:
             app.require(tx, profile.user_id, "work")
             if board is None:
-                number, key = make_board(tx, secret)
+                number, key = make_board(tx, secret, assigned_next=True)
                 record(tx, audit_view.actor(app), "board.created", board=number)
                 let_send(app, tx, number, profile.user_id)
             else:

@@ -36,7 +36,7 @@ def show_jobs(app: App, user_id: int) -> None:
     now = datetime.now(UTC)
     with app.pool.transaction() as tx:
         found = jobs.list_jobs(tx, user_id, SHOWN)
-        names = {one.session_id: one.name for one in sessions.list_sessions(tx, user_id)}
+        names = sessions.list_names(tx, {number for job in found for number in job.session_ids})
         runners = [one for one in services.list_services(tx, SERVICE_LATE_S) if one.service == "job_runner"]
     if not found:
         empty(md("**No training jobs yet.**"), "pages/4_Kickoff_Training.py", "Train a model")

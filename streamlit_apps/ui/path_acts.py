@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from semg.domain import Profile
 from semg.errors import ConflictError
-from semg.store import jobs, sessions
+from semg.store import jobs, session_summaries
 from semg.store.audit import record
 from ui import audit_view
 from ui.runtime import App
@@ -22,8 +22,10 @@ def train_now(app: App, profile: Profile) -> int:
     """
     with app.pool.transaction() as tx:
         app.require(tx, profile.user_id, "work")
-        found = [one for one in sessions.session_summaries(tx, profile.user_id) if one.session.status != "recording"]
-        newest = sessions.newest_prompted(found)
+        found = [
+            one for one in session_summaries.list_summaries(tx, profile.user_id) if one.session.status != "recording"
+        ]
+        newest = session_summaries.newest_prompted(found)
         ids = [] if newest is None else [one.session.session_id for one in found if one.trains_with(newest)]
         if not ids:
             raise ConflictError("record a session first: there are no labelled repetitions to train on")

@@ -14,7 +14,7 @@ from semg.store import repetitions as repetitions_store
 from semg.store import sessions
 from semg.store.audit import record
 from semg.store.session_quality import SessionQuality, find_quality
-from semg.store.sessions import SessionSummary, newest_prompted
+from semg.store.session_summaries import SessionSummary, newest_prompted
 from semg.verdicts import Verdict
 from semg.words import counted
 from ui import acts, audit_view, errors, repetitions, shortcuts, times, verdict, video

@@ -15,7 +15,7 @@ from semg.privacy.consent import TEST_PERSON
 from semg.recordings.session_data import load_session
 from semg.signals.dataset import make_windows
 from semg.simulation import arms
-from semg.store import blocks, consents, gestures, profiles, session_quality, sessions
+from semg.store import blocks, consents, gestures, profiles, session_quality, session_summaries, sessions
 from semg.store.audit import Actor
 from semg.store.pool import Pool, Transaction
 from testing.kits.store_data import T0
@@ -60,7 +60,7 @@ def test_taught_seconds_are_those_that_were_performed(pool: Pool, user_id: int) 
         session = sessions.get_session(tx, made.session_id)
         labelled = load_session(tx, session)
         (one,) = sessions.list_repetitions(tx, made.session_id)
-        (summary,) = sessions.session_summaries(tx, user_id)
+        (summary,) = session_summaries.list_summaries(tx, user_id)
     assert (session.origin, session.status, session.plan) == ("taught", "completed", None)
     assert (one.gesture, one.number, one.started_at, one.ended_at) == ("fist", 1, at(8), at(10))
     assert labelled.samples[labelled.stretch == 0, 0].tolist() == list(range(8 * RATE_HZ, 10 * RATE_HZ))

@@ -120,6 +120,33 @@ def test_odd_repetition_is_shown_left_out_taken_in_again_and_redone(
     assert [(one.number, one.excluded) for one in fists] == [(1, False), (2, True), (3, False), (4, False), (2, False)]
 
 
+def test_cards_read_labels_one_by_one_and_no_more_than_fits(
+    open_page: Open, captured: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[float] = []
+    real = blocks.read_blocks
+
+    def counted(tx, user_id, since, until):
+        read.append((until - since).total_seconds())
+        return real(tx, user_id, since, until)
+
+    monkeypatch.setattr(blocks, "read_blocks", counted)
+    page = open_page(CAPTURE, captured=captured)
+    assert not page.exception
+    assert max(read) <= 10, "labels, not the session"
+    n_labels = len(read)
+    monkeypatch.setattr("ui.capture_cards.MOST_VALUES", 3000)
+    read.clear()
+    del page.session_state["captured-shapes"]
+    page.run()
+    page.toggle(key=f"all-cards-{captured}").set_value(True).run()
+    assert not page.exception
+    assert 1 < len(read) < n_labels
+    said = cards(page)
+    assert len(said) == 8
+    assert sum("Not compared: the session is long" in one for one in said) in range(4, 8)
+
+
 def test_summary_stays_over_other_pages_until_the_person_changes(
     open_page: Open, pool: Pool, profile_id: int, captured: int
 ) -> None:

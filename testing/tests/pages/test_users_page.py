@@ -64,6 +64,22 @@ def test_device_that_loses_a_used_channel_is_saved(open_page: Open, pool: Pool, 
     assert profile.channels_used == ("a0",)
 
 
+def test_profile_is_found_by_its_note_and_keeps_it_when_it_is_saved(
+    open_page: Open, pool: Pool, profile_id: int
+) -> None:
+    with pool.transaction() as tx:
+        profiles.update_profile(tx, profile_id, notes="Sweats after TEN minutes")
+    page = open_page(USERS, profile_id=profile_id)
+    field(page.text_input, "Search").input("ten min").run()
+    assert "No profile matches" not in all_text(page)
+    assert field(page.text_area, "Notes").value == "Sweats after TEN minutes"
+    button(page, "Save Ada").click().run()
+    with pool.transaction() as tx:
+        assert profiles.get_profile(tx, profile_id).notes == "Sweats after TEN minutes"
+    field(page.text_input, "Search").input("nobody's note").run()
+    assert "No profile matches" in all_text(page)
+
+
 def test_taken_name_is_refused(open_page: Open, pool: Pool, profile_id: int) -> None:
     with pool.transaction() as tx:
         profiles.insert_profile(tx, "Ben", channels=["a0"], rate_hz=200.0, consent=TEST_PERSON)

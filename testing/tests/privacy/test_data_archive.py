@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import threading
 import time
 import zipfile
 from dataclasses import replace
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 from semg.domain import us_from_utc
-from semg.errors import NotFoundError
+from semg.errors import ConflictError, NotFoundError
 from semg.maintenance.video_files import VideoKeeper
 from semg.priors.building import store_version
 from semg.privacy import archive_downloads, data_archive
@@ -236,3 +237,26 @@ def test_archive_of_an_erased_person_is_not_given_out(pool: Pool, settings: Sett
     missing = Export(pool, settings, filled.user_id)
     missing.join(30)
     assert "there is no profile" in missing.problem
+
+
+def test_account_makes_one_archive_at_a_time_and_one_that_takes_too_long_is_given_up(
+    pool: Pool, settings: Settings, filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = archive_downloads.ArchiveDownloads()
+    go_on = threading.Event()
+
+    def wait(*given: object, longest_s: float, **more: object) -> None:
+        assert go_on.wait(30)
+        write_archive(*given, longest_s=0.0, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(archive_downloads, "write_archive", wait)
+    making = desk.begin(pool, settings, filled.user_id, account_id=1)
+    with pytest.raises(ConflictError, match="Your account is creating an archive already"):
+        desk.begin(pool, settings, filled.user_id + 1, account_id=1)
+    other = desk.begin(pool, settings, filled.user_id + 2, account_id=2)
+    go_on.set()
+    for one in (making, other):
+        one.join(30)
+    assert "export the sessions one by one" in making.problem
+    assert list(archive_downloads.folder_of(settings).iterdir()) == [], "nothing unfinished stays"
+    desk.begin(pool, settings, filled.user_id, account_id=1).join(30)
