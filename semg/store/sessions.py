@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from semg.domain import CapturePlan, Device, PlanStep, Session, SessionOrigin, SessionStatus
+from semg.domain import CapturePlan, Device, Session, SessionOrigin, SessionStatus
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
-from semg.store import capture_limit, checks, consents, erasing
+from semg.store import capture_limit, checks, consents, erasing, label_times
 from semg.store.erasing import ErasedSession
 from semg.store.pool import Transaction, execute, one, rows
 from semg.store.repetitions import (
@@ -21,6 +21,7 @@ from semg.store.repetitions import (
     list_repetitions,
     update_repetition,
 )
+from semg.store.stored_plans import as_stored, plan_of
 
 __all__ = [
     "SessionSummary",
@@ -170,7 +171,7 @@ def insert_session(
                 device.rate_hz,
                 device.sensor,
                 device.mains_hz,
-                None if plan is None else checks.as_json(asdict(plan)),
+                None if plan is None else as_stored(plan),
                 origin != "import",
                 user_id,
             ),
@@ -273,7 +274,7 @@ def update_session(
 
 
 def finish_session(tx: Transaction, session_id: int, ended_at: datetime, *, aborted: bool = False) -> Session:
-    """End a session that is being recorded, and return it as it is then.
+    """End a session that is being recorded, and return it as it is then; it lasts until its last label at least.
 
     Raises
     ------
@@ -282,9 +283,10 @@ def finish_session(tx: Transaction, session_id: int, ended_at: datetime, *, abor
     ConflictError
         It has ended already.
     """
-    session = get_session(tx, session_id)
+    session = update_session(tx, session_id)  # locks it, so that no label is written meanwhile
     if session.status != "recording":
         raise ConflictError(f"session {session_id} is {session.status} already")
+    ended_at = label_times.last_end(tx, session_id, ended_at)
     return update_session(tx, session_id, status="aborted" if aborted else "completed", ended_at=ended_at)
 
 
@@ -358,10 +360,6 @@ def _session(row: Any) -> Session:
         rate_hz=row.rate_hz,
         sensor=row.sensor,
         mains_hz=row.mains_hz,
-        plan=None if row.plan is None else _plan(row.plan),
+        plan=None if row.plan is None else plan_of(row.session_id, row.plan),
         simulated=row.simulated,
     )
-
-
-def _plan(stored: dict[str, Any]) -> CapturePlan:
-    return CapturePlan(tuple(PlanStep(**step) for step in stored["steps"]), stored.get("paused_s"))
