@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from semg.capture import schedule
 from semg.domain import REST, CapturePlan, PlanStep, Session
@@ -252,7 +253,7 @@ class CaptureConductor:
         news: list[Session] = []
         for session_id in found:
             self._attempts.attempt(
-                session_id, lambda one=session_id: self._conduct(pool, one, now, news), session_id=session_id
+                session_id, partial(self._conduct, pool, session_id, now, news), session_id=session_id
             )
         news.extend(self._ended(pool))
         return news
