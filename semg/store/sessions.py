@@ -39,6 +39,7 @@ __all__ = [
     "list_sessions",
     "lock_times",
     "require_free_name",
+    "require_recording",
     "session_summaries",
     "update_repetition",
     "update_session",
@@ -124,7 +125,8 @@ def insert_session(
 ) -> int:
     """Create a session with the device's current properties, and return its number.
 
-    What is captured or taught while a simulated arm sends for the profile is marked as simulated.
+    What is captured or taught while a simulated arm sends for the profile is marked as simulated. Whoever imports
+    calls ``require_recording`` again at the end: an import takes up to a minute, for which others must not wait.
 
     Parameters
     ----------
@@ -145,10 +147,7 @@ def insert_session(
     checks.aware("started_at", started_at)
     checks.device(device)
     _check_end(status, started_at, ended_at)
-    # Shared with other sessions only: a consent that is withdrawn at this moment waits, and then finds this session.
-    if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR SHARE", (user_id,)) is None:
-        raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
-    consents.require(tx, user_id, "recording")
+    require_recording(tx, user_id, locked=origin != "import")
     if status == "recording":
         capture_limit.require_room(tx, user_id)
     with checks.refused_as(f"profile {user_id} is recording a session already; finish or abort it first"):
@@ -178,6 +177,30 @@ def insert_session(
         )
     assert made is not None
     return int(made.session_id)
+
+
+def require_recording(tx: Transaction, user_id: int, *, locked: bool) -> None:
+    """Refuse to record for a person who does not agree to it.
+
+    Parameters
+    ----------
+    locked
+        Keep it so until the transaction ends. Shared with other sessions only: a consent that is withdrawn at this
+        moment waits, and then finds the session.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such profile.
+    ConsentError
+        The person does not agree.
+    """
+    query = "SELECT 1 FROM profiles WHERE user_id = %s"
+    if locked:
+        query += " FOR SHARE"
+    if one(tx, query, (user_id,)) is None:
+        raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
+    consents.require(tx, user_id, "recording")
 
 
 def require_free_name(tx: Transaction, user_id: int, name: str) -> None:
