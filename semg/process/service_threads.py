@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 
 logger = logging.getLogger(__name__)
 
-JOIN_S = 20.0
+JOIN_S = 8.0
 """How long the end of a service waits for its threads; one that hangs does not keep a failed service alive."""
 
 
@@ -55,8 +56,9 @@ class ServiceThreads:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stop.set()
+        deadline = time.monotonic() + self._join_s
         for thread in self._threads:
-            thread.join(self._join_s)
+            thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 self.failed.append(thread.name)
                 logger.error("the thread %s does not end", thread.name)
