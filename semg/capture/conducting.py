@@ -191,7 +191,9 @@ def _write_due(tx: Transaction, session: Session, now: datetime) -> Session:
     """Write the due repetitions of a locked session."""
     if session.status != "recording" or session.plan is None:
         return session
-    session = _left_out(tx, session, [step for step in _missing(tx, session, now) if not _write(tx, session, step)])
+    session = _left_out(
+        tx, session, [step for step in _missing(tx, session, now) if not _write(tx, session, step, now)]
+    )
     assert session.plan is not None
     if not _is_over(session, now):
         return session
@@ -201,14 +203,14 @@ def _write_due(tx: Transaction, session: Session, now: datetime) -> Session:
     return sessions.finish_session(tx, session.session_id, forgotten_at, aborted=True)
 
 
-def _write(tx: Transaction, session: Session, step: PlanStep) -> bool:
+def _write(tx: Transaction, session: Session, step: PlanStep, now: datetime) -> bool:
     """Write the repetition of a step, and return whether that can be done."""
     assert step.gesture is not None
     started_at, ended_at = step_interval(session, step)
     try:
         with savepoint(tx):
             number = gestures.ensure_gestures(tx, session.user_id, [step.gesture])[step.gesture]
-            sessions.insert_repetition(tx, session.session_id, number, step.number, started_at, ended_at)
+            sessions.insert_repetition(tx, session.session_id, number, step.number, started_at, ended_at, now=now)
     except (ConflictError, InvalidValueError, NotFoundError) as exc:
         logger.warning("a repetition gets no label: %s", exc, extra={"session_id": session.session_id})
         return False

@@ -17,10 +17,15 @@ AHEAD = timedelta(seconds=2)
 """How far an edge may lie after now while the session runs: another machine's clock may be ahead."""
 
 
-def require_within(tx: Transaction, session_id: int, started_at: datetime, ended_at: datetime) -> int:
+def require_within(
+    tx: Transaction, session_id: int, started_at: datetime, ended_at: datetime, now: datetime | None = None
+) -> int:
     """Refuse edges outside a session, keep its times until the transaction ends, and return its profile.
 
-    A session that runs lasts until now.
+    Parameters
+    ----------
+    now
+        Until when a session that runs lasts: the moment that the caller has looked at. None: the platform's present.
 
     Raises
     ------
@@ -40,7 +45,8 @@ def require_within(tx: Transaction, session_id: int, started_at: datetime, ended
             f"choose a start inside the session, which began at {session.started_at.isoformat()} "
             f"(now {started_at.isoformat()})",
         )
-    if ended_at > (clock.utc_now() + AHEAD if session.ended_at is None else session.ended_at):
+    latest = (now or clock.utc_now()) + AHEAD
+    if ended_at > (latest if session.ended_at is None else session.ended_at):
         until = "which is being recorded" if session.ended_at is None else f"until {session.ended_at.isoformat()}"
         raise InvalidValueError("ended_at", f"choose an end inside the session, {until} (now {ended_at.isoformat()})")
     return int(session.user_id)

@@ -42,9 +42,21 @@ class RepetitionChange:
 
 
 def insert_repetition(
-    tx: Transaction, session_id: int, gesture_id: int, number: int, started_at: datetime, ended_at: datetime
+    tx: Transaction,
+    session_id: int,
+    gesture_id: int,
+    number: int,
+    started_at: datetime,
+    ended_at: datetime,
+    *,
+    now: datetime | None = None,
 ) -> int:
     """Write a performed repetition, and return its number, or that of one that begins at the same time.
+
+    Parameters
+    ----------
+    now
+        The moment at which it has been performed, if not the platform's present.
 
     Raises
     ------
@@ -55,7 +67,7 @@ def insert_repetition(
     ConflictError
         Another repetition of the session lies in this time.
     """
-    user_id = label_times.require_within(tx, session_id, started_at, ended_at)
+    user_id = label_times.require_within(tx, session_id, started_at, ended_at, now)
     _check_gesture(tx, user_id, gesture_id)
     made = one(
         tx,

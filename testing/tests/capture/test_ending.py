@@ -61,6 +61,13 @@ def test_label_that_has_no_room_is_left_out_and_noted_once(pool: Pool, caplog: p
     assert [step.start_s for step in ended.plan.steps if step.dropped] == [5.0, 6.0, 8.0]
 
 
+def test_label_is_written_by_the_conductor_s_own_clock(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = start_capture(pool, PLAN)
+    monkeypatch.setattr("semg.clock.utc_now", lambda: T0)  # the store's, which is behind
+    CaptureConductor().conduct(pool, after(13))
+    assert len(written(pool, session)) == 7
+
+
 @pytest.mark.parametrize("what", ["overlapped", ENDLESS, UNREADABLE])
 @pytest.mark.parametrize("act", ["withdraw", "end"])
 def test_withdrawing_and_ending_always_commit(pool: Pool, what: str, act: str) -> None:
