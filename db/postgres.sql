@@ -319,6 +319,25 @@ CREATE TABLE repetitions (
 CREATE INDEX repetitions_by_gesture ON repetitions (gesture_id);
 COMMENT ON TABLE repetitions IS 'One performance of a gesture, written when it has been performed';
 
+CREATE FUNCTION require_label_within_session() RETURNS trigger
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    since timestamptz;
+    until timestamptz;
+BEGIN
+    SELECT started_at, coalesce(ended_at, started_at + interval '1 day') INTO since, until
+    FROM sessions WHERE session_id = NEW.session_id;
+    IF NEW.started_at < since OR NEW.ended_at > until THEN
+        RAISE EXCEPTION 'a label of session % lies outside of it', NEW.session_id USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION require_label_within_session IS 'Refuses a label with an edge outside its session, of one that runs a day after its start';
+
+CREATE CONSTRAINT TRIGGER label_within_session AFTER INSERT OR UPDATE OF session_id, started_at, ended_at ON repetitions
+FOR EACH ROW EXECUTE FUNCTION require_label_within_session();
+
 CREATE TABLE repetition_changes (
     change_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     session_id     bigint NOT NULL REFERENCES sessions ON DELETE CASCADE,
@@ -904,6 +923,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25), (26), (27), (28);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25), (26), (27), (28), (30);
 
 COMMIT;

@@ -23,8 +23,10 @@ from semg.maintenance.retention import keep_retention
 from semg.maintenance.session_quality import keep_quality
 from semg.maintenance.summaries import keep_summaries
 from semg.maintenance.video_files import keep_videos
+from semg.process.attempts import Failures
 from semg.process.heartbeat import Heartbeat
 from semg.process.lifecycle import announce_ready, wait_for_store
+from semg.process.service_threads import ServiceThreads
 from semg.process.threaded_publisher import ThreadedPublisher
 from semg.security.encrypted_files import Vault
 from semg.security.keys import ring_of
@@ -32,8 +34,8 @@ from semg.settings import get_settings
 from semg.store.pool import Pool
 
 
-def main() -> None:
-    """Work until SIGTERM or SIGINT."""
+def main() -> int:
+    """Work until SIGTERM or SIGINT, and return the exit status."""
     settings = get_settings()
     log.configure("job_runner", settings.log_level)
     stop = threading.Event()
@@ -41,29 +43,22 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     pool = Pool(settings, name="job_runner")
     wait_for_store(pool, stop)
-    vault = Vault(ring_of(settings))
-    runner = JobRunner(settings, pool)
-    heartbeat = Heartbeat(pool, "job_runner", runner.metrics)
-    heartbeat.start()
+    vault, failures = Vault(ring_of(settings)), Failures()
+    runner = JobRunner(settings, pool, failures=failures)
     announcer = ThreadedPublisher(settings, "job_runner")
-    beside = (
-        threading.Thread(target=conduct_captures, args=(pool, announcer, stop), name="captures"),
-        threading.Thread(target=keep_videos, args=(pool, settings.videos, vault, stop), name="videos"),
-        threading.Thread(target=keep_bases, args=(settings, pool, stop), name="bases"),
-        threading.Thread(target=keep_retention, args=(settings, pool, stop), name="retention"),
-        threading.Thread(target=keep_summaries, args=(pool, stop), name="summaries"),
-        threading.Thread(target=keep_quality, args=(pool, stop), name="quality"),
-    )
-    for thread in beside:
-        thread.start()
-    announce_ready(settings)
-    runner.run(stop)
-    for thread in beside:
-        thread.join()
+    with Heartbeat(pool, "job_runner", runner.metrics), ServiceThreads(stop) as beside:
+        beside.start("captures", lambda: conduct_captures(pool, announcer, stop, failures))
+        beside.start("videos", lambda: keep_videos(pool, settings.videos, vault, stop, failures))
+        beside.start("bases", lambda: keep_bases(settings, pool, stop, failures))
+        beside.start("retention", lambda: keep_retention(settings, pool, stop, failures))
+        beside.start("summaries", lambda: keep_summaries(pool, stop, failures))
+        beside.start("quality", lambda: keep_quality(pool, stop, failures))
+        announce_ready(settings)
+        runner.run(stop)
     announcer.close()
-    heartbeat.stop()
     pool.close()
+    return beside.exit_status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

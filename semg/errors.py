@@ -20,6 +20,10 @@ class StoreUnavailableError(StoreError):
     """PostgreSQL cannot be reached now; the same call may work later."""
 
 
+class StoreBusyError(StoreUnavailableError):
+    """A lock or a statement took longer than this transaction waits for it; the database itself is there."""
+
+
 class NotFoundError(StoreError):
     """A row requested by its id does not exist."""
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from semg.capture import schedule
 from semg.capture.conducting import REDONE, seconds_of, step_interval
+from semg.capture.plan import MAX_GESTURE_S, MIN_GESTURE_S
 from semg.domain import REST, CapturePlan, PlanStep, Repetition, Session
 from semg.errors import ConflictError, InvalidValueError
 from semg.store import consents, plans, sessions
@@ -87,7 +88,9 @@ def _without_changed(
 
 
 def _length_s(repetition: Repetition) -> float:
-    return (repetition.ended_at - repetition.started_at).total_seconds()
+    """Return how long a repetition is performed again: as long as it was, within what a plan may ask for."""
+    length_s = (repetition.ended_at - repetition.started_at).total_seconds()
+    return min(max(length_s, MIN_GESTURE_S), MAX_GESTURE_S)
 
 
 def _rest_s(plan: CapturePlan) -> float:

@@ -2,6 +2,9 @@
 
 A plan runs on the server's clock. A repetition is written after its interval has passed, so that an aborted capture
 leaves no label of something that was never performed, and a closed browser shifts or loses none.
+
+A capture always ends: a label that cannot be written (another one was moved to its time) is left out and noted, and a
+plan that cannot be followed keeps nobody from ending the capture or withdrawing a consent.
 """
 
 from __future__ import annotations
@@ -9,13 +12,16 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from semg.capture import schedule
 from semg.domain import REST, CapturePlan, PlanStep, Session
-from semg.errors import ConflictError, NotFoundError, StoreError
+from semg.errors import ConflictError, InvalidValueError, NotFoundError
+from semg.process.attempts import LOCK_S, Attempts, Failures
 from semg.store import gestures, plans, sessions
-from semg.store.pool import Pool, Transaction
+from semg.store.pool import Pool, Transaction, savepoint
 from semg.store.running_captures import list_running
+from semg.store.stored_plans import MAX_TOTAL_S
 
 logger = logging.getLogger(__name__)
 
@@ -123,9 +129,23 @@ def redo_last(tx: Transaction, session_id: int, now: datetime) -> PlanStep | Non
 def abort(tx: Transaction, session_id: int, now: datetime) -> Session:
     """End a capture before its plan is over; performed repetitions keep their labels, the rest get none.
 
-    A session that has ended already is not changed.
+    It ends in any case, also where its plan cannot be followed or a label cannot be written. A session that has ended
+    already is not changed.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such session.
     """
-    session = perform(tx, sessions.get_session(tx, session_id), now)
+    session = sessions.get_session(tx, session_id)
+    if session.status != "recording":
+        return session
+    session = sessions.update_session(tx, session_id)
+    try:
+        with savepoint(tx):
+            session = _write_due(tx, session, now)
+    except Exception:  # whatever it is: the end, or the consent that is withdrawn with it, does not depend on it
+        logger.exception("labels that were due at a capture's end are not written", extra={"session_id": session_id})
     if session.status != "recording":
         return session
     ended_at = max(now, session.started_at + timedelta(milliseconds=1))
@@ -171,12 +191,10 @@ def _write_due(tx: Transaction, session: Session, now: datetime) -> Session:
     """Write the due repetitions of a locked session."""
     if session.status != "recording" or session.plan is None:
         return session
-    missing = _missing(tx, session, now)
-    numbers = gestures.ensure_gestures(tx, session.user_id, [step.gesture for step in missing if step.gesture])
-    for step in missing:
-        if step.gesture is not None:
-            started_at, ended_at = step_interval(session, step)
-            sessions.insert_repetition(tx, session.session_id, numbers[step.gesture], step.number, started_at, ended_at)
+    session = _left_out(
+        tx, session, [step for step in _missing(tx, session, now) if not _write(tx, session, step, now)]
+    )
+    assert session.plan is not None
     if not _is_over(session, now):
         return session
     if session.plan.paused_s is None:
@@ -185,14 +203,43 @@ def _write_due(tx: Transaction, session: Session, now: datetime) -> Session:
     return sessions.finish_session(tx, session.session_id, forgotten_at, aborted=True)
 
 
+def _write(tx: Transaction, session: Session, step: PlanStep, now: datetime) -> bool:
+    """Write the repetition of a step, and return whether that can be done."""
+    assert step.gesture is not None
+    started_at, ended_at = step_interval(session, step)
+    try:
+        with savepoint(tx):
+            number = gestures.ensure_gestures(tx, session.user_id, [step.gesture])[step.gesture]
+            sessions.insert_repetition(tx, session.session_id, number, step.number, started_at, ended_at, now=now)
+    except (ConflictError, InvalidValueError, NotFoundError) as exc:
+        logger.warning("a repetition gets no label: %s", exc, extra={"session_id": session.session_id})
+        return False
+    return True
+
+
+def _left_out(tx: Transaction, session: Session, steps: list[PlanStep]) -> Session:
+    """Note in the plan which steps have no label, so that none of them is attempted again."""
+    if not steps or session.plan is None:
+        return session
+    starts = {step.start_s for step in steps}
+    changed = (replace(step, dropped=True) if step.start_s in starts else step for step in session.plan.steps)
+    return _keep(tx, session, replace(session.plan, steps=tuple(changed)))
+
+
 class CaptureConductor:
     """Conducts the captures of all profiles; one thread calls ``conduct`` several times a second.
 
     Several conductors may run: every write is idempotent, and each of them reports every edge once.
+
+    Parameters
+    ----------
+    failures
+        Counts captures that could not be conducted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, failures: Failures | None = None) -> None:
         self._recording: set[int] = set()
+        self._attempts = Attempts(logger, "captures", failures)
 
     def conduct(self, pool: Pool, now: datetime) -> list[Session]:
         """Write the repetitions performed until ``now``, and return the sessions with a new edge.
@@ -202,24 +249,31 @@ class CaptureConductor:
         Sessions that were made since the last call (status ``recording``; ``started_at`` is the edge, it may lie a
         moment ahead) and those that ended since then (``ended_at`` is the edge).
         """
+        pool = pool.waiting_at_most(LOCK_S)
         with pool.transaction() as tx:
             found = [running.session_id for running in list_running(tx)]
         news: list[Session] = []
         for session_id in found:
-            try:
-                with pool.transaction() as tx:
-                    session = sessions.get_session(tx, session_id)
-                    if session_id not in self._recording:
-                        self._recording.add(session_id)
-                        news.append(session)
-                    perform(tx, session, now)
-            except NotFoundError:
-                logger.info("capture erased while it was recording", extra={"session_id": session_id})
-            except StoreError:
-                # One capture that cannot be written must not stop the others; it is retried at the next call.
-                logger.exception("capture not written", extra={"session_id": session_id})
+            self._attempts.attempt(
+                session_id, partial(self._conduct, pool, session_id, now, news), session_id=session_id
+            )
         news.extend(self._ended(pool))
         return news
+
+    def _conduct(self, pool: Pool, session_id: int, now: datetime, news: list[Session]) -> None:
+        """Conduct one capture, which is added to the news when it is new."""
+        try:
+            with pool.transaction() as tx:
+                session = sessions.get_session(tx, session_id)
+                if session_id not in self._recording:
+                    self._recording.add(session_id)
+                    news.append(session)
+                if seconds_of(session, now) > MAX_TOTAL_S:
+                    abort(tx, session_id, now)  # longer than any plan: it cannot be followed
+                else:
+                    perform(tx, session, now)
+        except NotFoundError:
+            logger.info("capture erased while it was recording", extra={"session_id": session_id})
 
     def _ended(self, pool: Pool) -> list[Session]:
         """Return the sessions that were recording at an earlier call and are not any more."""
@@ -234,6 +288,7 @@ class CaptureConductor:
                 except NotFoundError:
                     logger.info("capture erased while it was recording", extra={"session_id": session_id})
         self._recording &= still
+        self._attempts.keep(set(still))
         return ended
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import psycopg2
+
 from semg.domain import Model, Profile
-from semg.errors import ArtifactError, StoreError
+from semg.errors import ArtifactError
 from semg.inference.streams import ActiveModel
+from semg.process.attempts import LOCK_S, Attempts
 from semg.signals.model.classifier import columns_of, spec_from_metadata
 from semg.store import models, profiles
 from semg.store.pool import Pool
@@ -44,7 +47,8 @@ class ActiveModelRegistry:
     """
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self._pool = pool.waiting_at_most(LOCK_S)
+        self._rounds = Attempts(logger, "active models: the last ones stay")
         self._models: dict[int, ActiveModel] = {}
         self.changes = 0
         self._wake = asyncio.Event()
@@ -60,8 +64,7 @@ class ActiveModelRegistry:
         self._wake.set()
 
     async def keep_current(self, every_s: float = 1.0) -> None:
-        """Refresh until cancelled; while the store is unreachable, the last state stays."""
-        failing = False
+        """Refresh until cancelled; while that fails, the last state stays."""
         while True:
             self._wake.clear()
             try:
@@ -69,11 +72,9 @@ class ActiveModelRegistry:
                 self.changes += found != self._models
                 self._models = found
                 self.loaded.set()
-                failing = False
-            except StoreError as exc:
-                if not failing:
-                    logger.warning("active models cannot be read, the last ones stay: %s", exc)
-                failing = True
+                self._rounds.works("round")
+            except Exception as exc:  # edge of a round
+                self._rounds.note("round", exc)
             try:
                 await asyncio.wait_for(self._wake.wait(), every_s)
             except TimeoutError:
@@ -96,10 +97,14 @@ class ActiveModelRegistry:
                         model = models.find_active(tx, user_id)
                         if model is not None:
                             found[user_id] = active_model(profile, model)
-                except ArtifactError as exc:
+                except psycopg2.Error:
+                    raise
+                except Exception as exc:  # edge of a profile
                     if (user_id, version) not in self._reported:
                         self._reported.add((user_id, version))
-                        logger.error("no decisions: %s", exc, extra={"user_id": user_id, "model_version": version})
+                        fields = {"user_id": user_id, "model_version": version}
+                        unforeseen = None if isinstance(exc, ArtifactError) else exc
+                        logger.error("no decisions: %s", exc, extra=fields, exc_info=unforeseen)
             return found
 
 

@@ -18,10 +18,11 @@ from nats.aio.subscription import Subscription
 from semg.block_table import BlockTable
 from semg.clock import now_us
 from semg.domain import Decision, us_from_utc
-from semg.errors import StoreError, WireError
+from semg.errors import WireError
 from semg.inference.model_registry import ActiveModelRegistry
 from semg.inference.predictor_client import PredictorError
 from semg.inference.streams import DueWindows, Stream, Streams
+from semg.process.attempts import Attempts
 from semg.process.recent_counts import RecentCounts
 from semg.settings import Settings
 from semg.store import decisions as decisions_store
@@ -350,7 +351,7 @@ class InferenceWorker:
 
     async def _store_for_ever(self) -> None:
         """Write decisions in batches; they wait while the store is down, and the oldest go when the buffer is full."""
-        failing = False
+        attempts = Attempts(logger, "decisions wait to be stored")
         while True:
             await asyncio.sleep(STORE_EVERY_S)
             self._streams.drop_idle(time.monotonic() - STREAM_IDLE_S)
@@ -359,19 +360,21 @@ class InferenceWorker:
                 continue
             try:
                 await asyncio.to_thread(self._store, batch)
-            except StoreError as exc:
-                if not failing:
-                    logger.warning("decisions wait to be stored: %s", exc)
-                failing = True
+            except Exception as exc:  # edge of a round
+                attempts.note("round", exc)
                 continue
-            failing = False
+            attempts.works("round")
             for decision in batch:
                 if self._to_store and self._to_store[0] is decision:
                     self._to_store.popleft()
 
     def _store(self, batch: list[Decision]) -> None:
+        """Write decisions; one that cannot be stored is counted, and keeps no others from it. Runs in a thread."""
         with self._pool.transaction() as tx:
-            decisions_store.insert_decisions(tx, batch)
+            refused = decisions_store.insert_possible(tx, batch)
+        self.counters.decisions_not_stored += len(refused)
+        if refused:
+            logger.warning("%d decisions cannot be stored, of profile %d first", len(refused), refused[0].user_id)
 
     def _count_far(self, table: BlockTable) -> None:
         """Count blocks whose time is far from their arrival, and log the first of each profile."""

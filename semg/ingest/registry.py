@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from semg.board_types import Board
 from semg.domain import Device, HighWaterMark
-from semg.errors import SettingsError, StoreError, WireError
+from semg.errors import SettingsError, WireError
 from semg.ingest.boards.datagrams import Boards, KnownBoard
+from semg.process.attempts import LOCK_S, Attempts
 from semg.security.board_keys import decrypt_key
 from semg.security.keys import Secret
 from semg.store import boards as boards_store
@@ -50,13 +51,13 @@ class Registry:
         boards: Boards,
         keys: Secret,
     ) -> None:
-        self._pool = pool
+        self._pool = pool.waiting_at_most(LOCK_S)
         self._apply = apply
         self._boards = boards
         self._secret = keys
         self._keys: dict[int, tuple[bytes, Key | None]] = {}
         self._hint = asyncio.Event()
-        self._failing = False
+        self._attempts = Attempts(logger, "registry: the last one stays")
         self.loaded = asyncio.Event()
 
     async def subscribe(self, client: Client) -> None:
@@ -71,23 +72,25 @@ class Registry:
         """Refresh until cancelled."""
         while True:
             self._hint.clear()
-            try:
-                await self.write_marks()
-                registered = await asyncio.to_thread(self._read)
-            except StoreError as exc:
-                if not self._failing:
-                    logger.warning("registry: the last one stays until PostgreSQL answers: %s", exc)
-                self._failing = True
-            else:
-                if self._failing:
-                    logger.info("registry: PostgreSQL answers again")
-                self._failing = False
-                self._apply(*registered)
-                self.loaded.set()
+            await self._attempt("marks", self.write_marks)
+            await self._attempt("registry", self._refresh)
             try:
                 await asyncio.wait_for(self._hint.wait(), REFRESH_S)
             except TimeoutError:
                 continue
+
+    async def _attempt(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do one part of a round: whatever goes wrong, the last registry stays, and the other part is done."""
+        try:
+            await work()
+        except Exception as exc:  # edge of a round
+            self._attempts.note(what, exc)
+        else:
+            self._attempts.works(what)
+
+    async def _refresh(self) -> None:
+        self._apply(*await asyncio.to_thread(self._read))
+        self.loaded.set()
 
     async def write_marks(self) -> None:
         """Write what was seen last of each board, so that a restarted server takes only what is newer.

@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from semg.domain import Job
 from semg.environment import child_environment
 from semg.errors import ConflictError, NotFoundError, StoreError
+from semg.process.attempts import LOCK_S, Attempts, Failures
 from semg.process.threads import thread_limits
 from semg.settings import PROJECT_DIR, Settings
 from semg.store import jobs
@@ -48,13 +50,24 @@ class JobRunner:
         Unique among runners; written to the rows of the jobs it claims.
     trainer
         The script that runs one job; called with ``--job_id N``.
+    failures
+        What failed in the service's loops, this one among them; shown with its figures.
     """
 
     def __init__(
-        self, settings: Settings, pool: Pool, *, name: str | None = None, trainer: Path = TRAINER, max_running: int = 1
+        self,
+        settings: Settings,
+        pool: Pool,
+        *,
+        name: str | None = None,
+        trainer: Path = TRAINER,
+        max_running: int = 1,
+        failures: Failures | None = None,
     ) -> None:
         self._settings = settings
-        self._pool = pool
+        self._pool = pool.waiting_at_most(LOCK_S)
+        self._failures = Failures() if failures is None else failures
+        self._attempts = Attempts(logger, "jobs", self._failures)
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         self._trainer = trainer
         self._max_running = max_running
@@ -64,26 +77,27 @@ class JobRunner:
 
     def metrics(self) -> dict[str, object]:
         """Return the runner's current state."""
-        return {"running": [r.job.job_id for r in self._running], "finished": self.finished}
+        running = [r.job.job_id for r in self._running]
+        return {"running": running, "finished": self.finished, "failures": self._failures.metrics()}
 
     def run(self, stop: threading.Event) -> None:
         """Work until stopped; then running jobs are ended and not rescheduled: they fail with the reason."""
-        failing = False
-        while not stop.is_set():
-            try:
-                self.step()
-                failing = False
-            except StoreError as exc:
-                if not failing:
-                    logger.warning("the store is away, running jobs go on: %s", exc)
-                failing = True
-            stop.wait(self._settings.job_poll_s)
-        self._end_all()
+        try:
+            while not stop.is_set():
+                try:
+                    self.step()
+                    self._attempts.works("round")
+                except Exception as exc:  # edge of a round: running jobs go on
+                    self._attempts.note("round", exc)
+                stop.wait(self._settings.job_poll_s)
+        finally:
+            self._end_all()
 
     def step(self) -> None:
         """Check the running processes, then claim due jobs."""
         for running in list(self._running):
-            self._look_after(running)
+            job_id = running.job.job_id
+            self._attempts.attempt(job_id, partial(self._look_after, running), job_id=job_id)
         if time.monotonic() - self._stale_checked_at > STALE_CHECK_EVERY_S:
             self._stale_checked_at = time.monotonic()
             self._fail_stale()

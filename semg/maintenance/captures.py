@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 
 from semg import clock
 from semg.capture import CaptureConductor
 from semg.domain import Session
-from semg.errors import StoreError
+from semg.maintenance.periodic import run_periodically
+from semg.process.attempts import Attempts, Failures
 from semg.process.threaded_publisher import ThreadedPublisher
 from semg.store.pool import Pool
 from semg.wire import messages
@@ -17,19 +19,17 @@ logger = logging.getLogger(__name__)
 EVERY_S = 0.2
 
 
-def conduct_captures(pool: Pool, announcer: ThreadedPublisher, stop: threading.Event) -> None:
+def conduct_captures(
+    pool: Pool, announcer: ThreadedPublisher, stop: threading.Event, failures: Failures | None = None
+) -> None:
     """Write performed repetitions periodically until stopped."""
-    conductor = CaptureConductor()
-    failing = False
-    while not stop.wait(EVERY_S):
-        try:
-            for session in conductor.conduct(pool, clock.utc_now()):
-                _announce(announcer, session)
-            failing = False
-        except StoreError as exc:
-            if not failing:
-                logger.warning("captures wait for the store: %s", exc)
-            failing = True
+    conductor, edges = CaptureConductor(failures), Attempts(logger, "edges of captures", failures)
+
+    def work() -> None:
+        for session in conductor.conduct(pool, clock.utc_now()):
+            edges.attempt(session.session_id, partial(_announce, announcer, session), session_id=session.session_id)
+
+    run_periodically(work, "captures", EVERY_S, stop, failures)
 
 
 def _announce(announcer: ThreadedPublisher, session: Session) -> None:

@@ -6,25 +6,25 @@ import logging
 import threading
 from collections.abc import Callable
 
-from semg.errors import SemgError
+from semg.process.attempts import Attempts, Failures
 
 logger = logging.getLogger(__name__)
 
 
-def run_periodically(work: Callable[[], object], what: str, every_s: float, stop: threading.Event) -> None:
-    """Run work periodically until stopped; an unreachable store is logged once and retried.
+def run_periodically(
+    work: Callable[[], object], what: str, every_s: float, stop: threading.Event, failures: Failures | None = None
+) -> None:
+    """Run work periodically until stopped; a failing round is logged once, counted, and the next one comes.
 
     Parameters
     ----------
     what
-        Names the work in the log.
+        Names the work in the log and in the figures.
     """
-    failing = False
+    rounds = Attempts(logger, what, failures)
     while not stop.wait(every_s):
         try:
             work()
-            failing = False
-        except SemgError as exc:
-            if not failing:
-                logger.warning("%s: tried again later: %s", what, exc)
-            failing = True
+            rounds.works(what)
+        except Exception as exc:  # edge of a round
+            rounds.note(what, exc)

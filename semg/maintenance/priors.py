@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-from semg.errors import SemgError
+from semg.errors import StoreError
 from semg.privacy.archive_downloads import remove_exports
+from semg.process.attempts import LOCK_S, Attempts, Failures
 from semg.security import private_files
 from semg.settings import Settings
 from semg.store import erasing
@@ -82,14 +85,24 @@ class PriorKeeper:
         self._seen = (gone, [(path, path.stat().st_mtime_ns) for path in files if path.exists()])
 
 
-def keep_bases(settings: Settings, pool: Pool, stop: threading.Event) -> None:
+def keep_bases(settings: Settings, pool: Pool, stop: threading.Event, failures: Failures | None = None) -> None:
     """Maintain the priors, and remove unfetched archives and leftovers of uploads, until stopped."""
-    keeper = PriorKeeper(pool, settings.data_dir / "bases")
+    pool = pool.waiting_at_most(LOCK_S)
+    keeper, attempts = PriorKeeper(pool, settings.data_dir / "bases"), Attempts(logger, "bases", failures)
+    steps: dict[str, Callable[[], object]] = {
+        "priors": keeper.step,
+        "archives": partial(remove_exports, settings, pool),
+        "leftovers": partial(private_files.clear_scratch, settings.data_dir, private_files.LEFT_S),
+    }
     while not stop.wait(EVERY_S):
-        try:
-            keeper.step()
-            remove_exports(settings, pool)
-            private_files.clear_scratch(settings.data_dir, private_files.LEFT_S)
-        except (SemgError, OSError) as exc:
-            logger.warning("bases are written anew in the next round: %s", exc)
+        went_well = [_attempted(attempts, name, step) for name, step in steps.items()]
+        if not all(went_well):
             stop.wait(RETRY_S)
+
+
+def _attempted(attempts: Attempts, name: str, step: Callable[[], object]) -> bool:
+    try:
+        return attempts.attempt(name, step)
+    except StoreError as exc:  # the database is away; what needs none goes on
+        attempts.note(name, exc)
+        return False

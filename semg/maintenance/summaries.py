@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from datetime import datetime, timedelta
+from functools import partial
 
 from semg import clock
 from semg.domain import Session
 from semg.maintenance.periodic import run_periodically
+from semg.process.attempts import LOCK_S, Attempts, Failures
 from semg.recordings.overview import Recorded, recorded, stale_minutes, summarise_minute
 from semg.store import profiles, sessions
 from semg.store.pool import Pool
 
+logger = logging.getLogger(__name__)
+WHAT = "summaries"
 EVERY_S = 5.0
 LOOK_BACK = timedelta(hours=1)
 SHORTEST = timedelta(minutes=2)
@@ -20,23 +25,34 @@ PAUSE_S = 0.05
 """After every minute's summary: trainings and captures run in the same service."""
 
 
-def keep_summaries(pool: Pool, stop: threading.Event) -> None:
+def keep_summaries(pool: Pool, stop: threading.Event, failures: Failures | None = None) -> None:
     """Summarise recent sessions until stopped; an unreachable store is retried."""
-    run_periodically(lambda: summarise_sessions(pool, stop, clock.utc_now()), "summaries", EVERY_S, stop)
+    attempts = Attempts(logger, WHAT, failures)
+    run_periodically(lambda: summarise_sessions(pool, stop, clock.utc_now(), attempts), WHAT, EVERY_S, stop, failures)
 
 
-def summarise_sessions(pool: Pool, stop: threading.Event, now: datetime) -> int:
-    """Compute the missing summaries of the last hour's sessions, and return the number of minutes."""
-    made = 0
-    for source, session in _recent(pool, now):
+def summarise_sessions(pool: Pool, stop: threading.Event, now: datetime, attempts: Attempts | None = None) -> int:
+    """Compute the missing summaries of the last hour's sessions, and return the number of minutes.
+
+    What goes wrong with one session is noted in the attempts, and the next one's turn comes.
+    """
+    attempts = Attempts(logger, WHAT) if attempts is None else attempts
+    pool, made = pool.waiting_at_most(LOCK_S), 0
+
+    def summarise(source: Recorded, session: Session) -> None:
+        nonlocal made
         with pool.transaction() as tx:
             missing = stale_minutes(tx, source, session.started_at, session.ended_at or now, now)
         for minute in missing:
             if stop.is_set():
-                return made
+                return
             summarise_minute(pool, source, minute)
             made += 1
             stop.wait(PAUSE_S)
+
+    for source, session in _recent(pool, now):
+        number = session.session_id
+        attempts.attempt(number, partial(summarise, source, session), session_id=number)
     return made
 
 

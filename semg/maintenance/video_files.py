@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from semg.domain import utc_from_us
 from semg.errors import StoreError, VideoError
+from semg.maintenance.periodic import run_periodically
+from semg.process.attempts import LOCK_S, Attempts, Failures
 from semg.security.encrypted_files import Vault
 from semg.store import videos
 from semg.store.pool import Pool
@@ -24,10 +28,17 @@ MOST_TRIES = 5
 
 
 class VideoKeeper:
-    """Maintains the files of videos; one thread calls ``step`` several times a second. Several instances may run."""
+    """Maintains the files of videos; one thread calls ``step`` several times a second. Several instances may run.
 
-    def __init__(self, pool: Pool, folder: Path, vault: Vault) -> None:
-        self._pool = pool
+    Parameters
+    ----------
+    failures
+        Counts videos whose files could not be removed or finished.
+    """
+
+    def __init__(self, pool: Pool, folder: Path, vault: Vault, failures: Failures | None = None) -> None:
+        self._pool = pool.waiting_at_most(LOCK_S)
+        self._attempts = Attempts(logger, "videos", failures)
         self._folder = folder
         self._vault = vault
         self._old: list[int] | None = None
@@ -45,12 +56,19 @@ class VideoKeeper:
         with self._pool.transaction() as tx:
             erased, ended = videos.list_erased(tx), videos.list_unfinished(tx, SILENT_S)
         for session_id in erased:
-            self._remove(session_id)
+            self._attempt(session_id, self._remove)
         for session_id in ended:
-            if time.monotonic() >= self._retry_at.get(session_id, 0.0):
-                self._finish(session_id)
+            self._attempt(session_id, self._finish)
         if not ended:
-            self._seal_one()
+            self._attempts.attempt("old", self._seal_one)
+
+    def _attempt(self, session_id: int, work: Callable[[int], None]) -> None:
+        """Work on a video, unless that failed a moment ago; the others' turns come in any case."""
+        if time.monotonic() < self._retry_at.get(session_id, 0.0):
+            return
+        self._retry_at.pop(session_id, None)
+        if not self._attempts.attempt(session_id, partial(work, session_id), session_id=session_id):
+            self._retry_at[session_id] = time.monotonic() + RETRY_S
 
     def _seal_one(self) -> None:
         """Encrypt one video from before videos were encrypted; one per step."""
@@ -112,18 +130,9 @@ class VideoKeeper:
             self._retry_at[session_id] = time.monotonic() + RETRY_S
 
 
-def keep_videos(pool: Pool, folder: Path, vault: Vault, stop: threading.Event) -> None:
+def keep_videos(
+    pool: Pool, folder: Path, vault: Vault, stop: threading.Event, failures: Failures | None = None
+) -> None:
     """Maintain the videos until stopped."""
-    keeper = VideoKeeper(pool, folder, vault)
-    failing = False
-    while not stop.wait(EVERY_S):
-        try:
-            keeper.step()
-            failing = False
-        except StoreError as exc:
-            if not failing:
-                logger.warning("videos wait for the store: %s", exc)
-            failing = True
-        except OSError:
-            logger.exception("files of erased videos cannot be removed; tried again in %.0f s", RETRY_S)
-            stop.wait(RETRY_S)
+    keeper = VideoKeeper(pool, folder, vault, failures)
+    run_periodically(keeper.step, "videos", EVERY_S, stop, failures)

@@ -35,7 +35,7 @@ APART = timedelta(seconds=1)
 """Between a session and an import that was moved beside it."""
 MAX_REPETITION = 2**31 - 1
 MAX_S = 60.0
-"""Of the transaction: while it lasts, rows that it touches are locked."""
+"""Of the transaction: while it lasts, times of the profile's sessions are locked; its row is so at the end only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +106,8 @@ def import_recording(
     while portion := list(islice(made, BLOCKS_AT_ONCE)):
         blocks_store.copy_blocks(tx, portion, session_id)
         deadline.check()
+    # From here on others wait: a consent that was withdrawn meanwhile is seen, one that is withdrawn now waits.
+    sessions_store.require_recording(tx, user_id, locked=True)
     n_repetitions = _insert_repetitions(tx, user_id, session_id, labelled, device_us + offset_us, period_us)
     deadline.check()
     return ImportedSession(session_id=session_id, samples=len(labelled.samples), repetitions=n_repetitions)

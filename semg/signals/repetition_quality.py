@@ -59,6 +59,19 @@ def judge_repetition(
     return RepetitionQuality(gesture, level, reason, np.array([each.rms for each in channels]))
 
 
+def join_portions(judged: Sequence[RepetitionQuality]) -> RepetitionQuality:
+    """Return the assessment of a repetition that was read in portions of equal length, at least one.
+
+    It has the level that its portions speak for, as a session that of its repetitions.
+    """
+    if len(judged) == 1:
+        return judged[0]
+    level, _ = judge_session(judged)
+    reasons = Counter(each.reason for each in judged if (each.level != "good") == (level != "good"))
+    rms = np.sqrt(np.mean([each.rms**2 for each in judged], axis=0))
+    return RepetitionQuality(judged[0].gesture, level, reasons.most_common(1)[0][0], rms)
+
+
 def compare_with_rest(judged: Mapping[int, RepetitionQuality]) -> dict[int, RepetitionQuality]:
     """Return the assessments, with performances that are as quiet as rest marked for review."""
     rests = [each.rms for each in judged.values() if each.gesture == REST and each.rms.any()]

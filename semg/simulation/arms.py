@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from semg.board_types import Board
 from semg.domain import Device
-from semg.errors import ConflictError
+from semg.errors import ConflictError, NotFoundError
 from semg.security.board_keys import make_board
 from semg.security.keys import Secret
 from semg.store import accounts, boards, consents, profiles, simulated_arms
 from semg.store.audit import Actor, record
 from semg.store.pool import Transaction
+from semg.store.running_captures import lock_running
 from semg.store.simulated_arms import SimulatedArm
 
 BOARD_NAME = "Simulated arm"
@@ -65,7 +66,7 @@ def start(tx: Transaction, keys: Secret, user_id: int, actor: Actor, limits: Lim
     SettingsError
         ``SECRET_KEY`` is empty.
     """
-    simulated_arms.lock_arms(tx)
+    boards.lock_for(tx, user_id)
     there = simulated_arms.find_arm(tx, user_id)
     if there is not None:
         return there
@@ -73,6 +74,8 @@ def start(tx: Transaction, keys: Secret, user_id: int, actor: Actor, limits: Lim
     if unfit:
         raise ConflictError(unfit)
     consents.require(tx, user_id, "recording")
+    lock_running(tx, user_id)  # it is marked as simulated
+    simulated_arms.lock_count(tx)  # last, as everybody's starts wait for it
     account = accounts.find_account(tx, actor.login) if actor.login else None
     started_by = None if account is None else account.account_id
     _require_room(tx, started_by, limits)
@@ -97,7 +100,10 @@ def stop(tx: Transaction, user_id: int, actor: Actor, board_id: int | None = Non
     former one to another, stays where it is. One with another key than it had when it was set aside is not given back:
     who has that key could send as the profile. One whose key was revoked is, without a key.
     """
-    simulated_arms.lock_arms(tx)
+    try:
+        boards.lock_for(tx, user_id)
+    except NotFoundError:  # erased, and its arm with it
+        return None
     arm = simulated_arms.find_arm(tx, user_id)
     if arm is None or board_id not in (None, arm.board_id):
         return None

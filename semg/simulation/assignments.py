@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from semg.domain import Device, Session
 from semg.errors import SettingsError
+from semg.process.attempts import Attempts
 from semg.security.board_keys import decrypt_key
 from semg.security.keys import Secret
 from semg.simulation import arms
 from semg.store import boards, profiles, simulated_arms
 from semg.store.audit import Actor
-from semg.store.pool import Transaction
+from semg.store.pool import Transaction, savepoint
 from semg.store.running_captures import find_running
 from semg.store.simulated_arms import SimulatedArm
 
@@ -55,6 +57,7 @@ class AssignmentReader:
     def __init__(self, keys: Secret) -> None:
         self._secret = keys
         self._keys: dict[int, tuple[bytes, bytes | None]] = {}
+        self._attempts = Attempts(logger, "simulated arms")
 
     def read(self, tx: Transaction) -> Assignments:
         """Return the arms by profile.
@@ -68,9 +71,9 @@ class AssignmentReader:
             return Assignments()
         known = {board.board_id: board for board in boards.list_boards(tx)}
         devices = {device.user_id: device for device in profiles.list_devices(tx)}
-        running = {arm.user_id: find_running(tx, arm.user_id) for arm in found}
         made, refused = list[Assignment](), list[Refusal]()
-        for arm in found:
+
+        def read_one(arm: SimulatedArm) -> None:
             board, device = known.get(arm.board_id), devices.get(arm.user_id)
             key = None if board is None else self._key(arm.board_id, board.key_encrypted)
             if board is None or key is None or device is None or board.user_id != arm.user_id or not device.consented:
@@ -78,7 +81,12 @@ class AssignmentReader:
             elif unfit := arms.why_unfit(device):
                 refused.append(Refusal(arm, unfit))
             else:
-                made.append(Assignment(arm, key, device, running.get(arm.user_id)))
+                with savepoint(tx):
+                    made.append(Assignment(arm, key, device, find_running(tx, arm.user_id)))
+
+        for arm in found:
+            self._attempts.attempt(arm.user_id, partial(read_one, arm), user_id=arm.user_id)
+        self._attempts.keep({arm.user_id for arm in found})
         return Assignments(tuple(made), tuple(refused))
 
     def _key(self, board_id: int, stored: bytes | None) -> bytes | None:
@@ -95,18 +103,38 @@ class AssignmentReader:
         return cached[1]
 
 
-def keep_in_order(tx: Transaction, assigned: Assignments, now: datetime, hours: float) -> None:
-    """Note what is in use and what it records, stop arms that may not send or that nobody uses, remove left boards."""
+def keep_in_order(
+    tx: Transaction, assigned: Assignments, now: datetime, hours: float, attempts: Attempts | None = None
+) -> None:
+    """Note what is in use and what it records, stop arms that may not send or that nobody uses, remove left boards.
+
+    What goes wrong with one arm (its profile is locked, for instance) is noted in the attempts, and it is looked at
+    again in the next round.
+    """
+    attempts = Attempts(logger, "simulated arms") if attempts is None else attempts
+
+    def keep_one(one: Assignment) -> None:
+        with savepoint(tx):
+            if one.session is not None:
+                simulated_arms.touch_arm(tx, one.arm.user_id)
+                if not one.session.simulated:
+                    simulated_arms.mark_session(tx, one.session.session_id)
+            elif now - one.arm.used_at > timedelta(hours=hours):
+                _stop(tx, one.arm, f"not used for {hours:g} hours")
+
+    def refuse(refusal: Refusal) -> None:
+        with savepoint(tx):
+            _stop(tx, refusal.arm, refusal.why)
+
+    def tidy() -> None:
+        with savepoint(tx):
+            simulated_arms.delete_left_boards(tx)
+
     for one in assigned.sending:
-        if one.session is not None:
-            simulated_arms.touch_arm(tx, one.arm.user_id)
-            if not one.session.simulated:
-                simulated_arms.mark_session(tx, one.session.session_id)
-        elif now - one.arm.used_at > timedelta(hours=hours):
-            _stop(tx, one.arm, f"not used for {hours:g} hours")
+        attempts.attempt(one.arm.user_id, partial(keep_one, one), user_id=one.arm.user_id)
     for refusal in assigned.refused:
-        _stop(tx, refusal.arm, refusal.why)
-    simulated_arms.delete_left_boards(tx)
+        attempts.attempt(refusal.arm.user_id, partial(refuse, refusal), user_id=refusal.arm.user_id)
+    attempts.attempt("left boards", tidy)
 
 
 def _stop(tx: Transaction, arm: SimulatedArm, why: str) -> None:

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from semg import clock
 from semg.domain import Device, Session
-from semg.errors import StoreError
+from semg.errors import SemgError
 from semg.simulation.board_encoder import block_size
 from semg.simulation.sample_sources import Chunk, SimulationError, Source, sample_times
 from semg.simulation.wearer import VirtualWearer
@@ -81,9 +81,10 @@ class PlanWatch:
                         if not session.simulated:
                             simulated_arms.mark_session(tx, session.session_id)
                 self._failing = False
-            except StoreError as exc:
+            except Exception as exc:  # edge of a round
                 if not self._failing:
-                    logger.warning("the plan goes on as it was seen last: %s", exc)
+                    unforeseen = None if isinstance(exc, SemgError) else exc
+                    logger.warning("the plan goes on as it was seen last: %s", exc, exc_info=unforeseen)
                 self._failing = True
             self._stop.wait(LOOK_EVERY_S)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from semg import clock
 from semg.errors import PlatformError, SemgError, StoreError
+from semg.process.attempts import LOCK_S, Attempts
 from semg.security.keys import ring_of
 from semg.settings import Settings
 from semg.simulation.assignments import Assignment, AssignmentReader, Assignments, keep_in_order
@@ -44,7 +45,8 @@ class Simulator:
     """
 
     def __init__(self, settings: Settings, pool: Pool) -> None:
-        self._settings, self._pool = settings, pool
+        self._settings, self._pool = settings, pool.waiting_at_most(LOCK_S)
+        self._order = Attempts(logger, "simulated arms")
         self._reader = AssignmentReader(ring_of(settings))
         self._assigned = Assignments()
         self._changed = threading.Event()
@@ -57,14 +59,14 @@ class Simulator:
         """Return the counters.
 
         Arms that send, datagrams sent and lost on purpose, blocks skipped after a stall, and how often an arm could not
-        send what was due.
+        send what was due, or not be kept in order.
         """
         return {
             "arms": len(self._assigned.sending),
             "sent": self.sent,
             "lost_on_purpose": self.lost_on_purpose,
             "skipped_blocks": self.skipped_blocks,
-            "failures": self.failures,
+            "failures": self.failures + self._order.failed,
         }
 
     def run(self, stop: threading.Event) -> None:
@@ -106,7 +108,9 @@ class Simulator:
                 if time.monotonic() - ordered_s >= (ORDER_S if is_active else ORDER_IDLE_S):
                     ordered_s = time.monotonic()
                     with self._pool.transaction() as tx:
-                        keep_in_order(tx, self._assigned, clock.utc_now(), self._settings.simulated_arm_hours)
+                        keep_in_order(
+                            tx, self._assigned, clock.utc_now(), self._settings.simulated_arm_hours, self._order
+                        )
                 self._troubles.works(DATABASE, "the database answers again")
             except StoreError as exc:
                 self._troubles.fails(DATABASE, "simulated arms wait for the database", exc)
@@ -144,7 +148,7 @@ class Simulator:
             try:
                 stream = self._stream_of(one, now_s)
                 next_s = min(next_s, self._send(sender, one, stream, now_s))
-            except SemgError as exc:
+            except Exception as exc:  # edge of an arm
                 self.failures += 1
                 self._troubles.fails(one.arm.board_id, "a simulated arm cannot send", exc, user_id=one.arm.user_id)
         return next_s

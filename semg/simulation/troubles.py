@@ -34,7 +34,7 @@ class Troubles:
         self._clock = clock
         self._of: dict[Hashable, _Trouble] = {}
 
-    def fails(self, of: Hashable, what: str, problem: SemgError, **fields: int) -> None:
+    def fails(self, of: Hashable, what: str, problem: Exception, **fields: int) -> None:
         """Log that ``what`` fails, unless it is said already or was said in the last ``QUIET_S``.
 
         Parameters
@@ -46,7 +46,8 @@ class Troubles:
         """
         trouble, now_s = self._of.setdefault(of, _Trouble()), self._clock()
         if not trouble.is_said and now_s - trouble.said_s >= QUIET_S:
-            logger.warning("%s: %s", what, problem, extra=fields)
+            unforeseen = None if isinstance(problem, SemgError) else problem
+            logger.warning("%s: %s", what, problem, extra=fields, exc_info=unforeseen)
             trouble.is_said, trouble.said_s = True, now_s
 
     def works(self, of: Hashable, what: str, **fields: int) -> None:

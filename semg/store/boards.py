@@ -49,6 +49,32 @@ def lock_board(tx: Transaction, board_id: int) -> Board:
     return get_board(tx, board_id)
 
 
+def lock_for(tx: Transaction, user_id: int | None, board_id: int | None = None) -> Board | None:
+    """Lock everything that changes when a board is to send for a profile, or its arm starts or stops; return the board.
+
+    This is the order of locks: the profile, arms that set the board aside, boards by number. Whoever keeps to it waits
+    for others, and fails with none. What may be done is judged after it, as what was seen before may have changed.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such board or profile.
+    """
+    profile = "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE"
+    if user_id is not None and one(tx, profile, (user_id,)) is None:
+        raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
+    arms = """
+        SELECT 1 FROM simulated_arms WHERE former_board_id = %(board)s OR board_id = %(board)s OR user_id = %(user)s
+        ORDER BY user_id FOR UPDATE
+    """
+    rows(tx, arms, {"board": board_id, "user": user_id})
+    # Both boards in one order: two people who swap boards at the same moment wait instead of failing.
+    locked = "SELECT board_id FROM boards WHERE board_id = %s OR user_id = %s ORDER BY board_id FOR UPDATE"
+    rows(tx, locked, (board_id, user_id))
+    # Asked anew: a statement that waited saw the arms as they were before.
+    return None if board_id is None else get_board(tx, board_id)
+
+
 def insert_board(tx: Transaction, name: str | None = None, *, assigned_next: bool = False) -> int:
     """Create a board without a key and without a profile, and return its number.
 
@@ -118,19 +144,12 @@ def assign_board(tx: Transaction, board_id: int, user_id: int | None) -> None:
     NotFoundError
         There is no such board or profile.
     """
-    # Arms before profiles and boards, as whoever stops one: two that wait for each other fail.
+    lock_for(tx, user_id, board_id)
     execute(
         tx,
         "UPDATE simulated_arms SET former_board_id = NULL, former_key_made_at = NULL WHERE former_board_id = %s",
         (board_id,),
     )
-    profile = "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE"
-    if user_id is not None and one(tx, profile, (user_id,)) is None:
-        raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
-    # Both boards in one order: two people who swap boards at the same moment wait instead of failing.
-    locked = "SELECT board_id FROM boards WHERE board_id = %s OR user_id = %s ORDER BY board_id FOR UPDATE"
-    if board_id not in {row.board_id for row in rows(tx, locked, (board_id, user_id))}:
-        raise _missing(board_id)
     execute(tx, "UPDATE boards SET user_id = NULL WHERE user_id = %s AND board_id <> %s", (user_id, board_id))
     execute(tx, "UPDATE boards SET user_id = %s WHERE board_id = %s", (user_id, board_id))
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from semg.domain import Decision, us_from_utc
+from semg.errors import StoreUnavailableError
 from semg.store import checks
-from semg.store.pool import Transaction, execute, rows
+from semg.store.pool import Transaction, execute, rows, savepoint
+
+logger = logging.getLogger(__name__)
 
 
 def insert_decisions(tx: Transaction, decisions: Sequence[Decision]) -> int:
@@ -54,6 +58,27 @@ class DecisionRun:
     label: str | None
     begin_us: int
     end_us: int
+
+
+def insert_possible(tx: Transaction, decisions: Sequence[Decision]) -> list[Decision]:
+    """Write decisions, and return those that cannot be stored: these keep no others from it, and the first is logged.
+
+    Raises
+    ------
+    StoreUnavailableError
+        The database is away.
+    """
+    try:
+        with savepoint(tx):
+            insert_decisions(tx, decisions)
+        return []
+    except StoreUnavailableError:
+        raise
+    except Exception as exc:  # whatever it is: the decisions of all profiles are in here
+        if len(decisions) == 1:
+            return list(decisions)
+        logger.warning("%d decisions are stored one by one: %s", len(decisions), exc, exc_info=exc)
+    return [decision for decision in decisions if insert_possible(tx, [decision])]
 
 
 def list_runs(tx: Transaction, user_id: int, since: datetime, until: datetime, limit: int = 5000) -> list[DecisionRun]:

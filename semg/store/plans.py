@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from semg.domain import CapturePlan, Session
 from semg.errors import ConflictError
 from semg.store import capture_limit, checks
 from semg.store.pool import Transaction, execute
+from semg.store.stored_plans import as_stored
 
 
 def update_plan(tx: Transaction, session_id: int, plan: CapturePlan) -> None:
@@ -15,12 +14,14 @@ def update_plan(tx: Transaction, session_id: int, plan: CapturePlan) -> None:
 
     Raises
     ------
+    InvalidValueError
+        The plan is too long (``stored_plans``).
     ConflictError
         The session would last for too long (``capture_limit``).
     """
     capture_limit.require_length(plan)
     statement = "UPDATE sessions SET plan = %s WHERE session_id = %s AND status = 'recording'"
-    execute(tx, statement, (checks.as_json(asdict(plan)), session_id))
+    execute(tx, statement, (as_stored(plan), session_id))
 
 
 def reopen_session(tx: Transaction, session: Session, plan: CapturePlan) -> None:
@@ -28,6 +29,8 @@ def reopen_session(tx: Transaction, session: Session, plan: CapturePlan) -> None
 
     Raises
     ------
+    InvalidValueError
+        The plan is too long (``stored_plans``).
     ConflictError
         It is no capture that has ended, the profile is recording another session, too many captures run, or it would
         last for too long.
@@ -42,7 +45,7 @@ def reopen_session(tx: Transaction, session: Session, plan: CapturePlan) -> None
             UPDATE sessions SET status = 'recording', ended_at = NULL, plan = %s
             WHERE session_id = %s AND origin = 'capture' AND status <> 'recording'
             """,
-            (checks.as_json(asdict(plan)), session_id),
+            (as_stored(plan), session_id),
         )
     if changed == 0:
         raise ConflictError(f"session {session_id} is no capture that has ended")

@@ -14,11 +14,14 @@ import psycopg2.errors
 import psycopg2.extensions
 import psycopg2.extras
 
-from semg.errors import AccessError, ConflictError, SemgError, StoreError, StoreUnavailableError
+from semg.errors import AccessError, ConflictError, SemgError, StoreBusyError, StoreError, StoreUnavailableError
 from semg.settings import Settings
 
 Transaction: TypeAlias = psycopg2.extensions.connection
 """An open transaction; what every store function takes first."""
+
+
+_BUSY = (psycopg2.errors.LockNotAvailable, psycopg2.errors.QueryCanceled, psycopg2.errors.DeadlockDetected)
 
 
 class Pool:
@@ -44,6 +47,7 @@ class Pool:
         self._idle: list[psycopg2.extensions.connection] = []
         self._lock = threading.Lock()
         self._is_read_only = False
+        self._lock_s: float | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -57,6 +61,8 @@ class Pool:
             A change in a read-only transaction.
         ConflictError
             A uniqueness or foreign-key rule was broken.
+        StoreBusyError
+            A row stayed locked for longer than this pool waits (``waiting_at_most``).
         StoreError
             Any other refusal of the server.
         """
@@ -66,6 +72,9 @@ class Pool:
                 with connection:
                     if self._is_read_only:
                         execute(connection, "SET TRANSACTION READ ONLY")
+                    if self._lock_s is not None:
+                        limit = f"{max(1, round(self._lock_s * 1000))}ms"
+                        execute(connection, "SELECT set_config('lock_timeout', %s, true)", (limit,))
                     yield connection
             except psycopg2.Error as exc:
                 self._give_back(connection)
@@ -83,6 +92,15 @@ class Pool:
         """Return the same pool with read-only transactions."""
         made = copy.copy(self)
         made._is_read_only = True
+        return made
+
+    def waiting_at_most(self, lock_s: float) -> Pool:
+        """Return the same pool with transactions that wait so long for a lock.
+
+        For a loop that works for all profiles: one that somebody has locked delays only itself.
+        """
+        made = copy.copy(self)
+        made._lock_s = lock_s
         return made
 
     def close(self) -> None:
@@ -155,6 +173,33 @@ def execute(tx: Transaction, statement: str, parameters: Sequence[Any] | dict[st
         return int(cursor.rowcount)
 
 
+@contextmanager
+def savepoint(tx: Transaction) -> Iterator[None]:
+    """Undo what the block did when it raises, and only that: the transaction goes on.
+
+    Raises
+    ------
+    SemgError
+        As ``Pool.transaction``.
+    """
+    execute(tx, "SAVEPOINT attempt")
+    try:
+        yield
+    except psycopg2.Error as exc:
+        _undo(tx)
+        raise _wrapped(exc) from exc
+    except BaseException:
+        _undo(tx)
+        raise
+    execute(tx, "RELEASE SAVEPOINT attempt")
+
+
+def _undo(tx: Transaction) -> None:
+    if not tx.closed:
+        execute(tx, "ROLLBACK TO SAVEPOINT attempt")
+        execute(tx, "RELEASE SAVEPOINT attempt")  # one of the same name around it is meant from here on
+
+
 def limit_statements(tx: Transaction, longest_s: float) -> None:
     """Set the statement timeout of this transaction; exceeding it aborts the transaction."""
     execute(tx, "SELECT set_config('statement_timeout', %s, true)", (f"{max(1, round(longest_s * 1000))}ms",))
@@ -172,6 +217,8 @@ def _wrapped(exc: psycopg2.Error) -> SemgError:
     text = exc.diag.message_primary or str(exc).strip() or type(exc).__name__
     if isinstance(exc, psycopg2.IntegrityError):
         return ConflictError(text)
+    if isinstance(exc, _BUSY):
+        return StoreBusyError(text)
     if isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError):
         return StoreUnavailableError(text)
     return StoreError(text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from semg.errors import ConflictError, NotFoundError
-from semg.store import checks
+from semg.store import checks, label_times
 from semg.store.pool import Transaction, execute, one
 
 
@@ -27,15 +27,19 @@ def insert_repetitions(tx: Transaction, session_id: int, made: Sequence[NewRepet
     Raises
     ------
     InvalidValueError
-        An interval has no length.
+        An interval has no length, or lies outside the session (``label_times``).
     NotFoundError
         There is no such session, or its profile's bank lacks one of the gestures.
     ConflictError
         Two repetitions of the session lie in the same time; the caller's transaction is rolled back by that.
     """
+    if not made:
+        return
     for repetition in made:
         checks.interval(repetition.started_at, repetition.ended_at)
-    _check_gestures(tx, session_id, sorted({repetition.gesture_id for repetition in made}))
+    first, last = min(one.started_at for one in made), max(one.ended_at for one in made)
+    user_id = label_times.require_within(tx, session_id, first, last)
+    _check_gestures(tx, user_id, sorted({repetition.gesture_id for repetition in made}))
     with checks.refused_as("two repetitions of the session begin at the same time"):
         execute(
             tx,
@@ -56,17 +60,14 @@ def insert_repetitions(tx: Transaction, session_id: int, made: Sequence[NewRepet
     _refuse_overlaps(tx, session_id)
 
 
-def _check_gestures(tx: Transaction, session_id: int, gesture_ids: list[int]) -> None:
-    session = one(tx, "SELECT user_id FROM sessions WHERE session_id = %s FOR KEY SHARE", (session_id,))
-    if session is None:
-        raise NotFoundError(f"there is no session {session_id}; it may have been deleted")
+def _check_gestures(tx: Transaction, user_id: int, gesture_ids: list[int]) -> None:
     query = """
         SELECT wanted.gesture_id FROM unnest(%s::bigint[]) AS wanted (gesture_id)
         WHERE NOT EXISTS (SELECT 1 FROM gestures g WHERE g.gesture_id = wanted.gesture_id AND g.user_id = %s) LIMIT 1
     """
-    missing = one(tx, query, (gesture_ids, session.user_id))
+    missing = one(tx, query, (gesture_ids, user_id))
     if missing is not None:
-        raise NotFoundError(f"the gesture bank of profile {session.user_id} has no gesture {missing.gesture_id}")
+        raise NotFoundError(f"the gesture bank of profile {user_id} has no gesture {missing.gesture_id}")
 
 
 def _refuse_overlaps(tx: Transaction, session_id: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from semg.domain import Repetition
 from semg.errors import ConflictError, NotFoundError
-from semg.store import checks
+from semg.store import checks, label_times
 from semg.store.pool import Transaction, execute, one, rows
 
 _SELECT = """
@@ -42,21 +42,33 @@ class RepetitionChange:
 
 
 def insert_repetition(
-    tx: Transaction, session_id: int, gesture_id: int, number: int, started_at: datetime, ended_at: datetime
+    tx: Transaction,
+    session_id: int,
+    gesture_id: int,
+    number: int,
+    started_at: datetime,
+    ended_at: datetime,
+    *,
+    now: datetime | None = None,
 ) -> int:
     """Write a performed repetition, and return its number, or that of one that begins at the same time.
+
+    Parameters
+    ----------
+    now
+        The moment at which it has been performed, if not the platform's present.
 
     Raises
     ------
     InvalidValueError
-        The interval has no length.
+        The interval has no length, or an edge lies outside the session (``label_times``).
     NotFoundError
         There is no such session, or its profile's bank has no such gesture.
     ConflictError
         Another repetition of the session lies in this time.
     """
-    checks.interval(started_at, ended_at)
-    _check_gesture(tx, session_id, gesture_id)
+    user_id = label_times.require_within(tx, session_id, started_at, ended_at, now)
+    _check_gesture(tx, user_id, gesture_id)
     made = one(
         tx,
         """
@@ -126,22 +138,26 @@ def update_repetition(
     repetition = get_repetition(tx, repetition_id)
     started_at = repetition.started_at if started_at is None else started_at
     ended_at = repetition.ended_at if ended_at is None else ended_at
-    checks.interval(started_at, ended_at)
+    is_moved = (started_at, ended_at) != (repetition.started_at, repetition.ended_at)
+    if is_moved:
+        label_times.require_within(tx, repetition.session_id, started_at, ended_at)
     if gesture_id is not None:
-        _check_gesture(tx, repetition.session_id, gesture_id)
+        _check_gesture(tx, _owner(tx, repetition.session_id), gesture_id)
     reason = repetition.exclude_reason if reason is None else checks.text("reason", reason, 1000)
     excluded = repetition.excluded if excluded is None else excluded
     with checks.refused_as("another repetition of the session begins at this time"):
         execute(
             tx,
             """
-            UPDATE repetitions SET excluded = %s, exclude_reason = %s, started_at = %s, ended_at = %s,
-                                   gesture_id = coalesce(%s, gesture_id)
+            UPDATE repetitions SET excluded = %s, exclude_reason = %s, gesture_id = coalesce(%s, gesture_id)
             WHERE repetition_id = %s
             """,
-            (excluded, reason if excluded else "", started_at, ended_at, gesture_id, repetition_id),
+            (excluded, reason if excluded else "", gesture_id, repetition_id),
         )
-    _refuse_overlap(tx, repetition_id)
+        if is_moved:
+            statement = "UPDATE repetitions SET started_at = %s, ended_at = %s WHERE repetition_id = %s"
+            execute(tx, statement, (started_at, ended_at, repetition_id))
+            _refuse_overlap(tx, repetition_id)
     changed = get_repetition(tx, repetition_id)
     _record(tx, repetition, changed, changed_by)
     return changed
@@ -244,13 +260,17 @@ def _recorded(session_id: int, repetition_id: int, values: dict[str, Any]) -> Re
     return Repetition(repetition_id=repetition_id, session_id=session_id, **(values | times))
 
 
-def _check_gesture(tx: Transaction, session_id: int, gesture_id: int) -> None:
+def _owner(tx: Transaction, session_id: int) -> int:
     session = one(tx, "SELECT user_id FROM sessions WHERE session_id = %s FOR KEY SHARE", (session_id,))
     if session is None:
         raise NotFoundError(f"there is no session {session_id}; it may have been deleted")
+    return int(session.user_id)
+
+
+def _check_gesture(tx: Transaction, user_id: int, gesture_id: int) -> None:
     query = "SELECT 1 FROM gestures WHERE gesture_id = %s AND user_id = %s"
-    if one(tx, query, (gesture_id, session.user_id)) is None:
-        raise NotFoundError(f"the gesture bank of profile {session.user_id} has no gesture {gesture_id}")
+    if one(tx, query, (gesture_id, user_id)) is None:
+        raise NotFoundError(f"the gesture bank of profile {user_id} has no gesture {gesture_id}")
 
 
 def _refuse_overlap(tx: Transaction, repetition_id: int) -> None:

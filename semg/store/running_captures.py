@@ -28,6 +28,11 @@ def list_running(tx: Transaction) -> list[RunningCapture]:
     return [RunningCapture(row.session_id, row.user_id, row.name, bool(row.paused)) for row in rows(tx, query)]
 
 
+def lock_running(tx: Transaction, user_id: int) -> None:
+    """Let nobody else change a profile's session that is being recorded, if one is, until this transaction ends."""
+    rows(tx, "SELECT 1 FROM sessions WHERE user_id = %s AND status = 'recording' FOR NO KEY UPDATE", (user_id,))
+
+
 def find_running(tx: Transaction, user_id: int) -> Session | None:
     """Return a profile's session that is being recorded, with its plan; None when there is none."""
     row = one(tx, "SELECT session_id FROM sessions WHERE user_id = %s AND status = 'recording'", (user_id,))

@@ -9,6 +9,18 @@ from semg.store.pool import Transaction, execute, one, rows
 MAX_NUMBER = 2**63 - 1
 
 
+def lock_number(tx: Transaction, number: int, user_id: int) -> int | None:
+    """Let nobody else assign or release a number until this transaction ends, and return the profile that it has.
+
+    What may be done is judged after it, as what was seen before may have changed. Locks that the profile ``user_id``
+    waits for come first, so that nobody holds a number while they wait.
+    """
+    execute(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR KEY SHARE", (user_id,))
+    execute(tx, "SELECT pg_advisory_xact_lock(hashtextextended('text_senders', %s))", (number,))
+    row = one(tx, "SELECT user_id FROM text_senders WHERE number = %s", (number,))
+    return None if row is None else int(row.user_id)
+
+
 def assign_sender(tx: Transaction, number: int, user_id: int) -> None:
     """Assign text datagrams with a number to a profile, from the next second on.
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from semg.domain import CapturePlan, Device, PlanStep, Session, SessionOrigin, SessionStatus
+from semg.domain import CapturePlan, Device, Session, SessionOrigin, SessionStatus
 from semg.errors import ConflictError, InvalidValueError, NotFoundError
-from semg.store import capture_limit, checks, consents, erasing
+from semg.store import capture_limit, checks, consents, erasing, label_times
 from semg.store.erasing import ErasedSession
 from semg.store.pool import Transaction, execute, one, rows
 from semg.store.repetitions import (
@@ -19,6 +18,7 @@ from semg.store.repetitions import (
     list_repetitions,
     update_repetition,
 )
+from semg.store.stored_plans import as_stored, plan_of
 
 __all__ = [
     "count_sessions",
@@ -38,6 +38,7 @@ __all__ = [
     "list_sessions",
     "lock_times",
     "require_free_name",
+    "require_recording",
     "update_repetition",
     "update_session",
 ]
@@ -71,7 +72,8 @@ def insert_session(
 ) -> int:
     """Create a session with the device's current properties, and return its number.
 
-    What is captured or taught while a simulated arm sends for the profile is marked as simulated.
+    What is captured or taught while a simulated arm sends for the profile is marked as simulated. Whoever imports
+    calls ``require_recording`` again at the end: an import takes up to a minute, for which others must not wait.
 
     Parameters
     ----------
@@ -92,10 +94,7 @@ def insert_session(
     checks.aware("started_at", started_at)
     checks.device(device)
     _check_end(status, started_at, ended_at)
-    # Shared with other sessions only: a consent that is withdrawn at this moment waits, and then finds this session.
-    if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR SHARE", (user_id,)) is None:
-        raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
-    consents.require(tx, user_id, "recording")
+    require_recording(tx, user_id, locked=origin != "import")
     if status == "recording":
         capture_limit.require_room(tx, user_id)
         if plan is not None:
@@ -122,13 +121,37 @@ def insert_session(
                 device.rate_hz,
                 device.sensor,
                 device.mains_hz,
-                None if plan is None else checks.as_json(asdict(plan)),
+                None if plan is None else as_stored(plan),
                 origin != "import",
                 user_id,
             ),
         )
     assert made is not None
     return int(made.session_id)
+
+
+def require_recording(tx: Transaction, user_id: int, *, locked: bool) -> None:
+    """Refuse to record for a person who does not agree to it.
+
+    Parameters
+    ----------
+    locked
+        Keep it so until the transaction ends. Shared with other sessions only: a consent that is withdrawn at this
+        moment waits, and then finds the session.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such profile.
+    ConsentError
+        The person does not agree.
+    """
+    query = "SELECT 1 FROM profiles WHERE user_id = %s"
+    if locked:
+        query += " FOR SHARE"
+    if one(tx, query, (user_id,)) is None:
+        raise NotFoundError(f"there is no profile {user_id}; it may have been deleted")
+    consents.require(tx, user_id, "recording")
 
 
 def require_free_name(tx: Transaction, user_id: int, name: str) -> None:
@@ -248,7 +271,7 @@ def update_session(
 
 
 def finish_session(tx: Transaction, session_id: int, ended_at: datetime, *, aborted: bool = False) -> Session:
-    """End a session that is being recorded, and return it as it is then.
+    """End a session that is being recorded, and return it as it is then; it lasts until its last label at least.
 
     Raises
     ------
@@ -257,9 +280,10 @@ def finish_session(tx: Transaction, session_id: int, ended_at: datetime, *, abor
     ConflictError
         It has ended already.
     """
-    session = get_session(tx, session_id)
+    session = update_session(tx, session_id)  # locks it, so that no label is written meanwhile
     if session.status != "recording":
         raise ConflictError(f"session {session_id} is {session.status} already")
+    ended_at = label_times.last_end(tx, session_id, ended_at)
     return update_session(tx, session_id, status="aborted" if aborted else "completed", ended_at=ended_at)
 
 
@@ -305,10 +329,6 @@ def _session(row: Any) -> Session:
         rate_hz=row.rate_hz,
         sensor=row.sensor,
         mains_hz=row.mains_hz,
-        plan=None if row.plan is None else _plan(row.plan),
+        plan=None if row.plan is None else plan_of(row.session_id, row.plan),
         simulated=row.simulated,
     )
-
-
-def _plan(stored: dict[str, Any]) -> CapturePlan:
-    return CapturePlan(tuple(PlanStep(**step) for step in stored["steps"]), stored.get("paused_s"))

@@ -102,8 +102,11 @@ def list_arms(tx: Transaction) -> list[SimulatedArm]:
     return [_arm(row) for row in rows(tx, _SELECT + " ORDER BY user_id")]
 
 
-def lock_arms(tx: Transaction) -> None:
-    """Let nobody else start or stop an arm until this transaction ends."""
+def lock_count(tx: Transaction) -> None:
+    """Let nobody else start an arm until this transaction ends.
+
+    Everybody's starts wait for this lock: it is taken after all others, and nothing is waited for while it is held.
+    """
     execute(tx, "SELECT pg_advisory_xact_lock(hashtextextended('simulated_arms', 0))")
 
 

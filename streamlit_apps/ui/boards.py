@@ -108,21 +108,21 @@ def _change(app: App, board: Board, names: dict[int, str]) -> None:
             about = "Stop the simulated arm first: the board keeps its key while it is set aside."
         if renew.button("New key", width="stretch", disabled=board.set_aside_for is not None, help=about):
             with app.pool.transaction() as tx:
-                whose = _require(app, tx, board.board_id)
+                whose = lock_and_require(app, tx, board.board_id)
                 key = renew_key(tx, ring_of(app.settings), board.board_id)
                 record(tx, audit_view.actor(app), "board.key_made", whose, board=board.board_id)
             st.session_state[_SHOW_ONCE] = (board.name, board.board_id, key)
             st.rerun()
         if revoke.button("Revoke key", width="stretch", disabled=board.key_encrypted is None):
             with app.pool.transaction() as tx:
-                whose = _require(app, tx, board.board_id)
+                whose = lock_and_require(app, tx, board.board_id)
                 boards.revoke_key(tx, board.board_id)
                 record(tx, audit_view.actor(app), "board.key_revoked", whose, board=board.board_id)
             flash(md("Data from {board} is now refused", board=board.name))
             st.rerun()
         if remove.button("Remove", width="stretch", help="The data it has sent stays with the profiles."):
             with app.pool.transaction() as tx:
-                whose = _require(app, tx, board.board_id)
+                whose = lock_and_require(app, tx, board.board_id)
                 boards.delete_board(tx, board.board_id)
                 record(tx, audit_view.actor(app), "board.erased", whose, board=board.board_id)
             flash(md("{board} was removed", board=board.name))
@@ -137,9 +137,8 @@ def let_send(app: App, tx: Transaction, board_id: int, user_id: int | None) -> N
     AccessError, NotFoundError
         They are not, or the board is gone.
     """
-    released = {board_id: _require(app, tx, board_id)}
+    released = {board_id: lock_and_require(app, tx, board_id, user_id)}
     if user_id is not None:
-        app.require(tx, user_id, "work")
         # A profile has one board at a time.
         released |= {one.board_id: user_id for one in boards.list_boards(tx) if one.user_id == user_id}
     boards.assign_board(tx, board_id, user_id)
@@ -150,11 +149,41 @@ def let_send(app: App, tx: Transaction, board_id: int, user_id: int | None) -> N
         record(tx, audit_view.actor(app), "board.assigned", user_id, board=board_id)
 
 
-def _require(app: App, tx: Transaction, board_id: int) -> int | None:
-    """Refuse a board that belongs to somebody else's profile; give the profile, or None for nobody's."""
-    user_id = boards.get_board(tx, board_id).belongs_to
-    if user_id is None:
+def lock_and_require(app: App, tx: Transaction, board_id: int, user_id: int | None = None) -> int | None:
+    """Lock a board for a change, then refuse it where it is of somebody else's profile; return the profile, or None.
+
+    Only what is judged under the lock holds: while one waits for it, the board may become somebody else's.
+
+    Parameters
+    ----------
+    user_id
+        The profile that it shall send for, which must be the viewer's to work with too.
+
+    Raises
+    ------
+    AccessError, NotFoundError
+        It is not for the viewer to change, or gone.
+    """
+    if user_id is not None:
+        app.require(tx, user_id, "work")  # before its row is locked: others must not wait for a stranger
+    board = boards.lock_for(tx, user_id, board_id)
+    assert board is not None
+    for whose in (board.belongs_to, user_id):
+        if whose is not None:
+            app.require(tx, whose, "work")
+    if board.belongs_to is None:
         app.require_work(tx)
-    else:
-        app.require(tx, user_id, "work")
-    return user_id
+    return board.belongs_to
+
+
+def lock_own(app: App, tx: Transaction, user_id: int) -> None:
+    """Lock the boards and the simulated arm of a profile for a change, which must be the viewer's to work with.
+
+    Raises
+    ------
+    AccessError, NotFoundError
+        It is not, or is gone.
+    """
+    app.require(tx, user_id, "work")
+    boards.lock_for(tx, user_id)
+    app.require(tx, user_id, "work")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from semg.board_types import Board
 from semg.domain import Device, Profile
-from semg.errors import PlatformError
+from semg.errors import ConflictError, PlatformError
 from semg.platform.lan.lan_address import address_here
 from semg.security.board_keys import make_board, renew_key
 from semg.security.keys import ring_of
@@ -17,7 +17,7 @@ from semg.store import boards, simulated_arms
 from semg.store.audit import record
 from ui import acts, audit_view, errors, sketch
 from ui.arriving import lost_pins
-from ui.boards import let_send
+from ui.boards import let_send, lock_and_require
 from ui.chosen import PARAMETER
 from ui.page import flash
 from ui.runtime import App
@@ -133,12 +133,14 @@ def _offer_key(app: App, profile: Profile, board: Board | None) -> None:
     with errors.attempt():
         secret = ring_of(app.settings)
         with app.pool.transaction() as tx:
-            app.require(tx, profile.user_id, "work")
             if board is None:
+                app.require(tx, profile.user_id, "work")
                 number, key = make_board(tx, secret, assigned_next=True)
                 record(tx, audit_view.actor(app), "board.created", board=number)
                 let_send(app, tx, number, profile.user_id)
             else:
+                if lock_and_require(app, tx, board.board_id) != profile.user_id:
+                    raise ConflictError("reload the page: this board sends for another profile now")
                 number, key = board.board_id, renew_key(tx, secret, board.board_id)
                 record(tx, audit_view.actor(app), "board.key_made", profile.user_id, board=number)
         st.session_state[_KEY] = (profile.user_id, number, key)

@@ -17,6 +17,7 @@ from semg.store.audit import record
 from semg.store.running_captures import list_running
 from semg.store.simulated_arms import SimulatedArm
 from ui import acts, audit_view, errors
+from ui.boards import lock_own
 from ui.flashes import flash, warn
 from ui.fragments import live_fragment
 from ui.runtime import App
@@ -221,7 +222,7 @@ def _steer(app: App, user_id: int, field: str, nothing: object) -> None:
 def _stop(app: App, profile: Profile) -> None:
     with errors.attempt():
         with app.pool.transaction() as tx:
-            app.require(tx, profile.user_id, "work")
+            lock_own(app, tx, profile.user_id)
             stopped = arms.stop(tx, profile.user_id, audit_view.actor(app))
         if stopped is not None and stopped.withheld is not None:
             warn(
@@ -239,7 +240,7 @@ def _stop(app: App, profile: Profile) -> None:
 def _start(app: App, profile: Profile) -> None:
     with errors.attempt():
         with app.pool.transaction() as tx:
-            app.require(tx, profile.user_id, "work")
+            lock_own(app, tx, profile.user_id)
             limits = arms.Limits(app.settings.simulated_arms_max, app.settings.simulated_arms_each)
             arms.start(tx, ring_of(app.settings), profile.user_id, audit_view.actor(app), limits)
         flash(md("A simulated arm now sends for {name}", name=profile.name))

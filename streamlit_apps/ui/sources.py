@@ -237,7 +237,7 @@ def assign(app: App, source: Mapping[str, Any], known: Known, only: Profile | No
                     if board_id is not None:
                         let_send(app, tx, board_id, user_id)
                     else:
-                        _assign_number(app, tx, int(number or 0), user_id)
+                        assign_number(app, tx, int(number or 0), user_id)
                 said, name = known.says(source), known.people[user_id].name
                 flash(md("{said} now sends for {whom}", said=said[:1].upper() + said[1:], whom=name))
                 st.rerun()
@@ -256,9 +256,17 @@ def _whom(where: DeltaGenerator, known: Known, width: int, key: str) -> int:
     return chosen
 
 
-def _assign_number(app: App, tx: Transaction, number: int, user_id: int) -> None:
+def assign_number(app: App, tx: Transaction, number: int, user_id: int) -> None:
+    """Let text with a number be stored for a profile; both the old and the new one must be the viewer's to work with.
+
+    Raises
+    ------
+    AccessError, NotFoundError
+        They are not.
+    """
     app.require(tx, user_id, "work")
-    before = senders.list_senders(tx).get(number)
+    before = senders.lock_number(tx, number, user_id)
+    app.require(tx, user_id, "work")
     if before is not None:  # assigned meanwhile
         app.require(tx, before, "work")
         record(tx, audit_view.actor(app), "sender.released", before, number=number)
@@ -286,6 +294,7 @@ def _assigned(app: App, known: Known) -> None:
             if act.button("Unassign", key=f"release-{number}", width="stretch"):
                 with errors.attempt():
                     with app.pool.transaction() as tx:
+                        senders.lock_number(tx, number, user_id)
                         app.require(tx, user_id, "work")
                         if senders.release_sender(tx, number, user_id):
                             record(tx, audit_view.actor(app), "sender.released", user_id, number=number)

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 
 from semg.domain import REST, Block, Device, us_from_utc
+from semg.maintenance import session_quality
 from semg.maintenance.session_quality import judge_sessions
 from semg.privacy.consent import TEST_PERSON
-from semg.signals.repetition_quality import RepetitionQuality, compare_with_rest, judge_repetition, judge_session
+from semg.recordings.overview import Recorded, read_recorded
+from semg.signals.repetition_quality import (
+    RepetitionQuality,
+    compare_with_rest,
+    join_portions,
+    judge_repetition,
+    judge_session,
+)
 from semg.store import blocks, gestures, profiles, sessions
-from semg.store.pool import Pool
+from semg.store.pool import Pool, Transaction
 from semg.store.session_quality import SessionQuality, find_quality, list_quality, save_quality
 
 RATE_HZ, STEP_US = 200.0, 5000
@@ -114,3 +123,71 @@ def test_ended_session_is_judged_once_and_a_running_one_is_not(pool: Pool) -> No
         sessions.delete_session(tx, made)
         assert not save_quality(tx, made, quality)
         assert list_quality(tx, [made]) == {}
+
+
+def ended_session(pool: Pool, name: str, seconds: float, *, label: str = "fist") -> tuple[int, int]:
+    """A profile's session with one label over all of it: the session's number and the label's."""
+    with pool.transaction() as tx:
+        user_id = profiles.insert_profile(tx, name, channels=["a0", "a1"], rate_hz=RATE_HZ, consent=TEST_PERSON)
+        device = profiles.get_profile(tx, user_id).device
+        number = gestures.ensure_gestures(tx, user_id, [label])[label]
+        blocks.copy_blocks(tx, [block(seconds, 300, user_id=user_id)])
+        until = T0 + timedelta(seconds=seconds)
+        made = sessions.insert_session(tx, user_id, "one", "capture", T0, until, status="completed", device=device)
+        return made, sessions.insert_repetition(tx, made, number, 1, T0, until)
+
+
+@pytest.mark.servers
+def test_session_that_cannot_be_assessed_is_marked_and_the_next_one_is_assessed(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = ended_session(pool, "whole", 3)
+    broken, _ = ended_session(pool, "broken", 3, label="point")
+
+    def judge(found: list[Block], gesture: str, *rest: Any) -> RepetitionQuality:
+        if gesture == "point":
+            raise OverflowError("date value out of range")
+        return judge_repetition(found, gesture, *rest)
+
+    monkeypatch.setattr(session_quality, "judge_repetition", judge)
+    assert judge_sessions(pool, threading.Event(), T0 + timedelta(minutes=10)) == 2
+    assert judge_sessions(pool, threading.Event(), T0 + timedelta(minutes=10)) == 0
+    with pool.transaction() as tx:
+        found = list_quality(tx, [whole, broken])
+    assert found[whole].level == "good"
+    assert found[broken] == session_quality.NOT_ASSESSED
+
+
+@pytest.mark.servers
+def test_long_label_is_read_in_portions(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, label = ended_session(pool, "Ada", 100)
+    read: list[tuple[float, float]] = []
+
+    def reading(tx: Transaction, source: Recorded, since: datetime, until: datetime) -> list[Block]:
+        read.append(((since - T0).total_seconds(), (until - T0).total_seconds()))
+        return read_recorded(tx, source, since, until)
+
+    monkeypatch.setattr(session_quality, "read_recorded", reading)
+    assert judge_sessions(pool, threading.Event(), T0 + timedelta(minutes=10)) == 1
+    assert read == [(0.0, 25.0), (25.0, 50.0), (50.0, 75.0), (75.0, 100.0)]
+    with pool.transaction() as tx:
+        quality = find_quality(tx, made)
+    assert quality is not None
+    assert quality.repetitions[label] == ("good", "good")
+
+
+@pytest.mark.parametrize("hours", [0.001, 1, 24 * 7])
+def test_what_is_read_of_a_label_of_any_length_is_bounded(hours: float) -> None:
+    found = session_quality.portions_of(T0, T0 + timedelta(hours=hours))
+    assert len(found) <= session_quality.MOST_PORTIONS
+    assert max(until - since for since, until in found) <= session_quality.PORTION + timedelta(microseconds=1)
+    assert (found[0][0], found[-1][1]) == (T0, T0 + timedelta(hours=hours))
+    assert all(one[1] <= other[0] for one, other in zip(found, found[1:], strict=False))
+
+
+def test_label_has_the_level_that_most_of_its_portions_speak_for() -> None:
+    good, bad = judged("fist"), judged("fist", "bad", "a1: flat", rms=0)
+    assert join_portions([bad]) is bad
+    assert (join_portions([good] * 9 + [bad]).level, join_portions([good] * 9 + [bad]).reason) == ("fair", "a1: flat")
+    assert join_portions([good] * 3 + [bad]).level == "bad"
+    assert join_portions([judged("fist", rms=3), judged("fist", rms=4)]).rms == pytest.approx(np.sqrt([12.5, 12.5]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import HealthCheck, given
@@ -73,3 +74,14 @@ def test_decisions_during_a_deletion_are_left_out_without_an_error(pool: Pool) -
     assert stored == [0]
     with pool.transaction() as tx:
         assert one(tx, "SELECT count(*) AS n FROM api_responses").n == 0
+
+
+def test_decision_that_cannot_be_stored_keeps_no_other_from_it(pool: Pool, make_profile) -> None:
+    user_id = make_profile("Ada")
+    wanted = [decision(user_id, T0 + timedelta(seconds=i), "fist") for i in range(4)]
+    wrong = replace(decision(user_id, T0, "fist"), decided_us=2**63 - 1)
+    with pool.transaction() as tx:
+        assert decisions.insert_possible(tx, [*wanted[:2], wrong, *wanted[2:]]) == [wrong]
+        assert decisions.insert_possible(tx, []) == []
+    with pool.transaction() as tx:
+        assert list_decisions(tx, user_id) == wanted
