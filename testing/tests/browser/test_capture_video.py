@@ -137,7 +137,7 @@ def perform(page: Page) -> tuple[Truth, Truth]:
 def only_session(pool: Pool, user_id: int) -> Session:
     with pool.transaction() as tx:
         (session,) = sessions.list_sessions(tx, user_id)
-    return session
+        return sessions.get_session(tx, session.session_id)
 
 
 def check_labels(pool: Pool, session: Session) -> None:

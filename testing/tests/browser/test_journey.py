@@ -126,7 +126,8 @@ def capture(page: Page, pool: Pool, user_id: int) -> Session:
     page.keyboard.press("Backspace")
     expect(page.get_by_text("6 repetitions recorded.")).to_be_visible()
     with pool.transaction() as tx:
-        (session,) = sessions.list_sessions(tx, user_id)
+        (listed,) = sessions.list_sessions(tx, user_id)
+        session = sessions.get_session(tx, listed.session_id)
         written = sessions.list_repetitions(tx, session.session_id)
         stored = [one for one in blocks.read_session_blocks(tx, session).blocks() if not one.late]
     assert session.status == "completed"
