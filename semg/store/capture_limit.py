@@ -1,11 +1,10 @@
-"""How many captures may run at a time and begin in an hour, and how long one may be.
+"""How many captures may run at a time and begin in an hour.
 
 Every page and every round of the conductor looks at all that run; several services look at all of the last hour.
 """
 
 from __future__ import annotations
 
-from semg.domain import CapturePlan
 from semg.errors import ConflictError
 from semg.store.pool import Transaction, execute, one
 
@@ -13,8 +12,6 @@ RUNNING_EACH = 20
 """Of the profiles of one owner; those that nobody owns count as one owner's."""
 AN_HOUR_EACH = 200
 """Captures and taught sessions that may begin in an hour, of the same profiles; erased ones count."""
-LONGEST_S = 5 * 3600.0
-"""Of one session, with its pauses and what is performed again: a plan has four hours at the most."""
 
 
 def require_room(tx: Transaction, user_id: int) -> None:
@@ -65,23 +62,6 @@ def require_pace(tx: Transaction, user_id: int) -> None:
         raise ConflictError(
             f"at most {AN_HOUR_EACH} captures of this owner's people may begin in an hour, and so many have begun: "
             f"try again in {max(1, int(found.wait_min))} min, or record more repetitions in each capture"
-        )
-
-
-def require_length(plan: CapturePlan) -> None:
-    """Refuse a plan that would last for too long, what was paused and what is performed again included.
-
-    One that waits in a pause is not refused: pausing records nothing more, and a forgotten pause ends.
-
-    Raises
-    ------
-    ConflictError
-        It goes on, and is over later than ``LONGEST_S`` after its session's start.
-    """
-    if plan.paused_s is None and plan.duration_s > LONGEST_S:
-        raise ConflictError(
-            f"a session lasts {LONGEST_S / 3600:g} hours at the most, with its pauses, and this one would last "
-            f"{plan.duration_s / 3600:.1f}: end it, and begin another one"
         )
 
 

@@ -16,10 +16,7 @@ def update_plan(tx: Transaction, session_id: int, plan: CapturePlan) -> None:
     ------
     InvalidValueError
         The plan is too long (``stored_plans``).
-    ConflictError
-        The session would last for too long (``capture_limit``).
     """
-    capture_limit.require_length(plan)
     statement = "UPDATE sessions SET plan = %s WHERE session_id = %s AND status = 'recording'"
     execute(tx, statement, (as_stored(plan), session_id))
 
@@ -32,10 +29,8 @@ def reopen_session(tx: Transaction, session: Session, plan: CapturePlan) -> None
     InvalidValueError
         The plan is too long (``stored_plans``).
     ConflictError
-        It is no capture that has ended, the profile is recording another session, too many captures run, or it would
-        last for too long.
+        It is no capture that has ended, the profile is recording another session, or too many captures run.
     """
-    capture_limit.require_length(plan)
     capture_limit.require_room(tx, session.user_id)
     session_id = session.session_id
     with checks.refused_as("another session of this profile is being recorded; finish or abort it first"):

@@ -97,8 +97,6 @@ def insert_session(
     require_recording(tx, user_id, locked=origin != "import")
     if status == "recording":
         capture_limit.require_room(tx, user_id)
-        if plan is not None:
-            capture_limit.require_length(plan)
     if status == "recording" or origin == "taught":
         capture_limit.require_pace(tx, user_id)
     with checks.refused_as(f"profile {user_id} is recording a session already; finish or abort it first"):

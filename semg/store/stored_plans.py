@@ -18,8 +18,9 @@ logger = logging.getLogger(__name__)
 
 MAX_STEP_S = 3600.0
 """Of a labelled step, however it came about; a new plan's are shorter (``semg.capture.plan``)."""
-MAX_TOTAL_S = 12 * 3600.0
-"""Of a capture with its pauses, and with what is performed again after its end."""
+MAX_TOTAL_S = 5 * 3600.0
+"""Of a capture with its pauses, and with what is performed again after its end: a new plan has four hours at the most.
+One that waits in a pause may be over later: pausing records nothing more, and a forgotten pause ends."""
 MAX_STEPS = 8000
 """Of a plan with what was interrupted and performed again: the conductor reads it whole while it runs."""
 
@@ -43,7 +44,7 @@ def as_stored(plan: CapturePlan) -> Json:
                 f"(now {(step.end_s - step.start_s) / 60:,.0f})",
             )
         end_s = step.end_s
-    if end_s > MAX_TOTAL_S:
+    if plan.paused_s is None and end_s > MAX_TOTAL_S:
         raise InvalidValueError(
             "plan",
             f"end this capture early, and start another one: with its pauses it would last {end_s / 3600:,.1f} hours, "

@@ -29,7 +29,7 @@ class NoPool:
 def test_model_of_one_profile_that_cannot_be_read_keeps_no_other_from_deciding(monkeypatch: pytest.MonkeyPatch) -> None:
     people = [SimpleNamespace(user_id=number) for number in (1, 2)]
     monkeypatch.setattr(model_registry.models, "list_active", lambda tx: [(1, 1, None), (2, 1, None)])
-    monkeypatch.setattr(model_registry.profiles, "list_profiles", lambda tx: people)
+    monkeypatch.setattr(model_registry.profiles, "list_chosen", lambda tx, numbers: people)
     monkeypatch.setattr(model_registry.models, "find_active", lambda tx, user_id: user_id)
 
     def active(profile: SimpleNamespace, model: int) -> str:

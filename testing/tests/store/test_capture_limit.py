@@ -7,10 +7,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from semg.capture import make_plan, pause_capture, resume_capture
-from semg.domain import CapturePlan, PlanStep
-from semg.errors import ConflictError
+from semg.domain import CapturePlan
+from semg.errors import ConflictError, InvalidValueError
 from semg.privacy.consent import TEST_PERSON
-from semg.store import access, accounts, capture_limit, profiles, session_quality, session_summaries, sessions
+from semg.store import (
+    access,
+    accounts,
+    capture_limit,
+    profiles,
+    session_quality,
+    session_summaries,
+    sessions,
+    stored_plans,
+)
 from semg.store.pool import Pool, Transaction
 
 pytestmark = pytest.mark.servers
@@ -57,15 +66,12 @@ PLAN_LENGTH = timedelta(seconds=PLAN.duration_s)
 
 
 def test_session_has_a_longest_length_with_its_pauses(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    long = CapturePlan((PlanStep("fist", 1, 0.0, capture_limit.LONGEST_S + 1),))
-    with pytest.raises(ConflictError, match="5 hours at the most"), pool.transaction() as tx:
-        begin(tx, person(tx, "Bea"), long)
-    monkeypatch.setattr(capture_limit, "LONGEST_S", PLAN.duration_s + 60)
+    monkeypatch.setattr(stored_plans, "MAX_TOTAL_S", PLAN.duration_s + 60)
     with pool.transaction() as tx:
         session_id = begin(tx, person(tx, "Ada"))
         at = sessions.get_session(tx, session_id).started_at
         pause_capture(tx, session_id, at + timedelta(seconds=1.5))
-    with pytest.raises(ConflictError, match="end it, and begin another one"), pool.transaction() as tx:
+    with pytest.raises(InvalidValueError, match="end this capture early, and start another"), pool.transaction() as tx:
         resume_capture(tx, session_id, at + timedelta(seconds=120))
     with pool.transaction() as tx:
         resume_capture(tx, session_id, at + timedelta(seconds=30))
