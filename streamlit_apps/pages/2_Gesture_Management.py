@@ -7,6 +7,7 @@ import streamlit as st
 from semg.domain import Profile
 from semg.store import gestures, profiles, repetitions
 from semg.store.audit import record
+from semg.words import counted
 from ui import acts, audit_view, errors
 from ui.banks import BANKS, add_bank, begin
 from ui.gesture_edit import PHRASE_HELP, edit_opened, kind_field
@@ -43,7 +44,7 @@ def add(app: App, profile: Profile) -> None:
         if st.button(md("Add these to {name}", name=profile.name), key=acts.key("add-ready-made", profile.user_id)):
             with errors.attempt():
                 n = add_bank(app, profile, chosen)
-                flash(md("{n} gestures added", n=n))
+                flash(md("{n} added", n=counted(n, "gesture")))
                 st.rerun()
     copy(app, profile)
 
@@ -80,7 +81,8 @@ def copy(app: App, profile: Profile) -> None:
                     app.require(tx, source, "see")
                     begin(app, tx, profile.user_id)
                     n = gestures.copy_bank(tx, source, profile.user_id)
-                flash(md("{n} gestures copied", n=n) if n else "Nothing to copy: the bank already has them all")
+                said = md("{n} copied", n=counted(n, "gesture"))
+                flash(said if n else "Nothing to copy: the bank already has them all")
                 st.rerun()
 
 

@@ -11,6 +11,7 @@ from semg.domain import Profile
 from semg.store import blocks, services, simulated_arms
 from semg.store.path_facts import read_path_facts
 from semg.store.pool import Transaction
+from semg.words import counted
 from ui import acts, banks, capture_plan, chosen, errors, path_acts, stream, times
 from ui.flashes import flash
 from ui.fragments import live_fragment
@@ -130,7 +131,7 @@ def _act(app: App, follows: Next, profile: Profile, query: dict[str, str], here:
     """Do what the button says, and go where it shows."""
     if follows.act == "bank":
         n = banks.add_bank(app, profile, banks.FIRST)
-        flash(md("{n} gestures added for {name}", n=n, name=profile.name))
+        flash(md("{n} added for {name}", n=counted(n, "gesture"), name=profile.name))
         st.rerun()
     if follows.act == "train":
         path_acts.train_now(app, profile)
