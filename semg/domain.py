@@ -26,6 +26,9 @@ GestureKind = Literal["held", "dynamic"]
 REST = "rest"
 MAX_CHANNELS = 16
 MIN_RATE_HZ, MAX_RATE_HZ = 50.0, 2000.0
+MAX_OVERLAP = 25
+"""Windows that one sample may be in, as in 250 ms every 10 ms: it bounds what a stream costs to decide on, and the
+memory that its windows take."""
 
 
 def utc_from_us(us: int) -> datetime:

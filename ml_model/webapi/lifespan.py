@@ -101,7 +101,7 @@ class Services:
     trail: AuditEntries
     database: Database
     readers: ReaderTurns
-    replays: asyncio.Semaphore
+    replays: ReaderTurns
     downloads: Downloads
     watchers: Watchers
 
@@ -124,7 +124,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         AuditEntries(pool),
         Database(pool),
         readers,
-        asyncio.Semaphore(REPLAYS),
+        ReaderTurns(REPLAYS),
         Downloads(),
         Watchers(),
     )

@@ -72,15 +72,17 @@ async def replay(
     await services.trail.seen(caller.actor, "samples.seen", session.user_id, session_id)
     services.downloads.begin(caller.account_id)
     try:
-        async with services.replays:
-            found = await asyncio.to_thread(replay_session, services.pool, request, lambda: time.sleep(PAUSE_S))
+        found = await services.replays.run(
+            caller.account_id, lambda: replay_session(services.pool, request, lambda: time.sleep(PAUSE_S))
+        )
     except InvalidValueError as exc:
         raise InputError(exc.field, str(exc).removeprefix(f"{exc.field}: ")) from exc
     except (ConsentError, ArtifactError) as exc:
         raise HTTPException(409, str(exc)) from exc
     finally:
         services.downloads.end(caller.account_id)
-    return _answer(session_id, found)
+    session = await _session(services, caller, session_id)  # what was shared may have ended meanwhile
+    return _answer(session.session_id, found)
 
 
 def _answer(session_id: int, found: SessionReplay) -> ReplayResponse:

@@ -20,8 +20,8 @@ from semg.wire.windows import CONTENT_TYPE, decode_alike, encode_answer_table
 from webapi.access import MetricsCaller, PredictCaller
 from webapi.lifespan import Services, services_of
 
-MAX_AT_ONCE = 256
-"""Windows that are predicted between two turns of the event loop: less than 10 ms."""
+MAX_AT_ONCE, MAX_VALUES_AT_ONCE = 256, 256 * 8 * 50
+"""Windows, and samples in them, that are predicted between two turns of the event loop: less than 10 ms."""
 
 WithServices = Annotated[Services, Depends(services_of)]
 open_routes = APIRouter(tags=["health"])
@@ -136,7 +136,11 @@ async def predict_windows(request: Request, services: WithServices, caller: Pred
     predict = services.predictor.predict_windows
     # A thread would share the interpreter's lock with this one and wait for it at every array operation; only what has
     # to ask the store, or takes long, is handed over.
-    handed_over = sum(len(part.indices) for part in windows) > MAX_AT_ONCE or not services.predictor.knows_all(windows)
+    handed_over = (
+        sum(len(part.indices) for part in windows) > MAX_AT_ONCE
+        or sum(part.windows.size for part in windows) > MAX_VALUES_AT_ONCE
+        or not services.predictor.knows_all(windows)
+    )
     answers = await asyncio.to_thread(predict, windows) if handed_over else predict(windows)
     services.metrics.windows.inc(len(answers))
     services.metrics.n_windows += len(answers)

@@ -239,6 +239,7 @@ class CaptureConductor:
 
     def __init__(self, failures: Failures | None = None) -> None:
         self._recording: set[int] = set()
+        self._news: list[Session] = []  # kept over a round that the database ends
         self._attempts = Attempts(logger, "captures", failures)
 
     def conduct(self, pool: Pool, now: datetime) -> list[Session]:
@@ -252,22 +253,20 @@ class CaptureConductor:
         pool = pool.waiting_at_most(LOCK_S)
         with pool.transaction() as tx:
             found = [running.session_id for running in list_running(tx)]
-        news: list[Session] = []
         for session_id in found:
-            self._attempts.attempt(
-                session_id, partial(self._conduct, pool, session_id, now, news), session_id=session_id
-            )
-        news.extend(self._ended(pool))
+            self._attempts.attempt(session_id, partial(self._conduct, pool, session_id, now), session_id=session_id)
+        news = [*self._news, *self._ended(pool)]
+        self._news = []
         return news
 
-    def _conduct(self, pool: Pool, session_id: int, now: datetime, news: list[Session]) -> None:
+    def _conduct(self, pool: Pool, session_id: int, now: datetime) -> None:
         """Conduct one capture, which is added to the news when it is new."""
         try:
             with pool.transaction() as tx:
                 session = sessions.get_session(tx, session_id)
                 if session_id not in self._recording:
                     self._recording.add(session_id)
-                    news.append(session)
+                    self._news.append(session)
                 if seconds_of(session, now) > MAX_TOTAL_S:
                     abort(tx, session_id, now)  # longer than any plan: it cannot be followed
                 else:

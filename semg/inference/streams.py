@@ -66,6 +66,11 @@ class DueWindows:
     def __len__(self) -> int:
         return len(self.streams)
 
+    @property
+    def window_bytes(self) -> int:
+        """Size of one of the windows."""
+        return int(np.prod(self.cut.windows.shape[1:])) * self.cut.windows.itemsize
+
     def take(self, indices: NDArray[np.int64]) -> DueWindows:
         """Return the windows at these indices, in this order."""
         return DueWindows(

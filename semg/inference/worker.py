@@ -35,8 +35,10 @@ from semg.wire.windows import AnswerTable, WindowStatus, decode_answer_table, en
 
 logger = logging.getLogger(__name__)
 
-MAX_WINDOWS_PER_REQUEST = 512
-MAX_WAITING_WINDOWS = 8192
+MAX_WINDOWS_PER_REQUEST, MAX_REQUEST_BYTES = 512, 2 << 20
+"""Of one request: large windows take long, and those of everybody else in it wait as long. One window, of at most
+128 kB, is always sent."""
+MAX_WAITING_WINDOWS, MAX_WAITING_BYTES = 8192, 256 << 20
 MAX_WAITING_DECISIONS = 100_000
 STORE_EVERY_S = 0.5
 STREAM_IDLE_S = 600.0
@@ -83,15 +85,16 @@ class _RequestQueue:
         self.is_isolated = is_isolated
         self.wake = asyncio.Event()
         self.n_waiting = 0
+        self._waiting_bytes = 0
         self._waiting: deque[DueWindows] = deque()
 
     def add(self, due: DueWindows) -> int:
         """Add windows, and return how many older ones were dropped for them."""
         self._waiting.append(due)
-        self.n_waiting += len(due)
+        self._count(due)
         self.wake.set()
         dropped = 0
-        while self.n_waiting > MAX_WAITING_WINDOWS:
+        while self.n_waiting > MAX_WAITING_WINDOWS or self._waiting_bytes > MAX_WAITING_BYTES:
             dropped += len(first := self._take_first())
             self.leave(first)
         return dropped
@@ -104,23 +107,34 @@ class _RequestQueue:
 
     def take(self) -> list[DueWindows]:
         """Remove and return the windows of the next request."""
-        batch, n = [], 0
-        while self._waiting and n < MAX_WINDOWS_PER_REQUEST:
+        batch: list[DueWindows] = []
+        n = n_bytes = 0
+        while self._waiting:
             first = self._take_first()
-            if n + len(first) > MAX_WINDOWS_PER_REQUEST:
-                fits = MAX_WINDOWS_PER_REQUEST - n
+            fits = min(MAX_WINDOWS_PER_REQUEST - n, (MAX_REQUEST_BYTES - n_bytes) // first.window_bytes)
+            if not batch:
+                fits = max(1, fits)
+            if fits < len(first):
                 later = first.take(np.arange(fits, len(first)))
                 self._waiting.appendleft(later)
-                self.n_waiting += len(later)
+                self._count(later)
                 first = first.take(np.arange(fits))
-            batch.append(first)
-            n += len(first)
+            if len(first):
+                batch.append(first)
+                n, n_bytes = n + len(first), n_bytes + len(first) * first.window_bytes
+            if len(first) == fits:
+                break
         return batch
 
     def _take_first(self) -> DueWindows:
         first = self._waiting.popleft()
         self.n_waiting -= len(first)
+        self._waiting_bytes -= len(first) * first.window_bytes
         return first
+
+    def _count(self, due: DueWindows) -> None:
+        self.n_waiting += len(due)
+        self._waiting_bytes += len(due) * due.window_bytes
 
 
 class InferenceWorker:

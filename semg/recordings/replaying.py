@@ -25,8 +25,8 @@ from semg.store.pool import Pool, Transaction
 
 MOST_S = 900.0
 """The longest time that is replayed, the way to it included; a replay of it takes about ten seconds of one core."""
-MOST_WINDOWS = 20_000
-"""As many at the most: at a short hop they are reached earlier."""
+MOST_WINDOWS, MOST_VALUES = 20_000, 100_000_000
+"""As many at the most, and samples in them: with a short hop, or many channels, they are reached earlier."""
 PIECE = timedelta(seconds=5)
 """As much is in memory at once."""
 _RATE_TOLERANCE = 0.01
@@ -117,7 +117,8 @@ def replay_session(pool: Pool, request: ReplayRequest, pause: Callable[[], None]
     decision = stored.decision
     session, window = stored.session, stored.classifier.window
     started_us, since_us, until_us = (us_from_utc(at) for at in (session.started_at, request.since, request.until))
-    most_s = min(MOST_S, MOST_WINDOWS * window.hop_samples / window.rate_hz)
+    values = len(stored.columns) * window.window_samples
+    most_s = min(MOST_S, min(MOST_WINDOWS, MOST_VALUES // values) * window.hop_samples / window.rate_hz)
     if until_us - since_us > most_s * 1e6:
         raise InvalidValueError("until", f"expected at most {most_s:.0f} s, got {(until_us - since_us) / 1e6:.0f} s")
     begin = max(session.started_at, request.until - timedelta(seconds=most_s))

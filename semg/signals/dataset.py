@@ -6,7 +6,7 @@ as labelled only when it lies entirely within one stretch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from semg.domain import ConditioningSpec, Sensor, WindowSpec
 from semg.signals.windows import WindowStream
+
+PIECE_S = 10.0
+"""Seconds of samples whose windows are made at once where they are not all kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,23 @@ def channel_columns(available: Sequence[str], wanted: Sequence[str]) -> list[int
     return [column[name] for name in wanted]
 
 
+def iterate_grid(
+    labelled: LabelledSamples, channels: Sequence[str], conditioning: ConditioningSpec, spec: WindowSpec
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """Yield the windows of ``grid_windows`` in order, those of some seconds at a time.
+
+    Together they may be ``MAX_OVERLAP`` times as large as the samples.
+    """
+    stream = WindowStream(conditioning, spec, channel_columns(labelled.channels, channels))
+    starts = np.union1d(np.flatnonzero(labelled.starts_run), [0]).astype(np.int64)
+    stops = np.append(starts[1:], len(labelled.samples))
+    piece = max(1, round(PIECE_S * spec.rate_hz))
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        for at in range(start, stop, piece):
+            windows, ends = stream.push(labelled.samples[at : min(at + piece, stop)], starts_run=at == start)
+            yield windows, ends + at
+
+
 def grid_windows(
     labelled: LabelledSamples, channels: Sequence[str], conditioning: ConditioningSpec, spec: WindowSpec
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -138,15 +158,8 @@ def grid_windows(
     ends
         Int64 ``(N,)``: index into the session's samples of each window's last sample.
     """
-    stream = WindowStream(conditioning, spec, channel_columns(labelled.channels, channels))
-    starts = np.union1d(np.flatnonzero(labelled.starts_run), [0]).astype(np.int64)
-    stops = np.append(starts[1:], len(labelled.samples))
-    chunks, ends = [], []
-    for start, stop in zip(starts, stops, strict=True):
-        windows, run_ends = stream.push(labelled.samples[start:stop], starts_run=True)
-        chunks.append(windows)
-        ends.append(run_ends + start)
-    return np.concatenate(chunks), np.concatenate(ends)
+    pieces = list(iterate_grid(labelled, channels, conditioning, spec))
+    return np.concatenate([windows for windows, _ in pieces]), np.concatenate([ends for _, ends in pieces])
 
 
 def make_windows(

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dct
 
 LEVEL_FLOOR = 1e-3
 LOADING = 1e-3
@@ -16,6 +17,9 @@ logarithm exists even with a dead channel or fewer samples than channels."""
 BAND_HZ, BAND_PART = 70.0, 0.35
 """Crossover frequency of ``band_covariance`` in hertz, and its maximum as a fraction of the Nyquist frequency: 35 Hz at
 200 Hz. On real recordings 25 to 70 Hz did equally well (``docs/recognition.md``)."""
+SHORT = 128
+"""Samples up to which a window's bands are a product with a matrix that is kept (at most 262 kB), which is faster
+there; of a transform, time and memory grow little with the length."""
 BAND_SAMPLES = 3.0
 """A window is split into bands if it has at least this many samples per channel."""
 
@@ -84,9 +88,7 @@ def band_covariance(windows: NDArray[np.float32], crossover: float, *, with_mean
     if crossover <= 0:
         return log_covariance(windows, with_mean=with_mean)
     n, n_channels, length = windows.shape
-    # In float64, so that the summation order, which depends on the number of windows, affects no probability.
-    split = windows.astype(np.float64).reshape(n * n_channels, length) @ _band_filters(length, crossover)
-    bands = split.reshape(n, n_channels, 2, length).transpose(0, 2, 1, 3).reshape(2 * n, n_channels, length)
+    bands = _bands(windows, crossover).reshape(2 * n, n_channels, length)
     return log_covariance(bands).reshape(n, -1)
 
 
@@ -111,17 +113,33 @@ def envelope_features(windows: NDArray[np.float32], level_floor: float) -> NDArr
     return np.concatenate([log_covariance(windows, with_mean=True), level], axis=1)
 
 
+def _bands(windows: NDArray[np.float32], crossover: float) -> NDArray[np.float64]:
+    """Return the low and the high band of windows as cosine coefficients, ``(N, 2, C, T)``.
+
+    First-order slopes over the window's cosine transform; the bands' powers add up to the whole. In float64, so that
+    the summation order, which depends on the number of windows, affects no probability.
+    """
+    n, n_channels, length = windows.shape
+    wide = windows.astype(np.float64)
+    if length <= SHORT:
+        split = wide.reshape(n * n_channels, length) @ _band_filters(length, crossover)
+        return split.reshape(n, n_channels, 2, length).transpose(0, 2, 1, 3)
+    slow, ratio = _slopes(length, crossover)
+    low = dct(wide, norm="ortho", axis=2) * slow
+    return np.stack([low, low * ratio], axis=1)
+
+
+def _slopes(length: int, crossover: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what the low band keeps of each coefficient, and the high band's ratio to that, ``(T,)`` each."""
+    ratio = np.arange(length) / (2 * length * crossover)
+    return 1.0 / np.sqrt(1.0 + ratio**2), ratio
+
+
 @lru_cache(maxsize=64)
 def _band_filters(length: int, crossover: float) -> NDArray[np.float64]:
-    """Return the matrix that splits a window into its low and its high band, ``(T, 2 T)``.
-
-    First-order slopes over the window's cosine transform; the bands' powers add up to the whole.
-    """
-    order = np.arange(length)
-    cosines = np.cos(np.pi * (order[:, None] + 0.5) * order / length) * np.sqrt(2.0 / length)
-    cosines[:, 0] /= np.sqrt(2.0)
-    ratio = order / (2 * length * crossover)
-    slow = 1.0 / np.sqrt(1.0 + ratio**2)
+    """Return the matrix that splits a short window into its low and its high band, ``(T, 2 T)``."""
+    cosines = dct(np.eye(length), norm="ortho", axis=1)
+    slow, ratio = _slopes(length, crossover)
     filters = np.concatenate([cosines * slow, cosines * (ratio * slow)], axis=1)
     filters.setflags(write=False)
     return np.asarray(filters)

@@ -46,8 +46,8 @@ def turns() -> threading.Semaphore:
 
 
 @contextmanager
-def turn(kept: threading.Semaphore) -> Iterator[None]:
-    """Let an import run in this block.
+def turn(kept: threading.Semaphore, what: str = "import", button: str = "Import") -> Iterator[None]:
+    """Let an import, or what else runs one at a time, run in this block.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def turn(kept: threading.Semaphore) -> Iterator[None]:
         Another one runs. Nobody waits here: a page that waits holds a thread and its file.
     """
     if not kept.acquire(blocking=False):
-        raise ConflictError("wait until the other import has finished, then press Import again: one runs at a time")
+        raise ConflictError(f"wait until the other {what} has finished, then press {button} again: one runs at a time")
     try:
         yield
     finally:

@@ -17,6 +17,7 @@ from semg.store.decisions import DecisionRun
 from semg.words import counted
 from ui import acts, audit_view, errors
 from ui.decision_fields import MAX_VOTES
+from ui.imports import turn
 from ui.review_view import Shown
 from ui.runtime import App
 from ui.text import cells, line, md
@@ -84,9 +85,9 @@ def show_replay(app: App, profile: Profile, session: Session, shown: Shown) -> N
 
 
 @st.cache_resource(show_spinner=False)
-def _turn() -> threading.Lock:
-    """Return what one replay holds at a time: each uses a core for up to ten seconds."""
-    return threading.Lock()
+def _turns() -> threading.Semaphore:
+    """Return what one replay holds at a time: each uses a core for ten seconds, or more."""
+    return threading.BoundedSemaphore(1)
 
 
 def _form(app: App, profile: Profile, session: Session, shown: Shown, versions: Sequence[Model]) -> None:
@@ -124,7 +125,7 @@ def _form(app: App, profile: Profile, session: Session, shown: Shown, versions: 
         hysteresis=None if more == round(100 * current.hysteresis) else more / 100,
         follows=follows,
     )
-    with errors.attempt(), st.spinner("Replaying …"), _turn():
+    with errors.attempt(), st.spinner("Replaying …"), turn(_turns(), "replay", "Replay"):
         with app.pool.transaction() as tx:
             app.require(tx, profile.user_id, "see")
         audit_view.seen(app, "samples.seen", profile.user_id, session.session_id)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from semg.domain import MAX_CHANNELS, ClassifierKind, ConditioningSpec, DecisionSpec, Device, WindowSpec
+from semg.domain import MAX_CHANNELS, MAX_OVERLAP, ClassifierKind, ConditioningSpec, DecisionSpec, Device, WindowSpec
 from semg.errors import ArtifactError
 from semg.signals.model import forward
 from semg.signals.model.dynamic import DynamicRecogniser, TrialSpec, judge
@@ -215,6 +215,10 @@ def _check(classifier: Classifier) -> None:
     """Run the classifier on one silent window, so that mismatched shapes are found when it is loaded."""
     if classifier.kind not in get_args(ClassifierKind):
         raise ArtifactError(f"Unknown kind of classifier {classifier.kind!r}.")
+    if classifier.window.window_ms > MAX_OVERLAP * classifier.window.hop_ms:
+        raise ArtifactError(
+            f"A sample may be in at most {MAX_OVERLAP} windows of a classifier: train with a longer hop."
+        )
     if any(array.dtype != np.float32 or not np.isfinite(array).all() for array in classifier.arrays.values()):
         raise ArtifactError("A classifier's weights must be finite float32 numbers.")
     silent = np.zeros((1, len(classifier.channels), classifier.window.window_samples), np.float32)

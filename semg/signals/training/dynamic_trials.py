@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semg.domain import REST, ConditioningSpec, WindowSpec
 from semg.errors import TrainingError
-from semg.signals.dataset import LabelledSamples, grid_windows
+from semg.signals.dataset import LabelledSamples, iterate_grid
 from semg.signals.model.dynamic import (
     LEVEL_HOPS,
     POWER_FLOOR,
@@ -105,9 +105,21 @@ def make_grid(
         raise TrainingError(
             f"Dynamic gestures need windows that overlap: choose a hop below the window's {window.window_ms:g} ms."
         )
-    windows, ends = grid_windows(session, channels, conditioning, window)
     hop = window.hop_samples
-    return SessionGrid(session, windows[:, :, -hop:].copy(), continue_last(windows, hop), ends)
+    newest = [np.zeros((0, len(channels), hop), np.float32)]
+    continues, ends = [np.zeros(0, np.bool_)], [np.zeros(0, np.int64)]
+    last: NDArray[np.float32] | None = None
+    for windows, piece_ends in iterate_grid(session, channels, conditioning, window):
+        if not len(windows):
+            continue
+        of_piece = continue_last(windows, hop)
+        if last is not None:
+            of_piece[0] = continue_last(np.concatenate([last, windows[:1]]), hop)[1]
+        last = windows[-1:]
+        newest.append(windows[:, :, -hop:].copy())
+        continues.append(of_piece)
+        ends.append(piece_ends)
+    return SessionGrid(session, np.concatenate(newest), np.concatenate(continues), np.concatenate(ends))
 
 
 def levels_of(grid: SessionGrid, scale: Arrays) -> NDArray[np.float64]:

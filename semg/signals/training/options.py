@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from semg.domain import DecisionSpec, WindowSpec
+from semg.domain import MAX_OVERLAP, DecisionSpec, WindowSpec
 from semg.errors import TrainingError
 
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -72,6 +72,11 @@ class TrainingOptions:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise TrainingError(f"The option {name} must lie between {low:g} and {high:g}, got {value!r}.")
+        if self.window_ms > MAX_OVERLAP * self.hop_ms:
+            raise TrainingError(
+                f"A sample may be in at most {MAX_OVERLAP} windows: windows of {self.window_ms:g} ms need hop_ms of at "
+                f"least {self.window_ms / MAX_OVERLAP:g}, got {self.hop_ms:g}."
+            )
 
     @staticmethod
     def from_mapping(values: Mapping[str, Any]) -> TrainingOptions:

@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from semg.capture import CaptureConductor, abort, make_plan, redo_ended
+from semg.capture import CaptureConductor, abort, conducting, make_plan, redo_ended
 from semg.capture.plan import MAX_GESTURE_S
 from semg.consent_types import NewConsent
 from semg.domain import CapturePlan, PlanStep, Session
-from semg.errors import InvalidValueError
+from semg.errors import InvalidValueError, StoreUnavailableError
 from semg.maintenance.captures import conduct_captures
 from semg.privacy import consent
 from semg.privacy.consent import TEST_PERSON
 from semg.process.attempts import Failures
 from semg.store import consents, plans, sessions
-from semg.store.pool import Pool, execute
+from semg.store.pool import Pool, Transaction, execute
 from semg.store.stored_plans import MAX_STEP_S, MAX_TOTAL_S
 from testing.tests.capture.test_conducting import PLAN, T0, after, start_capture, written
 
@@ -157,3 +157,21 @@ def test_no_plan_is_stored_that_is_out_of_bounds(pool: Pool, steps: list[tuple[s
         ended = sessions.finish_session(tx, session.session_id, T0 + timedelta(seconds=1))
     with pytest.raises(InvalidValueError), pool.transaction() as tx:
         plans.reopen_session(tx, ended, plan)
+
+
+def test_edge_that_was_seen_outlives_a_database_that_goes_away(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = start_capture(pool, PLAN, "first"), start_capture(pool, PLAN, "second")
+    conductor, perform, away = CaptureConductor(), conducting.perform, [True]
+
+    def goes_away(tx: Transaction, session: Session, now: datetime) -> None:
+        if session.session_id == second.session_id and away[0]:
+            raise StoreUnavailableError("gone")
+        perform(tx, session, now)
+
+    monkeypatch.setattr(conducting, "perform", goes_away)
+    with pytest.raises(StoreUnavailableError):
+        conductor.conduct(pool, after(1))
+    away[0] = False
+    told = [session.session_id for session in conductor.conduct(pool, after(2))]
+    assert sorted(told) == sorted([first.session_id, second.session_id])
+    assert conductor.conduct(pool, after(3)) == []

@@ -87,3 +87,16 @@ def test_missing_channel_is_named():
 def test_flags_of_another_length_are_refused():
     with pytest.raises(ValueError, match="10 values"):
         LabelledSamples(np.zeros((10, 1), np.float32), np.zeros(9, bool), np.zeros(10, np.int32), (), ("a0",), 100.0)
+
+
+def test_grid_in_pieces_is_the_grid(monkeypatch):
+    rng = np.random.default_rng(0)
+    samples = rng.normal(0, 1, (1000, 2)).astype(np.float32)
+    starts = np.zeros(1000, np.bool_)
+    starts[[300, 310, 700]] = True
+    labelled = LabelledSamples(samples, starts, np.full(1000, -1, np.int32), (), ("a0", "a1"), 100.0, "raw")
+    whole = grid_windows(labelled, ("a0", "a1"), ConditioningSpec("raw", 100.0), SPEC)
+    monkeypatch.setattr("semg.signals.dataset.PIECE_S", 0.37)
+    pieces = grid_windows(labelled, ("a0", "a1"), ConditioningSpec("raw", 100.0), SPEC)
+    for one, other in zip(whole, pieces, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -75,3 +75,16 @@ def test_classifier_of_envelopes_stored_before_there_were_levels_is_read_without
     np.testing.assert_array_equal(found, log_covariance(windows, with_mean=True))
     newer = older | {"level_floor": np.array([LEVEL_FLOOR], np.float32)}
     assert forward.branch_features("cnn", newer, windows, True).shape == (2, 13)
+
+
+@pytest.mark.parametrize("length", [12, 50, 128, 129, 500, 2000])
+def test_bands_are_those_of_the_cosine_transform_at_any_length(length):
+    """Of long windows no matrix is made: one of 2,000 samples has 64 MB and takes 10 ms a window."""
+    window = np.random.default_rng(6).normal(0, 1, (2, 3, length))
+    order = np.arange(length)
+    cosines = np.cos(np.pi * (order[:, None] + 0.5) * order / length) * np.sqrt(2.0 / length)
+    cosines[:, 0] /= np.sqrt(2.0)
+    ratio = order / (2 * length * 0.175)
+    slow = window @ (cosines / np.sqrt(1 + ratio**2))
+    expected = np.concatenate([log_covariance(slow), log_covariance(slow * ratio)], axis=1)
+    np.testing.assert_allclose(band_covariance(window.astype(np.float32), 0.175), expected, atol=1e-4)

@@ -238,6 +238,7 @@ def test_unfit_data_fail_with_a_sentence(sessions, options, said):
         ({"colour": "red"}, "Unknown training option colour"),
         ({"channels": "a0"}, "list of channel names"),
         ({"hop_ms": "fast"}, "hop_ms must lie"),
+        ({"hop_ms": 5}, "hop_ms of at least 10, got 5"),
         ({"seed": True}, "seed must lie"),
     ],
 )
