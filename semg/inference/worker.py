@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
 
 import numpy as np
 from nats.aio.client import Client
@@ -21,6 +20,7 @@ from semg.domain import Decision, us_from_utc
 from semg.errors import WireError
 from semg.inference.model_registry import ActiveModelRegistry
 from semg.inference.predictor_client import PredictorError
+from semg.inference.request_queue import Predictor, RequestQueue
 from semg.inference.streams import DueWindows, Stream, Streams
 from semg.process.attempts import Attempts
 from semg.process.recent_counts import RecentCounts
@@ -35,10 +35,6 @@ from semg.wire.windows import AnswerTable, WindowStatus, decode_answer_table, en
 
 logger = logging.getLogger(__name__)
 
-MAX_WINDOWS_PER_REQUEST, MAX_REQUEST_BYTES = 512, 2 << 20
-"""Of one request: large windows take long, and those of everybody else in it wait as long. One window, of at most
-128 kB, is always sent."""
-MAX_WAITING_WINDOWS, MAX_WAITING_BYTES = 8192, 256 << 20
 MAX_WAITING_DECISIONS = 100_000
 STORE_EVERY_S = 0.5
 STREAM_IDLE_S = 600.0
@@ -47,16 +43,6 @@ MAX_WATCHED = 1000
 """Maximum number of profiles whose decisions carry probabilities."""
 MAX_REPORTED = 500
 """Maximum number of profiles whose windows and decisions are reported."""
-
-
-class Predictor(Protocol):
-    """Predicts windows: ``PredictorClient``, or a test double."""
-
-    async def post(self, body: bytes) -> bytes:
-        """Return the answer's body; raises ``PredictorError``."""
-
-    def close(self) -> None:
-        """End the connection."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,66 +61,6 @@ class InferenceCounters:
     bad_messages: int = 0
     refused_blocks: int = 0
     refused_decisions: int = 0
-
-
-class _RequestQueue:
-    """Queue of windows and the predictor that they are sent to; one request at a time, filled from the queue."""
-
-    def __init__(self, predictor: Predictor, *, is_isolated: bool = False) -> None:
-        self.predictor = predictor
-        self.is_isolated = is_isolated
-        self.wake = asyncio.Event()
-        self.n_waiting = 0
-        self._waiting_bytes = 0
-        self._waiting: deque[DueWindows] = deque()
-
-    def add(self, due: DueWindows) -> int:
-        """Add windows, and return how many older ones were dropped for them."""
-        self._waiting.append(due)
-        self._count(due)
-        self.wake.set()
-        dropped = 0
-        while self.n_waiting > MAX_WAITING_WINDOWS or self._waiting_bytes > MAX_WAITING_BYTES:
-            dropped += len(first := self._take_first())
-            self.leave(first)
-        return dropped
-
-    def leave(self, due: DueWindows) -> None:
-        """Record that windows have left the queue."""
-        if self.is_isolated:
-            for stream in due.streams:
-                stream.isolated -= 1
-
-    def take(self) -> list[DueWindows]:
-        """Remove and return the windows of the next request."""
-        batch: list[DueWindows] = []
-        n = n_bytes = 0
-        while self._waiting:
-            first = self._take_first()
-            fits = min(MAX_WINDOWS_PER_REQUEST - n, (MAX_REQUEST_BYTES - n_bytes) // first.window_bytes)
-            if not batch:
-                fits = max(1, fits)
-            if fits < len(first):
-                later = first.take(np.arange(fits, len(first)))
-                self._waiting.appendleft(later)
-                self._count(later)
-                first = first.take(np.arange(fits))
-            if len(first):
-                batch.append(first)
-                n, n_bytes = n + len(first), n_bytes + len(first) * first.window_bytes
-            if len(first) == fits:
-                break
-        return batch
-
-    def _take_first(self) -> DueWindows:
-        first = self._waiting.popleft()
-        self.n_waiting -= len(first)
-        self._waiting_bytes -= len(first) * first.window_bytes
-        return first
-
-    def _count(self, due: DueWindows) -> None:
-        self.n_waiting += len(due)
-        self._waiting_bytes += len(due) * due.window_bytes
 
 
 class InferenceWorker:
@@ -167,7 +93,7 @@ class InferenceWorker:
         self._streams = Streams(registry.find)
         self._recent = RecentCounts(SHORT_S)
         self._models_read = -1
-        self._queue, self._isolated = _RequestQueue(make_predictor()), _RequestQueue(make_predictor(), is_isolated=True)
+        self._queue, self._isolated = RequestQueue(make_predictor()), RequestQueue(make_predictor(), is_isolated=True)
         self._partitions: set[int] | None = None
         self._subscriptions: dict[str, Subscription] = {}
         self._to_store: deque[Decision] = deque(maxlen=MAX_WAITING_DECISIONS)
@@ -289,7 +215,7 @@ class InferenceWorker:
         if len(isolated) < len(due):
             self.counters.dropped_windows += self._queue.add(due.take(np.setdiff1d(np.arange(len(due)), chosen)))
 
-    async def _predict_for_ever(self, queue: _RequestQueue) -> None:
+    async def _predict_for_ever(self, queue: RequestQueue) -> None:
         while True:
             await queue.wake.wait()
             if self._settings.inference_batch_wait_ms > 0:

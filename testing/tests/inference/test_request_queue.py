@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semg.inference import worker
+from semg.inference import request_queue
+from semg.inference.request_queue import RequestQueue
 from semg.inference.streams import DueWindows
-from semg.inference.worker import _RequestQueue
 from semg.signals.batch_windows import DueSlots
 
 
@@ -30,7 +30,7 @@ def due(n: int, samples: int, first: int = 0) -> DueWindows:
     return DueWindows(streams, numbers, np.ones(n, np.int64), cut)
 
 
-def taken(queue: _RequestQueue) -> list[list[int]]:
+def taken(queue: RequestQueue) -> list[list[int]]:
     """The profiles of each request until nothing waits."""
     found = []
     while batch := queue.take():
@@ -39,12 +39,12 @@ def taken(queue: _RequestQueue) -> list[list[int]]:
 
 
 @pytest.fixture
-def queue() -> _RequestQueue:
+def queue() -> RequestQueue:
     nobody: Any = None
-    return _RequestQueue(nobody)
+    return RequestQueue(nobody)
 
 
-def test_request_of_large_windows_holds_fewer_of_them_in_order(queue: _RequestQueue) -> None:
+def test_request_of_large_windows_holds_fewer_of_them_in_order(queue: RequestQueue) -> None:
     """A body larger than the API takes was refused as a whole, and everybody's windows in it were dropped."""
     assert queue.add(due(40, 2000)) == 0
     assert queue.add(due(600, 50, first=40)) == 0
@@ -53,18 +53,18 @@ def test_request_of_large_windows_holds_fewer_of_them_in_order(queue: _RequestQu
     assert len(requests[0]) == 16
     for request in requests:
         n_bytes = sum(16 * 4 * (2000 if user_id < 40 else 50) for user_id in request)
-        assert n_bytes <= worker.MAX_REQUEST_BYTES
-        assert len(request) <= worker.MAX_WINDOWS_PER_REQUEST
+        assert n_bytes <= request_queue.MAX_REQUEST_BYTES
+        assert len(request) <= request_queue.MAX_WINDOWS_PER_REQUEST
     assert queue.n_waiting == 0
 
 
-def test_window_larger_than_a_request_is_sent_alone(queue: _RequestQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "MAX_REQUEST_BYTES", 1000)
+def test_window_larger_than_a_request_is_sent_alone(queue: RequestQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_queue, "MAX_REQUEST_BYTES", 1000)
     queue.add(due(3, 2000))
     assert taken(queue) == [[0], [1], [2]]
 
 
-def test_what_waits_is_bounded_in_bytes(queue: _RequestQueue) -> None:
+def test_what_waits_is_bounded_in_bytes(queue: RequestQueue) -> None:
     dropped = sum(queue.add(due(64, 2000, first=64 * number)) for number in range(40))
-    assert dropped == 64 * 40 - worker.MAX_WAITING_BYTES // (2000 * 16 * 4) // 64 * 64
+    assert dropped == 64 * 40 - request_queue.MAX_WAITING_BYTES // (2000 * 16 * 4) // 64 * 64
     assert taken(queue)[0][0] == dropped, "the oldest ones leave"
