@@ -34,7 +34,7 @@ APP_UPLOADS = rf"_stcore/upload_file/{_BELOW}"
 APP_WEBSOCKETS = r"_stcore/stream"
 API_PATHS = (
     rf"docs(?:/{_BELOW})?", r"redoc", r"openapi\.json", r"healthz", r"readyz", r"predict", r"predict/windows",
-    rf"videos/{_BELOW}", rf"exports/{_BELOW}", rf"files/{_BELOW}",
+    rf"videos/{_BELOW}", rf"exports/{_BELOW}", rf"files/{_BELOW}", rf"replay/{_SEGMENT}",
 )  # fmt: skip
 """Of the API, below ``/api``. Not ``/metrics``: who reads those does so on this machine."""
 API_WEBSOCKETS = rf"ws/live/{_SEGMENT}"
