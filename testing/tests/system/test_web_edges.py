@@ -192,12 +192,14 @@ async def test_documented_reverse_proxy_serves_app_api_and_websockets(
                     pass
         # The proxy tells the API who asks, and nobody can pretend to be many.
         async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{port}", verify=context, headers=here) as client:
-            strangers = [
-                await client.get("/api/docs", headers={"X-Forwarded-For": f"10.0.0.{n}"}, extensions=extensions)
-                for n in range(20)
-            ]
-        assert strangers[0].status_code == 200
-        assert strangers[-1].status_code == 429
+            statuses: list[int] = []
+            while 429 not in statuses and len(statuses) < 300:  # what is allowed again meanwhile depends on the machine
+                given = await client.get(
+                    "/api/docs", headers={"X-Forwarded-For": f"10.0.0.{len(statuses)}"}, extensions=extensions
+                )
+                statuses.append(given.status_code)
+        assert statuses[0] == 200
+        assert statuses[-1] == 429
 
 
 @contextmanager
