@@ -324,7 +324,7 @@ class _Archive:
             rows.writerows([one.at, one.account, one.action, one.session_id, one.counts] for one in entries)
 
     def _require_time(self) -> None:
-        """Give up an archive that takes too long: others wait for it."""
+        """Refuse to go on with an archive that takes too long: others wait for it."""
         if time.monotonic() > self._ends_at:
             raise ConflictError(
                 f"an archive is made in {self._longest_s / 60:.0f} minutes at the most, and this one was not complete "

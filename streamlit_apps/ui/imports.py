@@ -16,7 +16,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from semg.domain import Profile
-from semg.errors import ConflictError
 from semg.names import normal_form
 from semg.recordings.csv_format import (
     UPLOAD,
@@ -32,6 +31,7 @@ from semg.security import private_files
 from semg.store import audit, gestures, import_layouts, sessions
 from semg.store.audit import Actor
 from ui.runtime import App
+from ui.turns import turn
 
 AT_ONCE = 1
 SHOWN_S = 10.0
@@ -43,23 +43,6 @@ _PIECE_BYTES = 1 << 20
 def turns() -> threading.Semaphore:
     """Return the turns of this app's imports, the same for every viewer."""
     return threading.BoundedSemaphore(AT_ONCE)
-
-
-@contextmanager
-def turn(kept: threading.Semaphore, what: str = "import", button: str = "Import") -> Iterator[None]:
-    """Let an import, or what else runs one at a time, run in this block.
-
-    Raises
-    ------
-    ConflictError
-        Another one runs. Nobody waits here: a page that waits holds a thread and its file.
-    """
-    if not kept.acquire(blocking=False):
-        raise ConflictError(f"wait until the other {what} has finished, then press {button} again: one runs at a time")
-    try:
-        yield
-    finally:
-        kept.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +81,7 @@ def look(app: App, file_name: str, content: BinaryIO, separator: str | None = No
     RecordingError
         Its first lines are no table of numbers.
     """
-    with turn(turns()), _file(app, file_name, content) as path:
+    with turn(turns(), "import", "Import"), _file(app, file_name, content) as path:
         found = guess_layout(path, answers=LayoutAnswers(separator=separator), limits=UPLOAD, name=file_name)
     with app.pool.transaction() as tx:
         before = import_layouts.find_layout(tx, _account_id(app), found.layout.fingerprint)
@@ -193,7 +176,7 @@ def _loaded(
     app: App, profile: Profile, file_name: str, content: BinaryIO, layout: Layout
 ) -> Iterator[Recording]:  # fmt: skip
     """Return an uploaded recording while it is this import's turn."""
-    with turn(turns()), _file(app, file_name, content) as path:
+    with turn(turns(), "import", "Import"), _file(app, file_name, content) as path:
         device = profile.device
         yield load_recording(
             path, layout=layout, sensor=device.sensor, mains_hz=device.mains_hz, limits=UPLOAD, name=file_name

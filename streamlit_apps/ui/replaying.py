@@ -17,10 +17,10 @@ from semg.store.decisions import DecisionRun
 from semg.words import counted
 from ui import acts, audit_view, errors
 from ui.decision_fields import MAX_VOTES
-from ui.imports import turn
 from ui.review_view import Shown
 from ui.runtime import App
 from ui.text import cells, line, md
+from ui.turns import turn
 
 _KEPT = "replay"
 _PARTS: dict[Part, str] = {

@@ -134,7 +134,7 @@ class Closed:
 
 
 def tests_of(person: Person) -> Iterator[tuple[str, dict[str, Matrix], NDArray[np.int64]]]:
-    """Give each test of a person: its name, the scores of each variant, and the truth."""
+    """Yield each test of a person: its name, the scores of each variant, and the truth."""
     data: dict[str, WindowSet] = {}
     days = sorted({*person.of.learned, *person.of.new_days})
     for name in (*days, *person.of.postures):

@@ -23,6 +23,7 @@ from testing.kits.page_data import LOGIN, REVIEW, AsRole, Open, act, all_text, b
 from testing.kits.recording_kit import labelled_session
 from ui import imports, runtime
 from ui.runtime import App
+from ui.turns import turn
 
 pytestmark = pytest.mark.servers
 
@@ -273,7 +274,7 @@ def test_import_waits_for_no_other_one(open_page: Open, pool: Pool, profile_id: 
     content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows]).encode()
     page = open_page(REVIEW, mode="Import a recording")
     page.file_uploader(key=f"import-0-{profile_id}").set_value(("walk.csv", content, "text/csv")).run()
-    with imports.turn(imports.turns()):
+    with turn(imports.turns(), "import", "Import"):
         button(page, "Import into Ada").click().run()
     assert "the other import has finished" in page.error[0].value
     button(page, "Import into Ada").click().run()
