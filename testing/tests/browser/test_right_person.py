@@ -45,6 +45,10 @@ class Tab:
             f"profile={self.user_id}" in self.page.url or self.page.wait_for_url(f"**profile={self.user_id}*") is None
         )
 
+    def said(self) -> list[str]:
+        """Return the messages that the page shows."""
+        return self.page.get_by_role("alert").all_inner_texts()
+
     def press(self, label: str) -> None:
         """Press a button."""
         self.page.get_by_role("button", name=label).first.click()
@@ -81,15 +85,15 @@ def make_ada(pool: Pool) -> int:
 
 
 @contextmanager
-def only(pool: Pool, changed: int, untouched: int) -> Iterator[None]:
+def only(pool: Pool, changed: Tab, other: Tab) -> Iterator[None]:
     """Wait, after the block, until rows of the one person have changed; no row of the other one has."""
-    before, other = fingerprint(pool, changed), fingerprint(pool, untouched)
+    before, untouched = fingerprint(pool, changed.user_id), fingerprint(pool, other.user_id)
     yield
     deadline = time.monotonic() + PATIENCE_S
-    while fingerprint(pool, changed) == before:
-        assert time.monotonic() < deadline, "nothing was stored"
+    while fingerprint(pool, changed.user_id) == before:
+        assert time.monotonic() < deadline, f"nothing was stored; the page says {changed.said()}"
         time.sleep(0.1)
-    assert fingerprint(pool, untouched) == other
+    assert fingerprint(pool, other.user_id) == untouched
 
 
 def create_bea(page: Page, settings: Settings, pool: Pool) -> Tab:
@@ -124,14 +128,14 @@ def record(ada: Tab, bea: Tab, pool: Pool) -> None:
     ada.page.reload()
     expect(ada.page.get_by_role("button", name="Start recording Ada")).to_be_visible()
     expect(bea.page.get_by_text("Bea has not agreed to being filmed")).to_be_visible()
-    with only(pool, bea.user_id, ada.user_id):
+    with only(pool, bea, ada):
         bea.press("Start recording Bea")
     with pool.transaction() as tx:
         assert [one.user_id for one in sessions.list_recording_sessions(tx)] == [bea.user_id]
     expect(bea.page.get_by_text(re.compile("Recording Bea"))).to_be_visible()
     ada.open("Gestures")
     expect(ada.page.get_by_text("Bea is being recorded")).to_be_visible()
-    with only(pool, bea.user_id, ada.user_id):
+    with only(pool, bea, ada):
         bea.press("End early")
     expect(bea.page.get_by_text("of Bea ended early")).to_be_visible()
 
@@ -140,7 +144,7 @@ def label(ada: Tab, bea: Tab, pool: Pool) -> None:
     ada.open("Review")
     bea.open("Review")
     ada.page.get_by_text("Leave out of training").locator("visible=true").first.click()
-    with only(pool, ada.user_id, bea.user_id):
+    with only(pool, ada, bea):
         ada.press("Save for Ada")
     with pool.transaction() as tx:
         (session,) = sessions.list_sessions(tx, ada.user_id)
@@ -155,7 +159,7 @@ def bring_in(ada: Tab, bea: Tab, pool: Pool) -> None:
     page.get_by_test_id("stFileUploader").locator("input").set_input_files(file)
     expect(page.get_by_text("New in Bea's gesture bank: wave.")).to_be_visible()
     assert fingerprint(pool, bea.user_id) == before
-    with only(pool, bea.user_id, ada.user_id):
+    with only(pool, bea, ada):
         bea.press("Import into Bea")
     expect(page.get_by_text("walk was imported into Bea")).to_be_visible()
     with pool.transaction() as tx:
@@ -166,7 +170,7 @@ def bring_in(ada: Tab, bea: Tab, pool: Pool) -> None:
 def train(ada: Tab, bea: Tab, pool: Pool) -> None:
     ada.open("Train")
     bea.open("Train")
-    with only(pool, ada.user_id, bea.user_id):
+    with only(pool, ada, bea):
         ada.press("Start training for Ada")
     with pool.transaction() as tx:
         assert (len(jobs.list_jobs(tx, ada.user_id)), jobs.list_jobs(tx, bea.user_id)) == (1, [])
@@ -191,7 +195,7 @@ def withdraw(ada: Tab, bea: Tab, pool: Pool) -> None:
     ada.open("Profiles")
     bea.open("Profiles")
     bea.page.get_by_text(re.compile("^Consent — agrees")).click()
-    with only(pool, bea.user_id, ada.user_id):
+    with only(pool, bea, ada):
         bea.press("Withdraw all of Bea's consent")
     expect(bea.page.get_by_text("Nothing is recorded for Bea without consent")).to_be_visible()
     with pool.transaction() as tx:
@@ -207,7 +211,7 @@ def erase(ada: Tab, bea: Tab, pool: Pool) -> None:
     field = page.get_by_label("Type the name to confirm")
     field.fill("Bea")
     field.press("Enter")
-    with only(pool, bea.user_id, ada.user_id):
+    with only(pool, bea, ada):
         bea.press("Delete Bea permanently")
     expect(page.get_by_text("Bea was deleted")).to_be_visible()
     assert set(fingerprint(pool, bea.user_id).values()) == {""}
