@@ -26,7 +26,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem},
     404: {"model": Problem, "description": "There is no such file"},
     409: {"model": Problem, "description": "There is nothing in it"},
-    429: {"model": Problem, "description": "Too many files are being sent"},
+    429: {"model": Problem, "description": "Too many files and long requests are under way"},
 }
 
 

@@ -31,7 +31,9 @@ logger = logging.getLogger(__name__)
 REFRESH_EVERY_S = 0.5
 ASK_AGAIN_S = 1.0
 REPLAYS = 1
-"""Replays at the same moment: each uses a core for up to ten seconds."""
+"""Replays and long predictions at the same moment: each uses a core for up to ten seconds."""
+PAUSE_S = 0.002
+"""Their pause after each portion: live windows are predicted in the same process."""
 READERS = 2
 """Files that are read and packed at the same moment, with some minutes of samples in memory each; pictures are not."""
 

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from semg.errors import AccessError, NotFoundError, StoreUnavailableError, WireError
-from semg.predictor.model_cache import InputError
+from semg.predictor.sample_prediction import InputError
 from semg.wire.http import Problem
 
 logger = logging.getLogger(__name__)

@@ -13,24 +13,22 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from semg import clock
 from semg.domain import Session
 from semg.errors import ArtifactError, ConsentError, InvalidValueError, NotFoundError
-from semg.predictor.model_cache import InputError
+from semg.predictor.sample_prediction import InputError
 from semg.recordings.replaying import MOST_S, ReplayRequest, SessionReplay, replay_session
 from semg.signals.model.replay import Part
 from semg.store import sessions
 from semg.store.pool import Pool
 from semg.wire.http import Problem, ReplayCounts, ReplayEvents, ReplayResponse
 from webapi.access import Caller, ReadCaller
-from webapi.lifespan import Services, services_of
+from webapi.lifespan import PAUSE_S, Services, services_of
 
 replay_routes = APIRouter(tags=["prediction"], responses={401: {"model": Problem}})
-PAUSE_S = 0.002
-"""After every few seconds of samples: live windows are predicted in the same process."""
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     403: {"model": Problem, "description": "What the token was made for does not allow it"},
     404: {"model": Problem, "description": "No such session or version, or no version is active"},
     409: {"model": Problem, "description": "No consent, or the version cannot decide on this session"},
     422: {"model": Problem, "description": "The field that is wrong"},
-    429: {"model": Problem, "description": "Too many files and replays are under way"},
+    429: {"model": Problem, "description": "Too many files and long requests are under way"},
 }
 
 

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from hypothesis import HealthCheck, given, settings
 
 from semg.domain import utc_from_us
-from semg.predictor.model_cache import InputError
+from semg.predictor.sample_prediction import InputError
 from semg.security.encrypted_files import Vault
 from semg.store import profiles, sessions
 from semg.video.files import files_of
