@@ -49,7 +49,9 @@ class Downloads:
             429: this account, or all together, have too many.
         """
         if self._of.total() >= MAX_DOWNLOADS or self._of[account_id] >= MAX_DOWNLOADS_OF_ONE:
-            raise HTTPException(429, "too many files and long requests are under way; try again in a minute", {"Retry-After": "60"})
+            raise HTTPException(
+                429, "too many files and long requests are under way; try again in a minute", {"Retry-After": "60"}
+            )
         self._of[account_id] += 1
 
     def end(self, account_id: int) -> None:

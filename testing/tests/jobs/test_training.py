@@ -90,6 +90,19 @@ def test_job_stores_and_activates_a_version_with_its_report(settings, pool, user
         assert [(m.version, m.active) for m in models.list_models(tx, user_id)] == [(2, True), (1, False)]
 
 
+@pytest.mark.parametrize("exc", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_lack_of_memory_fails_with_a_sentence(
+    settings, pool, user_id, recordings, add_session, monkeypatch, exc
+) -> None:
+    def fail(*args: object) -> None:
+        raise exc
+
+    monkeypatch.setattr(training, "load_session", fail)
+    assert run(settings, pool, user_id, [add_session(user_id, recordings[0])])[1].error.startswith(
+        "a training may not take more memory"
+    )
+
+
 @pytest.mark.parametrize("claimed", [True, False], ids=["by a runner", "by hand"])
 def test_job_is_refused_when_the_consent_is_gone(settings, pool, user_id, recordings, add_session, claimed) -> None:
     session_id = add_session(user_id, recordings[0])
