@@ -7,6 +7,7 @@ nothing: the transactions that a viewer's pages get are read-only (``Pool.read_o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from semg.domain import Profile
@@ -118,6 +119,15 @@ def find_owner(tx: Transaction, user_id: int) -> int | None:
     """Return the account whose profile this is, or None."""
     row = one(tx, "SELECT owner_id FROM profiles WHERE user_id = %s", (user_id,))
     return None if row is None else row.owner_id
+
+
+def by_turns_of_owners(tx: Transaction, user_ids: Iterable[int]) -> list[int]:
+    """Return those of the profiles that there are: one of each owner, then a second of each, and so on."""
+    query = """
+        SELECT user_id FROM profiles WHERE user_id = ANY(%s::bigint[])
+        ORDER BY row_number() OVER (PARTITION BY owner_id ORDER BY user_id), user_id
+    """
+    return [row.user_id for row in rows(tx, query, (list(user_ids),))]
 
 
 def list_shares(tx: Transaction, user_id: int) -> list[int]:
