@@ -19,6 +19,7 @@ from semg.signals.model.replay import Part
 from semg.store import sessions
 from semg.store.pool import Pool
 from semg.wire.http import Problem, ReplayCounts, ReplayEvents, ReplayResponse
+from semg.wire.messages import EventMessage
 from webapi.access import Caller, ReadCaller
 from webapi.lifespan import PAUSE_S, Services, services_of
 
@@ -84,7 +85,7 @@ async def replay(
 
 
 def _answer(session_id: int, found: SessionReplay) -> ReplayResponse:
-    decisions, events = found.decisions, found.events
+    decisions, score = found.decisions, found.score
     return ReplayResponse(
         userid=found.user_id,
         session=session_id,
@@ -96,13 +97,14 @@ def _answer(session_id: int, found: SessionReplay) -> ReplayResponse:
         ends_us=decisions.ends_us.tolist(),
         counts=ReplayCounts(**asdict(found.counts)),
         events=ReplayEvents(
-            prompts=events.prompts,
-            missed=events.missed,
-            false_on_rest=events.false_on_rest,
-            rest_s=events.rest_s,
-            false_per_hour=events.false_per_hour,
-            median_latency_ms=events.median_latency_ms,
+            prompts=score.prompts,
+            missed=score.missed,
+            false_on_rest=score.false_on_rest,
+            rest_s=score.rest_s,
+            false_per_hour=score.false_per_hour,
+            median_latency_ms=score.median_latency_ms,
         ),
+        gesture_events=[EventMessage.of(event) for event in found.events],
     )
 
 
