@@ -72,6 +72,27 @@ def insert_events(tx: Transaction, events: Sequence[GestureEvent]) -> list[Gestu
     return [replace(events[row.place - 1], sequence=row.sequence) for row in found]
 
 
+def find_stored(tx: Transaction, events: Sequence[GestureEvent]) -> dict[int, int]:
+    """Return the numbers of those of some events that are stored already, by their index in the given ones."""
+    found = rows(
+        tx,
+        """
+        SELECT g.place - 1 AS index, e.sequence
+        FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[]) WITH ORDINALITY
+             AS g(user_id, kind, gesture, at_us, place)
+        JOIN gesture_events e ON e.user_id = g.user_id AND e.kind = g.kind AND e.gesture = g.gesture
+             AND e.at = timestamptz 'epoch' + g.at_us * interval '1 microsecond'
+        """,
+        (
+            [event.user_id for event in events],
+            [event.kind for event in events],
+            [event.gesture for event in events],
+            [event.at_us for event in events],
+        ),
+    )
+    return {row.index: row.sequence for row in found}
+
+
 def insert_possible(tx: Transaction, events: Sequence[GestureEvent]) -> tuple[list[GestureEvent], list[GestureEvent]]:
     """Store events, and return those with their numbers, and those that cannot be stored: these keep no others from it.
 
