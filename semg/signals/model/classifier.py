@@ -17,7 +17,7 @@ from semg.domain import MAX_CHANNELS, MAX_OVERLAP, ClassifierKind, ConditioningS
 from semg.errors import ArtifactError
 from semg.signals.model import forward
 from semg.signals.model.dynamic import DynamicRecogniser, TrialSpec, judge
-from semg.signals.model.strength import AmplitudeRange, amplitudes_of
+from semg.signals.model.strength import AmplitudeRange
 
 FORMAT = "semg-classifier-1"
 MAX_MODEL_BYTES = 1_048_576
@@ -44,12 +44,6 @@ class ClassifierSpec:
     def dynamic(self) -> tuple[str, ...]:
         """The short dynamic gestures; their probabilities follow those of ``classes``."""
         return () if self.trials is None else self.trials.dynamic
-
-    def strengths(self, windows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the strength of conditioned windows ``(N, C, T)``, ``(N,)`` from 0 to 1; NaN without ``amplitude``."""
-        if self.amplitude is None:
-            return np.full(len(windows), np.nan)
-        return self.amplitude.strength(amplitudes_of(windows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,10 @@ class EventMachine:
         pressed, self._run = self._pressed, None
         return [] if pressed is None else [self._release(pressed, at_us, reason)]
 
+    def is_idle(self, since_us: int) -> bool:
+        """Return whether the last decision was before a time, and nothing is pressed."""
+        return self._pressed is None and (self._last_us is None or self._last_us < since_us)
+
     @property
     def pressed(self) -> str | None:
         """The gesture that is pressed."""

@@ -24,6 +24,7 @@ from semg.signals.model.classifier import Classifier
 from semg.signals.model.decisions import BatchVoter
 from semg.signals.model.dynamic import DynamicRecogniser, performed
 from semg.signals.model.gesture_events import EventMachine
+from semg.signals.model.strength import amplitudes_of
 
 Part = Literal["all", "closed form", "network", "dense"]
 """A classifier that is kept in a version: ``all`` is their mean, which decides live."""
@@ -175,7 +176,8 @@ class Replay:
             confidences.append(float(confidence[0]) if judged is None else judged[1])
             ends_us.append(int(cut.server_us[0]))
             once.append(judged is not None)
-            strengths.append(spec.strengths(cut.windows))
+            known = None if spec.amplitude is None else spec.amplitude.strength(float(amplitudes_of(cut.windows)[0]))
+            strengths.append(math.nan if known is None else known)
         return Replayed(
             (*spec.classes, *spec.dynamic),
             np.array(winners, np.int64),
@@ -183,7 +185,7 @@ class Replay:
             np.concatenate(rows),
             np.array(ends_us, np.int64),
             np.array(once, bool),
-            np.concatenate([np.empty(0), *strengths]),
+            np.array(strengths, np.float64),
         )
 
     def _judge(self, probabilities: NDArray[np.float32]) -> tuple[int, float] | None:

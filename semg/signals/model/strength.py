@@ -21,9 +21,9 @@ class AmplitudeRange:
     rest: float
     full: float
 
-    def strength(self, amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the strength of amplitudes, within 0 and 1."""
-        return np.asarray(np.clip((amplitudes - self.rest) / (self.full - self.rest), 0.0, 1.0))
+    def strength(self, amplitude: float) -> float:
+        """Return the strength of a window's amplitude, within 0 and 1."""
+        return min(1.0, max(0.0, (amplitude - self.rest) / (self.full - self.rest)))
 
     def as_json(self) -> dict[str, float]:
         """Return the stored form."""
