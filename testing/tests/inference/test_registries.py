@@ -36,7 +36,7 @@ def test_model_of_one_profile_that_cannot_be_read_keeps_no_other_from_deciding(m
         model_registry.event_settings, "list_event_specs", lambda tx, ids: dict.fromkeys(ids, EventSpec())
     )
 
-    def active(profile: SimpleNamespace, model: int) -> str:
+    def active(profile: SimpleNamespace, model: int, events: EventSpec) -> str:
         if model == 1:
             raise KeyError("metadata")
         return "a model"
