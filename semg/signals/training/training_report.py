@@ -207,7 +207,7 @@ class DecisionFigures(_Part):
 class EventFigures(_Part):
     """What gesture events would have come of held-out predictions.
 
-    Performances whose own gesture was pressed first, or another one; presses on ``rest_s`` of rest; latency from the prompt.
+    Performances whose own gesture was pressed first, or another one; presses on ``rest_s`` of rest.
     """
 
     performances: int = 0
