@@ -115,6 +115,15 @@ def list_jobs(tx: Transaction, user_id: int | None = None, limit: int = 100) -> 
     return [_job(row) for row in rows(tx, query, {"user": user_id, "n": limit})]
 
 
+def list_chosen(tx: Transaction, job_ids: Sequence[int]) -> list[Job]:
+    """Return those of the jobs that there are, in the order of their numbers given, without their logs."""
+    known = {
+        row.job_id: _job(row)
+        for row in rows(tx, _WITHOUT_LOG + " WHERE j.job_id = ANY(%s::bigint[])", (list(job_ids),))
+    }
+    return [known[number] for number in job_ids if number in known]
+
+
 def claim_due_job(tx: Transaction, runner: str, now: datetime | None = None) -> Job | None:
     """Return the job whose turn it is, now in progress and this runner's, or None.
 
