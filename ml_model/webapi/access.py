@@ -43,6 +43,7 @@ class Caller:
 
     services: Services
     account: Account | None
+    token: str = ""
 
     @property
     def actor(self) -> Actor:
@@ -110,6 +111,7 @@ class CallerFor:
 PredictCaller = Annotated[Caller, Depends(CallerFor("predict"))]
 ReadCaller = Annotated[Caller, Depends(CallerFor("read"))]
 MetricsCaller = Annotated[Caller, Depends(CallerFor("metrics"))]
+WorkCaller = Annotated[Caller, Depends(CallerFor("work"))]
 
 
 def find_caller(connection: HTTPConnection, purpose: api_tokens.Scope) -> Caller | None:
@@ -134,7 +136,7 @@ def find_caller(connection: HTTPConnection, purpose: api_tokens.Scope) -> Caller
     if purpose not in grant.scopes:
         made_for = ", ".join(sorted(grant.scopes))
         raise AccessError(f"expected an API token for {purpose}, this one is for {made_for}; make another in the app")
-    return Caller(services, grant.account)
+    return Caller(services, grant.account, bearer(header))
 
 
 async def look_up(scope: Scope, token: str) -> Grant | None:

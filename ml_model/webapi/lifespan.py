@@ -36,6 +36,10 @@ READERS = 2
 """Files that are read and packed at the same moment, with some minutes of samples in memory each; pictures are not."""
 
 
+QUESTIONS = 4
+"""Transactions of ``/v1`` at the same moment: half of the pool's connections are left for predictions and logins."""
+
+
 class Metrics:
     """The counters that ``/metrics`` shows, in a registry of their own."""
 
@@ -102,6 +106,7 @@ class Services:
     database: Database
     readers: ReaderTurns
     replays: ReaderTurns
+    questions: ReaderTurns
     downloads: Downloads
     watchers: Watchers
 
@@ -125,6 +130,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         Database(pool),
         readers,
         ReaderTurns(REPLAYS),
+        ReaderTurns(QUESTIONS),
         Downloads(),
         Watchers(),
     )

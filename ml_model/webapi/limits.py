@@ -63,14 +63,14 @@ class RateLimit:
         try:
             wait_s = await self._wait_s(self._rates, scope, bearer(header))
         except StoreUnavailableError as exc:
-            await _refuse(away(exc), 1013, "the database is away", scope, receive, send)
+            await _refuse(away(scope, exc), 1013, "the database is away", scope, receive, send)
             return
         if wait_s <= 0:
             await self._app(scope, receive, send)
             return
         limit = f"{settings.api_requests_per_s:g} requests a second (API_REQUESTS_PER_S)"
         after = {"Retry-After": str(math.ceil(wait_s))}
-        refusal = problem(429, f"expected at most {limit}; wait {wait_s:.1f} s", headers=after)
+        refusal = problem(scope, 429, f"expected at most {limit}; wait {wait_s:.1f} s", headers=after)
         await _refuse(refusal, 1008, "too many connections in a short time", scope, receive, send)
 
     async def _wait_s(self, rates: RateLimiter, scope: Scope, token: str) -> float:
@@ -132,7 +132,9 @@ class BodyLimit:
         too_large = announced.isdecimal() and (len(announced) > 18 or int(announced) > limit)
         whose = grant.account.account_id if may_predict and grant is not None else None
         if whose is not None and self._under_way[whose] >= BODIES_AT_ONCE:
-            refusal = problem(429, f"expected at most {BODIES_AT_ONCE} bodies at once", headers={"Retry-After": "1"})
+            refusal = problem(
+                scope, 429, f"expected at most {BODIES_AT_ONCE} bodies at once", headers={"Retry-After": "1"}
+            )
             await refusal(scope, receive, send)
             return
         self._under_way[whose or 0] += 1
@@ -140,14 +142,18 @@ class BodyLimit:
             async with asyncio.timeout(within_s):
                 body = None if too_large else await _read(receive, limit)
         except TimeoutError:
-            late = problem(408, f"expected the whole body within {within_s:.0f} s", headers={"Connection": "close"})
+            late = problem(
+                scope, 408, f"expected the whole body within {within_s:.0f} s", headers={"Connection": "close"}
+            )
             await late(scope, receive, send)
             return
         finally:
             self._under_way[whose or 0] -= 1
             self._under_way += Counter()  # forgets those with nothing under way
         if body is None:
-            await problem(413, f"expected a body of at most {limit} bytes (API_MAX_BODY_BYTES)")(scope, receive, send)
+            await problem(scope, 413, f"expected a body of at most {limit} bytes (API_MAX_BODY_BYTES)")(
+                scope, receive, send
+            )
             return
         sent = False
 

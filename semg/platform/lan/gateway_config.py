@@ -34,10 +34,12 @@ APP_UPLOADS = rf"_stcore/upload_file/{_BELOW}"
 APP_WEBSOCKETS = r"_stcore/stream"
 API_PATHS = (
     rf"docs(?:/{_BELOW})?", r"redoc", r"openapi\.json", r"healthz", r"readyz", r"predict", r"predict/windows",
-    rf"videos/{_BELOW}", rf"exports/{_BELOW}", rf"files/{_BELOW}", rf"replay/{_SEGMENT}",
+    rf"videos/{_BELOW}", rf"exports/{_BELOW}", rf"files/{_BELOW}", rf"replay/{_SEGMENT}", rf"v1/{_BELOW}",
 )  # fmt: skip
 """Of the API, below ``/api``. Not ``/metrics``: who reads those does so on this machine."""
 API_WEBSOCKETS = rf"ws/live/{_SEGMENT}"
+PATCHED = rf"{API_PREFIX}/v1/{_BELOW}"
+"""Where something is changed in part."""
 HEALTH_PATH = "/_gateway/health"
 
 UPLOAD_BYTES = 65 << 20
@@ -141,7 +143,7 @@ def _end_with_a_body() -> Json:
 def _refusals() -> list[Json]:
     return [
         _refuse(400, {"not": [_target(PLAIN)]}),
-        _refuse(405, {"not": [{"method": list(METHODS)}]}),
+        _refuse(405, {"not": [{"method": list(METHODS)}, {"method": ["PATCH"]} | _target(PATCHED)]}),
         {"match": [_target(HEALTH_PATH)], "handle": [{"handler": "static_response", "body": "ok"}], "terminal": True},
     ]
 
