@@ -47,6 +47,7 @@ def problem(
     scope
         Of the request: its path says in which form it is answered.
     """
+    detail, field = _utf8(detail), None if field is None else _utf8(field)
     if not is_versioned(scope):
         return JSONResponse(Problem(detail=detail, field=field).model_dump(), status, headers)
     said: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
@@ -54,6 +55,11 @@ def problem(
     if field is not None:
         said["field"] = field
     return JSONResponse(said, status, headers, MEDIA_TYPE)
+
+
+def _utf8(text: str) -> str:
+    """Return a text that can be sent: it may quote what was received, lone surrogates among it."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def is_versioned(scope: Scope) -> bool:
@@ -119,5 +125,6 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def broken(request: Request, exc: Exception) -> Response:
         if is_versioned(request.scope):
-            return problem(request.scope, 500, "this request met a fault of the API; its log says which")
+            said = "this request met a fault of the API; its log says which"
+            return problem(request.scope, 500, said, headers={"Connection": "close"})  # as the server does then
         return PlainTextResponse("Internal Server Error", 500)

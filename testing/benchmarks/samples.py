@@ -3,8 +3,9 @@
     python testing/benchmarks/samples.py [--minutes 10] [--runs 5] [--out FILE.json]
 
 Starts a private system (own servers, api), stores a session of 8 channels at 1 kHz, of 16-bit values as boards send
-them, and reads it whole over loopback. Seconds are from the request to the last byte, parsed where that says so; memory
-is the API's resident set after the reads of the whole session less that after those of its first minute.
+them, and reads it whole over loopback: seconds are from the request to the last byte. Then once more, while a second
+client asks every few milliseconds whether the API runs: how long that answer takes, which is how long a live window
+would wait. Memory is the API's resident set after each format's first minute, and after all.
 Prints JSON.
 """
 
@@ -17,6 +18,7 @@ import os
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,18 +82,52 @@ def read(client: httpx.Client, path: str, **asked: Any) -> tuple[float, int, byt
     return took_s, len(content), content
 
 
+class Pings:
+    """Asks ``/healthz`` again and again meanwhile, and keeps how long the answers took."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._ends = url, threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self.took_s: list[float] = []
+
+    def __enter__(self) -> Pings:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._ends.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        with httpx.Client(base_url=self._url, timeout=60, trust_env=False) as client:
+            while not self._ends.wait(0.003):
+                begun = time.perf_counter()
+                client.get("/healthz")
+                self.took_s.append(time.perf_counter() - begun)
+
+    def p99_ms(self) -> float:
+        """Return the 99th percentile in milliseconds."""
+        return round(1000 * float(np.quantile(self.took_s, 0.99)), 1)
+
+
 def measure(client: httpx.Client, path: str, runs: int, n: int) -> dict[str, Any]:
     """Return the medians of each format."""
-    found: dict[str, Any] = {}
+    with Pings(str(client.base_url)) as pings:
+        time.sleep(2.0)
+    found: dict[str, Any] = {"healthz_p99_ms without": pings.p99_ms()}
     for form in FORMATS:
         took = []
-        for _ in range(runs if form == "arrow" else 2):
+        for _ in range(runs):
             seconds, size, content = read(client, path, format=form)
             took.append(seconds)
+        with Pings(str(client.base_url)) as pings:
+            for _ in range(runs):
+                read(client, path, format=form)
         found[form] = {
             "s": round(statistics.median(took), 3),
             "best_s": round(min(took), 3),
             "mb": round(size / 1e6, 1),
+            "healthz_p99_ms": pings.p99_ms(),
         }
         if form == "arrow":
             begun = time.perf_counter()

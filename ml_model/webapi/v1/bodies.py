@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 from semg.domain import (
+    MAX_CHANNELS,
+    MAX_RATE_HZ,
+    MIN_RATE_HZ,
     ClassifierKind,
     GestureKind,
     JobStatus,
@@ -318,9 +321,23 @@ class ProfileChange(BaseModel):
     handedness: Literal["left", "right", "both"] | None = None
     language: str | None = Field(default=None, max_length=10)
     notes: str | None = Field(default=None, max_length=20_000)
-    channels_used: list[Name] | None = Field(default=None, max_length=16, description="null: all")
-    channel_purposes: dict[Name, Name] | None = Field(default=None, max_length=16)
+    channels_used: list[Name] | None = Field(default=None, max_length=MAX_CHANNELS, description="null: all")
+    channel_purposes: dict[Name, Name] | None = Field(default=None, max_length=MAX_CHANNELS)
     decision: NewDecisions | None = None
+
+
+class DeviceChange(BaseModel):
+    """New values of a device; what is missing stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rate_hz": 1000}]})
+
+    channels: list[Name] | None = Field(default=None, min_length=1, max_length=MAX_CHANNELS)
+    rate_hz: float | None = Field(default=None, ge=MIN_RATE_HZ, le=MAX_RATE_HZ)
+    sensor: Sensor | None = None
+    adc_min: float | None = Field(default=None, ge=-1e9, le=1e9)
+    adc_max: float | None = Field(default=None, ge=-1e9, le=1e9)
+    mains_hz: Literal[0, 50, 60] | None = None
+    allow_v1: bool | None = None
 
 
 class RepetitionChange(BaseModel):

@@ -22,17 +22,20 @@ from webapi.v1.entity_tags import IfMatch, Sent, tagged
 from webapi.v1.paging import Page, Paged
 
 model_routes = APIRouter(prefix="/v1/profiles/{userid}", tags=["models"])
+MOST_VERSIONS = 50
+"""Of a page: each is read with its report."""
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _BYTES: dict[int | str, dict[str, Any]] = {200: {"content": _BINARY}}
 
 
 @model_routes.get("/models", responses=refusals(404))
 async def list_models(caller: ReadCaller, userid: Number, paging: Paged) -> Page[bodies.Model]:
-    """Return the versions of a profile's model."""
+    """Return the versions of a profile's model; a page has at most 50."""
 
     def ask(tx: Transaction, who: ActingCaller) -> tuple[list[Model], int | None]:
         who.require(tx, userid)
-        kept, last = paging.cut(keysets.model_versions(tx, userid, paging.keyset))
+        few = paging.at_most(MOST_VERSIONS)
+        kept, last = few.cut(keysets.model_versions(tx, userid, few.keyset))
         return [models.get_model(tx, userid, version) for version in kept], last
 
     found, last = await read(caller, ask)

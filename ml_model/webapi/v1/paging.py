@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Generic, Literal, TypeVar
 
 import orjson
@@ -51,6 +51,10 @@ class Paging:
             The key of its last row when others follow, else None.
         """
         return Page(items=list(items), next_cursor=None if last is None else self._cursor(last))
+
+    def at_most(self, n: int) -> Paging:
+        """Return the page with fewer rows, of a list whose rows are large."""
+        return replace(self, keyset=replace(self.keyset, limit=min(n, self.keyset.limit)))
 
     def cut(self, keys: Sequence[int]) -> tuple[list[int], int | None]:
         """Return the keys of this page, of those found, and the last one when others follow."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -65,25 +65,32 @@ async def update_profile(
     return tagged(await change(caller, act))
 
 
-@profile_routes.get("/{userid}/device", responses=refusals(404))
-async def get_device(caller: ReadCaller, userid: Number) -> bodies.Device:
+@profile_routes.get("/{userid}/device", responses=refusals(404), response_model=bodies.Device)
+async def get_device(caller: ReadCaller, userid: Number, if_none_match: Sent = None) -> Response:
     """Return the device that a profile wears."""
 
     def ask(tx: Transaction, who: ActingCaller) -> StoredDevice:
         who.require(tx, userid)
         return profiles.get_profile(tx, userid).device
 
-    found = await read(caller, ask)
-    return bodies.Device(
-        userid=found.user_id,
-        channels=list(found.channels),
-        rate_hz=found.rate_hz,
-        sensor=found.sensor,
-        adc_min=found.adc_min,
-        adc_max=found.adc_max,
-        mains_hz=found.mains_hz,
-        allow_v1=found.allow_v1,
-    )
+    return tagged(shown_device(await read(caller, ask)), if_none_match)
+
+
+@profile_routes.patch("/{userid}/device", responses=change_refusals(404, 409, 412, 428), response_model=bodies.Device)
+async def update_device(caller: WorkCaller, userid: Number, wanted: bodies.DeviceChange, if_match: IfMatch) -> Response:
+    """Change the device: what the body does not name stays. A channel that it loses leaves the profile's choice."""
+
+    def act(tx: Transaction, who: ActingCaller) -> bodies.Device:
+        who.require(tx, userid, "work")
+        profiles.lock_profile(tx, userid)
+        before = profiles.get_profile(tx, userid).device
+        if_match.require(shown_device(before))
+        given = {name: value for name, value in wanted.model_dump(exclude_unset=True).items() if value is not None}
+        if "channels" in given:
+            given["channels"] = tuple(given["channels"])
+        return shown_device(change_profile(tx, who, userid, replace(before, **given)).device)
+
+    return tagged(await change(caller, act))
 
 
 @profile_routes.get("/{userid}/gestures", responses=refusals(404))
@@ -130,6 +137,20 @@ def shown(profile: Profile) -> bodies.Profile:
         decision=bodies.Decisions(
             vote_n=decision.vote_n, min_confidence=decision.min_confidence, hysteresis=decision.hysteresis
         ),
+    )
+
+
+def shown_device(device: StoredDevice) -> bodies.Device:
+    """Return a device as it is shown."""
+    return bodies.Device(
+        userid=device.user_id,
+        channels=list(device.channels),
+        rate_hz=device.rate_hz,
+        sensor=device.sensor,
+        adc_min=device.adc_min,
+        adc_max=device.adc_max,
+        mains_hz=device.mains_hz,
+        allow_v1=device.allow_v1,
     )
 
 

@@ -20,6 +20,7 @@ def writable(rest: Rest, admin: str) -> dict[str, list[dict[str, Any]]]:
     label = rest.get(admin, f"/sessions/{session}/repetitions").json()["items"][0]["repetition_id"]
     return {
         f"/profiles/{user_id}": [{"notes": str(number)} for number in range(6)],
+        f"/profiles/{user_id}/device": [{"rate_hz": 100 + number} for number in range(6)],
         f"/sessions/{session}": [{"name": str(number)} for number in range(6)],
         f"/repetitions/{label}": [{"excluded": True, "exclude_reason": str(number)} for number in range(6)],
         f"/profiles/{user_id}/active-model": [{"version": 1 + number % 2} for number in range(6)],
@@ -57,7 +58,7 @@ def test_change_without_having_read_is_refused(rest: Rest, admin: str, writable)
 
 def test_what_is_known_is_not_sent_again(rest: Rest, admin: str, writable) -> None:
     user_id = next(iter(writable)).rsplit("/", 1)[1]
-    session = list(writable)[1].rsplit("/", 1)[1]
+    session = list(writable)[2].rsplit("/", 1)[1]
     job = rest.ask(admin, "POST", f"/profiles/{user_id}/jobs", json={"session_ids": [int(session)]})
     place = f"/jobs/{job.json()['job_id']}"
     assert str(job.url.join(job.headers["Location"])).endswith(f"/v1{place}")

@@ -21,6 +21,7 @@ READS = (
 )  # fmt: skip
 CHANGES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("PATCH", "/profiles/{user}", {"notes": "left arm"}),
+    ("PATCH", "/profiles/{user}/device", {"rate_hz": 500}),
     ("PATCH", "/sessions/{session}", {"name": "Monday"}),
     ("PATCH", "/repetitions/{repetition}", {"excluded": True, "exclude_reason": "coughed"}),
     ("POST", "/profiles/{user}/jobs", {"session_ids": [1]}),
@@ -104,8 +105,8 @@ def test_audit_log_says_what_pages_would_say(rest: Rest, admin: str) -> None:
     assert len({one.who for one in found}) == 1
     assert [(one.action, one.session_id) for one in found] == [
         ("session.exported", session), ("samples.seen", session), ("report.exported", None), ("model.exported", None),
-        ("job.created", None), ("profile.changed", None), ("session.changed", session), ("session.changed", session),
-        ("job.canceled", None), ("job.created", None), ("model.activated", None),
+        ("job.created", None), ("profile.changed", None), ("profile.changed", None), ("session.changed", session),
+        ("session.changed", session), ("job.canceled", None), ("job.created", None), ("model.activated", None),
     ]  # fmt: skip
 
 
