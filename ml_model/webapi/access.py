@@ -30,6 +30,7 @@ from semg.store.accounts import Account
 from semg.store.api_tokens import Grant
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
+from webapi.acting_caller import ActingCaller
 from webapi.audit_entries import SERVICE
 from webapi.lifespan import Services, services_of
 
@@ -49,6 +50,11 @@ class Caller:
     def actor(self) -> Actor:
         """Who it is for the audit log."""
         return SERVICE if self.account is None else Actor(self.account.login)
+
+    @property
+    def acting(self) -> ActingCaller:
+        """Who calls, for what is done in a transaction (``semg.commands``)."""
+        return ActingCaller(self.account, self.token)
 
     @property
     def account_id(self) -> int:

@@ -25,7 +25,7 @@ from semg.store.schema import current_number
 from semg.wire import messages
 from webapi.audit_entries import AuditEntries
 from webapi.reader_turns import ReaderTurns
-from webapi.under_way import Downloads, Watchers
+from webapi.under_way import Downloads, Uploads, Watchers
 
 logger = logging.getLogger(__name__)
 REFRESH_EVERY_S = 0.5
@@ -36,6 +36,8 @@ READERS = 2
 """Files that are read and packed at the same moment, with some minutes of samples in memory each; pictures are not."""
 
 
+IMPORTS = 1
+"""Recordings that are taken in at the same moment, each in a process of its own."""
 QUESTIONS = 4
 """Transactions of ``/v1`` at the same moment: half of the pool's connections are left for predictions and logins."""
 
@@ -107,6 +109,8 @@ class Services:
     readers: ReaderTurns
     replays: ReaderTurns
     questions: ReaderTurns
+    imports: ReaderTurns
+    uploads: Uploads
     downloads: Downloads
     watchers: Watchers
 
@@ -131,6 +135,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         readers,
         ReaderTurns(REPLAYS),
         ReaderTurns(QUESTIONS),
+        ReaderTurns(IMPORTS),
+        Uploads(),
         Downloads(),
         Watchers(),
     )

@@ -42,7 +42,7 @@ async def _ask(caller: Caller, act: Callable[[Transaction, ActingCaller], T], *,
     def asked() -> T:
         with pool.transaction() as tx:
             limit_statements(tx, ASK_S)
-            return act(tx, ActingCaller(caller))
+            return act(tx, caller.acting)
 
     return await services.questions.run(caller.account_id, asked)
 

@@ -362,6 +362,20 @@ class SessionChange(BaseModel):
     name: Name
 
 
+class TakenIn(BaseModel):
+    """What a recording held, and the session that it became; null with `dry_run`."""
+
+    session_id: int | None
+    samples: int
+    seconds: float
+    rate_hz: float
+    repetitions: int
+    channels: list[str]
+    known_gestures: list[str]
+    new_gestures: list[str] = Field(description="Those that the bank lacked")
+    notes: list[str]
+
+
 class NewJob(BaseModel):
     """A training to be queued."""
 

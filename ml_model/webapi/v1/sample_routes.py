@@ -102,7 +102,7 @@ class _Part:
 
     def require_still(self, tx: Transaction) -> None:
         """Refuse to go on sending when the token, the share or the session is gone meanwhile."""
-        who = ActingCaller(self.caller)
+        who = self.caller.acting
         who.require_still(tx, self.session.user_id)
         acting.get_session(tx, who, self.session.session_id)
 
