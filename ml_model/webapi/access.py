@@ -12,9 +12,11 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import Depends, HTTPException, Request, WebSocket
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
@@ -87,11 +89,18 @@ class Caller:
             access.require_admin(self.account)
 
 
-@dataclass(frozen=True, slots=True)
-class CallerFor:
-    """A dependency that returns who calls, for a purpose; refuses a request without a valid ``Authorization``."""
+@dataclass(frozen=True)
+class CallerFor(SecurityBase):
+    """A dependency that returns who calls, for a purpose; refuses a request without a valid ``Authorization``.
+
+    OpenAPI says so of each route that has one, because it is FastAPI's kind of security.
+    """
 
     purpose: api_tokens.Scope
+    model: ClassVar[HTTPBearer] = HTTPBearer(  # type: ignore[misc]
+        description="SEMG_API_TOKEN, or an account's API token that was made for this and has not expired"
+    )
+    scheme_name: ClassVar[str] = "token"  # type: ignore[misc]
 
     async def __call__(self, request: Request) -> Caller:
         """Return who calls.

@@ -68,6 +68,7 @@ def test_every_call_is_named_with_its_token(rest: Rest) -> None:
     }
     paths = rest.client.get("/openapi.json").json()["paths"]
     calls = {(method, path) for path, methods in paths.items() if path.startswith("/v1/") for method in methods}
+    assert all(paths[path][method]["security"] == [{"token": []}] for method, path in calls)
     assert said == {call: "read" if call[0] == "get" else "work" for call in calls}
 
 
