@@ -7,6 +7,7 @@ from datetime import timedelta
 import streamlit as st
 
 from semg.commands.label_changes import LabelChange, change_labels
+from semg.commands.session_changes import rename_session
 from semg.domain import Gesture, Profile, Repetition, Session, utc_from_us
 from semg.privacy import file_exports
 from semg.store import access, audit, erasing, repetitions, sessions
@@ -132,9 +133,7 @@ def _rename(app: App, session: Session) -> None:
         if st.form_submit_button("Rename", key=acts.key(f"rename-{session.session_id}", session.user_id)):
             with errors.attempt():
                 with app.pool.transaction() as tx:
-                    app.require(tx, session.user_id, "work")
-                    sessions.update_session(tx, session.session_id, name=name)
-                    audit.record(tx, Actor(app.login), "session.changed", session.user_id, session.session_id)
+                    rename_session(tx, app, session.session_id, name)
                 flash("Renamed")
                 st.rerun()
 

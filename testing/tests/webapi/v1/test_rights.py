@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from semg.store import repetitions
 from semg.store.pool import execute
 from testing.kits.rest_kit import Rest
 
@@ -143,3 +144,17 @@ def test_training_needs_consent_and_a_version_that_is_doubted_a_word(rest: Rest,
     assert (doubted.status_code, "not been tested" in doubted.json()["detail"]) == (409, True)
     assert rest.change(admin, "PUT", path, {"version": 1, "despite_doubts": True}).json()["version"] == 1
     assert rest.change(admin, "PUT", path, {"version": 7}).status_code == 404
+
+
+def test_services_own_token_may_everything_and_is_named(rest: Rest) -> None:
+    user_id = rest.profile()
+    token = rest.settings.semg_api_token.get_secret_value()
+    places = places_of(rest, token, user_id)
+    for path in READS:
+        assert rest.get(token, path.format(**places)).status_code == 200, path
+    label = f"/repetitions/{places['repetition']}"
+    assert rest.change(token, "PATCH", label, {"excluded": True, "exclude_reason": "coughed"}).status_code == 200
+    assert {one.who for one in rest.entries(user_id)} == {"SEMG_API_TOKEN"}
+    with rest.pool.transaction() as tx:
+        (changed,) = repetitions.list_changes(tx, places["session"])
+    assert (changed.changed_by, changed.after and changed.after.exclude_reason) == ("SEMG_API_TOKEN", "coughed")
