@@ -73,12 +73,12 @@ CREATE TABLE api_tokens (
     created_at    timestamptz NOT NULL DEFAULT now(),
     last_used_at  timestamptz,
     scopes        text[] NOT NULL
-                  CONSTRAINT api_tokens_scopes CHECK (cardinality(scopes) >= 1 AND scopes <@ ARRAY['read', 'predict', 'metrics']),
+                  CONSTRAINT api_tokens_scopes CHECK (cardinality(scopes) >= 1 AND scopes <@ ARRAY['read', 'predict', 'metrics', 'work']),
     expires_at    timestamptz NOT NULL,
     use_recorded_at  timestamptz,
     UNIQUE (account_id, name)
 );
-COMMENT ON COLUMN api_tokens.scopes IS 'What the token may do of what its account may: read (look and listen), predict, metrics';
+COMMENT ON COLUMN api_tokens.scopes IS 'What the token may do of what its account may: read (look and listen), predict, metrics, work (train and change)';
 COMMENT ON COLUMN api_tokens.use_recorded_at IS 'When its use was written into the audit log last';
 COMMENT ON TABLE api_tokens IS 'What an account''s programs show to the API: SHA-256 of random tokens that are shown once';
 
@@ -954,6 +954,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25), (26), (27), (28), (30), (33);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25), (26), (27), (28), (30), (31), (33);
 
 COMMIT;
