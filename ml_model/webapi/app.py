@@ -19,6 +19,7 @@ from webapi.live import live_routes
 from webapi.replay import replay_routes
 from webapi.routes import guarded_routes, open_routes
 from webapi.security_headers import SecurityHeaders
+from webapi.v1.event_routes import event_routes
 from webapi.v1.job_routes import job_routes
 from webapi.v1.model_routes import model_routes
 from webapi.v1.profile_routes import profile_routes
@@ -62,6 +63,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(export_routes)
     app.include_router(download_routes)
     app.include_router(description_routes)
-    for routes in (profile_routes, session_routes, recording_routes, sample_routes, job_routes, model_routes):
+    for routes in (
+        profile_routes,
+        event_routes,
+        session_routes,
+        recording_routes,
+        sample_routes,
+        job_routes,
+        model_routes,
+    ):
         app.include_router(routes)
     return app

@@ -11,6 +11,7 @@ from semg.signals.training.training_report import TrainingReport
 from semg.store import gestures, models
 from ui import simulated_arm
 from ui.decision_fields import decision_fields
+from ui.event_fields import event_fields
 from ui.gesture_pictures import picture_uris
 from ui.live_view import live_view, plain_view
 from ui.open_plain import open_plain
@@ -70,3 +71,4 @@ with page("Live") as app:
         simulated_arm.steering(app, profile, bank)
     if report is not None and app.may_work:
         decision_fields(app, profile, report)
+        event_fields(app, profile)

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from semg.store import accounts, audit, blocks, gestures, profiles, sessions
+from semg.store import accounts, audit, blocks, event_settings, gestures, profiles, sessions
 from semg.store.pool import Pool
 from testing.kits.page_data import (
     LIVE,
@@ -100,3 +101,32 @@ def test_taught_seconds_are_stored_and_not_trained_on_by_default(
     store_taught(app, profile_id, sent)
     with pool.transaction() as tx:
         assert len(sessions.list_sessions(tx, profile_id)) == 2, "who may only look stores nothing"
+
+
+def test_event_times_are_saved_for_all_gestures_and_for_one(
+    open_page: Open, pool: Pool, profile_id: int, as_role: AsRole, views: dict[str, dict[str, Any]]
+) -> None:
+    insert_models(pool, profile_id, 1)
+    with pool.transaction() as tx:
+        fist = next(one for one in gestures.list_gestures(tx, profile_id) if one.name == "fist")
+
+    def save(page: AppTest, chosen: int, **times: int) -> None:
+        for name, value in times.items():
+            page.number_input(key=f"{name}-{profile_id}-{chosen}").set_value(value)
+        next(one for one in page.button if one.label.startswith("Save for")).click().run()
+        assert not page.exception
+
+    page = open_page(LIVE)
+    save(page, 0, dwell_ms=400)
+    page.selectbox(key=f"event-gesture-{profile_id}").select(fist.gesture_id).run()
+    save(page, fist.gesture_id, hold_ms=0, dwell_ms=400)
+    with pool.transaction() as tx:
+        spec = event_settings.find_event_spec(tx, profile_id)
+        assert event_settings.list_own_times(tx, profile_id) == {fist.gesture_id: {"hold_ms": 0}}
+    assert (spec.times.dwell_ms, spec.of("fist").hold_ms) == (400, 0)
+    save(page, fist.gesture_id, hold_ms=1000)
+    with pool.transaction() as tx:
+        assert event_settings.list_own_times(tx, profile_id) == {}
+    as_role("viewer", profile_id)
+    page.run()
+    assert not [one for one in page.number_input if str(one.key).startswith("dwell_ms")]

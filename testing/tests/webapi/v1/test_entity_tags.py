@@ -10,6 +10,7 @@ import pytest
 from testing.kits.rest_kit import Rest
 
 pytestmark = pytest.mark.servers
+TIMES = {"dwell_ms": 250, "release_ms": 150, "cooldown_ms": 0, "min_ms": 100, "hold_ms": 1000}
 
 
 @pytest.fixture
@@ -23,12 +24,13 @@ def writable(rest: Rest, admin: str) -> dict[str, list[dict[str, Any]]]:
         f"/profiles/{user_id}/device": [{"rate_hz": 100 + number} for number in range(6)],
         f"/sessions/{session}": [{"name": str(number)} for number in range(6)],
         f"/repetitions/{label}": [{"excluded": True, "exclude_reason": str(number)} for number in range(6)],
+        f"/profiles/{user_id}/event-times": [{"times": {**TIMES, "dwell_ms": 300 + number}} for number in range(6)],
         f"/profiles/{user_id}/active-model": [{"version": 1 + number % 2} for number in range(6)],
     }
 
 
 def method_of(path: str) -> str:
-    return "PUT" if path.endswith("active-model") else "PATCH"
+    return "PUT" if path.endswith(("active-model", "event-times")) else "PATCH"
 
 
 def test_of_all_who_have_read_the_same_one_changes_it(rest: Rest, admin: str, writable) -> None:
