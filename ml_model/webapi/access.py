@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from fastapi import Depends, HTTPException, Request, WebSocket
@@ -46,7 +46,7 @@ class Caller:
 
     services: Services
     account: Account | None
-    token: str = ""
+    token: str = field(default="", repr=False)
 
     @property
     def actor(self) -> Actor:

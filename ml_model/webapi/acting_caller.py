@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from semg.errors import AccessError
 from semg.store import access, api_tokens
@@ -17,7 +17,7 @@ class ActingCaller:
     """A caller as ``semg.commands`` asks for it: an account with the token it showed, or (None) a service."""
 
     account: Account | None
-    token: str = ""
+    token: str = field(default="", repr=False)
 
     @property
     def actor(self) -> Actor:

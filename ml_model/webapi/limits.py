@@ -30,6 +30,7 @@ STRANGERS_BODY_S = 15.0
 FIRST_LOOKS_PER_S = 1.0
 """Tokens that are looked up although others at their address have asked too much: one of them may be good."""
 RECORDINGS = re.compile(r"/v1/profiles/\d+/recordings")
+"""Where a body of who shows a token is received by its route, into a file, or refused before it is read."""
 _UNLIMITED = ("/healthz", "/readyz")
 
 
@@ -120,14 +121,16 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its body, or refuse it."""
-        path = scope["path"].removeprefix(scope.get("root_path", "")) if scope["type"] == "http" else ""
-        # A recording is received by its route, into a file.
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS") or RECORDINGS.fullmatch(path):
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
         settings, headers = scope["app"].state.services.settings, Headers(scope=scope)
         limit, header, within_s = settings.api_max_body_bytes, headers.get("authorization"), BODY_S
         grant = known_grant(scope)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if (grant is not None or is_api_token(settings, header)) and RECORDINGS.fullmatch(path):
+            await self._app(scope, receive, send)
+            return
         may_predict = grant is not None and "predict" in grant.scopes and path.startswith("/predict")
         if not may_predict and not is_api_token(settings, header):
             limit, within_s = min(limit, STRANGERS_BODY_BYTES), STRANGERS_BODY_S

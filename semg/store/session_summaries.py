@@ -65,7 +65,11 @@ def newest_prompted(summaries: Sequence[SessionSummary]) -> Session | None:
 
 def list_summaries(tx: Transaction, user_id: int, limit: int = 1000) -> list[SessionSummary]:
     """Return a profile's sessions with what they hold, newest first."""
-    found = list_sessions(tx, user_id, limit)
+    return summarise(tx, list_sessions(tx, user_id, limit))
+
+
+def summarise(tx: Transaction, found: Sequence[Session]) -> list[SessionSummary]:
+    """Return sessions with what they hold."""
     ids = [session.session_id for session in found]
     counts = count_gestures(tx, ids)
     stored = {

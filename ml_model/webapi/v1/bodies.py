@@ -160,6 +160,24 @@ class Verdict(BaseModel):
     figures: list[Figure]
 
 
+class GestureCount(BaseModel):
+    """What a session holds of a gesture; excluded repetitions count in ``excluded`` only."""
+
+    gesture: str
+    repetitions: int
+    excluded: int
+    seconds: float
+
+
+class Contents(BaseModel):
+    """What a session holds."""
+
+    session_id: int
+    samples: int = Field(description="Stored for it; at an edge of the session it may be off by a block")
+    labelled_s: float = Field(description="Seconds to train on")
+    gestures: list[GestureCount] = Field(description="In the order of the bank; none without a repetition")
+
+
 class RepetitionQuality(BaseModel):
     """How a repetition's signal was judged."""
 

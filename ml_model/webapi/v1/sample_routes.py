@@ -69,7 +69,7 @@ async def get_samples(
     since: Since = None,
     until: Until = None,
     max_points: Annotated[
-        int | None, Query(ge=2, le=MAX_POINTS, description="Decimated: least and greatest value of so many columns")
+        int | None, Query(ge=2, le=MAX_POINTS, description="Decimated to so many rows, and one of nulls for each gap")
     ] = None,
     format: Annotated[SampleFormat | None, Query(description="Instead of Accept")] = None,
 ) -> Response:

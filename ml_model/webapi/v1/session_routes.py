@@ -14,6 +14,7 @@ from semg.predictor.sample_prediction import InputError
 from semg.recordings.recorded_verdict import verdict_on
 from semg.store import gestures, keysets, repetitions, session_quality, sessions
 from semg.store.pool import Transaction
+from semg.store.session_summaries import SessionSummary, summarise
 from webapi.access import ReadCaller, WorkCaller
 from webapi.acting_caller import ActingCaller
 from webapi.v1 import bodies
@@ -59,6 +60,22 @@ async def update_session(
         return shown_session(rename_session(tx, who, session_id, wanted.name))
 
     return tagged(await change(caller, act))
+
+
+@session_routes.get("/sessions/{session_id}/contents", responses=refusals(404))
+async def get_contents(caller: ReadCaller, session_id: Number) -> bodies.Contents:
+    """Return how many samples and labels the session holds."""
+
+    def ask(tx: Transaction, who: ActingCaller) -> SessionSummary:
+        return summarise(tx, [acting.get_session(tx, who, session_id)])[0]
+
+    found = await read(caller, ask)
+    return bodies.Contents(
+        session_id=session_id,
+        samples=found.n_samples,
+        labelled_s=found.labelled_s,
+        gestures=[bodies.GestureCount(**asdict(one)) for one in found.gestures],
+    )
 
 
 @session_routes.get("/sessions/{session_id}/quality", responses=refusals(404))

@@ -90,7 +90,7 @@ def test_who_may_not_and_what_does_not_fit_leaves_nothing(
     assert send(rest, rest.token("viewer", user_id), user_id, content).status_code == 403
     assert send(rest, rest.token("researcher"), user_id, content).status_code == 404
     assert send(rest, rest.token("admin", scopes=["read"]), user_id, content).status_code == 403
-    assert rest.client.post(f"/v1/profiles/{user_id}/recordings?name=x", content=content).status_code == 401
+    assert rest.client.post(f"/v1/profiles/{user_id}/recordings?name=x", content=b"x").status_code == 401
     assert send(rest, admin, make_empty(rest, consents=False), content).status_code == 409
     for wrong, said in (
         (b"", "recording"), (b"\x00" * 1000, "recording"), (b"a,b\n1,2\n3,4\n", "lacks the column"),
@@ -100,6 +100,7 @@ def test_who_may_not_and_what_does_not_fit_leaves_nothing(
         answer = send(rest, admin, user_id, wrong)
         assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json"), answer.text
         assert said in answer.json()["detail"]
+    assert send(rest, "semg_nobody", user_id, b"x" * 100_000).status_code == 413  # of a stranger, as elsewhere
     taken = rest.get(admin, f"/profiles/{person}/sessions").json()["items"][0]["name"]
     assert send(rest, admin, person, content, name=taken).status_code == 409
     assert send(rest, admin, user_id, content, name="").json()["field"] == "name"

@@ -17,6 +17,7 @@ READS = (
     "/profiles/{user}/sessions", "/profiles/{user}/jobs", "/profiles/{user}/models", "/profiles/{user}/models/1",
     "/profiles/{user}/models/1/report", "/profiles/{user}/models/1/artifact", "/profiles/{user}/active-model",
     "/profiles/{user}/decisions", "/sessions/{session}", "/sessions/{session}/quality",
+    "/sessions/{session}/contents",
     "/sessions/{session}/repetitions", "/sessions/{session}/samples", "/repetitions/{repetition}", "/jobs/{job}",
     "/jobs/{job}/log",
 )  # fmt: skip

@@ -16,7 +16,7 @@ import pytest
 from semg.recordings import sample_tables
 from semg.recordings.session_data import load_session
 from semg.recordings.table_formats import encoded
-from semg.store import sessions
+from semg.store import gestures, sessions
 from semg.store.pool import execute
 from semg.wire.sample_formats import MEDIA_TYPES, accepted_format
 from testing.kits.rest_kit import CHANNELS, RATE_HZ, START, Rest
@@ -68,6 +68,18 @@ def test_sample_is_the_same_in_every_format(rest: Rest, admin: str) -> None:
     assert found[0]["gesture"].value_counts().to_dict() == {
         "rest": round((150 - 21) * RATE_HZ), "fist": round(150 * RATE_HZ)
     }  # fmt: skip
+
+
+def test_label_is_kept_whatever_it_is_called_and_computed_by_no_spreadsheet(rest: Rest, admin: str) -> None:
+    name = '=fist, “a” "b" \\ ö'
+    user_id = rest.profile()
+    with rest.pool.transaction() as tx:
+        fist = next(one for one in gestures.list_gestures(tx, user_id) if one.name == "fist")
+        gestures.update_gesture(tx, fist.gesture_id, name=name)
+    number = rest.get(admin, f"/profiles/{user_id}/sessions").json()["items"][0]["session_id"]
+    for form in FORMATS:
+        found = table(rest.get(admin, f"/sessions/{number}/samples", params={"format": form}))
+        assert found["gesture"].iloc[-1] == (f"'{name}" if form == "csv" else name)
 
 
 def test_part_is_what_lies_in_it(rest: Rest, admin: str, person: int) -> None:
