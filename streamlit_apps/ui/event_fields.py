@@ -36,11 +36,13 @@ def event_fields(app: App, profile: Profile) -> None:
             times = event_settings.find_event_spec(tx, profile.user_id).times
             own = event_settings.list_own_times(tx, profile.user_id)
             bank = {one.gesture_id: one.name for one in gestures.list_gestures(tx, profile.user_id) if one.name != REST}
-        options = [0, *bank]
+        names = {0: "all gestures"} | {
+            number: f"{name} (differs)" if number in own else name for number, name in bank.items()
+        }
         chosen = st.selectbox(
             "For",
-            options,
-            format_func=lambda number: "all gestures" if not number else _named(bank.get(number, ""), number in own),
+            list(names),
+            format_func=lambda number: shown(names.get(number, "")),
             key=f"event-gesture-{profile.user_id}",
         )
         current = times.with_changes(own.get(chosen, {})) if chosen else times
@@ -72,7 +74,3 @@ def _time_fields(current: EventTimes, key: str) -> EventTimes:
         for column, (name, (title, said)) in zip(columns, _FIELDS.items(), strict=True)
     }
     return EventTimes(**values)
-
-
-def _named(name: str, differs: bool) -> str:
-    return f"{shown(name)} (differs)" if differs else shown(name)
