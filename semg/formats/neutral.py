@@ -42,6 +42,10 @@ class About:
         Of the samples; empty where it is not known, as for the counts of a converter.
     value_min, value_max
         Range of the device's values; None where it is not known.
+    handedness
+        ``left``, ``right`` or another word; empty where it is not known.
+    purposes
+        What each channel is for, in the order of the channels; empty where nobody has said it.
     dated
         Whether times count from 1970-01-01 (UTC); else from the recording's own start.
     """
@@ -55,6 +59,8 @@ class About:
     mains_hz: float = 50.0
     value_min: float | None = None
     value_max: float | None = None
+    handedness: str = ""
+    purposes: tuple[str, ...] = ()
     dated: bool = True
     simulated: bool = False
 
