@@ -40,7 +40,7 @@ def write(recording: NeutralRecording, target: Path) -> Written:
         It has no samples, or h5py is not installed.
     """
     n_channels = len(recording.about.channels)
-    with _opened(target, "w") as file:
+    with opened(target, "w") as file:
         for name, dtype, shape in (
             (SAMPLES, "<f4", (0, n_channels)), (TIMES, "<i8", (0,)), (STARTS, "?", (0,)), (LATE, "?", (0,))
         ):  # fmt: skip
@@ -73,7 +73,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Iterator[NeutralRecordi
     RecordingError
         It is no such file, is damaged, or says that it has more than the limits allow; or h5py is not installed.
     """
-    with _opened(path, "r") as file:
+    with opened(path, "r") as file:
         samples = dataset(file, SAMPLES, path)
         if samples.ndim != 2:
             raise RecordingError(f"{path.name}: “{SAMPLES}” has {samples.ndim} dimensions; expected samples × channels")
@@ -125,7 +125,7 @@ def dataset(file: Any, name: str, path: Path) -> Any:
 
 
 @contextmanager
-def _opened(path: Path, mode: str) -> Iterator[Any]:
+def opened(path: Path, mode: str) -> Iterator[Any]:
     """Open a file; what h5py raises becomes a sentence."""
     try:
         import h5py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis.strategies import binary
+from hypothesis import strategies as st
 
 from semg.errors import RecordingError
 from semg.formats import bdf_writer, edf_header, edf_reader
@@ -152,7 +153,23 @@ def test_more_than_the_limits_is_refused_before_it_is_read(tmp_path: Path) -> No
         list(edf_reader.read(path, ReadOptions(limits=ReadLimits(rows=100))))
 
 
-@given(binary(max_size=300))
+@settings(max_examples=60)
+@given(st.data())
+def test_no_damage_raises_anything_but_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("bdf") / "r.bdf"
+    bdf_writer.write(simple(n=40), path)
+    content = bytearray(path.read_bytes())
+    n_header = 256 * 5
+    for at in data.draw(st.lists(st.integers(0, n_header - 1), min_size=1, max_size=6)):
+        content[at] = data.draw(st.sampled_from(b"0123456789-+.eE naXBD\x00\xff"))
+    path.write_bytes(content)
+    with contextlib.suppress(RecordingError):
+        list(edf_reader.read(path))
+
+
+@given(st.binary(max_size=300))
 def test_no_bytes_are_too_strange_for_annotations(content: bytes) -> None:
     for one in decode(content):
         assert one.onset_s == one.onset_s
