@@ -32,8 +32,8 @@ TEST_PERSON = NewConsent(
 def of_a_study(recorded_by: str) -> NewConsent:
     """Return the consent of a person whose recordings come from a study, as whoever imports them states it."""
     text = (
-        "Recordings of a study. The person agreed to being recorded there; that is stated by whoever imported them, and "
-        "nothing else is."
+        "Recordings of a study. The person agreed to being recorded there; that is stated by whoever imported them, "
+        "and nothing else is."
     )
     return NewConsent(("recording",), ConsentText("imported study", text), recorded_by=recorded_by)
 

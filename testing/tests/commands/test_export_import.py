@@ -1,0 +1,285 @@
+"""``semg export`` and ``semg import``: what leaves the store comes back into it, and only what may leave does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from semg.commands import entry
+from semg.domain import Block, us_from_utc
+from semg.formats import hdf5, registry
+from semg.privacy.consent import TEST_PERSON
+from semg.recordings.session_data import load_session
+from semg.settings import PROJECT_DIR
+from semg.signals.dataset import LabelledSamples
+from semg.store import audit, blocks, consents, gestures, profiles, repetitions, sessions
+from semg.store.pool import Pool
+from testing.kits.neutral_kit import outside
+
+Run = Callable[..., Result]
+START = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+@pytest.fixture
+def run(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Run:
+    @contextmanager
+    def own_pool() -> Iterator[Pool]:
+        yield pool
+
+    monkeypatch.setattr(entry, "_pool", own_pool)
+    return lambda *arguments: CliRunner().invoke(entry.commands, [str(one) for one in arguments])
+
+
+@pytest.fixture
+def captured(pool: Pool) -> tuple[int, int]:
+    """A person with a captured session: two runs with a gap, late samples in it, and a repetition that is left out."""
+    rng = np.random.default_rng(0)
+    with pool.transaction() as tx:
+        user_id = profiles.insert_profile(tx, "Ada", channels=("a0", "a1"), rate_hz=200.0, consent=TEST_PERSON,
+                                          handedness="left")  # fmt: skip
+        device = profiles.get_profile(tx, user_id).device
+        ends = START + timedelta(seconds=6)
+        session_id = sessions.insert_session(
+            tx, user_id, "Größe, “Monday”", "capture", START, ends, status="completed", device=device
+        )
+        start_us = us_from_utc(START)
+        for first, n, late in (
+            (0, 200, False),
+            (200, 200, False),
+            (500, 200, False),
+            (420, 40, True),
+            (700, 400, False),
+        ):
+            device_us = 5000 * np.arange(first, first + n)
+            blocks.copy_blocks(
+                tx,
+                [Block(user_id, start_us, first in (0, 500), late, start_us, device_us, device_us + start_us,
+                       rng.integers(0, 4096, (n, 2)).astype(np.float32))],
+            )  # fmt: skip
+        ids = gestures.ensure_gestures(tx, user_id, ["rest", "=fist", "Größe ☝"])
+        for number, (name, since, until) in enumerate(
+            [("rest", 0, 1), ("=fist", 1, 3), ("Größe ☝", 3, 4), ("=fist", 4, 5)]
+        ):
+            repetition_id = repetitions.insert_repetition(
+                tx, session_id, ids[name], number, START + timedelta(seconds=since), START + timedelta(seconds=until)
+            )
+        repetitions.update_repetition(tx, repetition_id, excluded=True, reason="slipped")
+    return user_id, session_id
+
+
+def labelled(pool: Pool, session_id: int) -> LabelledSamples:
+    with pool.transaction() as tx:
+        return load_session(tx, sessions.get_session(tx, session_id), with_excluded=True)
+
+
+def said(samples: LabelledSamples) -> list[tuple[str, int] | None]:
+    names = [(one.label, one.repetition) for one in samples.stretches]
+    return [names[index] if index >= 0 else None for index in samples.stretch.tolist()]
+
+
+@pytest.mark.parametrize("kind", ["bdf", "bids", "xdf", "parquet", "hdf5"])
+def test_a_session_comes_back_as_it_was(
+    run: Run, pool: Pool, captured: tuple[int, int], tmp_path: Path, kind: str
+) -> None:
+    outside("h5py") if kind == "hdf5" else None
+    user_id, session_id = captured
+    done = run("export", "--format", kind, "--userid", user_id, "--out", tmp_path / "out", "--json")
+    assert done.exit_code == 0, done.output
+    made = json.loads(done.stdout)
+    assert [one["session_id"] for one in made["sessions"]] == [session_id]
+    assert all((tmp_path / "out" / name).is_file() for one in made["sessions"] for name in one["files"])
+    with pool.transaction() as tx:
+        sessions.update_session(tx, session_id, name="before")
+        other = profiles.insert_profile(tx, "Ben", channels=("a0", "a1"), rate_hz=200.0, consent=TEST_PERSON)
+    folder = tmp_path / "out" if kind == "bids" else next((tmp_path / "out" / f"person-{user_id}").iterdir())
+    back = run("import", folder, "--userid", other, "--yes", "--json")
+    assert back.exit_code == 0, back.output
+    plan = json.loads(back.stdout)
+    assert plan["recordings"][0]["new_gestures"] == ["=fist", "Größe ☝"]
+    (stored,) = plan["stored"]
+    before, after = labelled(pool, session_id), labelled(pool, stored["session_id"])
+    assert np.array_equal(after.samples, before.samples)
+    assert np.array_equal(after.starts_run, before.starts_run)
+    assert said(after) == said(before)
+    with pool.transaction() as tx:
+        again = repetitions.list_repetitions(tx, stored["session_id"])
+        assert [(one.excluded, one.exclude_reason) for one in again][-1] == (True, "slipped")
+        assert abs(sessions.get_session(tx, stored["session_id"]).started_at - START) < timedelta(microseconds=2)
+        acts = {(one.action, one.who) for one in audit.list_entries(tx)}
+    assert {("session.exported", "semg"), ("session.imported", "semg")} <= acts
+
+
+def test_libemg_holds_the_repetitions_that_are_taken_into_training(
+    run: Run, pool: Pool, captured: tuple[int, int], tmp_path: Path
+) -> None:
+    user_id, session_id = captured
+    done = run("export", "--format", "libemg", "--userid", user_id, "--out", tmp_path / "out")
+    assert "1 repetitions that were left out of training" in done.output
+    with pool.transaction() as tx:
+        other = profiles.insert_profile(tx, "Ben", channels=("a0", "a1"), rate_hz=200.0, consent=TEST_PERSON)
+    back = run("import", tmp_path / "out", "--userid", other, "--yes", "--json")
+    assert back.exit_code == 0, back.output
+    before, after = labelled(pool, session_id), labelled(pool, json.loads(back.stdout)["stored"][0]["session_id"])
+    kept = np.array([row is not None and row[1] != 3 for row in said(before)])
+    assert np.array_equal(after.samples, before.samples[kept])
+    assert said(after) == [row for row in said(before) if row is not None and row[1] != 3]
+
+
+def test_late_samples_leave_too_and_no_name_does(
+    run: Run, pool: Pool, captured: tuple[int, int], tmp_path: Path
+) -> None:
+    outside("h5py")
+    run("export", "--format", "hdf5", "--userid", captured[0], "--out", tmp_path / "out")
+    (path,) = (tmp_path / "out").rglob("*.h5")
+    (got,) = hdf5.read(path)
+    (portion,) = got.portions()
+    assert int(portion.late.sum()) == 40
+    assert (got.about.person, got.about.handedness) == (str(captured[0]), "left")
+    run("export", "--format", "bids", "--userid", captured[0], "--out", tmp_path / "bids")
+    assert [path for path in (tmp_path / "bids").rglob("*") if path.is_file() and b"Ada" in path.read_bytes()] == []
+
+
+def test_who_has_not_agreed_to_share_is_left_out_and_the_export_says_so(
+    run: Run, pool: Pool, captured: tuple[int, int], tmp_path: Path
+) -> None:
+    with pool.transaction() as tx:
+        other = profiles.insert_profile(tx, "Ben", channels=("a0",), rate_hz=200.0, consent=TEST_PERSON)
+        consents.insert_consent(tx, captured[0], replace(TEST_PERSON, scopes=("recording", "shared_models")))
+    done = run("export", "--format", "bdf", "--userid", captured[0], "--out", tmp_path / "out")
+    assert done.exit_code == entry.EXIT_NOTHING
+    assert f"Left out: profile {captured[0]}: this person has not agreed to share data with others" in done.output
+    assert not (tmp_path / "out").exists()
+    done = run("export", "--format", "bdf", "--all", "--internal", "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    assert "for the group that recorded them only" in done.output
+    manifest = json.loads((tmp_path / "out" / "export.json").read_text())
+    assert manifest["use"].startswith("for the group that recorded only")
+    assert {one["user_id"] for one in manifest["sessions"]} == {captured[0]}
+    assert other not in {one["user_id"] for one in manifest["sessions"]}
+
+
+def test_sessions_without_samples_are_left_out_and_said(
+    run: Run, pool: Pool, captured: tuple[int, int], tmp_path: Path
+) -> None:
+    with pool.transaction() as tx:
+        device = profiles.get_profile(tx, captured[0]).device
+        at = START + timedelta(days=1)
+        empty = sessions.insert_session(tx, captured[0], "Empty", "capture", at, at + timedelta(seconds=5),
+                                        status="completed", device=device)  # fmt: skip
+    for kind in ("bids", "parquet", "xdf", "bdf", "libemg"):
+        done = run("export", "--format", kind, "--userid", captured[0], "--out", tmp_path / kind)
+        assert f"Left out: session {empty}: session “Empty” has no samples" in done.output, done.output
+        assert not [one for one in (tmp_path / kind).rglob(f"*{empty}-*")]
+
+
+def test_nothing_is_stored_before_it_is_confirmed(
+    run: Run, pool: Pool, captured: tuple[int, int], tmp_path: Path
+) -> None:
+    user_id, session_id = captured
+    run("export", "--format", "bdf", "--userid", user_id, "--out", tmp_path / "out")
+    dry = run("import", tmp_path / "out", "--userid", user_id, "--dry-run")
+    assert (dry.exit_code, "Nothing was stored." in dry.output) == (0, True)
+    asked = run("import", tmp_path / "out", "--userid", user_id)
+    assert asked.exit_code == entry.EXIT_FAILED
+    assert "nobody is there to confirm" in asked.output
+    over = run("import", tmp_path / "out", "--userid", user_id, "--yes")
+    assert over.exit_code == entry.EXIT_FAILED
+    assert "would overlap the session" in over.output
+    with pool.transaction() as tx:
+        assert [one.session_id for one in sessions.list_sessions(tx, user_id)] == [session_id]
+
+
+def test_a_study_makes_its_people_once_somebody_says_that_they_agreed(
+    run: Run, pool: Pool, captured: tuple[int, int], tmp_path: Path
+) -> None:
+    run("export", "--format", "bids", "--userid", captured[0], "--out", tmp_path / "set")
+    refused = run("import", tmp_path / "set", "--study", "--yes")
+    assert refused.exit_code == entry.EXIT_FAILED
+    assert "--consented" in refused.output
+    options = ("--name", "Study day", "--label", "=fist=closed", "--label", "Größe ☝=")
+    done = run("import", tmp_path / "set", "--study", "--consented", "--yes", "--json", *options)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["recordings"][0]["gestures"] == ["rest", "closed"]
+    with pool.transaction() as tx:
+        person = profiles.find_profile_by_name(tx, f"set {captured[0]}")
+        assert person is not None
+        assert person.consent is not None
+        assert (person.consent.scopes, person.consent.text_version) == (("recording",), "imported study")
+        assert [one.name for one in sessions.list_sessions(tx, person.user_id)] == ["Study day"]
+
+
+def test_files_of_others_take_the_names_of_the_profiles_channels(
+    run: Run, pool: Pool, captured: tuple[int, int], tmp_path: Path
+) -> None:
+    for name in ("C_0_R_0.csv", "C_1_R_0.csv"):
+        (tmp_path / name).write_text("1,2,3\n" * 300)
+    run_it: Callable[..., Result] = lambda *more: run("import", tmp_path, "--userid", captured[0], *more)  # noqa: E731
+    assert "--rate-hz" in run_it("--dry-run").output
+    assert "has channels a0, a1, a2" in run_it("--rate-hz", 200, "--yes").output
+    for path in tmp_path.iterdir():
+        path.write_text("1,2\n" * 300)
+    done = run_it("--rate-hz", 200, "--label", "class 0=rest", "--label", "class 1==fist", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "Stored 1 sessions" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["export", "--format", "bdf", "--out", "x"], 2, "choose people"),
+        (["export", "--format", "bdf", "--userid", 999, "--out", "x"], 1, "there is no profile 999"),
+        (["export", "--format", "gif", "--userid", 1, "--out", "x"], 2, "'gif' is not one of"),
+        (["import", "nowhere.bdf", "--study", "--dry-run"], 1, "nowhere.bdf is not there"),
+        (["import", "x", "--dry-run"], 2, "say whose recordings they are"),
+        (["import", "x", "--study", "--json"], 2, "--json asks nothing"),
+        (["import", "x", "--study", "--label", "a", "--dry-run"], 2, "OLD=NEW"),
+    ],
+)
+def test_wrong_options_end_with_a_code_and_a_sentence(run: Run, arguments: list[Any], code: int, sentence: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == code
+    assert sentence in done.output
+
+
+def test_a_folder_that_is_there_is_not_written_into(run: Run, captured: tuple[int, int], tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    done = run("export", "--format", "bdf", "--userid", captured[0], "--out", tmp_path)
+    assert done.exit_code == 1
+    assert "is there already" in done.output
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_files_are_recognised_by_what_they_begin_with(tmp_path: Path) -> None:
+    for name, head, kind in (
+        ("a.dat", b"\xffBIOSEMI", "bdf"), ("b.dat", b"XDF:", "xdf"), ("c.dat", b"PAR1", "parquet"),
+        ("d.dat", b"MATLAB 5.0", "ninapro"), ("e.h5", b"\x89HDF\r\n\x1a\n", "hdf5"), ("f.csv", b"a,b", "csv"),
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(head)
+        assert registry.find(tmp_path / name)[0].kind == kind
+
+
+def test_the_command_starts_quickly_and_loads_no_reader(tmp_path: Path) -> None:
+    code = (
+        "import sys, semg.commands.entry as e\n"
+        "heavy = {'h5py', 'scipy', 'pandas', 'pyarrow', 'torch', 'psycopg2'} & set(sys.modules)\n"
+        "sys.exit(' '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = subprocess.run(
+        [sys.executable, "-m", "semg", "--help"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True
+    ).stdout
+    assert "export" in shown
+    assert "import" in shown
+    assert "start" in shown
