@@ -11,12 +11,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import click
 
 from semg.errors import SemgError
 from semg.formats.registry import InKind, OutKind
+
+if TYPE_CHECKING:  # a command that only shows its help loads neither
+    from semg.settings import Settings
+    from semg.store.pool import Pool
 
 EXIT_FAILED, EXIT_NOTHING, EXIT_INTERRUPTED = 1, 4, 130
 PLATFORM_COMMANDS = ("start", "stop", "status", "supervise", "backup", "restore", "rotate-key", "reencrypt")
@@ -37,10 +41,11 @@ def commands() -> None:
 @click.option("--session", "session_ids", type=click.IntRange(min=1), multiple=True, help="Only these sessions.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make; empty or not there yet.")
 @click.option("--internal", is_flag=True, help="For the group that recorded: consent to share is not asked for.")
+@click.option("--video", is_flag=True, help="With --internal: also the videos, decrypted.")
 @click.option("--json", "as_json", is_flag=True, help="Say what was written as JSON.")
 def export_command(
     kind: OutKind, user_ids: tuple[int, ...], everybody: bool, session_ids: tuple[int, ...], out: Path, internal: bool,
-    as_json: bool,
+    video: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Write sessions as files for other tools.
 
@@ -51,9 +56,9 @@ def export_command(
 
     if everybody == bool(user_ids):
         raise click.UsageError("choose people: --userid N (may be repeated), or --all")
-    request = Request(kind, user_ids, session_ids, out, internal=internal)
-    with _ending(), _pool() as pool, _progress(as_json) as progress:
-        made = export(pool, request, progress)
+    request = Request(kind, user_ids, session_ids, out, internal=internal, with_video=video)
+    with _ending(), _system() as (pool, settings), _progress(as_json) as progress:
+        made = export(pool, settings, request, progress)
     if as_json:
         click.echo(json.dumps(made.as_dict(), ensure_ascii=False))
     else:
@@ -101,7 +106,7 @@ def import_command(path: Path, kind: str, as_json: bool, dry_run: bool, yes: boo
         renamed=renamed,
         name=options["name"],
     )
-    with _ending(), _pool() as pool:
+    with _ending(), _system() as (pool, _):
         with _progress(as_json) as progress:
             plan = foresee(pool, request, progress)
         if not as_json:
@@ -140,13 +145,15 @@ def _say(lines: list[str]) -> None:
 
 
 @contextmanager
-def _pool() -> Iterator[Any]:
+def _system() -> Iterator[tuple[Pool, Settings]]:
+    """Return the database and the settings of this installation."""
     from semg.settings import get_settings
     from semg.store.pool import Pool
 
-    pool = Pool(get_settings(), size=2, name="semg")
+    settings = get_settings()
+    pool = Pool(settings, size=2, name="semg")
     try:
-        yield pool
+        yield pool, settings
     finally:
         pool.close()
 

@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from semg.commands.beside import VIDEO, write_decisions, write_video
 from semg.domain import Profile, Repetition, Session
 from semg.errors import NotFoundError, RecordingError, TrainingError
 from semg.formats import bids, registry
 from semg.formats.neutral import NeutralRecording, Written
 from semg.formats.registry import OutKind
 from semg.recordings.neutral_session import open_session
+from semg.settings import Settings
 from semg.store import audit, consents, profiles, repetitions, sessions
 from semg.store.audit import Actor
 from semg.store.pool import Pool
@@ -33,6 +35,8 @@ class Request:
     ----------
     internal
         The files stay with the group that recorded, which the consent to the recording names.
+    with_video
+        Also the videos, decrypted: of an internal export only, no text covers more.
     """
 
     kind: OutKind
@@ -40,6 +44,7 @@ class Request:
     session_ids: tuple[int, ...]
     out: Path
     internal: bool = False
+    with_video: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,9 @@ class Exported:
         return made
 
 
-def export(pool: Pool, request: Request, progress: Callable[[str], None] = lambda what: None) -> Exported:
+def export(
+    pool: Pool, settings: Settings, request: Request, progress: Callable[[str], None] = lambda what: None
+) -> Exported:
     """Write sessions into a folder, which appears when it is complete; each is an entry of the audit log.
 
     Raises
@@ -111,13 +118,15 @@ def export(pool: Pool, request: Request, progress: Callable[[str], None] = lambd
         There is no such profile, or no such session of it.
     """
     _require_room(request.out)
+    if request.with_video and not request.internal:
+        raise RecordingError("nobody has agreed to sharing videos: --video needs --internal")
     chosen, left_out = _chosen(pool, request)
     made = Exported(request.kind, request.out, not request.internal, left_out=left_out)
     making = request.out.with_name(f"{request.out.name}.partial")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
     try:
-        writer = _Writer(request.kind, making)
+        writer = _Writer(pool, settings, request, making)
         for number, (profile, session) in enumerate(chosen, 1):
             progress(f"{number} of {len(chosen)}: session {session.session_id}")
             _one(pool, writer, profile, session, made)
@@ -138,13 +147,15 @@ def _one(pool: Pool, writer: _Writer, profile: Profile, session: Session, made: 
     with pool.transaction() as tx:
         labels = repetitions.list_repetitions(tx, session.session_id)
     try:
-        written = writer.add(pool, profile, session, labels)
+        written = writer.add(profile, session, labels)
     except (RecordingError, TrainingError) as exc:
         made.left_out.append(LeftOut(profile.user_id, session.session_id, str(exc)))
         return
     with pool.transaction() as tx:
         sessions.get_session(tx, session.session_id)  # erased meanwhile: nobody gets what was read before
         audit.record(tx, TOOL, "session.exported", profile.user_id, session.session_id)
+        if any(path.name.endswith(VIDEO) for path in written.files):
+            audit.record(tx, TOOL, "video.seen", profile.user_id, session.session_id)
     files = tuple(path.relative_to(writer.folder).as_posix() for path in written.files)
     made.sessions.append(ExportedSession(profile.user_id, session.session_id, files, written.notes))
 
@@ -152,24 +163,39 @@ def _one(pool: Pool, writer: _Writer, profile: Profile, session: Session, made: 
 class _Writer:
     """Writes the sessions of an export, one after another."""
 
-    def __init__(self, kind: OutKind, folder: Path) -> None:
-        self._kind, self.folder = kind, folder
-        self._dataset = bids.Dataset(folder, "sEMG recordings") if kind == "bids" else None
+    def __init__(self, pool: Pool, settings: Settings, request: Request, folder: Path) -> None:
+        self._pool, self._settings, self._request = pool, settings, request
+        self._kind, self.folder = request.kind, folder
+        self._dataset = bids.Dataset(folder, "sEMG recordings") if request.kind == "bids" else None
 
-    def add(self, pool: Pool, profile: Profile, session: Session, labels: list[Repetition]) -> Written:
-        recording: NeutralRecording = open_session(pool, session, profile, labels)
+    def add(self, profile: Profile, session: Session, labels: list[Repetition]) -> Written:
+        recording: NeutralRecording = open_session(self._pool, session, profile, labels)
         if self._dataset is not None:
-            return self._dataset.add(recording, str(session.session_id))
+            written = self._dataset.add(recording, str(session.session_id))
+            # What BIDS has no place for lies where its validator does not look.
+            source = self.folder / "sourcedata" / f"sub-{profile.user_id}" / f"ses-{session.session_id}"
+            return self._with_more(written, session, source / "session-")
         safe = "".join(one if one.isascii() and one.isalnum() else "_" for one in session.name)[:60]
         folder = self.folder / f"person-{profile.user_id}"
         folder.mkdir(exist_ok=True)
         simulated = "-simulated" if session.simulated else ""
         target = folder / f"{session.session_id}-{safe}{simulated}{registry.suffix_of(self._kind)}"
         try:
-            return registry.write(self._kind, recording, target)
+            written = registry.write(self._kind, recording, target)
         except (RecordingError, TrainingError):
             target.unlink(missing_ok=True) if target.is_file() else shutil.rmtree(target, ignore_errors=True)
             raise
+        return self._with_more(written, session, folder / f"{session.session_id}-{safe}{simulated}-")
+
+    def _with_more(self, written: Written, session: Session, beside: Path) -> Written:
+        """Write what stands beside the samples, in files whose names begin as a path does."""
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        files = write_decisions(self._pool, session, beside)
+        if self._request.with_video:
+            files += write_video(self._pool, self._settings, session, beside)
+        if not any(beside.parent.iterdir()):
+            beside.parent.rmdir()
+        return Written((*written.files, *files), written.notes)
 
     def close(self) -> None:
         if self._dataset is not None:

@@ -13,6 +13,8 @@ from semg.formats.neutral import DEFAULTS, NeutralRecording, ReadOptions, Writte
 
 OutKind = Literal["bids", "bdf", "xdf", "parquet", "hdf5", "libemg"]
 InKind = Literal["bids", "bdf", "edf", "xdf", "parquet", "hdf5", "libemg", "ninapro", "csv"]
+DECISIONS, VIDEO_TIMES = "decisions.tsv", "video_times.tsv"
+"""How names end of what an export puts beside its recordings; no import takes them for one."""
 MAX_FOUND = 10_000
 _SUFFIXES: dict[str, InKind] = {
     ".bdf": "bdf", ".edf": "edf", ".xdf": "xdf", ".parquet": "parquet", ".h5": "hdf5", ".hdf5": "hdf5",
@@ -94,7 +96,10 @@ def find(path: Path, kind: InKind | None = None) -> list[Found]:
     files = [
         Found(one, kind or _kind_of(one))
         for one in sorted(path.rglob("*"))
-        if one.is_file() and (known := _SUFFIXES.get(one.suffix.lower())) is not None and kind in (None, known)
+        if one.is_file()
+        and not one.name.endswith((DECISIONS, VIDEO_TIMES))
+        and (known := _SUFFIXES.get(one.suffix.lower())) is not None
+        and kind in (None, known)
     ]
     if not files:
         raise RecordingError(f"{path} holds no file of a known format: {', '.join(sorted(set(_READERS) | {'csv'}))}")

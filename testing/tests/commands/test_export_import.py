@@ -17,14 +17,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from semg.commands import entry
-from semg.domain import Block, us_from_utc
-from semg.formats import hdf5, registry
+from semg.domain import Block, Decision, us_from_utc
+from semg.formats import hdf5, registry, tab_separated
 from semg.privacy.consent import TEST_PERSON
 from semg.recordings.session_data import load_session
-from semg.settings import PROJECT_DIR
+from semg.security.encrypted_files import Vault
+from semg.security.keys import ring_of
+from semg.settings import PROJECT_DIR, Settings
 from semg.signals.dataset import LabelledSamples
 from semg.store import audit, blocks, consents, gestures, profiles, repetitions, sessions
-from semg.store.pool import Pool
+from semg.store.decisions import insert_decisions
+from semg.store.pool import Pool, execute
+from semg.video.files import files_of
 from testing.kits.neutral_kit import outside
 
 Run = Callable[..., Result]
@@ -32,12 +36,12 @@ START = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 @pytest.fixture
-def run(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(pool: Pool, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
     @contextmanager
-    def own_pool() -> Iterator[Pool]:
-        yield pool
+    def system() -> Iterator[tuple[Pool, Settings]]:
+        yield pool, settings
 
-    monkeypatch.setattr(entry, "_pool", own_pool)
+    monkeypatch.setattr(entry, "_system", system)
     return lambda *arguments: CliRunner().invoke(entry.commands, [str(one) for one in arguments])
 
 
@@ -260,6 +264,69 @@ def test_a_folder_that_is_there_is_not_written_into(run: Run, captured: tuple[in
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
+def test_what_was_recognised_stands_beside_the_samples(
+    run: Run, pool: Pool, captured: tuple[int, int], tmp_path: Path
+) -> None:
+    at_us = us_from_utc(START + timedelta(seconds=2))
+    with pool.transaction() as tx:
+        made = [
+            Decision(captured[0], label, 0.5, 1, 0, at_us + k, at_us + k, at_us + k + 1000)
+            for k, label in ((0, "=fist"), (50_000, None), (9_000_000, "rest"))
+        ]
+        insert_decisions(tx, made)
+    for kind, name in (("bids", f"sourcedata/sub-{captured[0]}/ses-{captured[1]}/session-decisions.tsv"),
+                       ("xdf", f"person-{captured[0]}/{captured[1]}-Gr__e___Monday_-decisions.tsv")):  # fmt: skip
+        done = run("export", "--format", kind, "--userid", captured[0], "--out", tmp_path / kind, "--json")
+        assert name in json.loads(done.stdout)["sessions"][0]["files"]
+        rows = tab_separated.read(tmp_path / kind / name)
+        assert [(one["label"], int(one["decided_us"]) - at_us) for one in rows] == [("=fist", 1000), ("n/a", 51_000)]
+    back = run("import", tmp_path / "xdf", "--userid", captured[0], "--dry-run")
+    assert back.exit_code == 0, back.output
+
+
+def test_videos_leave_only_for_the_group_that_recorded(
+    run: Run, pool: Pool, settings: Settings, captured: tuple[int, int], tmp_path: Path
+) -> None:
+    files = files_of(settings.videos, captured[1], Vault(ring_of(settings)))
+    files.video.parent.mkdir(parents=True)
+    for path, content in ((files.video, b"an MP4"), (files.times, np.array([1, 2], "<i8").tobytes())):
+        with files.create(path) as out:
+            out.write(content)
+    with pool.transaction() as tx:
+        execute(tx, "INSERT INTO videos (session_id, status, started_at, ended_at, frames, width, height) "
+                    "VALUES (%s, 'ready', now(), now(), 2, 64, 48)", (captured[1],))  # fmt: skip
+    base = ("export", "--format", "bdf", "--userid", captured[0], "--out", tmp_path / "out", "--video")
+    refused = run(*base)
+    assert (refused.exit_code, "--video needs --internal" in refused.output) == (1, True)
+    assert run(*base, "--internal").exit_code == 0
+    (video,) = (tmp_path / "out").rglob("*-video.mp4")
+    assert video.read_bytes() == b"an MP4"
+    assert [one["server_us"] for one in tab_separated.read(video.with_name(video.name[:-4] + "_times.tsv"))] == [
+        "1",
+        "2",
+    ]
+    with pool.transaction() as tx:
+        assert "video.seen" in {one.action for one in audit.list_entries(tx)}
+
+
+def test_the_command_of_the_environment_finds_the_database_by_the_settings(
+    settings: Settings, captured: tuple[int, int], tmp_path: Path
+) -> None:
+    environment = {
+        "SEMG_ENV_FILE": str(tmp_path / "no.env"), "POSTGRES_HOST": "127.0.0.1", "POSTGRES_USER": "semg",
+        "POSTGRES_PORT": str(settings.postgres_port), "POSTGRES_DB": settings.postgres_db, "OMP_NUM_THREADS": "1",
+        "POSTGRES_PASSWORD": settings.postgres_password.get_secret_value(), "PYTHONPATH": str(PROJECT_DIR),
+        "DATA_DIR": str(tmp_path / "data"),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "semg", "export", "--format", "bdf", "--userid", str(captured[0])]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "out")], env=environment, cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Wrote 1 sessions of 1 people" in done.stdout
+
+
 def test_files_are_recognised_by_what_they_begin_with(tmp_path: Path) -> None:
     for name, head, kind in (
         ("a.dat", b"\xffBIOSEMI", "bdf"), ("b.dat", b"XDF:", "xdf"), ("c.dat", b"PAR1", "parquet"),
@@ -267,6 +334,17 @@ def test_files_are_recognised_by_what_they_begin_with(tmp_path: Path) -> None:
     ):  # fmt: skip
         (tmp_path / name).write_bytes(head)
         assert registry.find(tmp_path / name)[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    "module", ["semg.ingest.server", "semg.inference.worker", "semg.jobs.runner", "semg.recordings.importing",
+               "semg.privacy.file_exports"],
+)  # fmt: skip
+def test_no_service_loads_formats_of_other_tools(module: str) -> None:
+    code = f"import sys, {module}; sys.exit(str([m for m in sys.modules if m.startswith('semg.formats')]) if "
+    code += "any(m.startswith(('semg.formats', 'semg.commands')) for m in sys.modules) else 0)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_command_starts_quickly_and_loads_no_reader(tmp_path: Path) -> None:
