@@ -115,7 +115,9 @@ def export(
     RecordingError
         The folder is there and not empty.
     NotFoundError
-        There is no such profile, or no such session of it.
+        There is no such profile, or no such session of it (any more).
+    ConsentError
+        A person withdrew the consent to share meanwhile.
     """
     _require_room(request.out)
     if request.with_video and not request.internal:
@@ -152,7 +154,10 @@ def _one(pool: Pool, writer: _Writer, profile: Profile, session: Session, made: 
         made.left_out.append(LeftOut(profile.user_id, session.session_id, str(exc)))
         return
     with pool.transaction() as tx:
-        sessions.get_session(tx, session.session_id)  # erased meanwhile: nobody gets what was read before
+        # Erased or withdrawn meanwhile: nobody gets what was read before, and the export ends.
+        sessions.get_session(tx, session.session_id)
+        if made.for_others:
+            consents.require(tx, profile.user_id, "shared_data")
         audit.record(tx, TOOL, "session.exported", profile.user_id, session.session_id)
         if any(path.name.endswith(VIDEO) for path in written.files):
             audit.record(tx, TOOL, "video.seen", profile.user_id, session.session_id)

@@ -30,6 +30,8 @@ from semg.formats.neutral import (
 )
 
 _CHUNK_BYTES = 4 << 20
+_NO_SIGNAL = ("Status",)
+"""BioSemi's triggers: bits, and no measurement."""
 _KIND = re.compile(r"(?:EMG|EEG) ")
 """What EDF+ puts before a channel's name; names of the platform's own have no blank."""
 
@@ -70,7 +72,11 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Iterator[NeutralRecordi
 
 def _chosen(header: Header, path: Path, options: ReadOptions) -> tuple[list[int], tuple[str, ...]]:
     """Return which signals are taken: the given ones, or those of the rate that most have."""
-    signals = [(index, one) for index, one in enumerate(header.signals) if not one.is_annotation and one.per_record]
+    signals = [
+        (index, one)
+        for index, one in enumerate(header.signals)
+        if not one.is_annotation and one.per_record and one.label not in _NO_SIGNAL
+    ]
     names = [_name(one) for _, one in signals]
     if options.channels is not None:
         missing = [name for name in options.channels if name not in names]

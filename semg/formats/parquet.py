@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,37 @@ _MAX_NAMES = 100_000
 _BYTES_A_VALUE = 16
 
 
+def schema_of(channels: Sequence[str], *, simulated: bool) -> pa.Schema:
+    """Return the columns of a file: time, channels, gesture, repetition."""
+    return pa.schema(
+        [
+            (TIME, pa.timestamp("us", "UTC")),
+            *((name, pa.float32()) for name in channels),
+            (GESTURE, pa.dictionary(pa.int32(), pa.string())),
+            (REPETITION, pa.int32()),
+        ],
+        metadata={"simulated": "true"} if simulated else None,
+    )
+
+
+def table_of(
+    schema: pa.Schema,
+    times_us: NDArray[np.int64],
+    samples: NDArray[np.float32],
+    label: NDArray[np.int32],
+    names: pa.Array,
+    numbers: NDArray[np.int32],
+) -> pa.Table:
+    """Return rows of a file; ``label`` is an index into the names, the first of which is empty."""
+    columns = [
+        pa.array(times_us).cast(schema.field(TIME).type),
+        *(pa.array(np.ascontiguousarray(column)) for column in samples.T),
+        pa.DictionaryArray.from_arrays(pa.array(label), names),
+        pa.array(numbers),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
 def write(recording: NeutralRecording, target: Path) -> Written:
     """Write a recording with one portion in memory; late samples, which are no part of the signal, are left out.
 
@@ -45,15 +76,7 @@ def write(recording: NeutralRecording, target: Path) -> Written:
     kept = [one for one in recording.labels if not one.excluded]
     names = pa.array(["", *(one.gesture for one in kept)], pa.string())
     numbers = np.array([0, *(one.number for one in kept)], np.int32)
-    schema = pa.schema(
-        [
-            (TIME, pa.timestamp("us", "UTC")),
-            *((name, pa.float32()) for name in about.channels),
-            (GESTURE, pa.dictionary(pa.int32(), pa.string())),
-            (REPETITION, pa.int32()),
-        ],
-        metadata={"simulated": "true"} if about.simulated else None,
-    )
+    schema = schema_of(about.channels, simulated=about.simulated)
     writer: pa.parquet.ParquetWriter | None = None
     runs: list[int] = []
     n_late = 0
@@ -66,14 +89,9 @@ def write(recording: NeutralRecording, target: Path) -> Written:
             times_us, samples = portion.times_us[live], portion.samples[live]
             runs += times_us[portion.starts_run[live]].tolist()
             label = index_of(times_us, kept) + np.int32(1)
-            columns = [
-                pa.array(times_us).cast(schema.field(TIME).type),
-                *(pa.array(np.ascontiguousarray(column)) for column in samples.T),
-                pa.DictionaryArray.from_arrays(pa.array(label), names),
-                pa.array(numbers[label]),
-            ]
+            table = table_of(schema, times_us, samples, label, names, numbers[label])
             writer = writer or pa.parquet.ParquetWriter(target, schema, compression="zstd")
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+            writer.write_table(table)
         if writer is None:
             raise no_samples(about.name)
         writer.add_key_value_metadata({KEY: to_json(about, recording.labels, runs)})

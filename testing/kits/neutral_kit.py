@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import shutil
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -145,3 +150,16 @@ def outside(name: str) -> Any:
         if os.environ.get("REQUIRE_ALL") == "1":
             raise
         pytest.skip(f"{name} is not installed: testing/requirements.lock has it")
+
+
+def validated(folder: Path) -> list[dict[str, Any]]:
+    """Return what the BIDS validator says of a folder; skip the test where it is not installed."""
+    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    found = shutil.which("bids-validator-deno", path=beside)
+    if found is None:
+        if os.environ.get("REQUIRE_ALL") == "1":
+            pytest.fail("REQUIRE_ALL=1, but bids-validator-deno is not installed")
+        pytest.skip("bids-validator-deno is not installed: testing/requirements.lock has it")
+    done = subprocess.run([found, str(folder), "--json"], capture_output=True, text=True, check=False)
+    issues: list[dict[str, Any]] = json.loads(done.stdout)["issues"]["issues"]
+    return issues

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from semg.commands import entry
+from semg.commands import entry, exporting
 from semg.domain import Block, Decision, us_from_utc
 from semg.formats import hdf5, registry, tab_separated
 from semg.privacy.consent import TEST_PERSON
@@ -29,7 +29,7 @@ from semg.store import audit, blocks, consents, gestures, profiles, repetitions,
 from semg.store.decisions import insert_decisions
 from semg.store.pool import Pool, execute
 from semg.video.files import files_of
-from testing.kits.neutral_kit import outside
+from testing.kits.neutral_kit import outside, validated
 
 Run = Callable[..., Result]
 START = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
@@ -282,6 +282,47 @@ def test_what_was_recognised_stands_beside_the_samples(
         assert [(one["label"], int(one["decided_us"]) - at_us) for one in rows] == [("=fist", 1000), ("n/a", 51_000)]
     back = run("import", tmp_path / "xdf", "--userid", captured[0], "--dry-run")
     assert back.exit_code == 0, back.output
+
+
+def test_the_validator_finds_no_error_in_a_whole_export(
+    run: Run, pool: Pool, captured: tuple[int, int], tmp_path: Path
+) -> None:
+    with pool.transaction() as tx:
+        at_us = us_from_utc(START + timedelta(seconds=2))
+        insert_decisions(tx, [Decision(captured[0], "rest", 0.5, 1, 0, at_us, at_us, at_us)])
+    run("export", "--format", "bids", "--userid", captured[0], "--out", tmp_path / "set")
+    assert (tmp_path / "set" / "export.json").is_file()
+    assert list((tmp_path / "set" / "sourcedata").rglob("*.tsv"))
+    assert [one for one in validated(tmp_path / "set") if one["severity"] == "error"] == []
+
+
+def test_a_withdrawal_while_it_is_written_ends_an_export(
+    run: Run, pool: Pool, captured: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = exporting.registry.write
+
+    def withdrawn(*given: Any) -> Any:
+        with pool.transaction() as tx:
+            consents.insert_consent(tx, captured[0], replace(TEST_PERSON, scopes=()))
+        return write(*given)
+
+    monkeypatch.setattr(exporting.registry, "write", withdrawn)
+    done = run("export", "--format", "bdf", "--userid", captured[0], "--out", tmp_path / "out")
+    assert done.exit_code == entry.EXIT_FAILED
+    assert "no longer agrees to sharing the recordings with others" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_takes_too_much_memory_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    code = (
+        "from semg.commands.entry import _ending\n"
+        "from semg.commands.importing_files import bounded_memory\n"
+        "import numpy as np\n"
+        "with _ending(), bounded_memory(1 << 28):\n    np.ones(1 << 27)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    assert done.returncode == entry.EXIT_FAILED
+    assert "takes more memory than a recording may" in done.stderr
 
 
 def test_videos_leave_only_for_the_group_that_recorded(

@@ -204,6 +204,16 @@ def test_discontinuous_files_of_others_have_their_gaps(tmp_path: Path) -> None:
         list(edf_reader.read(path))
 
 
+def test_triggers_of_biosemi_are_no_channel(tmp_path: Path) -> None:
+    path = tmp_path / "r.bdf"
+    bdf_writer.write(simple(), path)
+    content = bytearray(path.read_bytes())
+    content[256 + 32 : 256 + 48] = b"Status".ljust(16)
+    path.write_bytes(content)
+    (got,) = edf_reader.read(path)
+    assert got.about.channels == ("a0", "a1")
+
+
 def test_edf_of_others_is_read_by_its_16_bits(tmp_path: Path) -> None:
     pyedflib = outside("pyedflib")
     path = tmp_path / "r.edf"

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,19 +13,9 @@ from semg.errors import RecordingError
 from semg.formats import bids_reader, tab_separated
 from semg.formats.bids import Dataset
 from semg.formats.neutral import NeutralRecording
-from testing.kits.neutral_kit import assert_same, label_rows, live, outside, recordings, simple
+from testing.kits.neutral_kit import assert_same, label_rows, live, outside, recordings, simple, validated
 
 FEW = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def validator() -> str:
-    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    found = shutil.which("bids-validator-deno", path=beside)
-    if found is None:
-        if os.environ.get("REQUIRE_ALL") == "1":
-            pytest.fail("REQUIRE_ALL=1, but bids-validator-deno is not installed")
-        pytest.skip("bids-validator-deno is not installed: testing/requirements.lock has it")
-    return found
 
 
 def write(folder: Path, *people: str) -> None:
@@ -44,8 +30,7 @@ def write(folder: Path, *people: str) -> None:
 
 def test_the_validator_finds_no_error(tmp_path: Path) -> None:
     write(tmp_path / "set", "7", "12")
-    done = subprocess.run([validator(), str(tmp_path / "set"), "--json"], capture_output=True, text=True, check=False)
-    issues = json.loads(done.stdout)["issues"]["issues"]
+    issues = validated(tmp_path / "set")
     assert [one for one in issues if one["severity"] == "error"] == []
     recommended = {"TOO_FEW_AUTHORS", "NO_AUTHORS", "JSON_KEY_RECOMMENDED", "SIDECAR_KEY_RECOMMENDED"}
     assert {one["code"] for one in issues} <= recommended, "what the platform does not know"
