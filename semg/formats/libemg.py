@@ -47,15 +47,21 @@ _FILE = re.compile(
 )
 
 
+Run = tuple[int, int, bool]
+
+
 @dataclass(slots=True)
 class _File:
-    """A repetition's file while it is written; ``runs`` are rows with their times, where times do not go on evenly."""
+    """A repetition's file while it is written.
+
+    ``runs``: the first row, and each behind a gap, with its time and whether a run of samples starts there.
+    """
 
     label: Label
     path: Path
     class_: int
     n_rows: int = 0
-    runs: list[tuple[int, int]] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
 
 
 def write(recording: NeutralRecording, target: Path) -> Written:
@@ -102,7 +108,7 @@ def _runs(owner: NDArray[np.int32], begins: NDArray[np.bool_]) -> Iterator[tuple
 
 def _append(file: _File, samples: NDArray[np.float32], time_us: int, begins: bool) -> None:
     if begins or not file.n_rows:
-        file.runs.append((file.n_rows, time_us))
+        file.runs.append((file.n_rows, time_us, begins))
     with file.path.open("a" if file.n_rows else "w", newline="", encoding="ascii") as out:
         csv_cells.Writer(out).write_numbers(np.char.mod("%.9g", samples).tolist())
     file.n_rows += len(samples)
@@ -204,10 +210,10 @@ def _joined(
         number, runs = _own_file(known, path.name, len(samples), repetition)
         starts_run = np.zeros(len(samples), bool)
         if runs:
-            starts_run[[row for row, _ in runs]] = True
-            ends = [*(row for row, _ in runs[1:]), len(samples)]
+            starts_run[[row for row, _, begins in runs if begins]] = True
+            ends = [*(row for row, *_ in runs[1:]), len(samples)]
             times_us = np.concatenate(
-                [even_times_us(np.arange(end - row), rate_hz, at) for (row, at), end in zip(runs, ends, strict=True)]
+                [even_times_us(np.arange(end - row), rate_hz, at) for (row, at, _), end in zip(runs, ends, strict=True)]
             )
         else:
             starts_run[:1] = True
@@ -226,8 +232,8 @@ def _joined(
     times_us = np.concatenate([part[0] for part in parts])
     if (np.diff(times_us) <= 0).any():
         raise RecordingError(f"{name}: the times in {DETAILS} overlap; take that file away, and the order is used")
-    # A file whose first sample follows the one before it without a gap continues its run.
     starts_run = np.concatenate([part[1] for part in parts])
+    starts_run[0] = True  # what lay between repetitions is not here: a step in time starts a run too
     starts_run[1:] |= np.diff(times_us) > 1.5 * period_us
     n_channels = parts[0][2].shape[1]
     channels = own.get("channels")
@@ -247,12 +253,12 @@ def _joined(
 
 def _own_file(
     known: Any, name: str, n_rows: int, repetition: int
-) -> tuple[int, list[tuple[int, int]]]:  # fmt: skip
+) -> tuple[int, list[Run]]:  # fmt: skip
     """Return a repetition, and the rows with their times at which a run starts, where the platform wrote them."""
     one: Any = known.get(name) if isinstance(known, dict) else None
     try:
-        runs = [(int(row), int(at)) for row, at in one["runs"]]
-        rows = [row for row, _ in runs]
+        runs = [(int(row), int(at), begins is True) for row, at, begins in one["runs"]]
+        rows = [row for row, *_ in runs]
         if rows[0] == 0 and rows == sorted(set(rows)) and rows[-1] < n_rows:
             return int(one["number"]), runs
     except (TypeError, ValueError, KeyError, IndexError):

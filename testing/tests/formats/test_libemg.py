@@ -44,6 +44,10 @@ def test_round_trip_of_what_is_labelled(tmp_path: Path, recording: NeutralRecord
     found = labelled(got)
     assert [one[1:] for one in found] == [one[1:] for one in wanted]
     assert max(abs(a[0] - b[0]) for a, b in zip(found, wanted, strict=True)) <= 1
+    kept = np.array([row is not None for row in label_rows(recording, with_excluded=False)])
+    index = np.flatnonzero(kept)
+    follows = np.append(False, np.diff(index) == 1)
+    assert np.array_equal(live(got).starts_run[follows], live(recording).starts_run[index][follows])
     assert (got.about.channels, got.about.rate_hz) == (recording.about.channels, recording.about.rate_hz)
 
 
