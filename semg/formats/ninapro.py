@@ -5,10 +5,7 @@ http://ninapro.hevs.ch. Files of version 7.3 are HDF5, and need the extra ``form
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,7 @@ from numpy.typing import NDArray
 
 from semg.domain import REST
 from semg.errors import RecordingError
-from semg.formats import hdf5
+from semg.formats import hdf5, mat5
 from semg.formats.labelling import from_columns
 from semg.formats.neutral import (
     DEFAULTS,
@@ -33,23 +30,7 @@ _LABELS = (("restimulus", "rerepetition"), ("stimulus", "repetition"))
 """Relabelled afterwards, or as it was prompted."""
 _SMALL = ("exercise", "frequency", "subject")
 _WANTED = ("emg", "restimulus", "rerepetition", "stimulus", "repetition", *_SMALL)
-_HEAD_BYTES = 128
-_COMPRESSED, _MATRIX = 15, 14
 _MAX_CLASS, _MAX_CHANNELS = 10_000, 64
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """A variable of a file, as its head says it: ``shape`` as MATLAB has it."""
-
-    name: str
-    shape: tuple[int, ...]
-
-
-def is_mat(path: Path) -> bool:
-    """Return whether a file begins as MATLAB's files do."""
-    with path.open("rb") as file:
-        return file.read(6) == b"MATLAB"
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> Iterator[NeutralRecording]:
@@ -119,79 +100,26 @@ def _small(found: dict[str, NDArray[Any]], name: str) -> float:
     return number if np.isfinite(number) else 0.0
 
 
-def _check(variables: list[Variable], path: Path, options: ReadOptions) -> list[str]:
-    """Return which variables to read, when none of them is larger than what the limits allow."""
-    wanted = [one for one in variables if one.name in _WANTED]
-    for one in wanted:
-        size = int(np.prod([float(n) for n in one.shape], dtype=np.float64))
-        if one.name in _SMALL and size > 1000:
-            raise RecordingError(f"{path.name}: “{one.name}” has {size:,} values; expected one")
-        if one.name == "emg":
-            require_size(path, max(one.shape, default=0), max(1, min(one.shape, default=0)), options.limits)
-        else:
-            require_size(path, size, 1, options.limits)
-    return [one.name for one in wanted]
+def _check(name: str, shape: tuple[int, ...], path: Path, options: ReadOptions) -> None:
+    """Refuse a variable that is larger than what the limits allow, before it is unpacked."""
+    size = 1
+    for n in shape:
+        size *= n
+    if name in _SMALL and size > 1000:
+        raise RecordingError(f"{path.name}: “{name}” has {size:,} values; expected one")
+    if name == "emg" and len(shape) == 2:
+        require_size(path, shape[0], max(1, shape[1]), options.limits)
+    else:
+        require_size(path, size, 1, options.limits)
 
 
 def _read_5(path: Path, options: ReadOptions) -> dict[str, NDArray[Any]]:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    if not is_mat(path):
+    if not mat5.is_mat(path):
         raise RecordingError(f"{path.name} is no file of MATLAB 5 or 7.3. Choose another --format.")
-    names = _check(variables_of(path), path, options)
-    try:
-        content = loadmat(path, variable_names=names, struct_as_record=True, verify_compressed_data_integrity=True)
-    except (MatReadError, ValueError, TypeError, OSError, zlib.error, EOFError, KeyError, struct.error) as exc:
-        raise RecordingError(f"{path.name} is damaged ({str(exc)[:200]})") from exc
-    found = {name: np.asarray(content[name]) for name in names if name in content}
-    return {name: one for name, one in found.items() if one.dtype.kind in "fiub"}
-
-
-def variables_of(path: Path) -> list[Variable]:
-    """Return the variables of a file of MATLAB 5, unpacking no more than the head of each.
-
-    Raises
-    ------
-    RecordingError
-        It is damaged, or says lengths that it does not have.
-    """
-    size = path.stat().st_size
-    found: list[Variable] = []
-    with path.open("rb") as file:
-        order = ">" if file.read(_HEAD_BYTES)[126:128] == b"MI" else "<"
-        while len(tag := file.read(8)) == 8:
-            kind, length = struct.unpack(order + "II", tag)
-            at = file.tell()
-            if length > size - at or len(found) >= 10_000:
-                raise RecordingError(f"{path.name} is damaged or cut off: a variable says {length:,} bytes")
-            head = file.read(min(length, 4096))
-            if kind == _COMPRESSED:
-                try:
-                    head = zlib.decompressobj().decompress(head, 1024)
-                except zlib.error as exc:
-                    raise RecordingError(f"{path.name} is damaged: a variable cannot be unpacked") from exc
-                kind, head = struct.unpack_from(order + "I", head.ljust(8, b"\0"))[0], head[8:]
-            if kind == _MATRIX:
-                found.append(_variable(head, order, path))
-            file.seek(at + length)
-    return found
-
-
-def _variable(head: bytes, order: str, path: Path) -> Variable:
-    """Return the name and the shape at the beginning of a matrix."""
-    try:
-        n_dims = struct.unpack_from(order + "II", head, 16)[1] // 4
-        shape = struct.unpack_from(f"{order}{min(n_dims, 8)}i", head, 24)
-        at = 24 + 8 * ((n_dims + 1) // 2)
-        words = struct.unpack_from(order + "HH", head, at)
-        length = words[1] if order == "<" else words[0]
-        if length:  # a short name stands in the tag itself
-            return Variable(head[at + 4 : at + 4 + length].decode("latin-1"), shape)
-        length = struct.unpack_from(order + "I", head, at + 4)[0]
-        return Variable(head[at + 8 : at + 8 + min(length, 64)].decode("latin-1"), shape)
-    except (struct.error, UnicodeDecodeError) as exc:
-        raise RecordingError(f"{path.name} is damaged: the head of a variable is none") from exc
+    wanted = [one for one in mat5.variables_of(path) if one.name in _WANTED and one.numeric]
+    for one in wanted:
+        _check(one.name, one.shape, path, options)
+    return {one.name: mat5.load(path, one) for one in wanted}
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -205,5 +133,6 @@ def _read_hdf5(path: Path, options: ReadOptions) -> dict[str, NDArray[Any]]:
     with hdf5.opened(path, "r") as file:
         there = [name for name in _WANTED if name in file]
         tables = {name: hdf5.dataset(file, name, path) for name in there}
-        _check([Variable(name, one.shape[::-1]) for name, one in tables.items()], path, options)
+        for name, one in tables.items():
+            _check(name, one.shape[::-1], path, options)
         return {name: np.asarray(one[()]).T for name, one in tables.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
 import time
 import tracemalloc
 from pathlib import Path
@@ -9,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat, whosmat
 
 from semg.errors import RecordingError
-from semg.formats import ninapro
+from semg.formats import mat5, ninapro
 from semg.formats.neutral import NeutralRecording, ReadLimits, ReadOptions
 from testing.kits.neutral_kit import joined, outside
 
@@ -104,9 +106,38 @@ def test_damage_is_a_sentence(tmp_path: Path, at: int) -> None:
         assert "s.mat" in str(exc)
 
 
-def test_names_and_shapes_are_those_of_scipy(tmp_path: Path) -> None:
-    from scipy.io import whosmat
+@pytest.mark.parametrize("compressed", [True, False])
+def test_names_shapes_and_values_are_those_of_scipy(tmp_path: Path, compressed: bool) -> None:
+    rng = np.random.default_rng(1)
+    kinds = ("f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")
+    more = {f"a_rather_long_name_{kind}": (100 * rng.standard_normal((3, 5))).astype(kind) for kind in kinds}
+    more |= {"a": np.zeros((2, 3, 4)), "b": np.array([[7]], np.uint8), "complex": np.array([1j]), "text": "text",
+             "list": np.array([{"x": 1}], object), "none": np.zeros((0, 3))}  # fmt: skip
+    path = file(tmp_path / "s.mat", compressed=compressed, **more)
+    mine = mat5.variables_of(path)
+    shapes = [(one.name, one.shape) for one in mine if one.name != "text"]  # of a text, scipy has none
+    assert shapes == [(name, shape) for name, shape, _ in whosmat(path) if name != "text"]
+    theirs = loadmat(path)
+    numeric = [one for one in mine if one.numeric]
+    assert {one.name for one in mine} - {one.name for one in numeric} == {"complex", "text", "list"}
+    for one in numeric:
+        assert np.array_equal(mat5.load(path, one), theirs[one.name]), one.name
 
-    path = file(tmp_path / "s.mat", a_rather_long_name=np.zeros((2, 3, 4)), a=np.zeros((5, 1)))
-    mine = [(one.name, one.shape) for one in ninapro.variables_of(path)]
-    assert mine == [(name, shape) for name, shape, _ in whosmat(path)]
+
+def test_a_shape_that_lies_is_refused(tmp_path: Path) -> None:
+    content = file(tmp_path / "s.mat", compressed=False).read_bytes()
+    (tmp_path / "s.mat").write_bytes(content.replace(struct.pack("<ii", N, 12), struct.pack("<ii", N, 11), 1))
+    with pytest.raises(RecordingError, match="should have 6,600 values, and has 28,800 bytes"):
+        list(ninapro.read(tmp_path / "s.mat", AT_2000))
+
+
+def test_a_file_that_ends_scipys_process_ends_in_a_sentence(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    content = file(tmp_path / "s.mat", compressed=False, emg=np.zeros((50, 4), np.float32)).read_bytes()
+    for _ in range(300):
+        changed = bytearray(content)
+        for at in random.integers(128, len(content), random.integers(1, 9)):
+            changed[at] = random.integers(256)
+        (tmp_path / "s.mat").write_bytes(changed)
+        with contextlib.suppress(RecordingError):
+            list(ninapro.read(tmp_path / "s.mat", AT_2000))
