@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from scipy.io import savemat
 
 from semg.commands import entry, exporting
 from semg.domain import Block, Decision, us_from_utc
@@ -30,6 +33,7 @@ from semg.store.decisions import insert_decisions
 from semg.store.pool import Pool, execute
 from semg.video.files import files_of
 from testing.kits.neutral_kit import outside, validated
+from testing.kits.recording_kit import write_recording
 
 Run = Callable[..., Result]
 START = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
@@ -236,6 +240,45 @@ def test_files_of_others_take_the_names_of_the_profiles_channels(
     done = run_it("--rate-hz", 200, "--label", "class 0=rest", "--label", "class 1==fist", "--yes")
     assert done.exit_code == 0, done.output
     assert "Stored 1 sessions" in done.output
+
+
+def test_a_folder_of_ninapro_is_a_study_of_its_subjects(run: Run, pool: Pool, tmp_path: Path) -> None:
+    folder = tmp_path / "DB5"
+    for subject in (1, 2):
+        (folder / f"s{subject}").mkdir(parents=True)
+        for exercise in (1, 2):
+            labels = np.repeat([0, 1, 0, 2], 100)[:, None]
+            content = {"emg": np.random.default_rng(0).standard_normal((400, 16)), "restimulus": labels,
+                       "rerepetition": (labels > 0) * 1, "subject": subject, "exercise": exercise}  # fmt: skip
+            savemat(folder / f"s{subject}" / f"S{subject}_E{exercise}_A1.mat", content)
+    done = run("import", folder, "--study", "--consented", "--rate-hz", 200, "--yes", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["people"] == ["DB5 1", "DB5 2"]
+    with pool.transaction() as tx:
+        for subject in (1, 2):
+            person = profiles.find_profile_by_name(tx, f"DB5 {subject}")
+            assert person is not None
+            names = {one.name for one in sessions.list_sessions(tx, person.user_id)}
+            assert names == {f"S{subject}_E1_A1", f"S{subject}_E2_A1"}
+            bank = {one.name for one in gestures.list_gestures(tx, person.user_id)}
+            assert bank == {"rest", "E1 movement 1", "E1 movement 2", "E2 movement 1", "E2 movement 2"}
+
+
+def test_csv_comes_in_by_the_same_command_and_a_bomb_does_not(
+    run: Run, pool: Pool, captured: tuple[int, int], tmp_path: Path
+) -> None:
+    samples = np.arange(400).reshape(200, 2)
+    path = tmp_path / "r.csv.gz"
+    write_recording(path, samples, 5.0 * np.arange(200), ["rest"] * 100 + ["fist"] * 100, np.zeros(200, int))
+    done = run("import", path, "--userid", captured[0], "--yes", "--json")
+    assert done.exit_code == 0, done.output
+    stored = labelled(pool, json.loads(done.stdout)["stored"][0]["session_id"])
+    assert np.array_equal(stored.samples, samples)
+    path.write_bytes(gzip.compress(b"millis,a0,a1,gesture,repetition\n" + bytes(300 << 20), 1))
+    started = time.monotonic()
+    done = run("import", path, "--userid", captured[0], "--dry-run")
+    assert (done.exit_code, time.monotonic() - started < 10) == (1, True)
+    assert "r.csv.gz" in done.output
 
 
 @pytest.mark.parametrize(
