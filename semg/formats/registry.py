@@ -12,13 +12,13 @@ from semg.errors import RecordingError
 from semg.formats.neutral import DEFAULTS, NeutralRecording, ReadOptions, Written
 
 OutKind = Literal["bids", "bdf", "xdf", "parquet", "hdf5", "libemg"]
-InKind = Literal["bids", "bdf", "edf", "xdf", "parquet", "hdf5", "libemg", "ninapro", "csv"]
+InKind = Literal["bids", "bdf", "edf", "xdf", "parquet", "hdf5", "libemg", "ninapro", "mne", "csv"]
 DECISIONS, VIDEO_TIMES = "decisions.tsv", "video_times.tsv"
 """How names end of what an export puts beside its recordings; no import takes them for one."""
 MAX_FOUND = 10_000
 _SUFFIXES: dict[str, InKind] = {
     ".bdf": "bdf", ".edf": "edf", ".xdf": "xdf", ".parquet": "parquet", ".h5": "hdf5", ".hdf5": "hdf5",
-    ".mat": "ninapro", ".csv": "csv", ".gz": "csv", ".tsv": "csv", ".txt": "csv",
+    ".mat": "ninapro", ".fif": "mne", ".csv": "csv", ".gz": "csv", ".tsv": "csv", ".txt": "csv",
 }  # fmt: skip
 _WRITERS: dict[str, tuple[str, str]] = {
     "bdf": ("bdf_writer", ".bdf"), "xdf": ("xdf", ".xdf"), "parquet": ("parquet", ".parquet"), "hdf5": ("hdf5", ".h5"),
@@ -26,7 +26,7 @@ _WRITERS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 _READERS = {
     "bids": "bids_reader", "bdf": "edf_reader", "edf": "edf_reader", "xdf": "xdf_reader", "parquet": "parquet",
-    "hdf5": "hdf5", "libemg": "libemg", "ninapro": "ninapro",
+    "hdf5": "hdf5", "libemg": "libemg", "ninapro": "ninapro", "mne": "mne_raw",
 }  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def _kind_of(path: Path) -> InKind:
     if head[:8] == b"\x89HDF\r\n\x1a\n":
         return "ninapro" if path.suffix.lower() == ".mat" else "hdf5"
     known = _SUFFIXES.get(path.suffix.lower())
-    if known is None or (known not in ("csv", "edf")):
+    if known is None or (known not in ("csv", "edf", "mne")):
         raise RecordingError(
             f"{path.name} is of no known format: it neither begins nor ends as one of "
             f"{', '.join(sorted(set(_READERS) | {'csv'}))}. Say which with --format."
