@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from semg.domain import Repetition, Session
 from semg.errors import TrainingError
-from semg.formats import parquet
 from semg.recordings.portions import iterate_portions
 from semg.recordings.session_data import label_table
 from semg.signals.dataset import LabelledSamples
@@ -80,15 +79,27 @@ def iterate_parquet(pool: Pool, session: Session) -> Iterator[bytes]:
     """
     kept = _kept(pool, session)
     names = pa.array(_labels(kept), pa.string())
-    schema = parquet.schema_of(session.channels, simulated=session.simulated)
+    schema = pa.schema(
+        [
+            ("server_at", pa.timestamp("us", "UTC")),
+            *((name, pa.float32()) for name in session.channels),
+            ("gesture", pa.dictionary(pa.int32(), pa.string())),
+            ("repetition", pa.int32()),
+        ],
+        metadata={"simulated": "true"} if session.simulated else None,
+    )
     out = _Drained()
     writer: pa.parquet.ParquetWriter | None = None
     for portion in _portions(pool, session, kept):
         writer = writer or pa.parquet.ParquetWriter(out, schema, compression="zstd")
-        writer.write_table(
-            parquet.table_of(schema, portion.server_us, portion.samples, portion.label, names, portion.repetitions)
-        )
-        del portion
+        columns = [
+            pa.array(portion.server_us).cast(schema.field("server_at").type),
+            *(pa.array(np.ascontiguousarray(column)) for column in portion.samples.T),
+            pa.DictionaryArray.from_arrays(pa.array(portion.label), names),
+            pa.array(portion.repetitions),
+        ]
+        writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+        del portion, columns
         yield out.drain()
     if writer is not None:
         writer.close()

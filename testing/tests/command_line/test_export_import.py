@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 from scipy.io import savemat
 
-from semg.commands import entry, exporting
+from semg.command_line import entry, exporting
 from semg.domain import Block, Decision, us_from_utc
 from semg.formats import hdf5, registry, tab_separated
 from semg.privacy.consent import TEST_PERSON
@@ -358,8 +358,8 @@ def test_a_withdrawal_while_it_is_written_ends_an_export(
 
 def test_what_takes_too_much_memory_is_refused_in_a_sentence(tmp_path: Path) -> None:
     code = (
-        "from semg.commands.entry import _ending\n"
-        "from semg.commands.importing_files import bounded_memory\n"
+        "from semg.command_line.entry import _ending\n"
+        "from semg.command_line.importing_files import bounded_memory\n"
         "import numpy as np\n"
         "with _ending(), bounded_memory(1 << 28):\n    np.ones(1 << 27)\n"
     )
@@ -426,14 +426,14 @@ def test_files_are_recognised_by_what_they_begin_with(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_no_service_loads_formats_of_other_tools(module: str) -> None:
     code = f"import sys, {module}; sys.exit(str([m for m in sys.modules if m.startswith('semg.formats')]) if "
-    code += "any(m.startswith(('semg.formats', 'semg.commands')) for m in sys.modules) else 0)"
+    code += "any(m.startswith(('semg.formats', 'semg.command_line')) for m in sys.modules) else 0)"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_command_starts_quickly_and_loads_no_reader(tmp_path: Path) -> None:
     code = (
-        "import sys, semg.commands.entry as e\n"
+        "import sys, semg.command_line.entry as e\n"
         "heavy = {'h5py', 'scipy', 'pandas', 'pyarrow', 'torch', 'psycopg2'} & set(sys.modules)\n"
         "sys.exit(' '.join(heavy) or 0)"
     )

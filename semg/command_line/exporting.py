@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from semg.commands.beside import VIDEO, write_decisions, write_video
+from semg.command_line.beside import VIDEO, write_decisions, write_video
 from semg.domain import Profile, Repetition, Session
 from semg.errors import NotFoundError, RecordingError, TrainingError
 from semg.formats import bids, registry

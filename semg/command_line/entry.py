@@ -52,7 +52,7 @@ def export_command(
     Who has not agreed to share data with others is left out, and the export says so; --internal is for files that stay
     with the people whom the consent to the recording names. People stand as numbers.
     """
-    from semg.commands.exporting import Request, export
+    from semg.command_line.exporting import Request, export
 
     if everybody == bool(user_ids):
         raise click.UsageError("choose people: --userid N (may be repeated), or --all")
@@ -86,7 +86,7 @@ def export_command(
 )
 def import_command(path: Path, kind: str, as_json: bool, dry_run: bool, yes: bool, **options: Any) -> None:
     """Read recordings of other tools, say what they would add, and store them once that is confirmed."""
-    from semg.commands.importing_files import Request, foresee, store_all
+    from semg.command_line.importing_files import Request, foresee, store_all
 
     if options["study"] == (options["user_id"] is not None):
         raise click.UsageError("say whose recordings they are: --userid N, or --study")
