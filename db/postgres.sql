@@ -42,12 +42,15 @@ CREATE TABLE profiles (
     owner_id         bigint REFERENCES accounts ON DELETE SET NULL,
     language         text NOT NULL DEFAULT 'en' CHECK (language IN ('en', 'de', 'es')),
     capture_settings jsonb NOT NULL DEFAULT '{}'
-        CHECK (jsonb_typeof(capture_settings) = 'object' AND length(capture_settings::text) <= 1000000)
+        CHECK (jsonb_typeof(capture_settings) = 'object' AND length(capture_settings::text) <= 1000000),
+    event_times      jsonb NOT NULL DEFAULT '{}'
+        CHECK (jsonb_typeof(event_times) = 'object' AND length(event_times::text) <= 1000)
 );
 CREATE INDEX profiles_by_owner ON profiles (owner_id);
 COMMENT ON COLUMN profiles.hysteresis IS 'How much more a decision that begins needs: part of the way from min_confidence to 1';
 COMMENT ON COLUMN profiles.owner_id IS 'The account that made it; nobody''s is seen by admins, and by whom it is shared with';
 COMMENT ON COLUMN profiles.language IS 'Of what the participant reads: ISO 639-1';
+COMMENT ON COLUMN profiles.event_times IS 'When decisions become an event, where it differs from the usual: dwell_ms, release_ms, cooldown_ms, min_ms, hold_ms';
 COMMENT ON COLUMN profiles.capture_settings IS 'The numbers of the last capture plan, with which the next one begins';
 COMMENT ON COLUMN profiles.channel_purposes IS 'What each channel is for, by its name';
 COMMENT ON COLUMN profiles.last_model_version IS 'Newest version ever made; a deleted model''s number is not used again';
@@ -70,12 +73,12 @@ CREATE TABLE api_tokens (
     created_at    timestamptz NOT NULL DEFAULT now(),
     last_used_at  timestamptz,
     scopes        text[] NOT NULL
-                  CONSTRAINT api_tokens_scopes CHECK (cardinality(scopes) >= 1 AND scopes <@ ARRAY['read', 'predict', 'metrics']),
+                  CONSTRAINT api_tokens_scopes CHECK (cardinality(scopes) >= 1 AND scopes <@ ARRAY['read', 'predict', 'metrics', 'work']),
     expires_at    timestamptz NOT NULL,
     use_recorded_at  timestamptz,
     UNIQUE (account_id, name)
 );
-COMMENT ON COLUMN api_tokens.scopes IS 'What the token may do of what its account may: read (look and listen), predict, metrics';
+COMMENT ON COLUMN api_tokens.scopes IS 'What the token may do of what its account may: read (look and listen), predict, metrics, work (train and change)';
 COMMENT ON COLUMN api_tokens.use_recorded_at IS 'When its use was written into the audit log last';
 COMMENT ON TABLE api_tokens IS 'What an account''s programs show to the API: SHA-256 of random tokens that are shown once';
 
@@ -257,10 +260,13 @@ CREATE TABLE gestures (
     phrase       text NOT NULL DEFAULT '' CHECK (length(phrase) <= 200),
     kind         text NOT NULL DEFAULT 'held' CHECK (kind IN ('held', 'dynamic')),
     UNIQUE (user_id, name),
-    CHECK (kind = 'held' OR name <> 'rest')
+    CHECK (kind = 'held' OR name <> 'rest'),
+    event_times  jsonb NOT NULL DEFAULT '{}'
+        CHECK (jsonb_typeof(event_times) = 'object' AND length(event_times::text) <= 1000)
 );
 COMMENT ON TABLE gestures IS 'The gesture bank of a profile; rest is always in it';
 COMMENT ON COLUMN gestures.kind IS 'held: a posture, recognised from window to window; dynamic: performed once, recognised once a performance';
+COMMENT ON COLUMN gestures.event_times IS 'As in profiles, where this gesture differs from the profile';
 COMMENT ON COLUMN gestures.phrase IS 'What the live page shows large and can speak when the gesture is recognised';
 
 CREATE TABLE gesture_prompts (
@@ -789,6 +795,31 @@ CREATE TABLE api_responses (
 CREATE INDEX api_responses_by_profile ON api_responses (user_id, decided_at);
 COMMENT ON TABLE api_responses IS 'Decisions as they were published; no label: the vote was rejected';
 
+CREATE TABLE event_counters (
+    user_id  bigint PRIMARY KEY REFERENCES profiles ON DELETE CASCADE,
+    last     bigint NOT NULL CHECK (last > 0)
+);
+COMMENT ON TABLE event_counters IS 'Number of each profile''s newest gesture event; none is used again';
+
+CREATE TABLE gesture_events (
+    user_id        bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
+    sequence       bigint NOT NULL CHECK (sequence > 0),
+    kind           text NOT NULL CHECK (kind IN ('press', 'hold', 'release')),
+    gesture        text NOT NULL,
+    at             timestamptz NOT NULL,
+    begun_at       timestamptz NOT NULL,
+    pressed_at     timestamptz NOT NULL,
+    confidence     real NOT NULL,
+    strength       real CHECK (strength BETWEEN 0 AND 1),
+    model_version  integer NOT NULL,
+    reason         text NOT NULL DEFAULT '',
+    PRIMARY KEY (user_id, sequence)
+);
+CREATE INDEX gesture_events_by_time ON gesture_events (user_id, at);
+COMMENT ON TABLE gesture_events IS 'Gestures that were pressed, held and released; of erased ones the numbers are missing';
+COMMENT ON COLUMN gesture_events.strength IS '0: as at rest, 1: as strong as in the training; NULL where the model does not know';
+COMMENT ON COLUMN gesture_events.reason IS 'Why it was released: let go, signal lost, another model, restarted';
+
 -- Operation ---------------------------------------------------------------------------------------------------------
 
 CREATE TABLE services (
@@ -923,6 +954,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25), (26), (27), (28), (30), (32);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25), (26), (27), (28), (30), (31), (32), (33);
 
 COMMIT;

@@ -21,11 +21,14 @@ from semg import log
 from semg.errors import BusError
 from semg.jobs.training import Finished, run_job
 from semg.process import bus
+from semg.process.memory import limit_own_memory, machine_bytes
 from semg.settings import Settings, get_settings
 from semg.store.pool import Pool
 from semg.wire import messages
 
 logger = logging.getLogger(__name__)
+LEAST_BYTES = 1 << 30
+"""A small machine's trainings may take as much all the same: a session of five minutes takes half of it."""
 
 
 async def _announce(settings: Settings, finished: Finished) -> None:
@@ -46,6 +49,8 @@ def main(job_id: int) -> None:
     """
     settings = get_settings()
     log.configure("TrainMLJob", settings.log_level)
+    given_mb = settings.training_memory_mb
+    limit_own_memory(max(LEAST_BYTES, machine_bytes() // 2) if given_mb is None else given_mb << 20)
     pool = Pool(settings, size=2, name=f"TrainMLJob {job_id}")
     finished = run_job(settings, pool, job_id)
     if finished is None:

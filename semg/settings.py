@@ -189,6 +189,9 @@ class Settings(BaseSettings):
 
     # training
     training_threads: int = Field(1, ge=1)
+    training_memory_mb: int | None = Field(
+        None, ge=256, description="what a training may take at most; half of the machine's memory when not set"
+    )
     job_poll_s: float = Field(0.5, gt=0)
     job_stale_s: float = Field(30.0, gt=0, description="a running job without a heartbeat for this long has died")
     job_max_s: float = Field(3600.0, gt=0)

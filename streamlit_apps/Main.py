@@ -9,8 +9,9 @@ from starlette.middleware import Middleware
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.starlette import App as Server
 
+from semg.ingest import stream_reports
 from semg.store import models, services
-from ui import health, pick, runtime, sources, stream
+from ui import health, pick, runtime, sources
 from ui.fragments import live_overview
 from ui.page import PATHS, page
 from ui.runtime import App
@@ -24,12 +25,12 @@ def show_health(app: App) -> None:
         statuses = services.list_services(tx)
         known = sources.read_known(app, tx)
         active = {user_id: active_at for user_id, _, active_at in models.list_active(tx)}
-    said = stream.reported(statuses, now)
+    said = stream_reports.reported(statuses, now)
     judged = {user_id: said.health(one, active.get(user_id)) for user_id, one in known.people.items()}
     health.show_services(statuses, now)
     health.show_rates(statuses)
     st.subheader("Connected devices", anchor=False)
-    sources.show_sources(app, stream.sources_of(statuses), known, judged)
+    sources.show_sources(app, stream_reports.sources_of(statuses), known, judged)
 
 
 if get_script_run_ctx(suppress_warning=True) is None:  # imported by `streamlit run`, which serves what it finds here

@@ -12,9 +12,11 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import Depends, HTTPException, Request, WebSocket
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
@@ -30,6 +32,7 @@ from semg.store.accounts import Account
 from semg.store.api_tokens import Grant
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
+from webapi.acting_caller import ActingCaller
 from webapi.audit_entries import SERVICE
 from webapi.lifespan import Services, services_of
 
@@ -43,11 +46,17 @@ class Caller:
 
     services: Services
     account: Account | None
+    token: str = ""
 
     @property
     def actor(self) -> Actor:
         """Who it is for the audit log."""
         return SERVICE if self.account is None else Actor(self.account.login)
+
+    @property
+    def acting(self) -> ActingCaller:
+        """Who calls, for what is done in a transaction (``semg.commands``)."""
+        return ActingCaller(self.account, self.token)
 
     @property
     def account_id(self) -> int:
@@ -80,11 +89,18 @@ class Caller:
             access.require_admin(self.account)
 
 
-@dataclass(frozen=True, slots=True)
-class CallerFor:
-    """A dependency that returns who calls, for a purpose; refuses a request without a valid ``Authorization``."""
+@dataclass(frozen=True)
+class CallerFor(SecurityBase):
+    """A dependency that returns who calls, for a purpose; refuses a request without a valid ``Authorization``.
+
+    OpenAPI says so of each route that has one, because it is FastAPI's kind of security.
+    """
 
     purpose: api_tokens.Scope
+    model: ClassVar[HTTPBearer] = HTTPBearer(  # type: ignore[misc]
+        description="SEMG_API_TOKEN, or an account's API token that was made for this and has not expired"
+    )
+    scheme_name: ClassVar[str] = "token"  # type: ignore[misc]
 
     async def __call__(self, request: Request) -> Caller:
         """Return who calls.
@@ -110,6 +126,7 @@ class CallerFor:
 PredictCaller = Annotated[Caller, Depends(CallerFor("predict"))]
 ReadCaller = Annotated[Caller, Depends(CallerFor("read"))]
 MetricsCaller = Annotated[Caller, Depends(CallerFor("metrics"))]
+WorkCaller = Annotated[Caller, Depends(CallerFor("work"))]
 
 
 def find_caller(connection: HTTPConnection, purpose: api_tokens.Scope) -> Caller | None:
@@ -134,7 +151,7 @@ def find_caller(connection: HTTPConnection, purpose: api_tokens.Scope) -> Caller
     if purpose not in grant.scopes:
         made_for = ", ".join(sorted(grant.scopes))
         raise AccessError(f"expected an API token for {purpose}, this one is for {made_for}; make another in the app")
-    return Caller(services, grant.account)
+    return Caller(services, grant.account, bearer(header))
 
 
 async def look_up(scope: Scope, token: str) -> Grant | None:

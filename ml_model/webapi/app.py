@@ -19,6 +19,12 @@ from webapi.live import live_routes
 from webapi.replay import replay_routes
 from webapi.routes import guarded_routes, open_routes
 from webapi.security_headers import SecurityHeaders
+from webapi.v1.job_routes import job_routes
+from webapi.v1.model_routes import model_routes
+from webapi.v1.profile_routes import profile_routes
+from webapi.v1.recording_routes import recording_routes
+from webapi.v1.sample_routes import sample_routes
+from webapi.v1.session_routes import session_routes
 from webapi.videos import video_routes
 
 
@@ -56,4 +62,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(export_routes)
     app.include_router(download_routes)
     app.include_router(description_routes)
+    for routes in (profile_routes, session_routes, recording_routes, sample_routes, job_routes, model_routes):
+        app.include_router(routes)
     return app

@@ -16,7 +16,7 @@ from semg.security import tokens
 from semg.store.audit import Actor
 from semg.store.pool import Pool
 from semg.wire.http import Problem
-from webapi.access import find_caller, require_browser
+from webapi.access import Caller, find_caller, require_browser
 from webapi.lifespan import Services, services_of
 from webapi.sending import send_counted
 
@@ -26,7 +26,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem},
     404: {"model": Problem, "description": "There is no such file"},
     409: {"model": Problem, "description": "There is nothing in it"},
-    429: {"model": Problem, "description": "Too many files are being sent"},
+    429: {"model": Problem, "description": "Too many files and long requests are under way"},
 }
 
 
@@ -44,17 +44,10 @@ async def file(request: Request, name: str, token: str = "") -> Response:
         raise missing
     try:
         if caller is not None:
-            owner = await asyncio.to_thread(_owner_of, services.pool, download)
-            if owner is None:
-                caller.require_admin()
-            else:
-                await caller.require([owner], "see")
-            await asyncio.to_thread(_note, services.pool, download, caller.actor)
-            whose: int | None = caller.account_id
-        else:
-            whose = await require_browser(
-                services, tokens.FILE, token, name, download.whose, lambda tx, one: download.note(tx, Actor(one.login))
-            )
+            return await send_download(caller, download)
+        whose = await require_browser(
+            services, tokens.FILE, token, name, download.whose, lambda tx, one: download.note(tx, Actor(one.login))
+        )
         if whose is None:
             raise missing
         return await send_counted(services, whose, lambda: _sent(services, whose, download))
@@ -64,13 +57,36 @@ async def file(request: Request, name: str, token: str = "") -> Response:
         raise HTTPException(409, str(exc)) from exc
 
 
+async def send_download(caller: Caller, download: Download) -> Response:
+    """Return what sends a file to a program that may have it, written down before.
+
+    Raises
+    ------
+    NotFoundError
+        It is not there, or not for this caller to see.
+    AccessError
+        It is for admins.
+    HTTPException
+        429: too many files are being sent.
+    """
+    services = caller.services
+    owner = await asyncio.to_thread(_owner_of, services.pool, download)
+    if owner is None:
+        caller.require_admin()
+    else:
+        await caller.require([owner], "see")
+    await asyncio.to_thread(_note, services.pool, download, caller.actor)
+    whose = caller.account_id
+    return await send_counted(services, whose, lambda: _sent(services, whose, download))
+
+
 async def _sent(services: Services, whose: int, download: Download) -> Response:
     """Return what makes a file while it sends it."""
     if not download.takes_turns:
         content, only = await asyncio.to_thread(_open, services.pool, download)
         return Response(only, 200, _headers(content), content.media_type)
     content, first = await services.readers.run(whose, lambda: _open(services.pool, download))
-    pieces = _pieces(services, whose, first, content.pieces)
+    pieces = iterate_pieces(services, whose, first, content.pieces)
     return StreamingResponse(pieces, 200, _headers(content), content.media_type)
 
 
@@ -84,7 +100,7 @@ def _open(pool: Pool, download: Download) -> tuple[Content, bytes]:
     return content, next(content.pieces, b"")
 
 
-async def _pieces(services: Services, whose: int, first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def iterate_pieces(services: Services, whose: int, first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Yield what is sent; each piece is read in a turn of its own, and nobody waits for a slow reader."""
     piece: bytes | None = first
     while piece is not None:

@@ -20,7 +20,7 @@ export_routes = APIRouter(tags=["exports"])
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem},
     404: {"model": Problem, "description": "There is no such archive (any more)"},
-    429: {"model": Problem, "description": "Too many files are being sent"},
+    429: {"model": Problem, "description": "Too many files and long requests are under way"},
 }
 
 

@@ -25,15 +25,23 @@ from semg.store.schema import current_number
 from semg.wire import messages
 from webapi.audit_entries import AuditEntries
 from webapi.reader_turns import ReaderTurns
-from webapi.under_way import Downloads, Watchers
+from webapi.under_way import Downloads, Uploads, Watchers
 
 logger = logging.getLogger(__name__)
 REFRESH_EVERY_S = 0.5
 ASK_AGAIN_S = 1.0
 REPLAYS = 1
-"""Replays at the same moment: each uses a core for up to ten seconds."""
+"""Replays and long predictions at the same moment: each uses a core for up to ten seconds."""
+PAUSE_S = 0.002
+"""Their pause after each portion: live windows are predicted in the same process."""
 READERS = 2
 """Files that are read and packed at the same moment, with some minutes of samples in memory each; pictures are not."""
+
+
+IMPORTS = 1
+"""Recordings that are taken in at the same moment, each in a process of its own."""
+QUESTIONS = 4
+"""Transactions of ``/v1`` at the same moment: half of the pool's connections are left for predictions and logins."""
 
 
 class Metrics:
@@ -102,6 +110,9 @@ class Services:
     database: Database
     readers: ReaderTurns
     replays: ReaderTurns
+    questions: ReaderTurns
+    imports: ReaderTurns
+    uploads: Uploads
     downloads: Downloads
     watchers: Watchers
 
@@ -125,6 +136,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         Database(pool),
         readers,
         ReaderTurns(REPLAYS),
+        ReaderTurns(QUESTIONS),
+        ReaderTurns(IMPORTS),
+        Uploads(),
         Downloads(),
         Watchers(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 
@@ -28,6 +29,7 @@ STRANGERS_BODY_S = 15.0
 """It must not hold a connection either."""
 FIRST_LOOKS_PER_S = 1.0
 """Tokens that are looked up although others at their address have asked too much: one of them may be good."""
+RECORDINGS = re.compile(r"/v1/profiles/\d+/recordings")
 _UNLIMITED = ("/healthz", "/readyz")
 
 
@@ -63,14 +65,14 @@ class RateLimit:
         try:
             wait_s = await self._wait_s(self._rates, scope, bearer(header))
         except StoreUnavailableError as exc:
-            await _refuse(away(exc), 1013, "the database is away", scope, receive, send)
+            await _refuse(away(scope, exc), 1013, "the database is away", scope, receive, send)
             return
         if wait_s <= 0:
             await self._app(scope, receive, send)
             return
         limit = f"{settings.api_requests_per_s:g} requests a second (API_REQUESTS_PER_S)"
         after = {"Retry-After": str(math.ceil(wait_s))}
-        refusal = problem(429, f"expected at most {limit}; wait {wait_s:.1f} s", headers=after)
+        refusal = problem(scope, 429, f"expected at most {limit}; wait {wait_s:.1f} s", headers=after)
         await _refuse(refusal, 1008, "too many connections in a short time", scope, receive, send)
 
     async def _wait_s(self, rates: RateLimiter, scope: Scope, token: str) -> float:
@@ -118,13 +120,14 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its body, or refuse it."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        path = scope["path"].removeprefix(scope.get("root_path", "")) if scope["type"] == "http" else ""
+        # A recording is received by its route, into a file.
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS") or RECORDINGS.fullmatch(path):
             await self._app(scope, receive, send)
             return
         settings, headers = scope["app"].state.services.settings, Headers(scope=scope)
         limit, header, within_s = settings.api_max_body_bytes, headers.get("authorization"), BODY_S
         grant = known_grant(scope)
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
         may_predict = grant is not None and "predict" in grant.scopes and path.startswith("/predict")
         if not may_predict and not is_api_token(settings, header):
             limit, within_s = min(limit, STRANGERS_BODY_BYTES), STRANGERS_BODY_S
@@ -132,7 +135,9 @@ class BodyLimit:
         too_large = announced.isdecimal() and (len(announced) > 18 or int(announced) > limit)
         whose = grant.account.account_id if may_predict and grant is not None else None
         if whose is not None and self._under_way[whose] >= BODIES_AT_ONCE:
-            refusal = problem(429, f"expected at most {BODIES_AT_ONCE} bodies at once", headers={"Retry-After": "1"})
+            refusal = problem(
+                scope, 429, f"expected at most {BODIES_AT_ONCE} bodies at once", headers={"Retry-After": "1"}
+            )
             await refusal(scope, receive, send)
             return
         self._under_way[whose or 0] += 1
@@ -140,14 +145,18 @@ class BodyLimit:
             async with asyncio.timeout(within_s):
                 body = None if too_large else await _read(receive, limit)
         except TimeoutError:
-            late = problem(408, f"expected the whole body within {within_s:.0f} s", headers={"Connection": "close"})
+            late = problem(
+                scope, 408, f"expected the whole body within {within_s:.0f} s", headers={"Connection": "close"}
+            )
             await late(scope, receive, send)
             return
         finally:
             self._under_way[whose or 0] -= 1
             self._under_way += Counter()  # forgets those with nothing under way
         if body is None:
-            await problem(413, f"expected a body of at most {limit} bytes (API_MAX_BODY_BYTES)")(scope, receive, send)
+            await problem(scope, 413, f"expected a body of at most {limit} bytes (API_MAX_BODY_BYTES)")(
+                scope, receive, send
+            )
             return
         sent = False
 

@@ -13,24 +13,23 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from semg import clock
 from semg.domain import Session
 from semg.errors import ArtifactError, ConsentError, InvalidValueError, NotFoundError
-from semg.predictor.model_cache import InputError
+from semg.predictor.sample_prediction import InputError
 from semg.recordings.replaying import MOST_S, ReplayRequest, SessionReplay, replay_session
 from semg.signals.model.replay import Part
 from semg.store import sessions
 from semg.store.pool import Pool
 from semg.wire.http import Problem, ReplayCounts, ReplayEvents, ReplayResponse
+from semg.wire.messages import EventMessage
 from webapi.access import Caller, ReadCaller
-from webapi.lifespan import Services, services_of
+from webapi.lifespan import PAUSE_S, Services, services_of
 
 replay_routes = APIRouter(tags=["prediction"], responses={401: {"model": Problem}})
-PAUSE_S = 0.002
-"""After every few seconds of samples: live windows are predicted in the same process."""
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     403: {"model": Problem, "description": "What the token was made for does not allow it"},
     404: {"model": Problem, "description": "No such session or version, or no version is active"},
     409: {"model": Problem, "description": "No consent, or the version cannot decide on this session"},
     422: {"model": Problem, "description": "The field that is wrong"},
-    429: {"model": Problem, "description": "Too many files and replays are under way"},
+    429: {"model": Problem, "description": "Too many files and long requests are under way"},
 }
 
 
@@ -86,7 +85,7 @@ async def replay(
 
 
 def _answer(session_id: int, found: SessionReplay) -> ReplayResponse:
-    decisions, events = found.decisions, found.events
+    decisions, score = found.decisions, found.score
     return ReplayResponse(
         userid=found.user_id,
         session=session_id,
@@ -98,13 +97,14 @@ def _answer(session_id: int, found: SessionReplay) -> ReplayResponse:
         ends_us=decisions.ends_us.tolist(),
         counts=ReplayCounts(**asdict(found.counts)),
         events=ReplayEvents(
-            prompts=events.prompts,
-            missed=events.missed,
-            false_on_rest=events.false_on_rest,
-            rest_s=events.rest_s,
-            false_per_hour=events.false_per_hour,
-            median_latency_ms=events.median_latency_ms,
+            prompts=score.prompts,
+            missed=score.missed,
+            false_on_rest=score.false_on_rest,
+            rest_s=score.rest_s,
+            false_per_hour=score.false_per_hour,
+            median_latency_ms=score.median_latency_ms,
         ),
+        gesture_events=[EventMessage.of(event) for event in found.events],
     )
 
 

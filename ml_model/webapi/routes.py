@@ -10,15 +10,16 @@ import numpy as np
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from numpy.typing import NDArray
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from semg.predictor.model_cache import InputError
+from semg.predictor.sample_prediction import InputError
 from semg.wire.http import PredictRequest, PredictResponse, Problem
 from semg.wire.windows import CONTENT_TYPE, decode_alike, encode_answer_table
 from webapi.access import MetricsCaller, PredictCaller
-from webapi.lifespan import Services, services_of
+from webapi.lifespan import PAUSE_S, Services, services_of
 
 MAX_AT_ONCE, MAX_VALUES_AT_ONCE = 256, 256 * 8 * 50
 """Windows, and samples in them, that are predicted between two turns of the event loop: less than 10 ms."""
@@ -33,17 +34,18 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "No such profile, or it has no active model"},
     413: {"model": Problem, "description": "Body too large"},
     422: {"model": Problem, "description": "The field that is wrong"},
+    429: {"model": Problem, "description": "Too many files and long requests are under way"},
     503: {"model": Problem, "description": "The database is away"},
 }
 
 
-def read_predict(body: bytes, most: int) -> PredictRequest:
-    """Return the request in a JSON body, whose parts are counted before each of them is looked at.
+def read_predict(body: bytes, most: int) -> tuple[int, NDArray[np.float32]]:
+    """Return profile and samples ``(n, channels)`` of a JSON body, whose parts are counted before each is looked at.
 
     Raises
     ------
     InputError
-        A field is unknown, or there are more samples than may be.
+        A field is unknown, there are more samples than may be, or a row has another number of channels.
     RequestValidationError
         The body is no JSON, or the first value that is wrong.
     """
@@ -60,11 +62,16 @@ def read_predict(body: bytes, most: int) -> PredictRequest:
         if isinstance(data, list) and len(data) > most:
             raise InputError("data", f"expected at most {most} samples (PREDICT_MAX_SAMPLES), got {len(data)}")
     try:
-        return PredictRequest.model_validate(given)
+        request = PredictRequest.model_validate(given)
     except ValidationError as exc:
         raise RequestValidationError(
             [{**error, "loc": ("body", *error["loc"])} for error in exc.errors(include_input=False)]
         ) from exc
+    width = len(request.data[0])
+    for index, row in enumerate(request.data):
+        if len(row) != width:
+            raise InputError(f"data.{index}", f"expected {width} channels as in the first row, got {len(row)}")
+    return request.userid, np.array(request.data, np.float32)
 
 
 @open_routes.get("/healthz")
@@ -108,16 +115,20 @@ async def predict(http: Request, services: WithServices, caller: PredictCaller) 
     """Predict every window of raw samples of one profile.
 
     The samples are conditioned from a reset state, so the first ``settle_ms`` and the first window's length give no
-    prediction. Channels are chosen by name.
+    prediction. Channels are chosen by name. Of long requests one is predicted at a time, in turns of the accounts.
     """
-    request = read_predict(await http.body(), services.settings.predict_max_samples)
-    await caller.require([request.userid], "work")
-    width = len(request.data[0])
-    for index, row in enumerate(request.data):
-        if len(row) != width:
-            raise InputError(f"data.{index}", f"expected {width} channels as in the first row, got {len(row)}")
-    data = np.array(request.data, np.float32)
-    response = await asyncio.to_thread(services.predictor.predict, request.userid, data)
+    user_id, data = read_predict(await http.body(), services.settings.predict_max_samples)
+    await caller.require([user_id], "work")
+    if data.size <= MAX_VALUES_AT_ONCE:
+        response = await asyncio.to_thread(services.predictor.predict, user_id, data)
+    else:
+        services.downloads.begin(caller.account_id)
+        try:
+            response = await services.replays.run(
+                caller.account_id, lambda: services.predictor.predict(user_id, data, lambda: time.sleep(PAUSE_S))
+            )
+        finally:
+            services.downloads.end(caller.account_id)
     services.metrics.windows.inc(len(response.predictions))
     return response
 

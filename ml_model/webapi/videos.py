@@ -27,7 +27,7 @@ video_routes = APIRouter(tags=["videos"])
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem},
     404: {"model": Problem, "description": "The session has no finished video"},
-    429: {"model": Problem, "description": "Too many files are being sent"},
+    429: {"model": Problem, "description": "Too many files and long requests are under way"},
 }
 
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import psycopg2
 
 from semg.domain import Model, Profile
 from semg.errors import ArtifactError
+from semg.event_types import EventSpec
 from semg.inference.streams import ActiveModel
 from semg.process.attempts import LOCK_S, Attempts
 from semg.signals.model.classifier import columns_of, spec_from_metadata
-from semg.store import models, profiles
+from semg.store import event_settings, models, profiles
 from semg.store.pool import Pool
 
 logger = logging.getLogger(__name__)
 
 
-def active_model(profile: Profile, model: Model) -> ActiveModel:
+def active_model(profile: Profile, model: Model, events: EventSpec) -> ActiveModel:
     """Find the model's channels, by name, in the profile's device.
 
     Raises
@@ -34,6 +36,7 @@ def active_model(profile: Profile, model: Model) -> ActiveModel:
         columns=columns_of(spec.channels, profile.device),
         n_device_channels=profile.device.n_channels,
         decision=profile.decision,
+        events=events,
     )
 
 
@@ -85,18 +88,19 @@ class ActiveModelRegistry:
         with self._pool.transaction() as tx:
             active = models.list_active(tx)
             people = {profile.user_id: profile for profile in profiles.list_chosen(tx, [one[0] for one in active])}
+            specs = event_settings.list_event_specs(tx, list(people))
             found: dict[int, ActiveModel] = {}
             for user_id, version, _ in active:
                 profile, known = people.get(user_id), self._models.get(user_id)
-                if profile is None:
+                if profile is None or user_id not in specs:
                     continue
                 try:
                     if known is not None and known.version == version:
-                        found[user_id] = _with_profile(known, profile)
+                        found[user_id] = _with_profile(known, profile, specs[user_id])
                     else:
                         model = models.find_active(tx, user_id)
                         if model is not None:
-                            found[user_id] = active_model(profile, model)
+                            found[user_id] = active_model(profile, model, specs[user_id])
                 except psycopg2.Error:
                     raise
                 except Exception as exc:  # edge of a profile
@@ -108,10 +112,10 @@ class ActiveModelRegistry:
             return found
 
 
-def _with_profile(known: ActiveModel, profile: Profile) -> ActiveModel:
+def _with_profile(known: ActiveModel, profile: Profile, events: EventSpec) -> ActiveModel:
     """Return the known model with the profile's current settings; the same object if unchanged."""
     columns = columns_of(known.spec.channels, profile.device)
-    current = ActiveModel(
-        known.user_id, known.version, known.spec, columns, profile.device.n_channels, profile.decision
+    current = replace(
+        known, columns=columns, n_device_channels=profile.device.n_channels, decision=profile.decision, events=events
     )
     return known if current == known else current

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semg.block_table import BlockTable
 from semg.domain import Decision, DecisionSpec
+from semg.event_types import EventSpec
 from semg.signals.batch_windows import BatchWindowStream, DueSlots, StreamSpec
 from semg.signals.model.classifier import ClassifierSpec
 from semg.signals.model.decisions import BatchVoter
@@ -29,6 +30,7 @@ class ActiveModel:
     columns: tuple[int, ...]
     n_device_channels: int
     decision: DecisionSpec
+    events: EventSpec = field(default_factory=EventSpec)
 
     @property
     def stream_spec(self) -> StreamSpec:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Set
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -18,6 +18,9 @@ from semg.block_table import BlockTable
 from semg.clock import now_us
 from semg.domain import Decision, us_from_utc
 from semg.errors import WireError
+from semg.event_types import GestureEvent
+from semg.inference.event_writer import EventWriter
+from semg.inference.live_events import LiveEvents
 from semg.inference.model_registry import ActiveModelRegistry
 from semg.inference.predictor_client import PredictorError
 from semg.inference.request_queue import Predictor, RequestQueue
@@ -38,6 +41,7 @@ logger = logging.getLogger(__name__)
 MAX_WAITING_DECISIONS = 100_000
 STORE_EVERY_S = 0.5
 STREAM_IDLE_S = 600.0
+RELEASE_EVERY_S = 0.2
 AFTER_FAILURE_S = 0.05
 MAX_WATCHED = 1000
 """Maximum number of profiles whose decisions carry probabilities."""
@@ -94,11 +98,12 @@ class InferenceWorker:
         self._recent = RecentCounts(SHORT_S)
         self._models_read = -1
         self._queue, self._isolated = RequestQueue(make_predictor()), RequestQueue(make_predictor(), is_isolated=True)
-        self._partitions: set[int] | None = None
+        self._partitions: set[int] | None = set()
         self._subscriptions: dict[str, Subscription] = {}
         self._to_store: deque[Decision] = deque(maxlen=MAX_WAITING_DECISIONS)
         self._watched_until: dict[int, float] = {}
         self._far: set[int] = set()
+        self._live_events, self._events = LiveEvents(), EventWriter(pool, self._publish_event)
 
     async def subscribe(self, partitions: set[int] | None = None) -> None:
         """Subscribe to blocks, session edges, model activations and watchers."""
@@ -110,13 +115,16 @@ class InferenceWorker:
 
     async def set_partitions(self, partitions: set[int] | None) -> None:
         """Serve the profiles of these partitions from now on, and remove the others' streams; None: all."""
-        self._partitions = partitions
+        before, self._partitions = self._partitions, partitions
+        # What a profile that is new here has pressed, another worker did, or this one before it was started again.
+        self._events.release_pressed(lambda user_id: self._is_in(partitions, user_id, before))
         wanted = {messages.live_subject(partition) for partition in (("*",) if partitions is None else partitions)}
         for subject in wanted - self._subscriptions.keys():  # first: duplicates are recognised, gaps cannot be filled
             self._subscriptions[subject] = await self._bus.subscribe(subject, cb=self._on_blocks)
         for subject in self._subscriptions.keys() - wanted:
             await self._subscriptions.pop(subject).unsubscribe()
         self._streams.drop_where(lambda user_id: not self._is_ours(user_id))
+        self._live_events.drop_where(lambda user_id: not self._is_ours(user_id))
 
     async def run(self) -> None:
         """Predict and store until cancelled."""
@@ -126,6 +134,8 @@ class InferenceWorker:
                 for queue in (self._queue, self._isolated):
                     tasks.create_task(self._predict_for_ever(queue))
                 tasks.create_task(self._store_for_ever())
+                tasks.create_task(self._events.run())
+                tasks.create_task(self._release_silent())
         finally:
             for queue in (self._queue, self._isolated):
                 queue.predictor.close()
@@ -134,6 +144,9 @@ class InferenceWorker:
         """Return the counters, the sizes of the buffers, and recent decisions. For the heartbeat's thread."""
         return asdict(self.counters) | {
             "profiles": len(self._streams),
+            "events": self._events.stored,
+            "events_waiting": self._events.n_waiting,
+            "events_lost": self._events.lost + self._events.refused,
             "waiting_windows": self._queue.n_waiting + self._isolated.n_waiting,
             "not_finite": self._streams.not_finite,
             "streams": as_metrics(self._decided()),
@@ -150,9 +163,12 @@ class InferenceWorker:
         return found
 
     def _is_ours(self, user_id: int) -> bool:
-        if self._partitions is None:
-            return True
-        return messages.partition_of(user_id, self._settings.journal_partitions) in self._partitions
+        return self._is_in(self._partitions, user_id)
+
+    def _is_in(self, partitions: Set[int] | None, user_id: int, before: Set[int] | None = frozenset()) -> bool:
+        """Return whether a profile is in some partitions (None: all), and was in none of those before."""
+        partition = messages.partition_of(user_id, self._settings.journal_partitions)
+        return (partitions is None or partition in partitions) and before is not None and partition not in before
 
     async def _on_change(self, _: Msg) -> None:
         self.registry.ask_refresh()
@@ -262,7 +278,9 @@ class InferenceWorker:
             self.registry.ask_refresh()
             due, probabilities, n_classes = due.take(np.flatnonzero(good)), probabilities[good], n_classes[good]
         if len(due):
-            for decision in self._streams.decide(due, probabilities, n_classes, decided_us, self.watched()):
+            decisions = self._streams.decide(due, probabilities, n_classes, decided_us, self.watched())
+            self._events.add(self._live_events.push(due, decisions))
+            for decision in decisions:
                 await self._publish(decision)
 
     def _is_answered(self, stream: Stream, status: int, version: int) -> bool:
@@ -288,6 +306,15 @@ class InferenceWorker:
         if len(self._to_store) == MAX_WAITING_DECISIONS:
             self.counters.decisions_not_stored += 1
         self._to_store.append(decision)
+
+    async def _publish_event(self, event: GestureEvent) -> None:
+        await self._bus.publish(messages.events_subject(event.user_id), messages.EventMessage.of(event).to_bytes())
+
+    async def _release_silent(self) -> None:
+        """Release what is pressed where no decision comes any more."""
+        while True:
+            await asyncio.sleep(RELEASE_EVERY_S)
+            self._events.add(self._live_events.silent(now_us()))
 
     async def _store_for_ever(self) -> None:
         """Write decisions in batches; they wait while the store is down, and the oldest go when the buffer is full."""

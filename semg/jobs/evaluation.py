@@ -18,6 +18,7 @@ from semg.recordings.overlap import shared_rows
 from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
 from semg.signals.model.classifier import Classifier
 from semg.signals.training.calibration import decision_figures, reliability
+from semg.signals.training.event_figures import event_figures
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.report import figures, serving_us
 from semg.signals.training.session_checks import RATE_TOLERANCE
@@ -169,6 +170,7 @@ def evaluate_recordings(
         report,
         reliability=reliability(truth, probabilities),
         decisions=decision_figures(classifier.classes, data, probabilities, classifier.decision, hop_ms),
+        events=event_figures(classifier.classes, data, probabilities, classifier.decision, classifier.window),
         model_bytes=len(classifier.to_bytes()),
         train_s=round(train_s, 3),
         us_per_window=round(serving_us(classifier, data.windows), 1),

@@ -17,6 +17,7 @@ from semg.errors import (
     TrainingError,
 )
 from semg.priors.profiles import find_base
+from semg.process.memory import is_lack_of_memory
 from semg.recordings.session_data import load_session
 from semg.settings import Settings
 from semg.signals.dataset import LabelledSamples
@@ -212,12 +213,16 @@ def run_job(settings: Settings, pool: Pool, job_id: int) -> Finished | None:
         # The message may name sessions, which only people with access to the job may see.
         logger.warning("failed: %s", type(exc).__name__, extra={"job_id": job_id})
         _end(pool, job_id, str(exc), version)
-    except MemoryError:
-        _end(pool, job_id, "this machine has too little memory for the data: choose fewer sessions", version)
     except Exception as exc:  # the process's edge: whatever happened must be seen in the row
         logger.exception("failed", extra={"job_id": job_id})
-        _end(pool, job_id, f"an unexpected error, please report it: {type(exc).__name__}: {exc}", version)
+        _end(pool, job_id, _sentence(exc), version)
     return None
+
+
+def _sentence(exc: Exception) -> str:
+    if is_lack_of_memory(exc):
+        return "a training may not take more memory than this (TRAINING_MEMORY_MB): choose fewer sessions"
+    return f"an unexpected error, please report it: {type(exc).__name__}: {exc}"
 
 
 def _load(tx: Transaction, job: Job, calibrate: bool) -> _TrainingSet:

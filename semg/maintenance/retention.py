@@ -176,7 +176,8 @@ def _expire_decisions(run: _Run) -> None:
 
 def _expire_decisions_of(run: _Run, user_id: int) -> None:
     before = run.now - timedelta(days=run.settings.keep_decisions_days)
-    n_deleted = DECISIONS_AT_ONCE
-    while n_deleted == DECISIONS_AT_ONCE and not run.stop.is_set():
-        with run.pool.transaction() as tx:
-            n_deleted = retention.delete_old_decisions(tx, user_id, before, DECISIONS_AT_ONCE)
+    for delete in (retention.delete_old_decisions, retention.delete_old_events):
+        n_deleted = DECISIONS_AT_ONCE
+        while n_deleted == DECISIONS_AT_ONCE and not run.stop.is_set():
+            with run.pool.transaction() as tx:
+                n_deleted = delete(tx, user_id, before, DECISIONS_AT_ONCE)

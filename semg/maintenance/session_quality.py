@@ -39,6 +39,8 @@ PAUSE_S = 0.02
 PORTION, MOST_PORTIONS = timedelta(seconds=30), 60
 """A label is read in portions of this length, about 4 MB of 16 channels at 2,000 Hz: labels may be as long as their
 session, and an imported one lasts up to a week. Of a longer label, so many portions spread over it are read."""
+MOST_OF_SESSION = 1200
+"""Portions of a session, at least one a label: about two minutes. Of more labels, less is read of each."""
 NOT_ASSESSED = SessionQuality("fair", "it could not be assessed; the log has the details")
 
 
@@ -49,7 +51,7 @@ def keep_quality(pool: Pool, stop: threading.Event, failures: Failures | None = 
 
 
 def judge_sessions(pool: Pool, stop: threading.Event, now: datetime, attempts: Attempts | None = None) -> int:
-    """Assess ended sessions without an assessment, the newest first, and return their number.
+    """Assess ended sessions without an assessment, by turns of the owners, and return their number.
 
     One that cannot be assessed is marked so, and the next one's turn comes.
     """
@@ -93,10 +95,11 @@ def _judge(pool: Pool, stop: threading.Event, session: Session, profile: Profile
     source, device = recorded(profile, session), _device(session, profile.device)
     with pool.transaction() as tx:
         labels = sessions.list_repetitions(tx, session.session_id)
+    most = max(1, min(MOST_PORTIONS, MOST_OF_SESSION // max(1, len(labels))))
     found: dict[int, RepetitionQuality] = {}
     for label in labels:
         portions: list[RepetitionQuality] = []
-        for since, until in portions_of(label.started_at, label.ended_at):
+        for since, until in portions_of(label.started_at, label.ended_at, most):
             if stop.wait(PAUSE_S):
                 return None
             with pool.transaction() as tx:
@@ -110,14 +113,14 @@ def _judge(pool: Pool, stop: threading.Event, session: Session, profile: Profile
     return SessionQuality(level, reason, {number: (each.level, each.reason) for number, each in found.items()})
 
 
-def portions_of(since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
-    """Return the times that a label is read in: short ones that cover it, or as many spread evenly over a long one."""
+def portions_of(since: datetime, until: datetime, most: int = MOST_PORTIONS) -> list[tuple[datetime, datetime]]:
+    """Return the times that a label is read in: short ones that cover it, or ``most`` spread evenly over a long one."""
     total = until - since
     n = math.ceil(total / PORTION)
-    if n <= MOST_PORTIONS:
+    if n <= most:
         edges = [since + index * total // max(n, 1) for index in range(max(n, 1) + 1)]
         return list(pairwise(edges))
-    starts = [since + index * (total - PORTION) // (MOST_PORTIONS - 1) for index in range(MOST_PORTIONS)]
+    starts = [since + index * (total - PORTION) // max(1, most - 1) for index in range(most)]
     return [(start, start + PORTION) for start in starts]
 
 

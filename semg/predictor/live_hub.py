@@ -1,4 +1,4 @@
-"""Distribute samples and decisions of a profile from the bus to live viewers, each with a bounded queue."""
+"""Distribute a profile's samples, decisions and events from the bus to live viewers, each with a bounded queue."""
 
 from __future__ import annotations
 
@@ -72,9 +72,12 @@ class LiveHub:
 
     @asynccontextmanager
     async def watch(self, user_id: int, channels: tuple[str, ...], *, samples: bool = True) -> AsyncIterator[Viewer]:
-        """Return a viewer of a profile's decisions, and of its samples if wanted, until the block ends."""
+        """Return a viewer of a profile's decisions and events, and of its samples if wanted, until the block ends."""
         viewer = Viewer(self._max_waiting)
-        makers: dict[str, Callable[[bytes], list[bytes]]] = {messages.decisions_subject(user_id): _decisions}
+        makers: dict[str, Callable[[bytes], list[bytes]]] = {
+            messages.decisions_subject(user_id): _as_it_is,
+            messages.events_subject(user_id): _as_it_is,
+        }
         if samples:
             makers[messages.samples_subject(user_id)] = _samples_of(user_id, channels)
         self.n_viewers += 1
@@ -127,7 +130,7 @@ class LiveHub:
                     await topic.subscription.unsubscribe()
 
 
-def _decisions(data: bytes) -> list[bytes]:
+def _as_it_is(data: bytes) -> list[bytes]:
     return [data]
 
 

@@ -10,23 +10,21 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.domain import Device
 from semg.errors import ArtifactError, NotFoundError
 from semg.predictor.batching import StreamWindow, answer, recognise_dynamic
+from semg.predictor.sample_prediction import predict_samples
 from semg.predictor.stream_adapters import StreamAdapter, StreamAdapters
-from semg.signals.model.adaptation import Adapter
 from semg.signals.model.batched_forward import Member, prepare
-from semg.signals.model.classifier import Classifier, columns_of
-from semg.signals.windows import WindowStream
+from semg.signals.model.classifier import Classifier
 from semg.store import models, profiles
 from semg.store.pool import Pool
-from semg.wire.http import Prediction, PredictResponse
+from semg.wire.http import PredictResponse
 from semg.wire.windows import AlikeWindows, AnswerTable, WindowStatus
 
 logger = logging.getLogger(__name__)
@@ -36,14 +34,6 @@ LOOK_AGAIN_S = 0.2
 
 class NoModelError(NotFoundError):
     """The profile does not exist or has no active model."""
-
-
-class InputError(ValueError):
-    """The samples do not fit the profile; ``field`` names the invalid input."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,20 +177,17 @@ class Predictor:
         classes[failed], probabilities[failed] = 0, 0.0
         return AnswerTable(users, versions, statuses, classes, probabilities)
 
-    def predict(self, user_id: int, data: NDArray[np.float32]) -> PredictResponse:
-        """Predict every window of raw samples as of a stream that begins with them, conditioned from the reset state.
+    def predict(
+        self, user_id: int, data: NDArray[np.float32], pause: Callable[[], None] = lambda: None
+    ) -> PredictResponse:
+        """Predict every window of raw samples by a profile's active classifier.
 
-        Parameters
-        ----------
-        data
-            Float32 ``(n, channels of the device)``.
+        Parameters and errors as ``predict_samples``.
 
         Raises
         ------
         NoModelError
             The profile does not exist, or has no active model.
-        InputError
-            Wrong number of channels, or too few samples for one window.
         """
         with self._pool.transaction() as tx:
             try:
@@ -210,25 +197,11 @@ class Predictor:
         loaded = self.find(user_id)
         if loaded is None:
             raise NoModelError(f"profile {user_id} has no active model: train one, or activate a version")
-        classifier = loaded.classifier
-        windows, ends = _windows(classifier, device, data)
-        probabilities = Adapter(classifier).predict_proba(windows)
-        best = probabilities.argmax(axis=1)
-        classes = (*classifier.classes, *classifier.spec.dynamic)
-        recogniser = classifier.dynamic_recogniser()
-        if recogniser is not None:
-            once = recogniser.push_all(windows)
-            probabilities = np.concatenate([probabilities, once], axis=1)
-            judged = once.max(axis=1) >= classifier.decision.begin_confidence
-            best[judged] = len(classifier.classes) + once[judged].argmax(axis=1)
         return PredictResponse(
             userid=user_id,
             model_version=loaded.version,
-            classes=list(classes),
-            predictions=[
-                Prediction(label=classes[k], confidence=float(row[k]), end_index=end)
-                for k, row, end in zip(best.tolist(), probabilities, ends.tolist(), strict=True)
-            ],
+            classes=[*loaded.classifier.classes, *loaded.classifier.spec.dynamic],
+            predictions=predict_samples(loaded.classifier, device, data, pause),
         )
 
     def _choose(self, user_id: int, version: int, shape: tuple[int, ...]) -> tuple[WindowStatus, int, Member | None]:
@@ -278,22 +251,3 @@ class Predictor:
             while len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
         return loaded
-
-
-def _windows(
-    classifier: Classifier, device: Device, data: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Cut raw samples as the live path does, with channels chosen by name."""
-    if data.shape[1] != device.n_channels:
-        raise InputError(
-            "data", f"expected {device.n_channels} channels a row ({', '.join(device.channels)}), got {data.shape[1]}"
-        )
-    try:
-        columns = columns_of(classifier.channels, device)
-    except ArtifactError as exc:
-        raise InputError("data", str(exc)) from exc
-    windows, ends = WindowStream(classifier.conditioning, classifier.window, columns).push(data, True)
-    if len(ends) == 0:
-        needed = classifier.window.settle_samples + classifier.window.window_samples
-        raise InputError("data", f"expected at least {needed} samples for one window, got {len(data)}")
-    return windows, ends

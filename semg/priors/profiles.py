@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 from semg.consent_types import agrees
+from semg.domain import Session
 from semg.errors import TrainingError
 from semg.priors.building import MAX_PEOPLE, newest_fitting, statistics_of, store_version
 from semg.recordings.session_data import load_session
@@ -14,12 +16,13 @@ from semg.settings import Settings
 from semg.signals.dataset import LabelledSamples
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.population_prior import PersonStatistics, PopulationPrior
-from semg.store import profiles
+from semg.store import access, profiles
 from semg.store import sessions as sessions_store
 from semg.store.pool import Pool
 
-MAX_SESSIONS = 6
-"""The newest sessions of a profile are enough to know it by."""
+logger = logging.getLogger(__name__)
+MAX_SESSIONS, MAX_VALUES = 6, 100_000_000
+"""The newest sessions of a profile are enough to know it by, and as many samples of all channels: 400 MB."""
 
 
 def bases_folder(settings: Settings) -> Path:
@@ -43,10 +46,11 @@ def make_bases(settings: Settings, pool: Pool) -> Iterator[str]:
     """
     options = TrainingOptions()
     with pool.transaction() as tx:
-        consenting = [each for each in profiles.list_profiles(tx) if agrees(each.consent, "shared_models")]
+        agreed = [each.user_id for each in profiles.list_profiles(tx) if agrees(each.consent, "shared_models")]
+        consenting = access.by_turns_of_owners(tx, agreed)
     by_kind: dict[tuple[int, float, str], list[tuple[PersonStatistics, LabelledSamples]]] = defaultdict(list)
-    for profile in consenting:
-        sessions = _sessions_of(pool, profile.user_id)
+    for user_id in consenting:
+        sessions = _sessions_of(pool, user_id)
         if not sessions:
             continue
         first = sessions[-1]
@@ -55,12 +59,16 @@ def make_bases(settings: Settings, pool: Pool) -> Iterator[str]:
         if len(by_kind[kind]) >= MAX_PEOPLE:
             continue
         try:
-            found = statistics_of(str(profile.user_id), same, options)
+            found = statistics_of(str(user_id), same, options)
         except TrainingError as exc:
-            yield f"profile {profile.user_id} left out: {exc}"
+            yield f"profile {user_id} left out: {exc}"
+            continue
+        except Exception as exc:  # edge of a person: the others' prior is made all the same
+            logger.exception("left out of the prior", extra={"user_id": user_id})
+            yield f"profile {user_id} left out: an unexpected error ({type(exc).__name__}); the log has the details"
             continue
         by_kind[kind].append((found, first))
-        yield f"profile {profile.user_id}: {len(same)} sessions, {found.n_repetitions} repetitions"
+        yield f"profile {user_id}: {len(same)} sessions, {found.n_repetitions} repetitions"
     bases = [
         PopulationPrior.of(f"{len(each)} people", each[0][1], options, [person for person, _ in each])
         for each in by_kind.values()
@@ -92,16 +100,28 @@ def find_base(
 
 def _sessions_of(pool: Pool, user_id: int) -> list[LabelledSamples]:
     """Return a profile's newest completed sessions of a person that hold labels, in time order."""
-    found = []
+    found: list[LabelledSamples] = []
     with pool.transaction() as tx:
-        found_sessions = sessions_store.list_sessions(tx, user_id)
-        completed = [s for s in found_sessions if s.status == "completed" and not s.simulated]
-        completed.sort(key=lambda session: (session.started_at, session.session_id))
-        for session in completed[-MAX_SESSIONS:]:
+        completed = [
+            s for s in sessions_store.list_sessions(tx, user_id) if s.status == "completed" and not s.simulated
+        ]
+        completed.sort(key=lambda session: (session.started_at, session.session_id), reverse=True)
+        left = MAX_VALUES
+        for session in completed[:MAX_SESSIONS]:
+            left -= _values_of(session)
+            if left < 0:
+                break
             try:
                 loaded = load_session(tx, session)
             except TrainingError:
                 continue  # no samples, or a device changed in between: nothing to learn from
             if loaded.stretches:
-                found.append(loaded)
+                found.insert(0, loaded)
     return found
+
+
+def _values_of(session: Session) -> int:
+    """Return how many values a session holds at its nominal rate."""
+    assert session.ended_at is not None
+    length_s = (session.ended_at - session.started_at).total_seconds()
+    return int(length_s * session.rate_hz * len(session.channels))

@@ -38,6 +38,8 @@ from semg.store import (
     blocks,
     boards,
     consents,
+    event_settings,
+    gesture_events,
     gestures,
     jobs,
     models,
@@ -73,6 +75,7 @@ sessions/N/           a recording session:
     video.mp4         the webcam's video, if there is one; video_times.csv has each frame's time
 outside/DAY.csv       samples that the device sent outside of sessions: server_us, device_us, values in channel order
 decisions.csv         what was recognised when, how sure, by which version of the classifier
+events.csv            the gestures that were pressed, held and released, as programs were told
 models/V.json         the description and the report of version V of the classifier; models/V.safetensors its numbers
 play/N.json           a test that was played by gestures: what was set, its figures, every selection or prompt
 jobs.json             the trainings with their logs and epochs, and the labels as each used them
@@ -144,6 +147,7 @@ class _Archive:
             if with_name:
                 about["real_name"] = pseudonyms.find_name(tx, secret, self._user_id)
             self._accounts = {one.login: one.account_id for one in accounts.list_accounts(tx)}
+            about["event_times"] = asdict(event_settings.find_event_spec(tx, self._user_id))
             counts = profiles.count_profile(tx, self._user_id)
             found = sessions.list_sessions(tx, self._user_id, limit=1_000_000)[::-1]
         self._all = max(1, counts.samples)
@@ -158,6 +162,7 @@ class _Archive:
                 self._session(session)
             self._outside(profile, found)
             self._decisions()
+            self._events()
             self._models()
             self._bases()
             self._play()
@@ -279,6 +284,21 @@ class _Archive:
             for portion in archive.iterate_decisions(self._pool, self._user_id):
                 self._require_time()
                 rows.writerows(portion)
+
+    def _events(self) -> None:
+        names = ("sequence", "kind", "gesture", "at_us", "begun_us", "pressed_us", "confidence", "strength",
+                 "model_version", "reason")  # fmt: skip
+        with self._csv("events.csv") as rows:
+            rows.writerow(names)
+            after = 0
+            while True:
+                self._require_time()
+                with self._pool.transaction() as tx:
+                    portion = gesture_events.list_events(tx, self._user_id, after)
+                rows.writerows([getattr(event, name) for name in names] for event in portion)
+                if not portion:
+                    return
+                after = portion[-1].sequence
 
     def _models(self) -> None:
         with self._pool.transaction() as tx:

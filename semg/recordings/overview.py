@@ -52,8 +52,13 @@ def recorded(profile: Profile, session: Session | None) -> Recorded:
     """Return the selection of a session's samples, or of a profile's live samples."""
     if session is None:
         return Recorded(profile.user_id, profile.device.channels, profile.device.rate_hz)
+    return recorded_session(session)
+
+
+def recorded_session(session: Session) -> Recorded:
+    """Return the selection of a session's samples."""
     number = session.session_id if session.origin == "import" else 0
-    return Recorded(profile.user_id, session.channels, session.rate_hz, number)
+    return Recorded(session.user_id, session.channels, session.rate_hz, number)
 
 
 def needs_summaries(since: datetime, until: datetime, n_columns: int) -> bool:

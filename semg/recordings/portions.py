@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from semg.block_table import LATE, BlockTable
 from semg.domain import Session
 from semg.store import blocks
-from semg.store.pool import Pool, limit_statements
+from semg.store.pool import Pool, Transaction, limit_statements
 
 READ_S = 20.0
 """Longest query of a portion: who reads one keeps others waiting."""
 
 
-def iterate_portions(pool: Pool, session: Session, step: timedelta, *, with_late: bool = False) -> Iterator[BlockTable]:
+def iterate_portions(
+    pool: Pool,
+    session: Session,
+    step: timedelta,
+    *,
+    with_late: bool = False,
+    look: Callable[[Transaction], None] | None = None,
+) -> Iterator[BlockTable]:
     """Yield a session's samples, of at most ``step`` of time each, none of them empty.
 
     A time without samples is jumped over: what is yielded next costs two short queries, also after a hole of days.
@@ -23,6 +30,8 @@ def iterate_portions(pool: Pool, session: Session, step: timedelta, *, with_late
     ----------
     with_late
         With late samples, which were not part of the live signal.
+    look
+        Called in each transaction that reads; what it raises ends the reading.
     """
     at, end = session.started_at, session.ended_at or datetime.now(UTC)
     while at < end:
@@ -30,6 +39,8 @@ def iterate_portions(pool: Pool, session: Session, step: timedelta, *, with_late
         following: datetime | None = until
         with pool.transaction() as tx:
             limit_statements(tx, READ_S)
+            if look is not None:
+                look(tx)
             if session.origin == "import":
                 table = blocks.read_imported(tx, session.user_id, session.session_id, at, until)
             else:

@@ -10,17 +10,11 @@ from semg import clock
 from semg.block_table import BlockTable
 from semg.domain import DecisionSpec, Profile, Session, us_from_utc
 from semg.errors import InvalidValueError, NotFoundError
+from semg.event_types import EventSpec, GestureEvent
 from semg.signals.model.classifier import Classifier, columns_of
-from semg.signals.model.decision_events import (
-    DecisionCounts,
-    EventScore,
-    Span,
-    count_decisions,
-    find_events,
-    score_events,
-)
+from semg.signals.model.event_scores import DecisionCounts, EventScore, Span, count_decisions, score_events
 from semg.signals.model.replay import Part, Replay, Replayed, joined, keep_part
-from semg.store import blocks, checks, consents, models, profiles, repetitions, sessions
+from semg.store import blocks, checks, consents, event_settings, models, profiles, repetitions, sessions
 from semg.store.pool import Pool, Transaction
 
 MOST_S = 900.0
@@ -76,8 +70,9 @@ class SessionReplay:
     version: int
     decision: DecisionSpec
     decisions: Replayed
+    events: tuple[GestureEvent, ...]
     counts: DecisionCounts
-    events: EventScore
+    score: EventScore
     from_start: bool
 
 
@@ -87,6 +82,7 @@ class _Stored:
 
     session: Session
     decision: DecisionSpec
+    events: EventSpec
     version: int
     classifier: Classifier
     columns: tuple[int, ...]
@@ -127,12 +123,13 @@ def replay_session(pool: Pool, request: ReplayRequest, pause: Callable[[], None]
     for table in _pieces(pool, session, begin, request.until):
         pieces.append(replay.push(table).between(since_us, until_us))
         pause()
-    decisions = joined(pieces, stored.classifier.classes)
+    decisions = joined(pieces, stored.classifier)
     labels, reach_ms = decisions.labels, window.window_ms + (decision.vote_n - 1) * window.hop_ms
-    events = score_events(find_events(labels, decisions.ends_us), stored.spans, since_us, until_us)
+    made = decisions.events(stored.events, session.user_id, stored.version)
+    score = score_events(made, stored.spans, since_us, until_us)
     counts = count_decisions(labels, decisions.ends_us, stored.spans, reach_ms)
     from_start = us_from_utc(begin) == started_us
-    return SessionReplay(session.user_id, stored.version, decision, decisions, counts, events, from_start)
+    return SessionReplay(session.user_id, stored.version, decision, decisions, tuple(made), counts, score, from_start)
 
 
 def _read(tx: Transaction, request: ReplayRequest) -> _Stored:
@@ -163,7 +160,8 @@ def _read(tx: Transaction, request: ReplayRequest) -> _Stored:
         for one in repetitions.list_repetitions(tx, session.session_id)
         if not one.excluded
     )
-    return _Stored(session, _decision(profile, request), version, classifier, columns, spans)
+    events = event_settings.find_event_spec(tx, session.user_id)
+    return _Stored(session, _decision(profile, request), events, version, classifier, columns, spans)
 
 
 def _decision(profile: Profile, request: ReplayRequest) -> DecisionSpec:

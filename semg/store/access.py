@@ -7,6 +7,7 @@ nothing: the transactions that a viewer's pages get are read-only (``Pool.read_o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from semg.domain import Profile
@@ -41,6 +42,18 @@ def require(tx: Transaction, account: Account, user_id: int, right: Right = "see
     _judge(one(tx, _STANDING, parameters), account, user_id, right)
 
 
+def require_there(tx: Transaction, user_id: int) -> None:
+    """Refuse a profile that does not exist, for who may do everything.
+
+    Raises
+    ------
+    NotFoundError
+        In the words of ``require``.
+    """
+    if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s", (user_id,)) is None:
+        raise _hidden(user_id)
+
+
 def require_still(
     tx: Transaction, account: Account, login_id: int, user_id: int | None = None, right: Right = "see"
 ) -> None:
@@ -71,11 +84,15 @@ def require_still(
 def _judge(row: Any, account: Account, user_id: int, right: Right) -> None:
     is_admin, is_owner = account.role == "admin", row is not None and row.is_owner
     if row is None or not row.is_there or not (is_admin or is_owner or row.shared):
-        raise NotFoundError(f"there is no profile {user_id} that this account may see")
+        raise _hidden(user_id)
     if right != "see":
         require_work(account)
     if right == "own" and not (is_admin or is_owner):
         raise AccessError("only a profile's owner or an admin may share or delete it")
+
+
+def _hidden(user_id: int) -> NotFoundError:
+    return NotFoundError(f"there is no profile {user_id} that this account may see")
 
 
 def require_work(account: Account) -> None:
@@ -118,6 +135,15 @@ def find_owner(tx: Transaction, user_id: int) -> int | None:
     """Return the account whose profile this is, or None."""
     row = one(tx, "SELECT owner_id FROM profiles WHERE user_id = %s", (user_id,))
     return None if row is None else row.owner_id
+
+
+def by_turns_of_owners(tx: Transaction, user_ids: Iterable[int]) -> list[int]:
+    """Return those of the profiles that there are: one of each owner, then a second of each, and so on."""
+    query = """
+        SELECT user_id FROM profiles WHERE user_id = ANY(%s::bigint[])
+        ORDER BY row_number() OVER (PARTITION BY owner_id ORDER BY user_id), user_id
+    """
+    return [row.user_id for row in rows(tx, query, (list(user_ids),))]
 
 
 def list_shares(tx: Transaction, user_id: int) -> list[int]:

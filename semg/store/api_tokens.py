@@ -23,8 +23,9 @@ PREFIX = "semg_"
 MAX_TOKENS = 50
 DEFAULT_DAYS, MAX_DAYS = 90, 365
 
-Scope = Literal["read", "predict", "metrics"]
-"""``read``: data and live streams. ``predict``: predictions of a profile's model. ``metrics``: the API's counters."""
+Scope = Literal["read", "predict", "metrics", "work"]
+"""``read``: data and live streams. ``predict``: predictions of a profile's model. ``metrics``: the API's counters.
+``work``: trainings, versions, labels and profiles."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 

@@ -60,6 +60,43 @@ class DecisionRun:
     end_us: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDecision:
+    """A decision as it was published; no label: the vote was rejected."""
+
+    decided_at: datetime
+    window_end_at: datetime
+    received_at: datetime
+    label: str | None
+    confidence: float
+    model_version: int
+
+
+def list_decisions(
+    tx: Transaction, user_id: int, since: datetime, until: datetime, after_us: int | None, limit: int
+) -> list[StoredDecision]:
+    """Return the first decisions of ``[since, until)`` by the time of decision, all of the last one's moment with it.
+
+    Parameters
+    ----------
+    after_us
+        Microseconds of the last moment that is known already; None at the beginning.
+    """
+    found = rows(
+        tx,
+        """
+        SELECT decided_at, window_end_at, received_at, label, confidence, model_version FROM api_responses
+        WHERE user_id = %(user)s AND decided_at >= %(since)s AND decided_at < %(until)s
+          AND (%(after)s::bigint IS NULL
+               OR decided_at > timestamptz 'epoch' + %(after)s::bigint * interval '1 microsecond')
+        ORDER BY decided_at FETCH FIRST %(n)s ROWS WITH TIES
+        """,
+        {"user": user_id, "since": checks.aware("since", since), "until": checks.aware("until", until),
+         "after": after_us, "n": limit},
+    )  # fmt: skip
+    return [StoredDecision(**row._asdict()) for row in found]
+
+
 def insert_possible(tx: Transaction, decisions: Sequence[Decision]) -> list[Decision]:
     """Write decisions, and return those that cannot be stored: these keep no others from it, and the first is logged.
 

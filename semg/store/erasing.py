@@ -176,6 +176,7 @@ def _delete_samples(tx: Transaction, session: Session) -> int:
         """,
         interval,
     )
+    execute(tx, "DELETE FROM gesture_events WHERE user_id = %(user)s AND at >= %(since)s AND at <= %(until)s", interval)
     n_removed = delete_captured(tx, session.user_id, session.started_at, session.ended_at)
     delete_summaries(tx, session.user_id, session.started_at, session.ended_at)
     return n_removed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from semg.domain import ClassifierKind, Job
@@ -15,6 +15,8 @@ MAX_LOG_CHARACTERS = 64_000
 MAX_ERROR_CHARACTERS = 4_000
 MAX_WAITING = 10
 """Jobs of an account that wait."""
+LATEST = timedelta(days=3660)
+"""From now until a training that is put into the queue may start."""
 MAX_EPOCH_POINTS = 600
 """Kept of a job: a training has six networks of 18 epochs, unless its options say otherwise."""
 _COLUMNS = """
@@ -76,6 +78,10 @@ def insert_job(
     recording = [session_id for session_id in wanted if status[session_id] == "recording"]
     if recording:
         raise InvalidValueError("session_ids", f"finish session {recording[0]} first: it is still being recorded")
+    if scheduled_at is not None and checks.aware("scheduled_at", scheduled_at) > datetime.now(UTC) + LATEST:
+        raise InvalidValueError(
+            "scheduled_at", f"choose a time within {LATEST.days} days (now {scheduled_at:%Y-%m-%d})"
+        )
     made = one(
         tx,
         """
@@ -87,7 +93,7 @@ def insert_job(
             wanted,
             classifier,
             checks.as_json(options),
-            None if scheduled_at is None else checks.aware("scheduled_at", scheduled_at),
+            scheduled_at,
             account_id,
         ),
     )
@@ -113,6 +119,15 @@ def list_jobs(tx: Transaction, user_id: int | None = None, limit: int = 100) -> 
     """Return jobs without their logs, newest first; of all profiles when none is named."""
     query = _WITHOUT_LOG + " WHERE %(user)s::bigint IS NULL OR j.user_id = %(user)s ORDER BY j.job_id DESC LIMIT %(n)s"
     return [_job(row) for row in rows(tx, query, {"user": user_id, "n": limit})]
+
+
+def list_chosen(tx: Transaction, job_ids: Sequence[int]) -> list[Job]:
+    """Return those of the jobs that there are, in the order of their numbers given, without their logs."""
+    known = {
+        row.job_id: _job(row)
+        for row in rows(tx, _WITHOUT_LOG + " WHERE j.job_id = ANY(%s::bigint[])", (list(job_ids),))
+    }
+    return [known[number] for number in job_ids if number in known]
 
 
 def claim_due_job(tx: Transaction, runner: str, now: datetime | None = None) -> Job | None:

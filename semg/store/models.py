@@ -87,6 +87,11 @@ def activate_model(tx: Transaction, user_id: int, version: int) -> None:
         raise _missing(user_id, version)
 
 
+def lock_active(tx: Transaction, user_id: int) -> None:
+    """Keep others from activating another version of the profile until the transaction ends."""
+    execute(tx, "SELECT 1 FROM active_models WHERE user_id = %s FOR UPDATE", (user_id,))
+
+
 def list_active(tx: Transaction) -> list[tuple[int, int, datetime]]:
     """Return ``(user_id, version, activated_at)`` of every profile that has an active model; cheap, for polling."""
     query = """

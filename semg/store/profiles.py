@@ -207,7 +207,7 @@ def update_profile(tx: Transaction, user_id: int, **changes: Unpack[ProfileChang
     ConflictError
         The name is taken.
     """
-    _lock(tx, user_id)
+    lock_profile(tx, user_id)
     before = get_profile(tx, user_id)
     profile = replace(before, **changes)  # type: ignore[arg-type]
     # A name from before a rule stays until it is changed; everything else about its profile can be.
@@ -251,7 +251,7 @@ def update_device(tx: Transaction, device: Device) -> None:
         A value is out of its range, or a channel that the profile uses would be gone.
     """
     checks.device(device)
-    _lock(tx, device.user_id)
+    lock_profile(tx, device.user_id)
     checks.channels_used(get_profile(tx, device.user_id).channels_used, device.channels)
     execute(
         tx,
@@ -326,8 +326,14 @@ def _purposes(profile: Profile) -> dict[str, str]:
     return {name: given[name] for name in profile.device.channels if given.get(name)}
 
 
-def _lock(tx: Transaction, user_id: int) -> None:
-    """Lock the profile against other changes, but not against readers and rows that refer to it."""
+def lock_profile(tx: Transaction, user_id: int) -> None:
+    """Lock the profile against other changes, but not against readers and rows that refer to it.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number.
+    """
     if one(tx, "SELECT 1 FROM profiles WHERE user_id = %s FOR NO KEY UPDATE", (user_id,)) is None:
         raise _missing(user_id)
 

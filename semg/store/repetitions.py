@@ -94,6 +94,13 @@ def list_repetitions(tx: Transaction, session_ids: int | Sequence[int]) -> list[
     return [_repetition(row) for row in rows(tx, query, (wanted,))]
 
 
+def list_chosen(tx: Transaction, repetition_ids: Sequence[int]) -> list[Repetition]:
+    """Return those of the repetitions that there are, in the order of their numbers given."""
+    found = rows(tx, _SELECT + " WHERE r.repetition_id = ANY(%s::bigint[])", (list(repetition_ids),))
+    known = {row.repetition_id: _repetition(row) for row in found}
+    return [known[number] for number in repetition_ids if number in known]
+
+
 def get_repetition(tx: Transaction, repetition_id: int) -> Repetition:
     """Return a repetition.
 
@@ -106,6 +113,11 @@ def get_repetition(tx: Transaction, repetition_id: int) -> Repetition:
     if row is None:
         raise NotFoundError(f"there is no repetition {repetition_id}; it may have been deleted")
     return _repetition(row)
+
+
+def lock_repetition(tx: Transaction, repetition_id: int) -> None:
+    """Keep others from changing a repetition, if there is one of this number, until the transaction ends."""
+    execute(tx, "SELECT 1 FROM repetitions WHERE repetition_id = %s FOR NO KEY UPDATE", (repetition_id,))
 
 
 def update_repetition(

@@ -111,6 +111,23 @@ def delete_old_decisions(tx: Transaction, user_id: int, before: datetime, limit:
     )
 
 
+def delete_old_events(tx: Transaction, user_id: int, before: datetime, limit: int) -> int:
+    """Delete a profile's gesture events from before a time, at most ``limit``, and return their number.
+
+    The newest one stays: it tells what is pressed.
+    """
+    return execute(
+        tx,
+        """
+        DELETE FROM gesture_events e WHERE user_id = %(user)s AND sequence = ANY (ARRAY(
+            SELECT sequence FROM gesture_events WHERE user_id = %(user)s AND at < %(before)s
+            ORDER BY sequence LIMIT %(limit)s))
+            AND sequence < (SELECT last FROM event_counters WHERE user_id = %(user)s)
+        """,
+        {"user": user_id, "before": before, "limit": limit},
+    )
+
+
 def delete_old_videos(tx: Transaction, before: datetime) -> int:
     """Delete the videos of sessions that ended before a time, and return their number; the files follow."""
     return execute(

@@ -56,11 +56,11 @@ def find_quality(tx: Transaction, session_id: int) -> SessionQuality | None:
 
 
 def list_unjudged(tx: Transaction, ended_before: datetime, limit: int) -> list[Session]:
-    """Return ended sessions without an assessment, without their plans, the newest first."""
+    """Return ended sessions without an assessment, without their plans: the newest first, by turns of the owners."""
     query = """
-        SELECT s.session_id FROM sessions s
+        SELECT s.session_id FROM sessions s JOIN profiles p USING (user_id)
         WHERE s.ended_at < %s AND NOT EXISTS (SELECT 1 FROM session_quality q WHERE q.session_id = s.session_id)
-        ORDER BY s.session_id DESC LIMIT %s
+        ORDER BY row_number() OVER (PARTITION BY p.owner_id ORDER BY s.session_id DESC), s.session_id DESC LIMIT %s
     """
     found = rows(tx, query, (checks.aware("ended_before", ended_before), limit))
     return list_chosen(tx, [row.session_id for row in found])

@@ -233,6 +233,12 @@ def list_recording_sessions(tx: Transaction) -> list[Session]:
     return [_session(row) for row in rows(tx, _SELECT + " WHERE status = 'recording' ORDER BY session_id")]
 
 
+def lock_session(tx: Transaction, session_id: int) -> None:
+    """Keep others from changing a session until the transaction ends; errors as ``get_session``."""
+    if one(tx, "SELECT 1 FROM sessions WHERE session_id = %s FOR NO KEY UPDATE", (session_id,)) is None:
+        raise NotFoundError(f"there is no session {session_id}; it may have been deleted")
+
+
 def update_session(
     tx: Transaction,
     session_id: int,
@@ -251,8 +257,7 @@ def update_session(
     InvalidValueError, ConflictError
         As for ``insert_session``.
     """
-    if one(tx, "SELECT 1 FROM sessions WHERE session_id = %s FOR NO KEY UPDATE", (session_id,)) is None:
-        raise NotFoundError(f"there is no session {session_id}; it may have been deleted")
+    lock_session(tx, session_id)
     session = get_session(tx, session_id)
     name = session.name if name is None else checks.name("name", name, _MAX_NAME)
     status = session.status if status is None else status

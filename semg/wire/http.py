@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from semg.domain import MAX_CHANNELS
+from semg.wire.messages import EventMessage
 
 Value = Annotated[float, Field(allow_inf_nan=False, ge=-(1 << 24), le=1 << 24)]
 SampleRow = Annotated[list[Value], Field(min_length=1, max_length=MAX_CHANNELS, fail_fast=True)]
@@ -64,7 +65,7 @@ class ReplayCounts(BaseModel):
 
 
 class ReplayEvents(BaseModel):
-    """Gestures that stayed decided, against labels: those prompted and missed, and false ones on rest."""
+    """Presses of gestures against labels: those prompted and missed, and false ones on rest."""
 
     prompts: int
     missed: int
@@ -87,6 +88,7 @@ class ReplayResponse(BaseModel):
     ends_us: list[int]
     counts: ReplayCounts
     events: ReplayEvents
+    gesture_events: list[EventMessage]
 
 
 class Problem(BaseModel):

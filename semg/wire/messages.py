@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, V
 
 from semg.domain import Block, Decision, utc_from_us
 from semg.errors import WireError
+from semg.event_types import EventKind, GestureEvent
 
 JOURNAL_STREAM = "SEMG_JOURNAL"
 JOURNAL_SUBJECTS = "semg.journal.*"
@@ -76,6 +77,11 @@ def watched_profile(subject: str) -> int:
 def decisions_subject(user_id: int | str) -> str:
     """Subject of a profile's decisions (``*`` for all)."""
     return f"semg.decisions.{user_id}"
+
+
+def events_subject(user_id: int | str) -> str:
+    """Subject of a profile's gesture events (``*`` for all)."""
+    return f"semg.events.{user_id}"
 
 
 def models_subject(user_id: int | str) -> str:
@@ -180,6 +186,43 @@ class DecisionMessage(Message):
             fields["probabilities"] = {name: value for name, value in rounded.items() if value > 0}
             fields["needed"] = decision.needed
         return orjson.dumps(fields, option=orjson.OPT_UTC_Z)
+
+
+class EventMessage(Message):
+    """A gesture event as other programs see it.
+
+    ``sequence`` grows by one from event to event of a profile; 0 in a replay, whose events are not stored.
+    """
+
+    type: Literal["event"] = "event"
+    userid: int
+    sequence: int
+    kind: EventKind
+    gesture: str
+    at: AwareDatetime
+    begun_at: AwareDatetime
+    duration_ms: FiniteFloat
+    confidence: FiniteFloat
+    strength: FiniteFloat | None
+    model_version: int
+    reason: str = ""
+
+    @classmethod
+    def of(cls, event: GestureEvent) -> EventMessage:
+        """Return an event's message; confidence and strength have as many digits as are stored."""
+        return cls(
+            userid=event.user_id,
+            sequence=event.sequence,
+            kind=event.kind,
+            gesture=event.gesture,
+            at=utc_from_us(event.at_us),
+            begun_at=utc_from_us(event.begun_us),
+            duration_ms=event.duration_ms,
+            confidence=round(event.confidence, 6),
+            strength=None if event.strength is None else round(event.strength, 6),
+            model_version=event.model_version,
+            reason=event.reason,
+        )
 
 
 def samples_json(block: Block, channels: tuple[str, ...]) -> bytes:

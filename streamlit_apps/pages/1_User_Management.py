@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import streamlit as st
 
+from semg.commands.profile_changes import change_profile
 from semg.consent_types import NewConsent
 from semg.domain import Profile
 from semg.languages import LANGUAGES
@@ -95,23 +96,17 @@ def edit(app: App, profile: Profile) -> None:
         label = md("Save {name}", name=profile.name)
         if st.form_submit_button(label, type="primary", key=acts.key("save", profile.user_id)):
             with errors.attempt():
-                kept = None
-                if profile.channels_used is not None:
-                    kept = [name for name in profile.channels_used if name in device.channels] or None
                 with app.pool.transaction() as tx:
-                    app.require(tx, profile.user_id, "work")
-                    # A channel that the device loses must leave the choice before the device changes.
-                    profiles.update_profile(
+                    change_profile(
                         tx,
+                        app,
                         profile.user_id,
+                        device,
                         name=person.name,
                         handedness=person.handedness,
                         language=person.language,
                         notes=person.notes,
-                        channels_used=kept,
                     )
-                    profiles.update_device(tx, replace(device, user_id=profile.user_id))
-                    record(tx, audit_view.actor(app), "profile.changed", profile.user_id)
                 flash(md("{name} saved", name=person.name.strip()))
                 st.rerun()
 

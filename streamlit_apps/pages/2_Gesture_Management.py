@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from semg.commands.profile_changes import change_profile
 from semg.domain import Profile
-from semg.store import gestures, profiles, repetitions
-from semg.store.audit import record
+from semg.store import gestures, repetitions
 from semg.words import counted
-from ui import acts, audit_view, errors
+from ui import acts, errors
 from ui.banks import BANKS, add_bank, begin
 from ui.gesture_edit import PHRASE_HELP, edit_opened, kind_field
 from ui.gesture_list import gesture_list
@@ -112,14 +112,13 @@ def channels(app: App, profile: Profile) -> None:
             with errors.attempt():
                 used = None if set(chosen) == set(profile.device.channels) else chosen
                 with app.pool.transaction() as tx:
-                    app.require(tx, profile.user_id, "work")
-                    profiles.update_profile(
+                    change_profile(
                         tx,
+                        app,
                         profile.user_id,
                         channels_used=used,
                         channel_purposes={row["Channel"]: row["Purpose"] or "" for row in purposes},
                     )
-                    record(tx, audit_view.actor(app), "profile.changed", profile.user_id)
                 flash("Channels saved")
                 st.rerun()
 

@@ -9,11 +9,12 @@ import streamlit as st
 from semg import clock
 from semg.domain import REST, CapturePlan, Gesture, Profile
 from semg.errors import ConflictError
+from semg.ingest import stream_reports
 from semg.store import capture_settings, consents, gestures, profiles, sessions, simulated_arms, videos
 from semg.store.audit import record
 from semg.store.capture_settings import CaptureSettings
 from semg.store.running_captures import find_running
-from ui import acts, audit_view, errors, participant_view, shortcuts, simulated_arm, stream
+from ui import acts, audit_view, errors, participant_view, shortcuts, simulated_arm
 from ui.capture_plan import plan_fields
 from ui.capture_prompt import send_pictures
 from ui.capture_quality import show_quality
@@ -38,7 +39,7 @@ def quality(app: App, user_id: int) -> None:
     """Show how good the signal is now."""
     with app.pool.transaction() as tx:
         profile = profiles.get_profile(tx, user_id)
-        state = stream.look(tx, profile, clock.utc_now())
+        state = stream_reports.look(tx, profile, clock.utc_now())
     show_quality(state)
     if state.health is not None and state.health.fix is not None:
         show_fix(app, profile, state.health.fix, "fix-capture")
@@ -55,7 +56,7 @@ def start(app: App, profile: Profile, name: str, plan: CapturePlan, numbers: Cap
         consents.require(tx, profile.user_id, "recording")
         if webcam_on():
             consents.require(tx, profile.user_id, "video")
-        state = stream.look(tx, profile, now)
+        state = stream_reports.look(tx, profile, now)
         if state.problem:
             raise ConflictError(f"the capture was not started. {state.problem}")
         if not can_film:

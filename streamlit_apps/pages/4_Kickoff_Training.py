@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from semg.commands import training_jobs
 from semg.domain import Profile
-from semg.store import gestures, jobs, session_summaries
-from semg.store.audit import record
+from semg.store import gestures, session_summaries
 from semg.store.session_quality import list_quality
 from semg.store.session_summaries import SessionSummary
-from ui import acts, audit_view, errors
+from ui import acts, errors
 from ui.going import go
 from ui.page import empty, flash, page, split
 from ui.pick import pick_profile
@@ -64,11 +64,7 @@ def _start(app: App, profile: Profile, chosen: Sequence[SessionSummary]) -> None
         with errors.attempt():
             ids = [summary.session.session_id for summary in chosen]
             with app.pool.transaction() as tx:
-                app.require(tx, profile.user_id, "work")
-                job_id = jobs.insert_job(
-                    tx, profile.user_id, ids, kind, options, scheduled_at, account_id=app.account_id
-                )
-                record(tx, audit_view.actor(app), "job.created", profile.user_id, job=job_id)
+                training_jobs.create_job(tx, app, profile.user_id, ids, kind, options, scheduled_at)
             flash("Training job queued")
             go(JOBS_PAGE)
 

@@ -11,6 +11,7 @@ import streamlit as st
 from semg import clock
 from semg.domain import Gesture, Profile, Session
 from semg.recordings.overview import Recorded, look_at_spectrum, recorded
+from semg.recordings.recorded_verdict import verdict_on
 from semg.signals.display.spectrum import Spectrum
 from semg.store import blocks, gestures, sessions
 from semg.store.session_quality import find_quality
@@ -22,7 +23,6 @@ from ui.review_view import Shown, Wishes, review_view
 from ui.runtime import App
 from ui.simulated_arm import SIMULATED
 from ui.text import cells, chart, line, md
-from ui.training_data import verdict_on
 
 MODES = ["A session", "Any time", "Import a recording"]
 SPANS_S = {

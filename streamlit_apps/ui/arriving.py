@@ -11,13 +11,14 @@ import streamlit as st
 
 from semg import clock
 from semg.domain import Profile
+from semg.ingest import stream_reports
 from semg.ingest.stream_health import StreamHealth
 from semg.signals.held_samples import HeldSamples
 from semg.store import profiles, services
 from semg.store.pool import Transaction
 from semg.wire.stream_status import ReceivedStatus
 from semg.words import counted
-from ui import sources, stream
+from ui import sources
 from ui.fragments import live_fragment
 from ui.path_judgement import is_streaming
 from ui.runtime import App
@@ -56,12 +57,12 @@ class Arrival:
 def look(tx: Transaction, profile: Profile, known: sources.Known, now: datetime) -> Arrival:
     """Return what arrives for a profile now."""
     statuses = services.list_services(tx)
-    reported = stream.reported(statuses, now)
+    reported = stream_reports.reported(statuses, now)
     health = reported.health(profile, active_at=None)
-    senders = tuple(stream.sources_of(statuses))
+    senders = tuple(stream_reports.sources_of(statuses))
     mine = tuple(one for one in senders if known.owner(one) == profile)
     is_silent = health.level == "silent"
-    state = stream.look(tx, profile, now, with_channels=not is_silent, has_quiet=False)
+    state = stream_reports.look(tx, profile, now, with_channels=not is_silent, has_quiet=False)
     problem = state.problem if is_silent else ""
     return Arrival(health, reported.received.get(profile.user_id), senders, mine, problem, state.held)
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from semg import clock
 from semg.capture import redo_ended, why_not_again
+from semg.commands.label_changes import LabelChange, change_labels
 from semg.domain import REST, ConditioningSpec, Profile, Repetition, Session
 from semg.errors import TrainingError
 from semg.recordings.session_data import load_repetition
 from semg.signals.odd_repetitions import Oddity, Performance, find_odd, perform, thumbnail
-from semg.store import repetitions
 from semg.store.audit import record
 from semg.words import counted
 from ui import acts, audit_view, errors, palette, times
@@ -191,11 +191,8 @@ def _exclude(app: App, one: Repetition, user_id: int, reason: str) -> None:
     """Leave a repetition out for a reason, or take it in again without one."""
     with errors.attempt():
         with app.pool.transaction() as tx:
-            app.require(tx, user_id, "work")
-            repetitions.update_repetition(
-                tx, one.repetition_id, excluded=bool(reason), reason=reason, changed_by=app.login
-            )
-            record(tx, audit_view.actor(app), "session.changed", user_id, one.session_id, repetitions=1)
+            change = LabelChange(repetition_id=one.repetition_id, excluded=bool(reason), reason=reason)
+            change_labels(tx, app, one.session_id, [change])
         st.rerun()
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from semg.ingest.stream_reports import StreamState
 from semg.ingest.stream_verdict import signal_verdict
 from semg.signals.quality import ChannelQuality
 from semg.verdicts import level_of
 from ui import palette, verdict
-from ui.stream import StreamState
 from ui.text import Markup, joined, markup, plain
 
 _STYLE = Markup("""

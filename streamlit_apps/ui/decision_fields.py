@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import streamlit as st
 
+from semg.commands.profile_changes import change_profile
 from semg.domain import DecisionSpec, Profile
 from semg.signals.training.calibration import choose_operating_point
 from semg.signals.training.training_report import TrainingReport
-from semg.store import profiles
-from semg.store.audit import record
-from ui import acts, audit_view, errors
+from ui import acts, errors
 from ui.page import flash
 from ui.runtime import App
 from ui.text import line, md
@@ -136,7 +135,5 @@ def _take(app: App, profile: Profile, suggested: DecisionSpec) -> None:
 
 def _save(app: App, profile: Profile, wanted: DecisionSpec) -> None:
     with app.pool.transaction() as tx:
-        app.require(tx, profile.user_id, "work")
-        profiles.update_profile(tx, profile.user_id, decision=wanted)
-        record(tx, audit_view.actor(app), "profile.changed", profile.user_id)
+        change_profile(tx, app, profile.user_id, decision=wanted)
     flash("Saved to the profile")

@@ -8,8 +8,9 @@ from typing import Any
 
 import streamlit as st
 
+from semg.ingest import stream_reports
 from semg.store.services import ServiceStatus
-from ui import palette, stream, times
+from ui import palette, times
 from ui.text import markup, md
 
 EXPECTED = {
@@ -29,11 +30,11 @@ def state_of(statuses: Sequence[ServiceStatus], service: str, now: datetime) -> 
         return "missing", "never seen"
     newest = max(mine, key=lambda status: status.seen_at)
     age_s = (now - newest.seen_at).total_seconds()
-    if age_s > stream.SERVICE_MISSING_S:
+    if age_s > stream_reports.SERVICE_MISSING_S:
         return "missing", f"last seen {times.ago(newest.seen_at, now)}"
-    if age_s > stream.SERVICE_LATE_S:
+    if age_s > stream_reports.SERVICE_LATE_S:
         return "late", f"last heartbeat {times.ago(newest.seen_at, now)}"
-    running = sum(1 for status in mine if (now - status.seen_at).total_seconds() <= stream.SERVICE_LATE_S)
+    running = sum(1 for status in mine if (now - status.seen_at).total_seconds() <= stream_reports.SERVICE_LATE_S)
     several = f", {running} instances" if running > 1 else ""
     return "ready", f"running for {times.length((now - newest.started_at).total_seconds())}{several}"
 

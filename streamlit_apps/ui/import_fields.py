@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from semg.commands.recording_imports import Foreseen
 from semg.domain import Profile
 from semg.recordings.columns import session_name
 from semg.recordings.csv_format import Layout
@@ -62,7 +63,7 @@ def _once(kept_as: str, asked: Hashable, read: Callable[[], T]) -> T:
     return found
 
 
-def _show_foreseen(profile: Profile, found: imports.Foreseen) -> None:
+def _show_foreseen(profile: Profile, found: Foreseen) -> None:
     known = f", {len(found.known)} of them already in the gesture bank" if found.known else ""
     st.info(
         md(
@@ -93,7 +94,7 @@ def _show_foreseen(profile: Profile, found: imports.Foreseen) -> None:
         )
 
 
-def _figure(found: imports.Foreseen) -> go.Figure:
+def _figure(found: Foreseen) -> go.Figure:
     """Return the beginning of the signals, a lane each."""
     step = max(1, len(found.shown) // MAX_POINTS)
     seconds, values = found.seconds_shown[::step], found.shown[::step].astype(np.float64)

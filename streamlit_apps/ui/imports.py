@@ -6,17 +6,16 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
+from semg.commands import recording_imports
+from semg.commands.recording_imports import Foreseen
 from semg.domain import Profile
-from semg.names import normal_form
 from semg.recordings.csv_format import (
     UPLOAD,
     Layout,
@@ -26,16 +25,12 @@ from semg.recordings.csv_format import (
     guess_layout,
     load_recording,
 )
-from semg.recordings.importing import import_recording
 from semg.security import private_files
-from semg.store import audit, gestures, import_layouts, sessions
-from semg.store.audit import Actor
+from semg.store import import_layouts
 from ui.runtime import App
 from ui.turns import turn
 
 AT_ONCE = 1
-SHOWN_S = 10.0
-"""So much of the signals is shown before an import."""
 _PIECE_BYTES = 1 << 20
 
 
@@ -43,32 +38,6 @@ _PIECE_BYTES = 1 << 20
 def turns() -> threading.Semaphore:
     """Return the turns of this app's imports, the same for every viewer."""
     return threading.BoundedSemaphore(AT_ONCE)
-
-
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What an import would store, and add to the gesture bank of the profile.
-
-    Attributes
-    ----------
-    new
-        Gestures that the bank lacks.
-    notes
-        What is to be known of the file.
-    seconds_shown, shown
-        The beginning of the signals: times in seconds ``(n,)``, values ``(n, n_channels)``.
-    """
-
-    samples: int
-    seconds: float
-    rate_hz: float
-    repetitions: int
-    known: tuple[str, ...]
-    new: tuple[str, ...]
-    notes: tuple[str, ...]
-    channels: tuple[str, ...]
-    seconds_shown: NDArray[np.float64]
-    shown: NDArray[np.float32]
 
 
 def look(app: App, file_name: str, content: BinaryIO, separator: str | None = None) -> LayoutGuess:
@@ -84,7 +53,7 @@ def look(app: App, file_name: str, content: BinaryIO, separator: str | None = No
     with turn(turns(), "import", "Import"), _file(app, file_name, content) as path:
         found = guess_layout(path, answers=LayoutAnswers(separator=separator), limits=UPLOAD, name=file_name)
     with app.pool.transaction() as tx:
-        before = import_layouts.find_layout(tx, _account_id(app), found.layout.fingerprint)
+        before = import_layouts.find_layout(tx, app.account_id, found.layout.fingerprint)
     if before is None:
         return found
     # What is only this file's stays as it was found.
@@ -105,23 +74,7 @@ def foresee(app: App, profile: Profile, file_name: str, content: BinaryIO, layou
         The viewer may not work with the profile (any more).
     """
     with _loaded(app, profile, file_name, content, layout) as recording, app.pool.transaction() as tx:
-        app.require(tx, profile.user_id, "work")
-        bank = [gesture.name for gesture in gestures.list_gestures(tx, profile.user_id)]
-    labelled = recording.labelled
-    found = list(dict.fromkeys(stretch.label for stretch in labelled.stretches))
-    begin = recording.device_ms <= recording.device_ms[0] + 1000 * SHOWN_S
-    return Foreseen(
-        samples=len(labelled.samples),
-        seconds=len(labelled.samples) / labelled.rate_hz,
-        rate_hz=labelled.rate_hz,
-        repetitions=len(labelled.stretches),
-        known=tuple(name for name in found if normal_form.find(name, bank) is not None),
-        new=tuple(name for name in found if normal_form.find(name, bank) is None),
-        notes=recording.notes,
-        channels=labelled.channels,
-        seconds_shown=(recording.device_ms[begin] - recording.device_ms[0]) / 1000,
-        shown=labelled.samples[begin],
-    )
+        return recording_imports.foresee(tx, app, profile.user_id, recording)
 
 
 def take(
@@ -147,17 +100,8 @@ def take(
         The viewer may not work with the profile (any more).
     """
     with _loaded(app, profile, file_name, content, layout) as recording, app.pool.transaction() as tx:
-        app.require(tx, profile.user_id, "work")
-        sessions.require_free_name(tx, profile.user_id, name)
-        made = import_recording(tx, profile.user_id, recording, name, started_at, may_move=True)
-        import_layouts.remember_layout(tx, _account_id(app), layout)
-        audit.record(tx, Actor(app.login), "session.imported", profile.user_id, made.session_id, samples=made.samples)
+        made = recording_imports.take(tx, app, profile.user_id, recording, layout, name, started_at)
         return made.session_id
-
-
-def _account_id(app: App) -> int:
-    assert app.account is not None
-    return app.account.account_id
 
 
 @contextmanager

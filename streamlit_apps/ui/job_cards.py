@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
+from semg.commands import training_jobs
 from semg.domain import Job
+from semg.ingest.stream_reports import SERVICE_LATE_S
 from semg.signals.training.progress import EpochPoint
 from semg.store import jobs, services, sessions
-from semg.store.audit import record
-from ui import acts, audit_view, errors, times
+from ui import acts, errors, times
 from ui.fragments import live_fragment
 from ui.page import empty, flash
 from ui.report_figures import QUIET, epoch_figure
 from ui.runtime import App
-from ui.stream import SERVICE_LATE_S
 from ui.text import Markdown, md, plain, shown
 
 SIGNS = {
@@ -69,18 +69,14 @@ def show_job(app: App, job: Job, names: dict[int, str], now: datetime, *, opened
             if action.button("Cancel", key=key, disabled=job.cancel_requested, width="stretch"):
                 with errors.attempt():
                     with app.pool.transaction() as tx:
-                        app.require(tx, job.user_id, "work")
-                        jobs.request_cancel(tx, job.job_id)
-                        record(tx, audit_view.actor(app), "job.canceled", job.user_id, job=job.job_id)
+                        training_jobs.cancel_job(tx, app, job.job_id)
                     st.rerun(scope="fragment")
         elif job.status != "completed" and action.button(
             "Retry", key=acts.key(f"retry-{job.job_id}", job.user_id), width="stretch"
         ):
             with errors.attempt():
                 with app.pool.transaction() as tx:
-                    app.require(tx, job.user_id, "work")
-                    again = jobs.retry_job(tx, job.job_id, account_id=app.account_id)
-                    record(tx, audit_view.actor(app), "job.created", job.user_id, job=again, again=job.job_id)
+                    training_jobs.retry_job(tx, app, job.job_id)
                 flash("Training job queued again")
                 st.rerun()
         if job.status == "in-progress":

@@ -8,12 +8,11 @@ from typing import Any
 
 import streamlit as st
 
+from semg.commands.model_activation import activate_version, doubts
 from semg.domain import Model, Profile
 from semg.privacy import file_exports
 from semg.signals.training.training_report import TrainingReport
 from semg.signals.training.verdict import plain_verdict
-from semg.store import audit, models
-from semg.store.audit import Actor
 from ui import acts, download, errors, report, times, verdict
 from ui.job_cards import KINDS
 from ui.page import flash
@@ -64,9 +63,9 @@ def _activate(app: App, profile: Profile, chosen: _Version, active: int | None) 
     if not app.may_work:
         return
     back = active is not None and model.version < active
-    doubts = _doubts(chosen.report)
-    if doubts:
-        st.markdown(md(":material/warning: {doubts}", doubts=doubts))
+    said = doubts(chosen.report)
+    if said:
+        st.markdown(md(":material/warning: {doubts}", doubts=said))
         sure = md("Activate version {n} for {name} anyway", n=model.version, name=profile.name)
         if not st.checkbox(sure, key=f"sure-{profile.user_id}-{model.version}"):
             return
@@ -75,25 +74,14 @@ def _activate(app: App, profile: Profile, chosen: _Version, active: int | None) 
         if back
         else md("Activate this version for {name}", name=profile.name),
         key=acts.key(f"activate-{model.version}", profile.user_id),
-        type="secondary" if doubts else "primary",
+        type="secondary" if said else "primary",
         icon=":material/undo:" if back else ":material/check:",
     ):
         with errors.attempt():
             with app.pool.transaction() as tx:
-                app.require(tx, profile.user_id, "work")
-                models.activate_model(tx, profile.user_id, model.version)
-                audit.record(tx, Actor(app.login), "model.activated", profile.user_id, version=model.version)
+                activate_version(tx, app, profile.user_id, model.version, despite_doubts=bool(said))
             flash(md("Version {n} is now active", n=model.version))
             st.rerun()
-
-
-def _doubts(made: TrainingReport) -> str:
-    """Return why a version should not decide; empty when nothing speaks against it."""
-    if made.pending or made.incomplete:
-        return "This version has not been tested on held-out data, so its accuracy is unknown."
-    if made.verdict is not None and made.verdict.level == "do not use":
-        return made.verdict.sentence
-    return "" if made.activation is None else made.activation.why
 
 
 def _compare(versions: Sequence[_Version], chosen: _Version) -> None:

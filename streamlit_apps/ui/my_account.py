@@ -23,6 +23,7 @@ _SCOPES: dict[api_tokens.Scope, str] = {
     "read": "view and download live signals, videos, recordings and models",
     "predict": "predictions",
     "metrics": "the API's counters",
+    "work": "train, activate versions, change labels and profiles",
 }
 _DAYS = {7: "a week", 30: "30 days", api_tokens.DEFAULT_DAYS: "90 days", 180: "180 days", api_tokens.MAX_DAYS: "a year"}
 REVOKE_HELP = "Anyone who knew the password may have created one. Programs that use them will need new ones."
@@ -167,7 +168,7 @@ def _tokens(app: App, account: Account) -> None:
 
 def _offered(account: Account) -> list[api_tokens.Scope]:
     """Return what a token of the account can be for; the API asks the role again at every request."""
-    allowed = {"viewer": ("read",), "researcher": ("read", "predict")}
+    allowed = {"viewer": ("read",), "researcher": ("read", "predict", "work")}
     return [scope for scope in _SCOPES if scope in allowed.get(account.role, api_tokens.SCOPES)]
 
 

@@ -8,11 +8,12 @@ import streamlit as st
 
 from semg import clock
 from semg.domain import Profile
+from semg.ingest import stream_reports
 from semg.store import blocks, services, simulated_arms
 from semg.store.path_facts import read_path_facts
 from semg.store.pool import Transaction
 from semg.words import counted
-from ui import acts, banks, capture_plan, chosen, errors, path_acts, stream, times
+from ui import acts, banks, capture_plan, chosen, errors, path_acts, times
 from ui.flashes import flash
 from ui.fragments import live_fragment
 from ui.going import go
@@ -60,7 +61,7 @@ def read_facts(tx: Transaction, profile: Profile) -> Facts:
     """Return what the path of a profile is judged by, as it is in one transaction."""
     now = clock.utc_now()
     stored = read_path_facts(tx, profile.user_id)
-    reported = stream.reported(services.list_services(tx), now)
+    reported = stream_reports.reported(services.list_services(tx), now)
     health = reported.health(profile, stored.active_at)
     last_at = blocks.last_sample_at(tx, profile.user_id) if health.level == "silent" else None
     seen = "" if last_at is None else times.ago(last_at, now)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from semg.commands import training_jobs
 from semg.domain import Profile
 from semg.errors import ConflictError
-from semg.store import jobs, session_summaries
-from semg.store.audit import record
-from ui import audit_view
+from semg.store import session_summaries
 from ui.runtime import App
 
 
@@ -21,7 +20,7 @@ def train_now(app: App, profile: Profile) -> int:
         Nothing is recorded to train on.
     """
     with app.pool.transaction() as tx:
-        app.require(tx, profile.user_id, "work")
+        app.require(tx, profile.user_id, "work")  # before what is recorded is told
         found = [
             one for one in session_summaries.list_summaries(tx, profile.user_id) if one.session.status != "recording"
         ]
@@ -29,6 +28,4 @@ def train_now(app: App, profile: Profile) -> int:
         ids = [] if newest is None else [one.session.session_id for one in found if one.trains_with(newest)]
         if not ids:
             raise ConflictError("record a session first: there are no labelled repetitions to train on")
-        job_id = jobs.insert_job(tx, profile.user_id, ids, "cnn", {}, account_id=app.account_id)
-        record(tx, audit_view.actor(app), "job.created", profile.user_id, job=job_id)
-    return job_id
+        return training_jobs.create_job(tx, app, profile.user_id, ids, "cnn", {})

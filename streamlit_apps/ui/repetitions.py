@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
+from semg.commands.label_changes import LabelChange
 from semg.domain import Repetition
 from ui import palette, times
 
 USE, REASON = "Use", "Reason"
 DEFAULT_REASON = "left out manually"
 Qualities = Mapping[int, tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A repetition that is to be left out, with the reason, or taken in again."""
-
-    repetition_id: int
-    excluded: bool
-    reason: str
 
 
 def table(repetitions: Sequence[Repetition], qualities: Qualities) -> pd.DataFrame:
@@ -61,21 +52,25 @@ def edit(repetitions: Sequence[Repetition], key: str, qualities: Qualities, *, r
     )
 
 
-def changes(repetitions: Sequence[Repetition], edited: pd.DataFrame) -> list[Change]:
+def changes(repetitions: Sequence[Repetition], edited: pd.DataFrame) -> list[LabelChange]:
     """Return what is to be changed: the rows that differ."""
     found = []
     for one, use, reason in zip(repetitions, edited[USE], edited[REASON], strict=True):
         excluded = not bool(use)
         text = str(reason or "").strip() or DEFAULT_REASON
         if excluded != one.excluded or (excluded and text != one.exclude_reason):
-            found.append(Change(one.repetition_id, excluded, text if excluded else ""))
+            found.append(_change(one, excluded=excluded, reason=text if excluded else ""))
     return found
 
 
-def all_changes(repetitions: Sequence[Repetition], *, excluded: bool) -> list[Change]:
+def all_changes(repetitions: Sequence[Repetition], *, excluded: bool) -> list[LabelChange]:
     """Return what leaves all out, or takes all in again; those that are so already keep their reason."""
     reason = "the session was left out" if excluded else ""
-    return [Change(one.repetition_id, excluded, reason) for one in repetitions if one.excluded != excluded]
+    return [_change(one, excluded=excluded, reason=reason) for one in repetitions if one.excluded != excluded]
+
+
+def _change(one: Repetition, *, excluded: bool, reason: str) -> LabelChange:
+    return LabelChange(repetition_id=one.repetition_id, excluded=excluded, reason=reason)
 
 
 def _said(quality: tuple[str, str] | None) -> str:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from semg.domain import Model, Profile, Session, us_from_utc, utc_from_us
 from semg.recordings.replaying import MOST_S, ReplayRequest, SessionReplay, replay_session
-from semg.signals.model.decision_events import DWELL_MS, PAUSE_MS
+from semg.signals.model.gesture_events import PAUSE_US
 from semg.signals.model.replay import PARTS, Part, Replayed
 from semg.store import models
 from semg.store.decisions import DecisionRun
@@ -58,7 +58,7 @@ def runs_of(decisions: Replayed, since_us: int) -> tuple[DecisionRun, ...]:
     runs: list[DecisionRun] = []
     for label, at_us in zip(decisions.labels, decisions.ends_us.tolist(), strict=True):
         last = runs[-1] if runs else None
-        is_joined = last is not None and at_us - last.end_us < 1000 * PAUSE_MS
+        is_joined = last is not None and at_us - last.end_us < PAUSE_US
         if last is not None and is_joined and label == last.label:
             runs[-1] = DecisionRun(label, last.begin_us, at_us)
         else:
@@ -139,7 +139,7 @@ def _form(app: App, profile: Profile, session: Session, shown: Shown, versions: 
 
 
 def _result(kept: _Kept) -> None:
-    found, counts, events = kept.found, kept.found.counts, kept.found.events
+    found, counts, score = kept.found, kept.found.counts, kept.found.score
     length_s = (utc_from_us(kept.until_us) - utc_from_us(kept.since_us)).total_seconds()
     st.markdown(
         md(
@@ -155,7 +155,7 @@ def _result(kept: _Kept) -> None:
     )
     compared = counts.agreeing + counts.other + counts.rejected
     share = max(1, compared)
-    per_hour, latency = events.false_per_hour, events.median_latency_ms
+    per_hour, latency = score.false_per_hour, score.median_latency_ms
     rows = [
         ("Agreeing", f"{counts.agreeing:,} ({counts.agreeing / share:.1%})", "decided as labelled"),
         ("Another gesture", f"{counts.other:,} ({counts.other / share:.1%})", "decided as something else"),
@@ -163,10 +163,10 @@ def _result(kept: _Kept) -> None:
         ("Not compared", f"{counts.between:,}", "across an edge of a label, or on nothing labelled"),
         (
             "False on rest per hour",
-            "—" if per_hour is None else f"{per_hour:.0f} ({events.false_on_rest} in {events.rest_s:.0f} s)",
-            f"gestures that stayed decided for {DWELL_MS:.0f} ms on rest",
+            "—" if per_hour is None else f"{per_hour:.0f} ({score.false_on_rest} in {score.rest_s:.0f} s)",
+            "gestures that were pressed on rest, by the event times of this profile",
         ),
-        ("Missed gestures", f"{events.missed} of {events.prompts}", "labelled, and never decided for so long"),
+        ("Missed gestures", f"{score.missed} of {score.prompts}", "labelled, and not pressed"),
         ("Latency", "—" if latency is None else f"{latency:.0f} ms", "median, from a label's begin"),
     ]
     st.dataframe(

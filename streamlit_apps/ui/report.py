@@ -181,6 +181,7 @@ def _decisions(report: TrainingReport) -> None:
             false="" if false is None else f", {false:.1f} false activations per minute of rest",
         )
     )
+    _events(report)
     if point is not None and _settings(point) != _settings(decided):
         st.markdown(
             md(
@@ -193,6 +194,29 @@ def _decisions(report: TrainingReport) -> None:
                 unsure=percent(point.rejected),
             )
         )
+
+
+def _events(report: TrainingReport) -> None:
+    """Show what a program that acts on gestures would have been told."""
+    events = report.events
+    if events is None or not events.performances:
+        return
+    false, latency = events.false_per_hour, events.median_latency_ms
+    st.markdown(
+        md(
+            "**Gesture events** (pressed is what stays decided for {dwell} ms): {right} of {all} performances "
+            "recognised, {other} as another gesture, {missed} missed{false}{latency}.",
+            dwell=events.dwell_ms,
+            right=events.recognised,
+            all=events.performances,
+            other=events.other,
+            missed=events.performances - events.recognised - events.other,
+            false=""
+            if false is None
+            else f"; {false:.0f} false per hour of rest ({events.false_on_rest} in {events.rest_s:.0f} s)",
+            latency="" if latency is None else f"; {latency / 1000:.1f} s after the prompt",
+        )
+    )
 
 
 def _settings(figures: DecisionFigures) -> tuple[float | None, ...]:

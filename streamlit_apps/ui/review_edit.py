@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import streamlit as st
 
+from semg.commands.label_changes import LabelChange, change_labels
+from semg.commands.session_changes import rename_session
 from semg.domain import Gesture, Profile, Repetition, Session, utc_from_us
-from semg.errors import NotFoundError
 from semg.privacy import file_exports
 from semg.store import access, audit, erasing, repetitions, sessions
 from semg.store.audit import Actor
-from semg.store.pool import Transaction
 from ui import acts, confirm, download, errors, times
 from ui.page import flash
 from ui.runtime import App
@@ -36,17 +36,12 @@ def move(app: App, session: Session, sent: dict[str, float]) -> None:
     try:
         number = int(sent["id"])
         with app.pool.transaction() as tx:
-            app.require(tx, session.user_id, "work")
-            if sessions.get_repetition(tx, number).session_id != session.session_id:
-                raise NotFoundError(f"there is no repetition {number}; it may have been deleted")
-            changed = sessions.update_repetition(
-                tx,
-                number,
+            change = LabelChange(
+                repetition_id=number,
                 started_at=utc_from_us(round(sent["begin_ms"] * 1000)),
                 ended_at=utc_from_us(round(sent["end_ms"] * 1000)),
-                changed_by=app.login,
             )
-            _note_change(app, tx, changed)
+            (changed,) = change_labels(tx, app, session.session_id, [change])
         flash(md("{gesture} {n} moved", gesture=changed.gesture, n=changed.number))
     except Exception as exc:
         st.session_state[MOVE_ERROR] = errors.sentence(exc)
@@ -87,18 +82,15 @@ def edit_repetition(app: App, profile: Profile, session: Session, bank: list[Ges
         if st.form_submit_button(label, type="primary", key=acts.key(f"label-{number}", profile.user_id)):
             with errors.attempt():
                 with app.pool.transaction() as tx:
-                    app.require(tx, session.user_id, "work")
-                    changed = sessions.update_repetition(
-                        tx,
-                        number,
+                    change = LabelChange(
+                        repetition_id=number,
                         excluded=excluded,
                         reason=reason,
                         started_at=one.started_at + timedelta(seconds=begin_s),
                         ended_at=one.ended_at + timedelta(seconds=end_s),
                         gesture_id=bank[names.index(gesture)].gesture_id if gesture != one.gesture else None,
-                        changed_by=app.login,
                     )
-                    _note_change(app, tx, changed)
+                    change_labels(tx, app, session.session_id, [change])
                 flash(md("{gesture} {n} saved", gesture=gesture, n=one.number))
                 st.rerun()
 
@@ -141,9 +133,7 @@ def _rename(app: App, session: Session) -> None:
         if st.form_submit_button("Rename", key=acts.key(f"rename-{session.session_id}", session.user_id)):
             with errors.attempt():
                 with app.pool.transaction() as tx:
-                    app.require(tx, session.user_id, "work")
-                    sessions.update_session(tx, session.session_id, name=name)
-                    audit.record(tx, Actor(app.login), "session.changed", session.user_id, session.session_id)
+                    rename_session(tx, app, session.session_id, name)
                 flash("Renamed")
                 st.rerun()
 
@@ -187,11 +177,6 @@ def _foretell(gone: erasing.ErasedSession) -> None:
         st.warning(told, icon=":material/warning:")
     elif gone.jobs:
         st.caption("Training jobs waiting for it are cancelled.")
-
-
-def _note_change(app: App, tx: Transaction, changed: Repetition) -> None:
-    owner = sessions.get_session(tx, changed.session_id).user_id
-    audit.record(tx, Actor(app.login), "session.changed", owner, changed.session_id, repetition=changed.repetition_id)
 
 
 def _export(app: App, session: Session) -> None:

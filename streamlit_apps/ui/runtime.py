@@ -17,6 +17,7 @@ from semg.security.keys import ring_of
 from semg.settings import Settings, get_settings
 from semg.store import access
 from semg.store.accounts import Account
+from semg.store.audit import Actor
 from semg.store.pool import Pool, Transaction
 
 POOL_SIZE = 8
@@ -41,6 +42,11 @@ class App:
     def login(self) -> str:
         """The login of who is logged in; empty for nobody."""
         return self.account.login if self.account is not None else ""
+
+    @property
+    def actor(self) -> Actor:
+        """Who is logged in, for the audit log."""
+        return Actor(self.login)
 
     @property
     def account_id(self) -> int:

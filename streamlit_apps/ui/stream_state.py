@@ -7,14 +7,15 @@ from dataclasses import replace
 import streamlit as st
 
 from semg import clock
+from semg.commands.profile_changes import change_profile
 from semg.domain import Profile
+from semg.ingest import stream_reports
 from semg.ingest.stream_health import Fix, StreamHealth
 from semg.ingest.stream_verdict import signal_verdict, stream_verdict
 from semg.signals.held_samples import HeldSamples
 from semg.store import profiles
-from semg.store.audit import record
 from semg.verdicts import level_of
-from ui import acts, audit_view, errors, simulated_arm, stream, verdict
+from ui import acts, errors, simulated_arm, verdict
 from ui.fragments import live_fragment
 from ui.page import flash
 from ui.runtime import App
@@ -34,14 +35,10 @@ def show_fix(app: App, profile: Profile, fix: Fix, key: str) -> None:
     if st.button(label, key=acts.key(f"{key}-{fix.kind}", profile.user_id), icon=":material/build:"):
         with errors.attempt():
             with app.pool.transaction() as tx:
-                app.require(tx, profile.user_id, "work")
+                app.require(tx, profile.user_id, "work")  # before the stored device is told
                 stored = profiles.get_profile(tx, profile.user_id)
                 device = replace(stored.device, **dict(fix.values))  # type: ignore[arg-type]
-                if stored.channels_used is not None:  # a channel that is lost leaves the choice before
-                    kept = [name for name in stored.channels_used if name in device.channels] or None
-                    profiles.update_profile(tx, profile.user_id, channels_used=kept)
-                profiles.update_device(tx, device)
-                record(tx, audit_view.actor(app), "profile.changed", profile.user_id)
+                change_profile(tx, app, profile.user_id, device)
             flash(md("{name}'s device settings were changed", name=profile.name))
             st.rerun()
 
@@ -52,7 +49,7 @@ def stream_state(app: App, user_id: int) -> None:
     with app.pool.transaction() as tx:
         profile = profiles.get_profile(tx, user_id)
         # Somebody may hold a gesture all the time: noise at rest says nothing then, a loose electrode does.
-        state = stream.look(tx, profile, clock.utc_now(), has_quiet=False)
+        state = stream_reports.look(tx, profile, clock.utc_now(), has_quiet=False)
     if state.health is None:
         st.info(plain(state.problem), icon=":material/sensors_off:")
         simulated_arm.offer(app, profile)

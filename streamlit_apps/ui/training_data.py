@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from semg import clock
+from semg.commands.label_changes import LabelChange, change_labels
 from semg.domain import REST, Gesture, Profile, Session
-from semg.signals.session_verdict import judge_recorded
-from semg.store import repetitions as repetitions_store
+from semg.recordings.recorded_verdict import verdict_on
 from semg.store import sessions
-from semg.store.audit import record
 from semg.store.session_quality import SessionQuality, find_quality
 from semg.store.session_summaries import SessionSummary, newest_prompted
-from semg.verdicts import Verdict
 from semg.words import counted
 from ui import acts, audit_view, errors, repetitions, shortcuts, times, verdict, video
 from ui.page import flash
@@ -160,25 +158,12 @@ def _picture(app: App, profile: Profile, session: Session, gesture_names: list[s
     video.show_video(app, session.session_id, key="training", height_px=240)
 
 
-def _store(app: App, session: Session, wanted: Sequence[repetitions.Change]) -> None:
+def _store(app: App, session: Session, wanted: Sequence[LabelChange]) -> None:
     with errors.attempt():
         with app.pool.transaction() as tx:
-            app.require(tx, session.user_id, "work")
-            for change in wanted:
-                repetitions_store.update_repetition(
-                    tx, change.repetition_id, excluded=change.excluded, reason=change.reason, changed_by=app.login
-                )
-            record(tx, audit_view.actor(app), "session.changed", session.user_id, session.session_id,
-                   repetitions=len(wanted))  # fmt: skip
+            change_labels(tx, app, session.session_id, wanted)
         flash(md("{n} repetitions changed", n=len(wanted)))
         st.rerun()
-
-
-def verdict_on(session: Session, quality: SessionQuality | None) -> Verdict:
-    """Return the verdict on a session from what is stored of its quality."""
-    if quality is None:
-        return judge_recorded(None, session.channels)
-    return judge_recorded((quality.level, quality.reason), session.channels, quality.repetitions)
 
 
 def _label(summary: SessionSummary, quality: SessionQuality | None) -> Markdown:

@@ -10,7 +10,7 @@ fixed       as stored: nothing is learned from the stream.
 following   as served: the classifier follows the stream, and begins anew with each day's session.
 worn on     the same without a new session: what was learned on a day is carried into the next one.
 
-An event is a gesture that stays decided for ``DWELL_MS`` (``semg.signals.model.decision_events``).
+An event is a press (``semg.signals.model.gesture_events``).
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from semg.block_table import BlockTable  # noqa: E402
 from semg.domain import Block, ClassifierKind, DecisionSpec, Sensor  # noqa: E402
+from semg.event_types import EventSpec, EventTimes  # noqa: E402
 from semg.recordings.csv_format import read_recording  # noqa: E402
 from semg.signals.dataset import LabelledSamples  # noqa: E402
 from semg.signals.model.classifier import Classifier  # noqa: E402
-from semg.signals.model.decision_events import DWELL_MS, EventScore, Span, find_events, score_events  # noqa: E402
-from semg.signals.model.replay import Replay, joined  # noqa: E402
+from semg.signals.model.event_scores import EventScore, Span, score_events  # noqa: E402
+from semg.signals.model.replay import Replay  # noqa: E402
 from semg.signals.training.train import fit  # noqa: E402
 from testing.benchmarks.recognition_sets import DATA_SETS  # noqa: E402
 
@@ -94,7 +95,7 @@ def _spans(session: LabelledSamples, at_us: np.ndarray, end_us: int) -> Iterator
             yield Span(session.stretches[number].label, int(at_us[first]), int(at_us[last - 1]) + 1)
 
 
-def wear(classifier: Classifier, days: Sequence[Day], way: str, decision: DecisionSpec, dwell_ms: float) -> EventScore:
+def wear(classifier: Classifier, days: Sequence[Day], way: str, decision: DecisionSpec, spec: EventSpec) -> EventScore:
     """Return the score of days that are worn one after the other."""
     columns = tuple(range(len(classifier.channels)))
     replay = Replay(classifier, columns, len(columns), decision, follows=way != "fixed")
@@ -102,14 +103,13 @@ def wear(classifier: Classifier, days: Sequence[Day], way: str, decision: Decisi
     for day in days:
         if way == "following":
             replay.add_edge(day.begin_us)
-        found = joined([replay.push(day.table)], classifier.classes)
-        events = find_events(found.labels, found.ends_us, dwell_ms)
+        events = replay.push(day.table).events(spec)
         total += score_events(events, day.spans, day.begin_us, day.end_us)
     return total
 
 
 def measure(
-    paths: Sequence[Path], first: int, kind: ClassifierKind, sensor: Sensor, seed: int, dwell_ms: float
+    paths: Sequence[Path], first: int, kind: ClassifierKind, sensor: Sensor, seed: int, spec: EventSpec
 ) -> dict[str, EventScore]:
     """Return a person's scores by the way of wearing."""
     sessions = [read_recording(path, sensor=sensor) for path in paths]
@@ -124,7 +124,7 @@ def measure(
         )  # fmt: skip
         days.append(day_of(chosen, at_us))
         at_us = days[-1].end_us + 60 * GAP_US
-    return {way: wear(classifier, days, way, classifier.decision, dwell_ms) for way in WAYS}
+    return {way: wear(classifier, days, way, classifier.decision, spec) for way in WAYS}
 
 
 def figures(scores: Mapping[str, EventScore]) -> dict[str, object]:
@@ -166,7 +166,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--first", type=int, default=1, help="days to train on")
     parser.add_argument("--only", default="", help="people, comma separated; everybody without")
     parser.add_argument("--classifier", choices=["cnn", "logcov_lda", "td_lda"], default="cnn")
-    parser.add_argument("--dwell-ms", type=float, default=DWELL_MS)
+    parser.add_argument("--dwell-ms", type=int, default=EventTimes().dwell_ms)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args(given)
@@ -178,7 +178,7 @@ def main(given: Sequence[str] | None = None) -> None:
             continue
         found = measure(
             paths, arguments.first, arguments.classifier, sensors.get(data_set, "raw"), arguments.seed,
-            arguments.dwell_ms,
+            EventSpec(EventTimes(dwell_ms=arguments.dwell_ms)),
         )  # fmt: skip
         for way, score in found.items():
             scores[data_set, way][person] = score

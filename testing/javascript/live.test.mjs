@@ -4,9 +4,9 @@ import { test } from "node:test";
 
 import { load } from "./scripts.mjs";
 
-const { Aac, cleaned, DEFAULTS, Feed, LiveView, quantile, Ring, Chart, onShortcut, shownNames, shownNext, ONCE_MS, fill } =
+const { Aac, cleaned, DEFAULTS, Feed, LiveView, quantile, Ring, Chart, onShortcut, shownNames, shownNext, ONCE_MS, fill, eventWords } =
   await load("ui/live/view.js", "Aac", "cleaned", "DEFAULTS", "Feed", "LiveView", "quantile", "Ring", "Chart",
-    "onShortcut", "shownNames", "shownNext", "ONCE_MS", "fill");
+    "onShortcut", "shownNames", "shownNext", "ONCE_MS", "fill", "eventWords");
 await load("ui/live/plain.js", "PlainView");
 
 // An object with a class's methods and just the fields that they read: a constructor wants a page.
@@ -51,6 +51,15 @@ test("a short gesture says its phrase once, without being held", () => {
   assert.deepEqual(hold(aac, "rest", 550, 1000), []);
   assert.deepEqual(told(aac.decideOnce("fist", 1000)), ["said Yes"], "each performance speaks");
   assert.deepEqual(told(aac.decideOnce("unknown", 1500)), []);
+});
+
+test("an event says what a program was told", () => {
+  const event = { at: "2026-03-01T10:00:00Z", gesture: "fist", strength: 0.42, duration_ms: 1240, reason: "" };
+  const said = (changes) => eventWords({ ...event, ...changes }).replace(/^\S+ +/, "");
+  assert.equal(said({ kind: "press" }), "fist pressed, strength 42 %");
+  assert.equal(said({ kind: "hold", strength: null }), "fist held for 1.2 s");
+  assert.equal(said({ kind: "release", reason: "let go" }), "fist released after 1.2 s");
+  assert.equal(said({ kind: "release", reason: "signal lost" }), "fist released after 1.2 s (signal lost)");
 });
 
 test("the ring keeps the newest samples and finds a time among them", () => {

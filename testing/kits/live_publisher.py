@@ -1,4 +1,4 @@
-"""Samples and decisions of a profile on the bus, as udpserver and nat_inference put them there, without them."""
+"""Samples, decisions and events of a profile on the bus, as udpserver and nat_inference put them there."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
 from semg.domain import Block, Decision
+from semg.event_types import EventSpec
 from semg.process import bus
 from semg.settings import Settings
+from semg.signals.model.gesture_events import EventMachine
 from semg.wire import messages
 from testing.kits.ingest_kit import encode_blocks
 
@@ -35,6 +38,7 @@ class Publisher:
     async def _run(self) -> None:
         client = await bus.connect(self._settings, "test-publisher")
         sample, started_us = 0, time.time_ns() // 1000
+        machine, sequence = EventMachine(self._user_id, EventSpec(), VERSION), 1
         while not self._stop.is_set():
             if self.streams:
                 now_us = time.time_ns() // 1000
@@ -45,6 +49,11 @@ class Publisher:
                 )  # fmt: skip
                 message = messages.DecisionMessage.encode(decision)
                 await client.publish(messages.decisions_subject(self._user_id), message)
+                for event in machine.push(self.label, now_us, 0.87, 0.5):
+                    numbered = replace(event, sequence=sequence)
+                    text = messages.EventMessage.of(numbered).to_bytes()
+                    await client.publish(messages.events_subject(self._user_id), text)
+                    sequence += 1
                 await client.flush()
                 sample += CHUNK
             await asyncio.sleep(CHUNK * PERIOD_US / 1e6)

@@ -6,6 +6,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +111,13 @@ class Servers:
 @pytest.fixture
 def settings(postgres_server: postgres.PostgresServer, tmp_path: Path) -> Iterator[Settings]:
     """Settings with an own, empty database (schema applied), free ports, and no bus."""
+    with own_settings(postgres_server, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def own_settings(postgres_server: postgres.PostgresServer, tmp_path: Path) -> Iterator[Settings]:
+    """Make a database, and drop it at the end."""
     database = f"test_{secrets.token_hex(6)}"
     admin_execute(postgres_server, f"CREATE DATABASE {database} TEMPLATE {TEMPLATE}")
     admin_execute(postgres_server, f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")  # not copied
@@ -160,6 +168,13 @@ def pool(settings: Settings) -> Iterator[Pool]:
 @pytest.fixture
 def servers(postgres_server: postgres.PostgresServer, settings: Settings, tmp_path: Path) -> Iterator[Servers]:
     """The test's own database and an own NATS with JetStream."""
+    with own_servers(postgres_server, settings, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def own_servers(postgres_server: postgres.PostgresServer, settings: Settings, tmp_path: Path) -> Iterator[Servers]:
+    """Start a NATS, and stop it at the end."""
     port = embedded.free_port()
     config, users = tmp_path / "nats.conf", users_of(settings)
     store = tmp_path / "jetstream"

@@ -34,14 +34,17 @@ APP_UPLOADS = rf"_stcore/upload_file/{_BELOW}"
 APP_WEBSOCKETS = r"_stcore/stream"
 API_PATHS = (
     rf"docs(?:/{_BELOW})?", r"redoc", r"openapi\.json", r"healthz", r"readyz", r"predict", r"predict/windows",
-    rf"videos/{_BELOW}", rf"exports/{_BELOW}", rf"files/{_BELOW}", rf"replay/{_SEGMENT}",
+    rf"videos/{_BELOW}", rf"exports/{_BELOW}", rf"files/{_BELOW}", rf"replay/{_SEGMENT}", rf"v1/{_BELOW}",
 )  # fmt: skip
 """Of the API, below ``/api``. Not ``/metrics``: who reads those does so on this machine."""
+API_UPLOADS = rf"v1/profiles/{_SEGMENT}/recordings"
 API_WEBSOCKETS = rf"ws/live/{_SEGMENT}"
+PATCHED = rf"{API_PREFIX}/v1/{_BELOW}"
+"""Where something is changed in part."""
 HEALTH_PATH = "/_gateway/health"
 
 UPLOAD_BYTES = 65 << 20
-"""The app takes files of 64 MB (``server.maxUploadSize``); the rest is the form around them."""
+"""App and API take files of 64 MB (``server.maxUploadSize``); the rest is the form around them."""
 APP_BODY_BYTES = 1 << 20
 OPEN_FILES = 4096
 """Each connection that is passed on has two: so many of them are served at once, and no more."""
@@ -141,7 +144,7 @@ def _end_with_a_body() -> Json:
 def _refusals() -> list[Json]:
     return [
         _refuse(400, {"not": [_target(PLAIN)]}),
-        _refuse(405, {"not": [{"method": list(METHODS)}]}),
+        _refuse(405, {"not": [{"method": list(METHODS)}, {"method": ["PATCH"]} | _target(PATCHED)]}),
         {"match": [_target(HEALTH_PATH)], "handle": [{"handler": "static_response", "body": "ok"}], "terminal": True},
     ]
 
@@ -157,6 +160,7 @@ def _routes(settings: Settings) -> list[Json]:
         _refuse(400, {"header": {"Upgrade": ["*"]}}),
         _route(_target(f"/{APP_UPLOADS}"), _at_most(UPLOAD_BYTES), app),
         _route(_target(rf"/(?:(?:{pages})/?|{'|'.join(APP_PATHS)})?"), _at_most(APP_BODY_BYTES), app),
+        _route(_target(f"{API_PREFIX}/{API_UPLOADS}"), _at_most(UPLOAD_BYTES), without_prefix, api),
         _route(
             _target(rf"{API_PREFIX}/(?:{'|'.join(API_PATHS)})"),
             _at_most(settings.api_max_body_bytes),

@@ -16,6 +16,7 @@ from semg.wire.messages import (
     PROFILES_SUBJECT,
     SHARES_STREAM,
     decisions_subject,
+    events_subject,
     inbox_prefix,
     live_subject,
     models_subject,
@@ -68,10 +69,13 @@ def subjects_of(service: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         ),
         "store": ((*_stream(JOURNAL_STREAM), *_consumers(JOURNAL_STREAM), *_shares("store")), ()),
         "nat_inference": (
-            (decisions_subject("*"), *_shares("inference")),
+            (decisions_subject("*"), events_subject("*"), *_shares("inference")),
             (live_subject("*"), sessions_subject("*"), models_subject("*"), watch_subject("*"), PROFILES_SUBJECT),
         ),
-        "api": ((watch_subject("*"),), (samples_subject("*"), decisions_subject("*"), models_subject("*"))),
+        "api": (
+            (watch_subject("*"),),
+            (samples_subject("*"), decisions_subject("*"), events_subject("*"), models_subject("*")),
+        ),
         "job_runner": ((sessions_subject("*"), models_subject("*")), ()),
     }[service]
     return publish, (*subscribe, f"{inbox_prefix(service)}.>")

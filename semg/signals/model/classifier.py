@@ -17,6 +17,7 @@ from semg.domain import MAX_CHANNELS, MAX_OVERLAP, ClassifierKind, ConditioningS
 from semg.errors import ArtifactError
 from semg.signals.model import forward
 from semg.signals.model.dynamic import DynamicRecogniser, TrialSpec, judge
+from semg.signals.model.strength import AmplitudeRange
 
 FORMAT = "semg-classifier-1"
 MAX_MODEL_BYTES = 1_048_576
@@ -27,7 +28,8 @@ MAX_CLASSES = 64
 class ClassifierSpec:
     """Inputs and outputs of a classifier, without its weights: sufficient for cutting its windows.
 
-    ``trials`` describes the trials of short dynamic gestures; None where there is no such gesture.
+    ``trials`` describes the trials of short dynamic gestures; None where there is no such gesture. ``amplitude`` is the
+    person's range, None where the training did not show it.
     """
 
     classes: tuple[str, ...]
@@ -36,6 +38,7 @@ class ClassifierSpec:
     conditioning: ConditioningSpec
     decision: DecisionSpec
     trials: TrialSpec | None = None
+    amplitude: AmplitudeRange | None = None
 
     @property
     def dynamic(self) -> tuple[str, ...]:
@@ -60,6 +63,8 @@ class Classifier:
     trials
         The trials of short dynamic gestures, which ``arrays`` hold a classifier of their own for; see
         ``semg.signals.model.dynamic``. None without such a gesture.
+    amplitude
+        Of the training's windows, for the strength of gesture events; None where it does not show.
     """
 
     kind: ClassifierKind
@@ -71,11 +76,20 @@ class Classifier:
     arrays: Mapping[str, NDArray[np.float32]]
     training: dict[str, Any] = field(default_factory=dict)
     trials: TrialSpec | None = None
+    amplitude: AmplitudeRange | None = None
 
     @property
     def spec(self) -> ClassifierSpec:
         """The spec, without the weights."""
-        return ClassifierSpec(self.classes, self.channels, self.window, self.conditioning, self.decision, self.trials)
+        return ClassifierSpec(
+            self.classes,
+            self.channels,
+            self.window,
+            self.conditioning,
+            self.decision,
+            self.trials,
+            self.amplitude,
+        )
 
     def dynamic_recogniser(self) -> DynamicRecogniser | None:
         """Return what recognises the dynamic gestures of one stream, from its begin; None without such a gesture."""
@@ -118,6 +132,7 @@ class Classifier:
 
     def metadata(self) -> dict[str, Any]:
         """Return everything but the weights, JSON-serialisable, as stored in ``models.metadata``."""
+        optional = {"trials": self.trials, "amplitude": self.amplitude}
         return {
             "format": FORMAT,
             "kind": self.kind,
@@ -129,7 +144,7 @@ class Classifier:
             "window_samples": self.window.window_samples,
             "n_parameters": self.n_parameters,
             "training": self.training,
-        } | ({} if self.trials is None else {"trials": self.trials.as_json()})
+        } | {name: value.as_json() for name, value in optional.items() if value is not None}
 
     def to_bytes(self) -> bytes:
         """Return the stored form: safetensors, with the metadata as JSON and a digest of all in its header."""
@@ -167,6 +182,7 @@ class Classifier:
                 arrays,
                 dict(described["training"]),
                 spec.trials,
+                spec.amplitude,
             )
             _check(classifier)
         except ArtifactError:
@@ -187,13 +203,15 @@ def spec_from_metadata(metadata: Mapping[str, Any]) -> ClassifierSpec:
     if metadata.get("format") != FORMAT:
         raise ArtifactError(f"Expected a classifier of format {FORMAT}, got {str(metadata.get('format'))[:40]!r}.")
     try:
+        trials, amplitude = metadata.get("trials"), metadata.get("amplitude")
         spec = ClassifierSpec(
             classes=tuple(str(name) for name in metadata["classes"]),
             channels=tuple(str(name) for name in metadata["channels"]),
             window=WindowSpec(**metadata["window"]),
             conditioning=ConditioningSpec(**metadata["conditioning"]),
             decision=DecisionSpec(**metadata["decision"]),
-            trials=None if metadata.get("trials") is None else TrialSpec.from_json(metadata["trials"]),
+            trials=None if trials is None else TrialSpec.from_json(trials),
+            amplitude=None if amplitude is None else AmplitudeRange.from_json(amplitude),
         )
     except (KeyError, TypeError, ValueError) as exc:
         raise ArtifactError(f"The classifier's description lacks or misnames a field ({exc}).") from exc

@@ -93,7 +93,8 @@ class TrainingOptions:
             raise TrainingError(f"Unknown training option {', '.join(unknown)}; known are {', '.join(known)}.")
         given = dict(values)
         if given.get("channels") is not None:
-            if isinstance(given["channels"], str) or not all(isinstance(c, str) for c in given["channels"]):
+            is_list = isinstance(given["channels"], list | tuple)
+            if not is_list or not all(isinstance(name, str) for name in given["channels"]):
                 raise TrainingError("The option channels must be a list of channel names.")
             given["channels"] = tuple(given["channels"])
         for name in ("epochs", "vote_n", "seed"):

@@ -18,6 +18,7 @@ from semg.signals.training import report as reports
 from semg.signals.training.advice import advise, count_repetitions, silent_channels
 from semg.signals.training.calibration import decision_figures, operating_points, reliability
 from semg.signals.training.dynamic_fit import try_dynamic, with_dynamic
+from semg.signals.training.event_figures import event_figures
 from semg.signals.training.label_alignment import measure_alignment
 from semg.signals.training.metrics import Scores, score
 from semg.signals.training.options import TrainingOptions
@@ -238,6 +239,7 @@ def _held_out_report(
         train_windows=int(np.mean([(fold.train & trainer.usable(trainer.data)).sum() for fold in folds])),
         reliability=reliability(truth, probabilities),
         decisions=decision_figures(trainer.classes, data, probabilities, spec, hop_ms),
+        events=event_figures(trainer.classes, data, probabilities, spec, trainer.window),
         operating_points=points,
         operating_point=chosen,
         silent_channels=tuple(silent),

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.domain import ClassifierKind, ConditioningSpec, DecisionSpec, WindowSpec
+from semg.domain import REST, ClassifierKind, ConditioningSpec, DecisionSpec, WindowSpec
 from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
 from semg.signals.model import forward
 from semg.signals.model.adaptation import Adapter
 from semg.signals.model.classifier import Classifier
 from semg.signals.model.ensemble import DEFAULT_WEIGHTS, EnsembleWeights, choose_inverse_temperature
+from semg.signals.model.strength import measure_range
 from semg.signals.training.alignment import align
 from semg.signals.training.dense import DenseOptions
 from semg.signals.training.dynamic_fit import dynamic_set
@@ -171,7 +172,19 @@ class Trainer:
             "base": None if self.base is None or kind != "cnn" else self.base.name,
         }
         decision = DecisionSpec(self.options.vote_n, self.options.min_confidence, self.options.hysteresis)
-        return Classifier(kind, self.classes, self.channels, self.window, self.conditioning, decision, arrays, training)
+        newest, is_rest = usable & (session == session.max()), data.labels == REST
+        amplitude = measure_range(data.windows[newest], is_rest[newest])
+        return Classifier(
+            kind=kind,
+            classes=self.classes,
+            channels=self.channels,
+            window=self.window,
+            conditioning=self.conditioning,
+            decision=decision,
+            arrays=arrays,
+            training=training,
+            amplitude=amplitude or measure_range(data.windows[usable], is_rest[usable]),
+        )
 
     def _fit_plain(
         self,

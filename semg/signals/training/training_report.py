@@ -14,8 +14,8 @@ FIGURES = frozenset(
 )
 """Keys of every report of windows that no fitting step has seen, also where they are null."""
 HELD_OUT = frozenset(
-    "baseline baselines folds train_windows reliability decisions operating_points operating_point silent_channels "
-    "advice".split()
+    "baseline baselines folds train_windows reliability decisions events operating_points operating_point "
+    "silent_channels advice".split()
 )
 """Keys of a training that held out a part of its data."""
 FINISHED = frozenset(
@@ -204,6 +204,27 @@ class DecisionFigures(_Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventFigures(_Part):
+    """What gesture events would have come of held-out predictions.
+
+    Performances whose own gesture was pressed first, or another one; presses on ``rest_s`` of rest.
+    """
+
+    performances: int = 0
+    recognised: int = 0
+    other: int = 0
+    false_on_rest: int = 0
+    rest_s: float = 0.0
+    median_latency_ms: float | None = None
+    dwell_ms: int = 0
+
+    @property
+    def false_per_hour(self) -> float | None:
+        """False presses per hour of rest; None without rest."""
+        return 3600 * self.false_on_rest / self.rest_s if self.rest_s > 0 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict(_Part):
     """The assessment of a version.
 
@@ -315,6 +336,7 @@ class TrainingReport(_Part):
     train_windows: int = 0
     reliability: Reliability | None = _part(Reliability)
     decisions: DecisionFigures | None = _part(DecisionFigures)
+    events: EventFigures | None = _part(EventFigures)
     operating_points: tuple[DecisionFigures, ...] = _parts(DecisionFigures)
     operating_point: DecisionFigures | None = _part(DecisionFigures)
     silent_channels: tuple[str, ...] = _tuple()

@@ -4,6 +4,7 @@
 import { Kept, partIn } from "../kept.js";
 import { Bars, shownNames } from "./bars.js";
 import { Chart } from "./chart.js";
+import { Events } from "./events.js";
 import { Feed } from "./feed.js";
 import { Figures } from "./figures.js";
 import { onShortcut } from "./keys.js";
@@ -64,9 +65,11 @@ class LiveView extends Kept {
     this.stage.append(this.canvas, this.notice);
     this.controls = el("div", "controls");
     this.teacher = new Teacher(() => this.moment(), (sent) => this.onTaught(sent));
+    this.events = new Events();
     this.figures = new Figures();
     this.talkButtons = talkButtons;
-    this.mount.append(top, talk, this.stage, this.controls, this.talk.panel.box, this.teacher.box, this.figures.box);
+    this.mount.append(top, talk, this.stage, this.controls, this.talk.panel.box, this.teacher.box, this.events.box,
+      this.figures.box);
   }
 
   buildControls() {
@@ -144,6 +147,7 @@ class LiveView extends Kept {
       this.decidedAt = this.latestMs = this.edgeMs = 0;
       this.last = null;
       this.bars.clear();
+      this.events.clear();
       this.figures.clear();
     }
     this.feed.follow(data.url, data.token);
@@ -174,6 +178,8 @@ class LiveView extends Kept {
         while (this.decisions.length && this.decisions[0].at < from) this.decisions.shift();
       }
       this.fresh = true;
+    } else if (message.type === "event") {
+      this.events.add(message);
     } else if (message.type === "dropped") {
       this.figures.dropped += message.messages;
     }

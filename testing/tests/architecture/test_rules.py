@@ -78,8 +78,8 @@ def test_api_knows_nothing_of_the_inference_worker() -> None:
 
 
 ROOT_MODULES = {
-    "block_table", "board_types", "clock", "consent_types", "domain", "environment", "errors", "log", "settings",
-    "verdicts", "words", "__init__", "__main__",
+    "block_table", "board_types", "clock", "consent_types", "domain", "environment", "errors", "event_types", "log",
+    "settings", "verdicts", "words", "__init__", "__main__",
 }  # fmt: skip
 """What everything stands on; everything else lies in a room."""
 
@@ -171,6 +171,23 @@ def test_pages_know_only_the_profiles_that_an_account_may_see() -> None:
     assert found == [], "ask App.people instead"
 
 
+COMMANDED = {
+    "insert_job", "request_cancel", "activate_model", "update_repetition", "update_profile", "update_device",
+    "update_session", "import_recording",
+}  # fmt: skip
+"""What ``semg/commands`` does with the right that it needs and its audit entry."""
+
+
+def test_pages_and_api_change_by_what_asks_for_the_right_and_writes_it_down() -> None:
+    found = [
+        f"{path.relative_to(PROJECT_DIR)}:{node.lineno}"
+        for path in sources("streamlit_apps", "ml_model/webapi")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in COMMANDED
+    ]
+    assert found == [], "call a function of semg/commands instead"
+
+
 MEDIA = ("download_button", "image", "video", "audio", "logo", "pyplot", "graphviz_chart", "pdf")
 """What puts content into Streamlit's memory at an address that asks nobody for a login, unless given an address."""
 BY_ADDRESS = {"streamlit_apps/ui/prompts.py: image", "streamlit_apps/ui/prompts.py: video"}
@@ -206,6 +223,7 @@ def test_csv_is_written_by_what_keeps_formulas_out() -> None:
     assert found == {
         "semg/wire/csv_cells.py: writer",
         "semg/recordings/session_export.py: write_csv",  # the labels through csv_cells.neutral
+        "semg/recordings/table_formats.py: write_csv",  # likewise
         "semg/recordings/parquet_decoder.py: write_csv",  # a file handed in, for the importer: nobody opens it
     }
 

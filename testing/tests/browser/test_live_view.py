@@ -71,7 +71,11 @@ def test_decision_on_the_bus_stands_on_the_screen(
         expect(latency).not_to_be_visible()  # behind Details, closed at first
         view.get_by_text("Details", exact=True).click()
         expect(latency).to_be_visible()
+        told = view.locator(".events li")
+        view.get_by_text("Gesture events", exact=True).click()
         sender.label = "open hand"
+        expect(told.filter(has_text="fist released after")).to_be_visible()
+        expect(told.filter(has_text="open hand pressed, strength 50 %")).to_be_visible()
         expect(view.locator(".label")).to_have_text("open hand")
         expect(view.locator(".bar.recognised")).to_have_text("open hand87 %")
         expect(view.get_by_role("meter", name="fist")).to_have_attribute("aria-valuenow", "5")

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from semg.domain import HighWaterMark
+from semg.event_types import EventSpec
 from semg.inference import model_registry
 from semg.inference.model_registry import ActiveModelRegistry
 from semg.ingest import registry
@@ -31,8 +32,11 @@ def test_model_of_one_profile_that_cannot_be_read_keeps_no_other_from_deciding(m
     monkeypatch.setattr(model_registry.models, "list_active", lambda tx: [(1, 1, None), (2, 1, None)])
     monkeypatch.setattr(model_registry.profiles, "list_chosen", lambda tx, numbers: people)
     monkeypatch.setattr(model_registry.models, "find_active", lambda tx, user_id: user_id)
+    monkeypatch.setattr(
+        model_registry.event_settings, "list_event_specs", lambda tx, ids: dict.fromkeys(ids, EventSpec())
+    )
 
-    def active(profile: SimpleNamespace, model: int) -> str:
+    def active(profile: SimpleNamespace, model: int, events: EventSpec) -> str:
         if model == 1:
             raise KeyError("metadata")
         return "a model"

@@ -12,6 +12,7 @@ import pytest
 from semg.errors import TrainingError
 from semg.jobs import training
 from semg.jobs.training import Finished, run_job
+from semg.priors.building import statistics_of
 from semg.priors.profiles import find_base, make_bases
 from semg.privacy.consent import TEST_PERSON
 from semg.recordings.csv_format import Recording
@@ -19,7 +20,7 @@ from semg.recordings.session_data import load_session
 from semg.signals.model.classifier import Classifier
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.progress import EpochPoint
-from semg.store import consents, gestures, jobs, models, profiles, repetitions, sessions
+from semg.store import access, accounts, consents, gestures, jobs, models, profiles, repetitions, sessions
 from semg.store.pool import Pool
 from testing.kits.short_gestures import short_recording
 
@@ -88,6 +89,19 @@ def test_job_stores_and_activates_a_version_with_its_report(settings, pool, user
     assert second.version == 2
     with pool.transaction() as tx:
         assert [(m.version, m.active) for m in models.list_models(tx, user_id)] == [(2, True), (1, False)]
+
+
+@pytest.mark.parametrize("exc", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_lack_of_memory_fails_with_a_sentence(
+    settings, pool, user_id, recordings, add_session, monkeypatch, exc
+) -> None:
+    def fail(*args: object) -> None:
+        raise exc
+
+    monkeypatch.setattr(training, "load_session", fail)
+    assert run(settings, pool, user_id, [add_session(user_id, recordings[0])])[1].error.startswith(
+        "a training may not take more memory"
+    )
 
 
 @pytest.mark.parametrize("claimed", [True, False], ids=["by a runner", "by hand"])
@@ -318,6 +332,39 @@ def test_base_is_made_of_who_consents_and_never_of_the_person(settings, pool, re
     finished, _ = run(settings, pool, people[3], session_ids, "cnn", epochs=1)
     with pool.transaction() as tx:
         assert models.get_model(tx, people[3], finished.version).report["base"] == "3 people"
+
+
+def test_base_takes_one_profile_of_each_owner_first_and_leaves_out_who_cannot_be_learned_from(
+    settings, pool, recordings, add_session, monkeypatch
+) -> None:
+    people = {}
+    for name in ("Ada", "Ben", "Cleo", "Dan"):
+        with pool.transaction() as tx:
+            device = recordings[0].labelled
+            people[name] = profiles.insert_profile(
+                tx, name, channels=device.channels, rate_hz=200.0, consent=TEST_PERSON
+            )
+        add_session(people[name], recordings[0], "s", 9)
+    with pool.transaction() as tx:
+        owners = [accounts.insert_account(tx, login, "", "researcher") for login in ("one", "other")]
+        for name, owner in zip(people, (owners[0], owners[0], owners[0], owners[1]), strict=True):
+            access.set_owner(tx, people[name], owner)
+
+    def statistics(name: str, *rest: object) -> object:
+        if name == str(people["Dan"]):
+            raise ZeroDivisionError
+        return statistics_of(name, *rest)
+
+    monkeypatch.setattr("semg.priors.profiles.MAX_PEOPLE", 2)
+    assert "2 people" in list(make_bases(settings, pool))[-1]
+    first, options = recordings[0].labelled, TrainingOptions()
+    assert {p.name for p in find_base(settings, pool, people["Ben"], first, options).people} == {
+        str(people["Ada"]), str(people["Dan"])
+    }  # fmt: skip
+    monkeypatch.setattr("semg.priors.profiles.statistics_of", statistics)
+    lines = list(make_bases(settings, pool))
+    assert f"profile {people['Dan']} left out: an unexpected error (ZeroDivisionError)" in " ".join(lines)
+    assert "2 people" in lines[-1]
 
 
 def test_no_base_without_two_consenting_people(settings, pool) -> None:

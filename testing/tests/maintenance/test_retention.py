@@ -11,11 +11,12 @@ import pytest
 
 from semg.domain import Block, Decision, us_from_utc
 from semg.errors import StoreError
+from semg.event_types import GestureEvent
 from semg.maintenance import retention
 from semg.privacy.consent import TEST_PERSON
 from semg.process.attempts import Attempts
 from semg.settings import Settings
-from semg.store import blocks, decisions, gestures, profiles, sessions
+from semg.store import blocks, decisions, gesture_events, gestures, profiles, sessions
 from semg.store import retention as store
 from semg.store.pool import Pool, execute, one, rows
 from testing.kits.store_queries import list_decisions
@@ -226,6 +227,37 @@ def test_old_decisions_go_in_portions(
     assert sorted(one_.decided_us for one_ in left) == sorted(
         us_from_utc(at) for at in made if at >= NOW - timedelta(days=10)
     )
+
+
+def test_old_events_go_in_portions_and_the_newest_stays(
+    pool: Pool, settings: Settings, user_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "DECISIONS_AT_ONCE", 7)
+    days_old = settings.model_copy(update={"keep_decisions_days": 10})
+
+    def add(*ages: int) -> None:
+        made = []
+        for age in ages:
+            at_us = us_from_utc(NOW - timedelta(days=age))
+            made.append(
+                GestureEvent(
+                    user_id=user_id, kind="press", gesture="fist", at_us=at_us, begun_us=at_us, pressed_us=at_us,
+                    confidence=0.9, strength=None, model_version=1,
+                )
+            )  # fmt: skip
+        with pool.transaction() as tx:
+            gesture_events.insert_events(tx, made)
+
+    def left() -> list[int]:
+        with pool.transaction() as tx:
+            return [one_.sequence for one_ in gesture_events.list_events(tx, user_id)]
+
+    add(*range(40, 11, -1))
+    retention.expire(days_old, pool, NOW, STOP)
+    assert left() == [29]
+    add(9, 8)
+    retention.expire(days_old, pool, NOW, STOP)
+    assert left() == [30, 31]
 
 
 def test_two_runners_do_not_expire_at_once(pool: Pool, settings: Settings, user_id: int) -> None:

@@ -21,9 +21,9 @@ from semg.signals.repetition_quality import (
     judge_repetition,
     judge_session,
 )
-from semg.store import blocks, gestures, profiles, sessions
+from semg.store import access, accounts, blocks, gestures, profiles, sessions
 from semg.store.pool import Pool, Transaction
-from semg.store.session_quality import SessionQuality, find_quality, list_quality, save_quality
+from semg.store.session_quality import SessionQuality, find_quality, list_quality, list_unjudged, save_quality
 
 RATE_HZ, STEP_US = 200.0, 5000
 DEVICE = Device(1, ("a0", "a1"), RATE_HZ, "raw", 0, 4095, 50)
@@ -156,6 +156,24 @@ def test_session_that_cannot_be_assessed_is_marked_and_the_next_one_is_assessed(
         found = list_quality(tx, [whole, broken])
     assert found[whole].level == "good"
     assert found[broken] == session_quality.NOT_ASSESSED
+
+
+@pytest.mark.servers
+def test_owners_take_turns(pool: Pool) -> None:
+    made = [ended_session(pool, name, 3)[0] for name in ("Ada", "Ben", "Cleo")]
+    with pool.transaction() as tx:
+        one, other = (accounts.insert_account(tx, login, "", "researcher") for login in ("one", "other"))
+        for session_id, owner in zip(made, (other, one, one), strict=True):
+            access.set_owner(tx, sessions.get_session(tx, session_id).user_id, owner)
+        assert [each.session_id for each in list_unjudged(tx, T0 + timedelta(hours=1), 2)] == [made[2], made[0]]
+
+
+def test_what_is_read_of_a_session_is_bounded_by_the_number_of_its_labels() -> None:
+    for most in (1, 2, 7):
+        found = session_quality.portions_of(T0, T0 + timedelta(hours=5), most)
+        assert len(found) == most
+        assert found[0] == (T0, T0 + session_quality.PORTION)
+    assert len(session_quality.portions_of(T0, T0 + timedelta(seconds=1), 1)) == 1
 
 
 @pytest.mark.servers

@@ -212,7 +212,11 @@ def test_token_is_shown_once_and_revoked(open_page, as_role: AsRole, pool: Pool)
 
 @pytest.mark.parametrize(
     ("role", "offered"),
-    [("viewer", ["read"]), ("researcher", ["read", "predict"]), ("admin", ["read", "predict", "metrics"])],
+    [
+        ("viewer", ["read"]),
+        ("researcher", ["read", "predict", "work"]),
+        ("admin", ["read", "predict", "metrics", "work"]),
+    ],
 )
 def test_token_is_made_for_what_the_role_allows_and_for_a_time(
     open_page, as_role: AsRole, pool: Pool, role: str, offered: list[str]

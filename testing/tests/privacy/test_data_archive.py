@@ -164,6 +164,13 @@ def test_no_cell_of_its_tables_is_a_formula(pool: Pool, settings: Settings, fill
     assert samples[1][2:] == ["20", "-20"], "numbers stay numbers"
 
 
+def test_events_are_in_it_with_their_numbers(pool: Pool, settings: Settings, filled: Filled) -> None:
+    files = content(pool, settings, filled.user_id)
+    (event,) = csv.DictReader(io.StringIO(files["events.csv"].decode()))
+    assert (event["sequence"], event["kind"], event["gesture"], event["strength"]) == ("1", "press", "fist", "0.5")
+    assert json.loads(files["profile.json"])["event_times"]["times"]["dwell_ms"] == 250
+
+
 def test_quality_senders_and_what_was_used_are_in_it(pool: Pool, settings: Settings, filled: Filled) -> None:
     files = content(pool, settings, filled.user_id)
     quality = json.loads(files[f"sessions/{filled.session_id}/quality.json"])

@@ -84,7 +84,7 @@ def documented_configuration(folder: Path, settings: Settings, port: int, cert: 
         ("http://127.0.0.1:8000", f"http://127.0.0.1:{settings.api_port}"),
         ("http://127.0.0.1:8501", f"http://127.0.0.1:{settings.streamlit_port}"),
     ):
-        assert server.count(before) == (2 if before.endswith("8501") else 1), before
+        assert server.count(before) == (2 if before.startswith("http://") else 1), before
         server = server.replace(before, after)
     own = "".join(
         f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -231,6 +231,11 @@ async def test_documented_reverse_proxy_refuses_what_the_gateway_refuses(tmp_pat
                 await say(system, said, until_silent=True)
                 assert len(system.seen) <= before + 1, said
                 assert not any("smuggled" in one for one in system.seen), said
+            assert b" 400 " in (await say(system, request(b"PATCH /api/predict"))).split(b"\r\n")[0]
+            api.seen.clear()
+            for line in (b"PATCH /api/v1/sessions/5", b"POST /api/v1/profiles/21/recordings?name=x"):
+                assert b" 200 " in (await say(system, request(line))).split(b"\r\n")[0], line
+            assert api.seen == ["PATCH /v1/sessions/5", "POST /v1/profiles/21/recordings"]
             app.seen.clear()
             pages = [f"/{name}" for name in gateway_config.page_names()]
             needed = ["/", *pages, "/login", "/gate/x", "/oauth2callback", "/static/js/a.b.js", "/_stcore/host-config"]

@@ -10,8 +10,9 @@ import pytest
 
 from semg.block_table import STARTS_RUN
 from semg.domain import DecisionSpec
-from semg.signals.model.decision_events import DWELL_MS, EventScore
+from semg.event_types import EventSpec
 from semg.signals.model.electrode_rotation import rotations_of
+from semg.signals.model.event_scores import EventScore
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
@@ -75,7 +76,7 @@ def test_following_begins_anew_each_day_and_worn_on_does_not() -> None:
     second = day_of(labelled_session(ARM, 3, PLAN), first.end_us + 60 * GAP_US)
 
     def score(way: str, *days: object) -> EventScore:
-        return wear(classifier, days, way, DecisionSpec(), DWELL_MS)  # type: ignore[arg-type]
+        return wear(classifier, days, way, DecisionSpec(), EventSpec())  # type: ignore[arg-type]
 
     apart = score("following", first) + score("following", second)
     assert score("following", first, second) == apart

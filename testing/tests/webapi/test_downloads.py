@@ -95,7 +95,7 @@ def test_files_are_what_is_stored(ask, pool: Pool, names: list[str], tmp_path: P
     assert list(table.columns) == ["server_at", "a0", "a1", "a2", "a3", "gesture", "repetition"]
     assert table[["a0", "a1", "a2", "a3"]].to_numpy().tobytes() == stored.samples.tobytes()
     assert table["server_at"].iloc[0] == pd.Timestamp(START)
-    assert table["gesture"].value_counts().to_dict() == {"rest": 1200, "fist": 600, "open hand": 600}
+    assert table["gesture"].astype(str).value_counts().to_dict() == {"rest": 1200, "fist": 600, "open hand": 600}
     assert model.content == b"weights"
     assert "balanced_accuracy" in json.loads(report.content)["report"]
     assert (prompt.content, prompt.headers["content-type"]) == (PNG, "image/png")

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from hypothesis import HealthCheck, given, settings
 
 from semg.domain import utc_from_us
-from semg.predictor.model_cache import InputError
+from semg.predictor.sample_prediction import InputError
 from semg.security.encrypted_files import Vault
 from semg.store import profiles, sessions
 from semg.video.files import files_of
@@ -36,6 +36,7 @@ def test_no_request_that_the_openapi_allows_or_forbids_is_answered_500(api, make
     make_wearer("A", classifier)
     schema = schemathesis.openapi.from_url(f"{api.base_url}/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations()]
+    operations = [one for one in operations if not one.path.startswith("/v1/")]  # webapi/v1/test_contract.py
     assert {"/predict", "/predict/windows", "/videos/{session_id}"} <= {one.path for one in operations}
     headers = {"Authorization": api.headers["Authorization"]}
     for operation in operations:

@@ -98,6 +98,12 @@ async def test_method_that_no_page_uses_is_refused(system: System) -> None:
     assert system.seen == []
 
 
+async def test_patch_is_for_the_versioned_api_alone(system: System) -> None:
+    assert (await say(system, request(b"PATCH /api/predict"))).startswith(b"HTTP/1.1 405 ")
+    assert system.seen == []
+    assert (await say(system, request(b"PATCH /api/v1/profiles/21"))).startswith(b"HTTP/1.1 200 ")
+
+
 UNNEEDED = [
     "/_stcore/metrics", "/_stcore/agent/mcp", "/_stcore/agent/interact", "/_stcore/agent/openapi.json",
     "/_stcore/script-health-check", "/_stcore/stream/x", "/_stcore/upload_file", "/_STCORE/metrics", "/_stcore",

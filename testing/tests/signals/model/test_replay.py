@@ -103,7 +103,7 @@ def test_replay_equals_live_bit_for_bit(classifier: Classifier, blocks: list[Blo
     replay = Replay(classifier, COLUMNS, 4, DECISION)
     replay.add_edge(edge_us)
     pieces = [replay.push(BlockTable.from_blocks(blocks[at : at + together])) for at in range(0, len(blocks), together)]
-    found = joined(pieces, classifier.classes)
+    found = joined(pieces, classifier)
     assert len(found) > 10 * BLOCK
     assert rows(found) == expected
     assert len({label for _, label, *_ in expected}) > 2
