@@ -239,7 +239,7 @@ COMMENT ON TABLE consent_texts IS 'Every text that somebody agreed to, word for 
 CREATE TABLE consents (
     consent_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id       bigint NOT NULL REFERENCES profiles ON DELETE CASCADE,
-    scopes        text[] NOT NULL CHECK (scopes <@ ARRAY['recording', 'video', 'shared_models']),
+    scopes        text[] NOT NULL CHECK (scopes <@ ARRAY['recording', 'video', 'shared_models', 'shared_data']),
     text_version  text NOT NULL REFERENCES consent_texts,
     agreed_at     timestamptz NOT NULL,
     recorded_at   timestamptz NOT NULL DEFAULT now(),
@@ -954,6 +954,6 @@ $$;
 COMMENT ON FUNCTION expire_audit IS 'The only way to remove entries: old ones, by their age; the chain begins after them then';
 
 INSERT INTO schema_migrations (number)
-VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25), (26), (27), (28), (30), (31), (33);
+VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23), (24), (25), (26), (27), (28), (30), (31), (32), (33);
 
 COMMIT;

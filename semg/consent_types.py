@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-ConsentScope = Literal["recording", "video", "shared_models"]
+ConsentScope = Literal["recording", "video", "shared_models", "shared_data"]
 SCOPES: tuple[ConsentScope, ...] = get_args(ConsentScope)
 
 
@@ -25,8 +25,8 @@ class Consent:
     Attributes
     ----------
     scopes
-        ``recording`` of the signals, ``video`` beside them, use in ``shared_models`` of several people; none:
-        withdrawn.
+        ``recording`` of the signals, ``video`` beside them, use in ``shared_models`` of several people,
+        ``shared_data`` that others than the group that recorded may have; none: withdrawn.
     agreed_at
         When the person agreed; ``recorded_at`` is when it was entered, ``recorded_by`` by whom.
     """

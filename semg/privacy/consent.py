@@ -16,7 +16,7 @@ from semg.store.erasing import note_in_bases
 from semg.store.pool import Transaction
 from semg.store.running_captures import find_running
 
-DEFAULT_TEXT = PROJECT_DIR / "docs" / "consent" / "version-1.md"
+DEFAULT_TEXT = PROJECT_DIR / "docs" / "consent" / "version-2.md"
 MAX_TEXT_BYTES = 100_000
 _VERSION = re.compile(r"version (\S.{0,90})", re.IGNORECASE)
 WITHDRAWN: tuple[ConsentScope, ...] = ()
@@ -27,6 +27,15 @@ TEST_PERSON = NewConsent(
     recorded_by="a tool in testing/",
 )
 """For profiles that tools make: a person of nobody's, or of a published data set."""
+
+
+def of_a_study(recorded_by: str) -> NewConsent:
+    """Return the consent of a person whose recordings come from a study, as whoever imports them states it."""
+    text = (
+        "Recordings of a study. The person agreed to being recorded there; that is stated by whoever imported them, "
+        "and nothing else is."
+    )
+    return NewConsent(("recording",), ConsentText("imported study", text), recorded_by=recorded_by)
 
 
 def read_text(settings: Settings, language: str = DEFAULT_LANGUAGE) -> ConsentText:

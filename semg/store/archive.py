@@ -37,9 +37,17 @@ def list_senders(tx: Transaction, user_id: int) -> list[Any]:
     return rows(tx, "SELECT number, assigned_at FROM text_senders WHERE user_id = %s ORDER BY number", (user_id,))
 
 
-def iterate_decisions(pool: Pool, user_id: int) -> Iterator[list[Any]]:
-    """Yield all decisions of a profile in time order, each batch in a separate transaction."""
-    behind: tuple[datetime | None, int] = (None, 0)
+def iterate_decisions(
+    pool: Pool, user_id: int, since: datetime | None = None, until: datetime | None = None
+) -> Iterator[list[Any]]:
+    """Yield the decisions of a profile in time order, each batch in a separate transaction.
+
+    Parameters
+    ----------
+    since, until
+        Only those that were made in ``[since, until)``.
+    """
+    behind: tuple[datetime | None, int] = (since, 0)
     while True:
         with pool.transaction() as tx:
             found = rows(
@@ -47,9 +55,10 @@ def iterate_decisions(pool: Pool, user_id: int) -> Iterator[list[Any]]:
                 """
                 SELECT decided_at, label, confidence, model_version, window_end_at FROM api_responses
                 WHERE user_id = %(user)s AND (%(at)s::timestamptz IS NULL OR decided_at >= %(at)s)
+                  AND (%(until)s::timestamptz IS NULL OR decided_at < %(until)s)
                 ORDER BY decided_at, window_end_at OFFSET %(skip)s LIMIT %(n)s
                 """,
-                {"user": user_id, "at": behind[0], "skip": behind[1], "n": _AT_ONCE},
+                {"user": user_id, "at": behind[0], "skip": behind[1], "until": until, "n": _AT_ONCE},
             )
         if found:
             yield found

@@ -12,7 +12,12 @@ from semg.store import checks
 from semg.store.pool import Transaction, execute, one, rows
 
 _COLUMNS = "scopes, text_version, agreed_at, recorded_at, recorded_by"
-_ASK = {"recording": "being recorded", "video": "being filmed", "shared_models": "use in models of several people"}
+_ASK = {
+    "recording": "being recorded",
+    "video": "being filmed",
+    "shared_models": "use in models of several people",
+    "shared_data": "sharing the recordings with others",
+}
 
 
 def insert_consent(tx: Transaction, user_id: int, new: NewConsent) -> None:

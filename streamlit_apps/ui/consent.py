@@ -17,7 +17,12 @@ from ui.page import flash
 from ui.runtime import App
 from ui.text import Markdown, cells, md, plain
 
-_SHORT: dict[ConsentScope, str] = {"recording": "recording", "video": "video", "shared_models": "shared models"}
+_SHORT: dict[ConsentScope, str] = {
+    "recording": "recording",
+    "video": "video",
+    "shared_models": "shared models",
+    "shared_data": "shared data",
+}
 
 
 def shown(given: Consent | None) -> str:

@@ -79,7 +79,7 @@ def test_api_knows_nothing_of_the_inference_worker() -> None:
 
 ROOT_MODULES = {
     "block_table", "board_types", "clock", "consent_types", "domain", "environment", "errors", "event_types", "log",
-    "settings", "verdicts", "words", "__init__",
+    "settings", "verdicts", "words", "__init__", "__main__",
 }  # fmt: skip
 """What everything stands on; everything else lies in a room."""
 

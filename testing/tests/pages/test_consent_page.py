@@ -28,7 +28,7 @@ def test_profile_is_created_with_what_the_person_agrees_to(open_page: Open, pool
     with pool.transaction() as tx:
         made = profiles.find_profile_by_name(tx, "Grace")
     assert made.consent.scopes == ("recording", "shared_models")
-    assert (made.consent.text_version, made.consent.recorded_by) == ("version 1", "researcher")
+    assert (made.consent.text_version, made.consent.recorded_by) == ("version 2", "researcher")
 
 
 def test_consent_is_withdrawn_and_given_again(open_page: Open, pool: Pool, profile_id: int) -> None:

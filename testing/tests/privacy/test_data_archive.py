@@ -94,7 +94,12 @@ def test_archive_holds_everything_and_reads_back(
         }  # fmt: skip
         about = json.loads(archive.read("profile.json"))
         assert about["name"] == "Ada"
-        assert json.loads(archive.read("consents.json"))[0]["scopes"] == ["recording", "video", "shared_models"]
+        assert json.loads(archive.read("consents.json"))[0]["scopes"] == [
+            "recording",
+            "video",
+            "shared_models",
+            "shared_data",
+        ]
         assert json.loads(archive.read("models/1.json"))["report"] == {"accuracy": 0.9}
         samples = table(archive, f"{session}/samples.csv")
         assert len(samples) == 20 + 100

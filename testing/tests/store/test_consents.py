@@ -9,7 +9,7 @@ import pytest
 
 from semg.capture import make_plan
 from semg.consent_types import ConsentText
-from semg.errors import ConflictError, SettingsError
+from semg.errors import ConflictError, ConsentError, SettingsError
 from semg.privacy import consent
 from semg.privacy.consent import TEST_PERSON, read_text
 from semg.store import consents, jobs, profiles, sessions, videos
@@ -36,7 +36,7 @@ def test_newest_entry_counts_and_older_ones_stay(pool: Pool, filled: Filled) -> 
         history = consents.list_consents(tx, filled.user_id)
         assert profiles.get_profile(tx, filled.user_id).consent == history[0]
         assert consents.consenting(tx, [filled.user_id, 999], "video") == {filled.user_id}
-    assert [len(one.scopes) for one in history] == [3, 0, 1, 3]
+    assert [len(one.scopes) for one in history] == [4, 0, 1, 4]
     assert history[0].recorded_by == "admin"
 
 
@@ -112,7 +112,7 @@ def test_withdrawal_cancels_every_open_job_and_no_other(pool: Pool, filled: Fill
 
 
 def test_text_comes_from_the_project_or_the_named_file(settings, tmp_path) -> None:
-    assert read_text(settings).version == "version 1"
+    assert read_text(settings).version == "version 2"
     assert "withdraw" in read_text(settings).content
     own = settings.model_copy(update={"consent_file": tmp_path / "own.md"})
     with pytest.raises(SettingsError, match="CONSENT_FILE"):
@@ -122,3 +122,12 @@ def test_text_comes_from_the_project_or_the_named_file(settings, tmp_path) -> No
     own.consent_file.write_text("We record.\n")
     with pytest.raises(SettingsError, match="first line"):
         read_text(own)
+
+
+def test_who_agreed_before_there_was_sharing_of_data_has_not_agreed_to_it(pool: Pool) -> None:
+    earlier = replace(TEST_PERSON, scopes=("recording", "video", "shared_models"))
+    with pool.transaction() as tx:
+        user_id = profiles.insert_profile(tx, "Ada", channels=("a0",), rate_hz=200, consent=earlier)
+        assert consents.consenting(tx, [user_id], "shared_data") == set()
+        with pytest.raises(ConsentError, match="has not agreed to sharing the recordings with others"):
+            consents.require(tx, user_id, "shared_data")

@@ -25,7 +25,7 @@ EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 RUNTIME = [
     *PROJECT["build-system"]["requires"],
     *PROJECT["project"]["dependencies"],
-    *(line for extra, lines in EXTRAS.items() if extra != "dev" for line in lines),
+    *(line for extra, lines in EXTRAS.items() if extra not in ("dev", "formats") for line in lines),
 ]
 
 
@@ -42,7 +42,8 @@ def tracked(folder: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("pinned", "bounded"), [("requirements.txt", RUNTIME), ("testing/requirements.txt", EXTRAS["dev"])]
+    ("pinned", "bounded"),
+    [("requirements.txt", RUNTIME), ("testing/requirements.txt", EXTRAS["dev"] + EXTRAS["formats"])],
 )
 def test_bounds_and_pins_name_the_same_packages_each_once(pinned: str, bounded: list[str]) -> None:
     pins = {pin.name: pin for pin in read((PROJECT_DIR / pinned).read_text(encoding="utf-8"))}
