@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,44 +24,13 @@ from semg.formats.neutral import (
     no_samples,
     require_size,
 )
+from semg.formats.sample_columns import GESTURE, REPETITION, TIME, batch_of, schema_of
 from semg.signals.gaps import gap_step_us
 
-TIME, GESTURE, REPETITION = "server_at", "gesture", "repetition"
 ROWS_AT_ONCE = 50_000
 MAX_COLUMNS = 64
 _MAX_NAMES = 100_000
 _BYTES_A_VALUE = 16
-
-
-def schema_of(channels: Sequence[str], *, simulated: bool) -> pa.Schema:
-    """Return the columns of a file: time, channels, gesture, repetition."""
-    return pa.schema(
-        [
-            (TIME, pa.timestamp("us", "UTC")),
-            *((name, pa.float32()) for name in channels),
-            (GESTURE, pa.dictionary(pa.int32(), pa.string())),
-            (REPETITION, pa.int32()),
-        ],
-        metadata={"simulated": "true"} if simulated else None,
-    )
-
-
-def table_of(
-    schema: pa.Schema,
-    times_us: NDArray[np.int64],
-    samples: NDArray[np.float32],
-    label: NDArray[np.int32],
-    names: pa.Array,
-    numbers: NDArray[np.int32],
-) -> pa.Table:
-    """Return rows of a file; ``label`` is an index into the names, the first of which is empty."""
-    columns = [
-        pa.array(times_us).cast(schema.field(TIME).type),
-        *(pa.array(np.ascontiguousarray(column)) for column in samples.T),
-        pa.DictionaryArray.from_arrays(pa.array(label), names),
-        pa.array(numbers),
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def write(recording: NeutralRecording, target: Path) -> Written:
@@ -76,7 +45,7 @@ def write(recording: NeutralRecording, target: Path) -> Written:
     kept = [one for one in recording.labels if not one.excluded]
     names = pa.array(["", *(one.gesture for one in kept)], pa.string())
     numbers = np.array([0, *(one.number for one in kept)], np.int32)
-    schema = schema_of(about.channels, simulated=about.simulated)
+    schema = schema_of(about.channels, {"simulated": "true"} if about.simulated else None)
     writer: pa.parquet.ParquetWriter | None = None
     runs: list[int] = []
     n_late = 0
@@ -89,9 +58,9 @@ def write(recording: NeutralRecording, target: Path) -> Written:
             times_us, samples = portion.times_us[live], portion.samples[live]
             runs += times_us[portion.starts_run[live]].tolist()
             label = index_of(times_us, kept) + np.int32(1)
-            table = table_of(schema, times_us, samples, label, names, numbers[label])
+            batch = batch_of(schema, times_us, samples, label, names, numbers[label])
             writer = writer or pa.parquet.ParquetWriter(target, schema, compression="zstd")
-            writer.write_table(table)
+            writer.write_batch(batch)
         if writer is None:
             raise no_samples(about.name)
         writer.add_key_value_metadata({KEY: to_json(about, recording.labels, runs)})

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from semg.domain import Repetition, Session
 from semg.errors import TrainingError
+from semg.formats.sample_columns import TIME, batch_of, schema_of
 from semg.recordings.portions import iterate_portions
 from semg.recordings.session_data import label_table
 from semg.signals.dataset import LabelledSamples
@@ -77,15 +78,7 @@ def whole_samples(
         While batches are taken: samples of another number of channels.
     """
     kept = kept_repetitions(pool, session)
-    schema = pa.schema(
-        [
-            ("server_at", pa.timestamp("us", "UTC")),
-            *((name, pa.float32()) for name in session.channels),
-            ("gesture", pa.dictionary(pa.int32(), pa.string())),
-            ("repetition", pa.int32()),
-        ],
-        metadata=_metadata(session),
-    )
+    schema = schema_of(session.channels, _metadata(session))
     part = replace(session, started_at=since or session.started_at, ended_at=until or session.ended_at)
     labels = labels_of(kept)
     names = list(dict.fromkeys(labels))
@@ -98,27 +91,20 @@ def _whole(
     portions: Iterator[Portion], schema: pa.Schema, names: pa.Array, index: NDArray[np.int32]
 ) -> Iterator[pa.RecordBatch]:
     for portion in portions:
-        columns = [
-            pa.array(portion.server_us).cast(schema.field("server_at").type),
-            *(pa.array(np.ascontiguousarray(column)) for column in portion.samples.T),
-            pa.DictionaryArray.from_arrays(pa.array(index[portion.label]), names),
-            pa.array(portion.repetitions),
-        ]
-        del portion
-        yield pa.RecordBatch.from_arrays(columns, schema=schema)
-        del columns
+        label, numbers = index[portion.label], portion.repetitions
+        batch = batch_of(schema, portion.server_us, portion.samples, label, names, numbers)
+        del portion, label, numbers
+        yield batch
+        del batch
 
 
 def drawn_samples(session: Session, drawn: DecimatedSignal | None) -> SampleTables:
     """Return a decimated signal; a row of nulls stands in each gap."""
-    schema = pa.schema(
-        [("server_at", pa.timestamp("us", "UTC")), *((name, pa.float32()) for name in session.channels)],
-        metadata=_metadata(session),
-    )
+    schema = schema_of(session.channels, _metadata(session), is_labelled=False)
     if drawn is None:
         return SampleTables(schema, iter(()))
     columns = [
-        pa.array(drawn.server_us).cast(schema.field("server_at").type),
+        pa.array(drawn.server_us).cast(schema.field(TIME).type),
         *(pa.array(np.ascontiguousarray(column), from_pandas=True) for column in drawn.values.T),
     ]
     return SampleTables(schema, iter([pa.RecordBatch.from_arrays(columns, schema=schema)]))

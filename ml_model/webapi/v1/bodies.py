@@ -68,7 +68,9 @@ class ProfileSummary(BaseModel):
     handedness: str | None
     language: str
     created_at: At
-    consents: list[str] = Field(description="What the person agrees to now: recording, video, shared_models")
+    consents: list[str] = Field(
+        description="What the person agrees to now: recording, video, shared_models, shared_data"
+    )
     channels: list[str]
     rate_hz: float
 
