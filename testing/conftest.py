@@ -1,4 +1,4 @@
-"""Skipped layers: listed at the end of a run, and under ``REQUIRE_ALL=1`` failures, real recordings excepted."""
+"""Skipped layers: listed at the end of a run, and under ``REQUIRE_ALL=1`` failures, those of ``_OPTIONAL`` excepted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from typing import Any
 
 import pytest
+
+_OPTIONAL = ("recordings", "elsewhere")
+"""Markers of what no run has to have."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -31,7 +34,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _skipped(config: pytest.Config, *, required: bool) -> list[Any]:
-    """Return the reports of skipped tests; with ``required`` without those that need real recordings."""
+    """Return the reports of skipped tests; with ``required`` without those of ``_OPTIONAL``."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     reports = [] if reporter is None else reporter.stats.get("skipped", [])
-    return [report for report in reports if not (required and "recordings" in getattr(report, "keywords", ()))]
+    kept = [report for report in reports if not any(name in getattr(report, "keywords", ()) for name in _OPTIONAL)]
+    return kept if required else reports

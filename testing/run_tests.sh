@@ -6,7 +6,7 @@
 #   testing/run_tests.sh --coverage   everything, and how much of the code ran
 # Servers are thrown away after the run, on free ports: a running system and its .env are not touched.
 # Without the right to install Debian packages the browser, firmware, proxy, relay, clock, age, no-internet and JavaScript
-# layers are skipped, listed; the last one needs root as well. Under REQUIRE_ALL=1 whatever is skipped fails the run (real recordings excepted).
+# layers are skipped, listed; the last one needs root as well. Under REQUIRE_ALL=1 whatever is skipped fails the run (real recordings and LibEMG excepted).
 set -u
 mode=full
 case "${1:-}" in --fast | --lint | --coverage)

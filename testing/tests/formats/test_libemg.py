@@ -84,6 +84,7 @@ def test_files_that_are_no_tables_are_refused_by_name(tmp_path: Path, text: str,
         list(libemg.read(tmp_path, ReadOptions(rate_hz=100)))
 
 
+@pytest.mark.elsewhere
 @pytest.mark.skipif("LIBEMG_PYTHON" not in os.environ, reason="LibEMG has an environment of its own, of 1 GB")
 def test_libemgs_own_data_handler_reads_the_folder(tmp_path: Path) -> None:
     libemg.write(simple(n=800, gap=0, names=("rest", "left out", "fist", "open")), tmp_path)
