@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.signals.features import log_covariance
-from semg.signals.model.kernels import PRIOR_CLASSES, common_displacement
 
 Rotation = tuple[int, ...]
 CLEAR_NATS = 4.0
@@ -144,6 +143,8 @@ class RotationModel:
         assigned
             ``(N,)``: its most likely class.
         """
+        from semg.signals.model.kernels import PRIOR_CLASSES, common_displacement  # brings numba, for who follows
+
         rotated = (features[:, indices] - centre).T  # (F, N): sums over few classes are fast along the first axis
         # Terms common to all classes cancel in the weights; the products are computed once for all iterations.
         each = self._linear @ rotated + self._constant[:, None]
