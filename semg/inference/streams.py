@@ -6,6 +6,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy.signal  # noqa: F401 - conditioning imports it at first use, which would be in the middle of a stream
 from numpy.typing import NDArray
 
 from semg.block_table import BlockTable

@@ -1,130 +1,112 @@
-"""Predict windows of many profiles' streams, each with its own classifier, and adapt to them."""
+"""Predict windows of people whose models lie in one table, in as few passes as their streams permit."""
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Hashable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.predictor.stream_adapters import StreamAdapter
-from semg.signals.model.adaptation import Adapter
-from semg.signals.model.batched_forward import Member, predict_batch
+from semg.predictor.people import People
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamWindow:
-    """Request for the prediction of a window: its classifier, and the adapter of its stream."""
-
-    index: int
-    member: Member
-    window: NDArray[np.float32]
-    stream_adapter: StreamAdapter | None
-
-    @property
-    def adapter(self) -> Adapter | None:
-        """What adapts to the stream, if its classifier does."""
-        stream = self.stream_adapter
-        return stream.adapter if stream is not None and stream.adapter.adapts else None
-
-
-def answer(window_requests: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
-    """Predict windows of many profiles, in as few passes as their adaptation permits.
+def answer(
+    people: People, rows: NDArray[np.int64], numbers: NDArray[np.int64], windows: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the probabilities of windows of many people, each by its own model.
 
     Parameters
     ----------
-    window_requests
-        Windows of one stream in time order; the caller must hold their stream adapters exclusively.
-    probabilities
-        Float32 ``(n, K)``, filled at each window's index; NaN where a classifier fails.
+    rows, numbers
+        Of each window: whose it is, and the number of its stream, 0 to predict it as if there were nothing before it;
+        ``(N,)``. Windows of one stream are in time order.
+    windows
+        Float32 ``(N, C, T)``.
+
+    Returns
+    -------
+    Float32 ``(N, K)``, dynamic gestures behind the held ones; NaN where a model gives no number.
     """
-    while window_requests:
-        now, window_requests = _next_pass(window_requests)
-        _answer_now(now, probabilities)
+    layout = people.stack.layout
+    with people.streams(rows, numbers) as held:
+        parts = _one_stream_a_row(rows, numbers, held)
+        if len(parts) > 1:
+            found = np.empty((len(rows), layout.n_classes + layout.n_dynamic), np.float32)
+            for part in parts:
+                found[part] = _answer_part(people, rows[part], numbers[part], windows[part], held[part])
+            return found
+        return _answer_part(people, rows, numbers, windows, held)
 
 
-def recognise_dynamic(window_requests: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
-    """Fill in the probabilities of dynamic gestures behind those of the held ones; parameters as ``answer``."""
-    for one in window_requests:
-        if one.stream_adapter is not None and one.stream_adapter.recogniser is not None:
-            first, recogniser = len(one.member.classifier.classes), one.stream_adapter.recogniser
-            columns = slice(first, first + recogniser.spec.n_dynamic)
-            try:
-                probabilities[one.index, columns] = recogniser.push(one.window)
-            except Exception:  # of one profile: the others are answered
-                logger.exception("dynamic gestures not recognised")
+def _answer_part(
+    people: People,
+    rows: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+    windows: NDArray[np.float32],
+    held: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """Return ``answer`` of windows in which no person has two streams; ``held``: which ones are of a stream."""
+    begins = held & (people.numbers[rows] != numbers)
+    if begins.any():
+        for row, number in dict(zip(rows[begins].tolist(), numbers[begins].tolist(), strict=True)).items():
+            people.begin_stream(row, number)
+    found = _answer_streams(people, rows, windows, held)
+    if people.stack.layout.n_dynamic:
+        return np.concatenate([found, _dynamic(people, rows, windows, held)], axis=1)
+    return found
 
 
-def _next_pass(window_requests: list[StreamWindow]) -> tuple[list[StreamWindow], list[StreamWindow]]:
-    """Return the windows that can be predicted now, and those that wait for the adaptation to these."""
-    left: dict[int, int] = {}
-    now, later = [], []
-    for one in window_requests:
-        if one.stream_adapter is not None and one.adapter is not None:
-            room = left.setdefault(id(one.stream_adapter), one.stream_adapter.room)
-            if room == 0:
-                later.append(one)
-                continue
-            left[id(one.stream_adapter)] = room - 1
-        now.append(one)
-    return now, later
+def _one_stream_a_row(
+    rows: NDArray[np.int64], numbers: NDArray[np.int64], held: NDArray[np.bool_]
+) -> list[NDArray[np.int64]]:
+    """Return the indices of windows in parts in which no person has two streams, in time order."""
+    first = np.zeros(int(rows.max(initial=-1)) + 1, np.int64)
+    first[rows[held][::-1]] = numbers[held][::-1]  # of several values the last one stays
+    if (first[rows[held]] == numbers[held]).all():
+        return [np.arange(len(rows))]
+    last: dict[int, int] = {}
+    parts: list[list[int]] = [[]]
+    for index, (row, number, is_held) in enumerate(zip(rows.tolist(), numbers.tolist(), held.tolist(), strict=True)):
+        if is_held and last.setdefault(row, number) != number:
+            parts.append([])
+            last = {row: number}
+        parts[-1].append(index)
+    return [np.array(part) for part in parts]
 
 
-def _answer_now(window_requests: list[StreamWindow], probabilities: NDArray[np.float32]) -> None:
-    """Predict windows, those with one batch key in one pass, and update the stream adapters."""
-    groups: dict[Hashable, list[StreamWindow]] = defaultdict(list)
-    for one in window_requests:
-        groups[one.member.batch_key].append(one)
-    for group in groups.values():
-        answers, features = _predict(group)
-        probabilities[[one.index for one in group], : answers.shape[1]] = answers
-        if features is not None:
-            _teach(group, features)
+def _answer_streams(
+    people: People, rows: NDArray[np.int64], windows: NDArray[np.float32], held: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return the probabilities of held gestures, ``(N, K)``, and learn from the windows of streams."""
+    stack, following = people.stack, people.following
+    if following is None or not held.any():
+        return stack.answer(rows, windows)[0]
+    passes, n_passes = following.passes(rows, held)
+    found, learned = np.empty((len(rows), stack.layout.n_classes), np.float32), held.copy()
+    for number in range(n_passes):
+        chosen = np.flatnonzero(passes == number) if n_passes > 1 else slice(None)
+        mine, own = rows[chosen], windows[chosen]
+        found[chosen], features = stack.answer(mine, own, held[chosen], following.rotations, following.shifts)
+        if not np.isfinite(features.sum()):  # nothing more is learned from a stream with a window without features
+            bad = ~np.isfinite(features).all(axis=1)
+            learned &= ~np.isin(rows, mine[bad])
+        following.learn(mine, learned[chosen], own, features)
+    return found
 
 
-def _predict(group: list[StreamWindow]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Return probabilities and features in one pass; when that fails, one by one, with NaN where it fails again.
-
-    Windows that are predicted one by one are not used for adaptation.
-    """
-    adapters = [one.adapter for one in group]
-    windows = np.stack(
-        [
-            one.window if adapter is None else adapter.rotated(one.window[None])[0]
-            for one, adapter in zip(group, adapters, strict=True)
-        ]
-    )
-    members = [one.member for one in group]
-    shifts = [None if adapter is None else adapter.shift for adapter in adapters]
-    try:
-        return predict_batch(members, windows, None if all(shift is None for shift in shifts) else shifts)
-    except Exception:  # find the failing model, so that the others are answered
-        logger.exception("prediction of %d windows failed, each is tried alone", len(windows))
-    wide = max(len(member.classifier.classes) for member in members)
-    alone = np.full((len(windows), wide), np.nan, np.float32)
-    for row, member, window, shift in zip(alone, members, windows, shifts, strict=True):
+def _dynamic(
+    people: People, rows: NDArray[np.int64], windows: NDArray[np.float32], held: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return the probabilities of dynamic gestures, ``(N, n_dynamic)``: 0 of a window that belongs to no stream."""
+    found = np.zeros((len(rows), people.stack.layout.n_dynamic), np.float32)
+    for index in np.flatnonzero(held).tolist():
+        recogniser = people.recognisers[rows[index]]
+        if recogniser is None:
+            continue
         try:
-            own = predict_batch([member], window[None], None if shift is None else [shift])[0][0]
-        except Exception:
-            logger.exception("prediction failed")
-        else:
-            row[:] = 0
-            row[: len(own)] = own
-    return alone, None
-
-
-def _teach(group: list[StreamWindow], features: NDArray[np.float32]) -> None:
-    """Update each stream adapter with its windows, in time order."""
-    rows: dict[int, list[int]] = defaultdict(list)
-    for row, one in enumerate(group):
-        if one.stream_adapter is not None and one.adapter is not None:
-            rows[id(one.stream_adapter)].append(row)
-    for own in rows.values():
-        stream_adapter = group[own[0]].stream_adapter
-        assert stream_adapter is not None
-        stream_adapter.learn([group[row].window for row in own], features[own])
+            found[index] = recogniser.push(windows[index])
+        except Exception:  # of one person: the others are answered
+            logger.exception("dynamic gestures not recognised")
+    return found

@@ -1,7 +1,7 @@
 """Cache active classifiers and predict windows with them. No HTTP here.
 
-Windows of a live stream are predicted by a classifier that adapts to it (``stream_adapters``), as ``evaluate.py`` does
-with a recording: the adaptation to a stream's windows so far applies to the next ones.
+Windows of a live stream are predicted by a classifier that adapts to it (``batching``), as ``evaluate.py`` does with a
+recording: the adaptation to a stream's windows so far applies to the next ones.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.errors import ArtifactError, NotFoundError
-from semg.predictor.batching import StreamWindow, answer, recognise_dynamic
+from semg.predictor.batching import answer
+from semg.predictor.people import Member, People, PeopleByLayout
 from semg.predictor.sample_prediction import predict_samples
-from semg.predictor.stream_adapters import StreamAdapter, StreamAdapters
-from semg.signals.model.batched_forward import Member, prepare
 from semg.signals.model.classifier import Classifier
 from semg.store import models, profiles
 from semg.store.pool import Pool
@@ -55,6 +54,21 @@ class Loaded:
             return self.previous
         return self.version, self.member
 
+    def may_learn(self, member: Member) -> bool:
+        """Return whether a classifier follows its stream: the previous one does until the active one has begun."""
+        return member is self.member or not self.member.people.numbers[self.member.row]
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What predicts a window, or why nothing does; ``learns``: whether it follows the window's stream."""
+
+    status: int
+    version: int = 0
+    member: Member | None = None
+    row: int = -1
+    learns: bool = False
+
 
 class Predictor:
     """Caches the active classifier of each profile, evicting the least recently used. Safe to use from threads.
@@ -69,7 +83,7 @@ class Predictor:
         self._lock = threading.Lock()
         self._without_model: set[int] = set()
         self._read_again_at: dict[int, float] = {}
-        self._adapters = StreamAdapters(cache_size)
+        self._people = PeopleByLayout()
 
     def find(self, user_id: int) -> Loaded | None:
         """Return the profile's active classifier, read from the store the first time.
@@ -109,7 +123,6 @@ class Predictor:
             gone = [user_id for user_id in self._cache if user_id not in active]
             for user_id in gone:
                 del self._cache[user_id]
-                self._adapters.forget(user_id)
             changed = [user_id for user_id, loaded in self._cache.items() if loaded.version != active[user_id]]
             if len(active) <= self._cache_size:  # all fit: no profile's first window has to wait
                 changed += [user_id for user_id in active if user_id not in self._cache]
@@ -146,31 +159,20 @@ class Predictor:
         """
         n = sum(len(table.indices) for table in tables)
         users, versions, statuses, classes = (np.zeros(n, np.int64) for _ in range(4))
-        window_requests: list[StreamWindow] = []
-        taken: list[StreamAdapter] = []
-        try:
-            for table in tables:
-                users[table.indices] = table.user_ids
-                found: dict[tuple[int, int, int], tuple[WindowStatus, int, Member | None, StreamAdapter | None]] = {}
-                keys = zip(table.user_ids.tolist(), table.model_versions.tolist(), table.streams.tolist(), strict=True)
-                for key, index, window in zip(keys, table.indices.tolist(), table.windows, strict=True):
-                    if key not in found:
-                        found[key] = (*self._choose(*key[:2], table.windows.shape[1:]), None)
-                        status, version, member, _ = found[key]
-                        if member is not None:
-                            stream_adapter = self._adapters.take(key[0], version, key[2], member.classifier)
-                            taken += [stream_adapter] if stream_adapter is not None else []
-                            found[key] = (status, version, member, stream_adapter)
-                    statuses[index], versions[index], member, stream_adapter = found[key]
-                    if member is not None:
-                        window_requests.append(StreamWindow(index, member, window, stream_adapter))
-                        classes[index] = len(member.classifier.classes) + len(member.classifier.spec.dynamic)
-            probabilities = np.zeros((n, int(classes.max(initial=0))), np.float32)
-            answer(window_requests, probabilities)
-            recognise_dynamic(window_requests, probabilities)
-        finally:
-            for stream_adapter in taken:
-                stream_adapter.busy.release()
+        answered: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+        for table in tables:
+            users[table.indices] = table.user_ids
+            chosen = self._choose_all(table)
+            versions[table.indices] = [one.version for one in chosen]
+            statuses[table.indices] = [one.status for one in chosen]
+            for people, own, rows, learns in _by_table(chosen):
+                numbers = np.where(learns, table.streams[own], 0)
+                found = _answered(people, rows, numbers, table.windows[own])
+                classes[table.indices[own]] = found.shape[1]
+                answered.append((table.indices[own], found))
+        probabilities = np.zeros((n, int(classes.max(initial=0))), np.float32)
+        for at, found in answered:
+            probabilities[at, : found.shape[1]] = found
         failed = (statuses == WindowStatus.OK) & ~np.isfinite(probabilities).all(axis=1)
         statuses[failed] = WindowStatus.FAILED
         failed = statuses != WindowStatus.OK
@@ -204,21 +206,32 @@ class Predictor:
             predictions=predict_samples(loaded.classifier, device, data, pause),
         )
 
-    def _choose(self, user_id: int, version: int, shape: tuple[int, ...]) -> tuple[WindowStatus, int, Member | None]:
-        """Return the classifier that predicts a profile's windows of a shape, or the status when there is none."""
+    def _choose_all(self, table: AlikeWindows) -> list[_Choice]:
+        """Return what predicts each window."""
+        found: dict[tuple[int, int], _Choice] = {}
+        chosen, shape = [], table.windows.shape[1:]
+        for key in zip(table.user_ids.tolist(), table.model_versions.tolist(), strict=True):
+            one = found.get(key)
+            if one is None:
+                one = found[key] = self._choose(*key, shape)
+            chosen.append(one)
+        return chosen
+
+    def _choose(self, user_id: int, version: int, shape: tuple[int, ...]) -> _Choice:
+        """Return what predicts a profile's windows of a shape."""
         try:
             loaded = self.find(user_id)
             if loaded is not None and version > loaded.version and self._may_read_again(user_id):
                 loaded = self._load(user_id)
         except Exception:  # one broken profile must not affect the others; the log has the cause
             logger.exception("model not loaded", extra={"user_id": user_id})
-            return WindowStatus.FAILED, 0, None
+            return _Choice(int(WindowStatus.FAILED))
         if loaded is None:
-            return WindowStatus.NO_MODEL, 0, None
+            return _Choice(int(WindowStatus.NO_MODEL))
         answering, member = loaded.member_for(version)
         if shape != (len(member.classifier.channels), member.classifier.window.window_samples):
-            return WindowStatus.STALE, answering, None
-        return WindowStatus.OK, answering, member
+            return _Choice(int(WindowStatus.STALE), answering)
+        return _Choice(int(WindowStatus.OK), answering, member, member.row, loaded.may_learn(member))
 
     def _may_read_again(self, user_id: int) -> bool:
         now_s = time.monotonic()
@@ -239,15 +252,45 @@ class Predictor:
                     self._without_model.add(user_id)
             return None
         model, artifact = found
-        member = prepare(Classifier.from_bytes(artifact))
         with self._lock:
             before = self._cache.get(user_id)
-            previous = None if before is None else (before.version, before.member)
-            if before is not None and before.version == model.version:
-                previous = before.previous
-            loaded = Loaded(model.version, member, previous)
+        if before is not None and before.version == model.version:
+            return before  # with what it has learned from the stream
+        member = self._people.add(Classifier.from_bytes(artifact))
+        with self._lock:
+            before = self._cache.get(user_id)
+            loaded = Loaded(model.version, member, None if before is None else (before.version, before.member))
             self._cache[user_id] = loaded
             self._cache.move_to_end(user_id)
             while len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
         return loaded
+
+
+def _by_table(
+    chosen: Sequence[_Choice],
+) -> list[tuple[People, NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]]:
+    """Return the windows that each table predicts: their indices, their rows in it, and which ones learn."""
+    groups: dict[int, tuple[People, list[int], list[int], list[bool]]] = {}
+    for index, one in enumerate(chosen):
+        if one.member is not None:
+            people = one.member.people
+            group = groups.get(id(people))
+            if group is None:
+                group = groups[id(people)] = (people, [], [], [])
+            group[1].append(index)
+            group[2].append(one.row)
+            group[3].append(one.learns)
+    return [(people, np.array(own), np.array(rows), np.array(learns)) for people, own, rows, learns in groups.values()]
+
+
+def _answered(
+    people: People, rows: NDArray[np.int64], numbers: NDArray[np.int64], windows: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return ``answer``; NaN for all where their table cannot answer, so that the others of a request are answered."""
+    try:
+        return answer(people, rows, numbers, windows)
+    except Exception:
+        logger.exception("prediction of %d windows failed", len(rows))
+        layout = people.stack.layout
+        return np.full((len(rows), layout.n_classes + layout.n_dynamic), np.nan, np.float32)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
 from semg.domain import ConditioningSpec
 
@@ -35,6 +34,8 @@ def design_filters(spec: ConditioningSpec) -> NDArray[np.float64] | None:
     -------
     Float64 ``(n_sections, 6)`` in scipy's order, or None when nothing is to be filtered.
     """
+    from scipy import signal  # half a second and 76 MiB, for who conditions
+
     if spec.sensor == "envelope":
         return None
     nyquist_hz = spec.rate_hz / 2
@@ -62,6 +63,8 @@ class Conditioner:
     """
 
     def __init__(self, spec: ConditioningSpec, n_channels: int) -> None:
+        from scipy import signal  # half a second and 76 MiB, for who conditions
+
         self.spec = spec
         self.n_channels = n_channels
         self._sections = design_filters(spec)
@@ -90,6 +93,8 @@ class Conditioner:
         ValueError
             When the number of columns is not ``n_channels``.
         """
+        from scipy import signal  # half a second and 76 MiB, for who conditions
+
         if samples.ndim != 2 or samples.shape[1] != self.n_channels:
             raise ValueError(f"samples must be (n, {self.n_channels}), got {samples.shape}")
         if self._sections is None or self._rest_state is None or len(samples) == 0:
@@ -114,6 +119,8 @@ class BatchConditioner:
     """
 
     def __init__(self, spec: ConditioningSpec, n_channels: int) -> None:
+        from scipy import signal  # half a second and 76 MiB, for who conditions
+
         self._sections = design_filters(spec)
         n_sections = 0 if self._sections is None else len(self._sections)
         self._rest_state = None if self._sections is None else signal.sosfilt_zi(self._sections)
@@ -142,6 +149,8 @@ class BatchConditioner:
         -------
         Float32 ``(k, n, n_channels)``.
         """
+        from scipy import signal  # half a second and 76 MiB, for who conditions
+
         if self._sections is None or self._rest_state is None:
             return samples
         raw = samples.transpose(0, 2, 1).astype(np.float64, order="C")  # (k, n, C) -> (k, C, n)

@@ -129,13 +129,12 @@ def decode_alike(body: bytes) -> list[AlikeWindows]:
     user_ids, versions = rows["user_id"].astype(np.int64), rows["model_version"].astype(np.int64)
     streams = rows["stream"].astype(np.int64)
     shapes = channels * (MAX_WINDOW_SAMPLES + 1) + samples
-    different = np.unique(shapes)
-    if len(different) == 1:
+    if len(rows) and (shapes == shapes[0]).all():
         windows = values.reshape(len(rows), int(channels[0]), int(samples[0]))
         return [AlikeWindows(np.arange(len(rows)), user_ids, versions, windows, streams)]
     starts = np.cumsum(sizes) - sizes
     chunks = []
-    for shape in different:
+    for shape in np.unique(shapes):
         indices = np.flatnonzero(shapes == shape)
         c, n = int(channels[indices[0]]), int(samples[indices[0]])
         windows = values[starts[indices, None] + np.arange(c * n)].reshape(len(indices), c, n)

@@ -28,8 +28,8 @@ sys.path.insert(0, str(PROJECT))
 
 from semg.domain import ClassifierKind  # noqa: E402 - after the path is set
 from semg.predictor.model_cache import Loaded, Predictor  # noqa: E402
+from semg.predictor.people import ROWS, People, PeopleByLayout  # noqa: E402
 from semg.signals.dataset import grid_windows  # noqa: E402
-from semg.signals.model.batched_forward import prepare  # noqa: E402
 from semg.signals.model.classifier import Classifier  # noqa: E402
 from semg.signals.synthesis import SyntheticArm, make_plan  # noqa: E402
 from semg.signals.training.options import TrainingOptions  # noqa: E402
@@ -134,6 +134,12 @@ def ask(predictor: InMemory, body: bytes) -> bytes:
     return encode_answer_table(predictor.predict_windows(decode_alike(body)))
 
 
+def bytes_of(people: People) -> int:
+    """Return the memory of a table of people: weights, and what is learned from streams."""
+    kept = [*vars(people.stack).values(), *vars(people.following or object).values()]
+    return sum(value.nbytes for value in kept if isinstance(value, np.ndarray))
+
+
 def cost(predictor: InMemory, body: bytes, n: int) -> dict[str, float]:
     """Return wall clock and CPU of a window."""
     ask(predictor, body)
@@ -161,7 +167,8 @@ def measure(kind: ClassifierKind, channels: int, rate_hz: float) -> dict[str, An
     base = bases[0]
     fresh = synthetic_recording(arm, arm.session(2, make_plan(arm.gestures, 2, 1.5)), "t").labelled
     windows, _ = grid_windows(fresh, base.channels, base.conditioning, base.window)
-    loaded = {index: Loaded(1, prepare(made)) for index, made in enumerate(people(bases, max(USERS)))}
+    by_layout = PeopleByLayout()
+    loaded = {index: Loaded(1, by_layout.add(made)) for index, made in enumerate(people(bases, max(USERS)))}
     predictor, rng, costs = InMemory(loaded), np.random.default_rng(0), []
     for users in USERS:
         for each in WINDOWS_PER_USER if users > 1 else (*WINDOWS_PER_USER, 64):
@@ -178,7 +185,7 @@ def measure(kind: ClassifierKind, channels: int, rate_hz: float) -> dict[str, An
         "window_samples": base.window.window_samples,
         "parameters": base.n_parameters,
         "crossing": [round(float(each), 4) for each in base.arrays.get("crossing", ())],
-        "kib_per_person": round(loaded[0].member.n_bytes / 1024, 1),
+        "kib_per_person": round(bytes_of(loaded[0].member.people) / ROWS / 1024, 1),
         **differences(predictor, loaded, windows),
         "costs": costs,
     }

@@ -31,7 +31,6 @@ from semg.domain import REST, ConditioningSpec, WindowSpec
 from semg.priors.building import make_base
 from semg.signals.dataset import LabelledSamples, WindowSet, make_windows
 from semg.signals.features import band_covariance, lagged, log_covariance
-from semg.signals.model import forward
 from semg.signals.model.classifier import Classifier
 from semg.signals.training.alignment import align, session_effects
 from semg.signals.training.fitting import BRANCH_BALANCE, class_shares, fit_discriminant
@@ -184,7 +183,7 @@ def _closed_form(person: Person, calibration: LabelledSamples | None, of: Featur
     arrays = fit_discriminant(centred[usable], y[usable], weights[usable], shares)
     centre = effects[-1] if calibrated else effects.mean(axis=0)
     scaled = (unseen.windows - aligned.offset[:, None]) * aligned.gain[:, None]
-    scores = forward.linear_scores(arrays, of(scaled) - centre)
+    scores = (of(scaled) - centre).astype(np.float64) @ arrays["lda_coef"].T + arrays["lda_intercept"]
     return _figures(_truth(classes, unseen), scores, unseen)
 
 

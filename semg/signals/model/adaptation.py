@@ -1,8 +1,9 @@
 """Unsupervised adaptation to a new session: the electrode rotation, and the shift of the features.
 
-An ``Adapter`` holds the state learned from one profile's stream. It processes windows in order and uses only those
-before the window that it predicts, so that a recording and a live stream of the same samples give the same
-probabilities, however the stream is split into requests.
+A ``Following`` holds what was learned from the streams of many people, a row of a ``Stack`` each. It processes the
+windows of each in order and uses only those before the window that it predicts, so that a recording and a live stream
+of the same samples give the same probabilities, however the stream is split into requests. ``Adapter`` is one of them
+for a single stream.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.signals.model import forward
+from semg.signals.model import kernels
 from semg.signals.model.classifier import Classifier
-from semg.signals.model.displacement import CALIBRATED_PRIOR_CLASSES, PRIOR_CLASSES, common_displacement
 from semg.signals.model.electrode_rotation import (
     CLEAR_NATS,
     RotationComparison,
@@ -21,13 +21,10 @@ from semg.signals.model.electrode_rotation import (
     rotation_features,
     rotations_of,
 )
+from semg.signals.model.stack import Stack
 
 BLOCK = 20
 """Adaptation takes effect after each block of this many windows."""
-PRIOR_WINDOWS = 50.0
-"""Number of windows of a class after which half of its displacement is applied."""
-MEMORY_WINDOWS = 1200.0
-"""Maximum effective number of windows per class: a minute at the default hop. Older windows decay."""
 KEEP_ONE_IN = 4
 RING = 400
 """Number of windows that rotations are compared on, one in ``KEEP_ONE_IN``: the last 80 s at the default hop."""
@@ -39,6 +36,141 @@ CLEAR_OF_OTHERS_NATS = 0.5
 """Mean log-likelihood per window by which another rotation must exceed the next best, beside ``CLEAR_NATS``."""
 MIN_CLASS_WINDOWS = 10
 MIN_CLASSES = 3
+KEPT = BLOCK // KEEP_ONE_IN
+"""Windows of a block that are kept for the comparison."""
+
+
+class Following:
+    """What was learned from the streams of people whose weights are in a stack; one thread at a time for each row.
+
+    Parameters
+    ----------
+    stack
+        Of a layout that adapts.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        layout, n_rows = stack.layout, len(stack.table)
+        self._stack = stack
+        self._possible = np.array(rotations_of(layout.n_channels), np.int64)
+        self._indices = feature_indices(layout.n_channels, layout.envelope)
+        n_classes, n_features = layout.n_classes, layout.n_features
+        self.rotations = np.tile(self._possible[0], (n_rows, 1))
+        self.shifts = np.zeros((n_rows, n_features), np.float32)
+        self.pending = np.zeros(n_rows, np.int64)
+        """Number of windows of each row since its last adaptation; fewer than ``BLOCK``."""
+        self._features = np.zeros((n_rows, BLOCK, n_features), np.float32)
+        self._windows = np.zeros((n_rows, KEPT, layout.n_channels, layout.n_samples), np.float32)
+        self._prior_classes = np.zeros(n_rows)
+        self._sums, self._counts = np.zeros((n_rows, n_classes, n_features)), np.zeros((n_rows, n_classes))
+        self._ring = np.zeros((n_rows, RING, self._indices.shape[1]), np.float32)
+        self._n_kept, self._blocks, self._pauses = (np.zeros(n_rows, np.int64) for _ in range(3))
+        self._gains = np.zeros(n_rows, np.float32)
+        self._models: dict[int, tuple[RotationModel, NDArray[np.float32]]] = {}
+        self._comparisons: dict[int, RotationComparison] = {}
+
+    def put(self, row: int, classifier: Classifier) -> None:
+        """Begin a row with another classifier."""
+        arrays, n_classes = classifier.arrays, len(classifier.classes)
+        calibrated = classifier.training.get("calibrated")
+        self._prior_classes[row] = kernels.CALIBRATED_PRIOR_CLASSES if calibrated else kernels.PRIOR_CLASSES
+        self._gains[row] = arrays["turn_gain"][0]
+        model = RotationModel(
+            arrays["turn_means"].astype(np.float64),
+            arrays["turn_precision"].astype(np.float64),
+            np.full(n_classes, -np.log(n_classes)),
+        )
+        self._models[row] = model, arrays["turn_centre"]
+        self.reset(row)
+
+    def reset(self, row: int) -> None:
+        """Discard what was learned: the next window is the first of another session."""
+        self.rotations[row] = self._possible[0]
+        self.pending[row] = self._n_kept[row] = self._blocks[row] = 0
+        self._pauses[row] = FIRST_LOOK
+        self._comparisons.pop(row, None)
+        self._forget_shift(row)
+
+    def passes(self, rows: NDArray[np.int64], held: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+        """Return which pass each window is predicted in, ``(N,)``, and the number of passes.
+
+        A pass ends where adaptation takes effect. Windows that are not held, of no stream, belong to the first.
+        """
+        positions = np.empty_like(rows)
+        largest = kernels.count_positions(rows, held, self.pending, positions)
+        return positions // BLOCK, largest // BLOCK + 1
+
+    def learn(
+        self,
+        rows: NDArray[np.int64],
+        learns: NDArray[np.bool_],
+        windows: NDArray[np.float32],
+        features: NDArray[np.float32],
+    ) -> None:
+        """Learn from predicted windows as received, and from the features that they were predicted from.
+
+        Parameters
+        ----------
+        rows
+            Whose each window is, ``(N,)``; of a row no more than its block has room for, in time order.
+        learns
+            Which of them are learned from, ``(N,)``.
+        windows, features
+            ``(N, C, T)`` and ``(N, F)``.
+        """
+        complete = kernels.keep(
+            rows, learns, windows, features, KEEP_ONE_IN, self._features, self._windows, self.pending
+        )  # fmt: skip
+        if self._comparisons:
+            for row in self._comparisons.keys() & set(rows[learns].tolist()):
+                self._comparisons[row].go_on(int(self.pending[row]) / BLOCK)
+        if complete:
+            mine = np.unique(rows[learns])
+            mine = mine[self.pending[mine] == BLOCK]
+            self.pending[mine] = 0
+            self._adapt(mine)
+
+    def _adapt(self, rows: NDArray[np.int64]) -> None:
+        """Adapt rows whose block is complete."""
+        self._stack.move(
+            rows, self._features, self._prior_classes, self.shifts, self._sums, self._counts
+        )  # fmt: skip
+        for row in self._comparisons.keys() & set(rows.tolist()):
+            self._conclude(row, self._comparisons.pop(row))
+        self._remember(rows)
+
+    def _remember(self, rows: NDArray[np.int64]) -> None:
+        """Keep windows for the comparison of rotations, and begin one periodically."""
+        layout = self._stack.layout
+        windows = self._windows[rows].reshape(-1, layout.n_channels, layout.n_samples)  # (M, KEPT, C, T) -> (N, C, T)
+        fresh = rotation_features(windows, np.repeat(self._gains[rows], KEPT)[:, None, None], layout.envelope)
+        at = self._n_kept[rows, None] % RING + np.arange(KEPT)
+        self._ring[rows[:, None], at] = fresh.reshape(*at.shape, -1)
+        self._n_kept[rows] += KEPT
+        self._blocks[rows] += 1
+        for row in rows[self._blocks[rows] >= self._pauses[rows]].tolist():
+            if len(self._possible) > 1:
+                self._blocks[row] = 0
+                model, centre = self._models[row]
+                seen = self._ring[row, : self._n_kept[row]]
+                self._comparisons[row] = RotationComparison(model, seen, self._indices, centre)
+
+    def _conclude(self, row: int, comparison: RotationComparison) -> None:
+        """Change the rotation if the last windows clearly favour another one."""
+        scores = np.array(comparison.scores)
+        best, current = int(scores.argmax()), int((self._possible == self.rotations[row]).all(axis=1).argmax())
+        of_others = scores[best] - np.partition(scores, -2)[-2]
+        lead, seen = comparison.typical_lead(best, current, MIN_CLASS_WINDOWS)
+        clear = lead > CLEAR_NATS and of_others > CLEAR_OF_OTHERS_NATS
+        if clear and seen >= min(MIN_CLASSES, self._stack.layout.n_classes):
+            self.rotations[row] = self._possible[best]
+            self._forget_shift(row)
+        near = lead > CLEAR_NATS / 2
+        self._pauses[row] = FIRST_LOOK if near else min(2 * self._pauses[row], LONGEST_PAUSE)
+
+    def _forget_shift(self, row: int) -> None:
+        self._sums[row] = self._counts[row] = 0
+        self.shifts[row] = 0
 
 
 class Adapter:
@@ -52,40 +184,36 @@ class Adapter:
 
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
-        self.adapts = self.can_follow(classifier)
-        self._envelope = classifier.conditioning.sensor == "envelope"
-        self._prior_classes = CALIBRATED_PRIOR_CLASSES if classifier.training.get("calibrated") else PRIOR_CLASSES
-        self.reset()
+        layout = classifier.layout
+        self._stack = Stack(layout, 1)
+        self._stack.put(0, classifier.arrays)
+        self._following = Following(self._stack) if layout.adapts else None
+        if self._following is not None:
+            self._following.put(0, classifier)
 
     @staticmethod
     def can_follow(classifier: Classifier) -> bool:
         """Return whether a classifier has the arrays that adaptation needs."""
-        return "class_means" in classifier.arrays
+        return classifier.layout.adapts
 
     @property
-    def pending(self) -> int:
-        """Number of windows since the last adaptation; fewer than ``BLOCK``."""
-        return self._pending
+    def rotation(self) -> tuple[int, ...]:
+        """The estimated electrode rotation: a permutation of the channels."""
+        if self._following is None:
+            return tuple(range(len(self.classifier.channels)))
+        return tuple(self._following.rotations[0].tolist())
+
+    @property
+    def shift(self) -> NDArray[np.float32]:
+        """The estimated shift of the features, ``(F,)``."""
+        if self._following is None:
+            return np.zeros(self._stack.layout.n_features, np.float32)
+        return np.array(self._following.shifts[0])
 
     def reset(self) -> None:
         """Discard what was learned: the next window is the first of another session."""
-        self.rotation = tuple(range(len(self.classifier.channels)))
-        self.shift: NDArray[np.float32] | None = None
-        self._pending_features: list[NDArray[np.float32]] = []
-        self._pending_windows: list[NDArray[np.float32]] = []
-        self._pending = 0
-        self._blocks, self._pause = 0, FIRST_LOOK
-        self._ring = np.zeros((0, 0), np.float32)
-        self._comparison: RotationComparison | None = None
-        self._forget_shift()
-        if self.adapts:
-            arrays = self.classifier.arrays
-            n_classes = len(self.classifier.classes)
-            self._rotation_model = RotationModel(
-                arrays["turn_means"].astype(np.float64),
-                arrays["turn_precision"].astype(np.float64),
-                np.full(n_classes, -np.log(n_classes)),
-            )
+        if self._following is not None:
+            self._following.reset(0)
 
     def predict_proba(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities of the windows that follow those of the previous call, and learn from them.
@@ -93,92 +221,16 @@ class Adapter:
         Parameters and errors as ``Classifier.predict_proba``.
         """
         self.classifier.check_shape(windows)
-        arrays, kind = self.classifier.arrays, self.classifier.kind
-        if not self.adapts:
-            return self.classifier.predict_proba(windows)
-        answers = []
-        for chunk in self.parts(windows):
-            scaled = forward.scale(arrays, self.rotated(chunk))
-            features = forward.branch_features(kind, arrays, scaled, self._envelope)
-            answers.append(forward.softmax(forward.mixed_scores(kind, arrays, scaled, features, self.shift)))
-            self.learn(chunk, features)
-        return np.concatenate(answers) if answers else np.empty((0, len(self.classifier.classes)), np.float32)
-
-    def parts(self, windows: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Split windows where adaptation takes effect; each chunk is predicted, then passed to ``learn``."""
-        first = BLOCK - self._pending
-        cuts = [0, *range(first, len(windows), BLOCK), len(windows)]
-        return [windows[start:stop] for start, stop in zip(cuts, cuts[1:], strict=False) if stop > start]
-
-    def rotated(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return windows with their channels permuted by the estimated electrode rotation."""
-        if self.rotation == tuple(range(len(self.rotation))):
-            return windows
-        return windows[:, list(self.rotation)]
-
-    def learn(self, windows: NDArray[np.float32], features: NDArray[np.float32]) -> None:
-        """Learn from predicted windows as received, and from the features that they were predicted from."""
-        self._pending_windows.append(windows[(-self._pending) % KEEP_ONE_IN :: KEEP_ONE_IN])
-        self._pending_features.append(features)
-        self._pending += len(windows)
-        if self._comparison is not None:
-            self._comparison.go_on(self._pending / BLOCK)
-        if self._pending < BLOCK:
-            return
-        # In one array of fixed size: bitwise the same however the stream was split.
-        features = np.concatenate(self._pending_features)
-        kept = np.concatenate(self._pending_windows)
-        self._pending_features, self._pending_windows, self._pending = [], [], 0
-        self._move(features)
-        if self._comparison is not None:
-            self._conclude(self._comparison)
-            self._comparison = None
-        self._remember(kept)
-
-    def _move(self, features: NDArray[np.float32]) -> None:
-        """Update the shift with a block's features."""
-        arrays = self.classifier.arrays
-        moved = features if self.shift is None else features - self.shift
-        centred = moved - arrays["centre"]
-        scores = forward.log_softmax(forward.linear_scores(arrays, centred))
-        scores = scores + forward.log_softmax(forward.dense_scores(arrays, centred))
-        weights = forward.softmax(scores / 2).astype(np.float64)
-        self._sums += weights.T @ (features - arrays["centre"]).astype(np.float64)
-        self._counts += weights.sum(axis=0)
-        fade = np.minimum(1.0, MEMORY_WINDOWS / np.maximum(self._counts, 1e-9))
-        self._sums *= fade[:, None]
-        self._counts *= fade
-        displacements = self._sums / np.maximum(self._counts, 1e-9)[:, None] - arrays["class_means"]
-        believed = self._counts / (self._counts + PRIOR_WINDOWS)
-        self.shift = common_displacement(displacements, believed, self._prior_classes).astype(np.float32)
-
-    def _forget_shift(self) -> None:
-        if self.adapts:
-            means = self.classifier.arrays["class_means"]
-            self._sums, self._counts = np.zeros(means.shape), np.zeros(len(means))
-        self.shift = None
-
-    def _remember(self, kept: NDArray[np.float32]) -> None:
-        """Keep windows for the comparison of rotations, and begin one periodically."""
-        fresh = rotation_features(kept, float(self.classifier.arrays["turn_gain"][0]), self._envelope)
-        self._ring = np.concatenate([self._ring, fresh])[-RING:] if len(self._ring) else fresh
-        self._blocks += 1
-        if self._blocks >= self._pause and len(rotations_of(len(self.rotation))) > 1:
-            self._blocks = 0
-            indices = feature_indices(len(self.rotation), self._envelope)
-            self._comparison = RotationComparison(
-                self._rotation_model, self._ring, indices, self.classifier.arrays["turn_centre"]
+        following = self._following
+        if following is None:
+            return self._stack.answer(np.zeros(len(windows), np.int64), windows)[0]
+        found, at = np.empty((len(windows), self._stack.layout.n_classes), np.float32), 0
+        while at < len(windows):
+            part = np.array(windows[at : at + BLOCK - int(following.pending[0])])
+            rows, follows = np.zeros(len(part), np.int64), np.ones(len(part), np.bool_)
+            found[at : at + len(part)], features = self._stack.answer(
+                rows, part, follows, following.rotations, following.shifts
             )
-
-    def _conclude(self, comparison: RotationComparison) -> None:
-        """Change the rotation if the last windows clearly favour another one."""
-        possible, scores = rotations_of(len(self.rotation)), np.array(comparison.scores)
-        best, current = int(scores.argmax()), possible.index(self.rotation)
-        of_others = scores[best] - np.partition(scores, -2)[-2]
-        lead, seen = comparison.typical_lead(best, current, MIN_CLASS_WINDOWS)
-        clear = lead > CLEAR_NATS and of_others > CLEAR_OF_OTHERS_NATS
-        if clear and seen >= min(MIN_CLASSES, len(self.classifier.classes)):
-            self.rotation = possible[best]
-            self._forget_shift()
-        near = lead > CLEAR_NATS / 2
-        self._pause = FIRST_LOOK if near else min(2 * self._pause, LONGEST_PAUSE)
+            following.learn(rows, follows, part, features)
+            at += len(part)
+        return found

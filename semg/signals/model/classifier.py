@@ -15,8 +15,8 @@ from safetensors.numpy import load, save
 
 from semg.domain import MAX_CHANNELS, MAX_OVERLAP, ClassifierKind, ConditioningSpec, DecisionSpec, Device, WindowSpec
 from semg.errors import ArtifactError
-from semg.signals.model import forward
 from semg.signals.model.dynamic import DynamicRecogniser, TrialSpec, judge
+from semg.signals.model.layout import Layout, layout_of
 from semg.signals.model.strength import AmplitudeRange
 
 FORMAT = "semg-classifier-1"
@@ -57,7 +57,7 @@ class Classifier:
     channels
         Channel names in the order of the windows' rows; a device's columns are chosen by these names.
     arrays
-        Float32 weights by name; see ``semg.signals.model.forward``.
+        Float32 weights by name; see ``semg.signals.model.layout``.
     training
         Its training: data ids, seed, options. JSON-serialisable.
     trials
@@ -99,6 +99,19 @@ class Classifier:
         return DynamicRecogniser(self.trials, self.arrays, self.window.hop_samples, envelope)
 
     @property
+    def layout(self) -> Layout:
+        """How its arrays lie in a table of many people's weights.
+
+        Raises
+        ------
+        ArtifactError
+            They do not fit each other, its channels or its window.
+        """
+        shape = (len(self.channels), self.window.window_samples)
+        n_dynamic = len(self.spec.dynamic)
+        return layout_of(self.kind, self.arrays, shape, self.conditioning.sensor == "envelope", n_dynamic)
+
+    @property
     def n_parameters(self) -> int:
         """Number of parameters."""
         return sum(int(array.size) for array in self.arrays.values())
@@ -120,9 +133,12 @@ class Classifier:
         ValueError
             When the shape differs.
         """
+        from semg.signals.model.stack import Stack  # brings numba: 0.2 s and 72 MB, for who predicts
+
         self.check_shape(windows)
-        envelope = self.conditioning.sensor == "envelope"
-        return forward.probabilities(self.kind, self.arrays, windows, envelope)
+        stack = Stack(self.layout, 1)
+        stack.put(0, self.arrays)
+        return stack.answer(np.zeros(len(windows), np.int64), windows)[0]
 
     def check_shape(self, windows: NDArray[np.float32]) -> None:
         """Raise ``ValueError`` unless windows are ``(N, C, T)`` of this classifier's channels and window length."""

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semg.signals.features import log_covariance
-from semg.signals.model.displacement import common_displacement
 
 Rotation = tuple[int, ...]
 CLEAR_NATS = 4.0
@@ -66,9 +65,17 @@ def band_feature_indices(n_channels: int, bands: int, envelope: bool) -> NDArray
     return np.concatenate(found, axis=1)
 
 
-def rotation_features(windows: NDArray[np.float32], gain: float, envelope: bool) -> NDArray[np.float32]:
-    """Return the features that compare rotations: log-covariance with one gain for all channels, float32 ``(N, F)``."""
-    return log_covariance(windows * np.float32(gain), with_mean=envelope)
+def rotation_features(
+    windows: NDArray[np.float32], gain: float | NDArray[np.float32], envelope: bool
+) -> NDArray[np.float32]:
+    """Return the features that compare rotations: log-covariance with one gain for all channels, float32 ``(N, F)``.
+
+    Parameters
+    ----------
+    gain
+        Of all windows, or of each, ``(N, 1, 1)``.
+    """
+    return log_covariance(windows * np.asarray(gain, np.float32), with_mean=envelope)
 
 
 class RotationModel:
@@ -136,6 +143,8 @@ class RotationModel:
         assigned
             ``(N,)``: its most likely class.
         """
+        from semg.signals.model.kernels import PRIOR_CLASSES, common_displacement  # brings numba, for who follows
+
         rotated = (features[:, indices] - centre).T  # (F, N): sums over few classes are fast along the first axis
         # Terms common to all classes cancel in the weights; the products are computed once for all iterations.
         each = self._linear @ rotated + self._constant[:, None]
@@ -146,7 +155,7 @@ class RotationModel:
             weights /= weights.sum(axis=0)
             counts = weights.sum(axis=1)
             displacements = (weights @ rotated.T) / np.maximum(counts, 1e-9)[:, None] - self.means
-            shift = common_displacement(displacements, counts / (counts + SHIFT_PRIOR_WINDOWS))
+            shift = common_displacement(displacements, counts / (counts + SHIFT_PRIOR_WINDOWS), PRIOR_CLASSES)
         centred = rotated - shift[:, None]
         joint = each - (self._linear @ shift)[:, None] - 0.5 * np.sum((self.precision @ centred) * centred, axis=0)
         top = joint.max(axis=0)

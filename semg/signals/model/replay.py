@@ -19,7 +19,6 @@ from semg.domain import DecisionSpec
 from semg.errors import ArtifactError
 from semg.event_types import EventSpec, GestureEvent
 from semg.signals.batch_windows import BatchWindowStream, StreamSpec
-from semg.signals.model.adaptation import Adapter
 from semg.signals.model.classifier import Classifier
 from semg.signals.model.decisions import BatchVoter
 from semg.signals.model.dynamic import DynamicRecogniser, performed
@@ -144,6 +143,8 @@ class Replay:
         *,
         follows: bool = True,
     ) -> None:
+        from semg.signals.model.adaptation import Adapter  # brings numba, for who replays
+
         self._stream = BatchWindowStream(StreamSpec(classifier.window, classifier.conditioning, columns, n_channels))
         self._slot = self._stream.add_stream()
         self._classifier = classifier

@@ -253,6 +253,22 @@ def test_torch_is_loaded_only_where_a_network_is_trained(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, check=False).returncode == 0
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        "semg.ingest.server",
+        "semg.inference.worker",
+        "semg.jobs.runner",
+        "semg.recordings.replaying",
+        "semg.signals.model.donning",
+        "semg.signals.odd_repetitions",
+    ],
+)
+def test_numba_is_loaded_only_where_windows_are_predicted(module: str) -> None:
+    code = f"import sys, {module}; sys.exit(1 if 'numba' in sys.modules else 0)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, check=False).returncode == 0
+
+
 def test_no_module_is_too_long_to_read() -> None:
     long = {
         str(path.relative_to(PROJECT_DIR)): n

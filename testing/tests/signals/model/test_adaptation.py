@@ -9,13 +9,14 @@ from semg.signals.dataset import make_windows
 from semg.signals.model import forward
 from semg.signals.model.adaptation import BLOCK, Adapter
 from semg.signals.model.classifier import Classifier
-from semg.signals.model.displacement import common_displacement
 from semg.signals.model.electrode_rotation import (
     RotationComparison,
     RotationModel,
     feature_indices,
     rotations_of,
 )
+from semg.signals.model.kernels import PRIOR_CLASSES, common_displacement
+from semg.signals.model.replay import keep_part
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
@@ -41,12 +42,13 @@ def stream(classifier):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_same_answers_and_the_same_state_for_any_chunks(classifier, stream, seed):
+    """Bit for bit."""
     windows, _ = stream
     whole, pieces = Adapter(classifier), Adapter(classifier)
     expected = whole.predict_proba(windows)
     cuts = np.sort(np.random.default_rng(seed).integers(0, len(windows), 60))
     answers = np.concatenate([pieces.predict_proba(part) for part in np.split(windows, cuts)])
-    np.testing.assert_allclose(answers, expected, atol=1e-5)
+    np.testing.assert_array_equal(answers, expected)
     assert pieces.rotation == whole.rotation
     np.testing.assert_array_equal(pieces.shift, whole.shift)
 
@@ -140,23 +142,22 @@ def test_plain_methods_and_older_classifiers_are_answered_as_stored(classifier, 
 def test_dense_branch_equals_its_formula(classifier, stream):
     windows = stream[0][:3]
     arrays = classifier.arrays
-    scaled = forward.scale(arrays, windows)
-    held = forward.branch_features("cnn", arrays, scaled, False) - arrays["centre"]
+    held = forward.branch_features("cnn", arrays, forward.scale(arrays, windows), False) - arrays["centre"]
     for layer in (0, 1):
         held = np.maximum(held @ arrays[f"dense{layer}_weight"] + arrays[f"dense{layer}_bias"], 0)
-    expected = held @ arrays["dense2_weight"] + arrays["dense2_bias"]
-    given = forward.branch_features("cnn", arrays, scaled, False) - arrays["centre"]
-    np.testing.assert_allclose(forward.dense_scores(arrays, given), expected, atol=1e-4)
+    held = held @ arrays["dense2_weight"] + arrays["dense2_bias"]
+    expected = forward.softmax(arrays["mix"][-1] * forward.log_softmax(held))
+    np.testing.assert_allclose(keep_part(classifier, "dense").predict_proba(windows), expected, atol=1e-5)
 
 
 def test_class_that_seems_to_have_moved_far_pulls_nobody_along():
     rng = np.random.default_rng(0)
     apart = np.array([1.0, -0.5]) + rng.normal(0, 0.05, (6, 2))
     believed = np.full(6, 0.9)
-    honest = common_displacement(apart, believed)
+    honest = common_displacement(apart, believed, PRIOR_CLASSES)
     np.testing.assert_allclose(honest, [1.0, -0.5], atol=0.25)
     apart[2] = [40.0, 30.0]
-    np.testing.assert_allclose(common_displacement(apart, believed), honest, atol=0.3)
+    np.testing.assert_allclose(common_displacement(apart, believed, PRIOR_CLASSES), honest, atol=0.3)
     assert np.abs(believed @ apart / believed.sum() - honest).max() > 4
 
 

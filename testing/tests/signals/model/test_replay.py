@@ -13,8 +13,8 @@ from semg.domain import Block, DecisionSpec
 from semg.errors import ArtifactError
 from semg.inference.streams import ActiveModel, Streams
 from semg.predictor.model_cache import Loaded, Predictor
+from semg.predictor.people import PeopleByLayout
 from semg.signals.model.adaptation import BLOCK
-from semg.signals.model.batched_forward import prepare
 from semg.signals.model.classifier import Classifier
 from semg.signals.model.replay import PARTS, Replay, Replayed, joined, keep_part, parts_of
 from semg.signals.synthesis import SyntheticArm, make_plan
@@ -66,7 +66,7 @@ class InMemory(Predictor):
 def live(classifier: Classifier, flushes: list[BlockTable], edges_us: tuple[int, ...] = ()) -> list[tuple]:
     """What the inference worker and the predictor make of flushes: time, label, confidence, probabilities."""
     model = ActiveModel(1, 1, classifier.spec, COLUMNS, 4, DECISION)
-    streams, predictor = Streams(lambda user_id: model), InMemory(Loaded(1, prepare(classifier)))
+    streams, predictor = Streams(lambda user_id: model), InMemory(Loaded(1, PeopleByLayout().add(classifier)))
     found = []
     for number, flush in enumerate(flushes):
         if not number:
