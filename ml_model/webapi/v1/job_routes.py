@@ -12,7 +12,7 @@ from semg.store import jobs, keysets
 from semg.store.pool import Transaction
 from webapi.access import ReadCaller, WorkCaller
 from webapi.acting_caller import ActingCaller
-from webapi.v1 import bodies
+from webapi.v1 import bodies, change_bodies
 from webapi.v1.asking import Number, change, change_refusals, read, refusals
 from webapi.v1.entity_tags import Sent, tagged
 from webapi.v1.paging import Page, Paged
@@ -38,7 +38,7 @@ async def list_jobs(
 @job_routes.post(
     "/profiles/{userid}/jobs", responses=change_refusals(404, 409), status_code=201, response_model=bodies.Job
 )
-async def create_job(caller: WorkCaller, userid: Number, wanted: bodies.NewJob) -> Response:
+async def create_job(caller: WorkCaller, userid: Number, wanted: change_bodies.NewJob) -> Response:
     """Queue a training; `Location` is where it is followed."""
 
     def act(tx: Transaction, who: ActingCaller) -> Job:

@@ -16,7 +16,7 @@ from semg.store.pool import Transaction
 from webapi.access import ReadCaller, WorkCaller
 from webapi.acting_caller import ActingCaller
 from webapi.downloads import send_download
-from webapi.v1 import bodies
+from webapi.v1 import bodies, change_bodies
 from webapi.v1.asking import Number, Version, change, change_refusals, read, refusals
 from webapi.v1.entity_tags import IfMatch, Sent, tagged
 from webapi.v1.paging import Page, Paged
@@ -80,7 +80,7 @@ async def get_active(caller: ReadCaller, userid: Number, if_none_match: Sent = N
 
 
 @model_routes.put("/active-model", responses=change_refusals(404, 409, 412, 428), response_model=bodies.ActiveModel)
-async def activate(caller: WorkCaller, userid: Number, wanted: bodies.Activation, if_match: IfMatch) -> Response:
+async def activate(caller: WorkCaller, userid: Number, wanted: change_bodies.Activation, if_match: IfMatch) -> Response:
     """Let a version decide; an older one is a rollback. 409 tells what speaks against it."""
 
     def act(tx: Transaction, who: ActingCaller) -> bodies.ActiveModel:

@@ -18,7 +18,7 @@ from semg.store.pool import Transaction
 from semg.store.profiles import ProfileChanges
 from webapi.access import ReadCaller, WorkCaller
 from webapi.acting_caller import ActingCaller
-from webapi.v1 import bodies
+from webapi.v1 import bodies, change_bodies
 from webapi.v1.asking import Number, change, change_refusals, read, refusals
 from webapi.v1.entity_tags import IfMatch, Sent, tagged
 from webapi.v1.paging import Page, Paged
@@ -51,7 +51,7 @@ async def get_profile(caller: ReadCaller, userid: Number, if_none_match: Sent = 
 
 @profile_routes.patch("/{userid}", responses=change_refusals(404, 409, 412, 428), response_model=bodies.Profile)
 async def update_profile(
-    caller: WorkCaller, userid: Number, wanted: bodies.ProfileChange, if_match: IfMatch
+    caller: WorkCaller, userid: Number, wanted: change_bodies.ProfileChange, if_match: IfMatch
 ) -> Response:
     """Change a profile: what the body does not name stays."""
 
@@ -77,7 +77,9 @@ async def get_device(caller: ReadCaller, userid: Number, if_none_match: Sent = N
 
 
 @profile_routes.patch("/{userid}/device", responses=change_refusals(404, 409, 412, 428), response_model=bodies.Device)
-async def update_device(caller: WorkCaller, userid: Number, wanted: bodies.DeviceChange, if_match: IfMatch) -> Response:
+async def update_device(
+    caller: WorkCaller, userid: Number, wanted: change_bodies.DeviceChange, if_match: IfMatch
+) -> Response:
     """Change the device: what the body does not name stays. A channel that it loses leaves the profile's choice."""
 
     def act(tx: Transaction, who: ActingCaller) -> bodies.Device:
@@ -172,7 +174,7 @@ def _summary(profile: Profile) -> dict[str, Any]:
     }
 
 
-def _changes(wanted: bodies.ProfileChange, before: Profile) -> ProfileChanges:
+def _changes(wanted: change_bodies.ProfileChange, before: Profile) -> ProfileChanges:
     """Return what the body names; null is a value of ``handedness`` and ``channels_used``, and names nothing else."""
     changes = ProfileChanges()
     if wanted.name is not None:

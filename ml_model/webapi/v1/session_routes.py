@@ -17,7 +17,7 @@ from semg.store.pool import Transaction
 from semg.store.session_summaries import SessionSummary, summarise
 from webapi.access import ReadCaller, WorkCaller
 from webapi.acting_caller import ActingCaller
-from webapi.v1 import bodies
+from webapi.v1 import bodies, change_bodies
 from webapi.v1.asking import Number, change, change_refusals, read, refusals
 from webapi.v1.entity_tags import IfMatch, Sent, tagged
 from webapi.v1.paging import Page, Paged
@@ -49,7 +49,7 @@ async def get_session(caller: ReadCaller, session_id: Number, if_none_match: Sen
     "/sessions/{session_id}", responses=change_refusals(404, 409, 412, 428), response_model=bodies.Session
 )
 async def update_session(
-    caller: WorkCaller, session_id: Number, wanted: bodies.SessionChange, if_match: IfMatch
+    caller: WorkCaller, session_id: Number, wanted: change_bodies.SessionChange, if_match: IfMatch
 ) -> Response:
     """Rename a session."""
 
@@ -133,7 +133,7 @@ async def get_repetition(caller: ReadCaller, repetition_id: Number, if_none_matc
     tags=["labels"],
 )
 async def update_repetition(
-    caller: WorkCaller, repetition_id: Number, wanted: bodies.RepetitionChange, if_match: IfMatch
+    caller: WorkCaller, repetition_id: Number, wanted: change_bodies.RepetitionChange, if_match: IfMatch
 ) -> Response:
     """Put a label right: what the body does not name stays. What it was is kept, with who changed it."""
 
