@@ -136,12 +136,14 @@ async def serve(app: ASGIApp, visit: Visit, runs: Runs, scope: Scope, receive: R
         await refuse(receive, send, ENDED)
         return
     login = Login(record.account_id, record.login_id)
-    socket = _Socket(visit, login, PageRuns(runs, login.account_id), receive, send)
+    inside = _inside(scope, offered, login)
+    resumed = (inside["subprotocols"] + [""] * 3)[2]
+    socket = _Socket(visit, login, PageRuns(runs, login.account_id, resumed), receive, send)
     if not SESSIONS.opened(login, socket.end):
         await refuse(receive, send, 1013)
         return
     try:
-        await socket.run(app, _inside(scope, offered, login))
+        await socket.run(app, inside)
     finally:
         SESSIONS.closed(login, socket.end)
 
