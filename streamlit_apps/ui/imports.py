@@ -1,4 +1,4 @@
-"""Recordings that somebody uploads, taken in as sessions: one at a time, because each may take half a GB of memory."""
+"""Recordings that somebody uploads, taken in as sessions: one at a time, because each may take 0.8 GB of memory."""
 
 from __future__ import annotations
 
