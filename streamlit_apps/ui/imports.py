@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from semg.domain import Profile
 from semg.names import normal_form
+from semg.process.fair_turns import FairTurns
 from semg.recordings.csv_format import (
     UPLOAD,
     Layout,
@@ -40,9 +40,9 @@ _PIECE_BYTES = 1 << 20
 
 
 @st.cache_resource(show_spinner=False)
-def turns() -> threading.Semaphore:
+def turns() -> FairTurns:
     """Return the turns of this app's imports, the same for every viewer."""
-    return threading.BoundedSemaphore(AT_ONCE)
+    return FairTurns(AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ def look(app: App, file_name: str, content: BinaryIO, separator: str | None = No
     Raises
     ------
     ConflictError
-        Another import runs.
+        Other imports run.
     RecordingError
         Its first lines are no table of numbers.
     """
-    with turn(turns(), "import", "Import"), _file(app, file_name, content) as path:
+    with turn(app, turns(), "import", "Import"), _file(app, file_name, content) as path:
         found = guess_layout(path, answers=LayoutAnswers(separator=separator), limits=UPLOAD, name=file_name)
     with app.pool.transaction() as tx:
         before = import_layouts.find_layout(tx, _account_id(app), found.layout.fingerprint)
@@ -98,7 +98,7 @@ def foresee(app: App, profile: Profile, file_name: str, content: BinaryIO, layou
     Raises
     ------
     ConflictError
-        Another import runs.
+        Other imports run.
     RecordingError
         It is no recording, or is too large.
     AccessError, NotFoundError
@@ -140,7 +140,7 @@ def take(
     Raises
     ------
     ConflictError
-        Another import runs, or the profile has a session of this name.
+        Other imports run, or the profile has a session of this name.
     RecordingError
         It is no recording, is too large, or does not fit the profile's device.
     AccessError, NotFoundError
@@ -176,7 +176,7 @@ def _loaded(
     app: App, profile: Profile, file_name: str, content: BinaryIO, layout: Layout
 ) -> Iterator[Recording]:  # fmt: skip
     """Return an uploaded recording while it is this import's turn."""
-    with turn(turns(), "import", "Import"), _file(app, file_name, content) as path:
+    with turn(app, turns(), "import", "Import"), _file(app, file_name, content) as path:
         device = profile.device
         yield load_recording(
             path, layout=layout, sensor=device.sensor, mains_hz=device.mains_hz, limits=UPLOAD, name=file_name
