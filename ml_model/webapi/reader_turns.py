@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
 from collections.abc import Callable
 from typing import TypeVar
+
+from semg.process.fair_turns import FairQueue
 
 T = TypeVar("T")
 
@@ -13,8 +14,7 @@ T = TypeVar("T")
 class ReaderTurns:
     """Gives turns; one is a piece of a file, so that nobody holds one for long. Used in one event loop.
 
-    A free turn goes to the account that has the fewest at this moment, of these to the one that waits longest: many
-    downloads of one account make each of them slow, and not those of others.
+    Who is next, ``semg.process.fair_turns`` says: many downloads of one account make each of them slow, not others'.
 
     Parameters
     ----------
@@ -23,9 +23,7 @@ class ReaderTurns:
     """
 
     def __init__(self, n: int) -> None:
-        self._free = n
-        self._taken: Counter[int] = Counter()
-        self._waiting: dict[int, deque[asyncio.Future[None]]] = {}
+        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(n)
 
     async def run(self, account_id: int, read: Callable[[], T]) -> T:
         """Return what a function gives that is called in a thread, in a turn of an account.
@@ -38,27 +36,18 @@ class ReaderTurns:
         return await asyncio.shield(reading)
 
     async def _take(self, account_id: int) -> None:
-        if self._free:
-            self._free -= 1
-            self._taken[account_id] += 1
+        if self._queue.take(account_id):
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(account_id, deque()).append(turn)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.wait(account_id, turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # given, and not used
                 self._give_back(account_id)
             else:
-                self._leave(account_id, turn)
+                self._queue.leave(account_id, turn)
             raise
-
-    def _leave(self, account_id: int, turn: asyncio.Future[None]) -> None:
-        queue = self._waiting.get(account_id, deque())
-        if turn in queue:
-            queue.remove(turn)
-            if not queue:
-                del self._waiting[account_id]
 
     def _end(self, account_id: int, done: asyncio.Future[T]) -> None:
         if not done.cancelled():
@@ -66,16 +55,10 @@ class ReaderTurns:
         self._give_back(account_id)
 
     def _give_back(self, account_id: int) -> None:
-        self._taken[account_id] -= 1
-        self._taken += Counter()  # forgets those with none
-        self._free += 1
-        while self._free and self._waiting:
-            whose = min(self._waiting, key=lambda one: self._taken[one])  # of equals the first, which waits longest
-            queue = self._waiting.pop(whose)
-            turn = queue.popleft()
-            if queue:
-                self._waiting[whose] = queue  # behind the others
+        following = self._queue.give_back(account_id)
+        while following is not None:
+            whose, turn = following
             if not turn.done():
-                self._free -= 1
-                self._taken[whose] += 1
                 turn.set_result(None)
+                return
+            following = self._queue.give_back(whose)  # it was cancelled, and has not left yet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Collection
 from typing import Any
 
@@ -33,7 +33,9 @@ def items(value: object, what: str, least: int, most: int) -> list[Any]:
 
 def number(value: object, what: str, least: float, most: float) -> float:
     """Return a finite number from ``least`` to ``most``."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise refused(f"no number as {what}")
+    if not abs(value) <= sys.float_info.max:  # whole numbers of JSON have any size
         raise refused(f"no number as {what}")
     if not least <= value <= most:
         raise refused(f"{value:g} as {what}, which may be {least:g} to {most:g}")

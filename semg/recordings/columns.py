@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 from semg.domain import REST
 from semg.errors import RecordingError
 from semg.names import normal_form
-from semg.recordings.encoded_text import PIECE_BYTES
+from semg.recordings.encoded_text import MAX_LINE_BYTES
+from semg.recordings.layout_guess import MAX_NUMBER
 from semg.recordings.lines import Lines
 from semg.signals.dataset import Stretch
 from semg.wire import csv_cells
 from semg.wire.file_layout import Layout
 
 MAX_ABSOLUTE_VALUE = 1e9
-CHUNK_ROWS = 50_000
+CHUNK_BYTES = 1 << 20
+"""Of text that is parsed at once: rows may be long, and no other thread runs while pandas makes texts or numbers."""
+MAX_LABEL_BYTES = 4 * normal_form.LONGEST
 _FORMATS = re.compile(r"\.(csv|tsv|txt|dat|parquet)?(\.gz)?$", re.IGNORECASE)
 
 
@@ -53,30 +56,54 @@ class Limits:
 TOOL = Limits(text_bytes=2 << 30, rows=20_000_000, values=640_000_000, stretches=100_000, gaps=1_000_000)
 """Of a file that an operator names on the command line."""
 UPLOAD = Limits(text_bytes=256 << 20, rows=8_000_000, values=64_000_000, stretches=5_000, gaps=20_000)
-"""Of a file that somebody uploads: two hours of 16 channels at 500 Hz, half a GB of memory at the most."""
+"""Of a file that somebody uploads: two hours of 16 channels at 500 Hz, 0.8 GB of memory at the most."""
+
+
+def longest(layout: Layout) -> list[int]:
+    """Return how many bytes each field of a line may have: a number few, a label more; others are not read."""
+    numbers = {layout.time, layout.repetition, *layout.channels}
+    return [
+        MAX_NUMBER if name in numbers else MAX_LABEL_BYTES if name == layout.label else MAX_LINE_BYTES
+        for name in layout.header
+    ]
 
 
 def tables(name: str, lines: Lines, layout: Layout) -> Iterator[pd.DataFrame]:
-    """Yield the rows in chunks; the first one has the header's columns even without rows."""
-    text = io.TextIOWrapper(lines, "utf-8", newline="")  # type: ignore[type-var]
-    text._CHUNK_SIZE = PIECE_BYTES  # type: ignore[attr-defined]
+    """Yield the rows in chunks; the first one has the columns even without rows."""
+    read = {layout.time, layout.label, layout.repetition, *layout.channels}
     words = {column: str for column in (layout.label,) if column is not None}
-    try:
-        yield from pd.read_csv(
-            text,
-            sep=r"\s+" if layout.separator == " " else layout.separator,
-            decimal=layout.decimal,
-            header=0 if layout.has_header else None,
-            names=list(layout.header),
-            index_col=False,
-            skipinitialspace=True,
-            keep_default_na=False,
-            na_values=[""],
-            dtype=words,
-            chunksize=CHUNK_ROWS,
-        )
-    except (ValueError, UnicodeDecodeError) as exc:
-        raise RecordingError(f"{name} cannot be read as a table ({exc}).") from exc
+    has_header = layout.has_header
+    for chunk in _chunks(lines):
+        try:
+            table = pd.read_csv(
+                io.BytesIO(chunk),
+                sep=r"\s+" if layout.separator == " " else layout.separator,
+                decimal=layout.decimal,
+                header=0 if has_header else None,
+                names=list(layout.header),
+                usecols=[column for column in layout.header if column in read],
+                index_col=False,
+                skipinitialspace=True,
+                keep_default_na=False,
+                na_values=[""],
+                dtype=words,
+                low_memory=False,
+            )
+        except (ValueError, UnicodeDecodeError) as exc:
+            raise RecordingError(f"{name} cannot be read as a table ({exc}).") from exc
+        has_header = False
+        yield table
+
+
+def _chunks(lines: Lines) -> Iterator[bytes]:
+    """Yield whole lines, about ``CHUNK_BYTES`` at once; once at least."""
+    kept = [lines.read1()]
+    while piece := lines.read1():
+        if sum(map(len, kept)) + len(piece) > CHUNK_BYTES:
+            yield b"".join(kept)
+            kept = []
+        kept.append(piece)
+    yield b"".join(kept)
 
 
 @dataclass(slots=True)
@@ -100,6 +127,7 @@ class Reader:
     n_rows: int = 0
     last: tuple[str, int] | None = None
     counted: Counter[str] = field(default_factory=Counter)
+    labels: dict[str, str] = field(default_factory=dict)
 
     def take(self, table: pd.DataFrame) -> None:
         """Add some rows."""
@@ -152,17 +180,20 @@ class Reader:
     def _labels(self, table: pd.DataFrame, column: str) -> NDArray[Any]:
         """Return the labels in their stored form, each distinct text normalised once."""
         codes, found = pd.factorize(table[column].fillna(""))
-        if len(found) > self.limits.stretches:
+        new = [text for text in map(str, found) if text not in self.labels]
+        if len(self.labels) + len(new) > self.limits.stretches + 1:  # and rows without one
             raise RecordingError(self._too_many_stretches())
         rest = normal_form.key(self.layout.rest)
-        made = [normal_form.label(csv_cells.restored(str(text).strip())) for text in found]
-        made = [REST if rest and normal_form.key(text) == rest else text for text in made]
+        for text in new:
+            label = normal_form.label(csv_cells.restored(text.strip()))
+            self.labels[text] = REST if rest and normal_form.key(label) == rest else label
+        made = [self.labels[str(text)] for text in found]
         return np.array(made, object)[codes] if len(made) else np.zeros(len(table), object)
 
     def _numbers(self, table: pd.DataFrame, name: str, needed: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
         """Return a column as finite numbers, or name the first line that needs one and holds none."""
         cells = table[name]
-        if self.layout.decimal != "." and cells.dtype == object:
+        if self.layout.decimal != "." and not pd.api.types.is_numeric_dtype(cells):
             cells = cells.astype(str).str.replace(self.layout.decimal, ".", regex=False)
         column = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
         most = MAX_ABSOLUTE_VALUE if name != self.layout.time else 2**53

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from semg.domain import MAX_RATE_HZ, MIN_RATE_HZ, REST, Sensor
 from semg.errors import RecordingError
 from semg.names.normal_form import is_like_rest
-from semg.recordings.columns import CHUNK_ROWS, TOOL, UPLOAD, Limits, Reader, joined, tables
+from semg.recordings.columns import CHUNK_BYTES, TOOL, UPLOAD, Limits, Reader, joined, longest, tables
 from semg.recordings.encoded_text import open_text
 from semg.recordings.layout_guess import HEAD_BYTES, guess
 from semg.recordings.lines import Lines
@@ -25,7 +25,7 @@ from semg.signals.packet_times import spread
 from semg.wire.file_layout import NO_ANSWERS, UNIT_MS, Layout, LayoutAnswers, LayoutGuess, TimeUnit, checked
 
 __all__ = [
-    "CHUNK_ROWS", "NO_ANSWERS", "TOOL", "UPLOAD", "LayoutAnswers", "LayoutGuess", "Layout", "Limits", "Recording",
+    "CHUNK_BYTES", "NO_ANSWERS", "TOOL", "UPLOAD", "LayoutAnswers", "LayoutGuess", "Layout", "Limits", "Recording",
     "guess_layout", "load_recording", "read_recording", "settled",
 ]  # fmt: skip
 MAX_FILE_BYTES = 512 * 2**20
@@ -83,7 +83,7 @@ def load_recording(
 ) -> Recording:
     """Return a recording with the times of its samples.
 
-    The file is read in chunks: beside the samples themselves, ``CHUNK_ROWS`` rows of text are in memory.
+    The file is read in chunks: beside the samples themselves, ``CHUNK_BYTES`` of text are in memory.
 
     Parameters
     ----------
@@ -113,7 +113,8 @@ def load_recording(
         layout = settled(name, guess_layout(path, answers=answers, limits=limits, name=name), rate_hz)
     layout = checked(name, replace(layout, rate_hz=rate_hz or layout.rate_hz))
     with open_text(path, MAX_FILE_BYTES, limits.text_bytes, name) as text:
-        lines = Lines(text, layout.encoding, layout.separator, len(layout.header), layout.n_skipped)
+        most, skipped = longest(layout), layout.n_skipped
+        lines = Lines(text, layout.encoding, layout.separator, most, skipped, has_header=layout.has_header)
         read = Reader(name, layout, limits, lines.line_of)
         for table in tables(name, lines, layout):
             read.take(table)

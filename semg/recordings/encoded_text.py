@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from semg.errors import ConflictError, DecoderError, RecordingError
+from semg.errors import DecoderError, RecordingError
 from semg.process import confined
 
 MAX_LINE_BYTES = 8192
@@ -78,6 +78,8 @@ def _from_parquet(path: Path, name: str, max_text_bytes: int) -> bytes:
     ------
     RecordingError
         It is too large, or cannot be converted.
+    ConflictError
+        Too many files are being converted: it says nothing of this one.
     """
     n_bytes = path.stat().st_size
     if n_bytes > MAX_PARQUET_BYTES:
@@ -88,7 +90,7 @@ def _from_parquet(path: Path, name: str, max_text_bytes: int) -> bytes:
     may = replace(PARQUET, answer_bytes=max_text_bytes)
     try:
         return confined.convert(PARQUET_DECODER, path.read_bytes(), {"max_rows": MAX_PARQUET_ROWS}, may)
-    except (DecoderError, ConflictError) as exc:
+    except DecoderError as exc:
         raise RecordingError(f"{name} cannot be read: {exc}.") from exc
 
 

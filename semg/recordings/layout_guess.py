@@ -172,10 +172,9 @@ def _unit(layout: Layout, rows: Sequence[Sequence[str]], column: str) -> TimeUni
 
 
 def _column_values(layout: Layout, rows: Sequence[Sequence[str]], index: int) -> np.ndarray | None:
-    try:
-        return np.array([float(row[index].replace(layout.decimal, ".")) for row in rows], float)
-    except ValueError:
+    if not all(_is_number(row[index], layout.decimal) for row in rows):
         return None
+    return np.array([float(row[index].replace(layout.decimal, ".")) for row in rows], float)
 
 
 def _labels(layout: Layout, rows: Sequence[Sequence[str]], column: str | None) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Normalise the lines of a file of samples to UTF-8, without comments and incomplete lines, each with all its fields.
 
 A CSV reader would put values of a line with more or fewer fields than the header into wrong columns, so fields are
-counted before.
+counted before. They are measured too: what makes a number of a text takes a time that grows with the square of its
+digits, and lets no other thread run meanwhile.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import codecs
 import io
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +37,12 @@ class Lines(io.BufferedIOBase):
         A codec of Python that knows where it begins (``utf-8-sig``, ``utf-16``).
     separator
         One ASCII character, or a blank for any number of blanks and tabs.
-    n_fields
-        How many fields each line has.
+    most
+        How many bytes each field may have: one number for each field of a line.
     n_skipped
         So many lines at the beginning are left out: they were read before.
+    has_header
+        The first line that is left names the columns; its fields may be longer.
 
     Attributes
     ----------
@@ -46,12 +50,22 @@ class Lines(io.BufferedIOBase):
         Number and text of a last line that was cut off, and left out; None when there is none.
     """
 
-    def __init__(self, text: BoundedText, encoding: str, separator: str, n_fields: int, n_skipped: int = 0) -> None:
+    def __init__(
+        self,
+        text: BoundedText,
+        encoding: str,
+        separator: str,
+        most: Sequence[int],
+        n_skipped: int = 0,
+        *,
+        has_header: bool,
+    ) -> None:
         super().__init__()
         self._text = text
         self._decoder = codecs.getincrementaldecoder(encoding)()
-        self._encoding, self._separator, self._n_fields = encoding, separator.encode(), n_fields
-        self._n_skipped = n_skipped
+        self._encoding, self._separator, self._n_fields = encoding, separator.encode(), len(most)
+        self._most = np.array(most, np.int64)
+        self._n_skipped, self._has_header = n_skipped, has_header
         self._rest, self._ahead = b"", b""
         self._n_lines = self._n_kept = 0
         self._left_out: list[int] = []
@@ -120,7 +134,7 @@ class Lines(io.BufferedIOBase):
         """Return the file's last lines without the very last, if that was cut off."""
         before, end, last = lines.rpartition(b"\n")
         is_first = not end and not self._n_lines
-        if not is_first and _COMMENT.match(last) is None and self._count_fields(last + b"\n")[0] < self._n_fields:
+        if not is_first and _COMMENT.match(last) is None and self._fields(last + b"\n")[0][0] < self._n_fields:
             self.cut_line = (self._n_lines + before.count(b"\n") + len(end) + 1, last.decode(errors="replace")[:_SHOWN])
             return before + end
         return lines + b"\n" if lines else b""
@@ -131,12 +145,13 @@ class Lines(io.BufferedIOBase):
         self._n_lines += lines.count(b"\n")
         if first < self._n_skipped or b"#" in lines or b"%" in lines:
             lines = self._without_comments(lines, first)
-            wrong, counts = self._wrong(lines)
+            counts, widths = self._fields(lines)
         else:
-            wrong, counts = self._wrong(lines)
-            if len(wrong):  # empty lines, perhaps
+            counts, widths = self._fields(lines)
+            if (counts != self._n_fields).any():  # empty lines, perhaps
                 lines = self._without_comments(lines, first)
-                wrong, counts = self._wrong(lines)
+                counts, widths = self._fields(lines)
+        wrong = np.flatnonzero(counts != self._n_fields)
         if len(wrong):
             at = int(wrong[0])
             text = lines.split(b"\n", at + 1)[at].decode(errors="replace")
@@ -145,13 +160,21 @@ class Lines(io.BufferedIOBase):
                 f"but the first line has {self._n_fields}: “{repr(text[:_SHOWN])[1:-1]}”. Correct the line, or choose "
                 "the right separator."
             )
+        self._check_widths(widths.reshape(-1, self._n_fields))
         self._n_kept += len(counts)
         return lines
 
-    def _wrong(self, lines: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the indices of lines with another number of fields, and how many fields each line has."""
-        counts = self._count_fields(lines)
-        return np.flatnonzero(counts != self._n_fields), counts
+    def _check_widths(self, widths: NDArray[np.int64]) -> None:
+        """Refuse a field, of widths ``(n_lines, n_fields)``, that is longer than it may be."""
+        begin = int(self._has_header and not self._n_kept)
+        wide = np.argwhere(widths[begin:] > self._most)
+        if len(wide):
+            row, index = int(wide[0][0]) + begin, int(wide[0][1])
+            raise RecordingError(
+                f"{self._text.name}: field {index + 1} of line {self.line_of(self._n_kept + row):,} has "
+                f"{int(widths[row, index]):,} bytes; expected at most {int(self._most[index]):,}. Correct the line, or "
+                "choose other columns."
+            )
 
     def _without_comments(self, lines: bytes, first: int) -> bytes:
         kept = []
@@ -167,14 +190,21 @@ class Lines(io.BufferedIOBase):
             )
         return b"".join(line + b"\n" for line in kept)
 
-    def _count_fields(self, lines: bytes) -> NDArray[np.int64]:
-        """Return how many fields each line has, int64 ``(n,)``; separators in quoted texts do not count."""
+    def _fields(self, lines: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return how many fields each line has, int64 ``(n_lines,)``, and the bytes of each field, one after another.
+
+        Separators in quoted texts do not count.
+        """
         if self._separator == b" ":
-            return np.array([len(line.split()) for line in lines.split(b"\n")[:-1]], np.int64)
+            split = [line.split() for line in lines.split(b"\n")[:-1]]
+            return np.array(list(map(len, split)), np.int64), np.array(
+                [len(one) for row in split for one in row], np.int64
+            )
         data = np.frombuffer(lines, np.uint8)
-        ends = np.flatnonzero(data == ord("\n"))
-        at = np.flatnonzero(data == self._separator[0])
+        at = np.flatnonzero((data == self._separator[0]) | (data == ord("\n")))
+        ends_line = data[at] == ord("\n")
         if b'"' in lines:
             marks = np.flatnonzero(data == ord('"'))
-            at = at[np.searchsorted(marks, at) % 2 == 0]  # texts are closed in their line: see BoundedText
-        return np.bincount(np.searchsorted(ends, at), minlength=len(ends)) + 1
+            kept = ends_line | (np.searchsorted(marks, at) % 2 == 0)  # texts are closed in their line: see BoundedText
+            at, ends_line = at[kept], ends_line[kept]
+        return np.diff(np.flatnonzero(ends_line), prepend=-1), np.diff(at, prepend=-1) - 1

@@ -141,7 +141,7 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
     """Prepare Streamlit when it has started."""
     manager = Runtime.instance().uploaded_file_mgr
     if isinstance(manager, MemoryUploadedFileManager):
-        uploads.hide_sessions(manager)
+        uploads.watch(manager)
     yield
 
 

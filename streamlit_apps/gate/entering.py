@@ -7,7 +7,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gate.requests import browser_of, find_login, keep_cookie, visit_of
+from gate.requests import bound_login, browser_of, keep_cookie, visit_of
 from gate.sockets import SESSIONS
 from semg.errors import ConflictError, LoginError
 from semg.security.login import NewLogin, end_login, open_login
@@ -36,7 +36,9 @@ def next_page(wanted: str, pages: frozenset[str]) -> str:
 
 
 async def open_here(request: Request, account: Account, method: logins.Method, *, is_proof: bool = True) -> NewLogin:
-    """Make a login in this browser; one that was there before ends.
+    """Make a login in this browser; one that was there before ends, if both of its secrets are shown.
+
+    The cookie goes to programs on other ports too: by it alone, who has any login of its own would end another one's.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ async def open_here(request: Request, account: Account, method: logins.Method, *
         The person has just proved who it is, as what is confirmed asks for.
     """
     visit = visit_of(request)
-    before = await find_login(request.headers, visit, None)
+    before = await bound_login(request)
 
     def run() -> NewLogin:
         with visit.pool.transaction() as tx:

@@ -69,18 +69,10 @@ class Forms:
         return response
 
     async def confirm_page(self, request: Request) -> Response:
-        """Show the form in which somebody proves again who it is."""
-        visit = visit_of(request)
-        login = await find_login(request.headers, visit, None)
-        account = None if login is None else await visit.in_thread(_account_of, visit.pool, login)
-        if account is None or login is None:
+        """Show the form in which somebody proves again who it is; by what, its script asks with both secrets."""
+        if await find_login(request.headers, visit_of(request), None) is None:
             return Response(status_code=303, headers={"Location": "/login"})
-        has_code = await visit.in_thread(_has_code, visit.pool, account.account_id)
-        values = self._values(request) | {
-            "has_password": bool(account.password_hash),
-            "has_code": has_code,
-        }
-        return documents.form_response("confirm.html", values)
+        return documents.form_response("confirm.html", self._values(request))
 
     def _values(self, request: Request) -> dict[str, Any]:
         visit = visit_of(request)

@@ -19,7 +19,8 @@ from streamlit.runtime.scriptrunner_utils.script_run_context import SCRIPT_RUN_C
 RUNS_AT_ONCE = 2
 """Pages of one account that run at the same time. All runs share one interpreter: each slows down every other one."""
 THREADS_OF_PAGE = 2
-"""Streamlit begins a new run while the one before comes to its end; a page may have so many."""
+"""Streamlit begins a new run while the one before comes to its end, by a run of the whole page, and by one of a part of
+it after the page's script was told to stop; a page may have so many."""
 LOOK_S = 0.05
 """How often it is looked whether a run has ended."""
 MAX_RUN_S = 120.0
@@ -104,10 +105,17 @@ class Runs:
 
 
 class PageRuns:
-    """The runs of one open page. Which of Streamlit's sessions it is, the first message that it is sent tells."""
+    """The runs of one open page.
 
-    def __init__(self, runs: Runs, account_id: int) -> None:
-        self._runs, self._account, self._session_id = runs, runs.of(account_id), ""
+    Parameters
+    ----------
+    session_id
+        Which of Streamlit's sessions the page wants to go on with. The first message that it is sent tells which it is.
+    """
+
+    def __init__(self, runs: Runs, account_id: int, session_id: str = "") -> None:
+        self._runs, self._account, self._session_id = runs, runs.of(account_id), session_id
+        self._is_told = False
         self._follower: asyncio.Task[None] | None = None
         self._passed_at = 0.0
 
@@ -126,8 +134,8 @@ class PageRuns:
             wait_s = self._account.work.take(PAGE_WORK - 1.0)
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
-            while self._runs.count(self._session_id, True) >= THREADS_OF_PAGE:  # noqa: ASYNC110 - they tell nobody
-                await asyncio.sleep(LOOK_S)
+        while self._runs.count(self._session_id, True) >= THREADS_OF_PAGE:  # noqa: ASYNC110 - they tell nobody
+            await asyncio.sleep(LOOK_S)
         if self._follower is None:
             await self._account.turns.acquire()
             self._follower = asyncio.create_task(self._follow())
@@ -137,9 +145,10 @@ class PageRuns:
 
     def said(self, data: bytes) -> None:
         """Look at what Streamlit sends to the page, until it tells which session it is."""
-        if not self._session_id:
-            message = ForwardMsg.FromString(data)
-            self._session_id = message.new_session.initialize.session_id
+        if not self._is_told:
+            told = ForwardMsg.FromString(data).new_session.initialize.session_id
+            if told:
+                self._session_id, self._is_told = told, True
 
     async def _follow(self) -> None:
         """Return the turn when the run has ended; the page may be closed by then."""
@@ -147,7 +156,7 @@ class PageRuns:
         try:
             while (now := time.monotonic()) - begun_at < MAX_RUN_S:
                 await asyncio.sleep(LOOK_S)
-                if not self._session_id:
+                if not self._is_told:
                     if now - self._passed_at > BEGIN_S:
                         return
                 elif now - self._passed_at > LOOK_S and not self._runs.count(self._session_id, False):

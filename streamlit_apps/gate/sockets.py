@@ -36,13 +36,17 @@ LOOK_AGAIN_S = 5.0
 SEEN_EVERY_S = 30.0
 MAX_OPEN = 40
 """Open pages of one account."""
-MAX_SESSIONS = 10_000
+MAX_SESSIONS, MAX_SESSIONS_EACH = 10_000, 200
+"""Pages that may upload, of all accounts and of one: those that are open, and those that were left."""
 MAX_DROPPED = 100
 """Of other messages, then the WebSocket is closed."""
 
 
 class Sessions:
-    """In which login each of Streamlit's sessions runs; the one that ran longest ago is forgotten first.
+    """In which login each of Streamlit's sessions runs.
+
+    Where an account has too many, the one of its own that ran longest ago is forgotten; where all have, one of the
+    account that has the most.
 
     A session has an alias that stands in addresses of uploads: proxies write those into their logs, and a session's own
     id is nobody's business there. Safe to use from threads.
@@ -50,7 +54,8 @@ class Sessions:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._logins: OrderedDict[str, Login] = OrderedDict()
+        self._logins: dict[str, Login] = {}
+        self._of: dict[int, OrderedDict[str, None]] = {}
         self._by_alias: dict[str, str] = {}
         self._closers: dict[int, set[Callable[[], None]]] = {}
         self._n_open: Counter[int] = Counter()
@@ -63,18 +68,31 @@ class Sessions:
     def let(self, session_id: str, login: Login) -> None:
         """Note that a session runs in a login."""
         with self._lock:
+            self._forget(session_id)
             self._logins[session_id] = login
-            self._logins.move_to_end(session_id)
             self._by_alias[self.alias(session_id)] = session_id
+            own = self._of.setdefault(login.account_id, OrderedDict())
+            own[session_id] = None
+            if len(own) > MAX_SESSIONS_EACH:
+                self._forget(next(iter(own)))
             if len(self._logins) > MAX_SESSIONS:
-                gone, _ = self._logins.popitem(last=False)
-                self._by_alias.pop(self.alias(gone), None)
+                own = max(self._of.values(), key=len)
+                self._forget(next(iter(own)))
 
     def refuse(self, session_id: str) -> None:
         """Note that a session runs in no login."""
         with self._lock:
-            self._logins.pop(session_id, None)
-            self._by_alias.pop(self.alias(session_id), None)
+            self._forget(session_id)
+
+    def _forget(self, session_id: str) -> None:
+        login = self._logins.pop(session_id, None)
+        if login is None:
+            return
+        self._by_alias.pop(self.alias(session_id), None)
+        own = self._of[login.account_id]
+        own.pop(session_id, None)
+        if not own:
+            del self._of[login.account_id]
 
     def find(self, session_id: str) -> Login | None:
         """Return the login of a session, or None."""
@@ -85,11 +103,6 @@ class Sessions:
         """Return the session of an alias, or None."""
         with self._lock:
             return self._by_alias.get(alias)
-
-    def of(self, account_id: int) -> list[str]:
-        """Return the sessions that run in logins of an account."""
-        with self._lock:
-            return [name for name, login in self._logins.items() if login.account_id == account_id]
 
     def opened(self, login: Login, close: Callable[[], None]) -> bool:
         """Note an open WebSocket; return whether its account may have one more, in whatever login."""
@@ -136,12 +149,14 @@ async def serve(app: ASGIApp, visit: Visit, runs: Runs, scope: Scope, receive: R
         await refuse(receive, send, ENDED)
         return
     login = Login(record.account_id, record.login_id)
-    socket = _Socket(visit, login, PageRuns(runs, login.account_id), receive, send)
+    inside = _inside(scope, offered, login)
+    resumed = (inside["subprotocols"] + [""] * 3)[2]
+    socket = _Socket(visit, login, PageRuns(runs, login.account_id, resumed), receive, send)
     if not SESSIONS.opened(login, socket.end):
         await refuse(receive, send, 1013)
         return
     try:
-        await socket.run(app, _inside(scope, offered, login))
+        await socket.run(app, inside)
     finally:
         SESSIONS.closed(login, socket.end)
 

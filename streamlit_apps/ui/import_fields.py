@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from datetime import time
 from typing import Any, TypeVar
 
@@ -12,6 +14,7 @@ import streamlit as st
 
 from semg.commands.recording_imports import Foreseen
 from semg.domain import Profile
+from semg.errors import RecordingError, SemgError
 from semg.recordings.columns import session_name
 from semg.recordings.csv_format import Layout
 from semg.words import counted
@@ -21,6 +24,8 @@ from ui.page import flash
 from ui.review_edit import SESSION
 from ui.runtime import App
 from ui.text import chart, md, plain
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 MAX_POINTS = 1500
@@ -52,15 +57,39 @@ def import_session(app: App, profile: Profile) -> None:
         _import(app, profile, given, layout, is_settled=is_settled)
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Why a file cannot be read."""
+
+    why: str
+
+
 def _once(kept_as: str, asked: Hashable, read: Callable[[], T]) -> T:
-    """Return what a file says; read once for each file, person and layout."""
-    kept: tuple[Hashable, T] | None = st.session_state.get(kept_as)
-    if kept is not None and kept[0] == asked:
-        return kept[1]
-    with st.spinner("Reading the recording …"):
-        found = read()
-    st.session_state[kept_as] = (asked, found)
-    return found
+    """Return what a file says, or raise why it cannot be read; read once for each file, person and layout.
+
+    A refusal is kept too: a page that is run again would read the file again, as long as it likes.
+    """
+    kept: tuple[Hashable, T | _Refused] | None = st.session_state.get(kept_as)
+    if kept is None or kept[0] != asked:
+        with st.spinner("Reading the recording …"):
+            kept = asked, _read(read)
+        st.session_state[kept_as] = kept
+    if isinstance(kept[1], _Refused):
+        raise RecordingError(kept[1].why)
+    return kept[1]
+
+
+def _read(read: Callable[[], T]) -> T | _Refused:
+    """Return what is read; what is not the file's fault (others import, the database is away) is raised."""
+    try:
+        return read()
+    except RecordingError as exc:
+        return _Refused(str(exc))
+    except SemgError:
+        raise
+    except Exception:
+        logger.exception("a recording cannot be read")
+        return _Refused("The file cannot be read because of an unexpected error. The app's log has the details.")
 
 
 def _show_foreseen(profile: Profile, found: Foreseen) -> None:

@@ -1,9 +1,8 @@
-"""Recordings that somebody uploads, taken in as sessions: one at a time, because each may take half a GB of memory."""
+"""Recordings that somebody uploads, taken in as sessions: one at a time, because each may take 0.8 GB of memory."""
 
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ import streamlit as st
 from semg.commands import recording_imports
 from semg.commands.recording_imports import Foreseen
 from semg.domain import Profile
+from semg.process.fair_turns import FairTurns
 from semg.recordings.csv_format import (
     UPLOAD,
     Layout,
@@ -35,9 +35,9 @@ _PIECE_BYTES = 1 << 20
 
 
 @st.cache_resource(show_spinner=False)
-def turns() -> threading.Semaphore:
+def turns() -> FairTurns:
     """Return the turns of this app's imports, the same for every viewer."""
-    return threading.BoundedSemaphore(AT_ONCE)
+    return FairTurns(AT_ONCE)
 
 
 def look(app: App, file_name: str, content: BinaryIO, separator: str | None = None) -> LayoutGuess:
@@ -46,11 +46,11 @@ def look(app: App, file_name: str, content: BinaryIO, separator: str | None = No
     Raises
     ------
     ConflictError
-        Another import runs.
+        Other imports run.
     RecordingError
         Its first lines are no table of numbers.
     """
-    with turn(turns(), "import", "Import"), _file(app, file_name, content) as path:
+    with turn(app, turns(), "import", "Import"), _file(app, file_name, content) as path:
         found = guess_layout(path, answers=LayoutAnswers(separator=separator), limits=UPLOAD, name=file_name)
     with app.pool.transaction() as tx:
         before = import_layouts.find_layout(tx, app.account_id, found.layout.fingerprint)
@@ -67,7 +67,7 @@ def foresee(app: App, profile: Profile, file_name: str, content: BinaryIO, layou
     Raises
     ------
     ConflictError
-        Another import runs.
+        Other imports run.
     RecordingError
         It is no recording, or is too large.
     AccessError, NotFoundError
@@ -93,7 +93,7 @@ def take(
     Raises
     ------
     ConflictError
-        Another import runs, or the profile has a session of this name.
+        Other imports run, or the profile has a session of this name.
     RecordingError
         It is no recording, is too large, or does not fit the profile's device.
     AccessError, NotFoundError
@@ -120,7 +120,7 @@ def _loaded(
     app: App, profile: Profile, file_name: str, content: BinaryIO, layout: Layout
 ) -> Iterator[Recording]:  # fmt: skip
     """Return an uploaded recording while it is this import's turn."""
-    with turn(turns(), "import", "Import"), _file(app, file_name, content) as path:
+    with turn(app, turns(), "import", "Import"), _file(app, file_name, content) as path:
         device = profile.device
         yield load_recording(
             path, layout=layout, sensor=device.sensor, mains_hz=device.mains_hz, limits=UPLOAD, name=file_name

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from semg.domain import Model, Profile, Session, us_from_utc, utc_from_us
+from semg.process.fair_turns import FairTurns
 from semg.recordings.replaying import MOST_S, ReplayRequest, SessionReplay, replay_session
 from semg.signals.model.gesture_events import PAUSE_US
 from semg.signals.model.replay import PARTS, Part, Replayed
@@ -85,9 +85,9 @@ def show_replay(app: App, profile: Profile, session: Session, shown: Shown) -> N
 
 
 @st.cache_resource(show_spinner=False)
-def _turns() -> threading.Semaphore:
+def _turns() -> FairTurns:
     """Return what one replay holds at a time: each uses a core for ten seconds, or more."""
-    return threading.BoundedSemaphore(1)
+    return FairTurns(1)
 
 
 def _form(app: App, profile: Profile, session: Session, shown: Shown, versions: Sequence[Model]) -> None:
@@ -125,7 +125,7 @@ def _form(app: App, profile: Profile, session: Session, shown: Shown, versions: 
         hysteresis=None if more == round(100 * current.hysteresis) else more / 100,
         follows=follows,
     )
-    with errors.attempt(), st.spinner("Replaying …"), turn(_turns(), "replay", "Replay"):
+    with errors.attempt(), st.spinner("Replaying …"), turn(app, _turns(), "replay", "Replay"):
         with app.pool.transaction() as tx:
             app.require(tx, profile.user_id, "see")
         audit_view.seen(app, "samples.seen", profile.user_id, session.session_id)

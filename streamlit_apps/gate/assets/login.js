@@ -75,18 +75,19 @@ if (login) {
 }
 
 if (confirm) {
-  // Who is logged in is told to pages of this origin only, not to whoever has the cookie.
+  // Who is logged in, and by what, is told to pages of this origin only, not to whoever has the cookie.
   post("/login/factors/list", {}).then((known) => {
     find("[data-login]").textContent = known.login;
-    const name = find("[data-username]");
-    if (name) name.value = known.login;
+    find("[data-username]").value = known.login;
+    find("[data-code]").hidden = !known.has_app;
+    confirm.hidden = !known.has_password;
+    if (known.has_password) confirm.elements.password.focus();
+    const provider = find("#provider");
+    if (provider) provider.hidden = known.has_password;
   }).catch((error) => say(error.message));
-}
-
-if (confirm?.elements) {
   confirm.addEventListener("submit", attempt(confirm.querySelector("button"), async () => {
     const fields = confirm.elements;
-    await post("/login/confirm", { password: fields.password.value, code: fields.code?.value || "" });
+    await post("/login/confirm", { password: fields.password.value, code: fields.code.value });
     location.replace(next);
   }));
 }

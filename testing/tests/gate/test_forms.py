@@ -23,6 +23,7 @@ from semg.store import accounts, audit, logins, second_factors
 from semg.store.accounts import Account
 from semg.store.pool import Pool, execute
 from testing.kits.live_helpers import wait_for
+from testing.kits.new_logins import new_login
 from testing.tests.gate.conftest import LOGIN, PAGES, PASSWORD, Door
 
 pytestmark = pytest.mark.servers
@@ -97,6 +98,17 @@ def test_new_login_in_a_browser_ends_the_one_before(door: Door) -> None:
     with door.pool.transaction() as tx:
         assert logins.find_login(tx, before.login.login_id) is None
         assert len(logins.list_logins(tx, door.account_id)) == 1
+
+
+def test_cookie_alone_ends_no_login(door: Door) -> None:
+    before = door.login()
+    with door.pool.transaction() as tx:
+        accounts.insert_account(tx, "eve", hash_password(PASSWORD))
+    for shown in ({}, {"X-Semg-Binding": "none"}, {"X-Semg-Binding": door.login().binding}):
+        client = door.client(None, Cookie=f"semg_login={before.token}", **shown)
+        assert post(door, "/login", {"login": "eve", "password": PASSWORD}, client).status_code == 200
+        with door.pool.transaction() as tx:
+            assert logins.find_login(tx, before.login.login_id) is not None
 
 
 def test_with_an_app_a_password_opens_nothing_without_its_code(door: Door) -> None:
@@ -381,6 +393,21 @@ def test_cookie_alone_does_not_tell_who_is_logged_in(door: Door) -> None:
             assert page.status_code == 200
             assert f">{LOGIN}<" not in page.text
             assert f'"{LOGIN}"' not in page.text
+
+
+def test_cookie_alone_does_not_tell_by_what_an_account_logs_in(door: Door) -> None:
+    login, pages = door.login(), []
+    with door.pool.transaction() as tx:
+        eve = accounts.insert_account(tx, "eve", "")
+    by_provider = new_login(door.pool, eve)
+    for shown in (login, by_provider):
+        with door.client(None, Cookie=f"semg_login={shown.token}") as client:
+            pages.append(client.get("/login/confirm").text)
+    app_of(door)
+    with door.client(None, Cookie=f"semg_login={login.token}") as client:
+        pages.append(client.get("/login/confirm").text)
+        assert client.post("/login/factors/list", json={}, headers={"Origin": door.url}).status_code == 401
+    assert len(set(pages)) == 1
 
 
 def test_many_tries_of_one_hold_nobody_else_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -346,10 +346,12 @@ def upload(door: Door, login: NewLogin | None, session_id: str, **headers: str) 
 
 
 def test_file_goes_to_a_page_of_the_login_that_sends_it(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "held_bytes", lambda account_id: 0)
+    monkeypatch.setattr(uploads, "HELD", uploads.Held())
     monkeypatch.setattr(uploads.st, "get_option", lambda name: 64)
     ada, eve = door.login(), door.login()
     SESSIONS.let("page-of-ada", ada.login)
+    assert upload(door, ada, "page-of-ada").status_code == 404, "the page was given no such address"
+    uploads.HELD.give("page-of-ada", ["file-1"])
     assert upload(door, ada, "page-of-ada").status_code == 200
     assert door.inner.paths == [f"{uploads.PATH}page-of-ada/file-1"], "Streamlit gets the page's own id"
     assert upload(door, eve, "page-of-ada").status_code == 403
@@ -364,18 +366,22 @@ def test_file_goes_to_a_page_of_the_login_that_sends_it(door: Door, monkeypatch:
 
 
 def test_sessions_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "MAX_SESSIONS", 3)
+    monkeypatch.setattr(sockets, "MAX_SESSIONS", 4)
+    monkeypatch.setattr(sockets, "MAX_SESSIONS_EACH", 3)
     kept = sockets.Sessions()
+    kept.let("kept", Login(1, 1))
     for number in range(10):
-        kept.let("kept", Login(1, 1))
-        kept.let(str(number), Login(number, number))
-    assert kept.find("kept") == Login(1, 1)
+        kept.let(str(number), Login(2, number))
+    assert kept.find("kept") == Login(1, 1), "whoever opens many pages forgets its own"
     assert kept.find_by_alias(kept.alias("kept")) == "kept"
-    assert [kept.find(str(number)) is None for number in range(10)] == [True] * 8 + [False] * 2
+    assert [kept.find(str(number)) is None for number in range(10)] == [True] * 7 + [False] * 3
     assert kept.find_by_alias(kept.alias("1")) is None
-    assert kept.of(1) == ["kept"]
+    kept.let("7", Login(2, 7))  # runs again
+    kept.let("more", Login(3, 3))
+    assert [kept.find(name) is None for name in ("kept", "7", "8", "9", "more")] == [False, False, True, False, False]
+    kept.let("9", Login(1, 2))
     kept.refuse("kept")
-    assert (kept.find("kept"), kept.find_by_alias(kept.alias("kept"))) == (None, None)
+    assert (kept.find("kept"), kept.find_by_alias(kept.alias("kept")), kept.find("9")) == (None, None, Login(1, 2))
 
 
 def test_disabled_account_passes_no_more(door: Door) -> None:

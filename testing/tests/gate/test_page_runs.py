@@ -68,14 +68,34 @@ def test_page_that_runs_takes_no_second_turn_and_has_few_threads() -> None:
         for _ in range(RUNS_AT_ONCE + 2):
             await asyncio.wait_for(page.begin(rerun()), WAIT_S)
         assert len(runs.under_way) == 1
-        alive["page"] = page_runs.THREADS_OF_PAGE
-        await asyncio.wait_for(page.begin(rerun("a part")), WAIT_S)
-        again = asyncio.create_task(page.begin(rerun()))
-        await asyncio.sleep(3 * page_runs.LOOK_S)
-        assert not again.done(), "the run before it has not come to its end"
-        alive["page"] = 0
-        await asyncio.wait_for(again, WAIT_S)
+        stop = BackMsg()
+        stop.stop_script = True
+        for asked in (rerun(), rerun("a part"), rerun("a part that redraws itself")):
+            alive["page"] = page_runs.THREADS_OF_PAGE
+            await asyncio.wait_for(page.begin(stop), WAIT_S)
+            again = asyncio.create_task(page.begin(asked))
+            await asyncio.sleep(3 * page_runs.LOOK_S)
+            assert not again.done(), "the run before it has not come to its end"
+            alive["page"] = 0
+            await asyncio.wait_for(again, WAIT_S)
         await asyncio.wait_for(asyncio.gather(*runs.under_way), WAIT_S)
+
+    asyncio.run(run())
+
+
+def test_page_that_comes_back_to_its_session_counts_the_threads_that_still_run_there() -> None:
+    alive = Counter({"page": page_runs.THREADS_OF_PAGE})
+
+    async def run() -> None:
+        page = PageRuns(Runs(lambda name, is_now: alive[name]), 1, "page")
+        first = asyncio.create_task(page.begin(rerun("a part")))
+        await asyncio.sleep(3 * page_runs.LOOK_S)
+        assert not first.done(), "no message has told yet which session it is"
+        message = ForwardMsg()
+        message.new_session.initialize.session_id = "another"  # that one was gone
+        page.said(ForwardMsg().SerializeToString())
+        page.said(message.SerializeToString())
+        await asyncio.wait_for(first, WAIT_S)
 
     asyncio.run(run())
 

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from gate import uploads
 from gate.sockets import SESSIONS
@@ -26,7 +28,8 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Semaphore]:
         return SimpleNamespace(account_id=HERE.account_id, login_id=HERE.login_id)
 
     monkeypatch.setattr(uploads, "find_login", somebody)
-    monkeypatch.setattr(uploads, "held_bytes", lambda account_id: 0)
+    monkeypatch.setattr(uploads, "HELD", uploads.Held())
+    uploads.HELD.give("SESSION", ["file"])
     monkeypatch.setattr(uploads.st, "get_option", lambda name: 64)
     SESSIONS.let("SESSION", HERE)
     yield asyncio.Semaphore(0)
@@ -84,3 +87,47 @@ async def test_page_removes_its_own_files_only(client: httpx.AsyncClient, passed
     passed.release()
     assert (await client.delete(url)).status_code == 204
     assert (await client.delete(url.replace(SESSIONS.alias("SESSION"), "0" * 32))).status_code == 403
+
+
+async def test_file_comes_under_an_address_that_the_page_was_given(
+    client: httpx.AsyncClient, passed: asyncio.Semaphore, url: str
+) -> None:
+    for other in ("another", "a" * 60_000, "file/more", ""):
+        answer = await client.put(url.removesuffix("file") + other, content=b"x")
+        assert answer.status_code == 404, other[:20]
+    uploads.HELD.give("SESSION", [f"later {n}" for n in range(uploads.GIVEN)])
+    assert (await client.put(url, content=b"x")).status_code == 404, "of those that were given, the last ones are known"
+
+
+async def test_names_and_numbers_of_files_count_and_what_is_gone_does_not(
+    client: httpx.AsyncClient, passed: asyncio.Semaphore
+) -> None:
+    manager = MemoryUploadedFileManager("/upload")
+    uploads.watch(manager)
+
+    async def put(session_id: str = "SESSION", name: str = "r.csv") -> int:
+        """Send an empty file, as the file chooser of a page does."""
+        (given,) = manager.get_upload_urls(session_id, [name])
+        passed.release()
+        path = uploads.PATH + given.upload_url.removeprefix("/upload/")
+        status = (await client.put(path, content=b"")).status_code
+        if status == 204:
+            manager.add_file(session_id, UploadedFileRec(given.file_id, name, "text/csv", b""))
+        return status
+
+    assert [await put() for _ in range(uploads.FILES)] == [204] * uploads.FILES
+    assert await put() == 413, "so many files are enough, empty ones too"
+    n, held_bytes = uploads.HELD.of(HERE.account_id)
+    assert (n, held_bytes > uploads.FILES * uploads.FILE_BYTES) == (uploads.FILES, True)
+    manager.remove_file("SESSION", next(iter(manager.file_storage["SESSION"])))
+    assert await put() == 204
+
+    manager.remove_session_files("SESSION")
+    assert uploads.HELD.of(HERE.account_id) == (0, 0)
+    long = "n" * (uploads.HELD_FILES * ((64 << 20) + uploads.FORM_BYTES))
+    assert await put(name=long) == 204
+    assert await put() == 413, "a name takes memory as content does"
+
+    manager.remove_session_files("SESSION")
+    manager.add_file("SESSION", UploadedFileRec("late", "r.csv", "text/csv", b"x"))
+    assert not manager.file_storage.get("SESSION"), "its page is gone, and nothing would remove it"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from semg.errors import ConflictError
 from semg.recordings.session_data import load_session
 from semg.security import tokens
 from semg.settings import Settings
@@ -21,9 +24,8 @@ from semg.store.pool import Pool, execute
 from testing.kits.live_helpers import activate
 from testing.kits.page_data import LOGIN, REVIEW, AsRole, Open, act, all_text, button, make_session, now, store_noise
 from testing.kits.recording_kit import labelled_session
-from ui import imports, runtime
+from ui import imports, runtime, turns
 from ui.runtime import App
-from ui.turns import turn
 
 pytestmark = pytest.mark.servers
 
@@ -269,18 +271,51 @@ def test_same_file_is_not_imported_twice_under_one_name(open_page: Open, pool: P
         assert len(sessions.list_sessions(tx, profile_id)) == 1
 
 
-def test_import_waits_for_no_other_one(open_page: Open, pool: Pool, profile_id: int) -> None:
+def test_import_waits_for_others_for_a_while(
+    open_page: Open, pool: Pool, profile_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [f"{5 * i},{i % 7},1,2,3,fist,1" for i in range(600)]
     content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows]).encode()
     page = open_page(REVIEW, mode="Import a recording")
     page.file_uploader(key=f"import-0-{profile_id}").set_value(("walk.csv", content, "text/csv")).run()
-    with turn(imports.turns(), "import", "Import"):
+    others = profile_id + 1000
+    monkeypatch.setattr(turns, "WAIT_S", 0.05)
+    assert imports.turns().take(others, 0)
+    try:
         button(page, "Import into Ada").click().run()
-    assert "the other import has finished" in page.error[0].value
-    button(page, "Import into Ada").click().run()
+        assert "the other import has finished" in page.error[0].value
+        monkeypatch.setattr(turns, "WAIT_S", 60.0)
+        ending = threading.Timer(0.3, imports.turns().give_back, (others,))
+        ending.start()
+        button(page, "Import into Ada").click().run()
+    finally:
+        ending.join()
     assert not page.error
     with pool.transaction() as tx:
         assert len(sessions.list_sessions(tx, profile_id)) == 1
+
+
+@pytest.mark.parametrize("failure", [None, OverflowError("int too large"), ConflictError("others are being read")])
+def test_file_that_cannot_be_read_is_read_once(
+    open_page: Open, profile_id: int, monkeypatch: pytest.MonkeyPatch, failure: Exception | None
+) -> None:
+    load, reads = imports.load_recording, []
+
+    def read(*args: Any, **how: Any) -> Any:
+        reads.append(args)
+        if failure is not None:
+            raise failure
+        return load(*args, **how)
+
+    monkeypatch.setattr(imports, "load_recording", read)
+    rows = [f"{5 * i},{'x' if i == 500 else i % 7},1,2,3,fist,1" for i in range(600)]
+    content = "\n".join(["millis,a0,a1,a2,a3,gesture,repetition", *rows]).encode()
+    page = open_page(REVIEW, mode="Import a recording")
+    page.file_uploader(key=f"import-0-{profile_id}").set_value(("walk.csv", content, "text/csv")).run()
+    said = page.error[0].value
+    page.run()
+    assert page.error[0].value == said
+    assert len(reads) == (2 if isinstance(failure, ConflictError) else 1), "what others did is no fault of the file"
 
 
 def test_app_that_starts_removes_what_a_killed_one_left_of_uploads(

@@ -160,6 +160,8 @@ def changed(report: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         (REACTION, "raw.trials", REACTION["raw"]["trials"] * 9),
         (REACTION, "raw.trials.0.gesture", "open"),
         (REACTION, "raw.trials.0.ms", -1),
+        (REACTION, "raw.trials.0.ms", 10**400),
+        (REACTION, "raw.trials.0.ms", math.nan),
     ],
 )
 def test_what_no_page_sends_is_refused(report: dict[str, Any], path: str, value: Any) -> None:

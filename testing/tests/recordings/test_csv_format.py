@@ -15,10 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from semg.errors import RecordingError
-from semg.recordings.csv_format import CHUNK_ROWS, UPLOAD, load_recording, read_recording
+from semg.recordings import columns
+from semg.recordings.csv_format import CHUNK_BYTES, UPLOAD, load_recording, read_recording
+from semg.wire.file_layout import Layout
 from testing.kits.recording_kit import number_stretches, write_recording
 
 HEADER = "millis,a0,a1,gesture,repetition\n"
+CHUNK = CHUNK_BYTES // 12
+"""More rows than are parsed at once."""
 
 
 def put(folder, text: str, name: str = "r.csv.gz"):
@@ -184,11 +188,11 @@ def test_header_of_absurd_width_is_refused(tmp_path, text):
 
 
 def test_recording_of_several_chunks_is_read_as_one(tmp_path):
-    n, path = 2 * CHUNK_ROWS + 17, tmp_path / "long.csv.gz"
+    n, path = 2 * CHUNK + 17, tmp_path / "long.csv.gz"
     samples = np.random.default_rng(0).standard_normal((n, 2)).astype(np.float32)
-    samples[: CHUNK_ROWS // 2] = np.rint(samples[: CHUNK_ROWS // 2])
-    gestures = ["rest"] * (CHUNK_ROWS - 5) + ["fist"] * 10 + [""] * (CHUNK_ROWS - 5) + ["fist"] * 17
-    repetitions = np.array([1] * (CHUNK_ROWS + 5) + [0] * (CHUNK_ROWS - 5) + [2] * 10 + [3] * 7)
+    samples[: CHUNK // 2] = np.rint(samples[: CHUNK // 2])
+    gestures = ["rest"] * (CHUNK - 5) + ["fist"] * 10 + [""] * (CHUNK - 5) + ["fist"] * 17
+    repetitions = np.array([1] * (CHUNK + 5) + [0] * (CHUNK - 5) + [2] * 10 + [3] * 7)
     write_recording(path, samples, np.arange(n) * 5, gestures, repetitions)
     recording = load_recording(path, limits=UPLOAD)
     stretch, stretches = number_stretches(np.array(gestures, object), repetitions, "long")
@@ -200,8 +204,8 @@ def test_recording_of_several_chunks_is_read_as_one(tmp_path):
 
 
 def test_bad_row_of_a_later_chunk_is_named(tmp_path):
-    text = rows(CHUNK_ROWS + 10) + f"{5 * (CHUNK_ROWS + 10)},x,1,rest,0\n"
-    with pytest.raises(RecordingError, match=rf"column a0 .* line {CHUNK_ROWS + 12:,} has 'x'"):
+    text = rows(CHUNK + 10) + f"{5 * (CHUNK + 10)},x,1,rest,0\n"
+    with pytest.raises(RecordingError, match=rf"column a0 .* line {CHUNK + 12:,} has 'x'"):
         read_recording(put(tmp_path, text))
 
 
@@ -286,3 +290,66 @@ def test_label_that_a_spreadsheet_would_compute_is_written_as_text_and_read_back
     cell = next(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))["gesture"]
     assert not re.match(r"[=+\-@](?!\d+$)", cell)
     assert [stretch.label for stretch in read_recording(path).stretches] == [name]
+
+
+LONG = "7" * 4290
+"""Of digits, as many as Python makes a number of: it takes the square of their number, and no other thread runs."""
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        (f"{LONG},1,1,rest,0", 1),
+        (f"20,{LONG},1,rest,0", 2),
+        (f"20,1,0.{LONG},rest,0", 3),
+        (f"20,1,1,,{LONG}", 5),
+        (f"20,1,1,{'é' * 2000},0", 4),
+        (f'20,1,"1{"," * 70}",rest,0', 3),
+    ],
+    ids=["time", "channel", "fraction", "repetition", "label", "quoted"],
+)
+@pytest.mark.parametrize("first_bad", ["x", "1"])
+def test_field_that_is_too_long_is_refused_before_anything_is_made_of_it(tmp_path, monkeypatch, row, field, first_bad):
+    def parse(*args, **kwargs):
+        raise AssertionError("too much was parsed")
+
+    path = put(tmp_path, rows(4) + f"20,{first_bad},1,rest,0\n" + f"{row}\n" * 500)
+    monkeypatch.setattr(columns.pd, "read_csv", parse)
+    with pytest.raises(RecordingError, match=rf"field {field} of line 7 has [\d,]+ bytes; expected at most (60|1,600)"):
+        read_recording(path)
+
+
+def test_number_of_many_digits_is_refused_as_every_other_one(tmp_path):
+    with pytest.raises(RecordingError, match=rf"column a0 must contain finite numbers, but line 6 has '{'7' * 40}'"):
+        read_recording(put(tmp_path, rows(4) + f"20,{'7' * 59},1,rest,0\n"))
+
+
+def test_columns_that_are_not_read_may_hold_long_texts(tmp_path):
+    text = "millis,a0,gesture,repetition,note\n" + "".join(f"{5 * i},{i},rest,0,{'n' * 5000}\n" for i in range(20))
+    layout = Layout(header=("millis", "a0", "gesture", "repetition", "note"), channels=("a0",))
+    recording = load_recording(put(tmp_path, text), layout=layout)
+    assert np.array_equal(recording.labelled.samples[:, 0], np.arange(20))
+
+
+def test_texts_that_are_the_same_label_are_bounded_together(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(columns.normal_form, "label", lambda text: made.append(text) or "fist")
+    layout, of_each = Layout(header=tuple(HEADER.strip().split(",")), channels=("a0", "a1")), 20
+    text = HEADER + "".join(f"{5 * i},1,1,{i // of_each:06},0\n" for i in range(4 * UPLOAD.stretches * of_each))
+    assert len(text) > 4 * CHUNK_BYTES
+    with pytest.raises(RecordingError, match="more than 5,000 stretches"):
+        load_recording(put(tmp_path, text), layout=layout, limits=UPLOAD)
+    assert len(made) <= UPLOAD.stretches + 1, "each is normalised once, and no more than there may be"
+
+
+def test_little_text_is_parsed_at_once_however_long_its_rows_are(tmp_path, monkeypatch):
+    parse, sizes = columns.pd.read_csv, []
+
+    def watched(source, **how):
+        sizes.append(len(source.getvalue()))
+        return parse(source, **how)
+
+    monkeypatch.setattr(columns.pd, "read_csv", watched)
+    text = HEADER + "".join(f"{5 * i},1,1,{'n' * 1500},0\n" for i in range(3000))
+    assert len(read_recording(put(tmp_path, text)).samples) == 3000
+    assert (len(sizes) >= 4, max(sizes) <= CHUNK_BYTES, sum(sizes)) == (True, True, len(text))
