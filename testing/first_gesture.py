@@ -7,7 +7,8 @@
 Makes a profile, uses a simulated arm, adds the ready-made gestures, records, trains, and steers the arm on *Live*.
 Prints JSON: ``clicks`` (presses of the mouse after the login, as the browser counted them), ``seconds`` since then,
 ``balanced_accuracy`` as the page shows it, ``recognised``, ``passed`` (seconds at each step), ``beside`` (what was
-looked at afterwards: the tour, a board's sketch). Exit code 0 only when a gesture was recognised.
+looked at afterwards: the tour, a board's sketch), ``again`` (what had to be pressed twice). Exit code 0 only when a
+gesture was recognised.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from playwright.sync_api import Error, Locator, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as TookTooLongError
 
 from semg.security.passwords import hash_password
 from semg.store import accounts
@@ -75,6 +77,7 @@ class Journey:
     clicks: int = 0
     took_s: float = 0.0
     beside: list[str] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
     at: str = "login"
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -118,6 +121,7 @@ class Journey:
             "recognised": self.recognised,
             "passed": self.seconds,
             "beside": self.beside,
+            "again": self.again,
         }
 
     def _log_in(self) -> None:
@@ -158,8 +162,7 @@ class Journey:
     def _record(self) -> None:
         """Record the quick plan, which the arm follows."""
         page = self.page
-        self._next("Record two minutes").click()
-        page.get_by_role("heading", name="Capture", exact=True).wait_for()
+        self._go_on("Record two minutes", "Capture")
         start = page.get_by_role("button", name=re.compile("Start recording"))
         expect(page.get_by_text("Two minutes for up to five gestures")).to_be_visible()
         start.click()
@@ -170,8 +173,7 @@ class Journey:
     def _train(self) -> None:
         """Train with the defaults and follow it until a version is active."""
         page = self.page
-        self._next("Train now").click()
-        page.get_by_role("heading", name="Jobs and models", exact=True).wait_for()
+        self._go_on("Train now", "Jobs and models")
         expect(page.get_by_text("This is the active version.")).to_be_visible(timeout=TRAINING_MS)
         figure = page.get_by_test_id("stMetric").filter(has_text="Balanced").get_by_test_id("stMetricValue")
         expect(figure.first).to_have_text(re.compile(r"\d+(\.\d+)? ?%"))
@@ -224,6 +226,17 @@ class Journey:
 
     def _steer(self, gesture: str) -> Locator:
         return self.page.get_by_test_id("stButtonGroup").get_by_text(gesture, exact=True)
+
+    def _go_on(self, label: str, heading: str) -> None:
+        """Press the next action, which leads to a page; once more, told and counted, if nothing came of it."""
+        arrived = self.page.get_by_role("heading", name=heading, exact=True)
+        self._next(label).click()
+        try:
+            arrived.wait_for(timeout=WAIT_MS / 3)
+        except TookTooLongError:
+            self.again.append(label)
+            self._next(label).click()
+            arrived.wait_for()
 
     def _next(self, label: str) -> Locator:
         return self.page.get_by_role("button", name=re.compile(f"{label} for {NAME}"))
