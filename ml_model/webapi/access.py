@@ -223,7 +223,7 @@ class Viewer:
             if self.login is not None:
                 account = find_logged_in(tx, self.login)
             else:
-                grant = api_tokens.find_grant(tx, self.token) if again else None
+                grant = api_tokens.find_grant(tx, self.token, is_use=False) if again else None
                 account = self.account if not again else None if grant is None else grant.account
             return account is not None and _sees(tx, account, user_id)
 

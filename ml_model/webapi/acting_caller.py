@@ -57,7 +57,7 @@ class ActingCaller:
             access.require(tx, account, user_id)
 
     def _account_now(self, tx: Transaction) -> Account:
-        grant = api_tokens.find_grant(tx, self.token)
+        grant = api_tokens.find_grant(tx, self.token, is_use=False)
         if grant is None:
             raise AccessError("this token has been revoked or has expired; make another in the app")
         return grant.account

@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Predictions and live streams of personal classifiers",
         version="0.1.0",
         lifespan=live,
+        openapi_url=None,  # made once: webapi/description.py
         docs_url=None,  # FastAPI's own pages load their scripts from elsewhere: webapi/description.py
         redoc_url=None,
     )

@@ -44,6 +44,12 @@ _SCRIPT = """SwaggerUIBundle({{
 description_routes = APIRouter(include_in_schema=False)
 
 
+@description_routes.get("/openapi.json")
+async def openapi(request: Request) -> Response:
+    """Return the description for programs."""
+    return Response(_schema(request.app), media_type="application/json", headers={"Cache-Control": _KEPT})
+
+
 @description_routes.get("/docs")
 async def page(request: Request) -> HTMLResponse:
     """Return the page; its addresses are relative, so that it works below ``/api`` too."""
@@ -54,8 +60,7 @@ async def page(request: Request) -> HTMLResponse:
 @description_routes.get("/docs/description.js")
 async def script(request: Request) -> Response:
     """Return the script that shows the description."""
-    app: FastAPI = request.app
-    return Response(_SCRIPT.format(schema=json.dumps(app.openapi())), media_type="text/javascript")
+    return Response(_script(request.app), media_type="text/javascript", headers={"Cache-Control": _KEPT})
 
 
 @description_routes.get("/docs/{name}")
@@ -64,6 +69,17 @@ async def asset(name: str) -> Response:
     if name not in _ASSETS:
         raise HTTPException(404, f"expected one of {', '.join(_ASSETS)}")
     return Response(_read(name), media_type=_ASSETS[name], headers={"Cache-Control": _KEPT})
+
+
+@cache
+def _schema(app: FastAPI) -> bytes:
+    """Return the description, made once: anybody may ask for it, and 200 kB of JSON take 7 ms of the event loop."""
+    return json.dumps(app.openapi()).encode()
+
+
+@cache
+def _script(app: FastAPI) -> bytes:
+    return _SCRIPT.format(schema=_schema(app).decode()).encode()
 
 
 @cache

@@ -32,6 +32,8 @@ REFRESH_EVERY_S = 0.5
 ASK_AGAIN_S = 1.0
 REPLAYS = 1
 """Replays and long predictions at the same moment: each uses a core for up to ten seconds."""
+CONNECTIONS = 16
+"""To the database: twice what the turns may hold at the same moment, so that tokens and rights are always looked up."""
 PAUSE_S = 0.002
 """Their pause after each portion: live windows are predicted in the same process."""
 READERS = 2
@@ -40,8 +42,10 @@ READERS = 2
 
 IMPORTS = 1
 """Recordings that are taken in at the same moment, each in a process of its own."""
+CATCH_UPS = 1
+"""Portions of missed gesture events that are read at the same moment."""
 QUESTIONS = 4
-"""Transactions of ``/v1`` at the same moment: half of the pool's connections are left for predictions and logins."""
+"""Transactions of ``/v1``, and short predictions that programs ask for, at the same moment."""
 
 
 class Metrics:
@@ -111,6 +115,7 @@ class Services:
     readers: ReaderTurns
     replays: ReaderTurns
     questions: ReaderTurns
+    catch_ups: ReaderTurns
     imports: ReaderTurns
     uploads: Uploads
     downloads: Downloads
@@ -120,7 +125,7 @@ class Services:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Services]:
     """Connect, keep the cached models current, and close everything at the end of the block."""
-    pool = Pool(settings, size=8, name="api")
+    pool = Pool(settings, size=CONNECTIONS, name="api")
     client = await bus.connect(settings, "api", service="api")
     hub = LiveHub(client, settings.websocket_max_queue)
     predictor = Predictor(pool, settings.model_cache_size)
@@ -137,6 +142,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         readers,
         ReaderTurns(REPLAYS),
         ReaderTurns(QUESTIONS),
+        ReaderTurns(CATCH_UPS),
         ReaderTurns(IMPORTS),
         Uploads(),
         Downloads(),
@@ -159,6 +165,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         with suppress(asyncio.CancelledError):
             await refresher
         await client.close()
+        for one in (services.readers, services.replays, services.questions, services.catch_ups, services.imports):
+            one.close()
         pool.close()
 
 

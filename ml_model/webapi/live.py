@@ -57,7 +57,8 @@ async def live(
         return
     try:
         await viewing.note(services, userid)
-        feed = EventFeed(services.pool, userid, events_after)
+        account_id = viewing.account_id
+        feed = EventFeed(services.pool, userid, events_after, lambda read: services.catch_ups.run(account_id, read))
         await _watch(websocket, services, viewing, profile, samples, feed)
     finally:
         services.watchers.end(viewing.account_id)
@@ -94,6 +95,7 @@ async def _send(websocket: WebSocket, viewer: Viewer, feed: EventFeed) -> None:
         async for text in feed.missed():
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await websocket.send_text(text.decode())
+            await asyncio.sleep(0)  # sending to a fast reader does not let others go on
         while True:
             waiting = await viewer.next_messages()
             async with asyncio.timeout(SEND_TIMEOUT_S):  # wait_for would make a task for each message
@@ -103,6 +105,7 @@ async def _send(websocket: WebSocket, viewer: Viewer, feed: EventFeed) -> None:
                         continue
                     async for text in feed.complete(message):
                         await websocket.send_text(text.decode())
+                        await asyncio.sleep(0)
     except TimeoutError:
         await websocket.close(TOO_SLOW, "the viewer reads too slowly")
     except (WebSocketDisconnect, RuntimeError):

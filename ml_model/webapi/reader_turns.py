@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from semg.process.fair_turns import FairQueue
@@ -15,6 +16,7 @@ class ReaderTurns:
     """Gives turns; one is a piece of a file, so that nobody holds one for long. Used in one event loop.
 
     Who is next, ``semg.process.fair_turns`` says: many downloads of one account make each of them slow, not others'.
+    It has as many threads of its own: however many turns are taken, tokens and rights are looked up beside them.
 
     Parameters
     ----------
@@ -24,6 +26,11 @@ class ReaderTurns:
 
     def __init__(self, n: int) -> None:
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(n)
+        self._threads = ThreadPoolExecutor(n, "turn")
+
+    def close(self) -> None:
+        """Take no more; what runs goes on to its end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def run(self, account_id: int, read: Callable[[], T]) -> T:
         """Return what a function gives that is called in a thread, in a turn of an account.
@@ -31,7 +38,7 @@ class ReaderTurns:
         Whoever is cancelled meanwhile does not wait for the thread; the turn ends with the thread.
         """
         await self._take(account_id)
-        reading = asyncio.ensure_future(asyncio.to_thread(read))
+        reading = asyncio.get_running_loop().run_in_executor(self._threads, read)
         reading.add_done_callback(lambda done: self._end(account_id, done))
         return await asyncio.shield(reading)
 

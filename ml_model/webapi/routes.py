@@ -23,6 +23,8 @@ from webapi.lifespan import PAUSE_S, Services, services_of
 
 MAX_AT_ONCE, MAX_VALUES_AT_ONCE = 256, 256 * 8 * 50
 """Windows, and samples in them, that are predicted between two turns of the event loop: less than 10 ms."""
+MAX_ROWS_AT_ONCE = 1000
+"""Samples of one request that is no long one: so many windows are made of them at the most."""
 
 WithServices = Annotated[Services, Depends(services_of)]
 open_routes = APIRouter(tags=["health"])
@@ -119,8 +121,8 @@ async def predict(http: Request, services: WithServices, caller: PredictCaller) 
     """
     user_id, data = read_predict(await http.body(), services.settings.predict_max_samples)
     await caller.require([user_id], "work")
-    if data.size <= MAX_VALUES_AT_ONCE:
-        response = await asyncio.to_thread(services.predictor.predict, user_id, data)
+    if data.size <= MAX_VALUES_AT_ONCE and len(data) <= MAX_ROWS_AT_ONCE:
+        response = await services.questions.run(caller.account_id, lambda: services.predictor.predict(user_id, data))
     else:
         services.downloads.begin(caller.account_id)
         try:
@@ -152,7 +154,10 @@ async def predict_windows(request: Request, services: WithServices, caller: Pred
         or sum(part.windows.size for part in windows) > MAX_VALUES_AT_ONCE
         or not services.predictor.knows_all(windows)
     )
-    answers = await asyncio.to_thread(predict, windows) if handed_over else predict(windows)
+    if caller.account is not None:  # a program's; the platform's own worker waits for nobody
+        answers = await services.questions.run(caller.account_id, lambda: predict(windows))
+    else:
+        answers = await asyncio.to_thread(predict, windows) if handed_over else predict(windows)
     services.metrics.windows.inc(len(answers))
     services.metrics.n_windows += len(answers)
     services.metrics.predict_seconds.observe(time.perf_counter() - started)

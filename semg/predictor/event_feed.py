@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import orjson
 
-from semg.event_types import GestureEvent
 from semg.store import gesture_events
 from semg.store.pool import Pool
 from semg.wire.messages import EventMessage
 
+PORTION, PAUSE_S = 100, 0.01
+"""Events that are read at once, and the pause between two such: 10,000 in a second at the most, of all readers."""
+Turn = Callable[[Callable[[], list[tuple[int, bytes]]]], Awaitable[list[tuple[int, bytes]]]]
 _BEGIN = b'{"type":"event"'
 
 
@@ -27,21 +29,26 @@ class EventFeed:
     ----------
     after
         Number of the last event that the reader knows; None: the reader begins with the next one that comes.
+    turn
+        Calls a function in a thread, in a turn of the reader's account: whoever reads a long past waits between its
+        portions, and nobody else does.
     """
 
-    def __init__(self, pool: Pool, user_id: int, after: int | None) -> None:
+    def __init__(self, pool: Pool, user_id: int, after: int | None, turn: Turn) -> None:
         self._pool = pool
         self._user_id = user_id
         self._last = after
+        self._turn = turn
 
     async def missed(self) -> AsyncIterator[bytes]:
         """Yield what the store has behind the last event; nothing for a reader that knows none."""
         while self._last is not None:
-            found = await asyncio.to_thread(self._read, self._last)
-            for event in found:
-                self._last = event.sequence
-                yield EventMessage.of(event).to_bytes()
-            if len(found) < gesture_events.MOST_LISTED:
+            after = self._last
+            found = await self._turn(lambda after=after: self._read(after))  # type: ignore[misc]
+            for sequence, text in found:
+                self._last = sequence
+                yield text
+            if len(found) < PORTION:
                 return
 
     async def complete(self, message: bytes) -> AsyncIterator[bytes]:
@@ -57,6 +64,11 @@ class EventFeed:
             self._last = sequence
             yield message
 
-    def _read(self, after: int) -> list[GestureEvent]:
+    def _read(self, after: int) -> list[tuple[int, bytes]]:
+        """Return the next events as they are sent, and let others go on for a moment: all run in one process."""
         with self._pool.transaction() as tx:
-            return gesture_events.list_events(tx, self._user_id, after)
+            found = gesture_events.list_events(tx, self._user_id, after, PORTION)
+        made = [(event.sequence, EventMessage.of(event).to_bytes()) for event in found]
+        if len(made) == PORTION:
+            time.sleep(PAUSE_S)
+        return made

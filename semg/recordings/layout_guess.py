@@ -58,7 +58,10 @@ def guess(name: str, head: bytes, separator: str | None = None) -> LayoutGuess:
     if len(head) >= HEAD_BYTES:
         lines = lines[:-1]  # may be half a line
     n_skipped, body = _body(name, lines)
-    found, decimal = _separator(body, None if separator is None else _SEPARATORS.get(separator, separator))
+    given = None if separator is None else _SEPARATORS.get(separator, separator)
+    if given is not None and len(given) != 1:
+        raise RecordingError(f"{name}: expected one character between fields, got {separator!r}")
+    found, decimal = _separator(body, given)
     separator = found
     table = [_fields(line, separator) for line in body]
     n_columns = len(table[0])

@@ -134,8 +134,14 @@ def revoke_tokens(tx: Transaction, account_id: int, actor: Actor) -> int:
     return len(gone)
 
 
-def find_grant(tx: Transaction, token: str) -> Grant | None:
+def find_grant(tx: Transaction, token: str, *, is_use: bool = True) -> Grant | None:
     """Return the rights of a token, and record its use, once an hour in the audit log.
+
+    Parameters
+    ----------
+    is_use
+        False asks only: whoever records a use keeps its row locked until the transaction ends, and the token's other
+        requests wait for it.
 
     Returns
     -------
@@ -152,16 +158,20 @@ def find_grant(tx: Transaction, token: str) -> Grant | None:
     account = None if row is None else accounts.find_account_by_id(tx, row.account_id)
     if row is None or account is None or account.disabled_at is not None:
         return None
-    used = one(
-        tx,
-        """
+    used = (
+        None
+        if not is_use
+        else one(
+            tx,
+            """
         UPDATE api_tokens SET last_used_at = now(),
             use_recorded_at = CASE WHEN use_recorded_at > now() - make_interval(secs => %s)
                 THEN use_recorded_at ELSE now() END
         WHERE token_id = %s AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
         RETURNING use_recorded_at = now() AS tells
         """,
-        (audit.SEEN_AGAIN_S, row.token_id),
+            (audit.SEEN_AGAIN_S, row.token_id),
+        )
     )
     if used is not None and used.tells:
         audit.record(tx, Actor(account.login), "token.used", token=row.token_id)

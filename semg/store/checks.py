@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -112,7 +112,7 @@ def as_json(value: Any) -> Json:
 
 
 def aware(field: str, value: datetime) -> datetime:
-    """Return the time.
+    """Return the time in UTC: the database refuses zones beyond 15:59.
 
     Raises
     ------
@@ -121,7 +121,10 @@ def aware(field: str, value: datetime) -> datetime:
     """
     if value.tzinfo is None or value.utcoffset() is None:
         raise InvalidValueError(field, f"give the time with its zone (UTC), not as {value.isoformat()}")
-    return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as exc:
+        raise InvalidValueError(field, f"{value.isoformat()} is no time of this calendar in UTC") from exc
 
 
 def interval(started_at: datetime, ended_at: datetime) -> None:

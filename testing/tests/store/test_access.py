@@ -283,6 +283,18 @@ def test_proof_of_who_it_is_gets_old(pool: Pool, make_account: MakeAccount) -> N
             logins.update_confirmed(tx, login.login_id)
 
 
+def test_asking_for_a_tokens_rights_keeps_nobody_else_of_it_waiting(pool: Pool, make_account: MakeAccount) -> None:
+    with pool.transaction() as tx:
+        token = api_tokens.insert_token(tx, make_account("ada").account_id, "laptop", ["read"]).text
+    with pool.transaction() as asking:
+        assert api_tokens.find_grant(asking, token, is_use=False) is not None
+        with pool.transaction() as using:
+            execute(using, "SET LOCAL lock_timeout = '2s'")
+            assert api_tokens.find_grant(using, token) is not None
+    with pool.transaction() as tx:
+        assert rows(tx, "SELECT last_used_at FROM api_tokens")[0].last_used_at is not None
+
+
 def test_token_is_stored_as_a_hash_and_stops_when_revoked(pool: Pool, make_account: MakeAccount) -> None:
     account, other = make_account("ada"), make_account("bo")
     with pool.transaction() as tx:

@@ -136,7 +136,7 @@ def test_every_route_is_open_to_all_or_says_what_a_token_must_be_for() -> None:
     """Routes that take other proofs too (a browser's token) name the purpose in their own code."""
     asks = {"/predict": "predict", "/predict/windows": "predict", "/metrics": "metrics", "/replay/{session_id}": "read"}
     by_hand = {"/videos/{session_id}", "/exports/{name}", "/files/{name}"}
-    open_to_all = {"/healthz", "/readyz", "/docs", "/docs/description.js", "/docs/{name}"}
+    open_to_all = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/description.js", "/docs/{name}"}
     found = {}
     for route in create_app(Settings(_env_file=None)).routes:
         for one in getattr(getattr(route, "original_router", None), "routes", [route]):

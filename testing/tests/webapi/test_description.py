@@ -13,6 +13,7 @@ import pytest
 import streamlit
 
 from semg.settings import PROJECT_DIR
+from webapi import description
 
 FOREIGN = re.compile(r"""^\s*(?:[a-z][a-z0-9+.-]*:)?//""", re.IGNORECASE)
 """An address with a host of its own, whatever the scheme."""
@@ -34,6 +35,16 @@ class Addresses(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         named = ("src", "href", "srcset", "action", "data", "poster", "content", "formaction")
         self.found += [value or "" for name, value in attributes if name in named]
+
+
+@pytest.mark.servers
+def test_description_is_made_once_whoever_asks_for_it(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [api.get("/openapi.json"), api.get("/docs/description.js")]
+    monkeypatch.setattr(description.json, "dumps", lambda given: pytest.fail("made again"))
+    again = [api.get("/openapi.json"), api.get("/docs/description.js")]
+    assert [one.content for one in made] == [one.content for one in again]
+    assert made[0].json()["paths"]["/v1/profiles"]
+    assert made[0].headers["Cache-Control"] == "max-age=86400"
 
 
 @pytest.mark.servers

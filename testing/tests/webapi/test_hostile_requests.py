@@ -6,6 +6,7 @@ The long version, with 100,000 requests, is ``testing/benchmarks/hostile.py``.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
 import pydantic
@@ -20,7 +21,9 @@ from semg.security.encrypted_files import Vault
 from semg.store import profiles, sessions
 from semg.video.files import files_of
 from semg.wire.http import PredictRequest
-from webapi.routes import read_predict
+from webapi import lifespan
+from webapi.reader_turns import ReaderTurns
+from webapi.routes import MAX_ROWS_AT_ONCE, read_predict
 
 pytestmark = pytest.mark.servers
 EXAMPLES = 40
@@ -98,3 +101,20 @@ def test_parts_of_a_body_are_counted_before_they_are_looked_at(monkeypatch: pyte
     for body in (b"", b"{", b"[" * 100_000, b"\xff"):
         with pytest.raises(RequestValidationError):
             read_predict(body, 10)
+
+
+def test_predictions_take_turns_by_the_windows_that_they_may_make(
+    api: httpx.Client, make_wearer, classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_id, taken, run = make_wearer("A", classifier), [], ReaderTurns.run
+
+    async def told(turns: ReaderTurns, account_id: int, read: Any) -> Any:
+        taken.append(turns._threads._max_workers)
+        return await run(turns, account_id, read)
+
+    monkeypatch.setattr(ReaderTurns, "run", told)
+    for n, turns in ((MAX_ROWS_AT_ONCE, lifespan.QUESTIONS), (MAX_ROWS_AT_ONCE + 1, lifespan.REPLAYS)):
+        answer = api.post("/predict", json={"userid": user_id, "data": [[1.0] * 4] * n})
+        assert answer.status_code == 200
+        assert taken.pop() == turns
+    assert taken == []

@@ -13,6 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from semg.domain import us_from_utc
 from semg.event_types import GestureEvent
+from semg.predictor import event_feed
 from semg.store import gesture_events
 from semg.store.pool import Pool
 from semg.wire import messages
@@ -52,7 +53,7 @@ def numbers(socket: ClientConnection, n: int) -> list[int]:
 def test_reader_gets_what_it_missed_and_what_comes_without_a_hole_or_a_double(
     api: httpx.Client, servers, pool: Pool, make_wearer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gesture_events, "MOST_LISTED", 2)
+    monkeypatch.setattr(event_feed, "PORTION", 2)
     user_id = make_wearer("A")
     url = f"ws://127.0.0.1:{servers.settings.api_port}/ws/live/{user_id}?samples=false"
     token = {"Authorization": f"Bearer {servers.settings.semg_api_token.get_secret_value()}"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi.responses import StreamingResponse
@@ -121,3 +122,18 @@ def find(name: str) -> Download:
     found = find_download(name)
     assert found is not None
     return found
+
+
+async def test_turns_that_are_all_taken_leave_the_loops_own_threads_free() -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    turns, reads = ReaderTurns(2), Reads()
+    held = [asyncio.create_task(turns.run(MALLORY, reads.of(name))) for name in "abcd"]
+    async with asyncio.timeout(WAIT_S):
+        while len(reads.begun) < 2:
+            await asyncio.sleep(0.001)
+        assert await asyncio.to_thread(lambda: "looked up") == "looked up"
+    for name in "abcd":
+        reads.of(name)
+        reads.let_go(name)
+    assert await asyncio.gather(*held) == list("abcd")
+    turns.close()

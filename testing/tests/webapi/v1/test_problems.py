@@ -36,6 +36,14 @@ def test_refusals_of_the_service_itself_are_problems(rest: Rest, admin: str, per
     assert plain.headers["content-type"] == "application/json"
 
 
+def test_time_of_any_zone_is_a_time(rest: Rest, admin: str, person: int) -> None:
+    path = f"/profiles/{person}/decisions"
+    for zone in ("+23:59", "-23:59", "Z"):
+        since, until = f"2026-03-02T09:00:00{zone}", f"2026-03-02T10:00:00{zone}"
+        assert rest.get(admin, path, params={"since": since, "until": until}).status_code == 200
+    assert is_problem(rest.get(admin, path, params={"since": "0001-01-01T00:00:00+23:59"}), 422)
+
+
 def test_field_is_named_as_it_was_sent(rest: Rest, admin: str, person: int) -> None:
     for body, field in (
         ({"decision": {"vote_n": 0}}, "decision.vote_n"),

@@ -119,6 +119,8 @@ def test_open_questions_are_answered_by_parameters(rest: Rest, admin: str) -> No
     content = ("t;a0;a1;a2;hand\n" + rows).encode()
     asked = send(rest, admin, user_id, content)
     assert asked.status_code == 422, asked.text
+    wrong = send(rest, admin, user_id, content, separator=";;")
+    assert (wrong.status_code, "one character" in wrong.text) == (422, True), wrong.text
     answered = send(rest, admin, user_id, content, time="t", time_unit="s", channels="a0,a1,a2", label="hand",
                     rest="relaxed", rate_hz=RATE_HZ)  # fmt: skip
     assert answered.status_code == 201, answered.text
