@@ -34,6 +34,8 @@ REPLAYS = 1
 """Replays and long predictions at the same moment: each uses a core for up to ten seconds."""
 CONNECTIONS = 16
 """To the database: twice what the turns may hold at the same moment, so that tokens and rights are always looked up."""
+LOCK_S = 1.0
+"""How long a request waits for what somebody else is changing: it holds a turn meanwhile."""
 PAUSE_S = 0.002
 """Their pause after each portion: live windows are predicted in the same process."""
 READERS = 2
@@ -125,7 +127,7 @@ class Services:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Services]:
     """Connect, keep the cached models current, and close everything at the end of the block."""
-    pool = Pool(settings, size=CONNECTIONS, name="api")
+    pool = Pool(settings, size=CONNECTIONS, name="api").waiting_at_most(LOCK_S)
     client = await bus.connect(settings, "api", service="api")
     hub = LiveHub(client, settings.websocket_max_queue)
     predictor = Predictor(pool, settings.model_cache_size)

@@ -23,6 +23,7 @@ from semg.errors import (
     ConflictError,
     InvalidValueError,
     NotFoundError,
+    StoreBusyError,
     StoreUnavailableError,
     TrainingError,
     WireError,
@@ -71,7 +72,8 @@ def is_versioned(scope: Scope) -> bool:
 def away(scope: Scope, exc: StoreUnavailableError) -> JSONResponse:
     """Return the answer to a request that needs the database while it cannot be reached."""
     logger.warning("request refused: %s", exc)
-    return problem(scope, 503, "the database is away; try again in a few seconds", headers={"Retry-After": "2"})
+    what = "somebody else is changing this" if isinstance(exc, StoreBusyError) else "the database is away"
+    return problem(scope, 503, f"{what}; try again in a few seconds", headers={"Retry-After": "2"})
 
 
 def add_handlers(app: FastAPI) -> None:

@@ -30,7 +30,7 @@ from gate.requests import Visit, enter, find_login
 from gate.steps import Flows
 from gate.turns import Turns
 from gate.uploads import Uploads
-from semg.errors import StoreUnavailableError
+from semg.errors import StoreBusyError, StoreUnavailableError
 from semg.security.client_address import as_connected, client_address, is_forwarded_too_long, rate_key
 from semg.security.origins import find_address
 from semg.security.rate_limit import RateLimiter
@@ -109,7 +109,9 @@ class Gate:
             return  # nobody waits for an answer
         except StoreUnavailableError as exc:
             logger.warning("the database is away: %s", exc)
-            await _refuse(scope, receive, send, 503, "The database cannot be reached. Try again in a few seconds.")
+            busy = isinstance(exc, StoreBusyError)
+            what = "Somebody else is changing this" if busy else "The database cannot be reached"
+            await _refuse(scope, receive, send, 503, f"{what}. Try again in a few seconds.")
 
     async def _pass(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]

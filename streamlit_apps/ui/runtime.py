@@ -21,7 +21,9 @@ from semg.store.audit import Actor
 from semg.store.pool import Pool, Transaction
 
 POOL_SIZE = 8
-GATE_POOL_SIZE = 4
+GATE_POOL_SIZE, GATE_LOCK_S = 4, 1.0
+"""The gate's connections, and how long one of them waits for what somebody else is changing: everybody's requests need
+them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ def app() -> App:
 @st.cache_resource(show_spinner=False)
 def gate_pool() -> Pool:
     """Return the gate's own pool: who logs in waits for no page."""
-    return Pool(app().settings, size=GATE_POOL_SIZE, name="gate")
+    return Pool(app().settings, size=GATE_POOL_SIZE, name="gate").waiting_at_most(GATE_LOCK_S)
 
 
 def found() -> tuple[Settings, Pool]:

@@ -98,6 +98,7 @@ def test_thumbnail_is_short_and_follows_the_envelope() -> None:
     assert len(thumbnail(course[:0], 10)) == 0
 
 
+@pytest.mark.recordings
 @pytest.mark.skipif(not (DATA / "myo_26082-1.csv.gz").exists(), reason="the recordings are not there")
 def test_real_recordings_have_few_odd_ones_and_errors_are_found() -> None:
     n, odd, counts = 0, 0, dict.fromkeys([f"{error} {what}" for error in ERRORS for what in ("tried", "found")], 0)

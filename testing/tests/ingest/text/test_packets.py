@@ -412,6 +412,7 @@ def test_version_that_was_just_activated_is_waited_for() -> None:
 # The datagrams of ../shared/cases
 
 
+@pytest.mark.recordings
 @pytest.mark.skipif(not CASES.exists(), reason="the cases are not here")
 def test_kept_datagrams_are_taken_or_named() -> None:
     found: dict[str, list[bytes]] = {}

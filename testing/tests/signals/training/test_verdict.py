@@ -220,6 +220,7 @@ def test_training_judges_what_it_made(change, levels: set[str]) -> None:
     assert made.report.trials > 10
 
 
+@pytest.mark.recordings
 @pytest.mark.skipif(not DATA.exists(), reason="the recordings are not here")
 def test_real_recordings_are_good_and_with_shuffled_labels_not_to_be_used() -> None:
     paths = sorted(DATA.rglob("*.csv.gz"))

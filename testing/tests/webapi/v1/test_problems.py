@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from semg.errors import StoreUnavailableError
+from semg.store.pool import execute
 from testing.kits.rest_kit import Rest
 from webapi.v1 import profile_routes
 
@@ -114,3 +115,14 @@ def test_text_that_is_no_unicode_and_values_of_odd_kinds_are_refused(rest: Rest,
         assert answer.status_code in (201, 422), answer.text
         if answer.status_code == 201:
             rest.ask(admin, "POST", f"/jobs/{answer.json()['job_id']}/cancel")
+
+
+def test_change_of_what_somebody_else_is_changing_waits_for_a_second(rest: Rest, admin: str) -> None:
+    user_id = rest.profile()
+    session = rest.get(admin, f"/profiles/{user_id}/sessions").json()["items"][0]["session_id"]
+    label = rest.get(admin, f"/sessions/{session}/repetitions").json()["items"][0]["repetition_id"]
+    with rest.pool.transaction() as tx:
+        execute(tx, "SELECT 1 FROM repetitions WHERE repetition_id = %s FOR UPDATE", (label,))
+        answer = rest.ask(admin, "PATCH", f"/repetitions/{label}", json={"excluded": True}, headers={"If-Match": "*"})
+    assert is_problem(answer, 503)
+    assert "somebody else is changing this" in answer.json()["detail"]
