@@ -73,8 +73,8 @@ class Pool:
                     if self._is_read_only:
                         execute(connection, "SET TRANSACTION READ ONLY")
                     if self._lock_s is not None:
-                        limit = f"{max(1, round(self._lock_s * 1000))}ms"
-                        execute(connection, "SELECT set_config('lock_timeout', %s, true)", (limit,))
+                        # Not by a query: behind one, a transaction's isolation cannot be chosen any more.
+                        execute(connection, "SET LOCAL lock_timeout = %s", (max(1, round(self._lock_s * 1000)),))
                     yield connection
             except psycopg2.Error as exc:
                 self._give_back(connection)
