@@ -32,7 +32,7 @@ from semg.store.accounts import Account
 from semg.store.api_tokens import Grant
 from semg.store.audit import Actor
 from semg.store.pool import Transaction
-from webapi.acting_caller import ActingCaller
+from webapi.acting_caller import AccountOrService, ActingCaller
 from webapi.audit_entries import SERVICE
 from webapi.lifespan import Services, services_of
 
@@ -41,27 +41,17 @@ _GRANT = "semg.grant"
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls: an account, or (None) a service with ``SEMG_API_TOKEN``, which may do everything."""
+class Caller(AccountOrService):
+    """Who calls, with the services that answer."""
 
     services: Services
     account: Account | None
     token: str = field(default="", repr=False)
 
     @property
-    def actor(self) -> Actor:
-        """Who it is for the audit log."""
-        return SERVICE if self.account is None else Actor(self.account.login)
-
-    @property
     def acting(self) -> ActingCaller:
         """Who calls, for what is done in a transaction (``semg.commands``)."""
         return ActingCaller(self.account, self.token)
-
-    @property
-    def account_id(self) -> int:
-        """The account that calls; 0 for a service."""
-        return 0 if self.account is None else self.account.account_id
 
     async def require(self, user_ids: Iterable[int], right: access.Right) -> None:
         """Refuse what the caller may not do with one of these profiles.

@@ -12,12 +12,11 @@ from semg.store.pool import Transaction
 from webapi.audit_entries import SERVICE
 
 
-@dataclass(frozen=True, slots=True)
-class ActingCaller:
-    """A caller as ``semg.commands`` asks for it: an account with the token it showed, or (None) a service."""
+class AccountOrService:
+    """Who calls: an ``account``, or (None) a service with ``SEMG_API_TOKEN``, which may do everything."""
 
+    __slots__ = ()
     account: Account | None
-    token: str = field(default="", repr=False)
 
     @property
     def actor(self) -> Actor:
@@ -26,8 +25,16 @@ class ActingCaller:
 
     @property
     def account_id(self) -> int:
-        """The account; 0 for a service."""
+        """The account that calls; 0 for a service."""
         return 0 if self.account is None else self.account.account_id
+
+
+@dataclass(frozen=True, slots=True)
+class ActingCaller(AccountOrService):
+    """A caller as ``semg.commands`` asks for it, with the token that an account showed."""
+
+    account: Account | None
+    token: str = field(default="", repr=False)
 
     def require(self, tx: Transaction, user_id: int, right: access.Right = "see") -> None:
         """Refuse what the caller may not do with a profile.

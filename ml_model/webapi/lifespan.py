@@ -102,7 +102,7 @@ class Database:
             current_number(tx)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The connections of a running application."""
 
@@ -131,24 +131,23 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     client = await bus.connect(settings, "api", service="api")
     hub = LiveHub(client, settings.websocket_max_queue)
     predictor = Predictor(pool, settings.model_cache_size)
-    readers = ReaderTurns(READERS)
     services = Services(
-        settings,
-        pool,
-        client,
-        predictor,
-        hub,
-        Metrics(hub),
-        AuditEntries(pool),
-        Database(pool),
-        readers,
-        ReaderTurns(REPLAYS),
-        ReaderTurns(QUESTIONS),
-        ReaderTurns(CATCH_UPS),
-        ReaderTurns(IMPORTS),
-        Uploads(),
-        Downloads(),
-        Watchers(),
+        settings=settings,
+        pool=pool,
+        bus=client,
+        predictor=predictor,
+        hub=hub,
+        metrics=Metrics(hub),
+        trail=AuditEntries(pool),
+        database=Database(pool),
+        readers=ReaderTurns(READERS),
+        replays=ReaderTurns(REPLAYS),
+        questions=ReaderTurns(QUESTIONS),
+        catch_ups=ReaderTurns(CATCH_UPS),
+        imports=ReaderTurns(IMPORTS),
+        uploads=Uploads(),
+        downloads=Downloads(),
+        watchers=Watchers(),
     )
     wake = asyncio.Event()
 

@@ -9,7 +9,7 @@ from semg.store.pool import Transaction
 
 
 def rename_session(tx: Transaction, who: Acting, session_id: int, name: str) -> Session:
-    """Give a session another name, and return it as it is then.
+    """Rename a session, and return it as it is then.
 
     Raises
     ------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from semg.errors import RecordingError
 from semg.formats import edf_reader, tab_separated
 from semg.formats.bids import OWN_KEY
+from semg.formats.described import read_object
 from semg.formats.labelling import Found, numbered
 from semg.formats.neutral import DEFAULTS, About, Label, NeutralRecording, ReadOptions
 
@@ -44,7 +44,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Iterator[NeutralRecordi
 def _completed(recording: NeutralRecording, file: Path) -> NeutralRecording:
     """Return a recording with what the files beside it say."""
     stem = file.name.removesuffix(file.suffix).removesuffix("_emg")
-    sidecar = _json(file.with_suffix(".json"))
+    sidecar = read_object(file.with_suffix(".json"), _MAX_JSON)
     entities = dict(part.split("-", 1) for part in stem.split("_") if "-" in part)
     own = sidecar.get(OWN_KEY)
     about = replace(recording.about, person=entities.get("sub", ""), name=entities.get("ses", stem))
@@ -98,14 +98,3 @@ def _labels(path: Path, first_us: int, rate_hz: float) -> tuple[tuple[Label, ...
     found.sort(key=lambda one: one[2])
     note = f"{path.name}: {moments} events without a duration are no repetitions, and are left out."
     return numbered(found), (note,) if moments else ()
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """Return a sidecar, empty where there is none that can be read."""
-    try:
-        if path.stat().st_size > _MAX_JSON:
-            return {}
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from semg.errors import RecordingError
-from semg.formats.described import KEY
+from semg.formats.described import KEY, read_object
 from semg.formats.labelling import index_of
 from semg.formats.neutral import (
     DEFAULTS,
@@ -174,7 +174,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Iterator[NeutralRecordi
 
 
 def _read(folder: Path, name: str, files: list[tuple[int, int, Path]], options: ReadOptions) -> NeutralRecording:
-    details = _found_details(folder)
+    details = read_object(folder / DETAILS, _MAX_JSON)
     own = details.get(KEY) if isinstance(details.get(KEY), dict) else {}
     assert isinstance(own, dict)
     rate_hz = options.rate_hz or own.get("rate_hz")
@@ -286,14 +286,3 @@ def _table(path: Path) -> NDArray[np.float32]:
     if not np.isfinite(samples).all():
         raise RecordingError(f"{path.name} has rows of different length, or values that are no numbers")
     return samples
-
-
-def _found_details(folder: Path) -> dict[str, Any]:
-    path = folder / DETAILS
-    try:
-        if path.stat().st_size > _MAX_JSON:
-            return {}
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Container, Set
+from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -117,7 +117,9 @@ class InferenceWorker:
         """Serve the profiles of these partitions from now on, and remove the others' streams; None: all."""
         before, self._partitions = self._partitions, partitions
         # What a profile that is new here has pressed, another worker did, or this one before it was started again.
-        self._events.release_pressed(lambda user_id: self._is_in(partitions, user_id, before))
+        self._events.release_pressed(
+            lambda user_id: self._is_in(partitions, user_id) and not self._is_in(before, user_id)
+        )
         wanted = {messages.live_subject(partition) for partition in (("*",) if partitions is None else partitions)}
         for subject in wanted - self._subscriptions.keys():  # first: duplicates are recognised, gaps cannot be filled
             self._subscriptions[subject] = await self._bus.subscribe(subject, cb=self._on_blocks)
@@ -165,10 +167,9 @@ class InferenceWorker:
     def _is_ours(self, user_id: int) -> bool:
         return self._is_in(self._partitions, user_id)
 
-    def _is_in(self, partitions: Set[int] | None, user_id: int, before: Set[int] | None = frozenset()) -> bool:
-        """Return whether a profile is in some partitions (None: all), and was in none of those before."""
-        partition = messages.partition_of(user_id, self._settings.journal_partitions)
-        return (partitions is None or partition in partitions) and before is not None and partition not in before
+    def _is_in(self, partitions: set[int] | None, user_id: int) -> bool:
+        """Return whether a profile is in some partitions; None: all."""
+        return partitions is None or messages.partition_of(user_id, self._settings.journal_partitions) in partitions
 
     async def _on_change(self, _: Msg) -> None:
         self.registry.ask_refresh()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import orjson
 
@@ -43,8 +44,7 @@ class EventFeed:
     async def missed(self) -> AsyncIterator[bytes]:
         """Yield what the store has behind the last event; nothing for a reader that knows none."""
         while self._last is not None:
-            after = self._last
-            found = await self._turn(lambda after=after: self._read(after))  # type: ignore[misc]
+            found = await self._turn(partial(self._read, self._last))
             for sequence, text in found:
                 self._last = sequence
                 yield text

@@ -54,7 +54,7 @@ class FairQueue(Generic[T]):
                 del self._waiting[account_id]
 
     def give_back(self, account_id: int) -> tuple[int, T] | None:
-        """Give a turn back; return who has it now, and of which account that is, or None."""
+        """End a turn; return who has it now, and of which account that is, or None."""
         self._taken[account_id] -= 1
         self._taken += Counter()  # forgets those with none
         if account_id in self._waiting:
@@ -99,7 +99,7 @@ class FairTurns:
             return False
 
     def give_back(self, account_id: int) -> None:
-        """Give a turn back."""
+        """End a turn; who waits longest has it then."""
         with self._lock:
             following = self._queue.give_back(account_id)
             if following is not None:

@@ -9,9 +9,9 @@ import numpy as np
 
 from semg.block_table import LATE, STARTS_RUN, BlockTable
 from semg.domain import Profile, Repetition, Session, us_from_utc
-from semg.errors import TrainingError
 from semg.formats.neutral import About, Label, NeutralRecording, Portion
 from semg.recordings.portions import iterate_portions
+from semg.recordings.session_data import require_channels
 from semg.store.pool import Pool
 
 PORTION = timedelta(minutes=2)
@@ -75,12 +75,7 @@ def _portion(table: BlockTable, session: Session, last_us: int | None) -> Portio
     left out, and one that starts a run hands that on to the next. A late one goes between the live samples, where its
     time is free.
     """
-    widths = set(table.rows["n_channels"].tolist())
-    if widths != {len(session.channels)}:
-        raise TrainingError(
-            f"session “{session.name}” has samples of {sorted(widths)} channels, expected {len(session.channels)}: "
-            "the device was changed during the capture; leave this session out"
-        )
+    require_channels(session, table)
     counts = table.counts
     times_us = table.device_us + np.repeat(table.rows["clock_offset_us"], counts)
     late = np.repeat((table.rows["flags"] & LATE) != 0, counts)

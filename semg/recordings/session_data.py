@@ -80,12 +80,7 @@ def label_table(session: Session, table: BlockTable, repetitions: Sequence[Repet
     """
     if not len(table):
         raise TrainingError(f"session “{session.name}” has no samples: was the device streaming during the capture?")
-    widths = set(table.rows["n_channels"].tolist())
-    if widths != {len(session.channels)}:
-        raise TrainingError(
-            f"session “{session.name}” has samples of {sorted(widths)} channels, expected {len(session.channels)}: "
-            "the device was changed during the capture; leave this session out"
-        )
+    require_channels(session, table)
     counts = table.counts
     server_us = table.device_us + np.repeat(table.rows["clock_offset_us"], counts)
     starts_run = np.zeros(len(server_us), bool)
@@ -101,6 +96,22 @@ def label_table(session: Session, table: BlockTable, repetitions: Sequence[Repet
         sensor=session.sensor,
         mains_hz=session.mains_hz,
     )
+
+
+def require_channels(session: Session, table: BlockTable) -> None:
+    """Refuse blocks of another number of channels than their session's.
+
+    Raises
+    ------
+    TrainingError
+        The message names the session.
+    """
+    widths = set(table.rows["n_channels"].tolist())
+    if widths != {len(session.channels)}:
+        raise TrainingError(
+            f"session “{session.name}” has samples of {sorted(widths)} channels, expected {len(session.channels)}: "
+            "the device was changed during the capture; leave this session out"
+        )
 
 
 def _stretch_of(server_us: NDArray[np.int64], repetitions: Sequence[Repetition]) -> NDArray[np.int32]:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from semg.domain import Block, CapturePlan, Decision, PlanStep, us_from_utc
-from semg.event_types import GestureEvent
 from semg.privacy.consent import TEST_PERSON
 from semg.privacy.pseudonyms import keep_name
 from semg.store import (
@@ -29,6 +28,7 @@ from semg.store import (
     summaries,
 )
 from semg.store.pool import Transaction, execute
+from testing.kits.events import gesture_event
 from testing.kits.store_queries import set_shares
 
 T0 = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
@@ -91,12 +91,7 @@ def fill(tx: Transaction, name: str) -> Filled:
     _, version = models.insert_model(tx, user_id, job_id, b"weights", {"classes": ["fist"]}, {"accuracy": 0.9}, 1000)
     models.activate_model(tx, user_id, version)
     decisions.insert_decisions(tx, [decision(user_id, T0), decision(user_id, T0 + timedelta(seconds=1), None)])
-    at_us = us_from_utc(T0)
-    pressed = GestureEvent(
-        user_id=user_id, kind="press", gesture="fist", at_us=at_us, begun_us=at_us, pressed_us=at_us, confidence=0.9,
-        strength=0.5, model_version=version,
-    )  # fmt: skip
-    gesture_events.insert_events(tx, [pressed])
+    gesture_events.insert_events(tx, [gesture_event(user_id, us_from_utc(T0), strength=0.5)])
     set_shares(tx, user_id, [accounts.insert_account(tx, f"helper of {name}", "", "viewer")])
     board_id = boards.insert_board(tx, f"board of {name}")
     boards.assign_board(tx, board_id, user_id)

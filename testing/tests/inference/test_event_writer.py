@@ -15,17 +15,14 @@ from semg.inference import event_writer
 from semg.inference.event_writer import EventWriter
 from semg.store import gesture_events
 from semg.store.pool import Pool
+from testing.kits.events import gesture_event
 from testing.kits.store_data import T0
 
 pytestmark = pytest.mark.servers
 
 
 def event(user_id: int, number: int, kind: EventKind = "press") -> GestureEvent:
-    at_us = us_from_utc(T0) + 1000 * number
-    return GestureEvent(
-        user_id=user_id, kind=kind, gesture="fist", at_us=at_us, begun_us=at_us, pressed_us=at_us, confidence=0.5,
-        strength=None, model_version=1,
-    )  # fmt: skip
+    return gesture_event(user_id, us_from_utc(T0) + 1000 * number, kind)
 
 
 class Bus:

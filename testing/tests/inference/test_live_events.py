@@ -16,7 +16,7 @@ from semg.process import bus
 from semg.signals.model.replay import Replay
 from semg.store import event_settings, gesture_events
 from testing.kits.live_helpers import activate
-from testing.tests.inference.test_worker import blocks_of, publish, until, worker_running
+from testing.kits.worker_kit import blocks_of, publish, until, worker_running
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("api")]
 TIMES = EventTimes(dwell_ms=100, release_ms=100, hold_ms=400)

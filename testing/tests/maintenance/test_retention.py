@@ -11,7 +11,6 @@ import pytest
 
 from semg.domain import Block, Decision, us_from_utc
 from semg.errors import StoreError
-from semg.event_types import GestureEvent
 from semg.maintenance import retention
 from semg.privacy.consent import TEST_PERSON
 from semg.process.attempts import Attempts
@@ -19,6 +18,7 @@ from semg.settings import Settings
 from semg.store import blocks, decisions, gesture_events, gestures, profiles, sessions
 from semg.store import retention as store
 from semg.store.pool import Pool, execute, one, rows
+from testing.kits.events import gesture_event
 from testing.kits.store_queries import list_decisions
 
 pytestmark = pytest.mark.servers
@@ -236,15 +236,7 @@ def test_old_events_go_in_portions_and_the_newest_stays(
     days_old = settings.model_copy(update={"keep_decisions_days": 10})
 
     def add(*ages: int) -> None:
-        made = []
-        for age in ages:
-            at_us = us_from_utc(NOW - timedelta(days=age))
-            made.append(
-                GestureEvent(
-                    user_id=user_id, kind="press", gesture="fist", at_us=at_us, begun_us=at_us, pressed_us=at_us,
-                    confidence=0.9, strength=None, model_version=1,
-                )
-            )  # fmt: skip
+        made = [gesture_event(user_id, us_from_utc(NOW - timedelta(days=age))) for age in ages]
         with pool.transaction() as tx:
             gesture_events.insert_events(tx, made)
 

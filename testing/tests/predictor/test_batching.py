@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 import pytest
@@ -17,24 +16,13 @@ from semg.signals.model.classifier import Classifier
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
-from semg.store.pool import Pool
 from semg.wire.windows import AlikeWindows, WindowStatus
+from testing.kits.predictor_kit import InMemory
 from testing.kits.recording_kit import labelled_session
 from testing.kits.short_gestures import short_recording
 
 GESTURES = ("rest", "fist", "open_hand", "flexion")
 ARM = SyntheticArm(2, 4, gestures=GESTURES)
-
-
-class InMemory(Predictor):
-    """A predictor whose models are given."""
-
-    def __init__(self, loaded: dict[int, Loaded]) -> None:
-        super().__init__(cast(Pool, None), 10)
-        self.loaded = loaded
-
-    def find(self, user_id: int) -> Loaded | None:
-        return self.loaded.get(user_id)
 
 
 @pytest.fixture(scope="module")

@@ -5,36 +5,24 @@ from __future__ import annotations
 import gc
 import threading
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from semg.predictor.model_cache import Loaded, Predictor
+from semg.predictor.model_cache import Loaded
 from semg.predictor.people import PeopleByLayout
 from semg.signals.model.adaptation import Adapter
 from semg.signals.model.classifier import Classifier
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
-from semg.store.pool import Pool
 from semg.wire.windows import AlikeWindows, WindowStatus, decode_alike, encode_alike
+from testing.kits.predictor_kit import InMemory
 from testing.kits.recording_kit import labelled_session
 from testing.kits.short_gestures import short_recording
 
 GESTURES = ("rest", "fist", "open_hand", "flexion")
-
-
-class InMemory(Predictor):
-    """A predictor whose models are given."""
-
-    def __init__(self, loaded: dict[int, Loaded]) -> None:
-        super().__init__(cast(Pool, None), 10)
-        self.loaded = loaded
-
-    def find(self, user_id: int) -> Loaded | None:
-        return self.loaded.get(user_id)
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +129,16 @@ def test_swaps_and_evictions_under_load_change_nobodys_answers(classifier) -> No
     for thread in threads:
         thread.join()
     assert not wrong
+    before = previous = None
     gc.collect()
-    assert sum(map(len, by_layout._tables.values())) <= 6
+    loaded = predictor.loaded.values()
+    held = {one.member for one in loaded} | {one.previous[1] for one in loaded if one.previous is not None}
+    tables = [table for some in by_layout._tables.values() for table in some]
+    assert sum(len(table.numbers) - len(table.free) for table in tables) == len(held), "a row for each that is held"
+    by_layout.add(made[0])
+    assert not any(table.is_unused for some in by_layout._tables.values() for table in some[:-1]), (
+        "none is kept for nobody"
+    )
 
 
 def test_mixed_shapes_and_dynamic_gestures_in_one_request_are_answered_as_alone(classifier, short) -> None:

@@ -32,7 +32,7 @@ class Waiting:
         wait_for(lambda: self._turns._queue.n_waiting(account_id) > before)
 
     def next(self, account_id: int) -> str:
-        """Give a turn of an account back, and return who gets it."""
+        """End a turn of an account, and return who gets it."""
         n = len(self.got)
         self._turns.give_back(account_id)
         wait_for(lambda: len(self.got) > n)

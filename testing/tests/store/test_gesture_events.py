@@ -12,15 +12,12 @@ from semg.errors import InvalidValueError, NotFoundError
 from semg.event_types import LIMITS_MS, EventKind, EventTimes, GestureEvent
 from semg.store import event_settings, gesture_events, gestures, profiles
 from semg.store.pool import Pool
+from testing.kits.events import gesture_event
 from testing.kits.store_data import T0
 
 
 def event(user_id: int, second: float, kind: EventKind = "press", gesture: str = "fist") -> GestureEvent:
-    at_us = us_from_utc(T0) + round(1e6 * second)
-    return GestureEvent(
-        user_id=user_id, kind=kind, gesture=gesture, at_us=at_us, begun_us=at_us - 250_000, pressed_us=at_us,
-        confidence=0.5, strength=0.25, model_version=1,
-    )  # fmt: skip
+    return gesture_event(user_id, us_from_utc(T0) + round(1e6 * second), kind, gesture, strength=0.25)
 
 
 def test_events_are_numbered_for_each_profile_in_their_order(pool: Pool, make_profile) -> None:

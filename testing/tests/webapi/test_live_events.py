@@ -17,20 +17,14 @@ from semg.predictor import event_feed
 from semg.store import gesture_events
 from semg.store.pool import Pool
 from semg.wire import messages
+from testing.kits.events import gesture_event
 from testing.kits.store_data import T0
 
 pytestmark = pytest.mark.servers
 
 
 def store(pool: Pool, user_id: int, n: int) -> list[GestureEvent]:
-    at_us = us_from_utc(T0)
-    made = [
-        GestureEvent(
-            user_id=user_id, kind="press", gesture="fist", at_us=at_us + index, begun_us=at_us, pressed_us=at_us,
-            confidence=0.5, strength=None, model_version=1,
-        )
-        for index in range(n)
-    ]  # fmt: skip
+    made = [gesture_event(user_id, us_from_utc(T0) + index) for index in range(n)]
     with pool.transaction() as tx:
         return gesture_events.insert_events(tx, made)
 

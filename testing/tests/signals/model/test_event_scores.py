@@ -9,13 +9,11 @@ import pytest
 
 from semg.event_types import GestureEvent
 from semg.signals.model.event_scores import DecisionCounts, EventScore, Span, count_decisions, score_events
+from testing.kits.events import gesture_event
 
 
 def press(gesture: str, begun_us: int, at_us: int) -> GestureEvent:
-    return GestureEvent(
-        user_id=1, kind="press", gesture=gesture, at_us=at_us, begun_us=begun_us, pressed_us=at_us, confidence=1.0,
-        strength=None, model_version=1,
-    )  # fmt: skip
+    return replace(gesture_event(1, at_us, gesture=gesture), begun_us=begun_us)
 
 
 SPANS = [Span("rest", 0, 5_000_000), Span("fist", 5_000_000, 8_000_000), Span("rest", 8_000_000, 13_000_000),

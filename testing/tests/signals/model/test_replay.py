@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from semg.block_table import BlockTable
 from semg.domain import Block, DecisionSpec
 from semg.errors import ArtifactError
 from semg.inference.streams import ActiveModel, Streams
-from semg.predictor.model_cache import Loaded, Predictor
+from semg.predictor.model_cache import Loaded
 from semg.predictor.people import PeopleByLayout
 from semg.signals.model.adaptation import BLOCK
 from semg.signals.model.classifier import Classifier
@@ -20,8 +19,8 @@ from semg.signals.model.replay import PARTS, Replay, Replayed, joined, keep_part
 from semg.signals.synthesis import SyntheticArm, make_plan
 from semg.signals.training.options import TrainingOptions
 from semg.signals.training.train import fit
-from semg.store.pool import Pool
 from semg.wire.windows import AlikeWindows
+from testing.kits.predictor_kit import InMemory
 from testing.kits.recording_kit import labelled_session
 
 GESTURES = ("rest", "fist", "open_hand", "flexion")
@@ -52,21 +51,10 @@ def blocks() -> list[Block]:
     return made
 
 
-class InMemory(Predictor):
-    """A predictor whose model is given."""
-
-    def __init__(self, loaded: Loaded) -> None:
-        super().__init__(cast(Pool, None), 10)
-        self.loaded = loaded
-
-    def find(self, user_id: int) -> Loaded | None:
-        return self.loaded
-
-
 def live(classifier: Classifier, flushes: list[BlockTable], edges_us: tuple[int, ...] = ()) -> list[tuple]:
     """What the inference worker and the predictor make of flushes: time, label, confidence, probabilities."""
     model = ActiveModel(1, 1, classifier.spec, COLUMNS, 4, DECISION)
-    streams, predictor = Streams(lambda user_id: model), InMemory(Loaded(1, PeopleByLayout().add(classifier)))
+    streams, predictor = Streams(lambda user_id: model), InMemory({1: Loaded(1, PeopleByLayout().add(classifier))})
     found = []
     for number, flush in enumerate(flushes):
         if not number:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from semg.domain import us_from_utc
-from semg.event_types import GestureEvent
 from semg.store import gesture_events
+from testing.kits.events import gesture_event
 from testing.kits.rest_kit import START, Rest
 
 pytestmark = pytest.mark.servers
@@ -16,14 +16,7 @@ pytestmark = pytest.mark.servers
 def user_id(rest: Rest) -> int:
     """A profile with five events."""
     made = rest.profile()
-    at_us = us_from_utc(START)
-    events = [
-        GestureEvent(
-            user_id=made, kind="press", gesture="fist", at_us=at_us + 1000 * index, begun_us=at_us, pressed_us=at_us,
-            confidence=0.5, strength=None, model_version=1,
-        )
-        for index in range(5)
-    ]  # fmt: skip
+    events = [gesture_event(made, us_from_utc(START) + 1000 * index) for index in range(5)]
     with rest.pool.transaction() as tx:
         gesture_events.insert_events(tx, events)
     return made
